@@ -5,12 +5,13 @@ use std::process::Command;
 const TARGETS: [&str; 2] = ["x86_64-apple-darwin", "x86_64-pc-windows-msvc"];
 
 /// Our crates that compile everywhere. All others belong to the builder.
-const PORTABLE: [&str; 7] = [
+const PORTABLE: [&str; 8] = [
     "buildscope",
     "buildscope-bench",
     "buildscope-dockerfile",
     "buildscope-oci",
     "buildscope-record",
+    "buildscope-commands",
     "buildscope-reports",
     "buildscope-workloads",
 ];

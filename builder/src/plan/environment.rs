@@ -2,6 +2,7 @@
 
 use super::chain::Chain;
 use buildscope_dockerfile::Text;
+use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,7 +10,16 @@ use std::sync::Arc;
 /// Environment variables in the order in which a process gets them: that in which they were last set. (In the image
 /// configuration, a variable that is set again keeps its position.) The list is cheap to clone.
 #[derive(Clone, Default, Debug)]
-pub struct Environment(Chain<Variable>);
+pub struct Environment(Chain<Entry>);
+
+#[derive(Clone, Debug)]
+enum Entry {
+    /// A variable is set.
+    Set(Variable),
+    /// A stage starts. As in BuildKit, the variables of the image are set again there: after the build arguments, and over
+    /// an argument of the same name. One entry stands for all of them, so that many stages need little memory.
+    Stage,
+}
 
 /// An environment variable with its value.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -22,28 +32,46 @@ pub struct Variable {
     pub argument: bool,
 }
 
+impl Entry {
+    fn variable(&self) -> Option<&Variable> {
+        match self {
+            Self::Set(variable) => Some(variable),
+            Self::Stage => None,
+        }
+    }
+}
+
 impl Environment {
     /// Sets a variable. A variable that is set again moves to the end.
     pub fn set(&mut self, variable: Variable) {
-        self.0.push(variable);
+        self.0.push(Entry::Set(variable));
+    }
+
+    /// Starts a stage that is based on a stage with these variables.
+    pub(super) fn start_stage(&mut self) {
+        self.0.push(Entry::Stage);
     }
 
     /// Returns every variable once, with its latest value.
     pub fn variables(&self) -> Vec<Variable> {
+        let entries: Vec<&Entry> = self.0.oldest_first().collect();
+        let stage = entries.iter().rposition(|entry| matches!(entry, Entry::Stage)).unwrap_or(0);
+        let (before, after) = entries.split_at(stage);
+        // A variable of the image that is set again keeps its position there.
+        let mut image: IndexMap<&Text, &Variable> = IndexMap::new();
+        for variable in before.iter().filter_map(|entry| entry.variable()).filter(|variable| !variable.argument) {
+            image.insert(&variable.name, variable);
+        }
+        let arguments =
+            before.iter().filter_map(|entry| entry.variable()).filter(|variable| !image.contains_key(&variable.name));
+        let in_order =
+            arguments.chain(image.values().copied()).chain(after.iter().filter_map(|entry| entry.variable()));
+        let in_order: Vec<&Variable> = in_order.collect();
         let mut seen: HashSet<&Text> = HashSet::new();
-        let latest = self.0.newest_first().filter(|variable| seen.insert(&variable.name));
+        let latest = in_order.into_iter().rev().filter(|variable| seen.insert(&variable.name));
         let mut latest: Vec<Variable> = latest.cloned().collect();
         latest.reverse();
         latest
-    }
-
-    /// Returns the variables of the image configuration. One that is set again keeps its position.
-    pub(super) fn of_image(&self) -> Vec<Variable> {
-        let mut latest: indexmap::IndexMap<&Text, &Variable> = indexmap::IndexMap::new();
-        for variable in self.0.oldest_first().filter(|variable| !variable.argument) {
-            latest.insert(&variable.name, variable);
-        }
-        latest.into_values().cloned().collect()
     }
 
     /// Returns the variables as `NAME=value`, the form for a process.

@@ -12,6 +12,10 @@ use std::sync::Arc;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Scope {
     values: Trie,
+    /// The variables of the image configuration.
+    of_image: Trie,
+    /// The variables of the image that an argument of the same name hides until the next stage.
+    hidden: Vec<Text>,
     pub(super) env: Environment,
     /// The names that ARG declares, in order.
     pub(super) declared: Chain<Text>,
@@ -47,13 +51,12 @@ impl Scope {
         self.set(name, value.into(), false);
     }
 
-    /// Starts a stage that is based on the stage of this scope. As in BuildKit, the variables of the image are set again
-    /// there: after the build arguments, and over an argument of the same name.
+    /// Starts a stage that is based on the stage of this scope.
     pub(super) fn start_stage(&mut self) {
-        let of_image = self.env.of_image();
-        if self.env.variables() != of_image {
-            for variable in of_image {
-                self.set(&variable.name, variable.value, false);
+        self.env.start_stage();
+        for name in std::mem::take(&mut self.hidden) {
+            if let Some(value) = self.of_image.get(&name).cloned() {
+                self.values.insert(name, value);
             }
         }
         self.cmd_set = false;
@@ -61,6 +64,11 @@ impl Scope {
     }
 
     fn set(&mut self, name: &str, value: Arc<str>, argument: bool) {
+        if !argument {
+            self.of_image.insert(name.into(), value.clone());
+        } else if self.of_image.get(name).is_some() {
+            self.hidden.push(name.into());
+        }
         self.values.insert(name.into(), value.clone());
         self.env.set(Variable { name: name.into(), value, argument });
     }

@@ -18,6 +18,15 @@ pub struct Line<'t> {
     pub stage: Option<usize>,
 }
 
+/// The longest value of a variable that is followed, in bytes. Values that grow by their own expansion stop here.
+const LONGEST_VALUE: usize = 64 << 10;
+
+/// How many bytes of environments are kept over all steps.
+const MOST_MEMORY: usize = 32 << 20;
+
+/// How many build arguments of a stage are followed.
+const MOST_ARGUMENTS: usize = 1_000;
+
 /// Rules compare the steps of a stage with each other. In a larger file no RUN is read, so that they find nothing.
 const MOST_STEPS: usize = 5_000;
 
@@ -77,8 +86,13 @@ pub struct Run {
 impl<'t> File<'t> {
     /// Reads the instructions.
     pub fn read(lines: &[Line<'t>], bases: &Environments) -> Self {
-        let mut reader =
-            Reader { bases, globals: BTreeMap::new(), states: Vec::new(), reads_runs: lines.len() <= MOST_STEPS };
+        let mut reader = Reader {
+            bases,
+            globals: BTreeMap::new(),
+            states: Vec::new(),
+            reads_runs: lines.len() <= MOST_STEPS,
+            memory: MOST_MEMORY,
+        };
         let mut file = Self { steps: Vec::new(), stages: Vec::new() };
         for line in lines {
             let instruction = Instruction::read(line.text);
@@ -138,6 +152,11 @@ struct State {
 }
 
 impl State {
+    /// The value of a variable in an instruction.
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.around.variables.get(name).or_else(|| self.arguments.get(name)).map(String::as_str)
+    }
+
     /// A stage whose FROM is not known, as in a log.
     fn unknown() -> Self {
         let around = Surroundings { home: Some("/root".into()), root: true, ..Surroundings::default() };
@@ -150,12 +169,17 @@ struct Reader<'b> {
     globals: BTreeMap<String, String>,
     states: Vec<State>,
     reads_runs: bool,
+    /// How many bytes of environments may still be kept, over all steps.
+    memory: usize,
 }
 
 impl Reader<'_> {
     fn start(&mut self, stages: &mut [Stage], stage: usize, from: &Instruction<'_>) {
         let words = from.words();
-        let base = words.first().and_then(|word| expand(&word.text, &self.globals)).unwrap_or_default();
+        let base = words
+            .first()
+            .and_then(|word| expand(&word.text, |name| self.globals.get(name).map(String::as_str)))
+            .unwrap_or_default();
         if let [_, between, name] = &words[..]
             && between.text.eq_ignore_ascii_case("as")
         {
@@ -175,7 +199,8 @@ impl Reader<'_> {
                 variables.insert(name.to_owned(), value.to_owned());
             }
         }
-        let around = Surroundings { variables, home: Some("/root".into()), root: true, image: name, tag };
+        let around =
+            Surroundings { variables: Rc::new(variables), home: Some("/root".into()), root: true, image: name, tag };
         self.states[stage] = State { around: Rc::new(around), folder: Some("/".into()), ..State::default() };
         let user = match self.states[stage].around.image.as_str() {
             "node" => Some(("node", "1000", "/home/node")),
@@ -190,29 +215,41 @@ impl Reader<'_> {
         let mut run = None;
         match instruction.keyword.to_ascii_uppercase().as_str() {
             "ENV" => {
-                let known = known(state);
+                let value = |word: Word| expand(&word.text, |name| state.variable(name)).unwrap_or(word.text);
+                let pairs = instruction.pairs().into_iter();
+                let pairs: Vec<_> = pairs.map(|(name, word)| (name, word.map(value).unwrap_or_default())).collect();
                 let around = Rc::make_mut(&mut state.around);
-                for (name, value) in instruction.pairs() {
-                    let text = value.map(|word| expand(&word.text, &known).unwrap_or(word.text)).unwrap_or_default();
+                let copied = around.variables.iter().chain(pairs.iter().map(|(name, text)| (name, text)));
+                let copied: usize = copied.map(|(name, text)| name.len() + text.len()).sum();
+                match self.memory.checked_sub(copied) {
+                    Some(left) => self.memory = left,
+                    // From here on, nothing is known of the environment.
+                    None => {
+                        *around = Surroundings { root: around.root, ..Surroundings::default() };
+                        return Step { instruction, stage: Some(stage), folder, around: Rc::clone(&state.around), run };
+                    }
+                }
+                let variables = Rc::make_mut(&mut around.variables);
+                for (name, text) in pairs {
                     if name == "HOME" {
                         around.home = (!text.contains('$')).then(|| text.clone());
                     }
-                    around.variables.insert(name, text);
+                    variables.insert(name, text);
                 }
             }
             "ARG" => {
                 for (name, value) in instruction.pairs() {
                     let default = match value {
-                        Some(word) => expand(&word.text, &known(state)),
+                        Some(word) => expand(&word.text, |name| state.variable(name)),
                         None => self.globals.get(&name).cloned(),
                     };
-                    if let Some(default) = default {
+                    if let Some(default) = default.filter(|_| state.arguments.len() < MOST_ARGUMENTS) {
                         state.arguments.insert(name, default);
                     }
                 }
             }
             "WORKDIR" => {
-                let target = expand(Word::of(instruction.rest).text.as_str(), &known(state));
+                let target = expand(Word::of(instruction.rest).text.as_str(), |name| state.variable(name));
                 state.folder = match (target, &state.folder) {
                     (Some(path), _) if path.starts_with('/') => Some(join("/", &path)),
                     (Some(path), Some(folder)) => Some(join(folder, &path)),
@@ -235,10 +272,6 @@ impl Reader<'_> {
         }
         Step { instruction, stage: Some(stage), folder, around, run }
     }
-}
-
-fn known(state: &State) -> BTreeMap<String, String> {
-    state.arguments.clone().into_iter().chain(state.around.variables.clone()).collect()
 }
 
 fn user(state: &mut State, text: &str) {
@@ -344,8 +377,8 @@ fn image(reference: &str) -> (String, String) {
     (name.to_owned(), tag.to_owned())
 }
 
-/// A text with its variables replaced; `None` if one is unknown.
-fn expand(text: &str, variables: &BTreeMap<String, String>) -> Option<String> {
+/// A text with its variables replaced; `None` if one is unknown or the text becomes too long.
+fn expand<'v>(text: &str, variable: impl Fn(&str) -> Option<&'v str>) -> Option<String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -362,8 +395,8 @@ fn expand(text: &str, variables: &BTreeMap<String, String>) -> Option<String> {
             Some((name, default)) => (name, Some(default)),
             None => (inner, None),
         };
-        let value = variables.get(name).filter(|value| !value.is_empty()).map(String::as_str).or(default)?;
-        if value.contains('$') {
+        let value = variable(name).filter(|value| !value.is_empty()).or(default)?;
+        if value.contains('$') || out.len() + value.len() > LONGEST_VALUE {
             return None;
         }
         out += value;

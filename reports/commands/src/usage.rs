@@ -2,6 +2,7 @@
 
 use crate::invocation::Invocation;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 macro_rules! tools {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
@@ -257,8 +258,8 @@ pub enum Cacheless {
 /// What the image gives to a command.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// The environment.
-    pub variables: BTreeMap<String, String>,
+    /// The environment. Steps without an ENV between them share it.
+    pub variables: Rc<BTreeMap<String, String>>,
     /// The home directory of the user; `None` if unknown.
     pub home: Option<String>,
     /// Whether the user is root.

@@ -34,8 +34,9 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     }
     let columns = cuts.iter().map(|cut| cut.numbers.len()).max().unwrap_or(0);
     for column in 0..columns {
-        let values: Vec<Option<Instant>> = cuts.iter().map(|cut| cut.numbers.get(column).copied()).collect();
-        if let Some(times) = numbers(values) {
+        let found = || cuts.iter().map(|cut| cut.numbers.get(column));
+        let units = found().flatten().all(|number| number.has_unit);
+        if let Some(times) = numbers(found().map(|number| number.map(|number| number.value)).collect(), units) {
             return times;
         }
     }
@@ -67,22 +68,22 @@ fn continuous(at: &mut [Option<Instant>]) {
 }
 
 /// Numbers as times: seconds, milliseconds, microseconds or nanoseconds since 1970, or seconds since the start. `None` if they are
-/// something else, such as the numbers of the lines. The numbers are in units of 10⁻⁹.
-fn numbers(mut values: Vec<Option<Instant>>) -> Option<Times> {
+/// something else, such as the numbers of the lines. The numbers are in units of 10⁻⁹; with `units`, they are durations.
+fn numbers(mut values: Vec<Option<Instant>>, units: bool) -> Option<Times> {
     let known: Vec<Instant> = values.iter().flatten().copied().collect();
     let pairs = || known.windows(2);
     let ordered = pairs().filter(|pair| pair[1] >= pair[0]).count();
     if known.iter().min() == known.iter().max() || ordered * 10 < (known.len() - 1) * 9 {
         return None;
     }
-    let units = [
+    let powers = [
         (1_000_000_000, 1),
         (1_000_000_000_000, 1_000),
         (1_000_000_000_000_000, 1_000_000),
         (1_000_000_000_000_000_000, SECOND),
     ];
     let since_1970 =
-        units.into_iter().find(|(unit, _)| known.iter().all(|value| (*unit..unit * 10).contains(&(value / SECOND))));
+        powers.into_iter().find(|(unit, _)| known.iter().all(|value| (*unit..unit * 10).contains(&(value / SECOND))));
     if let Some((_, divisor)) = since_1970 {
         values.iter_mut().flatten().for_each(|value| *value /= divisor);
         return Some(Times { at: values, dated: true });
@@ -90,7 +91,7 @@ fn numbers(mut values: Vec<Option<Instant>>) -> Option<Times> {
     // Numbers of lines grow by one from line to line, also where some lines are missing.
     let whole = known.iter().all(|value| value % SECOND == 0);
     let repeated = pairs().any(|pair| pair[0] == pair[1]);
-    (!whole || repeated).then_some(Times { at: values, dated: false })
+    (units || !whole || repeated).then_some(Times { at: values, dated: false })
 }
 
 #[cfg(test)]

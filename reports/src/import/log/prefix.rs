@@ -79,6 +79,22 @@ fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
     (Kind::Number, end + unit, None)
 }
 
+/// A number or a duration in a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number {
+    /// In units of 10⁻⁹.
+    pub(crate) value: i128,
+    /// Whether it is written with a unit of time, so that it cannot be the number of a line.
+    pub(crate) has_unit: bool,
+}
+
+impl Number {
+    fn read(text: &str) -> Option<Self> {
+        let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+        value(text).map(|value| Self { value, has_unit })
+    }
+}
+
 /// The value of a number or of a duration as it is written, in units of 10⁻⁹.
 pub(crate) fn value(text: &str) -> Option<i128> {
     if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
@@ -121,7 +137,7 @@ pub(crate) struct Cut<'t> {
     /// The times in the prefix.
     pub(crate) stamps: Vec<Stamp>,
     /// The numbers in the prefix.
-    pub(crate) numbers: Vec<i128>,
+    pub(crate) numbers: Vec<Number>,
     /// The names in the prefix: of the job, the service, the container.
     pub(crate) label: Vec<&'t str>,
     /// Whether the text is quoted, as in `msg="…"`.
@@ -200,7 +216,7 @@ fn described<'t>(parts: &[(Part<'t>, usize)], length: usize) -> Cut<'t> {
             Kind::Number if matches!(before, Some(Kind::Word | Kind::Char('-' | '_' | '/' | '#'))) => {
                 cut.label.push(part.text)
             }
-            Kind::Number => cut.numbers.extend(value(part.text)),
+            Kind::Number => cut.numbers.extend(Number::read(part.text)),
             Kind::Word if !is_marker(part.text) => cut.label.push(part.text),
             Kind::Word | Kind::Space | Kind::Char(_) => {}
         }

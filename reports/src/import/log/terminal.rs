@@ -68,6 +68,11 @@ fn bare(from: &str, out: &mut String) -> Option<usize> {
     let rest = from.strip_prefix('[')?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     let last = rest.as_bytes()[end];
+    // `[1m5s]` is a time of one minute and five seconds.
+    let seconds = rest[end + 1..].find(|c: char| !c.is_ascii_digit() && c != '.');
+    if last == b'm' && seconds.is_some_and(|at| at > 0 && rest[end + 1 + at..].starts_with("s]")) {
+        return None;
+    }
     (last == b'K' || last == b'm' && end > 0).then_some(end + 2)
 }
 
