@@ -297,6 +297,45 @@ fn dockerbuild_joins_status_trace_and_provenance() {
     }
 }
 
+/// buildx writes an index of manifests if it exports several builds.
+#[test]
+fn dockerbuild_of_several_builds_has_all_of_them() {
+    let one = files_of(&dockerbuild());
+    let again = |text: &[u8]| String::from_utf8_lossy(text).replace("RUN make", "RUN test").into_bytes();
+    let manifest = String::from_utf8_lossy(&one["blobs/sha256/m"]).into_owned();
+    let other =
+        manifest.replace("sha256:s", "sha256:s2").replace("sha256:t", "sha256:t2").replace("sha256:p", "sha256:p2");
+    let mut archive = tar::Builder::new(Vec::new());
+    let changed = [
+        ("index.json", br#"{"manifests":[{"digest":"sha256:i"}]}"#.to_vec()),
+        ("blobs/sha256/i", br#"{"manifests":[{"digest":"sha256:m"},{"digest":"sha256:m2"}]}"#.to_vec()),
+        ("blobs/sha256/m2", other.into_bytes()),
+        ("blobs/sha256/s2", again(&one["blobs/sha256/s"])),
+    ];
+    let kept =
+        one.iter().filter(|(name, _)| *name != "index.json").map(|(name, content)| (name.as_str(), content.clone()));
+    for (name, content) in changed.into_iter().chain(kept) {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, name, content.as_slice()).unwrap();
+    }
+    let found = buildscope_reports::import::builds(&archive.into_inner().unwrap()).unwrap();
+    let texts: Vec<_> = found.records().iter().map(|record| record.steps[0].text.as_str()).collect();
+    assert_eq!(texts, ["RUN make", "RUN test"]);
+}
+
+/// The files of an uncompressed tar.
+fn files_of(tar: &[u8]) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let mut archive = tar::Archive::new(tar);
+    let file = |entry: std::io::Result<tar::Entry<'_, &[u8]>>| {
+        let mut entry = entry.unwrap();
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+        (entry.path().unwrap().display().to_string(), content)
+    };
+    archive.entries().unwrap().map(file).collect()
+}
+
 fn survives(bytes: &[u8]) {
     if let Ok(record) = import(bytes) {
         let explanation = explain(&record);

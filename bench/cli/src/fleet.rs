@@ -90,7 +90,7 @@ fn add_files(fleet: &mut Fleet, paths: &[PathBuf]) -> Result<(), Failure> {
         collect(path, &mut files).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
     }
     // Records are read twice, so that not all are in memory: first for their starts, then to be added in this order.
-    let mut ordered: Vec<(Option<String>, PathBuf)> = Vec::new();
+    let mut ordered: Vec<(Option<String>, PathBuf, usize)> = Vec::new();
     let mut reported = Instant::now();
     for (number, path) in files.iter().enumerate() {
         if reported.elapsed() >= Duration::from_secs(1) {
@@ -98,21 +98,27 @@ fn add_files(fleet: &mut Fleet, paths: &[PathBuf]) -> Result<(), Failure> {
             reported = Instant::now();
         }
         match read(path) {
-            Ok(record) => ordered.push((record.started, path.clone())),
+            Ok(records) => {
+                let one = |(number, record): (usize, Record)| (record.started, path.clone(), number);
+                ordered.extend(records.into_iter().enumerate().map(one));
+            }
             Err(error) => write_message(&format!("warning: {}: {error}: left out", path.display())),
         }
     }
     ordered.sort();
-    for (_, path) in ordered {
-        let Ok(record) = read(&path) else { continue };
-        fleet.add(&name(&record, &path), record);
+    for (_, path, number) in ordered {
+        let records = read(&path).unwrap_or_default();
+        if let Some(record) = records.into_iter().nth(number) {
+            fleet.add(&name(&record, &path), record);
+        }
     }
     Ok(())
 }
 
-fn read(path: &Path) -> Result<Record, String> {
+/// The builds of a file.
+fn read(path: &Path) -> Result<Vec<Record>, String> {
     let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    import::import(&bytes).map_err(|error| error.to_string())
+    Ok(import::builds(&bytes).map_err(|error| error.to_string())?.records().to_vec())
 }
 
 /// The Dockerfile of a record; else the directory of the file, because a log does not name its Dockerfile.

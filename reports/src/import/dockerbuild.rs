@@ -1,5 +1,5 @@
-//! `docker buildx history export`: an OCI layout whose manifest holds BuildKit's status stream, its trace and the
-//! provenance of one build.
+//! `docker buildx history export`: an OCI layout with a manifest for each build, which holds BuildKit's status stream,
+//! its trace and its provenance. For several builds, the layout has an index of these manifests.
 
 use super::archive::Files;
 use super::buildkit::{Status, Update, Vertices};
@@ -28,30 +28,41 @@ struct Descriptor {
     digest: String,
 }
 
-/// Reads the export.
-pub(crate) fn read(bytes: &[u8]) -> Result<Draft, String> {
+/// Reads the builds of the export, in its order.
+pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
     let files = Files::read(bytes)?;
     let index: Index = document(&files, "index.json")?;
-    let mut vertices = Vertices::default();
-    let (mut traces, mut provenances) = (Vec::new(), Vec::new());
     // Each document is read once, however often it is named.
     let mut seen = BTreeSet::new();
+    let mut drafts = Vec::new();
     for descriptor in index.manifests {
-        if !seen.insert(descriptor.digest.clone()) {
+        // A manifest, or an index of manifests.
+        let below = document::<Index>(&files, &blob(&descriptor.digest)).map(|index| index.manifests);
+        for descriptor in below.ok().filter(|below| !below.is_empty()).unwrap_or_else(|| vec![descriptor]) {
+            if seen.insert(descriptor.digest.clone())
+                && let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest))
+            {
+                drafts.push(build(&files, manifest, &mut seen));
+            }
+        }
+    }
+    Ok(drafts)
+}
+
+/// The build of one manifest.
+fn build(files: &Files, manifest: Manifest, seen: &mut BTreeSet<String>) -> Draft {
+    let mut vertices = Vertices::default();
+    let (mut traces, mut provenances) = (Vec::new(), Vec::new());
+    for layer in manifest.layers {
+        if !seen.insert(layer.digest.clone()) {
             continue;
         }
-        let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest)) else { continue };
-        for layer in manifest.layers {
-            if !seen.insert(layer.digest.clone()) {
-                continue;
-            }
-            let Some(content) = files.get(&blob(&layer.digest)) else { continue };
-            match layer.media_type.as_str() {
-                "application/vnd.buildkit.status.v0" => statuses(content, &mut vertices),
-                "application/vnd.buildkit.otlp.json.v0" => traces.push(content),
-                "application/vnd.in-toto+json" => provenances.push(content),
-                _ => {}
-            }
+        let Some(content) = files.get(&blob(&layer.digest)) else { continue };
+        match layer.media_type.as_str() {
+            "application/vnd.buildkit.status.v0" => statuses(content, &mut vertices),
+            "application/vnd.buildkit.otlp.json.v0" => traces.push(content),
+            "application/vnd.in-toto+json" => provenances.push(content),
+            _ => {}
         }
     }
     let (mut draft, indices) = vertices.draft();
@@ -61,7 +72,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Draft, String> {
     for content in provenances {
         provenance::enrich(content, &mut draft, &indices);
     }
-    Ok(draft)
+    draft
 }
 
 fn blob(digest: &str) -> String {

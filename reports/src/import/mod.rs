@@ -146,24 +146,25 @@ fn from_log(format: Format, log: &Log) -> Vec<Draft> {
     }
 }
 
-/// Reads a document of that format, which has one build.
+/// Reads a document of that format. Only a `.dockerbuild` export can have several builds.
 fn document(format: Format, bytes: &[u8], text: &str) -> Result<Builds, ImportError> {
     let broken = |reason: String| ImportError::Broken { format, reason };
-    let draft: Draft = match format {
+    let mut drafts: Vec<Draft> = match format {
         Format::Record => return Ok(Builds::new(vec![Record::from_json(bytes)?])),
         Format::DockerBuild => dockerbuild::read(bytes).map_err(broken)?,
-        Format::Inspect => inspect::read(text).map_err(broken)?,
-        Format::Kaniko => kaniko::read(text).map_err(broken)?,
-        Format::Otlp => trace::otlp(text).map_err(broken)?,
-        Format::StdoutTrace => trace::stdout(text),
+        Format::Inspect => vec![inspect::read(text).map_err(broken)?],
+        Format::Kaniko => vec![kaniko::read(text).map_err(broken)?],
+        Format::Otlp => vec![trace::otlp(text).map_err(broken)?],
+        Format::StdoutTrace => vec![trace::stdout(text)],
         Format::RawJson | Format::Plain | Format::Classic | Format::Buildah | Format::KanikoLog | Format::Terminal => {
             return Err(ImportError::Unknown);
         }
     };
-    if draft.steps.is_empty() && draft.spans.is_empty() && format != Format::Inspect {
+    drafts.retain(|draft| !draft.steps.is_empty() || !draft.spans.is_empty() || format == Format::Inspect);
+    if drafts.is_empty() {
         return Err(ImportError::Empty { format });
     }
-    Ok(Builds::new(vec![record(draft)?]))
+    Ok(Builds::new(drafts.into_iter().map(record).collect::<Result<_, _>>()?))
 }
 
 fn record(draft: Draft) -> Result<Record, ImportError> {
