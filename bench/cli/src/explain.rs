@@ -162,12 +162,12 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
             .arg(&path);
         command.arg("--root").arg(root.resolve()?).arg(context).stdout(std::process::Stdio::null());
         let status = command.status().map_err(Failure::internal)?;
-        // A failed build is explained too: its record shows where it failed.
-        if path.exists() {
-            builds::read(&path, root)
-        } else {
-            Err(Failure::failed(miette!("the build ended with {status} and wrote no record")))
+        if !status.success() {
+            // The build has said why. There is nothing to compare.
+            let help = "`buildscope build` keeps a record of a failed build too, which `buildscope explain` explains";
+            return Err(Failure::failed(miette!(help = help, "the build ended with {status}")));
         }
+        builds::read(&path, root)
     };
     Ok([one(Policy::Serial)?, one(Policy::Instructions)?])
 }

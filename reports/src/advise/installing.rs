@@ -119,9 +119,6 @@ pub(super) fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
                 ),
             }];
             conditions.extend(advice.also.iter().cloned());
-            if !case.file.steps[advice.run].around.root {
-                conditions.push("the directory must belong to the user: add `uid=`".to_owned());
-            }
             let gain = saved.unwrap_or(Nanos::ZERO).min(run.drag);
             let advised = about(run, "cache-mount", gain, text, &conditions.join("; "));
             found.push(case.edited(advised, advice.edits.clone()));

@@ -138,7 +138,8 @@ fn details(title: &str, content: &str) -> String {
     format!("<details><summary>{title}</summary>\n\n{content}\n</details>\n\n")
 }
 
-pub(crate) fn row(cells: impl IntoIterator<Item = String>) -> String {
+/// A row of a table.
+pub fn row(cells: impl IntoIterator<Item = String>) -> String {
     // A pipe ends a cell even within a code span.
     let cells: Vec<_> = cells.into_iter().map(|cell| cell.replace('|', "\\|")).collect();
     format!("| {} |\n", cells.join(" | "))
@@ -162,27 +163,23 @@ fn fence(text: &str, least: usize) -> String {
     "`".repeat(least.max(longest + 1))
 }
 
-/// A sentence of ours that may quote a Dockerfile: HTML and mentions in it are not interpreted. Quotes in backquotes stay
-/// code spans.
-pub(crate) fn prose(text: &str) -> String {
+/// A sentence of ours that may quote a Dockerfile. Nothing in it is interpreted: no code spans, because a quote may hold
+/// backquotes, no HTML, no mentions.
+pub fn prose(text: &str) -> String {
     let mut out = String::new();
-    let mut in_code = false;
     for c in printable(text).chars() {
-        in_code ^= c == '`';
         match c {
-            '<' if !in_code => out += "&lt;",
-            '&' if !in_code => out += "&amp;",
-            // Not a mention of a user.
-            '@' if !in_code => out += "&#64;",
-            '*' | '_' | '[' | ']' | '#' if !in_code => {
+            '<' => out += "&lt;",
+            '&' => out += "&amp;",
+            '@' => out += "&#64;",
+            '`' | '*' | '_' | '[' | ']' | '#' | '\\' | '~' | '$' => {
                 out.push('\\');
                 out.push(c);
             }
             c => out.push(c),
         }
     }
-    // An open code span would swallow what follows.
-    if in_code { out.replace('`', "'") } else { out }
+    out
 }
 
 /// A name in a Mermaid chart, whose own characters end a name.

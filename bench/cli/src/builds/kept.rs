@@ -48,6 +48,9 @@ pub(crate) struct Kept {
     pub(crate) cached: usize,
     /// Whether the build succeeded.
     pub(crate) succeeded: bool,
+    /// Whether it was stopped before its end.
+    #[serde(default)]
+    pub(crate) cancelled: bool,
     /// The instruction that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) failed: Option<String>,
@@ -84,6 +87,7 @@ impl Kept {
             steps: needed().count(),
             cached: needed().filter(|step| matches!(step.outcome, Outcome::Cached | Outcome::Joined)).count(),
             succeeded: record.succeeded,
+            cancelled: failed.is_none() && record.steps.iter().any(|step| step.outcome == Outcome::Cancelled),
             failed: failed.map(|step| step.text.clone()),
         }
     }

@@ -29,12 +29,20 @@ impl Limits {
 impl FromStr for Limits {
     type Err = miette::Report;
 
-    /// Parses `builds=100,age=30d,size=256MB` or `none`. A part that is left out has its default.
+    /// Parses `builds=100,age=30d,size=256MB` or `none`. The size has a default; `builds` or `age`
+    /// alone is the limit.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text == "none" {
             return Ok(Self::NONE);
         }
         let mut limits = Self::default();
+        let given = |name: &str| text.split(',').any(|part| part.trim().starts_with(name));
+        // One of the two alone is the limit.
+        match (given("builds="), given("age=")) {
+            (true, false) => limits.age = Duration::ZERO,
+            (false, true) => limits.builds = 0,
+            _ => {}
+        }
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let wrong = || miette!("invalid limit `{part}`: write builds=100,age=30d,size=256MB");
             match part.split_once('=').ok_or_else(wrong)? {
@@ -54,6 +62,10 @@ mod tests {
 
     #[test]
     fn parts_that_are_left_out_have_their_defaults() {
+        let alone: Limits = "builds=5".parse().unwrap();
+        assert_eq!((alone.builds, alone.age), (5, Duration::ZERO));
+        let alone: Limits = "age=2d".parse().unwrap();
+        assert_eq!((alone.builds, alone.age), (0, Duration::from_secs(172_800)));
         let limits: Limits = "age=2d, builds=5".parse().unwrap();
         assert_eq!(limits, Limits { builds: 5, age: Duration::from_secs(172_800), bytes: ByteSize(256_000_000) });
         assert_eq!("".parse::<Limits>().unwrap(), Limits::default());

@@ -3,6 +3,7 @@
 use super::Format;
 use super::kept::{Kept, KeptBuilds};
 use crate::{Failure, units, write_out};
+use buildscope_reports::render::markdown;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use clap::Args;
 use std::fmt::Write as _;
@@ -42,7 +43,7 @@ pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure>
     write_out(&match options.format {
         Format::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
         Format::Text => text(&list),
-        Format::Markdown => markdown(&list),
+        Format::Markdown => as_markdown(&list),
     });
     Ok(())
 }
@@ -52,7 +53,7 @@ impl Options {
         let subject = [&kept.subject.dockerfile, &kept.subject.context].into_iter().flatten();
         let mut names = subject.chain(&kept.tags);
         self.slower_than.is_none_or(|least| u128::from(kept.wall.0) > least.as_nanos())
-            && (!self.failed || !kept.succeeded)
+            && (!self.failed || !kept.succeeded && !kept.cancelled)
             && (!self.succeeded || kept.succeeded)
             && self.target.as_ref().is_none_or(|target| kept.subject.target.as_ref() == Some(target))
             && self.dockerfile.as_ref().is_none_or(|text| names.any(|name| name.contains(text)))
@@ -64,7 +65,11 @@ const HEAD: [&str; 6] = ["BUILD", "STARTED (UTC)", "WALL", "CACHED", "OUTCOME", 
 fn row(kept: &Kept) -> [String; 6] {
     let started = kept.started.get(..19).map_or_else(|| kept.started.clone(), |time| time.replace('T', " "));
     let cached = format!("{}/{}", kept.cached, kept.steps);
-    let outcome = if kept.succeeded { "done" } else { "failed" };
+    let outcome = match (kept.succeeded, kept.cancelled) {
+        (true, _) => "done",
+        (false, true) => "cancelled",
+        (false, false) => "failed",
+    };
     let mut subject = kept.subject.dockerfile.clone().or_else(|| kept.subject.context.clone());
     if let (Some(subject), Some(target)) = (&mut subject, &kept.subject.target) {
         // Writing to a String cannot fail.
@@ -87,9 +92,8 @@ fn text(list: &[Kept]) -> String {
     table.render(usize::MAX, false)
 }
 
-fn markdown(list: &[Kept]) -> String {
-    let line = |cells: [String; 6]| format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
-    let mut text = line(HEAD.map(|head| head.to_lowercase())) + "|---|---|--:|--:|---|---|\n";
-    text.extend(list.iter().map(|kept| line(row(kept))));
+fn as_markdown(list: &[Kept]) -> String {
+    let mut text = markdown::row(HEAD.map(|head| head.to_lowercase())) + "|---|---|--:|--:|---|---|\n";
+    text.extend(list.iter().map(|kept| markdown::row(row(kept).map(|cell| markdown::prose(&cell)))));
     text
 }

@@ -45,6 +45,10 @@ pub fn missing_caches(file: &File<'_>, facts: &dyn Facts) -> Vec<CacheAdvice> {
 
 fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Facts) -> Option<CacheAdvice> {
     let here = &file.steps[step];
+    // Another user cannot write to a mount that belongs to root, and its number is not always known.
+    if !here.around.root {
+        return None;
+    }
     let isolated = here.instruction.flag("network") == Some("none") || offline(file, here, tool);
     let mut caches = caches_of(run, tool);
     if isolated {
@@ -79,7 +83,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
             tool.name()
         ));
     }
-    if facts.is_complete() && here.around.root && !advice.caches.is_empty() {
+    if facts.is_complete() && !advice.caches.is_empty() {
         advice.edits = edits.unwrap_or_default();
     }
     (!advice.caches.is_empty()).then_some(advice)

@@ -53,7 +53,8 @@ enum Reach {
 /// The installs of a file that stand too late, in order.
 pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
     let mut found: Vec<Reorder> = Vec::new();
-    for reorder in (0..file.steps.len()).filter_map(|run| late_install(file, run, facts)) {
+    let late = (0..file.steps.len()).filter_map(|run| late_install(file, run, facts));
+    for reorder in late.filter(|reorder| !needs_more(file, reorder, facts)) {
         // The dependencies that are fetched for one command are there for the next.
         let again = |other: &Reorder| {
             let fetched = matches!(other.kind, ReorderKind::Fetch(_) | ReorderKind::Hard);
@@ -64,6 +65,16 @@ pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
         }
     }
     found
+}
+
+/// Whether the install needs more than its files: they say so, or the COPY brings settings of the system.
+fn needs_more(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) -> bool {
+    if reorder.files.is_empty() {
+        return destination(&file.steps[reorder.copy]).is_some_and(|target| target == "/");
+    }
+    let usages = file.steps[reorder.run].run.iter().flat_map(|run| &run.usages);
+    let mut own = usages.filter(|(_, _, usage)| usage.tool == reorder.tool);
+    own.any(|(_, _, usage)| own_scripts(usage, &reorder.files, facts) == Some(true))
 }
 
 /// Whether a RUN installs and does nothing else, and needs nothing of the build context.

@@ -54,6 +54,9 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
         let made = |path: &String| commands[..at].iter().any(|other| makes(other, start, path));
         let Some(path) = paths.iter().find(|path| !made(path)) else { continue };
         let copies = copies_into(file, step, path);
+        if program == "chown" && is_made_later(file, step, &copies, &value.text) {
+            continue;
+        }
         let alone = commands.len() == 1 && run.elements.len() == 1;
         let mut change = RecursiveChange {
             run: step,
@@ -76,6 +79,21 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
         found.push(change);
     }
     found
+}
+
+/// Whether the owner may be made only after the first of the copies, so that a COPY cannot name it.
+fn is_made_later(file: &File<'_>, step: usize, copies: &[usize], owner: &str) -> bool {
+    let named = |part: &str| !part.is_empty() && part != "root" && !part.bytes().all(|byte| byte.is_ascii_digit());
+    let Some(&first) = copies.first().filter(|_| owner.split(':').any(named)) else { return false };
+    let makes_users = |step: usize| {
+        let Some(run) = &file.steps[step].run else { return false };
+        let makers = ["useradd", "adduser", "groupadd", "addgroup", "usermod", "groupmod"];
+        let mut commands = run.elements.iter().flat_map(|element| &element.commands);
+        !run.understood
+            || commands.any(|command| makers.contains(&command.program()))
+            || run.script.contains("/etc/passwd")
+    };
+    file.before(step).take_while(|&other| other > first).chain([step]).any(makes_users)
 }
 
 /// Whether a word that looks like an option is a mode: `-w`, `-x`.

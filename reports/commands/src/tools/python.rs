@@ -228,9 +228,7 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
         vec![Manifest::required("pyproject.toml"), Manifest::usual("poetry.lock"), Manifest::possible("poetry.toml")]
     };
     let (work, needs) = match arguments.action() {
-        "install" | "sync" if arguments.has(&["--no-root", "--no-directory"]) || arguments.has(&["--only"]) => {
-            (Work::Install, Needs::Files(files()))
-        }
+        "install" | "sync" if arguments.has(&["--no-root", "--no-directory"]) => (Work::Install, Needs::Files(files())),
         "install" | "sync" => {
             let command = format!("{} --no-root", text(command));
             (Work::Install, Needs::Sources(Some(Prefetch { files: files(), command: Some(command) })))

@@ -46,7 +46,11 @@ pub(crate) fn plain(line: &str) -> Cow<'_, str> {
 fn sequence(rest: &str, out: &mut String) -> Option<usize> {
     let first = rest.chars().next()?;
     match first {
-        '[' => rest[1..].find(|c: char| ('@'..='~').contains(&c)).map(|end| end + 2),
+        // Parameters and one final character (ECMA-48, 5.4); anything else is text after a lone escape.
+        '[' => {
+            let end = rest[1..].find(|c: char| !(' '..='?').contains(&c))?;
+            ('@'..='~').contains(&char::from(rest.as_bytes()[1 + end])).then_some(end + 2)
+        }
         ']' | '_' | 'P' | '^' | 'X' => {
             let end = rest.find(['\u{7}', '\u{1b}']).unwrap_or(rest.len());
             keep_time(&rest[..end], out);
@@ -68,12 +72,15 @@ fn bare(from: &str, out: &mut String) -> Option<usize> {
     let rest = from.strip_prefix('[')?;
     let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';')?;
     let last = rest.as_bytes()[end];
+    if !matches!(last, b'm' | b'K') {
+        return None;
+    }
     // `[1m5s]` is a time of one minute and five seconds.
     let seconds = rest[end + 1..].find(|c: char| !c.is_ascii_digit() && c != '.');
     if last == b'm' && seconds.is_some_and(|at| at > 0 && rest[end + 1 + at..].starts_with("s]")) {
         return None;
     }
-    (last == b'K' || last == b'm' && end > 0).then_some(end + 2)
+    (last == b'K' || end > 0).then_some(end + 2)
 }
 
 fn keep_time(sequence: &str, out: &mut String) {
@@ -86,6 +93,14 @@ fn keep_time(sequence: &str, out: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn brackets_before_other_letters_stay() {
+        for text in ["\u{1b}[32m[✓]\u{1b}[0m compiled", "\u{1b}[█ 50%", "\u{1b}[1m[构建] \u{1b}[0K"] {
+            let clean = plain(text);
+            assert!(clean.contains(['✓', '█', '构']), "{clean:?}");
+        }
+    }
 
     #[test]
     fn sequences_are_taken_off() {

@@ -183,7 +183,8 @@ pub(crate) struct Arguments {
     /// Do not keep the record of this build in the store (see `buildscope builds`)
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(super) no_record: bool,
-    /// How many records are kept: those of the last builds, and those that are not older; at most this size in all
+    /// Which records are kept: those of the last builds and those that are younger, or of one of the two if only that is
+    /// given; at most this size in all
     /// [default: builds=100,age=30d,size=256MB]; none keeps none
     #[arg(
         long,

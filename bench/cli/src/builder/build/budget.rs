@@ -13,11 +13,16 @@ use std::time::Duration;
 pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
     let number = text.strip_suffix('%').map_or((text, 1.0), |percent| (percent, 100.0));
     let share = number.0.trim().parse::<f64>().map(|value| value / number.1);
-    share.ok().filter(|share| share.is_finite() && *share >= 0.0).ok_or_else(|| miette!("write 20% or 0.2"))
+    // `20` alone would be two thousand percent.
+    let plain = text.contains('%') || text.contains('.') || text == "0";
+    share.ok().filter(|share| plain && share.is_finite() && *share >= 0.0).ok_or_else(|| miette!("write 20% or 0.2"))
 }
 
 /// Fails if the build took longer than its budget, or than its earlier builds allow.
 pub(super) fn check(options: &Options, record: &Record, kept: Option<&Kept>) -> Result<(), Failure> {
+    if options.max_regression.is_some() && options.keeping.is_none() {
+        return Err(Failure::usage(miette!("--max-regression compares with kept builds: keep at least three records")));
+    }
     let over = options.budget.and_then(|budget| over_budget(record.wall, budget));
     let over = match (over, options.max_regression) {
         (None, Some(share)) => slower(record.wall, share, earlier(options, kept)),
@@ -74,7 +79,7 @@ mod tests {
     #[test]
     fn shares_are_percentages_or_fractions() {
         assert_eq!((share("20%").unwrap(), share("0.2").unwrap(), share(" 5 %").unwrap()), (0.2, 0.2, 0.05));
-        assert!(share("-1%").is_err() && share("some").is_err() && share("inf").is_err());
+        assert!(share("-1%").is_err() && share("some").is_err() && share("20").is_err() && share("inf").is_err());
     }
 
     #[test]

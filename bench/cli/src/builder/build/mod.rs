@@ -219,9 +219,10 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     }
     if let Some(path) = &options.metadata_file {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-        if let Some(exported) = built.exported.first() {
-            write_text(path, &format!("{:#}\n", exported.metadata(&names, &built.provenance)))?;
-        }
+        let metadata = built.exported.first().map(|exported| exported.metadata(&names, &built.provenance));
+        // Without an output there is no manifest: the image is known by its configuration.
+        let of_store = || serde_json::json!({ "containerimage.config.digest": id(&built) });
+        write_text(path, &format!("{:#}\n", metadata.unwrap_or_else(of_store)))?;
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
         write_out(&format!("{}\n", id(&built)));
