@@ -91,6 +91,12 @@ impl LayerIndex {
         &self.bytes[at..at + length as usize]
     }
 
+    /// Whether the layer hides all lower layers: it removes the contents of the root directory.
+    pub(crate) fn hides_all(&self) -> bool {
+        let records = (0..self.len()).map(|number| self.record(number));
+        records.take_while(|record| record.path().is_empty()).any(|record| record.kind() == RecordKind::Opaque)
+    }
+
     /// Whether the layer looks the same on every stack: it contains all parent directories of its members, and no hard link to a
     /// file of a lower layer.
     pub(crate) fn is_self_contained(&self) -> bool {

@@ -41,6 +41,8 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
             _ => {}
         }
     }
+    // A whiteout removes what lower layers have, also if the layer has a hard link of the same name.
+    links.iter().for_each(|link| drop(gone.remove(link)));
     let mut entries: Vec<(Entry, Content)> = own.walk(Path::new("")).collect();
     // Hard links to files of lower layers become separate files.
     for path in links {

@@ -11,6 +11,7 @@ use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
 use buildscope_record::DiffId;
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::ops::RangeInclusive;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -251,6 +252,13 @@ impl Tree {
     }
 
     /// The diff ids of the layers, lowest first.
+    /// The lengths of the stacks whose top layer is visible. overlayfs ignores a mark that removes the contents of the root directory,
+    /// so the drivers omit the layers below it.
+    pub(crate) fn visible_depths(&self) -> RangeInclusive<usize> {
+        let first = self.layers.iter().rposition(|index| index.hides_all()).unwrap_or(0);
+        first + 1..=self.layers.len()
+    }
+
     pub(crate) fn diff_ids(&self) -> Vec<DiffId> {
         self.layers.iter().map(|index| index.layer().diff_id).collect()
     }

@@ -121,7 +121,7 @@ impl Driver for Erofs {
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
-        let lowers = (1..=stack.len()).filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
+        let lowers = tree.visible_depths().filter_map(|depth| self.lower(store, &stack[..depth], probe).transpose());
         let lowers = lowers.collect::<Result<_, _>>()?;
         Ok(Box::new(Stack::over(self.overlay.with(mode), tree, lowers, store.scratch())?))
     }

@@ -62,7 +62,7 @@ impl Driver for Fuse {
         // Version 1.10 may change another name of a hard-linked lower file than the one that is written.
         let lower =
             |depth: usize| lower(store, &stack[..depth], self.marks, HardLinks::Split, probe).map(Lower::Directory);
-        let lowers = (1..=stack.len()).map(lower);
+        let lowers = tree.visible_depths().map(lower);
         let stack = Stack::over(self.overlay(), tree, lowers.collect::<Result<_, _>>()?, store.scratch())?;
         Ok(Box::new(Mounted { stack, marks: self.marks, mount: Mutex::default() }))
     }

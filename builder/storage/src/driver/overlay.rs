@@ -67,7 +67,7 @@ impl Driver for Overlay {
     ) -> Result<Box<dyn Prepared>, StorageError> {
         let stack = tree.diff_ids();
         let mut lowers = Vec::with_capacity(stack.len());
-        for depth in 1..=stack.len() {
+        for depth in tree.visible_depths() {
             lowers.push(Lower::Directory(lower(store, &stack[..depth], self.marks, HardLinks::Keep, probe)?));
         }
         Ok(Box::new(Stack::over(self.with(mode), tree, lowers, store.scratch())?))

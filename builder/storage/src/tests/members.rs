@@ -253,6 +253,22 @@ const CASES: &[Case] = &[
     ("hard link to a directory", &[&[D("a"), H("b", "a")]], Err("`b` is a hard link to a directory")),
     ("hard link to a link", &[&[F("x", "x"), L("a", "x"), H("b", "a")]], Ok(&["a -> x", "b is a", "x=x"])),
     ("hard link over a directory", &[&[F("x", "x"), D("a"), F("a/1", "1"), H("a", "x")]], Ok(&["a=x", "x is a"])),
+    ("all of the root removed", &[&[D("d"), F("d/a", "x")], &[F(".wh..wh..opq", ""), F("b", "x")]], Ok(&["b=x"])),
+    (
+        "all of the root removed through a link",
+        &[&[D("d"), F("d/a", "x")], &[L("t", "."), F("t/.wh..wh..opq", "")], &[D("d")]],
+        Ok(&["d/", "t -> ."]),
+    ),
+    (
+        "hard link in place of a removed file",
+        &[&[F("a", "old"), F("b", "x")], &[F(".wh.a", ""), H("a", "b")]],
+        Ok(&["a=x", "b=x"]),
+    ),
+    (
+        "hard link in a removed directory",
+        &[&[D("d"), F("d/a", "old"), F("b", "x")], &[F(".wh.d", ""), H("d/n", "b")]],
+        Ok(&["b=x", "d/", "d/n=x"]),
+    ),
     ("device 0:0", &[&[F("a", "old")], &[Z("a")]], Ok(&[])),
     ("device 0:0 over a file", &[&[F("a", "old")], &[F("a", "new"), Z("a")]], Ok(&[])),
 ];
@@ -429,6 +445,18 @@ fn trees_agree_with_a_naive_unpacker() {
     assert!(taken > 50 && refused > 50, "{taken} taken, {refused} refused");
 }
 
+/// Whether a layer has a directory where a lower layer has a symbolic link. fuse-overlayfs 1.10 fails to list such a directory if
+/// the link leads in a circle and the directory contains another one (COMPATIBILITY.md).
+fn directory_over_link(store: &Store, stack: &[DiffId]) -> bool {
+    let trees: Vec<_> = (1..=stack.len()).map(|depth| store.tree(&stack[..depth]).unwrap()).collect();
+    let is_directory =
+        |tree: &Tree, path: &Path| tree.lookup(path).is_some_and(|entry| entry.kind == EntryKind::Directory);
+    trees.windows(2).any(|pair| {
+        let mut entries = pair[0].walk(Path::new(""));
+        entries.any(|(entry, _)| matches!(entry.kind, EntryKind::Symlink { .. }) && is_directory(&pair[1], &entry.path))
+    })
+}
+
 #[test]
 #[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
 fn each_driver_shows_random_layers_like_the_tree() {
@@ -440,13 +468,14 @@ fn each_driver_shows_random_layers_like_the_tree() {
         let layers: Vec<&[Made]> = layers.iter().map(Vec::as_slice).collect();
         for (driver, fixture) in &stores {
             let stack = import(&fixture.store, &layers);
-            let Ok(tree) = stack.as_ref().map_err(drop).and_then(|stack| fixture.store.tree(stack).map_err(drop))
-            else {
-                return Err(TestCaseError::reject("an invalid layer"));
-            };
+            let tree = stack.and_then(|stack| fixture.store.tree(&stack).map(|tree| (stack, tree)));
+            let Ok((stack, tree)) = tree else { return Err(TestCaseError::reject("an invalid layer")) };
+            if *driver == DriverChoice::FuseOverlayfs && directory_over_link(&fixture.store, &stack) {
+                continue;
+            }
             let expected = of_tree(&tree, false);
             let seen = std::sync::Mutex::new(Vec::new());
-            run(&fixture.store, &stack.unwrap(), &|root| *seen.lock().unwrap() = of_directory(root, false));
+            run(&fixture.store, &stack, &|root| *seen.lock().unwrap() = of_directory(root, false));
             prop_assert_eq!(&*seen.lock().unwrap(), &expected, "{:?}", driver);
         }
         Ok(())
