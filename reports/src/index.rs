@@ -55,6 +55,10 @@ impl<I: Index, T> Indexed<I, T> {
         I::from_index(self.items.len() - 1)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
         self.items.iter()
     }
@@ -64,8 +68,13 @@ impl<I: Index, T> Indexed<I, T> {
     }
 
     /// All indices, in order.
-    pub(crate) fn indices(&self) -> impl DoubleEndedIterator<Item = I> + Clone + use<I, T> {
+    pub(crate) fn indices(&self) -> impl DoubleEndedIterator<Item = I> + ExactSizeIterator + Clone + use<I, T> {
         (0..self.items.len()).map(I::from_index)
+    }
+
+    /// Each item with its index.
+    pub(crate) fn entries(&self) -> impl DoubleEndedIterator<Item = (I, &T)> + Clone {
+        self.indices().zip(&self.items)
     }
 
     pub(crate) fn get_mut(&mut self, index: I) -> Option<&mut T> {

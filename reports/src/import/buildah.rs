@@ -4,26 +4,15 @@
 //! A step is announced before it waits for other stages. Which step a `--> id` ends is inferred: the one whose successor in its stage
 //! is announced next. The remaining lines belong to the last steps of the stages.
 
-use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::guess;
+use super::instant::Instant;
 use super::log::{Line, Log};
+use super::marks::buildah::step;
 use super::names::{self, INTERNAL};
+use crate::index::Indexed;
 use buildscope_record::{Fidelity, Outcome, Policy, Tool};
 use std::collections::{HashMap, HashSet};
-
-/// Parses `[2/5] STEP 3/4: COPY b .`, or the form without a stage if there is only one, as (stage, step, steps, text).
-pub(crate) fn step(line: &str) -> Option<(u32, u32, u32, &str)> {
-    let (stage, rest) = match line.strip_prefix('[') {
-        Some(rest) => {
-            let (numbers, rest) = rest.split_once("] ")?;
-            (numbers.split_once('/')?.0.parse().ok()?, rest)
-        }
-        None => (1, line),
-    };
-    let (numbers, text) = rest.strip_prefix("STEP ")?.split_once(':')?;
-    let (at, of) = numbers.trim().split_once('/').unwrap_or((numbers, "0"));
-    Some((stage, at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
-}
 
 /// Reads the builds of a log.
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {
@@ -44,21 +33,21 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// What was read of one build so far. Steps are known by their index in the draft.
+/// What was read of one build so far.
 struct Reader {
     draft: Draft,
     /// Steps by stage and number.
-    steps: HashMap<(u32, u32), usize>,
+    steps: HashMap<(u32, u32), DraftId>,
     /// Names of stages by number.
     names: HashMap<u32, String>,
     /// Stage and number of each step, in the order of the log.
-    numbers: Vec<(u32, u32)>,
+    numbers: Indexed<DraftId, (u32, u32)>,
     /// When steps ended.
     done: Vec<Instant>,
     /// When parts of the commit ended.
     committed: Vec<Instant>,
-    commit: Option<usize>,
-    last: Option<usize>,
+    commit: Option<DraftId>,
+    last: Option<DraftId>,
     /// Whether the log says when steps end: buildah does so only with `--layers`.
     layers: bool,
     /// Whether the image was named.
@@ -75,7 +64,7 @@ impl Reader {
             draft: Draft::new(Tool::Buildah, Fidelity::default()),
             steps: HashMap::new(),
             names: HashMap::new(),
-            numbers: Vec::new(),
+            numbers: Indexed::default(),
             done: Vec::new(),
             committed: Vec::new(),
             commit: None,
@@ -133,7 +122,10 @@ impl Reader {
     fn fail(&mut self, words: &str) {
         self.draft.failed = true;
         let quoted = words.split('"').nth(1).unwrap_or_default();
-        let named = self.draft.steps.iter().rposition(|step| !quoted.is_empty() && step.text == quoted);
+        let named = {
+            let mut quoting = self.draft.steps.entries().filter(|(_, step)| !quoted.is_empty() && step.text == quoted);
+            quoting.next_back().map(|(id, _)| id)
+        };
         if let Some(failed) = named.or(self.last) {
             self.draft.steps[failed].outcome = Some(Outcome::Failed);
             self.draft.steps[failed].error = Some(words.to_owned());
@@ -148,11 +140,7 @@ impl Reader {
             self.names.insert(stage, name);
         }
         let stage_name = self.names.entry(stage).or_insert_with(|| unnamed(stage)).clone();
-        let index = self.draft.steps.len();
-        self.steps.insert((stage, number), index);
-        self.numbers.push((stage, number));
-        self.last = Some(index);
-        self.draft.steps.push(DraftStep {
+        let id = self.draft.steps.push(DraftStep {
             stage: Some(stage_name),
             number: Some((number, of)),
             instruction,
@@ -163,18 +151,20 @@ impl Reader {
             lines: None,
             ..DraftStep::default()
         });
+        self.numbers.push((stage, number));
+        self.steps.insert((stage, number), id);
+        self.last = Some(id);
     }
 
     fn commit(&mut self, at: Option<Instant>, text: &str) {
-        self.commit = Some(self.draft.steps.len());
-        self.numbers.push((u32::MAX, 0));
-        self.draft.steps.push(DraftStep {
+        self.commit = Some(self.draft.steps.push(DraftStep {
             instruction: INTERNAL.into(),
             text: text.to_owned(),
             outcome: Some(Outcome::Executed),
             start: at,
             ..DraftStep::default()
-        });
+        }));
+        self.numbers.push((u32::MAX, 0));
     }
 
     fn finish(self, dated: bool) -> Option<Draft> {
@@ -211,7 +201,7 @@ impl Reader {
         }
         guess::guess_needs(&mut draft);
         if let Some(commit) = commit {
-            draft.steps[commit].needs = (0..draft.steps.len()).filter(|&step| step != commit).collect();
+            draft.steps[commit].needs = draft.steps.indices().filter(|&step| step != commit).collect();
         }
         if layers || !parallel {
             turns(&mut draft);
@@ -222,13 +212,13 @@ impl Reader {
 }
 
 /// Whether steps of several stages were announced in turn, so that they ran at once.
-fn interleaved(numbers: &[(u32, u32)]) -> bool {
+fn interleaved(numbers: &Indexed<DraftId, (u32, u32)>) -> bool {
     let mut left = HashSet::new();
-    numbers.windows(2).any(|pair| {
-        if pair[0].0 != pair[1].0 {
-            left.insert(pair[0].0);
+    numbers.iter().zip(numbers.iter().skip(1)).any(|(before, after)| {
+        if before.0 != after.0 {
+            left.insert(before.0);
         }
-        left.contains(&pair[1].0)
+        left.contains(&after.0)
     })
 }
 
@@ -266,52 +256,49 @@ fn without_numbers(words: &str) -> &str {
 /// A stage that starts late without needing another one waited for its turn (`--jobs`): it came after the stage that ended before.
 fn turns(draft: &mut Draft) {
     let begin = draft.begin;
-    for index in 0..draft.steps.len() {
-        let step = &draft.steps[index];
+    for id in draft.steps.indices() {
+        let step = &draft.steps[id];
         let (true, Some(start)) = (step.needs.is_empty() && step.start > begin, step.start) else { continue };
-        let ended = draft
-            .steps
-            .iter()
-            .enumerate()
-            .filter(|(other, step)| *other != index && step.end.is_some_and(|end| end <= start));
+        let ended =
+            draft.steps.entries().filter(|(other, step)| *other != id && step.end.is_some_and(|end| end <= start));
         let last = ended.max_by_key(|(other, step)| (step.end, *other)).map(|(other, _)| other);
-        draft.steps[index].after.extend(last);
+        draft.steps[id].after.extend(last);
     }
 }
 
 /// Finds the end of each step among the times of `--> id`.
 fn ends(
     draft: &mut Draft,
-    by_place: &HashMap<(u32, u32), usize>,
-    numbers: &[(u32, u32)],
+    by_number: &HashMap<(u32, u32), DraftId>,
+    numbers: &Indexed<DraftId, (u32, u32)>,
     mut done: Vec<Instant>,
-    commit: Option<usize>,
+    commit: Option<DraftId>,
 ) {
-    for (index, &(stage, number)) in numbers.iter().enumerate() {
-        let before = number.checked_sub(1).and_then(|before| by_place.get(&(stage, before)).copied());
-        let (Some(before), Some(at)) = (before, draft.steps[index].start) else { continue };
+    for (id, &(stage, number)) in numbers.entries() {
+        let before = number.checked_sub(1).and_then(|before| by_number.get(&(stage, before)).copied());
+        let (Some(before), Some(at)) = (before, draft.steps[id].start) else { continue };
         // FROM and instructions without a layer have no such line. They end when their successor starts.
         let layered = matches!(draft.steps[before].instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR");
         let known =
             done.iter().rposition(|&end| end <= at && Some(end) >= draft.steps[before].start).filter(|_| layered);
         draft.steps[before].end = Some(known.map_or(at, |known| done.remove(known)));
     }
-    let commit_start = commit.and_then(|index| draft.steps[index].start);
-    let mut open: Vec<usize> = (0..draft.steps.len()).filter(|&index| draft.steps[index].end.is_none()).collect();
-    open.sort_by_key(|&index| draft.steps[index].start);
-    for index in open {
-        let next = done.iter().position(|&end| Some(end) >= draft.steps[index].start);
+    let commit_start = commit.and_then(|id| draft.steps[id].start);
+    let mut open: Vec<DraftId> = draft.steps.indices().filter(|&id| draft.steps[id].end.is_none()).collect();
+    open.sort_by_key(|&id| draft.steps[id].start);
+    for id in open {
+        let next = done.iter().position(|&end| Some(end) >= draft.steps[id].start);
         let end = next.map(|next| done.remove(next));
-        draft.steps[index].end = end.or(commit_start).or(draft.end).or(draft.steps[index].start);
+        draft.steps[id].end = end.or(commit_start).or(draft.end).or(draft.steps[id].start);
     }
 }
 
 /// A step that was announced before its dependencies were done started only after them.
 fn work(draft: &mut Draft) {
-    for index in 0..draft.steps.len() {
-        let needs = draft.steps[index].needs.iter().filter_map(|&need| draft.steps[need].end);
+    for id in draft.steps.indices() {
+        let needs = draft.steps[id].needs.iter().filter_map(|&need| draft.steps[need].end);
         let free = needs.max();
-        let step = &mut draft.steps[index];
+        let step = &mut draft.steps[id];
         let (Some(start), Some(end)) = (step.start, step.end) else { continue };
         let began = free.map_or(start, |free| start.max(free.min(end)));
         step.start = Some(began);

@@ -1,10 +1,12 @@
 //! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
 
-use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::gaps;
+use super::instant::Instant;
 use super::names::{self, INTERNAL, Targets};
 use super::output::{LineTime, Output};
 use super::runs::{self, Run};
+use crate::index::{Index as _, Indexed};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::{HashMap, HashSet};
 
@@ -161,8 +163,8 @@ impl Vertices {
         }
     }
 
-    /// The draft, and the index of each digest's step in it.
-    pub(crate) fn draft(self) -> (Draft, HashMap<String, usize>) {
+    /// The draft, and the step of each digest.
+    pub(crate) fn draft(self) -> (Draft, HashMap<String, DraftId>) {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
         // A vertex that was only referred to has no name and no times.
@@ -170,16 +172,16 @@ impl Vertices {
         let mut times: Vec<_> =
             named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
         draft.notes = runs::repair(&mut times);
-        let indices: HashMap<String, usize> =
-            named.iter().enumerate().map(|(index, vertex)| (vertex.digest.clone(), index)).collect();
+        let ids: HashMap<String, DraftId> =
+            named.iter().enumerate().map(|(at, vertex)| (vertex.digest.clone(), DraftId::from_index(at))).collect();
         let targets = Targets::of(named.iter().map(|vertex| vertex.name.as_str()));
         let ends = times.iter().flat_map(|(_, runs)| runs).map(|&(start, end)| end.unwrap_or(start));
         let seen = named.iter().filter_map(|vertex| vertex.seen).filter(|_| draft.notes.is_empty());
         let last = ends.chain(seen).max();
-        let mut runs: Vec<Vec<Run>> = Vec::new();
+        let mut runs: Indexed<DraftId, Vec<Run>> = Indexed::default();
         for (vertex, (_, times)) in named.into_iter().zip(times) {
-            runs.push(runs::closed(times, last));
-            draft.steps.push(step(vertex, &runs[draft.steps.len()], &targets, &indices));
+            let id = runs.push(runs::closed(times, last));
+            draft.steps.push(step(vertex, &runs[id], &targets, &ids));
         }
         draft.failed = draft.steps.iter().any(|step| step.outcome == Some(Outcome::Failed));
         draft.unfinished = !draft.failed && runs.iter().flatten().any(|run| !run.ended);
@@ -188,11 +190,11 @@ impl Vertices {
         follow(&mut draft.steps);
         through_cached(&mut draft);
         gaps::infer(&mut draft);
-        (draft, indices)
+        (draft, ids)
     }
 }
 
-fn step(vertex: Vertex, runs: &[Run], targets: &Targets, indices: &HashMap<String, usize>) -> DraftStep {
+fn step(vertex: Vertex, runs: &[Run], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {
     let name = names::vertex(&vertex.name, targets);
     let phase = names::phase(&name.instruction, &name.text);
     let last = runs.len().saturating_sub(1);
@@ -226,31 +228,25 @@ fn step(vertex: Vertex, runs: &[Run], targets: &Targets, indices: &HashMap<Strin
         Outcome::Executed
     };
     DraftStep {
-        stage: name.stage,
-        target: name.target,
-        platform: name.platform,
-        number: name.number,
-        instruction: name.instruction,
-        text: name.text,
         outcome: Some(outcome),
         spans,
-        needs: vertex.inputs.iter().filter_map(|input| indices.get(input).copied()).collect(),
+        needs: vertex.inputs.iter().filter_map(|input| ids.get(input).copied()).collect(),
         error: Some(vertex.error).filter(|error| !error.is_empty()),
         log: vertex.log.lines().map(str::to_owned).collect(),
         output: vertex.output,
-        ..DraftStep::default()
+        ..DraftStep::named(name)
     }
 }
 
 /// Adds what cached steps need to the needs of the steps that ran after them. A source that was asked first for a cached step, and then
 /// again for one that ran, delayed the second.
 fn through_cached(draft: &mut Draft) {
-    for index in draft.order() {
-        if draft.steps[index].outcome == Some(Outcome::Cached) {
+    for id in draft.order() {
+        if draft.steps[id].outcome == Some(Outcome::Cached) {
             continue;
         }
-        let cached = |need: &&usize| draft.steps[**need].outcome == Some(Outcome::Cached);
-        let mut open: Vec<usize> = draft.steps[index].needs.iter().filter(cached).copied().collect();
+        let cached = |need: &&DraftId| draft.steps[**need].outcome == Some(Outcome::Cached);
+        let mut open: Vec<DraftId> = draft.steps[id].needs.iter().filter(cached).copied().collect();
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         while let Some(step) = open.pop() {
             for &need in &draft.steps[step].needs {
@@ -260,9 +256,9 @@ fn through_cached(draft: &mut Draft) {
                 }
             }
         }
-        let known = draft.steps[index].needs.iter().filter_map(|&need| draft.steps[need].end).max();
-        found.retain(|&need| need != index && draft.steps[need].end > known);
-        draft.steps[index].needs.extend(found);
+        let known = draft.steps[id].needs.iter().filter_map(|&need| draft.steps[need].end).max();
+        found.retain(|&need| need != id && draft.steps[need].end > known);
+        draft.steps[id].needs.extend(found);
     }
 }
 
@@ -283,21 +279,18 @@ fn part(id: &str, whole: Phase) -> Phase {
 
 /// A vertex without inputs is ordered after the last one that ended before it started. For the first step of a stage, that is the
 /// builder's own work (metadata, base image).
-fn follow(steps: &mut [DraftStep]) {
-    let mut ends: Vec<(Instant, usize, bool)> = steps
-        .iter()
-        .enumerate()
-        .filter_map(|(index, step)| Some((step.end?, index, step.instruction == INTERNAL)))
-        .collect();
+fn follow(steps: &mut Indexed<DraftId, DraftStep>) {
+    let mut ends: Vec<(Instant, DraftId, bool)> =
+        steps.entries().filter_map(|(id, step)| Some((step.end?, id, step.instruction == INTERNAL))).collect();
     ends.sort_unstable();
-    for index in 0..steps.len() {
-        let (needs, start, own) = (&steps[index].needs, steps[index].start, steps[index].stage.is_none());
+    for id in steps.indices() {
+        let (needs, start, own) = (&steps[id].needs, steps[id].start, steps[id].stage.is_none());
         let (true, Some(start)) = (needs.is_empty(), start) else { continue };
         let until = ends.partition_point(|&(end, ..)| end <= start);
-        let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != index && (own || internal));
+        let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != id && (own || internal));
         let after = before.map(|&(_, other, _)| other);
         // Two vertices that start and end at the same instant would otherwise follow each other.
-        let after = after.filter(|&other| !steps[other].after.contains(&index));
-        steps[index].after.extend(after);
+        let after = after.filter(|&other| !steps[other].after.contains(&id));
+        steps[id].after.extend(after);
     }
 }

@@ -1,17 +1,12 @@
 //! The log of the classic builder: one step after the other, each with a line when its container starts and one when it ends.
 
-use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::draft::{Draft, DraftSpan, DraftStep};
+use super::instant::Instant;
 use super::log::{Line, Log};
+use super::marks::classic::step;
 use super::output::LineTime;
 use super::{guess, names};
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
-
-/// Parses `Step 3/21 : COPY a .`, and `Step 3 : COPY a .` of docker before 1.13.
-pub(crate) fn step(line: &str) -> Option<(u32, u32, &str)> {
-    let (numbers, text) = line.strip_prefix("Step ")?.split_once(" : ")?;
-    let (at, of) = numbers.trim().split_once('/').unwrap_or((numbers, "0"));
-    Some((at.trim().parse().ok()?, of.trim().parse().ok()?, text.trim()))
-}
 
 /// Reads the builds of a log.
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {
@@ -156,7 +151,7 @@ impl Reader {
         }
         draft.failed = self.failed;
         draft.unfinished &= !draft.failed;
-        draft.steps = self.steps;
+        draft.steps = self.steps.into();
         let timed = draft.steps.iter().any(|step| step.start.is_some());
         draft.source.fidelity = Fidelity { starts: timed, ..Fidelity::default() };
         draft.dated = timed && dated;
@@ -168,11 +163,7 @@ impl Reader {
             );
         }
         guess::guess_needs(&mut draft);
-        for index in 1..draft.steps.len() {
-            if !draft.steps[index].needs.contains(&(index - 1)) {
-                draft.steps[index].after.push(index - 1);
-            }
-        }
+        guess::in_turn(&mut draft);
         Some(draft)
     }
 }

@@ -4,7 +4,7 @@
 use super::draft::Draft;
 use super::duration::duration;
 use super::log::Log;
-use super::log::marks::is_name;
+use super::marks::plain::is_name;
 use super::vertices::{Printed, draft};
 use buildscope_record::Outcome;
 use std::collections::HashMap;

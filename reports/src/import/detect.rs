@@ -1,8 +1,8 @@
 //! Recognises the format of a file.
 
 use super::format::Format;
-use super::log::marks::Mark;
 use super::log::{Log, decode};
+use super::marks::Mark;
 
 /// The format of a file; `None` if it is unknown. Of a log, that of the builder that wrote most of it.
 pub fn detect(bytes: &[u8]) -> Option<Format> {

@@ -1,23 +1,35 @@
-//! A record under construction: steps refer to each other by index, and times are those of any clock.
+//! A record under construction: steps refer to each other by their index in the draft, and times are those of any clock.
 
-use super::names::{self, INTERNAL, is_export};
+use super::instant::{Instant, rfc3339};
+use super::names::{self, INTERNAL, Name, is_export};
 use super::output::Output;
 use crate::graph::topological;
-use crate::index::Grouped;
+use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
     ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, OutputLine, Phase, Record, Resources,
     Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// Nanoseconds on the clock of the log: since 1970 if it has dates, else since the start of the log.
-pub(crate) type Instant = i128;
-
 /// The name of an interval that was inferred.
 pub(crate) const INFERRED: &str = "inferred";
 
 /// How many of the last output lines of a step are kept.
 const LOG_LINES: usize = 20;
+
+/// The index of a step in its draft. The record has the steps in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct DraftId(usize);
+
+impl Index for DraftId {
+    fn from_index(index: usize) -> Self {
+        Self(index)
+    }
+
+    fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// A step as the log shows it.
 #[derive(Clone, Debug, Default)]
@@ -38,16 +50,31 @@ pub(crate) struct DraftStep {
     pub(crate) spans: Vec<DraftSpan>,
     /// What the step waited for, and when. All of it is inferred.
     pub(crate) waits: Vec<DraftWait>,
-    /// The indices of the steps that it needs.
-    pub(crate) needs: Vec<usize>,
-    /// The indices of the steps that it came after without needing them.
-    pub(crate) after: Vec<usize>,
+    /// The steps that it needs.
+    pub(crate) needs: Vec<DraftId>,
+    /// The steps that it came after without needing them.
+    pub(crate) after: Vec<DraftId>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
     /// The lines of the output that say what the step does.
     pub(crate) output: Output,
     pub(crate) layer: Option<Layer>,
     pub(crate) resources: Option<Resources>,
+}
+
+impl DraftStep {
+    /// A step of which only the name is known.
+    pub(crate) fn named(name: Name) -> Self {
+        Self {
+            stage: name.stage,
+            target: name.target,
+            platform: name.platform,
+            number: name.number,
+            instruction: name.instruction,
+            text: name.text,
+            ..Self::default()
+        }
+    }
 }
 
 /// An interval of a step or of the build.
@@ -75,8 +102,8 @@ impl DraftSpan {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DraftWait {
     pub(crate) kind: WaitKind,
-    /// The index of the step that ended the wait.
-    pub(crate) on: usize,
+    /// The step that ended the wait.
+    pub(crate) on: DraftId,
     pub(crate) name: String,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
@@ -90,7 +117,7 @@ pub(crate) struct Draft {
     pub(crate) cpus: Option<u32>,
     pub(crate) memory: Option<u64>,
     /// In any order. `finish` sorts them as in a Dockerfile.
-    pub(crate) steps: Vec<DraftStep>,
+    pub(crate) steps: Indexed<DraftId, DraftStep>,
     pub(crate) spans: Vec<DraftSpan>,
     pub(crate) counters: BTreeMap<String, Vec<(Instant, f64)>>,
     pub(crate) begin: Option<Instant>,
@@ -113,7 +140,7 @@ impl Draft {
             options: Options::default(),
             cpus: None,
             memory: None,
-            steps: Vec::new(),
+            steps: Indexed::default(),
             spans: Vec::new(),
             counters: BTreeMap::new(),
             begin: None,
@@ -135,7 +162,7 @@ impl Draft {
             return false;
         }
         let mut last: HashMap<(Option<&str>, &str), (u32, u32)> = HashMap::new();
-        for step in &self.steps {
+        for step in self.steps.iter() {
             let (Some(stage), Some(number)) = (&step.stage, step.number) else { continue };
             let known = last.entry((step.target.as_deref(), stage)).or_default();
             let began = step.outcome != Some(Outcome::Pruned);
@@ -144,14 +171,14 @@ impl Draft {
         last.values().any(|&(number, of)| number < of)
     }
 
-    /// The indices of the steps, each after the steps that it needs or comes after. Steps on a cycle are left out.
-    pub(crate) fn order(&self) -> Vec<usize> {
-        let edges = |(index, step): (usize, &DraftStep)| -> Vec<(StepId, StepId)> {
-            step.needs.iter().chain(&step.after).map(|&need| (step_id(need), step_id(index))).collect()
+    /// The steps, each after the steps that it needs or comes after. Steps on a cycle are left out.
+    pub(crate) fn order(&self) -> Vec<DraftId> {
+        let edges = |(id, step): (DraftId, &DraftStep)| -> Vec<(DraftId, DraftId)> {
+            step.needs.iter().chain(&step.after).map(|&need| (need, id)).collect()
         };
-        let edges: Vec<_> = self.steps.iter().enumerate().flat_map(edges).collect();
+        let edges: Vec<_> = self.steps.entries().flat_map(edges).collect();
         let after = Grouped::new(self.steps.len(), edges.into_iter());
-        topological(self.steps.len(), &after).into_iter().map(StepId::index).collect()
+        topological(self.steps.len(), &after)
     }
 
     /// Extends the build's interval to include that time.
@@ -163,7 +190,7 @@ impl Draft {
     /// The record: steps sorted as in a Dockerfile, and time zero at the first observed instant.
     pub(crate) fn finish(mut self) -> Record {
         self.label_stages();
-        for step in &mut self.steps {
+        for step in self.steps.iter_mut() {
             if let (Some(start), Some(end)) = (step.start, step.end) {
                 step.end = Some(end.max(start));
             }
@@ -175,8 +202,8 @@ impl Draft {
             Nanos(u64::try_from((instant - begin).max(0)).unwrap_or(u64::MAX).min(Record::LONGEST.0))
         };
         let order = self.dockerfile_order();
-        let mut ids = vec![StepId(0); order.len()];
-        order.iter().enumerate().for_each(|(id, &index)| ids[index] = step_id(id));
+        let mut ids: Indexed<DraftId, StepId> = Indexed::filled(StepId(0), order.len());
+        order.iter().enumerate().for_each(|(id, &step)| ids[step] = StepId::from_index(id));
         let stages = self.stages(&order);
         let stage_ids: HashMap<String, StageId> =
             stages.iter().enumerate().map(|(id, (name, _))| (name.clone(), StageId(id as u32))).collect();
@@ -195,15 +222,15 @@ impl Draft {
             .enumerate()
             .map(|(id, (name, base))| Stage { id: StageId(id as u32), name: name.clone(), base: base.clone() })
             .collect();
-        for (id, &index) in order.iter().enumerate() {
-            let step = std::mem::take(&mut self.steps[index]);
-            let id = step_id(id);
+        for own in order {
+            let step = std::mem::take(&mut self.steps[own]);
+            let id = ids[own];
             let edges = step
                 .needs
                 .iter()
                 .map(|&need| (need, EdgeKind::Data))
                 .chain(step.after.iter().map(|&need| (need, EdgeKind::Order)));
-            record.edges.extend(edges.filter(|&(need, _)| need != index).map(|(need, kind)| Edge {
+            record.edges.extend(edges.filter(|&(need, _)| need != own).map(|(need, kind)| Edge {
                 from: ids[need],
                 to: id,
                 kind,
@@ -244,31 +271,31 @@ impl Draft {
 
     /// The order of the steps: the builder's own work before the first stage, the stages by their first line or first start, and the
     /// builder's own work after them.
-    fn dockerfile_order(&self) -> Vec<usize> {
-        let mut first: HashMap<&str, (u32, Instant, usize)> = HashMap::new();
-        for (index, step) in self.steps.iter().enumerate() {
+    fn dockerfile_order(&self) -> Vec<DraftId> {
+        let mut first: HashMap<&str, (u32, Instant, DraftId)> = HashMap::new();
+        for (id, step) in self.steps.entries() {
             if let Some(stage) = &step.stage {
-                let key = (step.lines.map_or(u32::MAX, |lines| lines.0), step.start.unwrap_or(Instant::MAX), index);
+                let key = (step.lines.map_or(u32::MAX, |lines| lines.0), step.start.unwrap_or(Instant::MAX), id);
                 let known = first.entry(stage).or_insert(key);
                 *known = (*known).min(key);
             }
         }
-        let mut order: Vec<usize> = (0..self.steps.len()).collect();
-        order.sort_by_key(|&index| {
-            let step = &self.steps[index];
+        let mut order: Vec<DraftId> = self.steps.indices().collect();
+        order.sort_by_key(|&id| {
+            let step = &self.steps[id];
             match &step.stage {
-                Some(stage) => (1, first.get(stage.as_str()).copied(), step.number, step.lines, None, index),
-                None => (if is_export(&step.text) { 2 } else { 0 }, None, None, None, step.start, index),
+                Some(stage) => (1, first.get(stage.as_str()).copied(), step.number, step.lines, None, id),
+                None => (if is_export(&step.text) { 2 } else { 0 }, None, None, None, step.start, id),
             }
         });
         order
     }
 
     /// The names and bases of the stages, in the order of their steps.
-    fn stages(&self, order: &[usize]) -> Vec<(String, String)> {
+    fn stages(&self, order: &[DraftId]) -> Vec<(String, String)> {
         let mut known = HashSet::new();
         let mut stages = Vec::new();
-        for step in order.iter().map(|&index| &self.steps[index]) {
+        for step in order.iter().map(|&id| &self.steps[id]) {
             let Some(name) = step.stage.as_ref().filter(|name| known.insert(name.as_str())) else { continue };
             let base = names::sources(&step.instruction, &step.text).into_iter().next();
             stages.push((name.clone(), base.filter(|_| step.instruction == "FROM").unwrap_or_default()));
@@ -283,17 +310,13 @@ impl Draft {
             stages.map(of).collect::<HashSet<_>>().len() > 1
         };
         let (targets, platforms) = (several(|step| step.target.as_ref()), several(|step| step.platform.as_ref()));
-        for step in &mut self.steps {
+        for step in self.steps.iter_mut() {
             let Some(stage) = &mut step.stage else { continue };
             let before = [step.target.take().filter(|_| targets), step.platform.take().filter(|_| platforms)];
             let words: Vec<String> = before.into_iter().flatten().chain([std::mem::take(stage)]).collect();
             *stage = words.join(" ");
         }
     }
-}
-
-fn step_id(index: usize) -> StepId {
-    StepId(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
 fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: impl Fn(Instant) -> Nanos) -> Step {
@@ -331,14 +354,4 @@ fn break_cycles(record: &mut Record) {
         let circle: Vec<_> = path.windows(2).map(|pair| (pair[0], pair[1])).collect();
         record.edges.retain(|edge| !circle.contains(&(edge.from, edge.to)));
     }
-}
-
-/// Formats nanoseconds since 1970 as RFC 3339.
-fn rfc3339(at: Instant) -> Option<String> {
-    jiff::Timestamp::from_nanosecond(at).ok().map(|timestamp| timestamp.to_string())
-}
-
-/// Parses RFC 3339 as nanoseconds since 1970.
-pub(crate) fn parse_time(text: &str) -> Option<Instant> {
-    text.parse::<jiff::Timestamp>().ok().map(|timestamp| timestamp.as_nanosecond())
 }

@@ -1,6 +1,6 @@
 //! Durations as Go writes them.
 
-use super::draft::Instant;
+use super::instant::Instant;
 
 /// Parses Go's durations (`0.3s`, `1m2.5s`) as nanoseconds.
 pub(crate) fn duration(text: &str) -> Option<Instant> {

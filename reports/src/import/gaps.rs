@@ -1,7 +1,8 @@
 //! What happened before the start of a step, where a log is silent: looking up the cache, hashing files, waiting for a slot, a lock
 //! or another step. All of it is inferred, and labelled so.
 
-use super::draft::{Draft, DraftSpan, DraftStep, DraftWait, INFERRED, Instant};
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait, INFERRED};
+use super::instant::Instant;
 use super::names;
 use buildscope_record::{Outcome, Phase, WaitKind};
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ const HANDOVER: Instant = 100_000_000;
 /// Infers what the steps of a draft waited for.
 pub(crate) fn infer(draft: &mut Draft) {
     let stamps = settle_cached(draft);
-    let gaps: Vec<Gap> = (0..draft.steps.len()).filter_map(|index| gap(draft, index)).collect();
+    let gaps: Vec<Gap> = draft.steps.indices().filter_map(|id| gap(draft, id)).collect();
     let running = Running::new(draft);
     let limit = running.limit(&gaps);
     if let Some(limit) = limit {
@@ -30,7 +31,7 @@ pub(crate) fn infer(draft: &mut Draft) {
 /// The time between the end of everything that a step needs and its start.
 #[derive(Clone, Copy, Debug)]
 struct Gap {
-    index: usize,
+    step: DraftId,
     free: Instant,
     start: Instant,
 }
@@ -41,25 +42,25 @@ impl Gap {
     }
 }
 
-fn gap(draft: &Draft, index: usize) -> Option<Gap> {
-    let step = &draft.steps[index];
+fn gap(draft: &Draft, id: DraftId) -> Option<Gap> {
+    let step = &draft.steps[id];
     let start = step.start.filter(|_| step.outcome != Some(Outcome::Cached))?;
     let ends = step.needs.iter().chain(&step.after).filter_map(|&need| draft.steps[need].end);
     let free = ends.filter(|&end| end <= start).max()?;
-    (free < start).then_some(Gap { index, free, start })
+    (free < start).then_some(Gap { step: id, free, start })
 }
 
 /// Moves each cached step to the end of what it needs. BuildKit proves cached results when a later step asks for them, often at the
 /// very end of the build, and stamps them then. Returns the original ends of the steps that were moved.
-fn settle_cached(draft: &mut Draft) -> BTreeMap<usize, Instant> {
+fn settle_cached(draft: &mut Draft) -> BTreeMap<DraftId, Instant> {
     let mut stamps = BTreeMap::new();
-    for index in draft.order() {
-        let step = &draft.steps[index];
+    for id in draft.order() {
+        let step = &draft.steps[id];
         let (Some(Outcome::Cached), Some(start), Some(end)) = (step.outcome, step.start, step.end) else { continue };
         let needs = step.needs.iter().chain(&step.after).filter_map(|&need| draft.steps[need].end);
         let Some(free) = needs.max().filter(|&free| free < start) else { continue };
-        stamps.insert(index, end);
-        let step = &mut draft.steps[index];
+        stamps.insert(id, end);
+        let step = &mut draft.steps[id];
         (step.start, step.end) = (Some(free), Some(free + (end - start)));
         for span in step.spans.iter_mut().filter(|span| span.start >= start) {
             (span.start, span.end) = (span.start - (start - free), span.end - (start - free));
@@ -69,10 +70,10 @@ fn settle_cached(draft: &mut Draft) -> BTreeMap<usize, Instant> {
 }
 
 /// Explains one gap: by the step whose end released this one, else by cached results that were looked up meanwhile, else by hashing.
-fn explain(draft: &mut Draft, gap: &Gap, running: &Running, limited: bool, stamps: &BTreeMap<usize, Instant>) {
-    let &Gap { index, free, start } = gap;
-    let step = &draft.steps[index];
-    let looked = looked_up(draft, index, stamps).filter(|&(_, until)| until > free && until <= start);
+fn explain(draft: &mut Draft, gap: &Gap, running: &Running, limited: bool, stamps: &BTreeMap<DraftId, Instant>) {
+    let &Gap { step: id, free, start } = gap;
+    let step = &draft.steps[id];
+    let looked = looked_up(draft, id, stamps).filter(|&(_, until)| until > free && until <= start);
     let hashes = names::copies_context(&step.instruction, &step.text);
     let stage = step.stage.is_some();
     let held = || running.freed(gap).filter(|_| stage && gap.length() >= SHORTEST_GAP);
@@ -80,24 +81,24 @@ fn explain(draft: &mut Draft, gap: &Gap, running: &Running, limited: bool, stamp
     if let Some((holder, end)) = held().filter(|_| limited || !(hashes || looked.is_some())) {
         if limited {
             let name = "slot".to_owned();
-            draft.steps[index].waits.push(DraftWait { kind: WaitKind::Slot, on: holder, name, start: free, end });
+            draft.steps[id].waits.push(DraftWait { kind: WaitKind::Slot, on: holder, name, start: free, end });
         } else {
-            draft.steps[index].after.push(holder);
+            draft.steps[id].after.push(holder);
         }
         from = end;
     } else if let Some((phase, until)) = looked {
-        draft.steps[index].spans.push(DraftSpan::new(phase, free, until).named(INFERRED));
+        draft.steps[id].spans.push(DraftSpan::new(phase, free, until).named(INFERRED));
         from = until;
     }
     if from < start {
         let phase = if hashes { Phase::ContextHash } else { Phase::Queue };
-        draft.steps[index].spans.push(DraftSpan::new(phase, from, start).named(INFERRED));
+        draft.steps[id].spans.push(DraftSpan::new(phase, from, start).named(INFERRED));
     }
 }
 
 /// The last cached result among the needs of a step, and when the builder had found it.
-fn looked_up(draft: &Draft, index: usize, stamps: &BTreeMap<usize, Instant>) -> Option<(Phase, Instant)> {
-    let stamped = draft.steps[index].needs.iter().filter_map(|need| Some((*stamps.get(need)?, *need)));
+fn looked_up(draft: &Draft, id: DraftId, stamps: &BTreeMap<DraftId, Instant>) -> Option<(Phase, Instant)> {
+    let stamped = draft.steps[id].needs.iter().filter_map(|need| Some((*stamps.get(need)?, *need)));
     stamped.max().map(|(until, need)| {
         let need: &DraftStep = &draft.steps[need];
         let hashed = names::copies_context(&need.instruction, &need.text);
@@ -110,16 +111,16 @@ struct Running {
     /// Instants at which the number changes, with the number from there on.
     levels: Vec<(Instant, u32)>,
     /// The ends of the steps, in order.
-    ends: Vec<(Instant, usize)>,
+    ends: Vec<(Instant, DraftId)>,
 }
 
 impl Running {
     fn new(draft: &Draft) -> Self {
         let ran = |step: &&DraftStep| step.stage.is_some() && step.outcome != Some(Outcome::Cached);
-        let intervals = draft.steps.iter().enumerate().filter(|(_, step)| ran(step));
-        let intervals = intervals.filter_map(|(index, step)| Some((step.start?, step.end?, index)));
+        let intervals = draft.steps.entries().filter(|(_, step)| ran(step));
+        let intervals = intervals.filter_map(|(id, step)| Some((step.start?, step.end?, id)));
         let intervals: Vec<_> = intervals.filter(|(start, end, _)| start < end).collect();
-        let mut ends: Vec<_> = intervals.iter().map(|&(_, end, index)| (end, index)).collect();
+        let mut ends: Vec<_> = intervals.iter().map(|&(_, end, id)| (end, id)).collect();
         ends.sort_unstable();
         let mut changes: Vec<(Instant, i64)> =
             intervals.iter().flat_map(|&(start, end, _)| [(start, 1), (end, -1)]).collect();
@@ -173,26 +174,26 @@ impl Running {
     }
 
     /// The step whose end released the step after a gap, and that end.
-    fn freed(&self, gap: &Gap) -> Option<(usize, Instant)> {
+    fn freed(&self, gap: &Gap) -> Option<(DraftId, Instant)> {
         let until = self.ends.partition_point(|&(end, _)| end <= gap.start);
         let candidates =
             self.ends[..until].iter().rev().take_while(|&&(end, _)| end > gap.free && gap.start - end <= HANDOVER);
-        candidates.take(8).find(|&&(_, index)| index != gap.index).map(|&(end, index)| (index, end))
+        candidates.take(8).find(|&&(_, id)| id != gap.step).map(|&(end, id)| (id, end))
     }
 }
 
 /// Infers the waits for shared locks from the ends of their holders: a step that started before the end of another holder, and ended
 /// after it, held the lock only from that end on.
 fn lock_waits(draft: &mut Draft) {
-    let mut holders: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    for (index, step) in draft.steps.iter().enumerate().filter(|(_, step)| step.start.is_some() && step.end.is_some()) {
+    let mut holders: BTreeMap<String, Vec<DraftId>> = BTreeMap::new();
+    for (id, step) in draft.steps.entries().filter(|(_, step)| step.start.is_some() && step.end.is_some()) {
         if step.instruction == "RUN" && step.outcome == Some(Outcome::Executed) {
-            names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(index));
+            names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(id));
         }
     }
-    for (lock, mut indices) in holders {
-        indices.sort_by_key(|&index| draft.steps[index].end);
-        for pair in indices.windows(2) {
+    for (lock, mut steps) in holders {
+        steps.sort_by_key(|&id| draft.steps[id].end);
+        for pair in steps.windows(2) {
             let (Some(end), Some(start)) = (draft.steps[pair[0]].end, draft.steps[pair[1]].start) else { continue };
             if start < end {
                 let (on, name) = (pair[0], lock.clone());

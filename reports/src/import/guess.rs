@@ -3,8 +3,9 @@
 //!
 //! Takes time that is linear in the number of steps.
 
-use super::draft::{Draft, DraftStep};
+use super::draft::{Draft, DraftId, DraftStep};
 use super::names;
+use crate::index::Indexed;
 use std::collections::HashMap;
 
 /// A stage of one target on one platform.
@@ -34,66 +35,76 @@ fn platforms(platform: Option<&str>) -> (&str, String) {
 
 /// The stages of a draft, and what of the builder's own work was shown so far.
 struct Guess<'s> {
-    steps: &'s [DraftStep],
+    steps: &'s Indexed<DraftId, DraftStep>,
     /// The steps of each stage, sorted by their number.
-    stages: HashMap<StageKey<'s>, Vec<usize>>,
+    stages: HashMap<StageKey<'s>, Vec<DraftId>>,
     /// The stages of each target by their name in lower case.
     named: HashMap<(Option<&'s str>, String), Vec<StageKey<'s>>>,
     /// The last step of each stage, by target.
-    ends: HashMap<Option<&'s str>, Vec<usize>>,
+    ends: HashMap<Option<&'s str>, Vec<DraftId>>,
     /// The first transfer of the build context, by target.
-    contexts: HashMap<Option<&'s str>, usize>,
+    contexts: HashMap<Option<&'s str>, DraftId>,
     /// The last step of the builder's own work before the first stage, by target.
-    loaded: HashMap<Option<&'s str>, usize>,
+    loaded: HashMap<Option<&'s str>, DraftId>,
     /// The last export, by target.
-    exported: HashMap<Option<&'s str>, usize>,
+    exported: HashMap<Option<&'s str>, DraftId>,
 }
 
 /// Adds the guessed needs to the steps of a draft.
 pub(crate) fn guess_needs(draft: &mut Draft) {
     let mut guess = Guess::new(&draft.steps);
-    let needs: Vec<Vec<usize>> = (0..draft.steps.len()).map(|index| guess.needs(index)).collect();
+    let needs: Vec<Vec<DraftId>> = draft.steps.indices().map(|step| guess.needs(step)).collect();
     for (step, needs) in draft.steps.iter_mut().zip(needs) {
         step.needs.extend(needs);
     }
     if draft.order().len() < draft.steps.len() {
         // An edge from a later line to an earlier one is the wrong one of a cycle.
-        for (index, step) in draft.steps.iter_mut().enumerate() {
-            step.needs.retain(|&need| need < index);
+        for id in draft.steps.indices() {
+            draft.steps[id].needs.retain(|&need| need < id);
+        }
+    }
+}
+
+/// Orders each step after the one before it in the log: the builder runs one step at a time.
+pub(crate) fn in_turn(draft: &mut Draft) {
+    for (before, id) in draft.steps.indices().zip(draft.steps.indices().skip(1)) {
+        let step = &mut draft.steps[id];
+        if !step.needs.contains(&before) {
+            step.after.push(before);
         }
     }
 }
 
 impl<'s> Guess<'s> {
-    fn new(steps: &'s [DraftStep]) -> Self {
-        let mut stages: HashMap<StageKey<'_>, Vec<usize>> = HashMap::new();
+    fn new(steps: &'s Indexed<DraftId, DraftStep>) -> Self {
+        let mut stages: HashMap<StageKey<'_>, Vec<DraftId>> = HashMap::new();
         let mut contexts = HashMap::new();
-        for (index, step) in steps.iter().enumerate() {
+        for (id, step) in steps.entries() {
             if let Some(key) = StageKey::of(step) {
-                stages.entry(key).or_default().push(index);
+                stages.entry(key).or_default().push(id);
             } else if step.text.contains("load build context") {
-                contexts.entry(step.target.as_deref()).or_insert(index);
+                contexts.entry(step.target.as_deref()).or_insert(id);
             }
         }
         let mut keys: Vec<StageKey<'_>> = stages.keys().copied().collect();
         keys.sort_unstable();
         let mut named: HashMap<_, Vec<StageKey<'_>>> = HashMap::new();
-        let mut ends: HashMap<_, Vec<usize>> = HashMap::new();
+        let mut ends: HashMap<_, Vec<DraftId>> = HashMap::new();
         for key in keys {
-            let Some(indices) = stages.get_mut(&key) else { continue };
-            indices.sort_by_key(|&index| (steps[index].number, index));
+            let Some(own) = stages.get_mut(&key) else { continue };
+            own.sort_by_key(|&id| (steps[id].number, id));
             named.entry((key.target, key.stage.to_ascii_lowercase())).or_default().push(key);
-            ends.entry(key.target).or_default().extend(indices.last());
+            ends.entry(key.target).or_default().extend(own.last());
         }
         Self { steps, stages, named, ends, contexts, loaded: HashMap::new(), exported: HashMap::new() }
     }
 
-    fn needs(&mut self, index: usize) -> Vec<usize> {
-        let step = &self.steps[index];
+    fn needs(&mut self, id: DraftId) -> Vec<DraftId> {
+        let step = &self.steps[id];
         let target = step.target.as_deref();
         let mut needs = Vec::new();
         if let Some(key) = StageKey::of(step) {
-            let before = self.before(key, index);
+            let before = self.before(key, id);
             if before.is_none() {
                 needs.extend(self.loaded.get(&target).or_else(|| self.loaded.get(&None)));
             }
@@ -104,22 +115,22 @@ impl<'s> Guess<'s> {
                 needs.extend(self.contexts.get(&target).or_else(|| self.contexts.get(&None)));
             }
         } else if names::is_export(&step.text) {
-            match self.exported.insert(target, index) {
+            match self.exported.insert(target, id) {
                 Some(earlier) => needs.push(earlier),
                 None => needs.extend(self.ends_of(target)),
             }
         } else {
-            needs.extend(self.loaded.insert(target, index));
+            needs.extend(self.loaded.insert(target, id));
         }
-        needs.retain(|&other| other != index);
+        needs.retain(|&other| other != id);
         needs
     }
 
     /// The step before in the stage. The first steps of a stage that is built for several platforms may be common to all.
-    fn before(&self, key: StageKey<'_>, index: usize) -> Option<usize> {
-        let number = self.steps[index].number;
+    fn before(&self, key: StageKey<'_>, id: DraftId) -> Option<DraftId> {
+        let number = self.steps[id].number;
         let siblings = &self.stages[&key];
-        let place = siblings.partition_point(|&other| (self.steps[other].number, other) < (number, index));
+        let place = siblings.partition_point(|&other| (self.steps[other].number, other) < (number, id));
         if let Some(before) = place.checked_sub(1) {
             return Some(siblings[before]);
         }
@@ -136,7 +147,7 @@ impl<'s> Guess<'s> {
     }
 
     /// The last step of the stage of that name, on the platform that a step of `key` takes it from.
-    fn last_of(&self, key: StageKey<'s>, name: &str) -> Option<usize> {
+    fn last_of(&self, key: StageKey<'s>, name: &str) -> Option<DraftId> {
         let name = if name.parse::<u32>().is_ok() { format!("stage-{name}") } else { name.to_owned() };
         let direct = self.named.get(&(key.target, name.to_ascii_lowercase()));
         let stages = direct.or_else(|| self.named.get(&(key.target, name.trim_start_matches("stage-").to_owned())))?;
@@ -150,7 +161,7 @@ impl<'s> Guess<'s> {
     }
 
     /// What an export waits for: the ends of the stages of its target, or of all.
-    fn ends_of(&self, target: Option<&'s str>) -> Vec<usize> {
+    fn ends_of(&self, target: Option<&'s str>) -> Vec<DraftId> {
         match self.ends.get(&target).filter(|_| target.is_some()) {
             Some(ends) => ends.clone(),
             // Only the first such export has these edges, so that their number stays linear.

@@ -1,6 +1,7 @@
 //! `docker buildx history inspect --format json`: only how long a build took and how many of its steps were cached.
 
-use super::draft::{Draft, parse_time};
+use super::draft::Draft;
+use super::instant::parse_time;
 use buildscope_record::{CacheState, Fidelity, Tool};
 use serde::Deserialize;
 

@@ -1,6 +1,7 @@
 //! kaniko's `BENCHMARK_FILE`: a JSON object from names of categories to the nanoseconds spent in them, without their order.
 
-use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant};
+use super::draft::{Draft, DraftSpan, DraftStep, INFERRED};
+use super::instant::Instant;
 use super::names;
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
         let span = DraftSpan::new(phase(&category), start, end).named(INFERRED);
         match category.strip_prefix("Command: ") {
             Some(command) => {
-                let after = draft.steps.len().checked_sub(1);
+                let after = draft.steps.indices().next_back();
                 let instruction = names::keyword(command);
                 let span = DraftSpan { phase: names::phase(&instruction, command), ..span };
                 draft.steps.push(DraftStep {

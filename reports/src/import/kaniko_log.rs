@@ -2,9 +2,10 @@
 //!
 //! A message begins a phase, which lasts until the next one. A message that is an instruction begins a step.
 
-use super::draft::{Draft, DraftSpan, DraftStep, Instant};
-use super::log::marks::{instruction, level};
+use super::draft::{Draft, DraftSpan, DraftStep};
+use super::instant::{Instant, SECOND};
 use super::log::{Line, Log, stamp};
+use super::marks::kaniko::{instruction, level};
 use super::{guess, names};
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 use std::collections::HashSet;
@@ -40,7 +41,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
 
 /// The time in the brackets: seconds since the start, or a time with `--log-timestamp`.
 fn time(written: &str) -> Option<Instant> {
-    let seconds = written.parse::<u32>().ok().map(|seconds| Instant::from(seconds) * 1_000_000_000);
+    let seconds = written.parse::<u32>().ok().map(|seconds| Instant::from(seconds) * SECOND);
     seconds.or_else(|| stamp::whole(written).map(|stamp| stamp.at))
 }
 
@@ -186,13 +187,9 @@ impl Reader {
         draft.dated = timed && dated;
         draft.source.fidelity = Fidelity { starts: timed, phases: timed, ..Fidelity::default() };
         [self.begin, last].into_iter().flatten().for_each(|at| draft.saw(at));
-        (draft.steps, draft.spans) = (self.steps, self.spans);
+        (draft.steps, draft.spans) = (self.steps.into(), self.spans);
         guess::guess_needs(&mut draft);
-        for index in 1..draft.steps.len() {
-            if !draft.steps[index].needs.contains(&(index - 1)) {
-                draft.steps[index].after.push(index - 1);
-            }
-        }
+        guess::in_turn(&mut draft);
         Some(draft)
     }
 }

@@ -1,6 +1,6 @@
 //! The lines of a step's output that say what the step does, with their times.
 
-use super::draft::Instant;
+use super::instant::Instant;
 use crate::inside::is_mark;
 
 /// So many lines of a step are kept. A log from outside may have any number.

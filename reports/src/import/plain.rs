@@ -2,19 +2,14 @@
 //!
 //! The lines of a vertex begin with its number. A number is a vertex only if a line names it: other programs write `#12 text` too.
 
-use super::draft::{Draft, Instant};
+use super::draft::Draft;
 use super::duration::duration;
-use super::log::marks::{is_name, is_status, offset};
+use super::instant::Instant;
 use super::log::{Line, Log, stamp};
+use super::marks::plain::{is_name, is_status, numbered, offset};
 use super::vertices::{Printed, draft};
 use buildscope_record::Outcome;
 use std::collections::HashMap;
-
-/// `#12 rest`.
-pub(crate) fn numbered(line: &str) -> Option<(u32, &str)> {
-    let (number, rest) = line.strip_prefix('#')?.split_once(' ')?;
-    Some((number.parse().ok()?, rest.trim()))
-}
 
 /// Reads the builds of a log.
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {

@@ -1,16 +1,17 @@
 //! SLSA provenance of BuildKit: source lines and layers of the vertices, and samples of the machine's load.
 
-use super::draft::{Draft, parse_time};
+use super::draft::{Draft, DraftId};
+use super::instant::parse_time;
 use buildscope_record::{ByteSize, CacheState, Layer};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Adds the facts of the provenance to a draft. `indices` maps the digest of a vertex to the index of its step.
-pub(crate) fn enrich(content: &[u8], draft: &mut Draft, indices: &HashMap<String, usize>) {
+/// Adds the facts of the provenance to a draft. `steps` maps the digest of a vertex to its step.
+pub(crate) fn enrich(content: &[u8], draft: &mut Draft, steps: &HashMap<String, DraftId>) {
     let Ok(document) = serde_json::from_slice::<Value>(content) else { return };
     // An in-toto statement contains the predicate. The export contains the predicate alone.
     let predicate = document.get("predicate").unwrap_or(&document);
-    let steps = vertex_steps(predicate, indices);
+    let steps = vertex_steps(predicate, steps);
     let metadata = &predicate["runDetails"]["metadata"]["buildkit_metadata"];
     lines(&metadata["source"]["locations"], &steps, draft);
     layers(&metadata["layers"], &steps, draft);
@@ -22,35 +23,35 @@ pub(crate) fn enrich(content: &[u8], draft: &mut Draft, indices: &HashMap<String
     }
 }
 
-/// Maps the step names of the provenance (`step3`) to the indices of steps in the draft.
-fn vertex_steps<'p>(predicate: &'p Value, indices: &HashMap<String, usize>) -> HashMap<&'p str, usize> {
+/// Maps the step names of the provenance (`step3`) to the steps of the draft.
+fn vertex_steps<'p>(predicate: &'p Value, steps: &HashMap<String, DraftId>) -> HashMap<&'p str, DraftId> {
     let config = &predicate["buildDefinition"]["internalParameters"]["buildConfig"];
     let mapping = config["digestMapping"].as_object().into_iter().flatten();
-    mapping.filter_map(|(digest, step)| Some((step.as_str()?, *indices.get(digest)?))).collect()
+    mapping.filter_map(|(digest, step)| Some((step.as_str()?, *steps.get(digest)?))).collect()
 }
 
-fn lines(locations: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
+fn lines(locations: &Value, steps: &HashMap<&str, DraftId>, draft: &mut Draft) {
     for (name, location) in locations.as_object().into_iter().flatten() {
-        let Some(&index) = steps.get(name.as_str()) else { continue };
+        let Some(&step) = steps.get(name.as_str()) else { continue };
         // A vertex that several stages share has several locations. The first in the file is used.
         let ranges = location["locations"].as_array().into_iter().flatten().filter_map(|one| one["ranges"].as_array());
         let line = |range: &Value, end: &str| u32::try_from(range[end]["line"].as_u64()?).ok();
         let all = ranges.flatten().filter_map(|range| Some((line(range, "start")?, line(range, "end")?)));
         if let Some((first, last)) = all.min() {
-            draft.steps[index].lines = Some((first, last.max(first)));
+            draft.steps[step].lines = Some((first, last.max(first)));
         }
     }
 }
 
 /// `stepN:0` maps to chains of layers up to that step. The last layer of the longest chain is that of the step. Sizes are those of
 /// compressed blobs.
-fn layers(layers: &Value, steps: &HashMap<&str, usize>, draft: &mut Draft) {
+fn layers(layers: &Value, steps: &HashMap<&str, DraftId>, draft: &mut Draft) {
     for (name, chains) in layers.as_object().into_iter().flatten() {
-        let Some(&index) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
+        let Some(&step) = name.split(':').next().and_then(|step| steps.get(step)) else { continue };
         let chains = chains.as_array().into_iter().flatten().filter_map(Value::as_array);
         let last = chains.max_by_key(|chain| chain.len()).and_then(|chain| chain.last());
         if let Some(bytes) = last.and_then(|layer| layer["size"].as_u64()) {
-            draft.steps[index].layer = Some(Layer { bytes: ByteSize(bytes), files: 0, digest: None });
+            draft.steps[step].layer = Some(Layer { bytes: ByteSize(bytes), files: 0, digest: None });
         }
     }
 }

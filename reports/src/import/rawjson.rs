@@ -1,7 +1,8 @@
 //! BuildKit's `--progress=rawjson`: `SolveStatus` objects, one a line, pretty-printed or in an array, with other lines between them.
 
 use super::buildkit::{Status, Update, Vertices};
-use super::draft::{Draft, parse_time};
+use super::draft::Draft;
+use super::instant::parse_time;
 use super::log::Log;
 use base64::Engine as _;
 use serde::Deserialize;

@@ -1,7 +1,9 @@
 //! The intervals in which a vertex ran. BuildKit starts some vertices several times: it looks in the cache first, and asks sources again
 //! for each step that turns out to run.
 
-use super::draft::{Draft, Instant};
+use super::draft::{Draft, DraftId};
+use super::instant::Instant;
+use crate::index::Indexed;
 use buildscope_record::Outcome;
 
 /// A run that is shorter, and has another after it, only looked in the cache.
@@ -81,21 +83,21 @@ pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String>
 }
 
 /// Gives each step the interval that counts: of several runs, the last that ended before the first step that ran after it began.
-pub(crate) fn choose(draft: &mut Draft, runs: &[Vec<Run>]) {
+pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<Run>>) {
     // The first start of a step that ran and needs this one, directly or through cached ones.
-    let mut wanted: Vec<Option<Instant>> = vec![None; draft.steps.len()];
+    let mut wanted: Indexed<DraftId, Option<Instant>> = Indexed::filled(None, draft.steps.len());
     let mut order = draft.order();
-    let mut sorted = vec![false; draft.steps.len()];
-    order.iter().for_each(|&index| sorted[index] = true);
+    let mut sorted = Indexed::filled(false, draft.steps.len());
+    order.iter().for_each(|&id| sorted[id] = true);
     // Steps on a cycle come first, so that the walk below is complete.
-    order.splice(0..0, (0..sorted.len()).filter(|&index| !sorted[index]));
-    for index in order.into_iter().rev() {
-        if let Some((start, end)) = interval(&runs[index], wanted[index]) {
-            (draft.steps[index].start, draft.steps[index].end) = (Some(start), Some(end));
+    order.splice(0..0, draft.steps.indices().filter(|&id| !sorted[id]));
+    for id in order.into_iter().rev() {
+        if let Some((start, end)) = interval(&runs[id], wanted[id]) {
+            (draft.steps[id].start, draft.steps[id].end) = (Some(start), Some(end));
         }
-        let step = &draft.steps[index];
+        let step = &draft.steps[id];
         let cached = step.outcome == Some(Outcome::Cached);
-        let since = if cached { wanted[index] } else { step.start };
+        let since = if cached { wanted[id] } else { step.start };
         let Some(since) = since else { continue };
         for &need in &step.needs {
             wanted[need] = Some(wanted[need].map_or(since, |known| known.min(since)));

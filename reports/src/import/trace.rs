@@ -3,7 +3,8 @@
 //! Spans of our own exporter give back their record. Spans of BuildKit name their vertex. For any other producer, the children of
 //! the root are the steps.
 
-use super::draft::{Draft, DraftSpan, DraftStep, INFERRED, Instant, parse_time};
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
+use super::instant::{Instant, parse_time};
 use super::names::{self, Targets};
 use super::{gaps, guess};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
@@ -100,14 +101,14 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
 }
 
 /// Adds what only the trace shows to a draft of vertices: cache requests, cache loads, the parts of the export.
-pub(crate) fn enrich(text: &str, draft: &mut Draft, indices: &HashMap<String, usize>) {
+pub(crate) fn enrich(text: &str, draft: &mut Draft, steps: &HashMap<String, DraftId>) {
     let spans = stdout_spans(text);
     for span in &spans {
-        let known = span.attributes.get("vertex").and_then(|digest| indices.get(digest));
+        let known = span.attributes.get("vertex").and_then(|digest| steps.get(digest));
         let added = |phase| DraftSpan::new(phase, span.start, span.end).named(span.name.clone());
         match known {
-            Some(&index) if span.name.starts_with("cache request:") || span.name.starts_with("load cache:") => {
-                draft.steps[index].spans.push(added(Phase::CacheLookup));
+            Some(&step) if span.name.starts_with("cache request:") || span.name.starts_with("load cache:") => {
+                draft.steps[step].spans.push(added(Phase::CacheLookup));
             }
             Some(_) => {}
             None => match span.name.as_str() {
@@ -144,27 +145,17 @@ fn outcome(span: &TraceSpan) -> Outcome {
 fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Buildkit, fidelity) };
-    let mut indices: HashMap<&str, usize> = HashMap::new();
+    let mut ids: HashMap<&str, DraftId> = HashMap::new();
     let targets = Targets::of(vertices.iter().map(|span| span.name.as_str()));
     for span in vertices {
         let digest = span.attributes.get("vertex").map_or("", String::as_str);
         let bare = span.name.trim_start_matches("cache request: ").trim_start_matches("load cache: ");
         let name = names::vertex(bare, &targets);
-        let index = *indices.entry(digest).or_insert_with(|| {
-            draft.steps.push(DraftStep {
-                stage: name.stage.clone(),
-                target: name.target.clone(),
-                platform: name.platform.clone(),
-                number: name.number,
-                instruction: name.instruction.clone(),
-                text: name.text.clone(),
-                outcome: Some(Outcome::Cached),
-                ..DraftStep::default()
-            });
-            draft.steps.len() - 1
-        });
-        let step = &mut draft.steps[index];
         let phase = if bare == span.name { names::phase(&name.instruction, &name.text) } else { Phase::CacheLookup };
+        let id = *ids.entry(digest).or_insert_with(|| {
+            draft.steps.push(DraftStep { outcome: Some(Outcome::Cached), ..DraftStep::named(name) })
+        });
+        let step = &mut draft.steps[id];
         if bare == span.name {
             step.outcome = Some(outcome(span));
             step.error = span.failed.clone();
@@ -200,14 +191,13 @@ fn ours(spans: &[TraceSpan]) -> Draft {
         ..Draft::new(Tool::Buildscope, Fidelity { waits: false, resources: false, ..Fidelity::FULL })
     };
     let number = |span: &TraceSpan, key: &str| span.attributes.get(key).and_then(|value| value.parse::<usize>().ok());
-    let mut indices: HashMap<usize, usize> = HashMap::new();
+    let mut ids: HashMap<usize, DraftId> = HashMap::new();
     for span in spans.iter().filter(|span| !span.attributes.contains_key("buildscope.phase")) {
         let Some(step) = number(span, "buildscope.step") else { continue };
         let text = span.attributes.get("buildscope.text").cloned().unwrap_or_else(|| span.name.clone());
         let line = number(span, "buildscope.line").and_then(|line| u32::try_from(line).ok());
-        indices.insert(step, draft.steps.len());
         draft.failed |= span.failed.is_some();
-        draft.steps.push(DraftStep {
+        let id = draft.steps.push(DraftStep {
             stage: span.attributes.get("buildscope.stage").cloned(),
             instruction: names::keyword(&text),
             text,
@@ -222,13 +212,13 @@ fn ours(spans: &[TraceSpan]) -> Draft {
             error: span.failed.clone(),
             ..DraftStep::default()
         });
+        ids.insert(step, id);
     }
     for span in spans {
-        if let Some(&index) = number(span, "buildscope.step").and_then(|step| indices.get(&step)) {
+        if let Some(&id) = number(span, "buildscope.step").and_then(|step| ids.get(&step)) {
             let needs = span.attributes.get("buildscope.needs").map(String::as_str).unwrap_or_default();
-            let needs: Vec<usize> =
-                needs.split(' ').filter_map(|need| indices.get(&need.parse().ok()?).copied()).collect();
-            draft.steps[index].needs.extend(needs);
+            let needs = needs.split(' ').filter_map(|need| ids.get(&need.parse().ok()?));
+            draft.steps[id].needs.extend(needs);
         }
         let Some(phase) = span.attributes.get("buildscope.phase").and_then(|name| Phase::from_name(name)) else {
             if span.parent.is_empty() {
@@ -238,8 +228,8 @@ fn ours(spans: &[TraceSpan]) -> Draft {
             continue;
         };
         let added = DraftSpan::new(phase, span.start, span.end);
-        match number(span, "buildscope.step").and_then(|step| indices.get(&step)) {
-            Some(&index) => draft.steps[index].spans.push(added),
+        match number(span, "buildscope.step").and_then(|step| ids.get(&step)) {
+            Some(&id) => draft.steps[id].spans.push(added),
             None => draft.spans.push(added),
         }
     }
@@ -265,28 +255,25 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
     for span in steps {
         let name = names::vertex(&span.name, &Targets::default());
         draft.failed |= span.failed.is_some();
+        let phase = names::phase(&name.instruction, &name.text);
         draft.steps.push(DraftStep {
-            stage: name.stage,
-            number: name.number,
-            spans: vec![
-                DraftSpan::new(names::phase(&name.instruction, &name.text), span.start, span.end).named(INFERRED),
-            ],
-            instruction: name.instruction,
-            text: name.text,
+            // A platform in such a name is not one of several that the build is for.
+            platform: None,
+            spans: vec![DraftSpan::new(phase, span.start, span.end).named(INFERRED)],
             outcome: Some(outcome(span)),
             start: Some(span.start),
             end: Some(span.end),
             error: span.failed.clone(),
-            ..DraftStep::default()
+            ..DraftStep::named(name)
         });
     }
     // A step that started after the end of another may have waited for it.
-    let ends: Vec<Option<Instant>> = draft.steps.iter().map(|step| step.end).collect();
-    for (index, step) in draft.steps.iter_mut().enumerate() {
+    for id in draft.steps.indices() {
+        let start = draft.steps[id].start;
         let before =
-            ends.iter().enumerate().filter(|&(other, &end)| other != index && end.is_some() && end <= step.start);
-        let last = before.max_by_key(|&(other, &end)| (end, other)).map(|(other, _)| other);
-        step.after.extend(last);
+            draft.steps.entries().filter(|&(other, step)| other != id && step.end.is_some() && step.end <= start);
+        let last = before.max_by_key(|&(other, step)| (step.end, other)).map(|(other, _)| other);
+        draft.steps[id].after.extend(last);
     }
     draft
 }

@@ -3,10 +3,12 @@
 //! With a time before each line, a vertex ended when its last line arrived, and started its duration before that. Without times, or
 //! if all lines arrived at once through a pipe, each vertex is assumed to start as soon as its guessed dependencies are done.
 
-use super::draft::{Draft, DraftSpan, DraftStep, Instant};
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
+use super::instant::Instant;
 use super::names::{self, Targets};
 use super::output::{LineTime, Output};
 use super::{gaps, guess, runs};
+use crate::index::Indexed;
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 
 /// Times are rounded to a tenth of a second.
@@ -101,7 +103,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     let mut intervals: Vec<_> =
         vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();
     draft.notes = runs::repair(&mut intervals);
-    let mut took = Vec::new();
+    let mut took = Indexed::default();
     for (vertex, (_, interval)) in vertices.into_iter().zip(intervals) {
         let interval = interval.first().copied();
         took.push(vertex.length());
@@ -117,7 +119,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     } else {
         as_soon_as_possible(&mut draft, &took);
     }
-    for step in &mut draft.steps {
+    for step in draft.steps.iter_mut() {
         if let (Some(start), Some(end)) = (step.start, step.end) {
             let looked = step.outcome == Some(Outcome::Cached);
             let phase = if looked { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
@@ -140,14 +142,7 @@ fn settle(vertices: &mut [Printed]) {
 }
 
 fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: &Targets) -> DraftStep {
-    let name = names::vertex(&vertex.name, targets);
     DraftStep {
-        stage: name.stage,
-        target: name.target,
-        platform: name.platform,
-        number: name.number,
-        instruction: name.instruction,
-        text: name.text,
         // Without a last line the vertex was still running when the log ended.
         outcome: Some(vertex.outcome.unwrap_or(Outcome::Cancelled)),
         start: interval.map(|(start, _)| start),
@@ -155,16 +150,16 @@ fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: 
         error: vertex.error,
         log: vertex.log,
         output: vertex.lines,
-        ..DraftStep::default()
+        ..DraftStep::named(names::vertex(&vertex.name, targets))
     }
 }
 
 /// Moves each start that is by no more than the rounding before the end of the last step that it needs to that end. Otherwise the step
 /// would not depend on it. Times in whole seconds are coarser than durations: there the step also moves back, and keeps its duration.
-fn round(draft: &mut Draft, took: &[Instant], resolution: Instant) {
+fn round(draft: &mut Draft, took: &Indexed<DraftId, Instant>, resolution: Instant) {
     let coarse = resolution >= COARSE;
-    for index in draft.order() {
-        let step = &draft.steps[index];
+    for id in draft.order() {
+        let step = &draft.steps[id];
         let (Some(start), Some(end), false) = (step.start, step.end, step.outcome == Some(Outcome::Cached)) else {
             continue;
         };
@@ -175,10 +170,10 @@ fn round(draft: &mut Draft, took: &[Instant], resolution: Instant) {
             early <= ROUNDING + resolution && (early >= 0 || (coarse && -early <= resolution))
         };
         let Some(last) = last.filter(near) else { continue };
-        let step = &mut draft.steps[index];
+        let step = &mut draft.steps[id];
         step.start = Some(last);
-        let whole = last + took[index];
-        let keeps = coarse && took[index] > 0 && (whole - end).abs() <= ROUNDING + resolution;
+        let whole = last + took[id];
+        let keeps = coarse && took[id] > 0 && (whole - end).abs() <= ROUNDING + resolution;
         step.end = Some(if keeps { whole } else { end.max(last) });
     }
 }
@@ -194,10 +189,10 @@ fn spread(vertices: &[Printed], until: Option<Instant>) -> bool {
 }
 
 /// Starts each step at the end of the last one that it needs.
-fn as_soon_as_possible(draft: &mut Draft, took: &[Instant]) {
-    for index in draft.order() {
-        let needs = draft.steps[index].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
+fn as_soon_as_possible(draft: &mut Draft, took: &Indexed<DraftId, Instant>) {
+    for id in draft.order() {
+        let needs = draft.steps[id].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
         let start = needs.max().unwrap_or(0);
-        (draft.steps[index].start, draft.steps[index].end) = (Some(start), Some(start + took[index]));
+        (draft.steps[id].start, draft.steps[id].end) = (Some(start), Some(start + took[id]));
     }
 }

@@ -1,11 +1,9 @@
 //! The time of each line, from the times and numbers in the prefixes of all lines.
 
-use super::super::draft::Instant;
+use super::super::instant::{Instant, SECOND};
 use super::prefix::Cut;
 use super::stamp::Origin;
 use std::collections::HashSet;
-
-const SECOND: Instant = 1_000_000_000;
 
 /// Half a day: a time of the day that goes back by more has passed midnight.
 const HALF_DAY: Instant = 43_200 * SECOND;

@@ -3,7 +3,7 @@
 //! They are objects, one a line or in an array, with the text in one field and its time in another. The field of the text is the one
 //! in which builders' lines are found.
 
-use super::marks;
+use super::super::marks;
 use super::prefix;
 use super::stamp;
 use serde_json::Value;

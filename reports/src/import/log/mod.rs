@@ -5,21 +5,17 @@
 mod clock;
 mod collector;
 mod decode;
-pub(crate) mod marks;
 mod prefix;
 pub(crate) mod stamp;
 mod terminal;
 
 pub(crate) use decode::decode;
 
-use super::draft::Instant;
-use marks::Mark;
+use super::instant::{Instant, SECOND};
+use super::marks::{self, Mark};
 use prefix::{Cut, Prefixes};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-
-/// Nanoseconds in a second.
-const SECOND: Instant = 1_000_000_000;
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! Where the builder's text begins in each line: CI services and tools write times, names, numbers and markers before it.
 //!
-//! The shapes of these prefixes are learned from the lines that only a builder writes ([`super::marks`]). A line of another kind
+//! The shapes of these prefixes are learned from the lines that only a builder writes ([`super::super::marks`]). A line of another kind
 //! is cut where a learned shape ends.
 
 use super::super::duration::duration;
-use super::marks::{self, Mark};
+use super::super::marks::{self, Mark};
 use super::stamp::{self, Stamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 

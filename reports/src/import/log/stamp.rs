@@ -1,9 +1,6 @@
 //! Times as people and programs write them before the lines of a log.
 
-use super::super::draft::Instant;
-
-/// Nanoseconds in a second.
-const SECOND: Instant = 1_000_000_000;
+use super::super::instant::{Instant, SECOND};
 
 /// Seconds in a day.
 const DAY: Instant = 86_400;

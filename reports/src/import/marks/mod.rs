@@ -1,0 +1,94 @@
+//! Lines that only one builder writes, and how one of them is parsed. They show which builder's log it is, and where in a line the builder's own text begins.
+
+pub(crate) mod buildah;
+pub(crate) mod classic;
+pub(crate) mod kaniko;
+pub(crate) mod plain;
+
+use super::duration::duration;
+
+/// The builder's form of log that a line belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Mark {
+    RawJson,
+    Plain,
+    Classic,
+    Buildah,
+    Kaniko,
+    Terminal,
+}
+
+/// How far into a line the builder's text may begin.
+const FARTHEST: usize = 400;
+
+/// The place in the line at which a builder's text begins, and whose it is.
+pub(crate) fn find(line: &str) -> Option<(usize, Mark)> {
+    let mut before = ' ';
+    for (at, c) in line.char_indices().take_while(|&(at, _)| at < FARTHEST) {
+        if (!before.is_alphanumeric() && before != '#' && before != '>')
+            && let Some(mark) = at_start(c, &line[at..])
+        {
+            return Some((at, mark));
+        }
+        before = c;
+    }
+    None
+}
+
+fn at_start(first: char, text: &str) -> Option<Mark> {
+    let (found, mark) = match first {
+        '{' | '"' => (rawjson(text), Mark::RawJson),
+        '#' => (plain::is_line(text), Mark::Plain),
+        'S' if text.starts_with("STEP") => (buildah::step(text).is_some(), Mark::Buildah),
+        'S' => (classic::step(text).is_some(), Mark::Classic),
+        '[' if text.starts_with("[+] Building ") => (true, Mark::Terminal),
+        '[' => (buildah::step(text).is_some(), Mark::Buildah),
+        '=' => (terminal(text), Mark::Terminal),
+        'I' | 'W' | 'E' | 'F' | 'D' | 'R' | 'B' | 'U' | 'T' => (kaniko::is_line(text), Mark::Kaniko),
+        _ => (false, Mark::Plain),
+    };
+    found.then_some(mark)
+}
+
+fn rawjson(text: &str) -> bool {
+    let key = text.strip_prefix('{').map_or(text, str::trim_start);
+    // Within a quoted text, quotes are escaped or doubled.
+    let quotes = ["\\\"", "\"\"", "\""];
+    let Some((quote, name)) = quotes.iter().find_map(|quote| Some((quote, key.strip_prefix(quote)?))) else {
+        return false;
+    };
+    let opens =
+        |rest: &str| rest.trim_start().strip_prefix(':').is_some_and(|rest| rest.trim_start().starts_with(['[', 'n']));
+    ["vertexes", "statuses", "logs", "warnings"]
+        .iter()
+        .any(|known| name.strip_prefix(known).and_then(|rest| rest.strip_prefix(quote)).is_some_and(opens))
+}
+
+/// Whether the text is a line of BuildKit's display for terminals: ` => [2/3] RUN make   1.3s`.
+fn terminal(text: &str) -> bool {
+    let last = text.split_whitespace().last().unwrap_or_default();
+    text.starts_with("=> ") && last.contains('.') && duration(last).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_lines_of_builders_are_marked() {
+        for (line, at) in [
+            ("web-1  | #1 [internal] load .dockerignore", Some((9, Mark::Plain))),
+            ("12:00:01 Step 3/21 : COPY a .", Some((9, Mark::Classic))),
+            ("[2/5] STEP 3/4: COPY b .", Some((0, Mark::Buildah))),
+            ("> INFO[0004] RUN make", Some((2, Mark::Kaniko))),
+            (" => [2/3] RUN make      1.3s", Some((1, Mark::Terminal))),
+            ("out {\"vertexes\":[{}]}", Some((4, Mark::RawJson))),
+            ("HEAD is now at 1a2b3c #1234 fix the login page", None),
+            ("#12 [bugfix] correct it", None),
+            ("Step #0 - \"build\": pulling", None),
+            ("{\"a\":1}", None),
+        ] {
+            assert_eq!(find(line), at, "{line}");
+        }
+    }
+}
