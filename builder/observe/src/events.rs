@@ -5,55 +5,19 @@
 //! nothing. For an ordinary user it belongs to the observed process and is inherited by every process that this one starts:
 //! then the kernel copies it at each fork.
 
-use crate::stacks::{Frames, Stacks};
+use crate::event::{Event, What};
+use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online};
+use crate::stacks::Stacks;
+use perf_event::Sampler;
 use perf_event::events::Software;
-use perf_event::{Builder, Clock, SampleFlag, Sampler};
 use std::io;
 
-/// Something that happened to a thread.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
-    /// On the monotonic clock, in nanoseconds.
-    pub(crate) time: u64,
-    pub(crate) pid: i32,
-    pub(crate) tid: i32,
-    pub(crate) what: What,
-}
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum What {
-    /// It was started by this process; a thread, where that is its own.
-    Forked {
-        parent: i32,
-    },
-    /// Its process executed a program of this name (up to 15 bytes).
-    Executed {
-        name: String,
-    },
-    Exited,
-    /// It came onto a processor.
-    In,
-    /// It left its processor; `wanted` says that it could have gone on.
-    Out {
-        wanted: bool,
-    },
-    /// These functions ran.
-    Sampled {
-        frames: Frames,
-    },
-}
-
 /// perf_event.h
-const COMM: u32 = 3;
 const LOST: u32 = 2;
-const EXIT: u32 = 4;
-const FORK: u32 = 7;
 const LOST_SAMPLES: u32 = 13;
 const SWITCH: u32 = 14;
 /// The same of an event that is not one process's.
 const SWITCH_CPU_WIDE: u32 = 15;
-const MISC_COMM_EXEC: u16 = 1 << 13;
 const MISC_SWITCH_OUT: u16 = 1 << 13;
 const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
 
@@ -149,37 +113,7 @@ impl Rings {
 }
 
 fn ring(pid: Option<i32>, cpu: usize, size: usize) -> io::Result<Sampler> {
-    let mut builder = Builder::new(Software::DUMMY);
-    match pid {
-        Some(pid) => builder.observe_pid(pid).inherit(true),
-        None => builder.any_pid(),
-    };
-    builder
-        .one_cpu(cpu)
-        .task(true)
-        .comm(true)
-        .comm_exec(true)
-        .context_switch(true)
-        .sample_id_all(true)
-        .sample(SampleFlag::TID | SampleFlag::TIME)
-        .clockid(Clock::MONOTONIC)
-        .enabled(true);
-    builder.build()?.sampled(size)
-}
-
-/// The processors that are there (linux/Documentation/admin-guide/cputopology.rst); the first one where nothing says.
-fn online() -> Vec<usize> {
-    let list = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let cpus = ranges(&list);
-    if cpus.is_empty() { vec![0] } else { cpus }
-}
-
-fn ranges(list: &str) -> Vec<usize> {
-    let range = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse::<usize>().ok()?..=last.parse::<usize>().ok()?)
-    };
-    list.trim().split(',').filter_map(range).flatten().collect()
+    event(Software::DUMMY, pid, cpu).context_switch(true).build()?.sampled(size)
 }
 
 enum Parsed {
@@ -188,35 +122,29 @@ enum Parsed {
     Other,
 }
 
-/// One record's body, as perf_event_open(2) lays it out; the thread and the time stand at its end.
+/// One record's body, as perf_event_open(2) lays it out.
 fn parse(kind: u32, misc: u16, body: &[u8]) -> Parsed {
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(body.get(at..at + 4)?.try_into().ok()?));
-    let u64_at = |at: usize| Some(u64::from_ne_bytes(body.get(at..at + 8)?.try_into().ok()?));
+    let body = Body(body);
     let event = || {
-        // The id that sample_id_all adds: pid, tid, time.
-        let id = body.len().checked_sub(16)?;
-        let time = u64_at(id + 8)?;
+        let id = body.id()?;
         let (pid, tid, what) = match kind {
             // pid, ppid, tid, ptid, time
-            FORK => (u32_at(0)?, u32_at(8)?, What::Forked { parent: u32_at(4)? as i32 }),
-            EXIT => (u32_at(0)?, u32_at(8)?, What::Exited),
+            FORK => (body.u32(0)?, body.u32(8)?, What::Forked { parent: body.u32(4)? as i32 }),
+            EXIT => (body.u32(0)?, body.u32(8)?, What::Exited),
             // pid, tid, name, padded
-            COMM if misc & MISC_COMM_EXEC != 0 => {
-                let name = body.get(8..id)?.split(|&byte| byte == 0).next()?;
-                (u32_at(0)?, u32_at(4)?, What::Executed { name: crate::procfs::shown(name) })
-            }
-            SWITCH | SWITCH_CPU_WIDE if misc & MISC_SWITCH_OUT == 0 => (u32_at(id)?, u32_at(id + 4)?, What::In),
+            COMM if misc & MISC_COMM_EXEC != 0 => (body.u32(0)?, body.u32(4)?, What::Executed { name: body.text(8)? }),
+            SWITCH | SWITCH_CPU_WIDE if misc & MISC_SWITCH_OUT == 0 => (body.u32(id)?, body.u32(id + 4)?, What::In),
             SWITCH | SWITCH_CPU_WIDE => {
-                (u32_at(id)?, u32_at(id + 4)?, What::Out { wanted: misc & MISC_SWITCH_OUT_PREEMPT != 0 })
+                (body.u32(id)?, body.u32(id + 4)?, What::Out { wanted: misc & MISC_SWITCH_OUT_PREEMPT != 0 })
             }
             _ => return None,
         };
-        Some(Event { time, pid: pid as i32, tid: tid as i32, what })
+        Some(Event { time: body.time()?, pid: pid as i32, tid: tid as i32, what })
     };
     match kind {
         // id, lost
-        LOST => Parsed::Lost(u64_at(8).unwrap_or(1)),
-        LOST_SAMPLES => Parsed::Lost(u64_at(0).unwrap_or(1)),
+        LOST => Parsed::Lost(body.u64(8).unwrap_or(1)),
+        LOST_SAMPLES => Parsed::Lost(body.u64(0).unwrap_or(1)),
         _ => event().map_or(Parsed::Other, Parsed::Event),
     }
 }
@@ -224,12 +152,6 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn lists_of_processors_are_ranges() {
-        assert_eq!(ranges("0-2,5,7-8\n"), [0, 1, 2, 5, 7, 8]);
-        assert_eq!(ranges(""), Vec::<usize>::new());
-    }
 
     /// The layout of perf_event_open(2): "pid, ppid, tid, ptid, time" and, with sample_id_all, "pid, tid, time".
     #[test]

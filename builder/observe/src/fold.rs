@@ -129,7 +129,7 @@ pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usi
 
 #[cfg(test)]
 mod tests {
-    use crate::events::What;
+    use crate::event::What;
     use crate::forest::tests::{event, executed, forked};
     use crate::forest::{Forest, MOST};
     use buildscope_record::Nanos;

@@ -5,7 +5,7 @@
 //! their being complete.
 
 use crate::account::Account;
-use crate::events::{Event, What};
+use crate::event::{Event, What};
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::run::{Run, Usage};

@@ -5,19 +5,21 @@
 //! [`Processes`](buildscope_record::Processes), and must never make a step wait or fail: whatever cannot be observed is
 //! said in the result and nothing else happens.
 //!
-//! [`events`] are the kernel's own (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
+//! [`events`] are the kernel's own, read from its [`ring`] buffers (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
 //! `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`]
 //! finds out what a process waits for; [`stacks`] are samples of what processors run, if asked for; [`Observer`] is the thread that runs them.
 
 #![forbid(unsafe_code)]
 
 mod account;
+mod event;
 mod events;
 mod exits;
 mod fold;
 mod forest;
 mod observer;
 mod procfs;
+mod ring;
 mod run;
 mod sampled;
 mod stacks;

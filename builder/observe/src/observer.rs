@@ -1,6 +1,7 @@
 //! The thread that observes: reads events, and looks at processes while they live.
 
-use crate::events::{Event, Rings};
+use crate::event::Event;
+use crate::events::Rings;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST};
 use crate::run::Run;

@@ -1,8 +1,8 @@
 //! One program in one process, and its account.
 
 use crate::account::Account;
+use crate::event::Frames;
 use crate::exits::Exit;
-use crate::stacks::Frames;
 use buildscope_record::{Nanos, Process, ProcessTime};
 use std::collections::HashMap;
 

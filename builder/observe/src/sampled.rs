@@ -1,6 +1,6 @@
 //! Events made from `/proc`, where the kernel's own are not allowed. What is shorter than the interval is not seen.
 
-use crate::events::{Event, What};
+use crate::event::{Event, What};
 use crate::procfs::{self, Stat};
 use std::collections::HashMap;
 use std::time::Duration;

@@ -3,10 +3,11 @@
 //! Samples hold addresses. The kernel's reports of mapped files say which file is at an address; the function is looked up
 //! while the process lives, because the step's files are gone after it. Stacks are as deep as frame pointers lead.
 
-use crate::events::Event;
+use crate::event::{self, Event, Frames};
+use crate::ring::{self, Body, COMM, EXIT, FORK, MISC_COMM_EXEC};
 use crate::symbols::Symbols;
 use perf_event::events::Software;
-use perf_event::{Builder, Clock, SampleFlag, Sampler};
+use perf_event::{SampleFlag, Sampler};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -23,18 +24,11 @@ const RING: usize = 1 << 20;
 const UNKNOWN: &str = "[unknown]";
 
 /// perf_event.h
-const COMM: u32 = 3;
-const EXIT: u32 = 4;
-const FORK: u32 = 7;
 const SAMPLE: u32 = 9;
 const MMAP2: u32 = 10;
-const MISC_COMM_EXEC: u16 = 1 << 13;
 const PROT_EXEC: u32 = 4;
 /// Addresses from here on are marks between parts of a stack.
 const MARKS: u64 = u64::MAX - 4094;
-
-/// Functions, the outermost first.
-pub(crate) type Frames = Arc<[Arc<str>]>;
 
 /// The samples of all processors.
 pub(crate) struct Stacks {
@@ -69,25 +63,14 @@ impl Stacks {
 }
 
 fn ring(pid: Option<i32>, cpu: usize) -> io::Result<Sampler> {
-    let mut builder = Builder::new(Software::CPU_CLOCK);
-    match pid {
-        Some(pid) => builder.observe_pid(pid).inherit(true),
-        None => builder.any_pid(),
-    };
-    builder
-        .one_cpu(cpu)
-        .task(true)
-        .comm(true)
-        .comm_exec(true)
+    ring::event(Software::CPU_CLOCK, pid, cpu)
         .mmap(true)
         .mmap2(true)
         .exclude_kernel(true)
-        .sample_id_all(true)
         .sample_period(EVERY)
         .sample(SampleFlag::TID | SampleFlag::TIME | SampleFlag::CALLCHAIN)
-        .clockid(Clock::MONOTONIC)
-        .enabled(true);
-    builder.build()?.sampled(RING)
+        .build()?
+        .sampled(RING)
 }
 
 /// What a ring says.
@@ -129,41 +112,37 @@ struct Map {
 
 /// One record's body, as perf_event_open(2) lays it out.
 fn parse(kind: u32, misc: u16, body: &[u8]) -> Option<(u64, What)> {
-    let u32_at = |at: usize| Some(u32::from_ne_bytes(*body.get(at..)?.first_chunk()?));
-    let u64_at = |at: usize| Some(u64::from_ne_bytes(*body.get(at..)?.first_chunk()?));
+    let body = Body(body);
+    let pid = body.u32(0)? as i32;
     if kind == SAMPLE {
-        let count = usize::try_from(u64_at(16)?).ok()?.min(body.len() / 8);
-        let addresses = (0..count).filter_map(|index| u64_at(24 + 8 * index)).filter(|&address| address < MARKS);
+        let count = usize::try_from(body.u64(16)?).ok()?.min(body.0.len() / 8);
+        let addresses = (0..count).filter_map(|index| body.u64(24 + 8 * index)).filter(|&address| address < MARKS);
         let addresses = addresses.take(DEEPEST).collect();
-        return Some((u64_at(8)?, What::Sampled { pid: u32_at(0)? as i32, tid: u32_at(4)? as i32, addresses }));
+        return Some((body.u64(8)?, What::Sampled { pid, tid: body.u32(4)? as i32, addresses }));
     }
-    // The id that sample_id_all adds: pid, tid, time.
-    let id = body.len().checked_sub(16)?;
-    let pid = u32_at(0)? as i32;
     let what = match kind {
         // pid, tid, address, length, offset, device (2), inode, generation, protection, flags, file
-        MMAP2 if u32_at(56)? & PROT_EXEC != 0 => {
-            let start = u64_at(8)?;
-            let name = body.get(64..id)?.split(|&byte| byte == 0).next()?;
-            let device = u64::from(u32_at(32)?) << 32 | u64::from(u32_at(36)?);
+        MMAP2 if body.u32(56)? & PROT_EXEC != 0 => {
+            let start = body.u64(8)?;
+            let device = u64::from(body.u32(32)?) << 32 | u64::from(body.u32(36)?);
             What::Mapped {
                 pid,
                 map: Map {
                     start,
-                    end: start.saturating_add(u64_at(16)?),
-                    offset: u64_at(24)?,
-                    file: crate::procfs::shown(name).into(),
-                    identity: (device, u64_at(40)?, u64_at(48)?),
+                    end: start.saturating_add(body.u64(16)?),
+                    offset: body.u64(24)?,
+                    file: body.text(64)?.into(),
+                    identity: (device, body.u64(40)?, body.u64(48)?),
                 },
             }
         }
         // pid, ppid, tid, ptid, time: a process's first thread has its number.
-        FORK if u32_at(8)? as i32 == pid => What::Forked { pid, parent: u32_at(4)? as i32 },
-        EXIT if u32_at(8)? as i32 == pid => What::Exited { pid },
+        FORK if body.u32(8)? as i32 == pid => What::Forked { pid, parent: body.u32(4)? as i32 },
+        EXIT if body.u32(8)? as i32 == pid => What::Exited { pid },
         COMM if misc & MISC_COMM_EXEC != 0 => What::Executed { pid },
         _ => return None,
     };
-    Some((u64_at(id + 8)?, what))
+    Some((body.time()?, what))
 }
 
 /// A path, and the device, inode and generation of the file there.
@@ -205,7 +184,7 @@ impl Names {
                     self.stacks.insert(frames, Arc::clone(&stack));
                     stack
                 });
-                return Some(Event { time, pid, tid, what: crate::events::What::Sampled { frames: stack } });
+                return Some(Event { time, pid, tid, what: event::What::Sampled { frames: stack } });
             }
         }
         None
@@ -298,7 +277,7 @@ mod tests {
         names.take(2, What::Forked { pid: 8, parent: 7 });
         let frames = |names: &mut Names| {
             let sample = What::Sampled { pid: 8, tid: 8, addresses: vec![20, 99] };
-            let Some(Event { what: crate::events::What::Sampled { frames }, .. }) = names.take(3, sample) else {
+            let Some(Event { what: event::What::Sampled { frames }, .. }) = names.take(3, sample) else {
                 panic!("a sample")
             };
             frames.iter().map(|frame| frame.to_string()).collect::<Vec<_>>()
