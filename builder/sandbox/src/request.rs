@@ -2,7 +2,8 @@
 
 use super::error::SandboxError;
 use super::message::{InitMessage, MountMessage, NetworkMessage, SourceMessage};
-use super::spec::{MountSource, SHM_SIZE, StepNetwork, StepSpec, UNCHANGED, hosts};
+use super::spec::{MountSource, SHM_SIZE, StepNetwork, StepSpec, hosts};
+use super::sys::UNCHANGED;
 use super::wire::Bytes;
 use super::{mounts, rlimits};
 use rustix::io::Errno;

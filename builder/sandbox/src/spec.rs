@@ -164,9 +164,6 @@ impl Limits {
     }
 }
 
-/// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
-pub(super) const UNCHANGED: u32 = u32::MAX;
-
 /// docker's default for `--shm-size`, in bytes.
 pub(super) const SHM_SIZE: u64 = 64 << 20;
 

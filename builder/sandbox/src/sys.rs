@@ -6,6 +6,9 @@ use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 
+/// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
+pub(super) const UNCHANGED: u32 = u32::MAX;
+
 /// The side of a fork that the caller is on.
 pub(super) enum Forked {
     Child,
@@ -340,7 +343,7 @@ fn become_program(exec: &Exec<'_>, argv: &[*const c_char], envp: &[*const c_char
         // If the exec fails, the process ends.
         check(unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) })?;
         // With this id the process would keep root's ids.
-        if [exec.uid, exec.gid].contains(&super::spec::UNCHANGED) {
+        if [exec.uid, exec.gid].contains(&UNCHANGED) {
             return Err(Errno::INVAL);
         }
         if let Some(groups) = exec.groups {

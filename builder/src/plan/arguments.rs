@@ -1,7 +1,6 @@
 //! Build arguments: the predefined ones, those above the first FROM, and those that configure the builder.
 
-use super::lower::too_much;
-use super::lowering::{MAX_EXPANDED, RunSettings};
+use super::lowering::{MAX_EXPANDED, RunSettings, too_much};
 use super::request::LowerRequest;
 use super::stages::expanded;
 use buildscope_dockerfile::lint::{Finding, Rule};

@@ -4,12 +4,12 @@ use super::config::Change;
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
 use super::instruction::workdir;
-use super::lowering::{Context, Lowered, Lowering, MAX_EXPANDED};
+use super::lowering::{Context, Lowered, Lowering, MAX_EXPANDED, too_much};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
 use super::{PlanError, arguments};
-use buildscope_dockerfile::{self as dockerfile, Diagnostic, Diagnostics, Dockerfile, Expander, Instruction, Span};
+use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -63,13 +63,6 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
         diagnostics.extend(more.iter().cloned());
     }
     Diagnostics::new(text, diagnostics)
-}
-
-/// The error of a file whose instructions expand to more than [`MAX_EXPANDED`] bytes.
-pub(super) fn too_much(span: Span) -> Diagnostic {
-    Diagnostic::new(span, format!("the Dockerfile expands to more than {} MiB", MAX_EXPANDED >> 20))
-        .label("up to here")
-        .help("use shorter variables; each use of a variable counts with the length of its value")
 }
 
 /// The stage and the instruction of a step.

@@ -6,7 +6,7 @@ use super::request::LowerRequest;
 use super::scope::Scope;
 use super::stages::Stages;
 use buildscope_dockerfile::lint::Finding;
-use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Text};
+use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Span, Text};
 use buildscope_record::StepId;
 use petgraph::graph::DiGraph;
 use std::collections::BTreeMap;
@@ -74,4 +74,11 @@ impl Lowered {
     pub(super) fn config(history: impl Into<Text>) -> Self {
         Self { op: Op::Config, history: CreatedBy::Text(history.into()), sources: Vec::new() }
     }
+}
+
+/// The error of a file whose instructions expand to more than [`MAX_EXPANDED`] bytes.
+pub(super) fn too_much(span: Span) -> Diagnostic {
+    Diagnostic::new(span, format!("the Dockerfile expands to more than {} MiB", MAX_EXPANDED >> 20))
+        .label("up to here")
+        .help("use shorter variables; each use of a variable counts with the length of its value")
 }

@@ -2,7 +2,8 @@
 
 use crate::instruction::Instruction;
 use crate::invocation::Invocation;
-use crate::script::{Element, Script, join};
+use crate::path::join;
+use crate::script::{Element, Script};
 use crate::tools::recognise;
 use crate::usage::{Surroundings, Usage};
 use crate::word::Word;

@@ -231,7 +231,7 @@ impl Invocation {
                         self.user = Some(user.clone())
                     }
                     ("-C" | "--chdir", Some(folder)) if program == "env" => {
-                        self.folder = Some(crate::script::join(self.folder.as_deref().unwrap_or(""), folder))
+                        self.folder = Some(crate::path::join(self.folder.as_deref().unwrap_or(""), folder))
                     }
                     _ => {}
                 }

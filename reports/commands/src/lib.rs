@@ -8,6 +8,7 @@ mod arguments;
 mod file;
 mod instruction;
 mod invocation;
+mod path;
 pub mod rules;
 mod script;
 mod source;
@@ -19,7 +20,8 @@ mod word;
 pub use file::{Environments, File, Line, Run, Stage, Step};
 pub use instruction::Instruction;
 pub use invocation::Invocation;
-pub use script::{Element, Join, Script, join, parse};
+pub use path::join;
+pub use script::{Element, Join, Script, parse};
 pub use source::{Place, Source, diff};
 pub use tools::recognise;
 pub use usage::{

@@ -4,6 +4,7 @@
 //! without wrappers, with the directory and the variables that the text gives them. *Must never know* what a command does.
 
 use crate::invocation::{Invocation, Started};
+use crate::path::join;
 use crate::word::Word;
 use brush_parser::ast::{
     AndOr, Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
@@ -396,21 +397,6 @@ impl Reader {
         let byte = |at: usize| self.offsets[at.min(self.offsets.len() - 1)];
         Some(byte(start)..byte(end))
     }
-}
-
-/// A directory or file as seen from another directory. `..` and `.` are resolved.
-pub fn join(folder: &str, path: &str) -> String {
-    let whole = if path.starts_with('/') { path.to_owned() } else { format!("{folder}/{path}") };
-    let rooted = path.starts_with('/') || folder.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in whole.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        match part {
-            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
-            ".." if rooted => {}
-            part => parts.push(part),
-        }
-    }
-    format!("{}{}", if rooted { "/" } else { "" }, parts.join("/"))
 }
 
 fn variable(assignment: &Assignment) -> (String, String) {

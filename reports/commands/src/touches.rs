@@ -1,7 +1,7 @@
 //! Which paths a command may read or write, for commands that are not tools of `tools`.
 
 use crate::invocation::Invocation;
-use crate::script::join;
+use crate::path::join;
 use crate::word::Word;
 
 /// Commands that do nothing but what their words say with the files that their words name.

@@ -351,7 +351,7 @@ impl Usage {
     pub(crate) fn at(mut self, folder: Option<&str>) -> Self {
         if let Some(folder) = folder {
             let literal = !folder.contains(['$', '`', '*']);
-            self.folder = self.folder.filter(|_| literal).map(|base| crate::script::join(&base, folder));
+            self.folder = self.folder.filter(|_| literal).map(|base| crate::path::join(&base, folder));
         }
         self
     }

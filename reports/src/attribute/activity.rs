@@ -1,27 +1,12 @@
 //! When each step was active, and what it did at each instant.
 
 use super::holders::{ActivityWait, waits};
+use super::interval::Interval;
 use crate::graph::Graph;
 use crate::index::{Grouped, Indexed};
 use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-
-/// The interval of a step, from its start to its result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Interval {
-    /// When the step started.
-    pub(crate) start: Nanos,
-    /// When its result was available.
-    pub(crate) end: Nanos,
-}
-
-impl Interval {
-    /// The length of the interval.
-    pub(crate) fn length(self) -> Nanos {
-        self.end.saturating_sub(self.start)
-    }
-}
 
 /// An interval in which one span was the innermost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! had done it before its end. In a chain that makes no difference, and steps that do not lead to the requester are not
 //! delayed by it.
 
-use super::activity::{Activities, Interval};
+use super::activity::Activities;
+use super::interval::Interval;
 use buildscope_record::{Nanos, StepId, WaitKind};
 use std::collections::{HashMap, HashSet};
 

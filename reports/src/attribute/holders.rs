@@ -3,7 +3,7 @@
 //! Records of earlier versions name a lock and not its holder. An exclusive lock passes from one step to the next, so the holder is the
 //! step that acquired it last before the wait ended.
 
-use super::activity::Interval;
+use super::interval::Interval;
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Phase, Record, StepId, WaitKind};
 use std::collections::{BTreeMap, HashMap};

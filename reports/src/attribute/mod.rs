@@ -8,6 +8,7 @@ mod accounts;
 mod activity;
 mod deferred;
 mod holders;
+mod interval;
 mod network;
 mod parallelism;
 mod row_name;

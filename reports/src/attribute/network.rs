@@ -6,9 +6,10 @@
 //! is known from one pass in each direction. So the longest path that avoids an activity is the maximum over the edges that
 //! pass over its position. A heap gives it for all activities in O((V + E) log E).
 
-use super::activity::{Activities, Interval};
+use super::activity::Activities;
 use super::deferred::{Deferred, Waiter, deferred};
 use super::holders::ActivityWait;
+use super::interval::Interval;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};

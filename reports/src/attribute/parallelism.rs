@@ -1,6 +1,7 @@
 //! How many steps were active, ready, held or blocked over time.
 
-use super::activity::{Activities, Interval};
+use super::activity::Activities;
+use super::interval::Interval;
 use buildscope_record::{EdgeKind, Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@
 //! belongs to the command that is under way.
 
 use super::shell::{Name, Unit};
+use super::tree::{Job, Tree};
 
 /// A process that a shell started, as the alignment sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,15 @@ pub(super) struct Child<'a> {
     pub(super) program: &'a str,
     /// It executed nothing: the shell's own copy.
     pub(super) forked: bool,
+}
+
+/// The processes of jobs as the alignment sees them.
+pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
+    let child = |job: &Job| {
+        let last = tree.process(job.last);
+        Child { program: &last.program, forked: last.forked }
+    };
+    jobs.iter().map(child).collect()
 }
 
 /// The name of a program that executed itself and ended before its arguments were read (busybox).

@@ -2,7 +2,7 @@
 //!
 //! A builder starts a step as `sh -c TEXT`, and TEXT is the RUN's own: the process that has it is the step's shell.
 
-use super::rows::{one_line, run_text};
+use super::text::{one_line, run_text};
 use super::tree;
 use buildscope_record::{Folded, Nanos, Origin, Process, Processes, Record, Step};
 use std::collections::{HashMap, HashSet};

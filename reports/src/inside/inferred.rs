@@ -2,8 +2,8 @@
 //!
 //! All of it is inferred: a tool may say late what it does, or not at all.
 
-use super::rows::{UNATTRIBUTED, one_line, run_text};
 use super::shell::{self, Name, Unit};
+use super::text::{UNATTRIBUTED, one_line, run_text};
 use super::tools::{self, Says};
 use super::{Activity, ActivityRow, CommandRow, Inside, RowKind};
 use buildscope_record::{Blocked, Nanos, Observed, OutputLine, Step};

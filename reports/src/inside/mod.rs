@@ -17,6 +17,7 @@ mod rows;
 mod share;
 mod shell;
 mod sum;
+mod text;
 mod tools;
 mod tree;
 mod within;

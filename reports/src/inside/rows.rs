@@ -1,42 +1,13 @@
 //! The rows of a step: one for each command of its text, and what belongs to none.
 
-use super::assign::{Child, assign};
+use super::assign::{assign, children};
 use super::place::Places;
 use super::sum::Sum;
+use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
 use super::tree::{Job, Tree};
 use super::within::Within;
-use super::{CommandRow, Inside, RowKind, share, shell, tree};
+use super::{CommandRow, Inside, RowKind, share, shell};
 use buildscope_record::{Nanos, Processes, Step};
-
-/// The text that a step's shell got; `None` if no shell was started.
-fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
-    if let Some(file) = &seen.script {
-        let first = file.lines().next().unwrap_or_default();
-        return first.split_whitespace().any(|word| tree::is_shell(word.trim_start_matches("#!"))).then_some(file);
-    }
-    match &seen.command[..] {
-        [] => Some(run_text(&step.text)),
-        [program, options @ .., script] => {
-            let takes_text =
-                |option: &String| option.starts_with('-') && !option.starts_with("--") && option.ends_with('c');
-            (tree::is_shell(program) && options.iter().any(takes_text)).then_some(script)
-        }
-        [_] => None,
-    }
-}
-
-/// The text of a RUN without the keyword and its flags.
-pub(super) fn run_text(text: &str) -> &str {
-    let mut rest = text.strip_prefix("RUN").unwrap_or(text).trim_start();
-    while let Some(flag) = rest.strip_prefix("--") {
-        rest = flag.find(char::is_whitespace).map_or("", |end| flag[end..].trim_start());
-    }
-    rest
-}
-
-pub(super) fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     let tree = Tree::of(seen);
@@ -82,9 +53,6 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
     command.inner = Within::new(tree, places, end - start).of_processes(&jobs, covered, 0);
     vec![command, Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
 }
-
-pub(super) const SHELL: &str = "the shell itself";
-pub(super) const UNATTRIBUTED: &str = "unattributed";
 
 /// A shell's commands.
 fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
@@ -137,13 +105,4 @@ fn unit_of(units: &[shell::Unit], program: &str) -> Option<usize> {
         |unit: &shell::Unit| unit.names.iter().any(|name| matches!(name, shell::Name::Is(name) if name == program));
     let unit = units.iter().position(|unit| unit.repeats && named(unit)).or_else(|| units.iter().position(named));
     unit.or_else(|| units.iter().position(|unit| unit.repeats))
-}
-
-/// The processes of jobs as the alignment sees them.
-pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
-    let child = |job: &Job| {
-        let last = tree.process(job.last);
-        Child { program: &last.program, forked: last.forked }
-    };
-    jobs.iter().map(child).collect()
 }

@@ -1,4 +1,4 @@
-use super::rows::{SHELL, UNATTRIBUTED, one_line, run_text};
+use super::text::{SHELL, UNATTRIBUTED, one_line, run_text};
 use super::*;
 use buildscope_record::{Fidelity, Process, ProcessTime, Processes, Record, Source, StepId, Tool};
 

@@ -3,11 +3,11 @@
 //!
 //! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
 
-use super::assign::{assign, assign_repeated};
+use super::assign::{assign, assign_repeated, children};
 use super::place::Places;
-use super::rows::{SHELL, children, one_line};
 use super::shell::{Inner, Unit};
 use super::sum::Sum;
+use super::text::{SHELL, one_line};
 use super::tree::{self, Job, Tree};
 use super::{CommandRow, RowKind, share};
 use buildscope_record::Nanos;

@@ -7,6 +7,7 @@
 //! Each prediction lists what it does not model: steps share more than processors (disk, memory bandwidth), the page cache
 //! depends on the order of the steps, and a step that never competed for processors may scale differently than assumed.
 
+mod baseline;
 mod bounds;
 mod drag;
 mod load;
@@ -19,13 +20,14 @@ mod scenario;
 mod share;
 mod total;
 
+pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
-pub use prediction::{MAX_DRIFT, Prediction, replayed, whatif};
+pub use prediction::{Prediction, replayed, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};
 
+pub(crate) use baseline::Baseline;
 pub(crate) use bounds::bounds;
-pub(crate) use drag::Baseline;
 pub(crate) use model::Model;
 pub(crate) use page::{PageWhatIf, page_whatif};
 pub(crate) use rank::{ChangeKind, RankedChange, RankedChanges, rank};

@@ -3,7 +3,7 @@
 //! The controls can be combined, the speeds of the groups of phases too. All combinations are replayed here, so a build of more
 //! work segments gets fewer positions.
 
-use super::drag::Baseline;
+use super::baseline::Baseline;
 use super::model::Model;
 use super::replay::replay;
 use super::scenario::{Scenario, Selector};

@@ -1,6 +1,6 @@
 //! Predictions: the wall time of a build under a scenario.
 
-use super::drag::Baseline;
+use super::baseline::{Baseline, MAX_DRIFT, nanos};
 use super::model::Model;
 use super::replay::replay;
 use super::scenario::{Scenario, ScenarioError};
@@ -8,10 +8,6 @@ use crate::attribute::Activities;
 use buildscope_record::{Nanos, Record, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-/// The largest drift of the unchanged replay at which a prediction is credible. A model that cannot reproduce the build
-/// cannot predict another one.
-pub const MAX_DRIFT: f64 = 0.05;
 
 /// What a replay predicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,16 +63,4 @@ pub fn replayed(record: &Record) -> Vec<(StepId, Nanos, Nanos)> {
     let replay = replay(&Model::new(&Activities::new(record)));
     let steps = record.steps.iter().zip(replay.steps);
     steps.filter_map(|(step, times)| times.map(|times| (step.id, nanos(times.start), nanos(times.end)))).collect()
-}
-
-/// Converts nanoseconds; negative values become zero.
-pub(super) fn nanos(value: f64) -> Nanos {
-    // A float-to-integer `as` saturates.
-    Nanos(value.round() as u64)
-}
-
-/// The relative error of a replayed wall time: `|replayed - measured| / measured`.
-pub(super) fn drift(record: &Record, replayed: f64) -> f64 {
-    let measured = record.wall.0 as f64;
-    if measured == 0.0 { 0.0 } else { (replayed - measured).abs() / measured }
 }

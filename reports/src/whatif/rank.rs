@@ -1,6 +1,6 @@
 //! The changes that would help most, by replay.
 
-use super::prediction::MAX_DRIFT;
+use super::baseline::MAX_DRIFT;
 use super::scenario::{Scenario, Selector};
 use crate::analysis::Analysis;
 use crate::dialect;
