@@ -1,77 +1,11 @@
 //! Every change that the rules suggest for an everyday line gives a Dockerfile that parses and runs the same commands.
 
-use buildscope_commands::rules::{Edit, Facts, late_installs, missing_caches};
+use buildscope_commands::rules::{Edit, UsualFiles, late_installs, missing_caches};
 use buildscope_commands::{Environments, File, Line, Source};
 use buildscope_dockerfile::{Kind, parse};
-use std::collections::BTreeSet;
-
-/// A context with the files that the commands name.
-#[derive(Debug)]
-struct Files(BTreeSet<String>);
-
-impl Facts for Files {
-    fn files(&self, _: usize) -> Option<&BTreeSet<String>> {
-        Some(&self.0)
-    }
-
-    fn output(&self, _: usize) -> Option<&[String]> {
-        Some(&[])
-    }
-
-    fn text(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn is_complete(&self) -> bool {
-        true
-    }
-}
-
-fn context() -> Files {
-    let names = [
-        "package.json",
-        "package-lock.json",
-        "yarn.lock",
-        "pnpm-lock.yaml",
-        "bun.lock",
-        "requirements.txt",
-        "pyproject.toml",
-        "uv.lock",
-        "poetry.lock",
-        "pdm.lock",
-        "Pipfile",
-        "Pipfile.lock",
-        "go.mod",
-        "go.sum",
-        "Gemfile",
-        "Gemfile.lock",
-        "composer.json",
-        "composer.lock",
-        "App.csproj",
-        "mix.exs",
-        "mix.lock",
-        "pubspec.yaml",
-        "pubspec.lock",
-        "environment.yml",
-        "env.yml",
-        "Package.swift",
-        "Package.resolved",
-        "stack.yaml",
-        "package.yaml",
-        "deps/prod.txt",
-        "web/package.json",
-        "web/package-lock.json",
-        "web/yarn.lock",
-        "frontend/package.json",
-        "frontend/package-lock.json",
-        "src/App/App.csproj",
-        "src/main.c",
-    ];
-    Files(names.iter().map(|name| (*name).to_owned()).collect())
-}
 
 /// The edits of each rewrite of a file.
-fn rewrites(text: &str, facts: &Files) -> Vec<Vec<Edit>> {
+fn rewrites(text: &str, facts: &UsualFiles) -> Vec<Vec<Edit>> {
     let source = Source::read(text);
     let texts: Vec<String> = source.instructions().collect();
     let lines: Vec<_> = texts.iter().map(|text| Line { text, stage: Some(0) }).collect();
@@ -101,7 +35,7 @@ fn commands(text: &str) -> Vec<String> {
 
 #[test]
 fn rewritten_files_parse_and_run_the_same_commands() {
-    let facts = context();
+    let facts = UsualFiles::default();
     let table = include_str!("../../../reports/commands/tests/lines.tsv");
     let mut count = 0;
     for row in table.lines().filter(|line| !line.starts_with('#')) {
@@ -148,10 +82,7 @@ fn rewritten_files_parse_and_run_the_same_commands() {
                     .flat_map(|line| line.split_whitespace().skip(1))
                 {
                     let source = !word.starts_with('.') && !word.ends_with('/');
-                    assert!(
-                        !source || copied(word) && facts.0.contains(word),
-                        "{word} is not in the context:\n{better}"
-                    );
+                    assert!(!source || copied(word) && facts.contains(word), "{word} is not in the context:\n{better}");
                 }
             }
         }

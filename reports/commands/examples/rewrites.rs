@@ -4,65 +4,8 @@
 
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
-use buildscope_commands::rules::{Edit, Facts, late_installs, missing_caches, needless_chains, recursive_changes};
+use buildscope_commands::rules::{Edit, UsualFiles, late_installs, missing_caches, needless_chains, recursive_changes};
 use buildscope_commands::{Environments, File, Line, Source, diff};
-use std::collections::BTreeSet;
-
-/// Files that most projects of their kind have.
-#[derive(Debug)]
-struct Usual(BTreeSet<String>);
-
-impl Usual {
-    fn new() -> Self {
-        let names = [
-            "package.json",
-            "package-lock.json",
-            "yarn.lock",
-            "pnpm-lock.yaml",
-            "bun.lock",
-            "requirements.txt",
-            "pyproject.toml",
-            "uv.lock",
-            "poetry.lock",
-            "Pipfile",
-            "Pipfile.lock",
-            "go.mod",
-            "go.sum",
-            "Cargo.toml",
-            "Cargo.lock",
-            "pom.xml",
-            "mvnw",
-            "Gemfile",
-            "Gemfile.lock",
-            "composer.json",
-            "composer.lock",
-            "App.csproj",
-            "mix.exs",
-            "mix.lock",
-            "pubspec.yaml",
-            "environment.yml",
-        ];
-        Self(names.iter().map(|name| (*name).to_owned()).collect())
-    }
-}
-
-impl Facts for Usual {
-    fn files(&self, _: usize) -> Option<&BTreeSet<String>> {
-        Some(&self.0)
-    }
-
-    fn output(&self, _: usize) -> Option<&[String]> {
-        Some(&[])
-    }
-
-    fn text(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn is_complete(&self) -> bool {
-        true
-    }
-}
 
 fn main() -> std::io::Result<()> {
     for path in std::env::args().skip(1) {
@@ -83,7 +26,7 @@ fn show(path: &str, text: &str) {
         Line { text, stage }
     });
     let file = File::read(&lines.collect::<Vec<_>>(), &Environments::new());
-    let facts = Usual::new();
+    let facts = UsualFiles::default();
     let shown: Vec<&str> = texts.iter().map(String::as_str).collect();
     let known: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
     let places = source.places(&known);

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod file;
+pub mod grammar;
 mod instruction;
 mod invocation;
 mod path;
@@ -21,7 +22,7 @@ pub use file::{Environments, File, Line, Run, Stage, Step};
 pub use instruction::Instruction;
 pub use invocation::Invocation;
 pub use path::join;
-pub use script::{Element, Join, Script, parse};
+pub use script::{Element, Join, Script};
 pub use source::{Place, Source, diff};
 pub use tools::recognise;
 pub use usage::{

@@ -3,22 +3,18 @@
 //! *Takes* the text that a RUN gives to its shell. *Gives* the elements of its top-level chain, each with the commands that it may run:
 //! without wrappers, with the directory and the variables that the text gives them. *Must never know* what a command does.
 
+use crate::grammar::{Offsets, parse};
 use crate::invocation::{Invocation, Started};
 use crate::path::join;
 use crate::word::Word;
 use brush_parser::ast::{
     AndOr, Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
     CompoundList, FunctionBody, IoFileRedirectKind, IoFileRedirectTarget, IoRedirect, Pipeline, SeparatorOperator,
-    SimpleCommand, SourceLocation,
+    SimpleCommand,
 };
-use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::ops::Range;
 
-/// Longer or more deeply nested texts are not read: a text from outside must not exhaust the stack.
-const LONGEST: usize = 64 << 10;
-const DEEPEST: usize = 100;
 /// Texts within texts, as in `sh -c "bash -c '…'"`.
 const DEEPEST_TEXT: usize = 4;
 
@@ -63,9 +59,7 @@ impl Script {
 
     fn within(text: &str, state: &State, depth: usize) -> Option<Self> {
         let lists = parse(text)?;
-        // The grammar counts characters.
-        let offsets: Vec<usize> = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
-        let mut reader = Reader { offsets, state: state.clone(), functions: Vec::new(), depth };
+        let mut reader = Reader { offsets: Offsets::of(text), state: state.clone(), functions: Vec::new(), depth };
         let mut elements = Vec::new();
         for list in &lists {
             reader.chain(list, &mut elements);
@@ -75,7 +69,7 @@ impl Script {
 
     /// Adds a program that no shell starts.
     pub(crate) fn exec(&mut self, invocation: Invocation) {
-        let mut reader = Reader { offsets: vec![0], state: State::default(), functions: Vec::new(), depth: 0 };
+        let mut reader = Reader { offsets: Offsets::of(""), state: State::default(), functions: Vec::new(), depth: 0 };
         let mut found = Found::default();
         reader.start(invocation, None, &mut found);
         let Found { commands, leaks, opaque } = found;
@@ -86,17 +80,6 @@ impl Script {
     pub fn commands(&self) -> impl Iterator<Item = &Invocation> {
         self.elements.iter().flat_map(|element| &element.commands)
     }
-}
-
-/// Reads a text by the grammar. `None` if it does not accept the text, or if the text is too long or too deeply nested.
-pub fn parse(text: &str) -> Option<Vec<CompoundList>> {
-    let nested = text.bytes().filter(|byte| b"({`".contains(byte)).count();
-    if text.len() > LONGEST || nested > DEEPEST {
-        return None;
-    }
-    let source = SourceInfo { source: String::new() };
-    let mut parser = Parser::new(Cursor::new(text.as_bytes()), &ParserOptions::default(), &source);
-    Some(parser.parse_program().ok()?.complete_commands)
 }
 
 /// What the text has set so far.
@@ -125,8 +108,7 @@ struct Found {
 }
 
 struct Reader {
-    /// The byte at which each character begins.
-    offsets: Vec<usize>,
+    offsets: Offsets,
     state: State,
     functions: Vec<String>,
     depth: usize,
@@ -152,7 +134,7 @@ impl Reader {
     fn element(&mut self, pipeline: &Pipeline, join: Join, elements: &mut Vec<Element>) {
         let mut found = Found { opaque: pipeline.bang || pipeline.timed.is_some(), ..Found::default() };
         self.pipeline(pipeline, true, &mut found);
-        let span = self.extent(pipeline).unwrap_or(0..0);
+        let span = self.offsets.pipeline(pipeline).unwrap_or(0..0);
         let Found { commands, leaks, opaque } = found;
         elements.push(Element { span, join, commands, leaks, opaque });
     }
@@ -374,29 +356,6 @@ impl Reader {
             _ => {}
         }
     }
-
-    /// From a pipeline's first word to its last.
-    fn extent(&self, pipeline: &Pipeline) -> Option<Range<usize>> {
-        let mut places: Vec<TokenLocation> = Vec::new();
-        for command in &pipeline.seq {
-            match command {
-                Command::Simple(simple) => {
-                    places.extend(simple.word_or_name.iter().filter_map(SourceLocation::location));
-                    let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-                    for item in prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)) {
-                        places.extend(place(item));
-                    }
-                }
-                Command::Compound(compound, _) => places.extend(compound.location()),
-                Command::ExtendedTest(test) => places.extend(test.location()),
-                Command::Function(function) => places.extend(function.location()),
-            }
-        }
-        let start = places.iter().map(|place| place.start.index).min()?;
-        let end = places.iter().map(|place| place.end.index).max()?;
-        let byte = |at: usize| self.offsets[at.min(self.offsets.len() - 1)];
-        Some(byte(start)..byte(end))
-    }
 }
 
 fn variable(assignment: &Assignment) -> (String, String) {
@@ -408,16 +367,4 @@ fn variable(assignment: &Assignment) -> (String, String) {
         AssignmentValue::Array(_) => String::new(),
     };
     (name, value)
-}
-
-fn place(item: &CommandPrefixOrSuffixItem) -> Option<TokenLocation> {
-    match item {
-        CommandPrefixOrSuffixItem::Word(word) => word.location(),
-        CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) => assignment.location(),
-        CommandPrefixOrSuffixItem::ProcessSubstitution(_, subshell) => subshell.location(),
-        CommandPrefixOrSuffixItem::IoRedirect(IoRedirect::File(_, _, IoFileRedirectTarget::Filename(word))) => {
-            word.location()
-        }
-        CommandPrefixOrSuffixItem::IoRedirect(_) => None,
-    }
 }

@@ -351,7 +351,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
         named
             && (from.is_empty()
                 || sources.iter().any(|word| {
-                    let path = crate::script::join("/", &word.text);
+                    let path = crate::path::join("/", &word.text);
                     !word.literal || targets.iter().any(|target| within(target, &path) || within(&path, target))
                 }))
     };

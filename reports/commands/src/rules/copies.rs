@@ -1,7 +1,7 @@
 //! A COPY of a directory of the build context, and where its files are in the image.
 
 use crate::file::{File, Step};
-use crate::script::join;
+use crate::path::join;
 use crate::touches::within;
 
 /// A COPY of one directory of the build context.

@@ -9,6 +9,7 @@ mod order;
 mod owner;
 mod parallel;
 mod split;
+mod usual;
 mod wording;
 
 pub use cache::{CacheAdvice, missing_caches};
@@ -17,6 +18,7 @@ pub use order::{Reorder, ReorderKind, late_installs, needs_nothing_before};
 pub use owner::{RecursiveChange, recursive_changes};
 pub use parallel::{NeedlessChain, needless_chains};
 pub use split::{Split, merged, split_install};
+pub use usual::UsualFiles;
 
 /// A change of one instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]

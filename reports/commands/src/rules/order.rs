@@ -8,7 +8,7 @@ use super::split::{Split, split_before};
 use super::{Change, Edit};
 use crate::Invocation;
 use crate::file::{File, Run};
-use crate::script::join;
+use crate::path::join;
 use crate::touches::{touches, within};
 use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
 use std::collections::{BTreeMap, BTreeSet};

@@ -101,7 +101,7 @@ fn places(file: &File<'_>, step: usize, run: &Run) -> Vec<String> {
         let words = command.words[1..].iter().chain(&command.writes);
         found.extend(words.filter(|word| word.text.starts_with('/')).map(|word| word.text.clone()));
         if let Some(folder) = command.folder.as_deref().filter(|folder| !folder.is_empty()) {
-            found.push(crate::script::join(file.steps[step].folder.as_deref().unwrap_or("/"), folder));
+            found.push(crate::path::join(file.steps[step].folder.as_deref().unwrap_or("/"), folder));
         }
     }
     found

@@ -1,0 +1,220 @@
+//! The commands of a shell's text, in the order in which the shell comes to them.
+//!
+//! The text is read by a shell grammar. What only the shell knows (the value of a variable, the branch that is taken) stays
+//! open: such a command may have processes of any name, or none.
+
+mod names;
+
+pub(super) use names::Name;
+
+use brush_parser::ast::{
+    AndOr, CaseClauseCommand, Command, CompoundCommand, CompoundList, FunctionBody, IfClauseCommand, Pipeline,
+};
+use buildscope_commands::grammar::{Offsets, parse};
+use names::{Position, Programs, literal};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// A unit with more commands in it is not divided.
+const COMMANDS: usize = 200;
+
+/// A command of the text that is accounted for as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Unit {
+    /// Its place in the text, in bytes.
+    pub(super) span: Range<usize>,
+    /// The programs that it starts below the shell, in order.
+    pub(super) names: Vec<Name>,
+    /// Whether it may start them again and again: a loop, a function, a sourced file.
+    pub(super) repeats: bool,
+    /// The commands that it consists of.
+    pub(super) inner: Inner,
+}
+
+/// The commands within a unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) enum Inner {
+    /// It is one command.
+    #[default]
+    None,
+    /// The parts of a pipeline, which run at the same time.
+    Piped(Vec<Unit>),
+    /// The commands of a subshell: a process of its own starts them.
+    Subshell(Vec<Unit>),
+    /// The commands of a loop or a function, which the shell itself starts, perhaps several times.
+    Repeated(Vec<Unit>),
+}
+
+impl Inner {
+    fn units(&self) -> &[Unit] {
+        match self {
+            Self::None => &[],
+            Self::Piped(units) | Self::Subshell(units) | Self::Repeated(units) => units,
+        }
+    }
+
+    /// Only several commands say more than the unit itself.
+    fn of(wrap: fn(Vec<Unit>) -> Self, units: Vec<Unit>) -> Self {
+        match &units[..] {
+            [] => Self::None,
+            [one] if one.inner.units().is_empty() && one.names.is_empty() => Self::None,
+            _ => wrap(units),
+        }
+    }
+}
+
+impl Unit {
+    /// Whether the shell does it without starting anything.
+    pub(super) fn is_builtin(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+/// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
+pub(super) fn units(text: &str) -> Vec<Unit> {
+    let whole = || vec![Unit { span: 0..text.len(), names: vec![Name::Any], repeats: true, inner: Inner::None }];
+    let Some(program) = parse(text) else { return whole() };
+    let mut reader = Reader {
+        offsets: Offsets::of(text),
+        programs: Programs::default(),
+        functions: HashMap::new(),
+        units: Vec::new(),
+    };
+    for list in &program {
+        reader.list(list);
+    }
+    let units = reader.units;
+    if units.is_empty() { whole() } else { units }
+}
+
+struct Reader {
+    offsets: Offsets,
+    programs: Programs,
+    /// The commands of each function.
+    functions: HashMap<String, Vec<Unit>>,
+    units: Vec<Unit>,
+}
+
+impl Reader {
+    fn list(&mut self, list: &CompoundList) {
+        for item in &list.0 {
+            self.pipeline(&item.0.first);
+            for next in &item.0.additional {
+                let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
+                self.pipeline(pipeline);
+            }
+        }
+    }
+
+    /// A pipeline is a unit, but for groups and branches, which are as if their commands stood there.
+    fn pipeline(&mut self, pipeline: &Pipeline) {
+        match &pipeline.seq[..] {
+            [Command::Compound(compound, _)] => match compound {
+                CompoundCommand::BraceGroup(group) => return self.list(&group.list),
+                CompoundCommand::IfClause(clause) => return self.branches(clause),
+                CompoundCommand::CaseClause(case) => return self.cases(case),
+                _ => {}
+            },
+            [Command::Function(function)] => {
+                let FunctionBody(body, _) = &function.body;
+                let name = &function.fname.value;
+                self.programs.define(name, body);
+                let units = self.units_of(|reader| reader.body(body));
+                self.functions.insert(name.clone(), units);
+                return;
+            }
+            _ => {}
+        }
+        let Some(span) = self.offsets.pipeline(pipeline) else { return };
+        let mut repeats = false;
+        let names = self.programs.names(|programs, names| {
+            for command in &pipeline.seq {
+                repeats |= programs.command(command, Position::in_pipeline(pipeline), names);
+            }
+        });
+        let inner = match &pipeline.seq[..] {
+            [one] => self.inside(one),
+            parts => Inner::of(Inner::Piped, self.units_of(|reader| parts.iter().for_each(|part| reader.part(part)))),
+        };
+        self.units.push(Unit { span, names, repeats, inner });
+    }
+
+    /// A part of a pipeline. The shell starts a copy of itself for what is not a program.
+    fn part(&mut self, command: &Command) {
+        let Some(span) = self.offsets.command(command) else { return };
+        let names = self.programs.names(|programs, names| {
+            programs.command(command, Position::InPipeline, names);
+        });
+        let inner = match command {
+            Command::Compound(compound, _) => Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound))),
+            _ => Inner::None,
+        };
+        self.units.push(Unit { span, names, repeats: false, inner });
+    }
+
+    /// The commands within one command.
+    fn inside(&mut self, command: &Command) -> Inner {
+        match command {
+            Command::Compound(compound @ CompoundCommand::Subshell(_), _) => {
+                Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound)))
+            }
+            Command::Compound(compound, _) => Inner::of(Inner::Repeated, self.units_of(|reader| reader.body(compound))),
+            Command::Simple(simple) => {
+                let name = simple.word_or_name.as_ref().and_then(literal);
+                match name.and_then(|name| self.functions.get(&name)) {
+                    Some(units) => Inner::of(Inner::Repeated, units.clone()),
+                    None => Inner::None,
+                }
+            }
+            Command::Function(_) | Command::ExtendedTest(_) => Inner::None,
+        }
+    }
+
+    /// The commands of a compound command, as units.
+    fn body(&mut self, compound: &CompoundCommand) {
+        match compound {
+            CompoundCommand::Subshell(subshell) => self.list(&subshell.list),
+            CompoundCommand::BraceGroup(group) => self.list(&group.list),
+            CompoundCommand::ForClause(clause) => self.list(&clause.body.list),
+            CompoundCommand::ArithmeticForClause(clause) => self.list(&clause.body.list),
+            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
+                self.list(&clause.0);
+                self.list(&clause.1.list);
+            }
+            CompoundCommand::IfClause(clause) => self.branches(clause),
+            CompoundCommand::CaseClause(case) => self.cases(case),
+            CompoundCommand::Arithmetic(_) => {}
+        }
+    }
+
+    fn branches(&mut self, clause: &IfClauseCommand) {
+        self.list(&clause.condition);
+        self.list(&clause.then);
+        for other in clause.elses.iter().flatten() {
+            if let Some(condition) = &other.condition {
+                self.list(condition);
+            }
+            self.list(&other.body);
+        }
+    }
+
+    fn cases(&mut self, case: &CaseClauseCommand) {
+        case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
+    }
+
+    /// The units that `read` adds, apart from those so far. Too many units are left out.
+    fn units_of(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
+        let before = std::mem::take(&mut self.units);
+        read(self);
+        let units = std::mem::replace(&mut self.units, before);
+        if count(&units) > COMMANDS { Vec::new() } else { units }
+    }
+}
+
+/// How many units there are, with those within them.
+fn count(units: &[Unit]) -> usize {
+    units.iter().map(|unit| 1 + count(unit.inner.units())).sum()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::names::NAMES;
+use super::*;
+
+fn shown(text: &str) -> Vec<(String, String, bool)> {
+    let name = |name: &Name| match name {
+        Name::Is(name) => name.clone(),
+        Name::Any => "*".into(),
+        Name::Subshell(_) => "( )".into(),
+    };
+    units(text)
+        .iter()
+        .map(|unit| {
+            let names: Vec<_> = unit.names.iter().map(name).collect();
+            (text[unit.span.clone()].to_owned(), names.join(" "), unit.repeats)
+        })
+        .collect()
+}
+
+fn row(text: &str, names: &str, repeats: bool) -> (String, String, bool) {
+    (text.to_owned(), names.to_owned(), repeats)
+}
+
+#[test]
+fn a_chain_is_its_commands() {
+    let text = "set -eux; apt-get update && apt-get install -y --no-install-recommends gcc > /dev/null && rm -rf /x/*";
+    assert_eq!(
+        shown(text),
+        [
+            row("set -eux", "", false),
+            row("apt-get update", "apt-get", false),
+            row("apt-get install -y --no-install-recommends gcc > /dev/null", "apt-get", false),
+            row("rm -rf /x/*", "rm", false),
+        ]
+    );
+}
+
+#[test]
+fn pipelines_subshells_and_substitutions_start_what_is_in_them() {
+    assert_eq!(shown("curl -L x | tar xz"), [row("curl -L x | tar xz", "curl tar", false)]);
+    assert_eq!(shown("a && b; (c | d)"), [row("a", "a", false), row("b", "b", false), row("(c | d)", "( )", false)]);
+    assert_eq!(shown("make -j\"$(nproc)\" all"), [row("make -j\"$(nproc)\" all", "nproc make", false)]);
+    assert_eq!(shown("V=`uname -m` ./run"), [row("V=`uname -m` ./run", "uname run", false)]);
+    assert_eq!(shown("echo a | sh"), [row("echo a | sh", "( ) sh", false)]);
+}
+
+#[test]
+fn loops_and_functions_start_theirs_again_and_again() {
+    assert_eq!(shown("while [ $i ]; do /bin/true; done"), [row("while [ $i ]; do /bin/true; done", "true", true)]);
+    assert_eq!(
+        shown("for i in a b; do gcc -c $i.c; done; make"),
+        [row("for i in a b; do gcc -c $i.c; done", "gcc", true), row("make", "make", false)]
+    );
+    assert_eq!(shown("f() { cc $1; ld; }; f a; f b"), [row("f a", "cc ld", true), row("f b", "cc ld", true)]);
+    assert_eq!(shown(". ./env.sh; $CC x.c"), [row(". ./env.sh", "*", true), row("$CC x.c", "*", false)]);
+}
+
+fn inner(text: &str) -> Vec<String> {
+    let units = units(text);
+    let inner = units[0].inner.units().iter();
+    inner.map(|unit| text[unit.span.clone()].to_owned()).collect()
+}
+
+#[test]
+fn commands_within_a_command_are_known() {
+    assert_eq!(inner("(cd x && make; make install)"), ["cd x", "make", "make install"]);
+    assert_eq!(inner("curl -L x | tar xz"), ["curl -L x", "tar xz"]);
+    assert_eq!(inner("for i in a b; do gcc $i; strip $i; done"), ["gcc $i", "strip $i"]);
+    assert_eq!(inner("while read x; do cc $x; done"), ["read x", "cc $x"]);
+    assert_eq!(inner("f() { cc $1; ld; }; f a"), ["cc $1", "ld"]);
+    assert_eq!(inner("make"), Vec::<String>::new());
+    let nested = units("a | (b; (c; d))");
+    let part = &nested[0].inner.units()[1];
+    assert_eq!(part.inner.units().len(), 2);
+    assert!(matches!(&part.inner.units()[1].inner, Inner::Subshell(units) if units.len() == 2));
+}
+
+/// Each calls the one before twice: the last would have 2^30 commands.
+#[test]
+fn functions_that_call_functions_stay_small() {
+    let functions = (1..30).map(|n| format!("f{n}() {{ f{0}; f{0}; }}\n", n - 1)).collect::<String>();
+    let text = format!("f0() {{ cc; }}\n{functions}f29\n");
+    let units = units(&text);
+    assert!(count(&units) <= 2 * COMMANDS && units[0].names.len() <= NAMES);
+}
+
+#[test]
+fn branches_are_as_if_they_stood_there() {
+    assert_eq!(
+        shown("if test -f x; then make; else { cmake . && ninja; }; fi"),
+        [
+            row("test -f x", "", false),
+            row("make", "make", false),
+            row("cmake .", "cmake", false),
+            row("ninja", "ninja", false)
+        ]
+    );
+}
+
+#[test]
+fn a_script_of_many_lines_is_read_as_a_whole() {
+    let text =
+        "#!/bin/bash\nset -e\n# comment é\ncat <<X > /f\nnot a command\nX\npip install x\nexec /usr/bin/true-ish\n";
+    assert_eq!(
+        shown(text),
+        [
+            row("set -e", "", false),
+            row("cat <<X > /f", "cat", false),
+            row("pip install x", "pip", false),
+            row("exec /usr/bin/true-ish", "true-ish", false),
+        ]
+    );
+}
+
+#[test]
+fn what_is_no_shell_text_is_one_command() {
+    assert_eq!(shown("if then fi ((("), [row("if then fi (((", "*", true)]);
+    assert_eq!(shown(&"(".repeat(100_000)).len(), 1);
+    assert_eq!(shown(""), [row("", "*", true)]);
+}
