@@ -1,6 +1,7 @@
 //! `buildscope compare`.
 
-use super::{Failure, Root, builds, explain, write_message, write_out};
+use super::format::TableFormat;
+use super::{Failure, Root, builds, terminal, write_message, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -8,7 +9,7 @@ use buildscope_bench::stats::{mann_whitney, threshold};
 use buildscope_record::{Nanos, Record};
 use buildscope_reports::compare::{Pair, side_by_side, slower};
 use buildscope_reports::render;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub(crate) struct Arguments {
     head: PathBuf,
     /// Output format; JSON is for builds only
     #[arg(long, value_enum, default_value_t, conflicts_with_all = ["markdown", "json"])]
-    format: Format,
+    format: TableFormat,
     /// Short for --format markdown
     #[arg(long)]
     markdown: bool,
@@ -55,23 +56,11 @@ struct Compared {
     steps: Vec<Pair>,
 }
 
-/// Output format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a terminal
-    #[default]
-    Text,
-    /// For a pull request or a job summary
-    Markdown,
-    /// For programs
-    Json,
-}
-
 impl Arguments {
-    fn format(&self) -> Format {
+    fn format(&self) -> TableFormat {
         match (self.markdown, self.json) {
-            (true, _) => Format::Markdown,
-            (_, true) => Format::Json,
+            (true, _) => TableFormat::Markdown,
+            (_, true) => TableFormat::Json,
             _ => self.format,
         }
     }
@@ -80,7 +69,7 @@ impl Arguments {
 /// Runs the comparison.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     match (is_run(&arguments.base), is_run(&arguments.head)) {
-        (true, true) if arguments.format() == Format::Json => {
+        (true, true) if arguments.format() == TableFormat::Json => {
             Err(Failure::usage(miette!("--json compares only build records; the numbers of a run are in its run.json")))
         }
         (true, true) => runs(&arguments),
@@ -95,19 +84,21 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 /// The comparison of two builds.
-fn builds_compared(records: &[Record; 2], format: Format) -> Result<String, Failure> {
+fn builds_compared(records: &[Record; 2], format: TableFormat) -> Result<String, Failure> {
     let [base, head] = records;
     let (answer, steps) = (slower(records).unwrap_or_default(), side_by_side(base, head));
     let names = ["base", "head"];
     Ok(match format {
-        Format::Text => format!("{answer}\n\n{}", render::text::side_by_side(names, &steps, explain::style(true))),
-        Format::Markdown => format!(
+        TableFormat::Text => {
+            format!("{answer}\n\n{}", render::text::side_by_side(names, &steps, terminal::style_of_result(None)))
+        }
+        TableFormat::Markdown => format!(
             "### {} -> {}\n\n{answer}\n\n{}",
             base.wall,
             head.wall,
             render::markdown::side_by_side(names, &steps, render::Style::default().steps)
         ),
-        Format::Json => {
+        TableFormat::Json => {
             let compared = Compared { comparison: 1, answer, walls: [base.wall, head.wall], steps };
             serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"
         }
@@ -136,7 +127,7 @@ fn runs(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(miette!("the runs have no case in common")));
     }
     let judgements = gate::judge(&pairs, noise);
-    write_out(&if arguments.format() == Format::Markdown {
+    write_out(&if arguments.format() == TableFormat::Markdown {
         gate::markdown(&judgements)
     } else {
         gate::text(&judgements)

@@ -1,20 +1,16 @@
 //! `buildscope explain`.
 
 use super::builds::{self, Found, KeptBuilds};
+use super::format::ReportFormat;
+use super::output::{write_file, write_result};
 use super::patch::patch;
-use super::{Failure, Root, otlp, write_message};
+use super::{Failure, Root, otlp, terminal, write_message};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
 use buildscope_reports::{Explanation, explain_with, render};
-use clap::{Args, ValueEnum};
-use miette::{IntoDiagnostic, WrapErr, miette};
-use std::fs;
-use std::io::IsTerminal;
-#[cfg(unix)]
-use std::os::fd::AsFd as Stream;
-#[cfg(windows)]
-use std::os::windows::io::AsHandle as Stream;
+use clap::Args;
+use miette::miette;
 use std::path::{Path, PathBuf};
 
 /// Explain where the time of a build went, and what determined its duration
@@ -30,7 +26,7 @@ pub(crate) struct Arguments {
     number: Option<usize>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ReportFormat,
     /// Write to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -72,20 +68,6 @@ const EXAMPLES: &str = "Examples:
   buildscope explain --patch advice.patch && git apply advice.patch
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
 
-/// Output format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a terminal
-    #[default]
-    Text,
-    /// For programs
-    Json,
-    /// A self-contained page for a browser
-    Html,
-    /// For a job summary or a comment on a pull request
-    Markdown,
-}
-
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut verdict = String::new();
@@ -101,14 +83,16 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
     let Found { record, kept } = found;
     if let Some(kept) = kept.filter(|_| earlier.is_empty()) {
-        earlier.extend(builds::earlier(&KeptBuilds::of(&root.resolve()?), &kept.subject, Some(&kept.id)));
+        let builds = KeptBuilds::of(&root.resolve()?);
+        let list = builds.list().unwrap_or_default();
+        earlier.extend(builds::earlier(&builds, &list, &kept.subject, Some(&kept.id)));
     }
     let explanation = explain_with(&record, &earlier);
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record, &explanation)?;
     }
     if let Some(path) = &arguments.folded {
-        write(path, folded_stacks(&record))?;
+        write_file(path, folded_stacks(&record))?;
     }
     if let Some(path) = &arguments.patch {
         write_patch(path, &record, &explanation, &arguments)?;
@@ -117,18 +101,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         otlp::send(url, &record, &explanation, None)?;
     }
     let text = match arguments.format {
-        Format::Text => verdict + &render::text(&explanation, style(arguments.output.is_none())),
-        Format::Json => render::json(&explanation).map_err(Failure::internal)?,
-        Format::Html => render::html(&record, &explanation),
-        Format::Markdown => verdict + &render::markdown(&explanation),
-    };
-    match &arguments.output {
-        Some(path) => write(path, text),
-        None => {
-            super::write_out(&text);
-            Ok(())
+        ReportFormat::Text => {
+            verdict + &render::text(&explanation, terminal::style_of_result(arguments.output.as_deref()))
         }
-    }
+        ReportFormat::Json => render::json(&explanation).map_err(Failure::internal)?,
+        ReportFormat::Html => render::html(&record, &explanation),
+        ReportFormat::Markdown => verdict + &render::markdown(&explanation),
+    };
+    write_result(arguments.output.as_deref(), &text)
 }
 
 /// Builds a context cold under two policies and returns the records: serial, then instructions.
@@ -176,7 +156,7 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
-    write(path, text)
+    write_file(path, text)
 }
 
 /// Writes the changes that the advice suggests, and says which.
@@ -185,7 +165,7 @@ fn write_patch(path: &Path, record: &Record, explanation: &Explanation, argument
     let in_context = || arguments.build.is_dir().then(|| arguments.build.join("Dockerfile"));
     let dockerfile = arguments.dockerfile.clone().or_else(in_context).or_else(recorded);
     let patch = patch(explanation, &dockerfile.unwrap_or_else(|| PathBuf::from("Dockerfile")))?;
-    write(path, &patch.text)?;
+    write_file(path, &patch.text)?;
     match &patch.taken[..] {
         [] => write_message(&format!(
             "note: no advice has a change that certainly keeps the build working: {} is empty",
@@ -200,28 +180,4 @@ fn write_patch(path: &Path, record: &Record, explanation: &Explanation, argument
         ));
     }
     Ok(())
-}
-
-pub(super) fn write(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
-}
-
-/// The width is COLUMNS or that of the terminal (100 otherwise). Colours are used if the terminal has them, or if
-/// CLICOLOR_FORCE requests them for a pipe.
-pub(super) fn style(to_stdout: bool) -> render::Style {
-    if to_stdout { style_of(&std::io::stdout()) } else { render::Style::default() }
-}
-
-/// The style for a stream; see [`style`].
-pub(super) fn style_of(stream: &(impl IsTerminal + Stream)) -> render::Style {
-    let default = render::Style::default();
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let terminal = stream.is_terminal();
-    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
-    let seen = || terminal_size::terminal_size_of(stream).filter(|_| terminal).map(|(width, _)| usize::from(width.0));
-    let width = columns.or_else(seen).unwrap_or(default.width);
-    // https://no-color.org and https://bixense.com/clicolors
-    let forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
-    let colours = variable("NO_COLOR").is_none() && (terminal || forced);
-    render::Style { width, colours, ..default }
 }

@@ -1,11 +1,13 @@
 //! `buildscope fleet`.
 
 use super::builds::KeptBuilds;
-use super::{Failure, Root, explain, write_message, write_out};
+use super::format::ReportFormat;
+use super::output::write_result;
+use super::{Failure, Root, terminal, write_message};
 use buildscope_record::Record;
 use buildscope_reports::fleet::{self, Fleet};
 use buildscope_reports::import;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use miette::miette;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +20,7 @@ pub(crate) struct Arguments {
     builds: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: ReportFormat,
     /// Write to this file [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -30,20 +32,6 @@ const EXAMPLES: &str = "Examples:
   buildscope fleet                                        the kept builds of this store
   buildscope fleet ci-logs/ --format markdown
   buildscope fleet records/*.json --format html -o fleet.html";
-
-/// Output format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For a terminal
-    #[default]
-    Text,
-    /// For programs
-    Json,
-    /// A self-contained page for a browser
-    Html,
-    /// For a job summary
-    Markdown,
-}
 
 /// Adds up the builds.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -58,18 +46,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(miette!("no build was found")));
     }
     let text = match arguments.format {
-        Format::Text => fleet::text(&report, explain::style(arguments.output.is_none())),
-        Format::Json => serde_json::to_string_pretty(&report).map_err(Failure::internal)? + "\n",
-        Format::Html => fleet::html(&report),
-        Format::Markdown => fleet::markdown(&report),
+        ReportFormat::Text => fleet::text(&report, terminal::style_of_result(arguments.output.as_deref())),
+        ReportFormat::Json => serde_json::to_string_pretty(&report).map_err(Failure::internal)? + "\n",
+        ReportFormat::Html => fleet::html(&report),
+        ReportFormat::Markdown => fleet::markdown(&report),
     };
-    match &arguments.output {
-        Some(path) => explain::write(path, text),
-        None => {
-            write_out(&text);
-            Ok(())
-        }
-    }
+    write_result(arguments.output.as_deref(), &text)
 }
 
 /// The kept builds, the oldest first.

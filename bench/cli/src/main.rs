@@ -14,6 +14,7 @@ mod compare;
 mod explain;
 mod failure;
 mod fleet;
+mod format;
 mod history;
 mod import;
 mod otlp;
@@ -23,6 +24,7 @@ mod plugin;
 mod report;
 mod root;
 mod shell;
+mod terminal;
 mod units;
 mod whatif;
 

@@ -1,4 +1,4 @@
-//! Standard output, where results go, and standard error, where messages go.
+//! Standard output and files, where results go, and standard error, where messages go.
 //!
 //! Text may quote what comes from outside: logs, names, lines of a Dockerfile. On a terminal it is
 //! [neutralised](render::neutralised), and credentials in addresses are left out everywhere.
@@ -6,9 +6,11 @@
 use crate::Failure;
 use buildscope_record::redacted;
 use buildscope_reports::render;
-use miette::miette;
+use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use std::borrow::Cow;
+use std::fs;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::Path;
 use std::sync::OnceLock;
 
 /// The first error of writing a result.
@@ -19,6 +21,22 @@ pub(super) fn write_out(text: &str) {
     let text = redacted(text);
     let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { text };
     note(io::stdout().write_all(text.as_bytes()));
+}
+
+/// Writes a command's result to a file, or to standard output.
+pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failure> {
+    match file {
+        Some(path) => write_file(path, text),
+        None => {
+            write_out(text);
+            Ok(())
+        }
+    }
+}
+
+/// Writes a file that the user named.
+pub(super) fn write_file(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
+    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
 /// Writes a message to standard error, and ends the line.

@@ -1,7 +1,7 @@
 //! `buildscope store`.
 
 use super::layer_names;
-use crate::{Failure, Root, explain, units, write_message, write_out};
+use crate::{Failure, Root, terminal, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
@@ -151,7 +151,7 @@ fn text(items: &[Usage], names: &BTreeMap<String, String>, title: &str) -> Strin
     }
     let total = ByteSize(items.iter().map(|item| item.size.0).sum());
     table.row([total.to_string(), title.to_owned()].map(Cell::from));
-    table.render(explain::style(true).width.max(100), false)
+    table.render(terminal::style_of_result(None).width.max(100), false)
 }
 
 fn json(items: &[Usage], names: &BTreeMap<String, String>) -> String {

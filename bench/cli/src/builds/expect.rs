@@ -1,6 +1,6 @@
 //! How long a build will take, by its earlier builds.
 
-use super::kept::{KeptBuilds, Subject};
+use super::kept::{Kept, Subject};
 use buildscope_record::Nanos;
 
 /// The least number of earlier builds that say something.
@@ -20,11 +20,10 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Of the last builds of a Dockerfile that succeeded, except the one with this id; `None` if there are fewer than three.
-    pub(crate) fn of(builds: &KeptBuilds, subject: &Subject, except: Option<&str>) -> Option<Self> {
+    /// Of those of the listed builds, the newest first, that are of a Dockerfile and succeeded, except the one with this id; `None` if there are fewer than three.
+    pub(crate) fn of(list: &[Kept], subject: &Subject, except: Option<&str>) -> Option<Self> {
         subject.context.as_ref()?;
-        let list = builds.list().ok()?;
-        let same = list.into_iter().filter(|kept| kept.succeeded && kept.subject == *subject);
+        let same = list.iter().filter(|kept| kept.succeeded && kept.subject == *subject);
         let other = same.filter(|kept| except != Some(kept.id.as_str()));
         Self::of_walls(other.map(|kept| kept.wall).take(MOST).collect())
     }

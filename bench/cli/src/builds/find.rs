@@ -60,10 +60,9 @@ pub(crate) fn read(name: &Path, root: &Root) -> Result<Record, Failure> {
     Ok(find(name, None, root)?.record)
 }
 
-/// The last kept build of the same Dockerfile that succeeded before the build `id`.
-pub(crate) fn earlier(builds: &KeptBuilds, subject: &Subject, id: Option<&str>) -> Option<Record> {
+/// The last of these kept builds that is of the same Dockerfile and succeeded before the build `id`.
+pub(crate) fn earlier(builds: &KeptBuilds, list: &[Kept], subject: &Subject, id: Option<&str>) -> Option<Record> {
     subject.context.as_ref()?;
-    let list = builds.list().ok()?;
     let mut before = list.iter().filter(|kept| id.is_none_or(|id| kept.id.as_str() < id));
     let last = before.find(|kept| kept.subject == *subject && kept.succeeded)?;
     builds.read(&last.id).ok()

@@ -1,7 +1,7 @@
 //! The list of builds: which ones, and how they are shown.
 
-use super::Format;
 use super::kept::{Kept, KeptBuilds};
+use crate::format::TableFormat;
 use crate::{Failure, units, write_out};
 use buildscope_reports::render::markdown;
 use buildscope_reports::render::table::{Align, Cell, Table};
@@ -32,7 +32,7 @@ pub(super) struct Options {
     number: Option<usize>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: TableFormat,
 }
 
 /// Prints the list.
@@ -41,9 +41,9 @@ pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure>
     let most = options.number.unwrap_or(usize::MAX);
     let list: Vec<Kept> = list.into_iter().filter(|kept| options.includes(kept)).take(most).collect();
     write_out(&match options.format {
-        Format::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
-        Format::Text => text(&list),
-        Format::Markdown => as_markdown(&list),
+        TableFormat::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
+        TableFormat::Text => text(&list),
+        TableFormat::Markdown => as_markdown(&list),
     });
     Ok(())
 }

@@ -13,9 +13,10 @@ pub(crate) use find::{Found, earlier, find, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
+use crate::output::write_file;
 use crate::{Failure, Root, write_out};
 use buildscope_reports::import;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::path::{Path, PathBuf};
 
@@ -75,18 +76,6 @@ enum Work {
     },
 }
 
-/// Output format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// A table
-    #[default]
-    Text,
-    /// For programs
-    Json,
-    /// A table for a pull request or a job summary
-    Markdown,
-}
-
 /// Runs the subcommand.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let builds = KeptBuilds::of(&arguments.root.resolve()?);
@@ -107,10 +96,7 @@ fn export(build: &Path, file: Option<&Path>, root: &Root) -> Result<(), Failure>
     let mut text = Vec::new();
     read(build, root)?.write(&mut text).map_err(Failure::internal)?;
     match file {
-        Some(path) => std::fs::write(path, text)
-            .into_diagnostic()
-            .wrap_err_with(|| path.display().to_string())
-            .map_err(Failure::Usage),
+        Some(path) => write_file(path, text),
         None => {
             write_out(&String::from_utf8_lossy(&text));
             Ok(())

@@ -1,11 +1,11 @@
 //! `--budget` and `--max-regression`: a build that takes too long fails, with the reason.
 
-use super::kept;
+use super::kept::Recorded;
 use super::options::Options;
-use crate::builds::{Expected, Kept, KeptBuilds};
+use crate::builds::Expected;
 use crate::{Failure, write_message};
-use buildscope_record::{Nanos, Record};
-use buildscope_reports::{Explanation, explain_with};
+use buildscope_record::Nanos;
+use buildscope_reports::Explanation;
 use miette::miette;
 use std::time::Duration;
 
@@ -19,19 +19,18 @@ pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
 }
 
 /// Fails if the build took longer than its budget, or than its earlier builds allow.
-pub(super) fn check(options: &Options, record: &Record, kept: Option<&Kept>) -> Result<(), Failure> {
+pub(super) fn check(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failure> {
     if options.max_regression.is_some() && options.keeping.is_none() {
         return Err(Failure::usage(miette!("--max-regression compares with kept builds: keep at least three records")));
     }
-    let over = options.budget.and_then(|budget| over_budget(record.wall, budget));
+    let wall = recorded.record.wall;
+    let over = options.budget.and_then(|budget| over_budget(wall, budget));
     let over = match (over, options.max_regression) {
-        (None, Some(share)) => slower(record.wall, share, earlier(options, kept)),
+        (None, Some(share)) => slower(wall, share, recorded.expected()),
         (over, _) => over,
     };
     let Some(over) = over else { return Ok(()) };
-    let before = kept::before(options, kept);
-    let explanation = explain_with(record, before.as_slice());
-    let reasons = reasons(&explanation).join("\n  ");
+    let reasons = reasons(recorded.explanation()).join("\n  ");
     Err(Failure::failed(miette!(help = "`buildscope explain` shows where the time went", "{over}:\n  {reasons}")))
 }
 
@@ -52,12 +51,6 @@ fn slower(wall: Nanos, share: f64, earlier: Option<Expected>) -> Option<String> 
             "the build took {wall}, more than {percent:.0} % above the median of {builds} earlier builds ({median})"
         )
     })
-}
-
-/// The earlier builds of this Dockerfile.
-fn earlier(options: &Options, kept: Option<&Kept>) -> Option<Expected> {
-    let subject = &options.keeping.as_ref()?.subject;
-    Expected::of(&KeptBuilds::of(&options.root), subject, kept.map(|kept| kept.id.as_str()))
 }
 
 /// What made the build long: the step, the command in it, and the cache miss.

@@ -3,11 +3,15 @@
 use super::arguments::ProgressMode;
 use super::options::Options;
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
-use crate::{explain, otlp, output, write_message};
-use buildscope_record::{Nanos, Outcome, Record};
-use buildscope_reports::{explain_with, render};
+use crate::{otlp, output, terminal, write_message};
+use buildscope_record::{Nanos, Outcome, Record, Step};
+use buildscope_reports::{Explanation, explain_with, render};
 use clap::ValueEnum;
+use std::cell::OnceCell;
 use std::io::Write as _;
+
+/// The short summary of a shorter build is not compared with the build before.
+const BRIEF: Nanos = Nanos(1_000_000_000);
 
 /// What is printed at the end of a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -31,7 +35,7 @@ pub(super) struct Keeping {
 /// How long earlier builds of this Dockerfile took.
 pub(super) fn expected(options: &Options) -> Option<Expected> {
     let subject = &options.keeping.as_ref()?.subject;
-    Expected::of(&KeptBuilds::of(&options.root), subject, None)
+    Expected::of(&KeptBuilds::of(&options.root).list().ok()?, subject, None)
 }
 
 /// Keeps the record. A store that cannot be written to must not fail the build.
@@ -49,49 +53,85 @@ pub(super) fn keep(options: &Options, record: &Record) -> Option<Kept> {
     }
 }
 
-/// Prints the summary of a build that succeeded.
-pub(super) fn summarize(options: &Options, record: &Record, kept: Option<&Kept>) {
-    let shown = matches!(options.progress, ProgressMode::Tty | ProgressMode::Plain);
-    if !shown || options.summary == Summary::None {
-        return;
-    }
-    let earlier = earlier(options, record, kept);
-    let explanation = explain_with(record, earlier.as_slice());
-    let style = explain::style_of(&std::io::stderr());
-    let text = match options.summary {
-        Summary::Full => render::text(&explanation, style),
-        Summary::Short | Summary::None => render::summary(&explanation, style),
-    };
-    // A closed standard error must not fail the build.
-    let _ = std::io::stderr().write_all(output::shown(&text).as_bytes());
+/// The record of this build, what the kept builds of the same Dockerfile say about it, and its explanation. Each part is
+/// read or computed once, when it is first needed.
+pub(super) struct Recorded<'b> {
+    options: &'b Options,
+    pub(super) record: Record,
+    kept: Option<Kept>,
+    list: OnceCell<Vec<Kept>>,
+    before: OnceCell<Option<Record>>,
+    explanation: OnceCell<Explanation>,
 }
 
-/// Sends the build to the collector that the environment names. A collector that does not answer must not fail the
-/// build.
-pub(super) fn send(record: &Record) {
-    let Some(url) = otlp::endpoint_of_environment() else { return };
-    if otlp::wants_grpc() {
-        write_message(&format!("warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC"));
-        return;
+impl<'b> Recorded<'b> {
+    pub(super) fn new(options: &'b Options, record: Record, kept: Option<Kept>) -> Self {
+        let (list, before, explanation) = Default::default();
+        Self { options, record, kept, list, before, explanation }
     }
-    let sent = otlp::send(&url, record, &explain_with(record, &[]), otlp::Parent::from_environment());
-    if let Err(failure) = sent {
-        write_message(&format!("warning: the build is not sent: {failure}"));
-    }
-}
 
-/// The build of the same Dockerfile before this one, if it can say why steps ran.
-fn earlier(options: &Options, record: &Record, kept: Option<&Kept>) -> Option<Record> {
-    let ran = record.steps.iter().any(|step| step.adds_layer() && step.outcome == Outcome::Executed);
-    let brief = options.summary == Summary::Short && record.wall < Nanos(1_000_000_000);
-    if !ran || brief {
-        return None;
+    /// How long earlier builds of this Dockerfile took.
+    pub(super) fn expected(&self) -> Option<Expected> {
+        Expected::of(self.list(), &self.options.keeping.as_ref()?.subject, self.id())
     }
-    before(options, kept)
-}
 
-/// The build of the same Dockerfile before this one.
-pub(super) fn before(options: &Options, kept: Option<&Kept>) -> Option<Record> {
-    let subject = &options.keeping.as_ref()?.subject;
-    builds::earlier(&KeptBuilds::of(&options.root), subject, kept.map(|kept| kept.id.as_str()))
+    /// The build of the same Dockerfile before this one.
+    pub(super) fn before(&self) -> Option<&Record> {
+        let find = || {
+            let builds = KeptBuilds::of(&self.options.root);
+            builds::earlier(&builds, self.list(), &self.options.keeping.as_ref()?.subject, self.id())
+        };
+        self.before.get_or_init(find).as_ref()
+    }
+
+    /// The explanation. Cache misses are explained by the build before, except for a build that is too short to be worth
+    /// reading another record.
+    pub(super) fn explanation(&self) -> &Explanation {
+        let executed = |step: &Step| step.adds_layer() && step.outcome == Outcome::Executed;
+        let checked =
+            self.options.expect_cached || self.options.budget.is_some() || self.options.max_regression.is_some();
+        let brief = self.options.summary != Summary::Full && self.record.wall < BRIEF && !checked;
+        let compared = self.record.steps.iter().any(executed) && !brief;
+        self.explanation.get_or_init(|| {
+            let before = compared.then(|| self.before()).flatten();
+            explain_with(&self.record, before.map_or(&[], std::slice::from_ref))
+        })
+    }
+
+    fn list(&self) -> &[Kept] {
+        self.list.get_or_init(|| KeptBuilds::of(&self.options.root).list().unwrap_or_default())
+    }
+
+    fn id(&self) -> Option<&str> {
+        self.kept.as_ref().map(|kept| kept.id.as_str())
+    }
+
+    /// Prints the summary of a build that succeeded.
+    pub(super) fn summarize(&self) {
+        let shown = matches!(self.options.progress, ProgressMode::Tty | ProgressMode::Plain);
+        let style = terminal::style_of(&std::io::stderr());
+        let text = match self.options.summary {
+            _ if !shown => return,
+            Summary::None => return,
+            Summary::Full => render::text(self.explanation(), style),
+            Summary::Short => render::summary(self.explanation(), style),
+        };
+        // A closed standard error must not fail the build.
+        let _ = std::io::stderr().write_all(output::shown(&text).as_bytes());
+    }
+
+    /// Sends the build to the collector that the environment names. A collector that does not answer must not fail the
+    /// build.
+    pub(super) fn send(&self) {
+        let Some(url) = otlp::endpoint_of_environment() else { return };
+        if otlp::wants_grpc() {
+            write_message(&format!(
+                "warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC"
+            ));
+            return;
+        }
+        if let Err(failure) = otlp::send(&url, &self.record, self.explanation(), otlp::Parent::from_environment()) {
+            write_message(&format!("warning: the build is not sent: {failure}"));
+        }
+    }
 }

@@ -13,7 +13,8 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 
 use self::call::Subrequest;
 use super::{interrupt, observe, profile, progress};
-use crate::builds::{self, Kept};
+use crate::builds;
+use crate::output::write_file;
 use crate::{Failure, explain, write_message, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_observe::Observer;
@@ -22,12 +23,12 @@ use buildscope_record::{self as record, Collector, Phase};
 use buildscope_reports::explain_with;
 use buildscope_sandbox::{self as sandbox, Isolation, Zygote};
 use buildscope_storage::Store;
+use kept::Recorded;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use options::Options;
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -98,32 +99,29 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
             write_record(&options, record).map(|()| kept)
         });
         joined(stored);
-        written.map(|kept| record.map(|record| (record, kept)))
+        written.map(|kept| record.map(|record| Recorded::new(&options, record, kept)))
     })?;
     listening.finish()?;
-    conclude(&options, record, outcome)
+    conclude(&options, record.as_ref(), outcome)
 }
 
 /// Writes the results of a build, describes it, and checks what was demanded of it.
-fn conclude(
-    options: &Options,
-    record: Option<(record::Record, Option<Kept>)>,
-    outcome: Outcome,
-) -> Result<(), Failure> {
-    let missed = match &record {
-        Some((record, kept)) if options.expect_cached && outcome.result.is_ok() => {
-            expect_cached(options, record, kept.as_ref())
-        }
+fn conclude(options: &Options, recorded: Option<&Recorded<'_>>, outcome: Outcome) -> Result<(), Failure> {
+    if let (Some(path), Some(recorded)) = (&options.trace, recorded) {
+        explain::write_timeline(path, &recorded.record, recorded.explanation())?;
+    }
+    let missed = match recorded {
+        Some(recorded) if options.expect_cached && outcome.result.is_ok() => expect_cached(options, recorded),
         _ => Ok(()),
     };
     let finished = finish(options, outcome);
-    if let Some((record, _)) = &record {
-        kept::send(record);
+    if let Some(recorded) = recorded {
+        recorded.send();
     }
     finished?;
-    if let Some((record, kept)) = &record {
-        kept::summarize(options, record, kept.as_ref());
-        budget::check(options, record, kept.as_ref())?;
+    if let Some(recorded) = recorded {
+        recorded.summarize();
+        budget::check(options, recorded)?;
     }
     missed
 }
@@ -160,23 +158,27 @@ fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
 }
 
 /// Fails with the reasons if steps missed the cache.
-fn expect_cached(options: &Options, record: &record::Record, kept: Option<&Kept>) -> Result<(), Failure> {
+fn expect_cached(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failure> {
+    let record = &recorded.record;
     let ran: Vec<_> =
         record.steps.iter().filter(|step| step.adds_layer() && step.outcome == record::Outcome::Executed).collect();
     if ran.is_empty() {
         return Ok(());
     }
     let named = options.why_miss.iter();
-    let mut earlier = named.map(|name| builds::read(name, &options.records)).collect::<Result<Vec<_>, _>>()?;
-    if earlier.is_empty() {
-        earlier.extend(kept::before(options, kept));
-    }
-    let explanation = explain_with(record, &earlier);
+    let named = named.map(|name| builds::read(name, &options.records)).collect::<Result<Vec<_>, _>>()?;
+    let of_named;
+    let explanation = if named.is_empty() {
+        recorded.explanation()
+    } else {
+        of_named = explain_with(record, &named);
+        &of_named
+    };
     let reason = |step: &&record::Step| match &explanation.steps[step.id.index()].miss {
         Some(why) => format!("  {why}"),
         None => format!("  `{}`", step.text),
     };
-    let (reasons, help): (Vec<String>, _) = if earlier.is_empty() {
+    let (reasons, help): (Vec<String>, _) = if named.is_empty() && recorded.before().is_none() {
         let help = "give the record of an earlier build to see what changed: --why-miss RECORD";
         (ran.iter().map(reason).collect(), help)
     } else {
@@ -201,10 +203,7 @@ fn write_record(options: &Options, record: &record::Record) -> Result<(), Failur
         };
         write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
     }
-    match &options.trace {
-        Some(path) => explain::write_timeline(path, record, &buildscope_reports::explain(record)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Reports the outcome: the image ID on standard output, or the error.
@@ -215,14 +214,14 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         Err(error) => return Err(Failure::failed(error)),
     };
     if let Some(path) = &options.iidfile {
-        write_text(path, &id(&built))?;
+        write_file(path, id(&built))?;
     }
     if let Some(path) = &options.metadata_file {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
         let metadata = built.exported.first().map(|exported| exported.metadata(&names, &built.provenance));
         // Without an output there is no manifest: the image is known by its configuration.
         let of_store = || serde_json::json!({ "containerimage.config.digest": id(&built) });
-        write_text(path, &format!("{:#}\n", metadata.unwrap_or_else(of_store)))?;
+        write_file(path, format!("{:#}\n", metadata.unwrap_or_else(of_store)))?;
     }
     if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
         write_out(&format!("{}\n", id(&built)));
@@ -233,10 +232,6 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
 /// The image ID as docker prints it; empty if no image was stored or written.
 fn id(built: &Built) -> String {
     built.id.map(|digest| digest.to_string()).unwrap_or_default()
-}
-
-fn write_text(path: &Path, text: &str) -> Result<(), Failure> {
-    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
 /// Whether the store or the machine failed, as opposed to the Dockerfile or its inputs.

@@ -1,0 +1,32 @@
+//! The width and the colours of text for a stream.
+
+use buildscope_reports::render;
+use std::io::IsTerminal;
+#[cfg(unix)]
+use std::os::fd::AsFd as Stream;
+#[cfg(windows)]
+use std::os::windows::io::AsHandle as Stream;
+use std::path::Path;
+
+/// The style for a command's result: that of standard output, or the default for a file.
+pub(super) fn style_of_result(file: Option<&Path>) -> render::Style {
+    match file {
+        Some(_) => render::Style::default(),
+        None => style_of(&std::io::stdout()),
+    }
+}
+
+/// The style for a stream. The width is COLUMNS or that of the terminal (100 otherwise). Colours are used if the terminal has
+/// them, or if CLICOLOR_FORCE requests them for a pipe.
+pub(super) fn style_of(stream: &(impl IsTerminal + Stream)) -> render::Style {
+    let default = render::Style::default();
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let terminal = stream.is_terminal();
+    let columns = variable("COLUMNS").and_then(|columns| columns.parse().ok()).filter(|&columns| columns > 0);
+    let seen = || terminal_size::terminal_size_of(stream).filter(|_| terminal).map(|(width, _)| usize::from(width.0));
+    let width = columns.or_else(seen).unwrap_or(default.width);
+    // https://no-color.org and https://bixense.com/clicolors
+    let forced = variable("CLICOLOR_FORCE").is_some_and(|value| value != "0");
+    let colours = variable("NO_COLOR").is_none() && (terminal || forced);
+    render::Style { width, colours, ..default }
+}
