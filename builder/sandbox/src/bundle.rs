@@ -164,7 +164,7 @@ impl Bundle {
             MountpointKind::Directory => rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o755))?,
             MountpointKind::File => mounts::write(&self.directory, name, b"", 0o644)?,
         }
-        sys::mount_setattr(mount, options, MountAttrFlags::empty(), true)?;
+        sys::mount_setattr(mount, options, MountAttrFlags::empty(), sys::Mounts::Tree)?;
         mounts::attach(mount, &self.directory, Path::new(name))?;
         Ok(kind)
     }

@@ -287,9 +287,8 @@ impl StepCgroup {
         v2.or_else(v1).and_then(|text| value(&text, "oom_kill")).is_some_and(|kills| kills > 0)
     }
 
-    /// Adds what rusage does not count: the memory of all processes together and, with `thorough`, pressure and the CPU time
-    /// and bytes of processes that were never waited for.
-    pub(super) fn account(&self, resources: &mut Resources, thorough: bool) {
+    /// Adds the peak memory of all processes together, which rusage does not count.
+    pub(super) fn account_memory(&self, resources: &mut Resources) {
         let number = |fd: Option<&OwnedFd>, file| read(fd?, file)?.trim().parse::<u64>().ok();
         let peak = number(self.v2.as_ref(), "memory.peak")
             .or_else(|| number(self.v1(Controller::Memory), "memory.max_usage_in_bytes"));
@@ -297,7 +296,13 @@ impl StepCgroup {
         if let Some(peak) = peak.filter(|&peak| peak > 0) {
             resources.peak_memory = ByteSize(peak);
         }
-        let (Some(fd), true) = (&self.v2, thorough) else { return };
+    }
+
+    /// Adds everything that rusage does not count: the peak memory, pressure, and the CPU time and bytes of processes that were
+    /// never waited for.
+    pub(super) fn account(&self, resources: &mut Resources) {
+        self.account_memory(resources);
+        let Some(fd) = &self.v2 else { return };
         if let Some(stat) = read(fd, "cpu.stat") {
             let time = |name| value(&stat, name).map(|micros| Nanos(micros * 1000));
             if let (Some(user), Some(system)) = (time("user_usec"), time("system_usec"))
@@ -500,7 +505,7 @@ mod tests {
         let v2 = std::fs::File::open(cgroup.path()).unwrap().into();
         let step = StepCgroup { v2: Some(v2), ..StepCgroup::default() };
         let mut resources = Resources { read: ByteSize(91_889_665), written: ByteSize(5), ..Resources::default() };
-        step.account(&mut resources, true);
+        step.account(&mut resources);
         // The larger of rusage and io.stat counts: 1459200 + 90430464 is one less than rusage's number.
         assert_eq!((resources.read.0, resources.written.0), (91_889_665, 613_781_504));
         assert_eq!((resources.cpu_user, resources.cpu_system), (Nanos(3_000_000), Nanos(500_000)));

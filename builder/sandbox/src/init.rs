@@ -38,7 +38,7 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, privileges: Privileges) {
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     // The step must not read this process's memory, which is a copy of the zygote's.
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    sys::signal(libc::SIGCHLD, false);
+    sys::reset_signal(libc::SIGCHLD);
     // Mountpoints and device nodes get exactly the modes they are made with. The step gets docker's umask later.
     rustix::process::umask(Mode::empty());
     let prepared = prepare(ready, privileges);
@@ -237,7 +237,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> StepExit {
     };
     let mut alone = false;
     while status.is_none() {
-        match sys::wait_any(true) {
+        match sys::wait_any() {
             sys::Waited::Ended { pid, status: ended } if pid == running => status = Some(ended),
             sys::Waited::Ended { .. } => {}
             sys::Waited::Running | sys::Waited::NoChild => break,
@@ -245,7 +245,7 @@ fn wait(program: Program, spent: Option<libc::rusage>) -> StepExit {
     }
     // Orphans that have ended count as the step's usage. Those that still run are about to be killed.
     loop {
-        match sys::wait_any(false) {
+        match sys::reap_any() {
             sys::Waited::Ended { .. } => {}
             sys::Waited::Running => break,
             sys::Waited::NoChild => {

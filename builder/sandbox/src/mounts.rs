@@ -166,7 +166,7 @@ impl Template {
         };
         let sys = sys.map_err(at("/sys"))?;
         let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
-        sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), true)
+        sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), sys::Mounts::Tree)
             .map_err(at("making /sys read-only"))?;
         put(&sys, SYS).map_err(at("/sys"))?;
         for path in masked_sys.iter().map(String::as_str).chain(mounted.iter().copied()) {
@@ -185,7 +185,7 @@ impl Template {
                 .map_err(at("mounting device nodes"))?;
             let node = tree(&path).map_err(at("mounting device nodes"))?;
             // The node is the host's: a read-only mount protects its mode and owner. The device can still be written to.
-            sys::mount_setattr(node.as_fd(), NODE, MountAttrFlags::empty(), false)
+            sys::mount_setattr(node.as_fd(), NODE, MountAttrFlags::empty(), sys::Mounts::One)
                 .map_err(at("mounting device nodes"))?;
             put(&node, &path).map_err(at("mounting device nodes"))?;
         }
@@ -194,7 +194,7 @@ impl Template {
             write(CWD, &format!("{}{path}", base.display()), content, 0o644).map_err(at("making files of /etc"))?;
             let flags = MountAttrFlags::empty();
             let file = tree(&format!("{}{path}", base.display())).map_err(at("making files of /etc"))?;
-            sys::mount_setattr(file.as_fd(), readonly, flags, false).map_err(at("making files of /etc"))?;
+            sys::mount_setattr(file.as_fd(), readonly, flags, sys::Mounts::One).map_err(at("making files of /etc"))?;
             put(&file, path).map_err(at("making files of /etc"))?;
         }
         let masked = MASKED_PROC.iter().filter_map(|name| {
@@ -235,7 +235,8 @@ impl Template {
             Privileges::Docker => MountAttrFlags::MOUNT_ATTR_NODEV,
             Privileges::Insecure => MountAttrFlags::empty(),
         };
-        sys::mount_setattr(rootfs, nodev, MountAttrFlags::empty(), true).at("the root file system's options")?;
+        sys::mount_setattr(rootfs, nodev, MountAttrFlags::empty(), sys::Mounts::Tree)
+            .at("the root file system's options")?;
         attach(rootfs, CWD, Path::new(NEW)).at("the root file system")?;
         let open = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let top = rustix::fs::open(NEW, open, Mode::empty()).at("the root file system")?;
@@ -282,7 +283,8 @@ impl Template {
         for path in &self.readonly {
             let tree = clone(proc.as_fd(), Path::new(path)).at(format!("/proc/{path}"))?;
             let readonly = MountAttrFlags::MOUNT_ATTR_RDONLY | HARMLESS;
-            sys::mount_setattr(tree.as_fd(), readonly, MountAttrFlags::empty(), false).at(format!("/proc/{path}"))?;
+            sys::mount_setattr(tree.as_fd(), readonly, MountAttrFlags::empty(), sys::Mounts::One)
+                .at(format!("/proc/{path}"))?;
             attach(tree.as_fd(), &proc, Path::new(path)).at(format!("/proc/{path}"))?;
         }
         for (path, directory) in &self.masked {
@@ -377,13 +379,13 @@ fn own<'fd>(
             let directory = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Directory;
             let mut set = MountAttrFlags::MOUNT_ATTR_NODEV;
             set.set(MountAttrFlags::MOUNT_ATTR_RDONLY, *readonly);
-            sys::mount_setattr(mount, set, MountAttrFlags::empty(), true).at("cannot set its options")?;
+            sys::mount_setattr(mount, set, MountAttrFlags::empty(), sys::Mounts::Tree).at("cannot set its options")?;
             let target = mountpoint(root, if directory { MountpointKind::Directory } else { MountpointKind::File })?;
             attach(mount, target, Path::new("")).at("cannot be attached")
         }
         SourceMessage::Device { mount } => {
             let mount = fd(*mount)?;
-            sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), false).at("cannot set its options")?;
+            sys::mount_setattr(mount, NODE, MountAttrFlags::empty(), sys::Mounts::One).at("cannot set its options")?;
             attach(mount, mountpoint(root, MountpointKind::File)?, Path::new("")).at("cannot be attached")
         }
         SourceMessage::Tmpfs { size } => {
@@ -438,7 +440,7 @@ impl Scratch {
             _ => MountAttrFlags::MOUNT_ATTR_NOEXEC,
         };
         let set = (HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY) - clear;
-        sys::mount_setattr(tree.as_fd(), set, clear, false)?;
+        sys::mount_setattr(tree.as_fd(), set, clear, sys::Mounts::One)?;
         Ok(tree)
     }
 }

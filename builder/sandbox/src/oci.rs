@@ -110,7 +110,7 @@ impl OciRuntime {
         if crun || initial_user_namespace() {
             all.extend(mounts::NODES.iter().map(node));
         }
-        all.extend(["resolv.conf", "hosts"].map(|name| bind(&format!("/etc/{name}"), name, true)));
+        all.extend(["resolv.conf", "hosts"].map(|name| bind(&format!("/etc/{name}"), name, "ro")));
         // The numbers are those of the bundle: devices first, then mounts, in the order of the specification.
         let devices = spec.devices.len();
         all.extend(spec.devices.iter().enumerate().map(|(number, path)| {
@@ -120,9 +120,9 @@ impl OciRuntime {
             let target = mount.target.to_string_lossy();
             let name = bundle::mount_name(devices + number);
             match &mount.source {
-                MountSource::Detached { readonly, .. } => bind(&target, &name, *readonly),
+                MountSource::Detached { readonly, .. } => bind(&target, &name, if *readonly { "ro" } else { "rw" }),
                 MountSource::Secret { mode, .. } => {
-                    let mut bind = bind(&target, &name, true);
+                    let mut bind = bind(&target, &name, "ro");
                     // As in the native sandbox, the file is executable only if its mode allows that.
                     if let (0, Some(options)) = (mode & 0o111, bind["options"].as_array_mut()) {
                         options.push("noexec".into());
@@ -184,10 +184,10 @@ pub(super) fn log_message(line: &[u8]) -> String {
     }
 }
 
-/// A bind mount of a file or directory of the bundle.
-fn bind(target: &str, name: &str, readonly: bool) -> Value {
+/// A bind mount of a file or directory of the bundle. `access` is `ro` or `rw`.
+fn bind(target: &str, name: &str, access: &str) -> Value {
     json!({"destination": target, "type": "bind", "source": in_bundle(name),
-        "options": ["rbind", if readonly { "ro" } else { "rw" }, "nosuid", "nodev"]})
+        "options": ["rbind", access, "nosuid", "nodev"]})
 }
 
 /// The options of the host's device nodes, which are mounted one by one. On a file system that allows devices, a step could

@@ -96,7 +96,11 @@ impl Zygote {
         let status = status(exit.status);
         let mut resources = resources(&exit);
         // The pressure of a step of a few milliseconds is not worth reading three files.
-        step.cgroup.account(&mut resources, !exit.alone || lasted > WORTH_READING);
+        if !exit.alone || lasted > WORTH_READING {
+            step.cgroup.account(&mut resources);
+        } else {
+            step.cgroup.account_memory(&mut resources);
+        }
         let exit = Exit { status, oom: !status.success() && step.cgroup.oom(), resources, init: step.init };
         teardown.end();
         Ok(exit)

@@ -98,12 +98,21 @@ pub(super) fn exit(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Calls `mount_setattr(2)` on the mount of `fd` and, if `recursive`, on all mounts below it.
+/// The mounts that a call is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mounts {
+    /// The mount of the descriptor.
+    One,
+    /// That mount and all mounts below it.
+    Tree,
+}
+
+/// Changes the attributes of mounts (mount_setattr(2)).
 pub(super) fn mount_setattr(
     fd: BorrowedFd<'_>,
     set: MountAttrFlags,
     clear: MountAttrFlags,
-    recursive: bool,
+    mounts: Mounts,
 ) -> Result<(), Errno> {
     #[repr(C)]
     struct MountAttr {
@@ -113,12 +122,12 @@ pub(super) fn mount_setattr(
         userns: u64,
     }
     let attr = MountAttr { set: set.bits().into(), clear: clear.bits().into(), propagation: 0, userns: 0 };
-    let flags = libc::AT_EMPTY_PATH
-        | if recursive {
-            0x8000 /* AT_RECURSIVE of linux/fcntl.h */
-        } else {
-            0
-        };
+    let recursive = match mounts {
+        Mounts::One => 0,
+        // AT_RECURSIVE of linux/fcntl.h.
+        Mounts::Tree => 0x8000,
+    };
+    let flags = libc::AT_EMPTY_PATH | recursive;
     // SAFETY: the path is an empty C string and `attr` a mount_attr of the size given; both outlive the call.
     check(unsafe {
         libc::syscall(
@@ -167,11 +176,16 @@ pub(super) fn loopback_up() -> Result<(), Errno> {
     check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) }.into())
 }
 
-/// Sets the disposition of a signal: ignored, or the default.
-pub(super) fn signal(signal: c_int, ignore: bool) {
-    let handler = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
-    // SAFETY: neither disposition runs code. An error (no such signal) changes nothing.
-    unsafe { libc::signal(signal, handler) };
+/// Ignores a signal.
+pub(super) fn ignore_signal(signal: c_int) {
+    // SAFETY: the disposition runs no code. An error (no such signal) changes nothing.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
+/// Gives a signal its default disposition.
+pub(super) fn reset_signal(signal: c_int) {
+    // SAFETY: the disposition runs no code. An error (no such signal) changes nothing.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// Gives every signal its default disposition, including those that the C library reserves.
@@ -211,7 +225,7 @@ pub(super) fn new_session_keyring() -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN, std::ptr::null::<c_char>()) })
 }
 
-/// The result of [`wait_any`].
+/// The result of [`wait_any`] and [`reap_any`].
 pub(super) enum Waited {
     /// A child ended. The status is that of `waitpid(2)`.
     Ended { pid: i32, status: i32 },
@@ -221,9 +235,17 @@ pub(super) enum Waited {
     NoChild,
 }
 
-/// Reaps any child. Without `block` it returns immediately if no child has ended.
-pub(super) fn wait_any(block: bool) -> Waited {
-    let flags = libc::__WALL | if block { 0 } else { libc::WNOHANG };
+/// Waits until any child ends, and reaps it.
+pub(super) fn wait_any() -> Waited {
+    waitpid_any(libc::__WALL)
+}
+
+/// Reaps any child that has ended.
+pub(super) fn reap_any() -> Waited {
+    waitpid_any(libc::__WALL | libc::WNOHANG)
+}
+
+fn waitpid_any(flags: c_int) -> Waited {
     loop {
         let mut status = 0;
         // SAFETY: `status` is written by the call.

@@ -125,7 +125,7 @@ fn own_program() -> Result<OwnedFd, Errno> {
     }
     let harmless =
         MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    sys::mount_setattr(program.as_fd(), harmless, MountAttrFlags::empty(), false)?;
+    sys::mount_setattr(program.as_fd(), harmless, MountAttrFlags::empty(), sys::Mounts::One)?;
     Ok(program)
 }
 
@@ -196,10 +196,10 @@ fn run_zygote() -> bool {
 fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     // Ctrl-C reaches the whole foreground process group, but the builder decides when its steps end.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
-        sys::signal(signal, true);
+        sys::ignore_signal(signal);
     }
     // Inits are waited for, so that their CPU time is added to this process's and then to the builder's (getrusage(2)).
-    sys::signal(libc::SIGCHLD, false);
+    sys::reset_signal(libc::SIGCHLD);
     let builder = rustix::process::getppid();
     sys::unblock_signals();
     // The kernel keeps fifteen bytes.
@@ -221,7 +221,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
         }
         drop(given);
         bytes.clear();
-        while let Waited::Ended { pid, .. } = sys::wait_any(false) {
+        while let Waited::Ended { pid, .. } = sys::reap_any() {
             inits.retain(|&init| init != pid);
         }
     }
@@ -229,7 +229,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
     // with this process (PR_SET_PDEATHSIG), and the processes of their steps die with them.
     let last = Instant::now() + PATIENCE;
     while builder == rustix::process::getppid() && Instant::now() < last {
-        match sys::wait_any(false) {
+        match sys::reap_any() {
             Waited::Ended { pid, .. } => inits.retain(|&init| init != pid),
             Waited::Running => std::thread::sleep(Duration::from_millis(1)),
             Waited::NoChild => return,
@@ -241,7 +241,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
             // The init has not been waited for, so its pid was not reused.
             let _ = rustix::process::kill_process(init, rustix::process::Signal::KILL);
         }
-        while let Waited::Ended { .. } = sys::wait_any(true) {}
+        while let Waited::Ended { .. } = sys::wait_any() {}
     }
 }
 
