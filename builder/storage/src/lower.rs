@@ -42,7 +42,9 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
         }
     }
     // A whiteout removes what lower layers have, also if the layer has a hard link of the same name.
-    links.iter().for_each(|link| drop(gone.remove(link)));
+    for link in &links {
+        gone.remove(link);
+    }
     let mut entries: Vec<(Entry, Content)> = own.walk(Path::new("")).collect();
     // Hard links to files of lower layers become separate files.
     for path in links {
