@@ -31,7 +31,9 @@
 mod address;
 mod collect;
 mod digest;
+mod event;
 mod file;
+mod head;
 mod listen;
 mod model;
 mod names;
@@ -39,12 +41,15 @@ mod phase;
 mod policy;
 mod probe;
 mod processes;
+mod step;
 mod units;
 
 pub use address::{redacted, redacted_in_place};
 pub use collect::{Collector, Trace};
 pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey, ManifestDigest, StepKey};
+pub use event::*;
 pub use file::{Fault, RecordError, json_schema};
+pub use head::Head;
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;
 pub use names::{CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
@@ -54,4 +59,5 @@ pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{
     Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
 };
+pub use step::*;
 pub use units::{ByteSize, Nanos, StageId, StepId};

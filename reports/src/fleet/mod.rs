@@ -1,7 +1,7 @@
 //! Many builds at once: which steps, commands, files and base images cost most, and which change would save most.
 //!
-//! *Takes* records one after another. *Gives* a [`Report`]. Only totals are kept, and one record of each Dockerfile: the memory
-//! depends on the number of different steps, not on the number of builds.
+//! *Takes* records one after another, or in parts that are put together. *Gives* a [`Report`]. Only totals are kept, and one record of
+//! each Dockerfile: the memory depends on the number of different steps, not on the number of builds.
 
 mod report;
 mod savings;
@@ -30,7 +30,7 @@ pub struct Fleet {
     steps: HashMap<StepName, StepTotals>,
     commands: HashMap<String, CommandTotals>,
     bases: HashMap<String, BaseTotals>,
-    causes: BTreeMap<String, CauseTotals>,
+    causes: HashMap<String, CauseTotals>,
     files: HashMap<String, CauseTotals>,
 }
 
@@ -110,6 +110,32 @@ impl Fleet {
         dockerfile.last = Some(record);
     }
 
+    /// Compares the next build of a Dockerfile with this one, which is not counted.
+    pub fn compare_with(&mut self, name: &str, record: Record) {
+        self.dockerfiles.entry(name.to_owned()).or_default().last = Some(record);
+    }
+
+    /// Adds the builds of another fleet. Those of each Dockerfile must come after those of this fleet.
+    pub fn append(&mut self, later: Self) {
+        self.builds += later.builds;
+        self.failed += later.failed;
+        self.wall += later.wall;
+        self.began = match (self.began, later.began) {
+            (Some((first, last)), Some((from, to))) => Some((first.min(from), last.max(to))),
+            (began, other) => began.or(other),
+        };
+        for (name, dockerfile) in later.dockerfiles {
+            let known = self.dockerfiles.entry(name).or_default();
+            known.walls.extend(dockerfile.walls);
+            known.last = dockerfile.last.or(known.last.take());
+        }
+        append(&mut self.steps, later.steps, StepTotals::append);
+        append(&mut self.commands, later.commands, CommandTotals::append);
+        append(&mut self.bases, later.bases, BaseTotals::append);
+        append(&mut self.causes, later.causes, CauseTotals::append);
+        append(&mut self.files, later.files, CauseTotals::append);
+    }
+
     fn add_step(&mut self, name: &str, record: &Record, step: &crate::StepExplanation) {
         let stage = step.stage.clone().unwrap_or_default();
         let key = StepName { dockerfile: name.to_owned(), stage, text: step.text.clone() };
@@ -169,7 +195,11 @@ impl Fleet {
             time: totals.time,
             drag: totals.drag,
         };
-        most(self.steps.iter().filter(|(_, totals)| totals.runs > 0).map(step), |step| (step.drag, step.time))
+        most(
+            self.steps.iter().filter(|(_, totals)| totals.runs > 0).map(step),
+            |step| (step.drag, step.time),
+            |step| (step.dockerfile.clone(), step.stage.clone(), step.text.clone()),
+        )
     }
 
     fn commands(&self) -> Vec<Command> {
@@ -178,13 +208,13 @@ impl Fleet {
             runs: totals.runs,
             time: totals.time,
         };
-        most(self.commands.iter().map(command), |command| command.time)
+        most(self.commands.iter().map(command), |command| command.time, |command| command.text.clone())
     }
 
     fn bases(&self) -> Vec<Base> {
         let base =
             |(name, totals): (&String, &BaseTotals)| Base { name: name.clone(), uses: totals.uses, time: totals.time };
-        most(self.bases.iter().map(base), |base| (base.time, base.uses))
+        most(self.bases.iter().map(base), |base| (base.time, base.uses), |base| base.name.clone())
     }
 
     /// The median wall time of the older and of the newer half of each Dockerfile's builds.
@@ -202,15 +232,54 @@ impl Fleet {
                 newer: median(newer),
             }
         };
-        most(self.dockerfiles.iter().map(trend), |trend| trend.total)
+        most(self.dockerfiles.iter().map(trend), |trend| trend.total, |trend| trend.dockerfile.clone())
+    }
+}
+
+impl StepTotals {
+    fn append(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.cached += other.cached;
+        self.time += other.time;
+        self.drag += other.drag;
+    }
+}
+
+impl CommandTotals {
+    fn append(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.time += other.time;
+    }
+}
+
+impl BaseTotals {
+    fn append(&mut self, other: Self) {
+        self.uses += other.uses;
+        self.time += other.time;
     }
 }
 
 impl CauseTotals {
+    fn append(&mut self, other: Self) {
+        self.misses += other.misses;
+        self.rerun += other.rerun;
+        self.on_path += other.on_path;
+    }
+
     fn add(&mut self, miss: &misses::Miss) {
         self.misses += 1;
         self.rerun += miss.rerun;
         self.on_path += miss.on_path;
+    }
+}
+
+fn append<K: Eq + std::hash::Hash, T: Default>(
+    totals: &mut HashMap<K, T>,
+    others: HashMap<K, T>,
+    append: impl Fn(&mut T, T),
+) {
+    for (key, other) in others {
+        append(totals.entry(key).or_default(), other);
     }
 }
 
@@ -221,13 +290,13 @@ fn causes<'t>(totals: impl Iterator<Item = (&'t String, &'t CauseTotals)>) -> Ve
         rerun: totals.rerun,
         on_path: totals.on_path,
     };
-    most(totals.map(cause), |cause| (cause.on_path, cause.rerun))
+    most(totals.map(cause), |cause| (cause.on_path, cause.rerun), |cause| cause.cause.clone())
 }
 
-/// The rows with the largest values.
-fn most<T, K: Ord>(rows: impl Iterator<Item = T>, value: impl Fn(&T) -> K) -> Vec<T> {
+/// The rows with the largest values. Rows of the same value are in the order of their names.
+fn most<T, K: Ord, N: Ord>(rows: impl Iterator<Item = T>, value: impl Fn(&T) -> K, name: impl Fn(&T) -> N) -> Vec<T> {
     let mut rows: Vec<T> = rows.collect();
-    rows.sort_by_key(|row| std::cmp::Reverse(value(row)));
+    rows.sort_by_cached_key(|row| (std::cmp::Reverse(value(row)), name(row)));
     rows.truncate(ROWS);
     rows
 }

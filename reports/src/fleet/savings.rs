@@ -13,7 +13,11 @@ pub(super) fn savings(fleet: &Fleet, days: f64) -> Vec<Saving> {
     let of = |(name, dockerfile): (&String, &super::Dockerfile)| {
         dockerfile.last.as_ref().map(|record| of_build(fleet, name, record, days)).unwrap_or_default()
     };
-    most(fleet.dockerfiles.iter().flat_map(of), |saving| saving.total)
+    most(
+        fleet.dockerfiles.iter().flat_map(of),
+        |saving| saving.total,
+        |saving| (saving.dockerfile.clone(), saving.what.clone()),
+    )
 }
 
 fn of_build(fleet: &Fleet, name: &str, record: &Record, days: f64) -> Vec<Saving> {

@@ -18,6 +18,11 @@ impl Builds {
         &self.0
     }
 
+    /// The records of the builds, to keep.
+    pub fn into_records(self) -> Vec<Record> {
+        self.0
+    }
+
     /// One of the builds by its number from 1; without a number, the slowest. Its record notes the others.
     ///
     /// # Errors

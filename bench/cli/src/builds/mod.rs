@@ -109,7 +109,7 @@ fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result
         let named = || path.display().to_string();
         let bytes = std::fs::read(path).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
         let records = import::builds(&bytes)
-            .map(|builds| builds.records().to_vec())
+            .map(import::Builds::into_records)
             .into_diagnostic()
             .wrap_err_with(named)
             .map_err(Failure::Usage)?;

@@ -1,0 +1,110 @@
+//! Reads the records of builds and adds them up, on all processors.
+//!
+//! The builds are divided into chunks of one Dockerfile, in the order of time. A thread holds the records of one chunk one after
+//! the other, so the memory does not depend on the number of builds.
+
+use super::sources::Build;
+use crate::write_message;
+use buildscope_reports::fleet::Fleet;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The builds of a chunk. The build before each chunk is read twice.
+const CHUNK: usize = 64;
+
+/// What the threads share.
+struct Work<'b> {
+    builds: &'b [Build],
+    chunks: Vec<Range<usize>>,
+    /// The number of the chunk to take next.
+    next: AtomicUsize,
+    sum: Mutex<Sum>,
+}
+
+/// The sum of the first chunks, and the sums of chunks that were done before those in front of them.
+#[derive(Default)]
+struct Sum {
+    total: Fleet,
+    chunks: usize,
+    waiting: BTreeMap<usize, Fleet>,
+    /// The builds that were read, and when that was said last.
+    read: usize,
+    said: Option<Instant>,
+}
+
+/// Adds up builds that are sorted by Dockerfile and time. A record that cannot be read is named and left out.
+pub(super) fn sum(builds: &[Build]) -> Fleet {
+    let work = Work { builds, chunks: chunks(builds), next: AtomicUsize::new(0), sum: Mutex::default() };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.chunks.len());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| work.run());
+        }
+    });
+    work.sum.into_inner().total
+}
+
+/// The chunks of builds that are of one Dockerfile.
+fn chunks(builds: &[Build]) -> Vec<Range<usize>> {
+    let mut chunks: Vec<Range<usize>> = Vec::new();
+    for at in 0..builds.len() {
+        let open = chunks.last_mut().filter(|chunk| chunk.len() < CHUNK && builds[chunk.start].name == builds[at].name);
+        match open {
+            Some(chunk) => chunk.end = at + 1,
+            None => chunks.push(at..at + 1),
+        }
+    }
+    chunks
+}
+
+impl Work<'_> {
+    /// Takes one chunk after the other until none is left.
+    fn run(&self) {
+        loop {
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(chunk) = self.chunks.get(number) else { return };
+            let fleet = self.chunk(chunk.clone());
+            self.sum.lock().add(number, fleet);
+        }
+    }
+
+    fn chunk(&self, chunk: Range<usize>) -> Fleet {
+        let mut fleet = Fleet::default();
+        let name = &self.builds[chunk.start].name;
+        // The last one before the chunk that can be read.
+        let before = self.builds[..chunk.start].iter().rev().take_while(|build| build.name == *name);
+        if let Some(record) = before.filter_map(|build| build.read().ok()).next() {
+            fleet.compare_with(name, record);
+        }
+        for build in &self.builds[chunk] {
+            match build.read() {
+                Ok(record) => fleet.add(name, record),
+                Err(error) => write_message(&format!("warning: {error}: left out")),
+            }
+            self.sum.lock().one_read(self.builds.len());
+        }
+        fleet
+    }
+}
+
+impl Sum {
+    fn add(&mut self, number: usize, fleet: Fleet) {
+        self.waiting.insert(number, fleet);
+        while let Some(fleet) = self.waiting.remove(&self.chunks) {
+            self.total.append(fleet);
+            self.chunks += 1;
+        }
+    }
+
+    /// Counts a build, and reports the progress once a second.
+    fn one_read(&mut self, of: usize) {
+        self.read += 1;
+        if self.said.get_or_insert_with(Instant::now).elapsed() >= Duration::from_secs(1) {
+            write_message(&format!("read {} of {of} builds", self.read));
+            self.said = Some(Instant::now());
+        }
+    }
+}
