@@ -3,9 +3,11 @@
 //! *Takes* a message with a [`RuntimeMessage`]. *Gives* a directory in memory. It exists only in this mount namespace, so it is
 //! gone when the step's init is gone, even if the builder was killed.
 
+use super::filesystem::{self, HARMLESS};
 use super::message::{InitMessage, Mountpoint, RuntimeMessage, SourceMessage};
 use super::mountpoint::{MountpointKind, Root};
-use super::mounts::{self, At, Failure, HARMLESS, HOSTS, NEW, PreparedMounts, RESOLV_CONF, SYS, Scratch};
+use super::mounts::{self, At, Failure, HOSTS, NEW, PreparedMounts, RESOLV_CONF, SYS};
+use super::scratch::Scratch;
 use super::spec::Privileges;
 use super::sys;
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
@@ -50,21 +52,21 @@ pub(super) fn enter(
         fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
     };
     let new = Path::new(NEW);
-    mounts::attach(fd(runtime.host)?, CWD, new).at("the host's files")?;
-    mounts::attach(prepared.proc.as_fd(), CWD, &new.join("proc")).at("/proc")?;
-    mounts::attach(prepared.dev.as_fd(), CWD, &new.join("dev")).at("/dev")?;
+    filesystem::attach(fd(runtime.host)?, CWD, new).at("the host's files")?;
+    filesystem::attach(prepared.proc.as_fd(), CWD, &new.join("proc")).at("/proc")?;
+    filesystem::attach(prepared.dev.as_fd(), CWD, &new.join("dev")).at("/dev")?;
     if runtime.cgroup2 {
-        let cgroup = mounts::filesystem("cgroup2", &[], HARMLESS).at("mounting the step's cgroup")?;
-        mounts::attach(cgroup.as_fd(), CWD, &new.join("sys/fs/cgroup")).at("mounting the step's cgroup")?;
+        let cgroup = filesystem::filesystem("cgroup2", &[], HARMLESS).at("mounting the step's cgroup")?;
+        filesystem::attach(cgroup.as_fd(), CWD, &new.join("sys/fs/cgroup")).at("mounting the step's cgroup")?;
     }
     let harmless = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
-    let directory = mounts::filesystem("tmpfs", &[("mode", "700")], harmless).at("making the bundle")?;
+    let directory = filesystem::filesystem("tmpfs", &[("mode", "700")], harmless).at("making the bundle")?;
     rustix::fs::mkdirat(&prepared.dev, NAME, Mode::from_raw_mode(0o700)).at("making the bundle")?;
-    mounts::attach(directory.as_fd(), &prepared.dev, Path::new(NAME)).at("making the bundle")?;
+    filesystem::attach(directory.as_fd(), &prepared.dev, Path::new(NAME)).at("making the bundle")?;
     let mut bundle = Bundle { directory, made: Vec::new() };
     bundle.fill(message, &fd)?;
-    mounts::write(&bundle.directory, "config.json", &runtime.config.0, 0o600).at("making the bundle")?;
-    mounts::pivot(new).at("pivot_root")?;
+    filesystem::write(&bundle.directory, "config.json", &runtime.config.0, 0o600).at("making the bundle")?;
+    filesystem::pivot(new).at("pivot_root")?;
     Ok(bundle)
 }
 
@@ -100,14 +102,14 @@ impl Bundle {
             root.mountpoint(Path::new(path), MountpointKind::Directory).at(path)?;
         }
         if message.network.is_host() {
-            let sys = mounts::clone(CWD, Path::new(SYS)).at("/sys")?;
+            let sys = filesystem::clone(CWD, Path::new(SYS)).at("/sys")?;
             self.attach("sys", sys.as_fd(), HARMLESS).at("/sys")?;
         }
         let mut scratch = Scratch::default();
         for (path, own) in [(RESOLV_CONF, &message.resolv_conf), (HOSTS, &message.hosts)] {
             let file = match own {
                 Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
-                None => mounts::clone(CWD, Path::new(path)),
+                None => filesystem::clone(CWD, Path::new(path)),
             };
             self.attach(&path[1..], file.at(path)?.as_fd(), HARMLESS).at(path)?;
             root.mountpoint(&Path::new("/etc").join(&path[1..]), MountpointKind::File).at(path)?;
@@ -143,7 +145,7 @@ impl Bundle {
             }
             SourceMessage::Device { mount } => self.attach(name, fd(*mount)?, mounts::NODE).at("cannot be attached"),
             SourceMessage::Secret { content, mode, uid, gid } => {
-                mounts::write(&self.directory, name, &content.0, *mode).at("cannot make a file in memory")?;
+                filesystem::write(&self.directory, name, &content.0, *mode).at("cannot make a file in memory")?;
                 let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
                 rustix::fs::chownat(&self.directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
                     .at("cannot make a file in memory")?;
@@ -162,10 +164,10 @@ impl Bundle {
         };
         match kind {
             MountpointKind::Directory => rustix::fs::mkdirat(&self.directory, name, Mode::from_raw_mode(0o755))?,
-            MountpointKind::File => mounts::write(&self.directory, name, b"", 0o644)?,
+            MountpointKind::File => filesystem::write(&self.directory, name, b"", 0o644)?,
         }
         sys::mount_setattr(mount, options, MountAttrFlags::empty(), sys::Mounts::Tree)?;
-        mounts::attach(mount, &self.directory, Path::new(name))?;
+        filesystem::attach(mount, &self.directory, Path::new(name))?;
         Ok(kind)
     }
 

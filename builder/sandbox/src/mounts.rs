@@ -4,16 +4,16 @@
 //! from there. Everything except the few standard nodes is `nodev`, so a device node that a step makes (it has CAP_MKNOD,
 //! as under docker) cannot be opened.
 
+use super::filesystem::{HARMLESS, attach, clone, filesystem, pivot, resize, write};
+use super::masks::{MASKED_PROC, MOUNTED_SYS, READONLY_PROC, masked_sys};
 use super::message::{InitMessage, MountMessage, Mountpoint, SourceMessage};
 use super::mountpoint::{MountpointKind, Root};
+use super::scratch::{SCRATCH, Scratch};
 use super::spec::{self, Privileges, SHM_SIZE};
 use super::sys;
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use rustix::mount::{
-    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MountFlags, MountPropagationFlags, MoveMountFlags,
-    OpenTreeFlags, UnmountFlags,
-};
+use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags};
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -30,16 +30,10 @@ const EMPTY: &str = "/empty";
 /// The paths at which a step's own `/proc` and `/dev` are made before its root exists. They must be attached for mounts on top
 /// of them: mounting on a detached mount needs Linux 6.15.
 const STAGED: [&str; 2] = ["/staged-proc", "/staged-dev"];
-/// The path at which a step's in-memory files are made.
-const SCRATCH: &str = "/scratch";
 /// The path of the host's unchanged resolver configuration, which docker too gives to steps with the host's network.
 pub(super) const RESOLV_CONF: &str = "/resolv.conf";
 /// The path of the host table of steps without extra hosts.
 pub(super) const HOSTS: &str = "/hosts";
-
-/// The options of every mount, except the root, that does not need devices, setuid programs or execution.
-pub(super) const HARMLESS: MountAttrFlags =
-    MountAttrFlags::MOUNT_ATTR_NOSUID.union(MountAttrFlags::MOUNT_ATTR_NODEV).union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
 
 /// The options of the mount of one of the host's device nodes.
 pub(super) const NODE: MountAttrFlags =
@@ -54,34 +48,6 @@ const LINKS: [(&str, &str); 5] = [
     ("/proc/self/fd/2", "stderr"),
     ("pts/ptmx", "ptmx"),
 ];
-
-/// docker's masked paths below `/proc` (moby's default OCI specification, `daemon/pkg/oci/defaults.go`).
-const MASKED_PROC: [&str; 10] = [
-    "acpi",
-    "asound",
-    "interrupts",
-    "kcore",
-    "keys",
-    "latency_stats",
-    "sched_debug",
-    "scsi",
-    "timer_list",
-    "timer_stats",
-];
-/// docker's masked paths below `/sys`, and the cgroups. The directories of single processors are added by [`masked_sys`].
-const MASKED_SYS: [&str; 3] = ["firmware", "devices/virtual/powercap", "fs/cgroup"];
-/// The paths at which hosts mount other file systems in sysfs. docker's own sysfs does not show these.
-const MOUNTED_SYS: [&str; 7] = [
-    "kernel/debug",
-    "kernel/tracing",
-    "kernel/security",
-    "kernel/config",
-    "fs/bpf",
-    "fs/pstore",
-    "fs/fuse/connections",
-];
-/// docker's read-only paths.
-const READONLY_PROC: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
 
 /// The operation that failed and the kernel's error.
 pub(super) type Failure = (String, Errno);
@@ -109,16 +75,6 @@ pub(super) struct View {
 pub(super) struct PreparedMounts {
     pub(super) proc: OwnedFd,
     pub(super) dev: OwnedFd,
-}
-
-/// docker's masked paths of the host's sysfs: [`MASKED_SYS`] and `thermal_throttle` of each processor.
-fn masked_sys(sys: &Path) -> Vec<String> {
-    let processors = std::fs::read_dir(sys.join("devices/system/cpu")).into_iter().flatten().flatten();
-    let heat = processors.filter_map(|processor| {
-        let path = format!("devices/system/cpu/{}/thermal_throttle", processor.file_name().to_str()?);
-        sys.join(&path).is_dir().then_some(path)
-    });
-    MASKED_SYS.map(str::to_owned).into_iter().chain(heat).collect()
 }
 
 /// The mounts that the zygote keeps ready for all steps.
@@ -404,121 +360,6 @@ fn own<'fd>(
     }
 }
 
-/// A tmpfs for the step's files that exist only in memory. It is mounted in the zygote's old root, so only the clones of its
-/// single files survive the pivot. It is made together with the first file.
-#[derive(Default)]
-pub(super) struct Scratch {
-    mount: Option<OwnedFd>,
-    files: u32,
-}
-
-impl Scratch {
-    /// Makes a file and returns a detached, read-only mount of it, which is `noexec` unless the file's mode has an execute bit.
-    pub(super) fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
-        let mount = match &self.mount {
-            Some(mount) => mount,
-            None => {
-                let mount = filesystem("tmpfs", &[("mode", "700")], HARMLESS)?;
-                attach(mount.as_fd(), CWD, Path::new(SCRATCH))?;
-                self.mount.insert(mount)
-            }
-        };
-        let name = self.files.to_string();
-        self.files += 1;
-        write(mount, &name, content, mode)?;
-        rustix::fs::chownat(
-            mount,
-            &name,
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?;
-        let tree = clone(mount, Path::new(&name))?;
-        // A secret with an execute bit can be a script of the Dockerfile.
-        let clear = match mode & 0o111 {
-            0 => MountAttrFlags::empty(),
-            _ => MountAttrFlags::MOUNT_ATTR_NOEXEC,
-        };
-        let set = (HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY) - clear;
-        sys::mount_setattr(tree.as_fd(), set, clear, sys::Mounts::One)?;
-        Ok(tree)
-    }
-}
-
-/// Writes a new file with exactly this mode, independent of the umask.
-pub(super) fn write(at: impl AsFd, name: &str, content: &[u8], mode: u32) -> Result<(), Errno> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(at, name, flags, Mode::from_raw_mode(0o600))?;
-    let mut rest = content;
-    while !rest.is_empty() {
-        rest = &rest[rustix::io::write(&file, rest)?..];
-    }
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
-}
-
-/// Makes a detached mount of a new file system.
-pub(super) fn filesystem(kind: &str, options: &[(&str, &str)], attributes: MountAttrFlags) -> Result<OwnedFd, Errno> {
-    let context = rustix::mount::fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
-    for (key, value) in options {
-        if value.is_empty() {
-            rustix::mount::fsconfig_set_flag(&context, *key)?;
-        } else {
-            rustix::mount::fsconfig_set_string(&context, *key, *value)?;
-        }
-    }
-    rustix::mount::fsconfig_create(&context)?;
-    rustix::mount::fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
-}
-
-/// Sets the size in bytes of the tmpfs that is mounted at a path.
-fn resize(at: BorrowedFd<'_>, path: &str, size: u64) -> Result<(), Errno> {
-    let context = rustix::mount::fspick(at, path, FsPickFlags::FSPICK_CLOEXEC)?;
-    rustix::mount::fsconfig_set_string(&context, "size", size.to_string())?;
-    rustix::mount::fsconfig_reconfigure(&context)
-}
-
-/// Makes a detached copy of the mount at a path with all mounts below it.
-pub(super) fn clone(at: impl AsFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    rustix::mount::open_tree(at, path, flags)
-}
-
-/// docker's masked paths as absolute paths.
-pub(super) fn masked_paths() -> Vec<String> {
-    let proc = MASKED_PROC.iter().map(|path| format!("/proc/{path}"));
-    proc.chain(masked_sys(Path::new("/sys")).iter().map(|path| format!("/sys/{path}"))).collect()
-}
-
-/// docker's read-only paths as absolute paths.
-pub(super) fn readonly_paths() -> Vec<String> {
-    READONLY_PROC.iter().map(|path| format!("/proc/{path}")).collect()
-}
-
-/// Makes a detached copy of the mount at `path`, without the mounts below it: the content of a bind mount of it.
-///
-/// # Errors
-/// Fails if the path does not exist or the caller may not mount in its own namespace.
-pub fn detached(path: &Path) -> std::io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    Ok(rustix::mount::open_tree(CWD, path, flags)?)
-}
-
-/// Attaches a detached mount at a path below `at`, or on `at` itself if the path is empty.
-pub(super) fn attach(mount: BorrowedFd<'_>, at: impl AsFd, path: &Path) -> Result<(), Errno> {
-    let mut flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
-    flags.set(MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH, path.as_os_str().is_empty());
-    rustix::mount::move_mount(mount, "", at, path, flags)
-}
-
-/// Makes a mounted directory the root and detaches the old root.
-pub(super) fn pivot(new: &Path) -> Result<(), Errno> {
-    rustix::process::chdir(new)?;
-    rustix::process::pivot_root(".", ".")?;
-    // The old root is now mounted over the new one; the working directory is still in the new one.
-    rustix::mount::unmount(".", UnmountFlags::DETACH)?;
-    rustix::process::chdir("/")
-}
-
 /// Whether a group id is mapped in this user namespace.
 fn group_exists(gid: u32) -> bool {
     std::fs::read_to_string("/proc/self/gid_map").is_ok_and(|map| {
@@ -530,22 +371,4 @@ fn group_exists(gid: u32) -> bool {
             (first..first + count).contains(&gid.into())
         })
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Only machines with Intel processors have these files (linux/arch/x86/kernel/cpu/mce/therm_throt.c).
-    #[test]
-    fn thermal_throttle_of_every_processor_is_masked() {
-        let sys = tempfile::tempdir().unwrap();
-        for name in ["cpu0/thermal_throttle", "cpu11/thermal_throttle", "cpufreq", "cpu1/topology"] {
-            std::fs::create_dir_all(sys.path().join("devices/system/cpu").join(name)).unwrap();
-        }
-        let mut heat = masked_sys(sys.path()).split_off(MASKED_SYS.len());
-        heat.sort();
-        let of = |number| format!("devices/system/cpu/cpu{number}/thermal_throttle");
-        assert_eq!(heat, [of(0), of(11)]);
-    }
 }

@@ -15,7 +15,7 @@ use super::message::{InitMessage, RuntimeMessage};
 use super::spec::{MountSource, Privileges, SHM_SIZE, StepNetwork, StepSpec};
 use super::wire::Bytes;
 use super::zygote::Zygote;
-use super::{mounts, privileges, profile, rlimits};
+use super::{filesystem, masks, mounts, privileges, profile, rlimits};
 use buildscope_record::Probe;
 use rustix::fs::CWD;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ impl OciRuntime {
         cgroup: &StepCgroup,
     ) -> Result<(), SandboxError> {
         // The runtime is a program of the host and needs the host's files.
-        let host = mounts::clone(CWD, Path::new("/")).map_err(SandboxError::errno("cloning the host's mounts"))?;
+        let host = filesystem::clone(CWD, Path::new("/")).map_err(SandboxError::errno("cloning the host's mounts"))?;
         message.runtime = Some(RuntimeMessage {
             host: fds.len() as u32,
             config: config.to_string().into(),
@@ -156,8 +156,8 @@ impl OciRuntime {
             },
         });
         if spec.privileges == Privileges::Docker {
-            config["linux"]["maskedPaths"] = json!(mounts::masked_paths());
-            config["linux"]["readonlyPaths"] = json!(mounts::readonly_paths());
+            config["linux"]["maskedPaths"] = json!(masks::masked_paths());
+            config["linux"]["readonlyPaths"] = json!(masks::readonly_paths());
             config["linux"]["seccomp"] = profile::seccomp(spec.network.raw_sockets());
         }
         config

@@ -5,7 +5,7 @@ use super::message::{InitMessage, MountMessage, NetworkMessage, SourceMessage};
 use super::spec::{MountSource, SHM_SIZE, StepNetwork, StepSpec, hosts};
 use super::sys::UNCHANGED;
 use super::wire::Bytes;
-use super::{mounts, rlimits};
+use super::{filesystem, rlimits};
 use rustix::io::Errno;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -33,7 +33,7 @@ pub(super) fn message(
         .map_err(SandboxError::errno("preparing standard input"))?;
     let mut mounts = Vec::new();
     for path in spec.devices {
-        let node = mounts::detached(&path).map_err(|error| SandboxError::Setup {
+        let node = filesystem::detached(&path).map_err(|error| SandboxError::Setup {
             what: format!("opening the device {}", path.display()),
             errno: Errno::from_io_error(&error).unwrap_or(Errno::IO),
         })?;

@@ -10,8 +10,9 @@
 use super::cgroup::{Cgroups, StepCgroup};
 use super::channel;
 use super::error::SandboxError;
+use super::filesystem;
 use super::init::{self, Ready};
-use super::mounts::{self, Template};
+use super::mounts::Template;
 use super::privileges::Restrictions;
 use super::spec::Privileges;
 use super::sys::{self, Forked, Waited};
@@ -116,7 +117,7 @@ pub fn serve_if_zygote() {
 fn own_program() -> Result<OwnedFd, Errno> {
     // The path is needed because `/proc/self/exe` refers to the mount namespace that this process has left.
     let path = rustix::fs::readlink("/proc/self/exe", Vec::new())?;
-    let program = mounts::detached(std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref())
+    let program = filesystem::detached(std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref())
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     let (found, own) = (rustix::fs::fstat(&program)?, rustix::fs::stat("/proc/self/exe")?);
     if (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino) {

@@ -7,14 +7,18 @@
 //! whole seconds, as BuildKit and docker write them. The layer's index keeps the fraction of a second for later steps of the
 //! build, because `make` compares it.
 
+mod extended;
 mod header;
+mod member;
 mod read;
+mod sparse;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use header::{Header, read_number, read_signed, write_octal};
-pub use read::{Member, MemberKind, Reader, Sparse, SparsePiece};
+pub use member::{Member, MemberKind, Sparse, SparsePiece};
+pub use read::Reader;
 pub use write::encode;
 
 /// The block size in bytes: headers and data start at multiples of it.

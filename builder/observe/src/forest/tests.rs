@@ -1,0 +1,173 @@
+use super::*;
+use buildscope_record::Cause;
+
+const MS: u64 = 1_000_000;
+
+pub(crate) fn event(ms: u64, pid: i32, what: What) -> Event {
+    Event { time: ms * MS, pid, tid: pid, what }
+}
+
+pub(crate) fn forked(ms: u64, pid: i32, parent: i32) -> Event {
+    event(ms, pid, What::Forked { parent })
+}
+
+pub(crate) fn executed(ms: u64, pid: i32, name: &str) -> Event {
+    event(ms, pid, What::Executed { name: name.into() })
+}
+
+fn shell() -> Vec<Event> {
+    vec![
+        forked(0, 10, 1),
+        forked(1, 11, 10),
+        event(1, 11, What::In),
+        executed(2, 11, "sh"),
+        forked(3, 12, 11),
+        event(3, 11, What::Out { wanted: false }),
+        event(4, 12, What::In),
+        executed(5, 12, "gcc"),
+        event(25, 12, What::Out { wanted: true }),
+        event(30, 12, What::In),
+        event(35, 12, What::Exited),
+        event(35, 11, What::In),
+        // The last command of a shell is executed in its place.
+        executed(36, 11, "strip"),
+        event(40, 11, What::Exited),
+        event(41, 10, What::Exited),
+    ]
+}
+
+#[test]
+fn a_shell_its_child_and_what_it_executes_in_its_place() {
+    let mut forest = Forest::new(1);
+    forest.take(shell());
+    let [step] = &forest.steps[..] else { panic!("one step") };
+    assert_eq!((step.init, step.end), (10, Some(41 * MS)));
+    let runs: Vec<_> = step.runs.values().map(|run| (&*run.program, run.start / MS, run.end.unwrap() / MS)).collect();
+    assert_eq!(runs, [("sh", 1, 36), ("gcc", 3, 35), ("strip", 36, 40)]);
+    let [sh, gcc, strip] = [0, 1, 2].map(|id| &step.runs[&id]);
+    assert_eq!((gcc.parent, strip.parent, strip.replaces), (Some(0), None, Some(0)));
+    assert_eq!((gcc.time.cpu, gcc.time.runnable), (Nanos(26 * MS), Nanos(6 * MS)));
+    assert_eq!((sh.time.cpu, sh.time.blocked.child), (Nanos(3 * MS), Nanos(32 * MS)));
+    assert_eq!(strip.time.cpu, Nanos(4 * MS));
+    assert_eq!(forest.fresh(), [], "all have ended");
+}
+
+#[test]
+fn the_kernels_own_sum_has_the_switches_too() {
+    let mut forest = Forest::new(1);
+    forest.take([
+        forked(0, 10, 1),
+        forked(0, 11, 10),
+        executed(0, 11, "fsync"),
+        event(20, 11, What::Out { wanted: false }),
+    ]);
+    forest.living(|_, run| run.scheduled(25 * MS, 0));
+    forest.take([event(30, 11, What::In), event(50, 11, What::Exited)]);
+    assert_eq!(
+        forest.steps[0].runs[&0].time.cpu,
+        Nanos(50 * MS),
+        "a quarter more than 20 ms is a quarter more than 40 ms"
+    );
+}
+
+/// 4 ms a tick; the shell reads 100 bytes, and what it executes in its place 300.
+#[test]
+fn accounts_of_ended_threads_are_divided_among_the_programs_of_a_process() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+    forest.take([forked(1, 12, 11), event(1, 12, What::In), event(4, 12, What::Exited)]);
+    forest.living(|_, run| (run.usage.user, run.usage.read) = (4 * MS, Some(100)));
+    forest.take([executed(10, 11, "cc")]);
+    let exit = Exit {
+        tid: 11,
+        status: 2 << 8,
+        user: 12 * MS,
+        system: 4 * MS,
+        cpu: 25 * MS,
+        read: 400,
+        written: 7,
+        peak_memory: 5000,
+        delayed: 0,
+    };
+    forest.exits(20 * MS, vec![exit]);
+    forest.take([event(20, 11, What::Exited)]);
+    let runs: Vec<_> = forest.steps[0].runs.values().map(|run| run.process(Nanos)).collect();
+    let [sh, copy, cc] = &runs[..] else { panic!("three") };
+    assert_eq!((copy.exit, sh.exit, cc.exit), (None, None, Some(2)));
+    assert_eq!((sh.time.cpu, cc.time.cpu), (Nanos(10 * MS), Nanos(15 * MS)), "25 ms in all");
+    assert_eq!((cc.time.user, cc.time.system), (Nanos(8 * MS), Nanos(4 * MS)));
+    assert_eq!((cc.read.unwrap().0, cc.written.unwrap().0, cc.peak_memory.unwrap().0), (300, 7, 5000));
+}
+
+#[test]
+fn a_process_that_a_signal_ended_has_128_and_its_number() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+    forest.exits(0, vec![Exit { tid: 11, status: 9, ..Exit::default() }]);
+    forest.take([event(9, 11, What::Exited)]);
+    assert_eq!(forest.steps[0].runs[&0].process(Nanos).exit, Some(137));
+}
+
+#[test]
+fn threads_are_one_process() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "cc")]);
+    let thread = |ms, what| Event { time: ms * MS, pid: 11, tid: 99, what };
+    forest.take([
+        thread(1, What::Forked { parent: 11 }),
+        thread(1, What::In),
+        event(5, 11, What::Out { wanted: false }),
+        thread(8, What::Out { wanted: false }),
+        event(10, 11, What::In),
+        thread(11, What::Exited),
+        event(12, 11, What::Exited),
+    ]);
+    let run = &forest.steps[0].runs[&0];
+    let process = run.process(Nanos);
+    assert_eq!((process.threads, process.end), (2, Nanos(12 * MS)));
+    assert_eq!(process.time.cpu, Nanos((5 + 7 + 2) * MS));
+    assert_eq!(process.time.blocked[Cause::Unknown], Nanos(2 * MS), "only where both waited");
+    assert_eq!(process.running(), Nanos(10 * MS));
+}
+
+#[test]
+fn a_machines_processes_are_those_that_start() {
+    let mut forest = Forest::of_machine(0);
+    // Number 5 was there before.
+    forest.take([forked(1, 11, 5), event(1, 11, What::In), executed(2, 11, "sh"), event(2, 5, What::In)]);
+    forest.take([forked(3, 12, 11), executed(3, 12, "cc"), event(4, 12, What::Exited), event(5, 11, What::Exited)]);
+    forest.finish(9 * MS);
+    let [machine] = &forest.steps[..] else { panic!("one step") };
+    let runs: Vec<_> = machine.runs.values().map(|run| (&*run.program, run.parent)).collect();
+    assert_eq!(runs, [("sh", None), ("cc", Some(0))]);
+}
+
+/// As an ordinary user's `sudo`: after its exec there are no events.
+#[test]
+fn a_process_whose_end_is_not_reported_ends_when_it_is_gone() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(1, 11, 10), event(1, 11, What::In), executed(2, 11, "sudo")]);
+    forest.end_vanished(20 * MS, |_| true);
+    forest.end_vanished(30 * MS, |pid| pid != 11);
+    assert_eq!(forest.steps[0].runs[&0].end, None, "its event may still come");
+    forest.end_vanished(40 * MS, |pid| pid != 11);
+    assert_eq!(forest.steps[0].runs[&0].end, Some(30 * MS));
+    assert_eq!(forest.steps[0].end, None);
+}
+
+#[test]
+fn dropped_events_do_no_harm() {
+    let all = shell();
+    for left_out in 0..all.len() {
+        for until in 0..all.len() {
+            let mut forest = Forest::new(1);
+            forest
+                .take(all.iter().enumerate().filter(|&(at, _)| at != left_out && at <= until).map(|(_, e)| e.clone()));
+            forest.finish(50 * MS);
+            for run in forest.steps.iter().flat_map(|step| step.runs.values()) {
+                let process = run.process(Nanos);
+                assert!(process.time.runnable + process.time.blocked.total() <= process.duration(), "{process:?}");
+            }
+        }
+    }
+}
