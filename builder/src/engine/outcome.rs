@@ -139,13 +139,13 @@ impl StepResult {
         Self { key: StepKey::of([]), layers: Arc::new([]), base: None, layer: None, cached: true }
     }
 
-    /// The same file system with another layer on top.
-    pub(super) fn with(self, key: StepKey, layer: Option<LayerResult>, cached: bool) -> Self {
+    /// The same file system, with a layer on top if the step added one. The step ran.
+    pub(super) fn with(self, key: StepKey, layer: Option<LayerResult>) -> Self {
         let layers = match &layer {
             None => self.layers,
             Some(layer) => self.layers.iter().copied().chain([layer.diff_id]).collect(),
         };
-        Self { key, layers, base: self.base, layer, cached }
+        Self { key, layers, base: self.base, layer, cached: false }
     }
 }
 

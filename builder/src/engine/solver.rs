@@ -89,7 +89,9 @@ impl Solver {
                 probe: probe.clone(),
                 cancel,
             },
-            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported), request.no_cache).ignore(ignored),
+            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
+                .no_cache(request.no_cache)
+                .ignore(ignored),
             runner: StepRunner {
                 engine: engine.clone(),
                 images,
@@ -203,16 +205,19 @@ impl Solver {
         match &step.op {
             Op::Config | Op::From(Base::Stage(_)) => {
                 let cached = below.cached;
-                return Ok(ran_or_cached(below.with(key, None, cached)));
+                return Ok(ran_or_cached(StepResult { cached, ..below.with(key, None) }));
             }
-            Op::From(Base::Scratch) => return Ok(ran_or_cached(below.with(key, None, !self.cache.no_cache))),
+            Op::From(Base::Scratch) => {
+                let cached = !self.cache.no_cache;
+                return Ok(ran_or_cached(StepResult { cached, ..below.with(key, None) }));
+            }
             Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.image_base(step, image, key))),
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
         let layer_key = step_keys::layer_key(&self.ctx, step, key, &files);
         if let Some(layer) = self.cache.look_up(step.id, layer_key, key, probe)? {
-            return Ok(ran_or_cached(below.with(layer.key, Some(layer), true)));
+            return Ok(ran_or_cached(StepResult { cached: true, ..below.with(layer.key, Some(layer)) }));
         }
         let cancelled = async {
             tokio::select! {
@@ -226,7 +231,8 @@ impl Solver {
         };
         let mut guard = match acquired {
             Admission::Finished(layer) => {
-                return Ok((below.with(layer.key, Some(layer), true), Outcome::Joined));
+                let result = StepResult { cached: true, ..below.with(layer.key, Some(layer)) };
+                return Ok((result, Outcome::Joined));
             }
             Admission::Ours(guard) => guard,
         };
@@ -249,7 +255,7 @@ impl Solver {
         self.cache.remember(&keys, layer)?;
         guard.complete(layer);
         span.end();
-        Ok(ran_or_cached(below.with(key, Some(layer), cached)))
+        Ok(ran_or_cached(StepResult { cached, ..below.with(key, Some(layer)) }))
     }
 
     /// The files that the step takes from outside of the graph.

@@ -49,11 +49,11 @@ pub(super) enum Admission {
 }
 
 impl StepCache {
-    pub(super) fn new(store: Store, imported: Arc<ImportedCache>, no_cache: bool) -> Self {
+    pub(super) fn new(store: Store, imported: Arc<ImportedCache>) -> Self {
         Self {
             store,
             imported,
-            no_cache,
+            no_cache: false,
             in_flight: OnceMap::default(),
             distrusted: BTreeSet::new(),
             ignored: BTreeSet::new(),
@@ -69,6 +69,11 @@ impl StepCache {
     pub(super) fn distrust(&mut self, steps: impl IntoIterator<Item = StepId>) {
         self.distrusted.extend(steps);
         self.in_flight.forget();
+    }
+
+    /// With `--no-cache`, looks nothing up. Results are still stored.
+    pub(super) fn no_cache(self, no_cache: bool) -> Self {
+        Self { no_cache, ..self }
     }
 
     /// Looks nothing up for these steps. Their results are still stored.
@@ -176,7 +181,7 @@ mod tests {
         }
 
         fn cache(&self) -> StepCache {
-            StepCache::new(self.store.clone(), Arc::default(), false)
+            StepCache::new(self.store.clone(), Arc::default())
         }
 
         /// A result with an empty layer that is in the store.
@@ -215,7 +220,7 @@ mod tests {
     fn without_the_cache_nothing_is_found_but_results_are_kept() {
         let fixture = Fixture::new();
         let result = fixture.result();
-        let without = StepCache::new(fixture.store.clone(), Arc::default(), true);
+        let without = fixture.cache().no_cache(true);
         without.remember(&[key("a")], result).unwrap();
         assert_eq!(found(&without, "a"), None);
         assert_eq!(found(&fixture.cache(), "a"), Some(result.diff_id));
@@ -249,7 +254,7 @@ mod tests {
         let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
         let store = Store::open(&root, options).unwrap();
         store.prune(&PruneOptions::default()).unwrap();
-        let cache = StepCache::new(store, Arc::default(), false);
+        let cache = StepCache::new(store, Arc::default());
         assert_eq!(found(&cache, "a"), None);
         assert!(cache.removed([key("b"), key("a")], &Probe::disabled()).unwrap().is_some());
         assert!(cache.removed([key("b"), key("c")], &Probe::disabled()).unwrap().is_none());

@@ -37,18 +37,18 @@ impl Scope {
     /// Sets a variable of steps and of the image configuration.
     pub(super) fn set_env(&mut self, name: &str, value: &str) {
         let value: Arc<str> = value.into();
-        self.set(name, value.clone(), false);
+        self.set(Variable { name: name.into(), value: value.clone(), argument: false });
         self.config.push(Change::Env(name.into(), value));
     }
 
     /// Sets a variable of steps that is not part of the image configuration.
     pub(super) fn set_argument(&mut self, name: &str, value: &str) {
-        self.set(name, value.into(), true);
+        self.set(Variable { name: name.into(), value: value.into(), argument: true });
     }
 
     /// Sets a variable that is already part of the image configuration.
     pub(super) fn inherit_env(&mut self, name: &str, value: &str) {
-        self.set(name, value.into(), false);
+        self.set(Variable { name: name.into(), value: value.into(), argument: false });
     }
 
     /// Starts a stage that is based on the stage of this scope.
@@ -63,14 +63,15 @@ impl Scope {
         self.config.push(Change::NoTriggers);
     }
 
-    fn set(&mut self, name: &str, value: Arc<str>, argument: bool) {
+    fn set(&mut self, variable: Variable) {
+        let Variable { name, value, argument } = &variable;
         if !argument {
-            self.of_image.insert(name.into(), value.clone());
+            self.of_image.insert(name.clone(), value.clone());
         } else if self.of_image.get(name).is_some() {
-            self.hidden.push(name.into());
+            self.hidden.push(name.clone());
         }
-        self.values.insert(name.into(), value.clone());
-        self.env.set(Variable { name: name.into(), value, argument });
+        self.values.insert(name.clone(), value.clone());
+        self.env.set(variable);
     }
 
     /// Returns the arguments that run a text in the current shell.

@@ -107,6 +107,25 @@ struct Found {
     opaque: bool,
 }
 
+/// Where a command is.
+#[derive(Clone, Copy)]
+struct Setting {
+    /// Whether it runs whenever all before it succeed.
+    certain: bool,
+    /// Whether another command writes its input.
+    piped: bool,
+}
+
+impl Setting {
+    /// Within a branch or a loop.
+    const UNCERTAIN: Self = Self { certain: false, piped: false };
+
+    /// Within a compound command, whose commands do not all read its input.
+    fn inner(self) -> Self {
+        Self { piped: false, ..self }
+    }
+}
+
 struct Reader {
     offsets: Offsets,
     state: State,
@@ -133,33 +152,33 @@ impl Reader {
 
     fn element(&mut self, pipeline: &Pipeline, join: Join, elements: &mut Vec<Element>) {
         let mut found = Found { opaque: pipeline.bang || pipeline.timed.is_some(), ..Found::default() };
-        self.pipeline(pipeline, true, &mut found);
+        self.pipeline(pipeline, Setting { certain: true, piped: false }, &mut found);
         let span = self.offsets.pipeline(pipeline).unwrap_or(0..0);
         let Found { commands, leaks, opaque } = found;
         elements.push(Element { span, join, commands, leaks, opaque });
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, certain: bool, found: &mut Found) {
+    fn pipeline(&mut self, pipeline: &Pipeline, setting: Setting, found: &mut Found) {
         if let [command] = &pipeline.seq[..] {
-            self.command(command, certain, false, found);
+            self.command(command, setting, found);
             return;
         }
         // Each command of a pipeline has a shell of its own.
         for (at, command) in pipeline.seq.iter().enumerate() {
             let state = self.state.clone();
             let mut inner = Found::default();
-            self.command(command, certain, at > 0, &mut inner);
+            self.command(command, Setting { piped: at > 0, ..setting }, &mut inner);
             self.state = state;
             found.commands.append(&mut inner.commands);
             found.opaque |= inner.opaque;
         }
     }
 
-    fn command(&mut self, command: &Command, certain: bool, piped: bool, found: &mut Found) {
+    fn command(&mut self, command: &Command, setting: Setting, found: &mut Found) {
         match command {
-            Command::Simple(simple) => self.simple(simple, certain, piped, found),
+            Command::Simple(simple) => self.simple(simple, setting, found),
             Command::Compound(compound, redirects) => {
-                self.compound(compound, certain, found);
+                self.compound(compound, setting.inner(), found);
                 for redirect in redirects.iter().flat_map(|list| &list.0) {
                     found.opaque |= matches!(redirect, IoRedirect::HereDocument(..));
                 }
@@ -167,7 +186,7 @@ impl Reader {
             Command::Function(function) => {
                 let FunctionBody(body, _) = &function.body;
                 let state = self.state.clone();
-                self.compound(body, false, found);
+                self.compound(body, Setting::UNCERTAIN, found);
                 self.state = state;
                 self.functions.push(function.fname.value.clone());
                 found.leaks = true;
@@ -176,29 +195,29 @@ impl Reader {
         }
     }
 
-    fn compound(&mut self, compound: &CompoundCommand, certain: bool, found: &mut Found) {
+    fn compound(&mut self, compound: &CompoundCommand, setting: Setting, found: &mut Found) {
         match compound {
             CompoundCommand::Subshell(subshell) => {
                 let state = self.state.clone();
                 let mut inner = Found::default();
-                self.list(&subshell.list, certain, &mut inner);
+                self.list(&subshell.list, setting, &mut inner);
                 self.state = state;
                 found.commands.append(&mut inner.commands);
                 found.opaque |= inner.opaque;
             }
-            CompoundCommand::BraceGroup(group) => self.list(&group.list, certain, found),
+            CompoundCommand::BraceGroup(group) => self.list(&group.list, setting, found),
             CompoundCommand::ForClause(clause) => {
                 // What the loop does with each value is in the text, but not the values.
-                self.list(&clause.body.list, false, found);
+                self.list(&clause.body.list, Setting::UNCERTAIN, found);
                 found.opaque = true;
             }
-            CompoundCommand::ArithmeticForClause(clause) => self.list(&clause.body.list, false, found),
+            CompoundCommand::ArithmeticForClause(clause) => self.list(&clause.body.list, Setting::UNCERTAIN, found),
             CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
-                self.list(&clause.0, false, found);
-                self.list(&clause.1.list, false, found);
+                self.list(&clause.0, Setting::UNCERTAIN, found);
+                self.list(&clause.1.list, Setting::UNCERTAIN, found);
             }
             CompoundCommand::IfClause(clause) => {
-                self.list(&clause.condition, certain, found);
+                self.list(&clause.condition, setting, found);
                 self.branch(&clause.then, found);
                 for other in clause.elses.iter().flatten() {
                     if let Some(condition) = &other.condition {
@@ -219,25 +238,25 @@ impl Reader {
     /// A list that may not run. What it changes is unknown afterwards.
     fn branch(&mut self, list: &CompoundList, found: &mut Found) {
         let before = self.state.clone();
-        self.list(list, false, found);
+        self.list(list, Setting::UNCERTAIN, found);
         if self.state.folder != before.folder {
             self.state.folder = Folder(None);
         }
     }
 
-    fn list(&mut self, list: &CompoundList, certain: bool, found: &mut Found) {
+    fn list(&mut self, list: &CompoundList, setting: Setting, found: &mut Found) {
         for item in &list.0 {
-            self.pipeline(&item.0.first, certain, found);
+            self.pipeline(&item.0.first, setting, found);
             for next in &item.0.additional {
                 match next {
-                    AndOr::And(pipeline) => self.pipeline(pipeline, certain, found),
-                    AndOr::Or(pipeline) => self.pipeline(pipeline, false, found),
+                    AndOr::And(pipeline) => self.pipeline(pipeline, setting, found),
+                    AndOr::Or(pipeline) => self.pipeline(pipeline, Setting::UNCERTAIN, found),
                 }
             }
         }
     }
 
-    fn simple(&mut self, simple: &SimpleCommand, certain: bool, piped: bool, found: &mut Found) {
+    fn simple(&mut self, simple: &SimpleCommand, setting: Setting, found: &mut Found) {
         let mut assigned = Vec::new();
         let mut words: Vec<Word> = simple.word_or_name.iter().map(|word| Word::of(&word.value)).collect();
         let (mut reads, mut writes, mut document) = (Vec::new(), Vec::new(), None);
@@ -277,9 +296,9 @@ impl Reader {
             folder: self.state.folder.0.clone(),
             reads,
             writes,
-            piped,
+            piped: setting.piped,
             document: document.is_some(),
-            certain,
+            certain: setting.certain,
             user: None,
         };
         self.start(invocation, document, found);

@@ -1,11 +1,12 @@
 //! The items of a selection, in groups.
 
 use super::origin::{Data, Found, Inode};
+use super::walk::base_name;
 use crate::sources::Identity;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry};
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The files of one source, or of one match of its pattern.
@@ -45,13 +46,21 @@ pub(super) struct Item {
 }
 
 impl Group {
-    pub(super) fn file(source: String, name: OsString, unpack: bool, item: Item) -> Self {
-        Self { source, name, directory: false, unpack, partial: false, items: vec![item] }
+    /// An empty group for the directory at a path.
+    pub(super) fn directory(source: &str, path: &Path) -> Self {
+        let (source, name) = (source.to_owned(), base_name(path).to_owned());
+        Self { source, name, directory: true, unpack: false, partial: false, items: Vec::new() }
+    }
+
+    /// A group of one file, which is not unpacked.
+    pub(super) fn file(source: String, name: OsString, item: Item) -> Self {
+        Self { source, name, directory: false, unpack: false, partial: false, items: vec![item] }
     }
 }
 
 impl Item {
-    pub(super) fn new(found: Found<'_>, below: PathBuf, implied: bool) -> Self {
+    /// An item that was selected itself.
+    pub(super) fn new(found: Found<'_>, below: PathBuf) -> Self {
         let unread = found.node().is_some();
         let Found { mut entry, inode, data } = found;
         entry.path = below;
@@ -61,6 +70,6 @@ impl Item {
             Data::Known(content) => content,
             Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
         };
-        Self { entry, inode, content, digest: None, implied, timeless: false, unread, identity: None }
+        Self { entry, inode, content, digest: None, implied: false, timeless: false, unread, identity: None }
     }
 }

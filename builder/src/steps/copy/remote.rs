@@ -30,9 +30,9 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     let download = download(url, checksum, store, probe)?;
     let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
     let found = Found::file("", 0o600, download.modified(), content, download.size);
-    let mut item = Item::new(found, PathBuf::new(), false);
+    let mut item = Item::new(found, PathBuf::new());
     item.digest = Some(download.blob.digest());
-    Ok(Group::file(url.to_owned(), name.into(), op.unpack.unwrap_or(false), item))
+    Ok(Group { unpack: op.unpack.unwrap_or(false), ..Group::file(url.to_owned(), name.into(), item) })
 }
 
 /// Checks out a repository. The checkout must be kept until its files are copied.

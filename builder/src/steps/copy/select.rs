@@ -53,9 +53,9 @@ impl Selection {
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
             let found = Found::file("", 0o644, Default::default(), content, text.len() as u64);
-            let mut item = Item::new(found, PathBuf::new(), false);
+            let mut item = Item::new(found, PathBuf::new());
             (item.digest, item.timeless) = (Some(Digest::of(text)), true);
-            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), false, item));
+            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), item));
         }
         let memory = match origin {
             Origin::Context(context) => Some(Arc::clone(context.memory())),
@@ -157,18 +157,14 @@ impl<'a> Finder<'a> {
                 return Ok(());
             }
             self.unread.extend(found.node().map(|node| (node, followed)));
-            self.groups.push(Group::file(
-                source.to_owned(),
-                name.to_owned(),
-                unpack,
-                Item::new(found, PathBuf::new(), false),
-            ));
+            let item = Item::new(found, PathBuf::new());
+            self.groups.push(Group { unpack, ..Group::file(source.to_owned(), name.to_owned(), item) });
             return Ok(());
         }
         if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
         }
-        self.begin(source, path, false);
+        self.groups.push(Group::directory(source, path));
         self.directory(&followed, &followed, None)
     }
 
@@ -177,11 +173,6 @@ impl<'a> Finder<'a> {
             Origin::Context(context) => Ok(context.node(path)?),
             _ => Ok(None),
         }
-    }
-
-    fn begin(&mut self, source: &str, path: &Path, partial: bool) {
-        let (source, name) = (source.to_owned(), base_name(path).to_owned());
-        self.groups.push(Group { source, name, directory: true, unpack: false, partial, items: Vec::new() });
     }
 
     /// Finds a source with `--parents`. The path after `/./`, or the whole path, is kept at the destination.
@@ -204,12 +195,13 @@ impl<'a> Finder<'a> {
                     .map_err(|_| CopyError::BadPattern(source.to_owned()))?,
             ),
         };
-        self.begin(source, &pivot, true);
+        self.groups.push(Group { partial: true, ..Group::directory(source, &pivot) });
         // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {
             let Some(found) = self.origin.look(&ancestor)?.filter(Found::is_dir) else { break };
-            self.push(found, relative(&ancestor, &pivot), true);
+            let item = self.item(found, relative(&ancestor, &pivot));
+            self.items().push(Item { implied: true, ..item });
         }
         let before = self.items().len();
         self.directory(&start, &pivot, include.as_ref())?;
@@ -240,7 +232,8 @@ impl<'a> Finder<'a> {
             let enter = directory && (included || may_below(include)) && (kept || may_below(exclude.as_ref()));
             if wanted || enter {
                 implied_any |= !wanted;
-                self.push(found, below, !wanted);
+                let item = self.item(found, below);
+                self.items().push(Item { implied: !wanted, ..item });
             }
             Ok(enter)
         });
@@ -253,13 +246,14 @@ impl<'a> Finder<'a> {
     }
 
     fn items(&mut self) -> &mut Vec<Item> {
-        // Only called after `begin`.
+        // Only called after a group was added.
         &mut self.groups.last_mut().expect("a group was added before").items
     }
 
-    fn push(&mut self, found: Found<'a>, below: PathBuf, implied: bool) {
+    /// An item of the current group. Its content is read later.
+    fn item(&mut self, found: Found<'a>, below: PathBuf) -> Item {
         self.unread.extend(found.node().map(|node| (node, found.entry.path.clone())));
-        self.items().push(Item::new(found, below, implied));
+        Item::new(found, below)
     }
 
     /// Determines the content of the context's files. Files that are not in the digest cache are read.

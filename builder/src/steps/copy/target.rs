@@ -35,6 +35,13 @@ pub(crate) struct NewDirectory {
     pub(crate) mtime: Timestamp,
 }
 
+/// What is to be put at a path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Replacement {
+    Directory,
+    Other,
+}
+
 impl Target {
     /// Starts without changes.
     pub(crate) fn new(tree: Arc<Tree>) -> Self {
@@ -109,7 +116,8 @@ impl Target {
     /// keeps its contents.
     pub(super) fn put(&mut self, entry: Entry, content: Content) -> Result<InodeId, CopyError> {
         let path = entry.path.clone();
-        self.clear(&path, entry.kind == EntryKind::Directory)?;
+        let new = if entry.kind == EntryKind::Directory { Replacement::Directory } else { Replacement::Other };
+        self.clear(&path, new)?;
         let id = self.inodes.len();
         self.inodes.push((entry, content));
         self.names.insert(path.into_os_string(), id);
@@ -118,7 +126,7 @@ impl Target {
 
     /// Gives a file another name.
     pub(super) fn link(&mut self, path: &Path, to: InodeId) -> Result<(), CopyError> {
-        self.clear(path, false)?;
+        self.clear(path, Replacement::Other)?;
         self.names.insert(path.as_os_str().to_owned(), to.0);
         Ok(())
     }
@@ -134,13 +142,13 @@ impl Target {
     }
 
     /// Removes the existing entry at `path`, unless a directory is to be put over a directory.
-    fn clear(&mut self, path: &Path, for_directory: bool) -> Result<(), CopyError> {
+    fn clear(&mut self, path: &Path, new: Replacement) -> Result<(), CopyError> {
         let name = path.file_name().unwrap_or_default();
         if name.as_encoded_bytes().starts_with(b".wh.") {
             return Err(CopyError::WhiteoutName(path.to_owned()));
         }
         match self.look(path) {
-            Some(Entry { kind: EntryKind::Directory, .. }) if for_directory => {}
+            Some(Entry { kind: EntryKind::Directory, .. }) if new == Replacement::Directory => {}
             Some(Entry { kind: EntryKind::Directory, .. }) => {
                 self.names.retain(|name, _| !Path::new(name).starts_with(path));
                 self.fresh.retain(|name| !Path::new(name).starts_with(path));
@@ -148,7 +156,7 @@ impl Target {
                     self.gone.insert(path.to_owned());
                 }
             }
-            _ if for_directory => drop(self.fresh.insert(path.as_os_str().to_owned())),
+            _ if new == Replacement::Directory => drop(self.fresh.insert(path.as_os_str().to_owned())),
             _ => {}
         }
         Ok(())
