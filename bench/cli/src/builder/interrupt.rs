@@ -1,6 +1,8 @@
-//! Ctrl-C and SIGTERM during a command that cleans up when it is interrupted.
+//! Signals that ask a command to end (Ctrl-C, SIGTERM, a closed terminal) while it can still clean up.
 
+use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,7 +23,7 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut signals = {
         let _entered = runtime.enter();
-        Signals { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? }
+        Signals::new()?
     };
     let watch = async move {
         let first = signals.next().await;
@@ -40,21 +42,52 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
     thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch)).map(drop)
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
+/// The signals that ask this process to end.
+struct Signals(Vec<(SignalKind, Signal)>);
 
 impl Signals {
-    async fn next(&mut self) -> SignalKind {
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt(),
-            _ = self.terminate.recv() => SignalKind::terminate(),
-        }
+    /// Starts to listen. Under `nohup`, which sets SIGHUP to ignored, that signal stays ignored.
+    fn new() -> io::Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let hangup = (!ignores_hangup(&status)).then_some(SignalKind::hangup());
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
+        kinds.map(|kind| Ok((kind, signal(kind)?))).collect::<io::Result<_>>().map(Self)
     }
+
+    async fn next(&mut self) -> SignalKind {
+        poll_fn(|context| {
+            let mut signals = self.0.iter_mut();
+            match signals.find_map(|(kind, signal)| signal.poll_recv(context).is_ready().then_some(*kind)) {
+                Some(kind) => Poll::Ready(kind),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// Whether the process with this `/proc/PID/status` ignores SIGHUP: `SigIgn` is a set in hexadecimal, whose lowest bit is signal 1
+/// (proc_pid_status(5)). Without procfs, no signal counts as ignored.
+fn ignores_hangup(status: &str) -> bool {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default();
+    set >> (SignalKind::hangup().as_raw_value() - 1) & 1 == 1
 }
 
 /// The exit code of a process that a signal ended, as shells report it.
 fn code(signal: SignalKind) -> i32 {
     128 + signal.as_raw_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first line is that of `nohup grep SigIgn /proc/self/status`, the second that of a shell that ignores SIGINT.
+    #[test]
+    fn nohup_ignores_hangups() {
+        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000000002\n"));
+        assert!(!ignores_hangup("SigIgn:\t0000000000000002\n"));
+        assert!(!ignores_hangup("Name:\tx\n"));
+    }
 }

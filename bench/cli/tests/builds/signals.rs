@@ -1,10 +1,11 @@
-//! Ctrl-C while the build waits for something that does not hear it.
+//! Ctrl-C, SIGTERM and a closed terminal during a build.
 
 use crate::world::World;
 use buildscope_testing::test;
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// A build that waits for a server which accepts its connection and never responds.
@@ -27,7 +28,7 @@ fn ended(child: &mut Child) -> (ExitStatus, Duration) {
 
 #[test]
 fn one_signal_ends_a_build_within_five_seconds() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
         let (mut child, _connection, _world) = waiting();
         send(&child, signal);
         let (status, lasted) = ended(&mut child);
@@ -45,4 +46,46 @@ fn a_second_signal_ends_a_build_at_once() {
     let (status, lasted) = ended(&mut child);
     assert!(lasted < Duration::from_secs(1), "{lasted:?}");
     assert_eq!(status.code(), Some(130));
+}
+
+/// A build whose step runs until it is ended, started through `before`.
+fn running(world: &World, before: &[&str]) -> Child {
+    let build = world.command(&["--progress", "plain"]);
+    let words: Vec<_> = before.iter().map(|word| word.as_ref()).chain([build.get_program()]).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).args(build.get_args()).stdout(Stdio::null()).stderr(Stdio::piped());
+    build.get_envs().for_each(|(name, value)| {
+        assert!(value.is_none(), "a world only removes variables");
+        command.env_remove(name);
+    });
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    // The command's text comes before the step's output.
+    assert!(lines.any(|line| line.unwrap().ends_with(" begun")), "the step did not begin");
+    std::thread::spawn(move || lines.for_each(drop));
+    child
+}
+
+/// A terminal that is closed sends SIGHUP.
+#[test(Root)]
+fn each_signal_ends_a_running_step_and_leaves_nothing() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let world = World::new("FROM busybox\nRUN echo begun && sleep 1000\n");
+        // A build in the background may have been started with signals ignored.
+        let mut child = running(&world, &["env", "--default-signal=HUP"]);
+        send(&child, signal);
+        let (status, lasted) = ended(&mut child);
+        assert_eq!(status.code(), Some(1), "{signal:?}");
+        assert!(lasted < Duration::from_secs(4), "{signal:?}: {lasted:?}");
+        let left: Vec<_> = std::fs::read_dir(world.store.join("tmp")).unwrap().flatten().collect();
+        assert!(left.is_empty(), "{signal:?}: {left:?}");
+    }
+}
+
+#[test(Root)]
+fn a_build_under_nohup_outlives_its_terminal() {
+    let world = World::new("FROM busybox\nRUN echo begun && sleep 1\n");
+    let mut child = running(&world, &["nohup"]);
+    send(&child, Signal::HUP);
+    assert_eq!(ended(&mut child).0.code(), Some(0));
 }
