@@ -29,7 +29,7 @@ pub fn workdir(
             found => found?,
         },
     };
-    let mut target = Target::new(tree);
+    let mut target = Target::new(tree, now);
     target.make_path(path, NewDirectory { mode: 0o755, owner, mtime: now })?;
     let layer = target.into_layer(store);
     span.end();

@@ -41,7 +41,7 @@ use buildscope_storage::{Content, Layer, Store, Timestamp};
 /// Makes the layer of a COPY or ADD. It has what the instruction changes: a file that is there already is not part of it.
 ///
 /// `parent` are the layers of the image so far, lowest first (ignored with `--link`). `now` is the modification time
-/// of missing parent directories and of files from heredocs.
+/// of missing parent directories, of existing directories that get or lose an entry, and of files from heredocs.
 ///
 /// # Errors
 /// If a directory would replace a file or the reverse, if `--chown` names an unknown user, if `--chmod` is malformed, if
@@ -58,7 +58,7 @@ pub fn copy(
     let tree = store.tree(parent)?;
     let owner = op.chown.as_deref().map(|text| Owner::find(text, &tree)).transpose()?;
     let below = if op.link { store.tree(&[])? } else { tree };
-    let mut target = Target::new(below);
+    let mut target = Target::new(below, now);
     let copied = destination::put(op, selection, owner, now, &mut target, store)?;
     target.forget_unchanged()?;
     span.quantity(Quantity::FilesChanged, target.len() as u64);

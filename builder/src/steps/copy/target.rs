@@ -18,6 +18,8 @@ pub(crate) struct Target {
     fresh: HashSet<OsString>,
     /// The directories of the tree that the layer removes.
     gone: HashSet<PathBuf>,
+    /// The modification time of directories of the tree in which a name is added, replaced or removed.
+    now: Timestamp,
 }
 
 /// A file of a [`Target`]. It can get more names.
@@ -43,10 +45,11 @@ enum Replacement {
 }
 
 impl Target {
-    /// Starts without changes.
-    pub(crate) fn new(tree: Arc<Tree>) -> Self {
+    /// Starts without changes. `now` is the time of the step: directories of the tree get it when their entries change, as in a file
+    /// system. Programs that keep an index of a directory compare that time (fontconfig, GTK's icon caches).
+    pub(crate) fn new(tree: Arc<Tree>, now: Timestamp) -> Self {
         let (inodes, names, fresh, gone) = Default::default();
-        Self { tree, inodes, names, fresh, gone }
+        Self { tree, inodes, names, fresh, gone, now }
     }
 
     /// The number of names in the layer so far.
@@ -184,8 +187,9 @@ impl Target {
         Ok(())
     }
 
-    /// Makes the layer: the changes, and the directories above them with their existing metadata.
-    pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
+    /// The directories of the tree above the changes, with their metadata: the layer has them too. Those whose entries change have
+    /// the time of the step.
+    fn above(&self) -> BTreeMap<PathBuf, Entry> {
         let mut above: BTreeMap<PathBuf, Entry> = BTreeMap::new();
         for name in self.names.keys() {
             for directory in Path::new(name).ancestors().skip(1) {
@@ -195,12 +199,25 @@ impl Target {
                 {
                     break;
                 }
-                above.insert(
-                    directory.to_owned(),
-                    self.tree.lookup(directory).unwrap_or_else(|| Entry::directory(directory)),
-                );
+                let entry = self.tree.lookup(directory).unwrap_or_else(|| Entry::directory(directory));
+                above.insert(directory.to_owned(), entry);
             }
         }
+        let changed = self.names.iter().filter(|(name, id)| !self.keeps_its_name(Path::new(name), **id));
+        for directory in changed.filter_map(|(name, _)| Path::new(name).parent()) {
+            above.entry(directory.to_owned()).and_modify(|entry| entry.mtime = self.now);
+        }
+        above
+    }
+
+    /// Whether a directory is put over one of the tree. That does not change the directory above.
+    fn keeps_its_name(&self, path: &Path, id: usize) -> bool {
+        self.inodes[id].0.kind == EntryKind::Directory && !self.fresh.contains(path.as_os_str())
+    }
+
+    /// Makes the layer: the changes and the directories above them.
+    pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
+        let above = self.above();
         let mut layer = store.layer_builder();
         for (_, entry) in above {
             layer.push(entry, Content::Bytes(Arc::default()));

@@ -1,6 +1,6 @@
 //! The paths, owners and modes of copied files; and WORKDIR.
 
-use super::{Kit, NOW, dir, file, link, op};
+use super::{Kit, NOW, add, dir, file, link, op, tar};
 use crate::plan::{Copy, CopyFrom};
 use crate::steps::copy::CopyError;
 use crate::steps::workdir::workdir;
@@ -28,6 +28,34 @@ fn only_directories_below_the_destination_get_new_metadata() {
         "644 8:9 fresh/dir/new=n",
     ];
     assert_eq!(kit.lines(), expected);
+}
+
+/// As BuildKit, docker 20.10 and buildah 1.28 do, but for an equal file (see COMPATIBILITY.md).
+#[test]
+fn a_directory_that_gets_an_entry_has_the_time_of_the_step() {
+    let mut kit = Kit::new();
+    let paths = ["one", "two", "two/x", "deep", "deep/er", "over", "unpacked", "unpacked/x", "work", "same", "kept"];
+    kit.image(paths.map(|path| dir(path, 0o755)).into_iter().chain([file("over/f"), file("same/f")]));
+    kit.write("f", "f")
+        .write("dir/top", "t")
+        .write("dir/x/n", "n")
+        .write("a.tar", tar(&[("x/n", b'0', 0o644, "", "n")]));
+    kit.copy(&op(&["f"], "/one/"))
+        .copy(&op(&["dir/"], "/two/"))
+        .copy(&op(&["f"], "/deep/er/f"))
+        .copy(&op(&["f"], "/over/f"));
+    kit.copy(&add(&["a.tar"], "/unpacked/"));
+    let layer = workdir("/work/new", "", &kit.layers, NOW, &kit.store, &Probe::disabled()).unwrap();
+    kit.layers.push(layer.diff_id);
+    // A file of the image over itself changes nothing.
+    kit.copy(&Copy { from: CopyFrom::Empty, ..op(&["same/f"], "/same/") });
+    let tree = kit.store.tree(&kit.layers).unwrap();
+    let time = |path: &&str| tree.lookup(Path::new(path)).unwrap().mtime;
+    let (changed, kept): (Vec<&str>, Vec<&str>) = paths.iter().partition(|path| time(path) == NOW);
+    assert_eq!(changed, ["one", "two", "deep/er", "over", "unpacked/x", "work"]);
+    assert_eq!(kept, ["two/x", "deep", "unpacked", "same", "kept"]);
+    // The times of a copied directory are its source's.
+    assert!(!kept.iter().any(|path| *path != "two/x" && time(path) != Entry::directory("").mtime));
 }
 
 #[test]
