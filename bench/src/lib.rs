@@ -29,4 +29,6 @@ pub mod history;
 pub mod measure;
 pub mod report;
 pub mod run;
+#[cfg(all(feature = "build", target_os = "linux"))]
+pub mod sampling;
 pub mod stats;

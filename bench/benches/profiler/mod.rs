@@ -1,22 +1,21 @@
 //! `cargo bench -- --profile-time 5` writes a flame graph for each benchmark: criterion's `Profiler` with pprof.
 //! (pprof's own criterion feature needs an old version of criterion.)
 
+use buildscope_bench::sampling::samples_per_second;
 use criterion::Criterion;
 use criterion::profiler::Profiler;
 use pprof::{ProfilerGuard, ProfilerGuardBuilder};
 use std::fs::File;
 use std::path::Path;
 
-/// Samples 997 times a second: a prime number, so that sampling does not synchronise with the measured work.
-const HERTZ: i32 = 997;
-
 #[derive(Default)]
 struct Flamegraph(Option<ProfilerGuard<'static>>);
 
 impl Profiler for Flamegraph {
     fn start_profiling(&mut self, _benchmark: &str, _folder: &Path) {
-        let builder =
-            ProfilerGuardBuilder::default().frequency(HERTZ).blocklist(&["libc", "libgcc", "pthread", "vdso"]);
+        let builder = ProfilerGuardBuilder::default()
+            .frequency(samples_per_second())
+            .blocklist(&["libc", "libgcc", "pthread", "vdso"]);
         self.0 = Some(builder.build().expect("only one profiler runs at a time"));
     }
 

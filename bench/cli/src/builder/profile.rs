@@ -1,20 +1,11 @@
 //! `--pprof`: samples the builder's own threads as often as the kernel can, 100 to 1000 times a second.
 
 use crate::Failure;
+use buildscope_bench::sampling::samples_per_second;
 use miette::{IntoDiagnostic, WrapErr};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The most samples a second.
-const MOST: i64 = 1000;
-
-/// How often the kernel can sample: once a tick of its clock (setitimer(2)), 100 to 1000 times a second by its configuration. A
-/// higher rate would give fewer samples than it says, and times would be too short.
-fn samples_per_second() -> i32 {
-    let tick = rustix::time::clock_getres(rustix::time::ClockId::RealtimeCoarse).tv_nsec.max(1);
-    i32::try_from((1_000_000_000 / tick).clamp(1, MOST)).expect("at most a thousand")
-}
 
 /// A running profile.
 pub(super) struct Profile {
