@@ -129,8 +129,9 @@ impl Store {
         let why = if by_age { Removal::Expired } else { Removal::Pruned };
         for item in items {
             let enough = options.keep_bytes.is_some_and(|keep| total <= keep.0);
-            let recent =
-                options.keep_duration.is_some_and(|keep| now.duration_since(item.used).is_ok_and(|age| age < keep));
+            // An item that was used later than now is recent: the clock was set back.
+            let age = now.duration_since(item.used).unwrap_or_default();
+            let recent = options.keep_duration.is_some_and(|keep| age < keep);
             let other = !options.kinds.is_empty() && !options.kinds.contains(&item.kind);
             let kept = item.digest.is_some_and(|digest| options.keep.contains(&digest));
             if !(enough || recent || other || kept || item.in_use) && self.remove(&item, why, now)? {

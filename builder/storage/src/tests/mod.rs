@@ -235,6 +235,20 @@ fn pruning_keeps_items_in_use_and_within_limits() {
     assert_eq!(store.usage().unwrap(), []);
 }
 
+/// The clock was set back after the use.
+#[test]
+fn what_was_used_in_the_future_is_recent() {
+    let fixture = store(DriverChoice::Copy);
+    let made = layer(&fixture.store, [file("f", "x")]).diff_id;
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5000);
+    std::fs::File::open(fixture.store.blobs().path(made)).unwrap().set_modified(later).unwrap();
+    let dir = fixture.store.root().to_owned();
+    // Another build, so that this layer is not in use.
+    let store = Store::open(&dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let keep = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(60)), ..PruneOptions::default() };
+    assert_eq!(store.prune(&keep).unwrap(), []);
+}
+
 #[test]
 fn the_reason_of_a_removal_is_kept_until_the_result_is_stored_again() {
     let dir = tempfile::tempdir().unwrap();
