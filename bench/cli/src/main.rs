@@ -17,6 +17,7 @@ mod fleet;
 mod format;
 mod history;
 mod import;
+mod input;
 mod otlp;
 mod output;
 mod patch;

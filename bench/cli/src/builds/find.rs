@@ -1,12 +1,11 @@
 //! Which record a command means: `last`, `^1`, the id of a kept build, or a file.
 
 use super::kept::{Kept, KeptBuilds, Subject};
+use crate::input::{LARGEST_LOG, read_file, read_standard_input};
 use crate::{Failure, Root};
 use buildscope_record::Record;
 use buildscope_reports::import;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 /// A record, and what the list of builds says about it if it is a kept one.
@@ -44,12 +43,7 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
             "`{text}` is neither a file nor the id of a kept build"
         )));
     }
-    let bytes = if standard_input {
-        let mut bytes = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut bytes).map(|_| bytes)
-    } else {
-        fs::read(name)
-    };
+    let bytes = if standard_input { read_standard_input(LARGEST_LOG) } else { read_file(name, LARGEST_LOG) };
     let bytes = bytes.into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
     let record = import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic();
     Ok(Found { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })

@@ -13,6 +13,7 @@ pub(crate) use find::{Found, earlier, find, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
+use crate::input::{LARGEST_LOG, read_file};
 use crate::output::write_file;
 use crate::{Failure, Root, write_out};
 use buildscope_reports::import;
@@ -107,7 +108,7 @@ fn export(build: &Path, file: Option<&Path>, root: &Root) -> Result<(), Failure>
 fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result<(), Failure> {
     for path in files {
         let named = || path.display().to_string();
-        let bytes = std::fs::read(path).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
+        let bytes = read_file(path, LARGEST_LOG).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
         let records = import::builds(&bytes)
             .map(import::Builds::into_records)
             .into_diagnostic()

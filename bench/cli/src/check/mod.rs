@@ -13,6 +13,7 @@ use plan::Planner;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
 use text_only::Planner;
 
+use super::input::{LARGEST_DOCKERFILE, read_file, read_standard_input};
 use super::{Failure, Root, write_message, write_out};
 use buildscope_dockerfile::lint::{self, Context, Finding, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
@@ -23,8 +24,7 @@ use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Check a Dockerfile for errors and improvements, without building it
@@ -184,14 +184,13 @@ impl Arguments {
 
 impl Source {
     pub(super) fn file(path: &Path) -> Result<Self, Failure> {
-        let read = fs::read(path).and_then(|bytes| text(&bytes)).into_diagnostic();
+        let read = read_file(path, LARGEST_DOCKERFILE).and_then(|bytes| text(&bytes)).into_diagnostic();
         let text = read.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
         Ok(Self { name: path.display().to_string(), text, path: Some(path.to_owned()) })
     }
 
     pub(super) fn standard_input() -> Result<Self, Failure> {
-        let mut bytes = Vec::new();
-        let read = std::io::stdin().read_to_end(&mut bytes).and_then(|_| text(&bytes)).into_diagnostic();
+        let read = read_standard_input(LARGEST_DOCKERFILE).and_then(|bytes| text(&bytes)).into_diagnostic();
         let text = read.wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
         Ok(Self { name: "standard input".into(), text, path: None })
     }
@@ -325,7 +324,7 @@ fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignor
         if !path.is_file() {
             continue;
         }
-        let Ok(bytes) = fs::read(&path) else { continue };
+        let Ok(bytes) = read_file(&path, LARGEST_DOCKERFILE) else { continue };
         let ignore = Ignore::parse(&bytes).into_diagnostic();
         return ignore.wrap_err_with(|| path.display().to_string()).map(Some).map_err(Failure::Failed);
     }

@@ -1,6 +1,7 @@
 //! The builds that are added up: where each record is, and in which order they come.
 
 use crate::builds::KeptBuilds;
+use crate::input::{LARGEST_LOG, read_file};
 use crate::{Failure, write_message};
 use buildscope_record::{Head, Options, Record};
 use buildscope_reports::import;
@@ -36,7 +37,7 @@ impl Build {
         match &self.source {
             Source::Kept(builds, id) => builds.read(id).map_err(|error| format!("build {id}: {error}")),
             Source::Record(path) => {
-                let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+                let bytes = read_file(path, LARGEST_LOG).map_err(|error| format!("{}: {error}", path.display()))?;
                 Record::from_json(&bytes).map_err(|error| format!("{}: {error}", path.display()))
             }
             Source::Imported(record) => Ok((**record).clone()),
@@ -87,7 +88,7 @@ fn of_file(path: &Path) -> Result<Vec<Build>, String> {
     if let Some(head) = Head::read(BufReader::new(file)) {
         return Ok(vec![build(0, &head.options, head.started, Source::Record(path.to_owned()))]);
     }
-    let bytes = fs::read(path).map_err(|error| error.to_string())?;
+    let bytes = read_file(path, LARGEST_LOG).map_err(|error| error.to_string())?;
     let records = import::builds(&bytes).map_err(|error| error.to_string())?.into_records();
     let imported = |(number, record): (usize, Record)| {
         let started = record.started.clone();

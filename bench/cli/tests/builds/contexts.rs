@@ -176,6 +176,16 @@ fn archives_come_from_urls_contexts_and_standard_input() {
     assert!(left.is_empty(), "{left:?}");
 }
 
+/// As `-f <(command)` in a shell: what was read from a pipe cannot be read again.
+#[test]
+fn the_dockerfile_may_be_a_pipe() {
+    let world = World::empty();
+    world.write("f", "hello");
+    let context = world.context();
+    built(&world, &["-f", "/dev/stdin", context.to_str().unwrap()], Some(b"FROM scratch\nCOPY f /piped\n"));
+    assert_eq!(read(&world, "piped"), "hello");
+}
+
 #[test]
 fn archives_cannot_escape_the_context() {
     let world = World::empty();

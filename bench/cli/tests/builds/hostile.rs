@@ -79,6 +79,27 @@ fn an_archive_of_add_that_grows_without_end_is_an_error() {
 }
 
 #[test]
+fn endless_files_are_errors() {
+    let world = World::new("FROM busybox\nRUN --mount=type=secret,id=s true\n");
+    let zero = "/dev/zero";
+    let secret = world.command(&["--secret", "id=s,src=/dev/zero"]);
+    let mut check = Command::new(secret.get_program());
+    let mut explain = Command::new(secret.get_program());
+    check.args(["check", "-f", zero]);
+    explain.args(["explain", zero]);
+    for (mut command, code, said) in [
+        (world.command(&["-f", zero]), 2, "larger than 16 MiB"),
+        (secret, 1, "larger than 500 KiB"),
+        (check, 2, "larger than 16 MiB"),
+        (explain, 2, "larger than 256 MiB"),
+    ] {
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        assert!(text(&output).contains(said), "{}", text(&output));
+    }
+}
+
+#[test]
 fn a_full_standard_output_is_an_error() {
     let world = World::new("FROM busybox\nRUN true\n");
     let record = world.build(&[]).record;

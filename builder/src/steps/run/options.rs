@@ -4,7 +4,12 @@ use super::{NetworkMode, RunError};
 use crate::plan::{Network, Run};
 use buildscope_sandbox::{Limits, OciRuntime};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The largest secret of a file, in bytes, as in BuildKit.
+const LARGEST_SECRET: u64 = 500 << 10;
 
 /// The options of all RUN steps of a build.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +95,7 @@ impl std::fmt::Debug for SecretSource {
 impl SecretSource {
     pub(super) fn read(&self, id: &str) -> Result<Vec<u8>, RunError> {
         let read = match self {
-            Self::File(path) => std::fs::read(path),
+            Self::File(path) => read_file(path),
             Self::Env(name) => std::env::var_os(name)
                 .map(std::os::unix::ffi::OsStringExt::into_vec)
                 .ok_or_else(|| std::io::Error::other(format!("the environment has no variable {name}"))),
@@ -98,6 +103,15 @@ impl SecretSource {
         };
         read.map_err(|source| RunError::Secret { id: id.to_owned(), source })
     }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut secret = Vec::new();
+    File::open(path)?.take(LARGEST_SECRET + 1).read_to_end(&mut secret)?;
+    if secret.len() as u64 > LARGEST_SECRET {
+        return Err(io::Error::other(format!("it is larger than {} KiB", LARGEST_SECRET >> 10)));
+    }
+    Ok(secret)
 }
 
 impl RunOptions {

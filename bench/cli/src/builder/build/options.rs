@@ -217,6 +217,11 @@ impl Arguments {
                 let Source { name, text, .. } = Source::standard_input()?;
                 Ok(DockerfileInput::Text { name, text })
             }
+            // A pipe of the shell can be read once, but the Dockerfile is needed twice: for its rules and for the build.
+            Some(file) if std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir()) => {
+                let Source { name, text, .. } = Source::file(file)?;
+                Ok(DockerfileInput::Text { name, text })
+            }
             Some(file) => Ok(DockerfileInput::File(file.clone())),
         }
     }
