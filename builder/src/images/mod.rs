@@ -29,7 +29,8 @@ mod unpack_layers;
 pub use assemble::{BuiltStep, Image, assemble};
 pub use base::{DebianBase, busybox_base};
 pub use cache::{
-    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, inline_cache,
+    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, S3Cache,
+    inline_cache,
 };
 pub use csv::csv_fields;
 pub use error::ImageError;

@@ -52,6 +52,16 @@ impl CacheExport<'_> {
                 uploads.push(BlobUpload { descriptor, from: None, content: BlobContent::Bytes(bytes) });
                 registries.push(reference, &uploads, &[manifest], probe)
             }
+            CacheTo::S3 { cache, options } => {
+                let span = probe.phase(Phase::Push);
+                span.detail("cache");
+                let objects = cache.open()?;
+                let blobs = self.blobs(store, *options, &span.probe())?;
+                blobs.iter().try_for_each(|blob| objects.write_blob(&blob.descriptor, &blob.content))?;
+                // The list comes last, so that it never names a layer that is not there.
+                let (config, _) = documents(self.records, &blobs);
+                objects.write_manifests(&config.bytes)
+            }
         }
     }
 

@@ -4,8 +4,8 @@ use super::super::resolved::{Parsed, json, parse, read_document};
 use super::super::stored::Images;
 use super::super::unpack_layers::ensure;
 use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
-use super::document::{CACHE_CONFIG, CacheConfig, INLINE};
-use super::{CacheFrom, CacheRecord};
+use super::document::{CACHE_CONFIG, CacheConfig, INLINE, Layer};
+use super::{CacheFrom, CacheRecord, S3Cache};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::Descriptor;
@@ -55,6 +55,7 @@ impl ImportedCache {
     ) -> Result<(), ImageError> {
         let first = platforms.first().cloned().unwrap_or_else(Platform::host);
         let (blobs, root) = match (from, registries) {
+            (CacheFrom::S3(cache), _) => return self.bucket(cache),
             (CacheFrom::Local(layout), _) => layout.root(&first)?,
             (CacheFrom::Registry(reference), Some(registries)) => registries.root(reference, images)?,
             (CacheFrom::Registry(reference), None) => {
@@ -84,6 +85,23 @@ impl ImportedCache {
         });
         let descriptors: Vec<_> = descriptors.collect();
         self.take(&cache, &descriptors, &blobs);
+        Ok(())
+    }
+
+    /// Imports a cache in a bucket, whose list of records has the digests and sizes of the layers.
+    fn bucket(&mut self, cache: &S3Cache) -> Result<(), ImageError> {
+        let objects = Arc::new(cache.open()?);
+        let blobs: Arc<dyn Blobs> = Arc::clone(&objects) as _;
+        for name in &cache.names {
+            let text = objects.manifest(name)?;
+            let config: CacheConfig = json(blobs.origin(), "the list of records", &text)?;
+            let descriptor = |layer: &Layer| {
+                let annotations = layer.annotations.as_ref()?;
+                Some((annotations.diff_id?, Descriptor::new(&annotations.media_type, layer.blob, annotations.size)))
+            };
+            let descriptors: Vec<_> = config.layers.iter().map(descriptor).collect();
+            self.take(&config, &descriptors, &blobs);
+        }
         Ok(())
     }
 

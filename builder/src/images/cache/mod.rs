@@ -14,10 +14,12 @@
 mod document;
 mod export;
 mod import;
+mod s3;
 mod spec;
 
 pub use export::{CacheExport, inline_cache};
 pub use import::ImportedCache;
+pub use s3::S3Cache;
 pub use spec::{CacheFrom, CacheMode, CacheOptions, CacheSpecError, CacheTo};
 
 use buildscope_record::{DiffId, StepKey};

@@ -2,6 +2,7 @@
 
 use super::super::LayoutImage;
 use super::super::csv::csv_fields;
+use super::S3Cache;
 use buildscope_oci::{Encoding, Reference};
 use std::path::PathBuf;
 
@@ -47,6 +48,13 @@ pub enum CacheTo {
         /// What is exported, and how.
         options: CacheOptions,
     },
+    /// `type=s3`: in a bucket.
+    S3 {
+        /// The bucket, and the names in it.
+        cache: S3Cache,
+        /// What is exported, and how.
+        options: CacheOptions,
+    },
     /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
     Inline,
 }
@@ -58,6 +66,8 @@ pub enum CacheFrom {
     Local(LayoutImage),
     /// `type=registry,ref=NAME`, or just the name: a cache, or an image with an inline cache.
     Registry(Reference),
+    /// `type=s3`.
+    S3(S3Cache),
 }
 
 /// An invalid value of `--cache-to` or `--cache-from`.
@@ -86,8 +96,12 @@ impl CacheTo {
                     let reference = fields.need("ref")?.parse().map_err(|error| format!("{error}"))?;
                     Ok(Self::Registry { reference, options })
                 }
+                "s3" => {
+                    fields.only(&[&S3Cache::KEYS[..], &CacheOptions::KEYS[..]].concat())?;
+                    Ok(Self::S3 { cache: S3Cache::of(|name| fields.get(name))?, options })
+                }
                 "inline" => fields.only(&[]).map(|()| Self::Inline),
-                other => Err(unknown(other, "local, registry or inline")),
+                other => Err(unknown(other, "local, registry, s3 or inline")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: text.to_owned(), fault })
@@ -96,7 +110,7 @@ impl CacheTo {
     /// The steps that are exported.
     pub fn mode(&self) -> CacheMode {
         match self {
-            Self::Local { options, .. } | Self::Registry { options, .. } => options.mode,
+            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => options.mode,
             Self::Inline => CacheMode::Min,
         }
     }
@@ -104,7 +118,9 @@ impl CacheTo {
     /// Whether a failed export is only a warning.
     pub fn ignores_errors(&self) -> bool {
         match self {
-            Self::Local { options, .. } | Self::Registry { options, .. } => options.ignore_error,
+            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => {
+                options.ignore_error
+            }
             Self::Inline => false,
         }
     }
@@ -127,7 +143,11 @@ impl CacheFrom {
                     fields.only(&["ref"])?;
                     Ok(Self::Registry(fields.need("ref")?.parse().map_err(|error| format!("{error}"))?))
                 }
-                other => Err(unknown(other, "local or registry")),
+                "s3" => {
+                    fields.only(&S3Cache::KEYS)?;
+                    Ok(Self::S3(S3Cache::of(|name| fields.get(name))?))
+                }
+                other => Err(unknown(other, "local, registry or s3")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.to_owned(), fault })
@@ -149,7 +169,11 @@ impl CacheOptions {
 
 fn unknown(kind: &str, known: &str) -> String {
     match kind {
-        "gha" | "s3" | "azblob" => format!("type=`{kind}` is not supported: use {known}"),
+        "gha" => format!(
+            "type=gha is not supported: GitHub's service takes caches only from its own actions; use type=registry, or \
+             type=local with actions/cache ({known})"
+        ),
+        "azblob" => format!("type=azblob is not supported: use type=registry, or another of {known}"),
         _ => format!("unknown type `{kind}`: use {known}"),
     }
 }
@@ -249,7 +273,10 @@ mod tests {
         let from = CacheFrom::parse("type=local,src=d").unwrap();
         assert_eq!(from, CacheFrom::Local(LayoutImage { path: "d".into(), tag: None, digest: None }));
         for (text, named) in [
-            ("type=gha", "`gha`"),
+            ("type=gha", "actions/cache"),
+            ("type=azblob", "type=registry"),
+            ("type=other", "`other`"),
+            ("type=s3,bucket=b,region=r,access_key_id=a,secret_access_key=s,colour=red", "`colour`"),
             ("type=local", "dest="),
             ("type=local,dest=d,image-manifest=false", "image-manifest"),
             ("type=local,dest=d,ignore-error=maybe", "ignore-error"),
