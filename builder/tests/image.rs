@@ -90,7 +90,7 @@ impl Scene {
     ) -> Exported {
         let names = [reference("example:v1")];
         let images = std::slice::from_ref(image);
-        let export = Export { images, names: &names, options, epoch, format, predicates: &[] };
+        let export = Export { images, names: &names, options, epoch, format, predicates: &[], index: false };
         export.to_archive(&self.store, &Destination::Path(self.path(name)), &Probe::disabled()).unwrap()
     }
 }
@@ -281,7 +281,15 @@ fn a_named_context_comes_before_the_embedded_busybox() {
     let image = scene.built(1_700_000_000, None);
     let images = std::slice::from_ref(&image);
     let options = ImageOptions::default();
-    let export = Export { images, names: &[], options: &options, epoch: None, format: Format::Oci, predicates: &[] };
+    let export = Export {
+        images,
+        names: &[],
+        options: &options,
+        epoch: None,
+        format: Format::Oci,
+        predicates: &[],
+        index: false,
+    };
     let exported = export.to_directory(&scene.store, &scene.path("layout"), &Probe::disabled()).unwrap();
     let value = format!("oci-layout://{}", scene.path("layout").display());
     let named = NamedImage::parse(&value).unwrap().unwrap();

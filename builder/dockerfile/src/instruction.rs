@@ -86,11 +86,13 @@ pub enum Kind<'t> {
     Onbuild(Box<Onbuild<'t>>),
 }
 
-/// `FROM [--platform=P] IMAGE [AS NAME]`.
+/// `FROM [--platform=P] [--after=STAGE] IMAGE [AS NAME]`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct From<'t> {
     /// The value of `--platform`.
     pub platform: Option<Word<'t>>,
+    /// The value of `--after`: an earlier stage that must be built before this one starts. This is buildah's flag.
+    pub after: Option<Word<'t>>,
     /// The base image or stage.
     pub base: Word<'t>,
     /// The name of the stage as written.

@@ -19,6 +19,9 @@ pub(super) struct ContextLocation {
     tree: Option<Tree>,
     /// The source of the tree.
     origin: Option<TreeOrigin>,
+    /// The time of a remote context, in seconds since 1970: that of the commit, `Last-Modified`, or the latest time of a
+    /// file of the archive.
+    time: Option<i64>,
 }
 
 /// The address and digest of a fetched context.
@@ -51,22 +54,24 @@ impl ContextLocation {
         let store = &engine.store;
         let from = |tree: Tree, algorithm, hex: &str| Self {
             origin: Some(TreeOrigin { uri: redacted(&text).into_owned(), algorithm, hex: hex.to_owned() }),
+            time: tree.time,
             ..Self::from(tree)
         };
         let place = if is_git(&text) {
-            let keep = request.build_args.get(KEEP_GIT).is_some_and(|value| matches!(value.as_str(), "1" | "true"));
+            let keep = request.is_set(KEEP_GIT);
             Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
         } else if is_url(&text) {
             download(&text, None, store, probe).and_then(|download| {
                 let path = store.blobs().path(download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
-                Ok(from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex()))
+                let place = from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex());
+                Ok(Self { time: download.last_modified().or(place.time), ..place })
             })
         } else if value.is_file() {
             let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
             file.and_then(|file| Tree::unpack_archive(file, &text, store, probe)).map(Self::from)
         } else {
-            return Ok(Self { dir: value.to_owned(), tree: None, origin: None });
+            return Ok(Self { dir: value.to_owned(), tree: None, origin: None, time: None });
         };
         place.map_err(BuildError::Context)
     }
@@ -88,7 +93,7 @@ impl ContextLocation {
         // A fetched tree has another path in each build, so caching digests by path would never hit.
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
         let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
-        Ok(OpenContext { context, origin: self.origin, _tree: self.tree })
+        Ok(OpenContext { context, origin: self.origin, time: self.time, _tree: self.tree })
     }
 
     /// The ignore patterns: those of the file `own` if it exists, else those of `.dockerignore`. Links out of the context are
@@ -115,7 +120,7 @@ impl ContextLocation {
 
 impl From<Tree> for ContextLocation {
     fn from(tree: Tree) -> Self {
-        Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None }
+        Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None, time: None }
     }
 }
 
@@ -124,6 +129,8 @@ pub(super) struct OpenContext {
     pub(super) context: Context,
     /// The source, if the context was fetched.
     pub(super) origin: Option<TreeOrigin>,
+    /// The time of a remote context, in seconds since 1970. A local context has none: its times say when it was copied.
+    pub(super) time: Option<i64>,
     _tree: Option<Tree>,
 }
 

@@ -28,6 +28,8 @@ pub(super) struct FinishedBuild<'a> {
     pub(super) dockerfile: &'a str,
     /// Where the context came from, if it was fetched.
     pub(super) context_origin: Option<&'a TreeOrigin>,
+    /// `SOURCE_DATE_EPOCH` in seconds since 1970.
+    pub(super) epoch: Option<i64>,
     /// When the build started.
     pub(super) started: Timestamp,
 }
@@ -47,6 +49,7 @@ impl<'a> FinishedBuild<'a> {
             progress: &*solver.ctx.progress,
             dockerfile: solver.runner.dockerfile.text(),
             context_origin: solver.runner.context.origin.as_ref(),
+            epoch: solver.runner.epoch,
             started: solver.started,
         }
     }

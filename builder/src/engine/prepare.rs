@@ -1,7 +1,7 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
 use super::contexts::{ContextLocation, OpenContext};
-use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache_import};
+use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache_import, epoch};
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, ProgressSink, Registries, Resolver};
 use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, ResolveError, ResolvedBase, is_git, is_url};
@@ -24,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) imported: ImportedCache,
     /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: dockerfile::FileText,
+    /// `SOURCE_DATE_EPOCH` in seconds since 1970.
+    pub(super) epoch: Option<i64>,
     /// When the build started.
     pub(super) started: Timestamp,
 }
@@ -61,10 +63,13 @@ pub(super) fn prepare(
     let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
     let imported = cache_import::import(request, &images, &wanted, &**progress, probe)?;
+    let (build_args, target) = (request.build_args.clone(), request.target.clone());
+    let mut of_first =
+        LowerRequest { build_args, target, platform: platform.clone(), contexts, ..LowerRequest::default() };
+    let sources = epoch::Sources { context: &context, named: &named, images: &images, store: &engine.store };
+    let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
     let lower = |platform: Platform| {
-        let (build_args, target) = (request.build_args.clone(), request.target.clone());
-        let contexts = contexts.clone();
-        let lower = LowerRequest { build_args, target, platform, build_platform: Platform::host(), contexts };
+        let lower = LowerRequest { platform, ..of_first.clone() };
         plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))
     };
     let plan = lower(platform.clone())?;
@@ -72,11 +77,11 @@ pub(super) fn prepare(
     let plan = plan.with_platforms(&platform, others.collect::<Result<_, _>>()?);
     span.end();
     let dockerfile = dockerfile::FileText::new(&name, text);
-    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, started })
+    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, epoch, started })
 }
 
 /// The platforms to build for: the first one, and the others.
-fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError> {
+pub(super) fn platforms(request: &Request) -> Result<(Platform, Vec<Platform>), BuildError> {
     let mut platforms: Vec<Platform> = Vec::new();
     for text in &request.platforms {
         let platform = match text.as_str() {

@@ -2,7 +2,7 @@
 
 use super::outcome::UsedImage;
 use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
-use crate::plan::{Plan, Step};
+use crate::plan::{Dependency, Plan, Step};
 use crate::steps::copy::FileCount;
 use buildscope_observe::StepProcesses;
 use buildscope_record as record;
@@ -145,7 +145,8 @@ pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) 
     let steps: Vec<_> = steps.collect();
     let stages: Vec<_> = plan.stages.iter().map(stage).collect();
     // Numbers, names and digests always serialise. The maps of `Value` are sorted.
-    Digest::of(json!({ "stages": stages, "edges": edges(plan, &[], used), "steps": steps }).to_string())
+    let edges: Vec<_> = edges(plan, &[], used).into_iter().filter(|edge| edge.kind == EdgeKind::Data).collect();
+    Digest::of(json!({ "stages": stages, "edges": edges, "steps": steps }).to_string())
 }
 
 fn stage(stage: &crate::plan::Stage) -> record::Stage {
@@ -195,7 +196,11 @@ fn bring(image: &UsedImage, asked: Option<Nanos>) -> record::Step {
 
 fn edges(plan: &Plan, order: &[(NodeIndex, NodeIndex)], used: &[UsedImage]) -> Vec<Edge> {
     let id = |node: NodeIndex| plan.graph[node].id;
-    let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), EdgeKind::Data));
+    let kind = |dependency: Dependency| match dependency {
+        Dependency::Parent | Dependency::Source => EdgeKind::Data,
+        Dependency::After => EdgeKind::After,
+    };
+    let data = plan.graph.edge_references().map(|edge| (edge.source(), edge.target(), kind(*edge.weight())));
     let order = order.iter().map(|&(from, to)| (from, to, EdgeKind::Order));
     let mut edges: Vec<_> =
         data.chain(order).map(|(from, to, kind)| Edge { from: id(from), to: id(to), kind }).collect();

@@ -72,8 +72,10 @@ fn known_results(
     let plan = &ctx.plan;
     let mut known: Vec<Option<Skipped>> = vec![None; plan.graph.node_count()];
     for step in plan.steps().filter(|step| step.live) {
-        let inputs = plan.graph.neighbors_directed(NodeIndex::new(step.id.index()), Incoming);
-        if inputs.into_iter().any(|input| known[input.index()].is_none()) {
+        let edges = plan.graph.edges_directed(NodeIndex::new(step.id.index()), Incoming);
+        // The key does not contain the steps that it only runs after.
+        let mut inputs = edges.filter(|edge| *edge.weight() != Dependency::After).map(|edge| edge.source());
+        if inputs.any(|input| known[input.index()].is_none()) {
             continue;
         }
         let files = runner.outside(ctx, step, &ctx.probe)?;

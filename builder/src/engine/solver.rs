@@ -78,7 +78,7 @@ impl Solver {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> Self {
-        let Prepared { plan, images, context, named, imported, dockerfile, started } = prepared;
+        let Prepared { plan, images, context, named, imported, dockerfile, epoch, started } = prepared;
         let imported = Arc::new(imported);
         let ignored = plan.steps_of_stages(&request.no_cache_stages);
         Self {
@@ -99,7 +99,7 @@ impl Solver {
                 context,
                 named,
                 dockerfile,
-                epoch: request.source_date_epoch,
+                epoch,
                 networks: Networks::new(request.run.network, &request.build_args, move |warning| {
                     progress.event(Event::Warning(warning))
                 }),

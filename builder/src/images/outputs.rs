@@ -27,6 +27,8 @@ pub struct Delivery<'a> {
     pub cache: Option<&'a ImportedCache>,
     /// The attestations, one for each image, in the same order. May be empty.
     pub predicates: &'a [Predicate],
+    /// Whether one image is delivered as several are: below an index, or in a directory of its platform.
+    pub index: bool,
 }
 
 impl Delivery<'_> {
@@ -39,10 +41,21 @@ impl Delivery<'_> {
         let names = [self.names, &named].concat();
         let export = |format| {
             let (options, epoch) = (&output.image, self.epoch);
-            Export { images: self.images, names: &names, options, epoch, format, predicates: self.predicates }
+            Export {
+                images: self.images,
+                names: &names,
+                options,
+                epoch,
+                format,
+                predicates: self.predicates,
+                index: self.index,
+            }
         };
         let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
-        if self.images.len() + self.predicates.len() == 1 && output.image.annotations.iter().any(of_index) {
+        if !self.index
+            && self.images.len() + self.predicates.len() == 1
+            && output.image.annotations.iter().any(of_index)
+        {
             let fault = "there is no index to annotate: an image for one platform without attestations has none";
             return Err(ImageError::malformed("--annotation", fault));
         }
@@ -54,14 +67,14 @@ impl Delivery<'_> {
             OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
             }
-            OutputKind::Docker { .. } if self.images.len() > 1 => {
+            OutputKind::Docker { .. } if self.splits() => {
                 let fault = "type=docker can only contain one platform: build for one, or use type=oci";
                 Err(ImageError::malformed("--output", fault))
             }
             OutputKind::Docker { dest: Some(dest) } => export(Format::Docker).to_archive(self.store, dest, probe),
             OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
             OutputKind::Local { dest, platform_split } => {
-                let split = *platform_split && self.images.len() > 1;
+                let split = *platform_split && self.splits();
                 for (number, image) in self.images.iter().enumerate() {
                     let folder = if split { dest.join(folder(image)) } else { dest.clone() };
                     export_directory(self.store, layers(image), &folder, self.epoch, probe)?;
@@ -74,7 +87,7 @@ impl Delivery<'_> {
                 self.keep()
             }
             OutputKind::Tar { dest } => {
-                let split = self.images.len() > 1;
+                let split = self.splits();
                 let below = |image| if split { folder(image).into() } else { PathBuf::new() };
                 let stacks: Vec<_> = self.images.iter().map(|image| (below(image), layers(image))).collect();
                 export_tar(self.store, &stacks, dest, self.epoch, probe)?;
@@ -109,6 +122,11 @@ impl Delivery<'_> {
         Ok(())
     }
 
+    /// Whether each platform has its own part of the output.
+    fn splits(&self) -> bool {
+        self.index || self.images.len() > 1
+    }
+
     /// Describes images that are not written anywhere. They only have configurations.
     fn undelivered(&self) -> Exported {
         let config = |image: &Image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes());
@@ -128,7 +146,7 @@ impl Delivery<'_> {
 
     /// Keeps the images in the store, uncompressed and without rewriting times.
     fn keep(&self) -> Result<Exported, ImageError> {
-        Images::of(self.store).keep_all(self.images)
+        Images::of(self.store).keep_all(self.images, self.index)
     }
 }
 

@@ -105,12 +105,12 @@ impl Images {
         Ok(Descriptor { platform: Some(image.platform()), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
     }
 
-    /// Keeps the images of one build. Several images are kept below an index.
-    pub fn keep_all(&self, images: &[Image]) -> Result<Exported, ImageError> {
+    /// Keeps the images of one build. Several images are kept below an index; with `index`, one image is too.
+    pub fn keep_all(&self, images: &[Image], index: bool) -> Result<Exported, ImageError> {
         let manifests = images.iter().map(|image| self.keep(image)).collect::<Result<Vec<_>, _>>()?;
         let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
         let target = match &manifests[..] {
-            [only] => only.clone(),
+            [only] if !index => only.clone(),
             manifests => {
                 let index = Index {
                     schema_version: 2,

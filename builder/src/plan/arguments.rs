@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The build arguments that RUN gets without an ARG. Letter case does not count.
 const PROXIES: [&str; 5] = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
+/// The build argument with the time of the image.
+pub const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+
 /// The build arguments that configure the builder and are not passed to steps.
 pub(super) const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
 
@@ -50,10 +53,12 @@ pub(super) fn global_arguments(
     for instruction in &file.instructions {
         let Kind::Arg(arguments) = &instruction.kind else { break };
         for argument in arguments {
-            let given = request.build_args.get(&*argument.name.text).cloned();
+            let name = &*argument.name.text;
+            let given = request.build_args.get(name).cloned();
+            let resolved = || request.source_date_epoch.clone().filter(|_| name == SOURCE_DATE_EPOCH);
             let default =
                 || argument.default.as_ref().and_then(|word| expanded(&expander, word, &globals, diagnostics));
-            if let Some(value) = given.or_else(default) {
+            if let Some(value) = given.or_else(resolved).or_else(default) {
                 expanded_to += value.len();
                 if expanded_to > MAX_EXPANDED {
                     diagnostics.push(too_much(instruction.span));
@@ -64,6 +69,13 @@ pub(super) fn global_arguments(
         }
     }
     globals
+}
+
+/// The value of `SOURCE_DATE_EPOCH` as written: the build argument, or the ARG above the first FROM.
+pub fn source_date_epoch(file: &Dockerfile<'_>, request: &LowerRequest) -> Option<String> {
+    let given = request.build_args.get(SOURCE_DATE_EPOCH).cloned();
+    // Lowering reports the errors.
+    given.or_else(|| global_arguments(file, request, &mut Vec::new()).remove(SOURCE_DATE_EPOCH))
 }
 
 pub(super) fn run_settings(request: &LowerRequest) -> RunSettings {
@@ -97,7 +109,7 @@ pub(super) fn undeclared(file: &Dockerfile<'_>, request: &LowerRequest) -> Vec<F
         declared.contains(name)
             || PROXIES.iter().any(|proxy| proxy.eq_ignore_ascii_case(name))
             || name.starts_with("BUILDKIT_")
-            || name == "SOURCE_DATE_EPOCH"
+            || name == SOURCE_DATE_EPOCH
             || PREDEFINED.contains(&name)
     };
     let unknown = request.build_args.keys().filter(|name| !known(name));

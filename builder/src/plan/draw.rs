@@ -82,6 +82,7 @@ impl Drawing<'_> {
             let kind = match edge.weight() {
                 Dependency::Parent => Kind::Parent,
                 Dependency::Source => Kind::Source,
+                Dependency::After => Kind::Order,
             };
             (edge.source().index(), edge.target().index(), kind)
         });

@@ -50,11 +50,15 @@ impl Plan {
 
     /// Returns the steps of the stages with these names, whose case does not matter.
     pub fn steps_of_stages(&self, names: &[String]) -> Vec<StepId> {
-        let named = |stage: &&Stage| {
-            stage.name.as_ref().is_some_and(|name| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
-        };
+        let named = |stage: &&Stage| names.iter().any(|wanted| stage.is_named(wanted));
         let stages: Vec<_> = self.stages.iter().filter(named).map(|stage| stage.id).collect();
         self.steps().filter(|step| stages.contains(&step.stage)).map(|step| step.id).collect()
+    }
+
+    /// Returns those of these names that no stage has.
+    pub fn unknown_stages<'n>(&self, names: &'n [String]) -> Vec<&'n str> {
+        let unknown = |name: &&String| !self.stages.iter().any(|stage| stage.is_named(name));
+        names.iter().filter(unknown).map(String::as_str).collect()
     }
 
     /// Returns all steps in the order of the file.
@@ -82,6 +86,13 @@ pub struct Stage {
     pub last: StepId,
 }
 
+impl Stage {
+    /// Whether the stage has this name, whose case does not matter.
+    fn is_named(&self, wanted: &str) -> bool {
+        self.name.as_ref().is_some_and(|name| wanted.eq_ignore_ascii_case(name))
+    }
+}
+
 /// The reason why a step needs another step.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Dependency {
@@ -89,6 +100,8 @@ pub enum Dependency {
     Parent,
     /// The step copies from the file system of the other step, or mounts it.
     Source,
+    /// The step starts after the other one and uses nothing of it (`FROM --after`).
+    After,
 }
 
 /// An expanded instruction that is ready to run.

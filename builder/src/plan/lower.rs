@@ -87,6 +87,12 @@ impl Lowering<'_> {
         let lowered = Lowered { op: base.map_or(Op::Pruned, Op::From), history: CreatedBy::None, sources: Vec::new() };
         let origin = Origin { stage: id, instruction: from, trigger: None, live };
         let first = self.add(&origin, lowered, &scope, sources.first().copied());
+        // A stage above is already lowered. A base is awaited anyway.
+        let after =
+            self.stages.list[index].after.map(|after| self.ends[after].0).filter(|step| !sources.contains(step));
+        if let Some(after) = after {
+            self.graph.add_edge(NodeIndex::new(after.index()), NodeIndex::new(first.index()), Dependency::After);
+        }
         let mut last = first;
         let triggers = std::mem::take(&mut self.stages.list[index].triggers);
         let body = self.stages.list[index].body;

@@ -27,6 +27,7 @@ mod stages;
 mod tests;
 mod trie;
 
+pub use arguments::{SOURCE_DATE_EPOCH, source_date_epoch};
 pub use config::Config;
 pub use copy::{is_git, is_url};
 pub use environment::{Environment, Variable};

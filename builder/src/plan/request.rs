@@ -19,6 +19,8 @@ pub struct LowerRequest {
     pub build_platform: Platform,
     /// The named contexts (`--build-context`). They replace stages and images with the same name.
     pub contexts: BTreeMap<String, NamedContext>,
+    /// The value that replaces the default of an ARG `SOURCE_DATE_EPOCH` above the first FROM, once it is resolved.
+    pub source_date_epoch: Option<String>,
 }
 
 impl Default for LowerRequest {
@@ -29,6 +31,7 @@ impl Default for LowerRequest {
             platform: Platform::host(),
             build_platform: Platform::host(),
             contexts: BTreeMap::new(),
+            source_date_epoch: None,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct StageOf<'a> {
     /// The expanded name of the base.
     pub(super) base_name: String,
     pub(super) base: BaseOf,
+    /// The stage that must be built before this one starts (`--after`).
+    pub(super) after: Option<usize>,
     pub(super) platform: Platform,
     /// The image of the base. It is set once the target is known to need the stage.
     pub(super) resolved: Option<ResolvedBase>,
@@ -171,6 +173,7 @@ impl<'a> Stages<'a> {
                     },
                 },
             };
+            let after = head.after.as_ref().and_then(|word| stages.after(word, &expander, globals, diagnostics));
             stages.list.push(StageOf {
                 from,
                 head,
@@ -178,6 +181,7 @@ impl<'a> Stages<'a> {
                 body,
                 base_name,
                 base,
+                after,
                 platform,
                 resolved: None,
                 triggers: Vec::new(),
@@ -188,6 +192,26 @@ impl<'a> Stages<'a> {
             }
         }
         stages
+    }
+
+    /// Returns the stage that `--after` names, among those above.
+    fn after(
+        &self,
+        word: &Word<'_>,
+        expander: &Expander,
+        globals: &dyn Variables,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Option<usize> {
+        let name = expanded(expander, word, globals, diagnostics)?;
+        let by_index = || name.parse::<usize>().ok().filter(|&index| index < self.list.len());
+        let found = self.by_name.get(&name.to_lowercase()).copied().or_else(by_index);
+        if found.is_none() {
+            let message = format!("FROM --after={}: there is no stage {name:?} above", word.text);
+            let help = "name a stage above this one, or its index, counted from 0";
+            let diagnostic = Diagnostic::new(word.span, message).label("not an earlier stage").help(help);
+            diagnostics.push(diagnostic.did_you_mean(&name, self.names()));
+        }
+        found
     }
 
     /// Returns the meaning of a name that does not name a stage.
@@ -302,6 +326,9 @@ impl<'a> Stages<'a> {
         let mut needs = Vec::new();
         if let BaseOf::Stage(base) = this.base {
             needs.push((base, this.head.base.span));
+        }
+        if let (Some(after), Some(word)) = (this.after, &this.head.after) {
+            needs.push((after, word.span));
         }
         let mut ignored = Vec::new();
         for word in this.froms() {

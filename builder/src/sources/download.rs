@@ -32,8 +32,12 @@ pub struct Download {
 impl Download {
     /// The time in `Last-Modified`. Without the header it is the start of 1970, as in BuildKit.
     pub fn modified(&self) -> Timestamp {
-        let seconds = self.modified.as_deref().and_then(parse_http_date).unwrap_or(0);
-        Timestamp { seconds, nanos: 0 }
+        Timestamp { seconds: self.last_modified().unwrap_or(0), nanos: 0 }
+    }
+
+    /// The time in `Last-Modified`, in seconds since 1970, if the server sent one.
+    pub fn last_modified(&self) -> Option<i64> {
+        self.modified.as_deref().and_then(parse_http_date)
     }
 }
 

@@ -37,6 +37,12 @@ pub struct GitAddress {
     pub reference: Option<String>,
     /// A directory of the tree. `None` is the whole tree.
     pub directory: Option<String>,
+    /// The start of the id that the commit must have.
+    pub commit: Option<String>,
+    /// Whether `.git` is kept. `None` is the default of the instruction or of the context.
+    pub keep: Option<bool>,
+    /// Whether submodules are left out.
+    pub without_submodules: bool,
 }
 
 /// A checked-out tree in a temporary directory, which is removed when this is dropped.
@@ -49,38 +55,71 @@ pub struct Checkout {
     pub commit: String,
     /// The committer's date, in seconds since 1970.
     pub time: i64,
+    /// Whether the address asks to keep `.git`, or not to; `None` is the default of the instruction.
+    pub keep: Option<bool>,
 }
 
 impl GitAddress {
     /// Parses an address in either of its forms: `#reference:directory`, or `?ref=...&subdir=...`.
-    pub fn parse(text: &str) -> Self {
+    ///
+    /// # Errors
+    /// A query that is unknown, or that asks for something that buildscope does not do.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
         let (text, fragment) = text.split_once('#').map_or((text, None), |(text, fragment)| (text, Some(fragment)));
         let (remote, query) = text.split_once('?').map_or((text, None), |(remote, query)| (remote, Some(query)));
         let mut address = Self { remote: remote.to_owned(), ..Self::default() };
-        for (name, value) in query.iter().flat_map(|query| query.split('&')).filter_map(|pair| pair.split_once('=')) {
-            match name {
-                "ref" | "branch" | "tag" | "commit" => address.reference = Some(value.to_owned()),
-                "subdir" => address.directory = Some(value.to_owned()),
-                _ => {}
-            }
+        for pair in query.iter().flat_map(|query| query.split('&')).filter(|pair| !pair.is_empty()) {
+            address.query(pair).map_err(|reason| SourceError::fetch(remote, reason))?;
         }
         if let Some(fragment) = fragment {
             let (reference, directory) = fragment.split_once(':').unwrap_or((fragment, ""));
             address.reference = Some(reference.to_owned()).filter(|text| !text.is_empty()).or(address.reference);
             address.directory = Some(directory.to_owned()).filter(|text| !text.is_empty()).or(address.directory);
         }
-        address
+        address.reference = address.reference.or_else(|| address.commit.clone());
+        Ok(address)
+    }
+
+    /// Takes one part of a query, `name=value`, with the names of BuildKit.
+    fn query(&mut self, pair: &str) -> Result<(), String> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+        let flag = || match value {
+            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+            _ => Err(format!("invalid {name} `{value}`: use true or false")),
+        };
+        match name {
+            "ref" | "branch" | "tag" => self.reference = Some(value.to_owned()),
+            "commit" | "checksum" => self.commit = Some(value.to_owned()),
+            "subdir" => self.directory = Some(value.to_owned()),
+            "keep-git-dir" => self.keep = Some(flag()?),
+            "submodules" => self.without_submodules = !flag()?,
+            // A commit is always fetched by its id if the server allows it.
+            "fetch-by-commit" => drop(flag()?),
+            "mtime" if value == "commit" => {}
+            "mtime" if value == "checkout" => {
+                return Err(
+                    "mtime=checkout is not supported: files have the time of the commit, so that one commit gives \
+                            one image; leave it out"
+                        .to_owned(),
+                );
+            }
+            "mtime" => return Err(format!("invalid mtime `{value}`: use commit")),
+            _ => return Err(format!("unknown query `{name}`")),
+        }
+        Ok(())
     }
 
     /// Checks the tree out, with its submodules, into `dir`, which must not exist.
     ///
     /// # Errors
-    /// If `git` is not installed, if the reference or the directory does not exist, or if git fails.
+    /// If `git` is not installed, if the reference or the directory does not exist, if the reference is another commit than the
+    /// address asks for, or if git fails.
     pub fn check_out(&self, dir: PathBuf, probe: &Probe) -> Result<Checkout, SourceError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(&self.remote);
         let fail = |reason: String| SourceError::fetch(&self.remote, reason);
-        let mut checkout = Checkout { tree: dir.clone(), dir, commit: String::new(), time: 0 };
+        let mut checkout = Checkout { tree: dir.clone(), dir, commit: String::new(), time: 0, keep: self.keep };
         fs::create_dir_all(&checkout.dir).map_err(|error| SourceError::io("create", &checkout.dir, error))?;
         let user =
             if std::env::var_os(CREDENTIALS).is_some_and(|value| value == "1") { credentials() } else { Vec::new() };
@@ -104,20 +143,24 @@ impl GitAddress {
                 }
             };
         }
-        if checkout.dir.join(".gitmodules").exists() {
+        let submodules = !self.without_submodules && checkout.dir.join(".gitmodules").exists();
+        if submodules {
             // Some servers do not serve a part of the history.
             let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
             git(&[&update[..], &["--depth=1"]].concat()).or_else(|_| git(&update))?;
         }
         // The index that a checkout leaves holds times and inode numbers. A new one holds only what the commit has.
         git(&["read-tree", "HEAD"])?;
-        if checkout.dir.join(".gitmodules").exists() {
+        if submodules {
             git(&["submodule", "--quiet", "foreach", "--recursive", "git read-tree HEAD"])?;
         }
         let commit = git(&["rev-parse", "HEAD"])?;
         let time = git(&["log", "-1", "--format=%ct"])?;
         checkout.commit = commit.trim().to_owned();
         checkout.time = time.trim().parse().unwrap_or_default();
+        if let Some(wanted) = self.commit.as_deref().filter(|wanted| !checkout.commit.starts_with(wanted)) {
+            return Err(fail(format!("`{reference}` is the commit {}, not {wanted}", checkout.commit)));
+        }
         if let Some(directory) = &self.directory {
             let inside = |path: &Path| path.starts_with(&checkout.dir);
             let tree = checkout.dir.join(directory.trim_start_matches('/')).canonicalize().ok();
@@ -193,7 +236,7 @@ mod tests {
     #[test]
     fn addresses_have_a_reference_and_a_directory() {
         let parse = |text: &str| {
-            let GitAddress { remote, reference, directory } = GitAddress::parse(text);
+            let GitAddress { remote, reference, directory, .. } = GitAddress::parse(text).unwrap();
             (remote, reference.unwrap_or_default(), directory.unwrap_or_default())
         };
         let of = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
@@ -201,6 +244,20 @@ mod tests {
         assert_eq!(parse("git@h:a/b.git#v1:sub/dir"), of("git@h:a/b.git", "v1", "sub/dir"));
         assert_eq!(parse("https://h/a.git#:sub"), of("https://h/a.git", "", "sub"));
         assert_eq!(parse("https://h/a.git?tag=v2&subdir=x"), of("https://h/a.git", "v2", "x"));
+        assert_eq!(parse("https://h/a.git?checksum=abc"), of("https://h/a.git", "abc", ""));
+    }
+
+    #[test]
+    fn queries_are_those_of_buildkit() {
+        let text =
+            "https://h/a.git?branch=main&checksum=abc&keep-git-dir&submodules=0&mtime=commit&fetch-by-commit=true";
+        let address = GitAddress::parse(text).unwrap();
+        assert_eq!((address.reference.as_deref(), address.commit.as_deref()), (Some("main"), Some("abc")));
+        assert_eq!((address.keep, address.without_submodules), (Some(true), true));
+        for (query, named) in [("mtime=checkout", "time of the commit"), ("mtime=x", "`x`"), ("colour=1", "`colour`")] {
+            let error = GitAddress::parse(&format!("https://h/a.git?{query}")).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
     }
 
     #[test]
@@ -220,8 +277,12 @@ mod tests {
         let first = run(&["rev-parse", "v1"]).trim().to_owned();
         let read = |reference: Option<&str>, directory: Option<&str>| {
             let remote = origin.to_str().unwrap().to_owned();
-            let address =
-                GitAddress { remote, reference: reference.map(Into::into), directory: directory.map(Into::into) };
+            let address = GitAddress {
+                remote,
+                reference: reference.map(Into::into),
+                directory: directory.map(Into::into),
+                ..GitAddress::default()
+            };
             let checkout = address.check_out(dir.path().join("out"), &Probe::disabled())?;
             assert!(checkout.time > 1_600_000_000 && checkout.commit.len() == 40);
             Ok::<_, SourceError>(
@@ -233,6 +294,11 @@ mod tests {
         assert_eq!(read(Some("v1"), Some("/sub")).unwrap(), "one");
         assert_eq!(read(Some(&first), None).unwrap(), "one");
         assert!(read(Some("no-such"), None).is_err());
+        let pinned =
+            |commit: &str| GitAddress::parse(&format!("{}?ref=v1&checksum={commit}", origin.display())).unwrap();
+        assert!(pinned(&first[..12]).check_out(dir.path().join("out"), &Probe::disabled()).is_ok());
+        let other = run(&["rev-parse", "main"]);
+        assert!(pinned(other.trim()).check_out(dir.path().join("out"), &Probe::disabled()).is_err());
         assert!(read(None, Some("../..")).is_err());
         assert!(read(Some("--upload-pack=x"), None).is_err());
         assert!(!dir.path().join("out").exists());

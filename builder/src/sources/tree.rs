@@ -19,6 +19,8 @@ const HEADER: u64 = 512;
 pub struct Tree {
     dir: PathBuf,
     checkout: Option<Checkout>,
+    /// The time of the commit, or the latest time of a file of the archive, in seconds since 1970.
+    pub time: Option<i64>,
     /// The text of the Dockerfile, if the input was not an archive. Then the directory is empty.
     pub dockerfile: Option<String>,
 }
@@ -36,7 +38,9 @@ impl Tree {
     /// As [`GitAddress::check_out`].
     pub fn check_out(address: &str, keep: bool, store: &Store, probe: &Probe) -> Result<(Self, String), SourceError> {
         let dir = store.scratch_path("context");
-        let checkout = GitAddress::parse(address).check_out(dir.clone(), probe)?;
+        let address = GitAddress::parse(address)?;
+        let keep = address.keep.unwrap_or(keep);
+        let checkout = address.check_out(dir.clone(), probe)?;
         let date = || {
             if !keep {
                 strip(&dir)?;
@@ -44,8 +48,8 @@ impl Tree {
             date(&checkout.tree, checkout.time)
         };
         date().map_err(|error| SourceError::io("finish the checkout in", &dir, error))?;
-        let commit = checkout.commit.clone();
-        Ok((Self { dir, checkout: Some(checkout), dockerfile: None }, commit))
+        let (commit, time) = (checkout.commit.clone(), Some(checkout.time));
+        Ok((Self { dir, checkout: Some(checkout), time, dockerfile: None }, commit))
     }
 
     /// Unpacks a tar, compressed or not. A file that is not a tar is read as a Dockerfile.
@@ -58,7 +62,7 @@ impl Tree {
         let span = probe.phase(Phase::Fetch);
         span.detail(origin);
         let fail = |error: io::Error| SourceError::fetch(origin, causes(&error));
-        let mut tree = Self { dir: store.scratch_path("context"), checkout: None, dockerfile: None };
+        let mut tree = Self { dir: store.scratch_path("context"), checkout: None, time: None, dockerfile: None };
         fs::create_dir(&tree.dir).map_err(|error| SourceError::io("create", &tree.dir, error))?;
         let mut first = Vec::new();
         from_start(&mut file).map_err(fail)?.take(HEADER).read_to_end(&mut first).map_err(fail)?;
@@ -72,7 +76,7 @@ impl Tree {
         }
         let size = file.metadata().map_err(fail)?.len();
         let unpacked = Unpacked::new(from_start(&mut file).map_err(fail)?, size);
-        unpack(unpacked, &tree.dir).map_err(fail)?;
+        tree.time = unpack(unpacked, &tree.dir).map_err(fail)?;
         span.quantity(Quantity::BytesRead, size);
         Ok(tree)
     }

@@ -15,14 +15,15 @@ use std::path::{Component, Path, PathBuf};
 const DIRECTORY_MODE: u32 = 0o755;
 
 /// Unpacks a tar into a directory. In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times
-/// are the archive's.
+/// are the archive's. Returns the latest time of a member, in seconds since 1970; `None` if there is no member.
 ///
 /// # Errors
 /// If the archive cannot be read, a member leads out of the directory, or has another kind than file, directory and link.
-pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<()> {
+pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<Option<i64>> {
     let root = Root::open(dir)?;
     let mut archive = tar::Archive::new(from);
     let mut directories = BTreeMap::new();
+    let mut newest = None;
     for member in archive.entries()? {
         let mut member = member?;
         let name = member.path()?.into_owned();
@@ -33,6 +34,7 @@ pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<()> {
         let path = relative(&name);
         let mode = Mode::from_raw_mode(member.header().mode()? & 0o7777);
         let time = modified(&mut member)?;
+        newest = newest.max(Some(time.tv_sec));
         let made = match member.header().entry_type() {
             // Directories come last: a mode may forbid writing to the directory, and writing changes its time.
             tar::EntryType::Directory => {
@@ -58,7 +60,7 @@ pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<()> {
     for (path, (mode, time)) in directories.iter().rev() {
         root.finish_directory(path, *mode, *time)?;
     }
-    Ok(())
+    Ok(newest)
 }
 
 fn link(member: &tar::Entry<'_, impl Read>) -> io::Result<PathBuf> {

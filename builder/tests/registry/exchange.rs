@@ -77,6 +77,7 @@ fn pushed_images_are_read_by_us_and_by_skopeo() {
             epoch: None,
             format: Format::Oci,
             predicates: &[],
+            index: false,
         };
         export.to_archive(&scene.store, &Destination::Path(archive.clone()), &Probe::disabled()).unwrap();
         let source = format!("oci-archive:{}", archive.display());
@@ -231,6 +232,7 @@ fn caches_are_exported_and_imported() {
             epoch: None,
             format: Format::Oci,
             predicates: &[],
+            index: false,
         };
         push.to_registry(&lazy.store, &registries, Some(&cache), &Probe::disabled()).unwrap();
         assert!(lazy.store.layer(&diff_id).unwrap().is_none(), "{from:?}");

@@ -72,6 +72,7 @@ impl Scene {
             epoch: None,
             format: Format::Oci,
             predicates: &[],
+            index: false,
         };
         Ok(export.to_registry(&self.store, registries, None, &Probe::disabled())?.target.digest.to_manifest())
     }

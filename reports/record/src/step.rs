@@ -206,6 +206,8 @@ pub struct Edge {
 pub enum EdgeKind {
     /// It uses the result of the other.
     Data,
+    /// The Dockerfile requires that order, with `FROM --after`.
+    After,
     /// The policy requires that order.
     Order,
 }

@@ -53,7 +53,7 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
         let released = free(|_| true);
         // A policy does not order the builder's own work.
         let staged = activities.record.steps[step.index()].stage.is_some();
-        let unblocked = if staged { free(|kind| kind == EdgeKind::Data) } else { released };
+        let unblocked = if staged { free(|kind| kind != EdgeKind::Order) } else { released };
         let instants = [Nanos::ZERO, unblocked, released, active.start, active.end];
         for (level, pair) in [3, 2, 1, 0].into_iter().zip(instants.windows(2)) {
             levels[level].add(Interval { start: pair[0], end: pair[1] });
@@ -78,7 +78,7 @@ pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
     let staged = activities.record.steps[step.index()].stage.is_some();
     let Some(active) = activities.interval(step).filter(|_| staged) else { return Nanos::ZERO };
     let needs = activities.graph.before(step).iter();
-    let data = needs.filter(|need| need.kind == EdgeKind::Data).filter_map(|need| activities.settled(need.step)).max();
+    let data = needs.filter(|need| need.kind != EdgeKind::Order).filter_map(|need| activities.settled(need.step)).max();
     active.start.saturating_sub(data.unwrap_or(Nanos::ZERO).min(active.start))
 }
 

@@ -166,7 +166,7 @@ impl Walk<'_, '_> {
 
     fn dependency(&self, from: StepId, to: StepId) -> Link {
         match self.activities.graph.kind(from, to) {
-            Some(EdgeKind::Order) => Link::Order,
+            Some(EdgeKind::Order | EdgeKind::After) => Link::Order,
             Some(EdgeKind::Data) | None => Link::Data,
         }
     }

@@ -100,7 +100,7 @@ fn relevant(activities: &Activities<'_>) -> Indexed<StepId, bool> {
 fn met_needs(activities: &Activities<'_>, step: StepId) -> impl Iterator<Item = StepId> {
     let start = activities.interval(step).map(|interval| interval.start);
     let met = move |need: StepId| start.is_none_or(|start| activities.settled(need).is_some_and(|end| end <= start));
-    let needs = activities.graph.before(step).iter().filter(|need| need.kind == EdgeKind::Data);
+    let needs = activities.graph.before(step).iter().filter(|need| need.kind != EdgeKind::Order);
     needs.map(|need| need.step).filter(move |&need| met(need))
 }
 

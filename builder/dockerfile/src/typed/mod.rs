@@ -43,7 +43,7 @@ pub(super) fn instruction<'t>(node: &mut Node<'t>, source: &str) -> Result<Instr
 fn known_flags(keyword: Keyword) -> &'static [(&'static str, Takes)] {
     use Takes::{Switch, Value, Values};
     match keyword {
-        Keyword::From => &[("platform", Value)],
+        Keyword::From => &[("platform", Value), ("after", Value)],
         Keyword::Run => &[("mount", Values), ("network", Value), ("security", Value), ("device", Values)],
         Keyword::Copy => &[
             ("from", Value),
@@ -227,11 +227,12 @@ fn from<'t>(
     diagnostics: &mut Vec<Diagnostic>,
 ) -> Option<From<'t>> {
     let platform = flags.value("platform").cloned();
+    let after = flags.value("after").cloned();
     let given = words.len();
     let second = words.get(1).map(|word| word.span);
     let mut words = words.into_iter();
     match (given, words.next(), words.next(), words.next()) {
-        (1, Some(base), ..) => Some(From { platform, base, name: None, as_word: None }),
+        (1, Some(base), ..) => Some(From { platform, after, base, name: None, as_word: None }),
         (3, Some(base), Some(as_word), Some(name)) if as_word.eq_ignore_ascii_case("as") => {
             if !is_stage_name(&name) {
                 diagnostics.push(
@@ -246,7 +247,7 @@ fn from<'t>(
                     .help("start with a letter, and continue with letters, digits, `-`, `_` and `.`"),
                 );
             }
-            Some(From { platform, base, name: Some(name), as_word: Some(as_word) })
+            Some(From { platform, after, base, name: Some(name), as_word: Some(as_word) })
         }
         _ => {
             diagnostics.push(

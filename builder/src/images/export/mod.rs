@@ -76,6 +76,8 @@ pub struct Export<'a> {
     pub format: Format,
     /// The attestations, one for each image, in the same order. A docker archive cannot contain them.
     pub predicates: &'a [Predicate],
+    /// Whether one image is below an index too, as several are.
+    pub index: bool,
 }
 
 impl Export<'_> {
@@ -220,7 +222,7 @@ impl Export<'_> {
             statements.extend(blobs);
             attesting.push(manifest);
         }
-        let index = (manifests.len() + attesting.len() > 1).then(|| {
+        let index = (self.index || manifests.len() + attesting.len() > 1).then(|| {
             let annotated = |level| annotations(&self.options.annotations, level, None);
             let index = Index {
                 schema_version: 2,

@@ -111,6 +111,15 @@ impl Output {
         }
         given.output().map_err(fault)
     }
+
+    /// Whether the output goes to the standard output.
+    pub fn writes_to_stdout(&self) -> bool {
+        let dest = match &self.kind {
+            OutputKind::Oci { dest, .. } | OutputKind::Tar { dest } | OutputKind::Docker { dest: Some(dest) } => dest,
+            _ => return false,
+        };
+        *dest == Destination::Stdout
+    }
 }
 
 /// The values of the keys, before they are checked against the type.
@@ -228,6 +237,9 @@ mod tests {
         assert_eq!(kind("type=docker"), OutputKind::Docker { dest: None });
         assert_eq!(kind("out"), OutputKind::Local { dest: "out".into(), platform_split: true });
         assert_eq!(kind("-"), OutputKind::Tar { dest: Destination::Stdout });
+        let streams = |text: &str| Output::parse(text).unwrap().writes_to_stdout();
+        assert!(["-", "type=oci,dest=-", "type=docker,dest=-"].into_iter().all(streams));
+        assert!(!["out", "type=docker", "type=oci,dest=-x"].into_iter().any(streams));
         assert_eq!(kind("type=tar,dest=-"), OutputKind::Tar { dest: Destination::Stdout });
         assert_eq!(kind("type=registry"), OutputKind::Image { push: true });
         assert_eq!(kind("type=image,push=true"), OutputKind::Image { push: true });

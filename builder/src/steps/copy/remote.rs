@@ -40,7 +40,7 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
 /// # Errors
 /// If git fails, or the commit is not the one in `--checksum`.
 pub(super) fn check_out(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Checkout, CopyError> {
-    let checkout = GitAddress::parse(url).check_out(store.scratch_path("git"), probe)?;
+    let checkout = GitAddress::parse(url)?.check_out(store.scratch_path("git"), probe)?;
     if let Some(expected) = op.checksum.as_deref()
         && !checkout.commit.starts_with(expected)
     {
@@ -52,7 +52,7 @@ pub(super) fn check_out(op: &plan::Copy, url: &str, store: &Store, probe: &Probe
 
 /// Opens the tree of a checkout. `.git` is excluded unless the instruction keeps it.
 pub(super) fn context(op: &plan::Copy, checkout: &Checkout) -> Result<Context, CopyError> {
-    let keep = op.keep_git_dir;
+    let keep = checkout.keep.unwrap_or(op.keep_git_dir);
     let filter = move |path: &Path| Verdict {
         excluded: !keep && path.file_name() == Some(OsStr::new(".git")),
         reincluded_below: false,
