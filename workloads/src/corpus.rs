@@ -1,6 +1,7 @@
 //! The folder of workloads, and the contexts created from it.
 
-use crate::{Category, Manifest, Scenario, WorkloadError};
+use crate::{Category, Change, Edit, Expect, Manifest, Scenario, WorkloadError};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -21,10 +22,15 @@ pub struct Workload {
     folder: PathBuf,
     /// The folder of the workload of which this one is another form.
     form_of: Option<PathBuf>,
+    /// What is not part of the context, as paths below the folder.
+    left_out: BTreeSet<PathBuf>,
 }
 
 /// The files in a workload's folder that are not part of the context.
 const NOT_CONTEXT: [&str; 2] = ["workload.toml", "README.md"];
+
+/// What an edit of a directory that is not in the corpus appends: the line does no harm in any format of text.
+const EMPTY_LINE: &str = "\n";
 
 impl Corpus {
     /// Opens the corpus in that folder.
@@ -69,7 +75,8 @@ impl Corpus {
             manifest.generate.splice(0..0, first.generate);
             manifest.edit.splice(0..0, first.edit);
         }
-        let workload = Workload { name: name.to_owned(), manifest, folder, form_of };
+        let left_out = NOT_CONTEXT.into_iter().map(PathBuf::from).collect();
+        let workload = Workload { name: name.to_owned(), manifest, folder, form_of, left_out };
         workload.check()?;
         Ok(workload)
     }
@@ -96,11 +103,36 @@ impl Corpus {
 }
 
 impl Workload {
+    /// A build context that is not in the corpus. Nothing is known about its image, so it is not checked. `left_out` are
+    /// paths below the directory that are not copied, and `edited` is the file that the scenario `edit` changes, if any.
+    pub fn of_directory(folder: &Path, left_out: BTreeSet<PathBuf>, edited: Option<PathBuf>) -> Self {
+        let full = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let name = full.file_name().map_or_else(|| "context".to_owned(), |name| name.to_string_lossy().into_owned());
+        let change = |path| Edit { scenario: Scenario::Edit, path, change: Change::Append(EMPTY_LINE.to_owned()) };
+        let edit: Vec<Edit> = edited.into_iter().map(change).collect();
+        let mut scenarios = vec![Scenario::Cold, Scenario::Warm];
+        scenarios.extend(edit.first().map(|edit| edit.scenario));
+        let manifest = Manifest {
+            category: Category::Real,
+            why: "The user asked for this directory.".to_owned(),
+            issue: None,
+            form_of: None,
+            scenarios,
+            bases: Vec::new(),
+            quick: false,
+            generate: Vec::new(),
+            edit,
+            expect: Expect::default(),
+        };
+        Self { name, manifest, folder: full, form_of: None, left_out }
+    }
+
     /// Writes the context to `context`, which must be missing or empty.
     pub fn materialise(&self, context: &Path) -> Result<(), WorkloadError> {
-        self.form_of.iter().try_for_each(|folder| copy_tree(folder, context, &NOT_CONTEXT))?;
+        let all_of = |folder: &PathBuf| copy_tree(folder, context, Path::new(""), &self.left_out);
+        self.form_of.iter().try_for_each(all_of)?;
         self.manifest.generate.iter().try_for_each(|part| part.write(context))?;
-        copy_tree(&self.folder, context, &NOT_CONTEXT)?;
+        all_of(&self.folder)?;
         set_times(context)
     }
 
@@ -162,13 +194,15 @@ fn set_times(path: &Path) -> Result<(), WorkloadError> {
     file.set_modified(SystemTime::UNIX_EPOCH + MADE).map_err(WorkloadError::io(path))
 }
 
-/// Copies files with their modes, except the entries of `from` that are named in `skipped`.
-fn copy_tree(from: &Path, to: &Path, skipped: &[&str]) -> Result<(), WorkloadError> {
+/// Copies files with their modes, except those in `left_out`. `below` is the path of `from` in the context. Sockets, pipes and
+/// devices are not part of a context.
+fn copy_tree(from: &Path, to: &Path, below: &Path, left_out: &BTreeSet<PathBuf>) -> Result<(), WorkloadError> {
     fs::create_dir_all(to).map_err(WorkloadError::io(to))?;
     for entry in fs::read_dir(from).map_err(WorkloadError::io(from))? {
         let entry = entry.map_err(WorkloadError::io(from))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if skipped.iter().any(|name| entry.file_name() == *name) {
+        let path = below.join(entry.file_name());
+        if left_out.contains(&path) {
             continue;
         }
         let kind = entry.file_type().map_err(WorkloadError::io(&source))?;
@@ -176,11 +210,11 @@ fn copy_tree(from: &Path, to: &Path, skipped: &[&str]) -> Result<(), WorkloadErr
             fs::remove_file(&target).map_err(WorkloadError::io(&target))?;
         }
         if kind.is_dir() {
-            copy_tree(&source, &target, &[])?;
+            copy_tree(&source, &target, &path, left_out)?;
         } else if kind.is_symlink() {
             let link = fs::read_link(&source).map_err(WorkloadError::io(&source))?;
             symlink(&link, &target).map_err(WorkloadError::io(&target))?;
-        } else {
+        } else if kind.is_file() {
             fs::copy(&source, &target).map_err(WorkloadError::io(&source))?;
         }
     }
@@ -215,6 +249,25 @@ mod tests {
         assert!(!context.path().join("workload.toml").exists());
         let modified = fs::metadata(context.path().join("Dockerfile")).unwrap().modified().unwrap();
         assert_eq!(modified, SystemTime::UNIX_EPOCH + MADE);
+    }
+
+    #[test]
+    fn a_directory_is_a_workload_with_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["Dockerfile", "README.md", "src/main.c", "target/large"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, name).unwrap();
+        }
+        let left_out = BTreeSet::from([PathBuf::from("target")]);
+        let workload = Workload::of_directory(folder.path(), left_out, Some("src/main.c".into()));
+        assert_eq!(workload.manifest.scenarios, [Scenario::Cold, Scenario::Warm, Scenario::Edit]);
+        let context = tempfile::tempdir().unwrap();
+        workload.materialise(context.path()).unwrap();
+        assert!(context.path().join("README.md").is_file() && !context.path().join("target").exists());
+        workload.edit(Scenario::Edit, context.path(), 1).unwrap();
+        assert_eq!(fs::read_to_string(context.path().join("src/main.c")).unwrap(), "src/main.c\n");
+        assert_eq!(fs::read_to_string(folder.path().join("src/main.c")).unwrap(), "src/main.c");
     }
 
     #[test]

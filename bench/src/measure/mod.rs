@@ -57,6 +57,8 @@ pub struct Plan {
     pub scratch: PathBuf,
     /// A folder of OCI layouts by name: the base images of real workloads.
     pub bases: Option<PathBuf>,
+    /// Further arguments of every buildscope build.
+    pub arguments: Vec<String>,
     /// How the page cache is treated between builds.
     pub page_cache: PageCache,
 }
@@ -239,6 +241,7 @@ impl Plan {
             Runner::Buildscope(binary) => {
                 let mut command = case.subject.command(binary, &folders.store, &folders.context, cache);
                 self.add_inputs(&mut command, case, self.workload(case), folders);
+                command.args(&self.arguments);
                 command
             }
         }
@@ -385,6 +388,9 @@ impl Plan {
             && let Some(ran) = executed(record)
         {
             return Ok(Some(format!("a build with all steps cached ran `{ran}`")));
+        }
+        if workload.manifest.expect.is_empty() {
+            return Ok(None);
         }
         let archive = self.archive();
         let command = match runner {

@@ -1,11 +1,12 @@
 //! `buildscope bench`.
 
 mod export;
+mod own;
 mod shares;
 mod table;
 
 use super::interrupt;
-use crate::{Failure, Root, write_message, write_out};
+use crate::{Failure, Root, destination, write_message, write_text};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::measure::{self, MeasureObserver, Peer, PlannedCase, Progress, Runner};
@@ -25,8 +26,14 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Workloads to build [default: all that are marked as quick]
+    /// Workloads to build, by name, or directories with a Dockerfile [default: all workloads that are marked as quick]
     workload: Vec<String>,
+    /// The file of a directory that the state `edit` changes [default: the text file that was changed last]
+    #[arg(long, value_name = "FILE")]
+    edit: Option<PathBuf>,
+    /// Further arguments of every build, after `--`: `-- --target app --build-arg VERSION=2`
+    #[arg(last = true, value_name = "BUILD ARGUMENTS")]
+    arguments: Vec<String>,
     /// Measure every workload of the corpus
     #[arg(long, conflicts_with_all = ["workload", "quick"])]
     all: bool,
@@ -36,14 +43,8 @@ pub(crate) struct Arguments {
     /// Folder of the workloads [default: workloads/corpus in the source tree of the working directory or of the binary]
     #[arg(long, value_name = "DIR", env = "BUILDSCOPE_CORPUS")]
     corpus: Option<PathBuf>,
-    /// Granularities to compare; the first is the baseline
-    #[arg(
-        long = "granularities",
-        alias = "policies",
-        value_name = "GRANULARITIES",
-        value_delimiter = ',',
-        default_value = "serial,stages,instructions"
-    )]
+    /// Granularities to compare; the first is the baseline [default: serial,stages,instructions; for directories instructions]
+    #[arg(long = "granularities", alias = "policies", value_name = "GRANULARITIES", value_delimiter = ',')]
     policies: Vec<Policy>,
     /// Storage drivers to compare; the first is the baseline
     #[arg(long, value_delimiter = ',', default_value = "auto")]
@@ -52,15 +53,15 @@ pub(crate) struct Arguments {
     #[arg(long, value_delimiter = ',', default_value = "0")]
     jobs: Vec<usize>,
     /// Cache states to measure: cold, warm, edit, dependency, base, imported. A workload is measured in the states that it
-    /// defines; other builders are not measured in `base` and `imported`
-    #[arg(long, value_delimiter = ',', value_name = "STATES", default_value = "cold,warm")]
+    /// defines; other builders are not measured in `base` and `imported` [default: cold,warm; for directories cold,warm,edit]
+    #[arg(long, value_delimiter = ',', value_name = "STATES")]
     caches: Vec<Scenario>,
     /// State of the page cache before each build
     #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
     page_cache: measure::PageCache,
-    /// Number of builds per case
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    runs: u32,
+    /// Number of builds per case [default: 10, for directories 3]
+    #[arg(long, value_name = "N")]
+    runs: Option<u32>,
     /// Compare the last --binary with the first. Exit with code 1 if it is slower (significantly, and by more than the noise
     /// of the case) or if its layers differ
     #[arg(long, help_heading = "Judging")]
@@ -111,6 +112,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
+  buildscope bench .                                   your own Dockerfile: cold, warm, and after an edit
+  buildscope bench . --runs 10 --edit src/main.c -- --target app
   buildscope bench                                     the quick workloads, all granularities, cold and warm
   buildscope bench diamond fan --caches cold --runs 20
   buildscope bench files --granularities instructions --caches cold,warm,edit --export-json files.json
@@ -136,7 +139,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     for warning in run.environment.warnings() {
         write_message(&format!("warning: {warning}"));
     }
-    write_out(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
+    write_text(&(table::table(&run) + &shares::shares(&run, &plan.folder)));
     write_message(&format!("raw samples and build records: {}", plan.folder.display()));
     for (case, sample) in run.faults() {
         write_message(&format!("{case}, round {}: {}", sample.round, sample.fault.as_deref().unwrap_or_default()));
@@ -191,7 +194,7 @@ impl Arguments {
             )));
         }
         let Some(head) = head else { return Ok(()) };
-        write_out(&gate::text(&head));
+        write_text(&gate::text(&head));
         if head.iter().any(gate::Judgement::flagged) { Err(Failure::Reported) } else { Ok(()) }
     }
 
@@ -218,7 +221,7 @@ impl Arguments {
                 folder.display()
             )));
         }
-        write_out(&measure::prediction_table(&predictions));
+        write_text(&measure::prediction_table(&predictions));
         if let Some(folder) = &self.out {
             fs::create_dir_all(folder).map_err(Failure::internal)?;
             measure::write_predictions(&predictions, &folder.join("proof.json")).map_err(Failure::internal)?;
@@ -227,11 +230,21 @@ impl Arguments {
     }
 
     fn resolve(&self) -> Result<measure::Plan, Failure> {
-        if self.runs == 0 {
+        if self.runs == Some(0) {
             return Err(Failure::usage(miette!("--runs must be at least 1")));
+        }
+        if !self.arguments.is_empty() && !self.peer.is_empty() {
+            return Err(Failure::usage(miette!("arguments after `--` are buildscope's: they do not go with --peer")));
         }
         if (self.gate && self.binary.len() < 2) || (self.aa && self.binary.is_empty()) {
             return Err(Failure::usage(miette!("--gate needs two --binary NAME=PATH, --aa at least one")));
+        }
+        self.export.check()?;
+        if let Some(folder) = &self.out {
+            destination::check_folder("--out", folder)?;
+        }
+        if let Some(path) = &self.judgement {
+            destination::check_file("--judgement", path)?;
         }
         let started = jiff::Timestamp::now();
         let root = self.root.resolve()?;
@@ -243,7 +256,7 @@ impl Arguments {
         let cases: Vec<_> = workloads
             .iter()
             .flat_map(|workload| {
-                self.caches
+                self.caches()
                     .iter()
                     .filter(|&scenario| workload.manifest.scenarios.contains(scenario))
                     .map(move |&scenario| (workload, scenario))
@@ -271,6 +284,7 @@ impl Arguments {
             seed: self.seed.unwrap_or_else(|| started.as_nanosecond() as u64),
             folder: self.out.clone().unwrap_or_else(|| root.join("runs").join(&stamp)),
             bases: self.bases.clone(),
+            arguments: self.arguments.clone(),
             page_cache: self.page_cache,
             scratch: root.join("bench").join(format!("{stamp}-{}", std::process::id())),
         })
@@ -280,11 +294,32 @@ impl Arguments {
     /// corpus, Holm's correction needs at least seven builds per case to detect a difference.
     fn runs(&self) -> u32 {
         if !self.quick {
-            self.runs
+            self.runs.unwrap_or(if self.has_directories() { 3 } else { 10 })
         } else if self.gate || self.aa {
             7
         } else {
             3
+        }
+    }
+
+    /// Whether a build context of the user is measured: a path and not the name of a workload.
+    fn has_directories(&self) -> bool {
+        self.workload.iter().any(|name| is_directory(name))
+    }
+
+    fn caches(&self) -> &[Scenario] {
+        match &self.caches[..] {
+            [] if self.has_directories() => &[Scenario::Cold, Scenario::Warm, Scenario::Edit],
+            [] => &[Scenario::Cold, Scenario::Warm],
+            given => given,
+        }
+    }
+
+    fn policies(&self) -> &[Policy] {
+        match &self.policies[..] {
+            [] if self.has_directories() => &[Policy::Instructions],
+            [] => Policy::ALL,
+            given => given,
         }
     }
 
@@ -307,6 +342,22 @@ impl Arguments {
     }
 
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
+        let (directories, names): (Vec<_>, Vec<_>) = self.workload.iter().partition(|name| is_directory(name));
+        let mut own = Vec::new();
+        for directory in directories {
+            let found = own::workload(Path::new(directory), self.edit.as_deref())?;
+            if let Some(edited) = found.edited.filter(|_| self.caches().contains(&Scenario::Edit)) {
+                write_message(&format!(
+                    "{}: the state `edit` appends a line to {}",
+                    found.workload.name,
+                    edited.display()
+                ));
+            }
+            own.push(found.workload);
+        }
+        if !own.is_empty() && names.is_empty() {
+            return Ok(own);
+        }
         let corpus = match &self.corpus {
             Some(folder) => Corpus::open(folder),
             None => {
@@ -322,9 +373,10 @@ impl Arguments {
         } else if self.workload.is_empty() {
             corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())
         } else {
-            self.workload.iter().map(|name| corpus.load(name)).collect()
+            names.into_iter().map(|name| corpus.load(name)).collect()
         };
-        workloads.into_diagnostic().map_err(Failure::Usage)
+        own.extend(workloads.into_diagnostic().map_err(Failure::Usage)?);
+        Ok(own)
     }
 
     fn subjects(&self) -> Result<Vec<(Subject, Runner)>, Failure> {
@@ -343,7 +395,7 @@ impl Arguments {
         }
         let mut subjects = Vec::new();
         for (builder, binary) in &binaries {
-            for &policy in &self.policies {
+            for &policy in self.policies() {
                 // A serial build has one slot, whatever the limit.
                 let limits = if policy == Policy::Serial { 1 } else { self.jobs.len() };
                 for &driver in &self.drivers {
@@ -361,6 +413,11 @@ impl Arguments {
         }
         Ok(subjects)
     }
+}
+
+/// Whether the text is a directory and not the name of a workload: names have no slashes and dots.
+fn is_directory(name: &str) -> bool {
+    name.contains(['/', '.']) && Path::new(name).is_dir()
 }
 
 /// Returns the name in NAME=PATH.
