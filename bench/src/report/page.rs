@@ -30,11 +30,11 @@ pub struct MedianBuild {
     pub storage: f64,
 }
 
-const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em;color:#222;background:#fff}\
+const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;max-width:1360px;margin:2em auto;padding:0 1em;color:#222;background:#fff}\
 h1{font-size:22px}h2{font-size:17px;margin-top:2em;border-top:1px solid #ddd;padding-top:1em}h3{font-size:14px;margin-bottom:.2em}\
-table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #eee}td:first-child,th:first-child{text-align:left}\
+table{border-collapse:collapse}td,th{padding:2px 10px;text-align:right;border-bottom:1px solid #eee;white-space:nowrap}td:first-child,th:first-child{text-align:left}\
 svg{max-width:100%;height:auto;font-size:12px}svg text{fill:#333}.axis{stroke:#888}.grid{stroke:#eee}.box{fill:#9ecae1}.median{stroke:#08519c;stroke-width:2}\
-.dot{fill:#08519c;fill-opacity:.6}.tick{fill:#888}.line{fill:none;stroke-width:1.5}\
+.dot{fill:#08519c;fill-opacity:.6}.point{fill:#d62728}.interval{stroke:#d62728;stroke-width:2}.note{color:#767676;margin:.2em 0}.tick{fill:#888}.line{fill:none;stroke-width:1.5}\
 .c0{stroke:#1f77b4}.c1{stroke:#d62728}.c2{stroke:#2ca02c}.c3{stroke:#9467bd}.c4{stroke:#ff7f0e}.c5{stroke:#8c564b}.c6{stroke:#e377c2}.c7{stroke:#7f7f7f}\
 .warning{background:#fff3cd;padding:.3em .8em}.fault{background:#f8d7da;padding:.3em .8em}code{background:#f4f4f4}\
 @media(prefers-color-scheme:dark){body{background:#161616;color:#ddd}svg text{fill:#ccc}td,th{border-color:#333}code{background:#222}.warning,.fault{color:#222}.grid{stroke:#333}}";
@@ -47,8 +47,10 @@ pub fn page<'a>(run: &Run, trends: &[Trend], built: impl Fn(&CaseSamples) -> Opt
         escape(&run.started)
     );
     html.push_str(&head(run));
+    let groups = against_first(run);
+    html.push_str(&summary(&groups));
     html.push_str(&overview(run, &built));
-    for group in against_first(run) {
+    for group in groups {
         section(&mut html, &group, &built);
     }
     if !trends.is_empty() {
@@ -113,6 +115,31 @@ fn head(run: &Run) -> String {
     html
 }
 
+/// The whole run in one figure: each case against the first of its group.
+fn summary(groups: &[Vec<(&CaseSamples, Option<Comparison>)>]) -> String {
+    let compared = groups.iter().flatten().filter_map(|(case, comparison)| {
+        let ratio = comparison.as_ref()?.ratio;
+        Some((format!("{}, {}: {}", case.case.workload, case.case.scenario, case.case.subject), Some(ratio)))
+    });
+    let rows: Vec<_> = compared.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    format!(
+        "<h2>Summary</h2><p class=\"note\">Wall time in relation to the first case of the same workload and cache state, with the \
+         95 % interval. 1: no difference.</p>{}",
+        svg::ratios(&rows)
+    )
+}
+
+/// The ratio of each case to the first one.
+fn ratio_rows(group: &[(&CaseSamples, Option<Comparison>)]) -> Vec<svg::RatioRow> {
+    let row = |(case, comparison): &(&CaseSamples, Option<Comparison>)| {
+        (case.case.subject.to_string(), comparison.as_ref().map(|comparison| comparison.ratio))
+    };
+    group.iter().map(row).collect()
+}
+
 fn section<'a>(
     html: &mut String,
     group: &[(&CaseSamples, Option<Comparison>)],
@@ -160,9 +187,11 @@ fn section<'a>(
     }
     let _ = write!(
         html,
-        "</table><h3>Whiskers</h3>{}<h3>Against the first</h3>{}<h3>Distribution</h3>{}<h3>In the order of rounds</h3>{}",
+        "</table><h3>Times</h3><p class=\"note\">Line: fastest to slowest. Box: quartiles. Mark: median; below it its 95 % interval. \
+         Dots: builds.</p>{}<h3>Against the first</h3><p class=\"note\">Ratio of wall times in the same round, with the 95 % \
+         interval.</p>{}<h3>Distribution</h3><p class=\"note\">Height: number of builds, each row by its own largest.</p>{}<h3>In the order of rounds</h3>{}",
         svg::whiskers(&series),
-        svg::ratios(&series),
+        svg::ratios(&ratio_rows(group)),
         svg::histograms(&series),
         svg::progressions(&series)
     );
@@ -186,6 +215,8 @@ mod tests {
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
         // 1.5 to 2.5 and 1.75 to 2.75; the second round is incomplete.
         assert!(html.contains("<td>0.618<td>0.600 .. 0.636<td>"));
+        let summary = html.find("<h2>Summary</h2>").unwrap();
+        assert!(summary < html.find("<h2>diamond, cold</h2>").unwrap(), "the summary comes first");
         assert!(html.contains("/x is missing") && html.contains("run 3: +100.0 %"));
         assert!(html.contains("At the start: "), "{html}");
         assert!(

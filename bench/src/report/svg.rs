@@ -1,6 +1,6 @@
 //! The plots. Coordinates are pixels. Time axes start at zero, so that lengths can be compared.
 
-use crate::stats::{ChangePoint, Summary, quantile};
+use crate::stats::{ChangePoint, Ratio, Summary, quantile};
 use std::fmt::Write as _;
 
 /// A name and its times, in the order of measurement.
@@ -9,9 +9,11 @@ pub(super) type Series = (String, Vec<f64>);
 const WIDTH: f64 = 900.0;
 const LABEL: f64 = 260.0;
 const ROW: f64 = 26.0;
+/// The height of a line of a legend.
+const LEGEND: f64 = 16.0;
 
-/// Draws whiskers from the smallest to the largest time, a box from quartile to quartile, the median, and every
-/// sample as a dot.
+/// Draws whiskers from the smallest to the largest time, a box from quartile to quartile, the median with its 95 % interval
+/// below the box, and every sample as a dot.
 pub(super) fn whiskers(series: &[Series]) -> String {
     let largest = largest(series);
     let x = |time: f64| LABEL + time / largest * (WIDTH - LABEL - 20.0);
@@ -34,6 +36,15 @@ pub(super) fn whiskers(series: &[Series]) -> String {
             y - 9.0,
             y + 9.0
         );
+        if let Some((low, high)) = Summary::of(times).and_then(|summary| summary.interval) {
+            let below = y + 9.0;
+            let _ = write!(
+                svg,
+                r#"<line x1="{:.1}" x2="{:.1}" y1="{below}" y2="{below}" class="interval"/>"#,
+                x(low),
+                x(high)
+            );
+        }
         for time in times {
             let _ = write!(
                 svg,
@@ -77,11 +88,17 @@ pub(super) fn histograms(series: &[Series]) -> String {
     svg + "</svg>"
 }
 
-/// Draws the builds in the order of rounds. Drift and slow first builds are visible here.
+/// Draws the builds in the order of rounds, with a legend. Drift and slow first builds are visible here.
 pub(super) fn progressions(series: &[Series]) -> String {
     let scale =
         Scale { largest: largest(series), points: series.iter().map(|series| series.1.len()).max().unwrap_or(1) };
-    let mut svg = scale.open();
+    let mut svg = scale.open(20.0 + series.len() as f64 * LEGEND);
+    for (number, (name, _)) in series.iter().enumerate() {
+        let y = Scale::HEIGHT + 30.0 + number as f64 * LEGEND;
+        // Writing to a String cannot fail.
+        let _ = write!(svg, r#"<line x1="50" x2="80" y1="{y}" y2="{y}" class="line c{}"/>"#, number % 8);
+        let _ = write!(svg, r#"<text x="88" y="{}">{}</text>"#, y + 4.0, escape(name));
+    }
     for (number, (name, times)) in series.iter().enumerate() {
         // Writing to a String cannot fail.
         let _ = write!(
@@ -102,7 +119,7 @@ pub(super) fn progressions(series: &[Series]) -> String {
 /// Draws the medians of a case over runs, and the levels between change points.
 pub(super) fn trend(medians: &[f64], changes: &[ChangePoint]) -> String {
     let scale = Scale { largest: medians.iter().copied().fold(f64::MIN_POSITIVE, f64::max), points: medians.len() };
-    let mut svg = scale.open();
+    let mut svg = scale.open(20.0);
     // Writing to a String cannot fail.
     let _ = write!(svg, r#"<polyline points="{}" class="line c0"/>"#, scale.line(medians));
     for (run, median) in medians.iter().enumerate() {
@@ -143,8 +160,8 @@ impl Scale {
         Self::HEIGHT - time / self.largest * (Self::HEIGHT - 10.0)
     }
 
-    fn open(&self) -> String {
-        let mut svg = open(Self::HEIGHT + 20.0);
+    fn open(&self, below: f64) -> String {
+        let mut svg = open(Self::HEIGHT + below);
         for tick in [0.0, 0.5, 1.0] {
             let (time, y) = (tick * self.largest, self.y(tick * self.largest));
             // Writing to a String cannot fail.
@@ -160,37 +177,36 @@ impl Scale {
     }
 }
 
-/// Draws the ratio of each median to the first series as a bar, with its interval.
-pub(super) fn ratios(series: &[Series]) -> String {
-    let medians: Vec<_> = series.iter().filter_map(|(name, times)| Some((name, Summary::of(times)?))).collect();
-    let Some(base) = medians.first().map(|first| first.1.median) else { return String::new() };
-    let largest = medians
-        .iter()
-        .map(|(_, summary)| summary.interval.map_or(summary.median, |interval| interval.1) / base)
-        .fold(1.0, f64::max);
-    let x = |ratio: f64| LABEL + ratio / largest * (WIDTH - LABEL - 80.0);
-    let mut svg = open(medians.len() as f64 * ROW + 6.0);
-    for (row, (name, summary)) in (0..).map(f64::from).zip(&medians) {
-        let (y, ratio) = (row * ROW + 13.0, summary.median / base);
-        // Writing to a String cannot fail.
+/// A name and a ratio to a baseline; `None` is the baseline itself.
+pub(super) type RatioRow = (String, Option<Ratio>);
+
+/// Draws each ratio as a point with its 95 % interval, and a line where there is no difference.
+pub(super) fn ratios(rows: &[RatioRow]) -> String {
+    let known = || rows.iter().filter_map(|row| row.1);
+    let largest = known().map(|ratio| ratio.high).fold(1.0, f64::max) * 1.02;
+    let x = |ratio: f64| LABEL + ratio / largest * (WIDTH - LABEL - 160.0);
+    let height = rows.len() as f64 * ROW;
+    let mut svg = open(height + 24.0);
+    // Writing to a String cannot fail.
+    let _ = write!(svg, r#"<line x1="{0:.1}" x2="{0:.1}" y1="0" y2="{height}" class="axis"/>"#, x(1.0));
+    for (row, (name, ratio)) in (0..).map(f64::from).zip(rows) {
+        let y = row * ROW + 13.0;
         let _ = write!(svg, r#"<text x="{}" y="{}" text-anchor="end">{}</text>"#, LABEL - 8.0, y + 4.0, escape(name));
+        let Ratio { point, low, high } = ratio.unwrap_or(Ratio { point: 1.0, low: 1.0, high: 1.0 });
+        let _ = write!(svg, r#"<line x1="{:.1}" x2="{:.1}" y1="{y}" y2="{y}" class="interval"/>"#, x(low), x(high));
+        let _ = write!(svg, r#"<circle cx="{:.1}" cy="{y}" r="4" class="point"/>"#, x(point));
+        let text =
+            if ratio.is_some() { format!("{point:.3} ({low:.3} to {high:.3})") } else { "1 (baseline)".to_owned() };
+        let _ = write!(svg, r#"<text x="{:.1}" y="{}">{text}</text>"#, x(high) + 8.0, y + 4.0);
+    }
+    for tick in 0..=4 {
+        let ratio = f64::from(tick) / 4.0 * largest;
         let _ = write!(
             svg,
-            r#"<rect x="{LABEL}" y="{}" width="{:.1}" height="14" class="box"/>"#,
-            y - 7.0,
-            x(ratio) - LABEL
+            r#"<text x="{:.1}" y="{}" text-anchor="middle" class="tick">{ratio:.2}</text>"#,
+            x(ratio),
+            height + 16.0
         );
-        let mut end = ratio;
-        if let Some((low, high)) = summary.interval {
-            let _ = write!(
-                svg,
-                r#"<line x1="{:.1}" x2="{:.1}" y1="{y}" y2="{y}" class="median"/>"#,
-                x(low / base),
-                x(high / base)
-            );
-            end = end.max(high / base);
-        }
-        let _ = write!(svg, r#"<text x="{:.1}" y="{}">{ratio:.2}x</text>"#, x(end) + 8.0, y + 4.0);
     }
     svg + "</svg>"
 }
@@ -244,7 +260,10 @@ mod tests {
         // The largest is at the right end of the scale: 260 + (900 - 260 - 20).
         assert!(plot.contains(r#"cx="880.0""#), "{plot}");
         assert_eq!(progressions(&series).matches("<polyline").count(), 2);
-        assert!(ratios(&series).contains("2.00x"));
+        assert!(progressions(&series).contains("a &lt;b&gt;</text>"), "the legend");
+        // The axis goes from 260 to 740, and ends at 2.04: 260 + 480 / 2.04 is 495.3, 260 + 960 / 2.04 is 730.6.
+        let drawn = ratios(&[("base".into(), None), ("b".into(), Some(Ratio { point: 1.5, low: 1.0, high: 2.0 }))]);
+        assert!(drawn.contains("1.500 (1.000 to 2.000)") && drawn.contains(r#"x1="495.3" x2="730.6""#), "{drawn}");
         assert!(histograms(&[]).ends_with("</svg>"));
     }
 
