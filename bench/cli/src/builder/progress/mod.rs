@@ -3,6 +3,7 @@
 //! *Takes* the builder's events. *Gives* lines: live ones on a terminal, BuildKit's plain format, or its raw JSON, so
 //! that tools for BuildKit's output also read ours.
 
+mod critical;
 mod moved;
 mod names;
 mod plain;

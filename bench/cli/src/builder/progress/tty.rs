@@ -1,5 +1,7 @@
-//! Live progress on a terminal: one line per running step, finished steps above them.
+//! Live progress on a terminal: one line per running step, finished steps above them. Of several that run, the one that the end
+//! waits for has a mark.
 
+use super::critical::Critical;
 use super::last_state;
 use super::moved::{self, Sum};
 use super::names::Names;
@@ -18,6 +20,9 @@ use unicode_width::UnicodeWidthStr as _;
 /// The number of lines of a failed step that are shown again at the end.
 const TAIL: usize = 20;
 
+/// The mark of the running step that the end waits for: the critical path so far.
+const CRITICAL: &str = "▸ ";
+
 /// The view.
 #[derive(Debug)]
 pub(super) struct Tty {
@@ -31,6 +36,9 @@ pub(super) struct Tty {
 #[derive(Debug, Default)]
 struct State {
     names: Names,
+    critical: Critical,
+    /// The step that has the mark.
+    marked: Option<StepId>,
     /// How many steps there are, and how many of them are done.
     steps: usize,
     done: usize,
@@ -78,6 +86,19 @@ impl Tty {
         bar
     }
 
+    /// Moves the mark to the step that the end waits for now.
+    fn mark(&self, state: &mut State) {
+        let step = state.critical.step();
+        if step == state.marked {
+            return;
+        }
+        for (step, mark) in [(state.marked, ""), (step, CRITICAL)] {
+            let Some((step, running)) = step.and_then(|step| Some((step, state.running.get(&step)?))) else { continue };
+            running.bar.set_prefix(neutralised(&format!("{mark}{}", state.names.get(step))).into_owned());
+        }
+        state.marked = step;
+    }
+
     fn write_line(&self, line: &str) {
         // A closed terminal must not fail the build.
         let _ = self.bars.println(neutralised(line));
@@ -91,6 +112,7 @@ impl Progress for Tty {
             Event::Planned(plan) => {
                 super::warnings(&plan).for_each(|warning| self.write_line(&warning));
                 state.names = Names::of(&plan);
+                state.critical = Critical::of(&plan);
                 state.steps += plan.graph.node_count();
                 self.count(&state);
             }
@@ -98,6 +120,8 @@ impl Progress for Tty {
             Event::Started(step) => {
                 let bar = self.bar(state.names.get(step));
                 state.running.insert(step, Running { bar, tail: VecDeque::new() });
+                state.critical.start(step);
+                self.mark(&mut state);
             }
             Event::Line { step, line, .. } => {
                 let Some(running) = state.running.get_mut(&step) else { return };
@@ -116,6 +140,8 @@ impl Progress for Tty {
                 state.done += 1;
                 self.count(&state);
                 let running = state.running.remove(&step);
+                state.critical.end(step);
+                self.mark(&mut state);
                 let seconds = running.as_ref().map_or(0.0, |running| running.bar.elapsed().as_secs_f64());
                 if let Some(running) = &running {
                     running.bar.finish_and_clear();
