@@ -5,9 +5,11 @@
 
 mod report;
 mod savings;
+mod subjects;
 mod view;
 
 pub use report::{Base, Cause, Command, Report, Saving, Step, Trend};
+pub use subjects::{Subjects, recorded_subject};
 pub use view::{html, markdown, text};
 
 use crate::analysis::Analysis;
@@ -217,7 +219,7 @@ impl Fleet {
         most(self.bases.iter().map(base), |base| (base.time, base.uses), |base| base.name.clone())
     }
 
-    /// The median wall time of the older and of the newer half of each Dockerfile's builds.
+    /// The median wall time of the older and of the newer half of each Dockerfile's builds. One build has no trend.
     fn trends(&self) -> Vec<Trend> {
         let trend = |(name, dockerfile): (&String, &Dockerfile)| {
             let mut walls = dockerfile.walls.clone();
@@ -229,7 +231,7 @@ impl Fleet {
                 builds: walls.len() as u64,
                 total,
                 older: median(older),
-                newer: median(newer),
+                newer: median(newer).filter(|_| !older.is_empty()),
             }
         };
         most(self.dockerfiles.iter().map(trend), |trend| trend.total, |trend| trend.dockerfile.clone())
@@ -301,10 +303,10 @@ fn most<T, K: Ord, N: Ord>(rows: impl Iterator<Item = T>, value: impl Fn(&T) -> 
     rows
 }
 
-fn median(walls: &[(i64, Nanos)]) -> Nanos {
+fn median(walls: &[(i64, Nanos)]) -> Option<Nanos> {
     let mut walls: Vec<_> = walls.iter().map(|&(_, wall)| wall).collect();
     walls.sort_unstable();
-    walls.get(walls.len() / 2).copied().unwrap_or(Nanos::ZERO)
+    walls.get(walls.len() / 2).copied()
 }
 
 /// The start of a build in seconds since 1970.

@@ -99,10 +99,12 @@ pub struct Trend {
     pub builds: u64,
     /// The sum of their wall times.
     pub total: Nanos,
-    /// The median of the older half.
-    pub older: Nanos,
-    /// The median of the newer half.
-    pub newer: Nanos,
+    /// The median of the older half; `None` for a single build.
+    #[serde(default)]
+    pub older: Option<Nanos>,
+    /// The median of the newer half; `None` for a single build.
+    #[serde(default)]
+    pub newer: Option<Nanos>,
 }
 
 /// A change and what it would save over the builds of the report.

@@ -55,7 +55,17 @@ fn misses_are_counted_by_cause_and_file() {
 #[test]
 fn a_trend_compares_the_older_with_the_newer_half() {
     let trend = &fleet().trends[0];
-    assert_eq!((trend.builds, trend.older, trend.newer), (3, Nanos(3_100_000_000), Nanos(7_100_000_000)));
+    assert_eq!((trend.builds, trend.older, trend.newer), (3, Some(Nanos(3_100_000_000)), Some(Nanos(7_100_000_000))));
+}
+
+#[test]
+fn one_build_has_no_trend() {
+    let mut fleet = Fleet::default();
+    fleet.add("Dockerfile", build(1, 2_000, "1"));
+    let report = fleet.report();
+    assert_eq!((report.trends[0].older, report.trends[0].newer), (None, None));
+    let shown = text(&report, crate::render::Style::default());
+    assert!(shown.starts_with("1 build took 3.1 s.") && shown.contains("-             -  Dockerfile"), "{shown}");
 }
 
 #[test]

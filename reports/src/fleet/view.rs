@@ -19,7 +19,14 @@ struct Section {
 fn headline(report: &Report) -> String {
     let failed = if report.failed > 0 { format!(", {} of them failed", report.failed) } else { String::new() };
     let days = if report.days >= 1.0 { format!(" in {:.1} days", report.days) } else { String::new() };
-    format!("{} builds took {}{days}{failed}.", report.builds, report.wall)
+    format!("{} took {}{days}{failed}.", builds(report), report.wall)
+}
+
+fn builds(report: &Report) -> String {
+    match report.builds {
+        1 => "1 build".to_owned(),
+        count => format!("{count} builds"),
+    }
 }
 
 fn sections(report: &Report) -> Vec<Section> {
@@ -38,7 +45,8 @@ fn sections(report: &Report) -> Vec<Section> {
     let cause = |c: &super::Cause| vec![time(c.on_path), time(c.rerun), c.misses.to_string(), c.cause.clone()];
     let base = |b: &super::Base| vec![time(b.time), b.uses.to_string(), b.name.clone()];
     let trend = |t: &super::Trend| {
-        vec![time(t.total), t.builds.to_string(), time(t.older), time(t.newer), t.dockerfile.clone()]
+        let median = |wall: Option<Nanos>| wall.map_or_else(|| "-".to_owned(), time);
+        vec![time(t.total), t.builds.to_string(), median(t.older), median(t.newer), t.dockerfile.clone()]
     };
     vec![
         section(
@@ -126,8 +134,8 @@ pub fn html(report: &Report) -> String {
         body += "</table>\n";
     }
     format!(
-        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>buildscope: {} builds</title>\n<style>{STYLE}</style>\n{body}</html>\n",
-        report.builds
+        "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>buildscope: {}</title>\n<style>{STYLE}</style>\n{body}</html>\n",
+        builds(report)
     )
 }
 

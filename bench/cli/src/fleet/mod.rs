@@ -6,7 +6,7 @@ mod sum;
 use super::builds::KeptBuilds;
 use super::format::ReportFormat;
 use super::output::write_result;
-use super::{Failure, Root, terminal};
+use super::{Failure, Root, shown, terminal};
 use buildscope_reports::fleet;
 use clap::Args;
 use miette::miette;
@@ -16,12 +16,12 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Records, logs of other builders, or directories with such files [default: the kept builds]
+    /// Records, logs of other builders (`-` is standard input), or directories with such files [default: the kept builds]
     builds: Vec<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
-    /// Write to this file [default: standard output]
+    /// Write to this file [default: `-`, standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -45,10 +45,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         return Err(Failure::usage(miette!("no build was found")));
     }
     let text = match arguments.format {
-        ReportFormat::Text => fleet::text(&report, terminal::style_of_result(arguments.output.as_deref())),
+        ReportFormat::Text => {
+            shown(&fleet::text(&report, terminal::style_of_result(arguments.output.as_deref()))).into_owned()
+        }
         ReportFormat::Json => serde_json::to_string_pretty(&report).map_err(Failure::internal)? + "\n",
         ReportFormat::Html => fleet::html(&report),
-        ReportFormat::Markdown => fleet::markdown(&report),
+        ReportFormat::Markdown => shown(&fleet::markdown(&report)).into_owned(),
     };
     write_result(arguments.output.as_deref(), &text)
 }

@@ -3,9 +3,11 @@
 use crate::builds::KeptBuilds;
 use crate::input::{LARGEST_LOG, read_file};
 use crate::{Failure, write_message};
-use buildscope_record::{Head, Options, Record};
+use buildscope_record::{Head, Record};
+use buildscope_reports::fleet::{Subjects, recorded_subject};
 use buildscope_reports::import;
 use miette::miette;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -67,9 +69,12 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<Build>, Failure> {
     for path in paths {
         collect(path, &mut files).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
     }
-    let mut builds = Vec::new();
+    // A file that is named twice, or through a link, is one build.
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    let (mut builds, mut subjects) = (Vec::new(), Subjects::default());
     for path in files {
-        match of_file(&path) {
+        match of_file(&path, &mut subjects) {
             Ok(found) => builds.extend(found),
             Err(error) => write_message(&format!("warning: {}: {error}: left out", path.display())),
         }
@@ -77,22 +82,16 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<Build>, Failure> {
     Ok(sorted(builds))
 }
 
-fn of_file(path: &Path) -> Result<Vec<Build>, String> {
-    let build = |number, options: &Options, started, source| Build {
-        name: name(options, path),
-        started,
-        place: (path.to_owned(), number),
-        source,
-    };
-    let file = File::open(path).map_err(|error| error.to_string())?;
-    if let Some(head) = Head::read(BufReader::new(file)) {
-        return Ok(vec![build(0, &head.options, head.started, Source::Record(path.to_owned()))]);
+fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<Build>, String> {
+    let build = |number, name, started, source| Build { name, started, place: (path.to_owned(), number), source };
+    if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
+        return Ok(vec![build(0, name, head.started, Source::Record(path.to_owned()))]);
     }
     let bytes = read_file(path, LARGEST_LOG).map_err(|error| error.to_string())?;
     let records = import::builds(&bytes).map_err(|error| error.to_string())?.into_records();
     let imported = |(number, record): (usize, Record)| {
-        let started = record.started.clone();
-        build(number, &record.options.clone(), started, Source::Imported(Box::new(record)))
+        let name = subjects.name(&record, &path.display().to_string());
+        build(number, name, record.started.clone(), Source::Imported(Box::new(record)))
     };
     Ok(records.into_iter().enumerate().map(imported).collect())
 }
@@ -103,11 +102,10 @@ fn sorted(mut builds: Vec<Build>) -> Vec<Build> {
     builds
 }
 
-/// The Dockerfile of a build; else the directory of the file, because a log does not name its Dockerfile.
-fn name(options: &Options, path: &Path) -> String {
-    let target = options.target.as_ref().map(|target| format!(" ({target})")).unwrap_or_default();
-    let directory = || path.parent().unwrap_or(Path::new(".")).display().to_string();
-    options.dockerfile.clone().unwrap_or_else(directory) + &target
+/// The head of a record. Standard input cannot be read twice.
+fn head(path: &Path) -> Option<Head> {
+    let file = File::open(path).ok().filter(|_| path != Path::new("-"))?;
+    Head::read(BufReader::new(file))
 }
 
 /// The files of a directory and those below it. Links to directories are not followed.
