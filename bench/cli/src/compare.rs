@@ -1,7 +1,7 @@
 //! `buildscope compare`.
 
 use super::format::TableFormat;
-use super::{Failure, Root, builds, terminal, write_message, write_out};
+use super::{Failure, Root, builds, shown, terminal, write_message, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -90,14 +90,13 @@ fn builds_compared(records: &[Record; 2], format: TableFormat) -> Result<String,
     let names = ["base", "head"];
     Ok(match format {
         TableFormat::Text => {
-            format!("{answer}\n\n{}", render::text::side_by_side(names, &steps, terminal::style_of_result(None)))
+            let table = render::text::side_by_side(names, &steps, terminal::style_of_result(None));
+            shown(&format!("{answer}\n\n{table}")).into_owned()
         }
-        TableFormat::Markdown => format!(
-            "### {} -> {}\n\n{answer}\n\n{}",
-            base.wall,
-            head.wall,
-            render::markdown::side_by_side(names, &steps, render::Style::default().steps)
-        ),
+        TableFormat::Markdown => {
+            let table = render::markdown::side_by_side(names, &steps, render::Style::default().steps);
+            shown(&format!("### {} -> {}\n\n{answer}\n\n{table}", base.wall, head.wall)).into_owned()
+        }
         TableFormat::Json => {
             let compared = Compared { comparison: 1, answer, walls: [base.wall, head.wall], steps };
             serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"

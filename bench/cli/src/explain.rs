@@ -1,10 +1,10 @@
 //! `buildscope explain`.
 
-use super::builds::{self, Found, KeptBuilds};
+use super::builds::{self, Found, Kept, KeptBuilds};
 use super::format::ReportFormat;
 use super::output::{write_file, write_result};
 use super::patch::patch;
-use super::{Failure, Root, otlp, terminal, write_message};
+use super::{Failure, Root, otlp, shown, terminal, write_message};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
-    /// Write to this file [default: standard output]
+    /// Write to this file [default: `-`, standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Explain cache misses by comparison with earlier builds, oldest first [default for a kept build: the build of the same
@@ -46,7 +46,7 @@ pub(crate) struct Arguments {
     /// Also write the changes that the advice suggests as a patch for `git apply`
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
-    /// The Dockerfile that the patch changes [default: the Dockerfile of the build, or Dockerfile]
+    /// The Dockerfile that the patch changes [default: the Dockerfile of the build, else ./Dockerfile]
     #[arg(long, value_name = "FILE", requires = "patch")]
     dockerfile: Option<PathBuf>,
     #[command(flatten)]
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
     let Found { record, kept } = found;
-    if let Some(kept) = kept.filter(|_| earlier.is_empty()) {
+    if let Some(kept) = kept.as_ref().filter(|_| earlier.is_empty()) {
         let builds = KeptBuilds::of(&root.resolve()?);
         let list = builds.list().unwrap_or_default();
         earlier.extend(builds::earlier(&builds, &list, &kept.subject, Some(&kept.id)));
@@ -94,21 +94,37 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.folded {
         write_file(path, folded_stacks(&record))?;
     }
-    if let Some(path) = &arguments.patch {
-        write_patch(path, &record, &explanation, &arguments)?;
-    }
     if let Some(url) = &arguments.otlp {
         otlp::send(url, &record, &explanation, None)?;
     }
     let text = match arguments.format {
         ReportFormat::Text => {
-            verdict + &render::text(&explanation, terminal::style_of_result(arguments.output.as_deref()))
+            let style = terminal::style_of_result(arguments.output.as_deref());
+            shown(&(verdict + &render::text(&explanation, style))).into_owned()
         }
         ReportFormat::Json => render::json(&explanation).map_err(Failure::internal)?,
         ReportFormat::Html => render::html(&record, &explanation),
-        ReportFormat::Markdown => verdict + &render::markdown(&explanation),
+        ReportFormat::Markdown => shown(&(verdict + &render::markdown(&explanation))).into_owned(),
     };
-    write_result(arguments.output.as_deref(), &text)
+    write_result(arguments.output.as_deref(), &text)?;
+    // Last, so that a Dockerfile that is not found does not cost the explanation.
+    match &arguments.patch {
+        Some(path) => write_patch(path, &explanation, &arguments.dockerfile(&record, kept.as_ref())),
+        None => Ok(()),
+    }
+}
+
+impl Arguments {
+    /// The Dockerfile that a patch changes.
+    fn dockerfile(&self, record: &Record, kept: Option<&Kept>) -> PathBuf {
+        let existing = |path: Option<&String>| path.map(PathBuf::from).filter(|path| path.is_file());
+        let in_context = || self.build.is_dir().then(|| self.build.join("Dockerfile"));
+        // The list of builds has the absolute path.
+        let of_list = || existing(kept.and_then(|kept| kept.subject.dockerfile.as_ref()));
+        let recorded = || existing(record.options.dockerfile.as_ref());
+        let found = self.dockerfile.clone().or_else(in_context).or_else(of_list).or_else(recorded);
+        found.unwrap_or_else(|| PathBuf::from("Dockerfile"))
+    }
 }
 
 /// Builds a context cold under two policies and returns the records: serial, then instructions.
@@ -160,18 +176,21 @@ pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explana
 }
 
 /// Writes the changes that the advice suggests, and says which.
-fn write_patch(path: &Path, record: &Record, explanation: &Explanation, arguments: &Arguments) -> Result<(), Failure> {
-    let recorded = || record.options.dockerfile.as_ref().map(PathBuf::from).filter(|path| path.is_file());
-    let in_context = || arguments.build.is_dir().then(|| arguments.build.join("Dockerfile"));
-    let dockerfile = arguments.dockerfile.clone().or_else(in_context).or_else(recorded);
-    let patch = patch(explanation, &dockerfile.unwrap_or_else(|| PathBuf::from("Dockerfile")))?;
+fn write_patch(path: &Path, explanation: &Explanation, dockerfile: &Path) -> Result<(), Failure> {
+    let patch = patch(explanation, dockerfile)?;
     write_file(path, &patch.text)?;
     match &patch.taken[..] {
         [] => write_message(&format!(
             "note: no advice has a change that certainly keeps the build working: {} is empty",
             path.display()
         )),
-        taken => write_message(&format!("note: {} has {}", path.display(), taken.join(", "))),
+        taken => {
+            let place = match &patch.directory {
+                Some(directory) => format!("; apply it in {}", directory.display()),
+                None => String::new(),
+            };
+            write_message(&format!("note: {} has {}{place}", path.display(), taken.join(", ")));
+        }
     }
     if !patch.left_out.is_empty() {
         write_message(&format!(

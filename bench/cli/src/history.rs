@@ -1,6 +1,6 @@
 //! `buildscope history`.
 
-use super::{Failure, Root, write_out};
+use super::{Failure, Root, write_text};
 use buildscope_bench::history::History;
 use buildscope_bench::stats::{change_points, threshold};
 use clap::{Args, Subcommand};
@@ -103,6 +103,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     }
-    write_out(&text);
+    write_text(&text);
     Ok(())
 }

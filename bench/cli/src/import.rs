@@ -1,8 +1,8 @@
 //! `buildscope import`.
 
-use super::{Failure, Root, builds, write_message, write_out};
+use super::output::write_result;
+use super::{Failure, Root, builds, write_message};
 use clap::Args;
-use miette::{IntoDiagnostic, WrapErr};
 use std::path::PathBuf;
 
 /// Convert the log or trace of another builder to a build record
@@ -15,7 +15,7 @@ pub(crate) struct Arguments {
     /// Convert this build of a file with several, counted from 1 [default: the slowest]
     #[arg(long = "build", value_name = "N")]
     number: Option<usize>,
-    /// Write the record to this file [default: standard output]
+    /// Write the record to this file [default: `-`, standard output]
     #[arg(short, long, value_name = "RECORD")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -31,17 +31,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = builds::find(&arguments.file, arguments.number, &arguments.root)?.record;
     let mut text = Vec::new();
     record.write(&mut text).map_err(Failure::internal)?;
-    match &arguments.output {
-        Some(path) => {
-            std::fs::write(path, text)
-                .into_diagnostic()
-                .wrap_err_with(|| path.display().to_string())
-                .map_err(Failure::Usage)?;
-        }
-        None => write_out(&String::from_utf8_lossy(&text)),
-    }
+    write_result(arguments.output.as_deref(), &String::from_utf8_lossy(&text))?;
     for note in &record.notes {
-        eprintln!("{note}");
+        write_message(note);
     }
     for lack in buildscope_reports::explain(&record).missing {
         write_message(&format!("not in this format: {lack}"));

@@ -17,6 +17,14 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read(File::open(path)?, limit)
 }
 
+/// Reads a file, or standard input if the path is `-`, of at most `limit` bytes.
+///
+/// # Errors
+/// If it cannot be read or is larger.
+pub(crate) fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    if path == Path::new("-") { read_standard_input(limit) } else { read_file(path, limit) }
+}
+
 /// Reads standard input, of at most `limit` bytes.
 ///
 /// # Errors

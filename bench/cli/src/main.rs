@@ -11,6 +11,8 @@ mod builder;
 mod builds;
 mod check;
 mod compare;
+#[cfg(all(feature = "build", target_os = "linux"))]
+mod destination;
 mod explain;
 mod failure;
 mod fleet;
@@ -31,7 +33,7 @@ mod whatif;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
-use output::{write_message, write_out};
+use output::{shown, write_message, write_out, write_text};
 use root::Root;
 use std::process::ExitCode;
 

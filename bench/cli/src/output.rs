@@ -1,7 +1,8 @@
 //! Standard output and files, where results go, and standard error, where messages go.
 //!
-//! Text may quote what comes from outside: logs, names, lines of a Dockerfile. On a terminal it is
-//! [neutralised](render::neutralised), and credentials in addresses are left out everywhere.
+//! Text may quote what comes from outside: logs, names, lines of a Dockerfile. Text for people is
+//! [neutralised](render::neutralised), also in a pipe, whose end is often a terminal. Documents for programs are only
+//! neutralised on a terminal, because escapes would change them. Credentials in addresses are left out everywhere.
 
 use crate::Failure;
 use buildscope_record::redacted;
@@ -16,16 +17,26 @@ use std::sync::OnceLock;
 /// The first error of writing a result.
 static FAILED: OnceLock<io::Error> = OnceLock::new();
 
-/// Writes a command's result. [`finish`] reports an error.
+/// Writes a result for people. [`finish`] reports an error.
+pub(super) fn write_text(text: &str) {
+    write_out(&shown(text));
+}
+
+/// Writes a command's result, which may be a document for programs. [`finish`] reports an error.
 pub(super) fn write_out(text: &str) {
     let text = redacted(text);
     let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { text };
     note(io::stdout().write_all(text.as_bytes()));
 }
 
+/// The file that a result goes to; `None` is standard output, which `-` names, too.
+pub(super) fn file_of_result(file: Option<&Path>) -> Option<&Path> {
+    file.filter(|path| *path != Path::new("-"))
+}
+
 /// Writes a command's result to a file, or to standard output.
 pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failure> {
-    match file {
+    match file_of_result(file) {
         Some(path) => write_file(path, text),
         None => {
             write_out(text);
@@ -46,7 +57,7 @@ pub(super) fn write_message(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Text for standard error, which is often a terminal or shown on one later.
+/// Text for people, which is often shown on a terminal, now or later.
 pub(super) fn shown(text: &str) -> Cow<'_, str> {
     match redacted(text) {
         Cow::Borrowed(text) => render::neutralised(text),

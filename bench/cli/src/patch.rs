@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A patch and what it leaves out.
 pub(super) struct Patch {
@@ -19,12 +19,17 @@ pub(super) struct Patch {
     pub(super) taken: Vec<String>,
     /// The advice whose change is not in it: another one changes the same instruction, or its quotes have spaces that a record leaves out.
     pub(super) left_out: Vec<String>,
+    /// The directory that its paths start in, if that is not the current one.
+    pub(super) directory: Option<PathBuf>,
 }
 
 /// The patch for a Dockerfile and the .dockerignore next to it.
 pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patch, Failure> {
     let text = fs::read_to_string(dockerfile).into_diagnostic();
-    let text = text.wrap_err_with(|| dockerfile.display().to_string()).map_err(Failure::Usage)?;
+    let text = text.wrap_err_with(|| dockerfile.display().to_string()).map_err(|report| {
+        let help = "name the Dockerfile of this build with --dockerfile";
+        Failure::usage(report.context(format!("no patch without the Dockerfile: {help}")))
+    })?;
     let steps: Vec<_> =
         explanation.steps.iter().map(|step| (step.text.as_str(), step.source.map(|source| source.line))).collect();
     let source = Source::read(&text);
@@ -63,7 +68,9 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
         patch += &ignore_patch(dockerfile, &ignored);
         taken.push("dockerignore".to_owned());
     }
-    Ok(Patch { text: patch, taken, left_out })
+    let elsewhere = in_current_directory(dockerfile).is_none();
+    let directory = dockerfile.parent().filter(|_| elsewhere).map(Path::to_owned);
+    Ok(Patch { text: patch, taken, left_out, directory })
 }
 
 fn name(advice: &Advice) -> String {
@@ -123,13 +130,20 @@ fn ignore_patch(dockerfile: &Path, ignored: &BTreeSet<&str>) -> String {
     unified(&path, before.as_deref(), &after)
 }
 
+/// The path below the current directory, unless it is elsewhere.
+fn in_current_directory(path: &Path) -> Option<PathBuf> {
+    let path = path.strip_prefix(".").unwrap_or(path);
+    if path.is_relative() && !path.starts_with("..") {
+        return Some(path.to_owned());
+    }
+    let here = std::env::current_dir().ok()?;
+    path.strip_prefix(here).ok().map(Path::to_owned)
+}
+
 /// A change of one file as `diff -u` writes it; a file without a text before is new.
 fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
-    let name = path.strip_prefix(".").unwrap_or(path);
-    // git takes paths from the current directory.
-    let here = std::env::current_dir().ok();
-    let name = here.as_deref().and_then(|here| name.strip_prefix(here).ok()).unwrap_or(name);
-    let name = if name.is_absolute() { Path::new(name.file_name().unwrap_or_default()) } else { name };
+    // git takes paths from the directory in which it is called.
+    let name = in_current_directory(path).unwrap_or_else(|| PathBuf::from(path.file_name().unwrap_or_default()));
     let (old, new) = (format!("a/{}", name.display()), format!("b/{}", name.display()));
     let old = if before.is_some() { old } else { "/dev/null".to_owned() };
     let diff = TextDiff::from_lines(before.unwrap_or_default(), after);

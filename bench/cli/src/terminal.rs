@@ -1,5 +1,6 @@
 //! The width and the colours of text for a stream.
 
+use crate::output::file_of_result;
 use buildscope_reports::render;
 use std::io::IsTerminal;
 #[cfg(unix)]
@@ -10,7 +11,7 @@ use std::path::Path;
 
 /// The style for a command's result: that of standard output, or the default for a file.
 pub(super) fn style_of_result(file: Option<&Path>) -> render::Style {
-    match file {
+    match file_of_result(file) {
         Some(_) => render::Style::default(),
         None => style_of(&std::io::stdout()),
     }

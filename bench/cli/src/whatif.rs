@@ -1,6 +1,6 @@
 //! `buildscope whatif`.
 
-use super::{Failure, Root, builds, write_out};
+use super::{Failure, Root, builds, shown, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
@@ -65,7 +65,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let predictions = scenarios.iter().map(predict).collect::<Result<Vec<_>, _>>()?;
     write_out(&match &predictions[..] {
         [prediction] if arguments.json => serde_json::to_string_pretty(prediction).map_err(Failure::internal)? + "\n",
-        [prediction] => format_prediction(&record, prediction),
+        [prediction] => shown(&format_prediction(&record, prediction)).into_owned(),
         several if arguments.json => serde_json::to_string_pretty(several).map_err(Failure::internal)? + "\n",
         several => format_settings(&scenarios, several),
     });

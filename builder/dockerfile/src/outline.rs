@@ -79,8 +79,21 @@ pub struct MountOutline {
 impl Outline {
     /// Collects the outline of a file.
     pub fn of(file: &Dockerfile<'_>) -> Self {
+        Self::of_stages(file, |_| true)
+    }
+
+    /// Collects the outline of those stages of a file that `includes` returns true for, and of the arguments above the
+    /// first FROM. Stages are counted from 0.
+    pub fn of_stages(file: &Dockerfile<'_>, includes: impl Fn(usize) -> bool) -> Self {
         let mut outline = Self::default();
+        let froms = file.instructions.iter().filter(|instruction| matches!(instruction.kind, Kind::From(_)));
+        let last = froms.count().checked_sub(1);
+        let mut stages = 0_usize;
         for instruction in &file.instructions {
+            stages += usize::from(matches!(instruction.kind, Kind::From(_)));
+            if stages.checked_sub(1).is_some_and(|stage| !includes(stage)) {
+                continue;
+            }
             let stage = outline.stages.last().map(|stage| stage.name.clone());
             if let (Some(current), false) = (outline.stages.last_mut(), matches!(instruction.kind, Kind::From(_))) {
                 current.instructions += 1;
@@ -90,13 +103,13 @@ impl Outline {
                     let name = from.name.as_ref().map(|name| name.to_lowercase());
                     let described = name.as_deref().and_then(|name| described(file, instruction, name));
                     outline.stages.push(StageOutline {
-                        name: name.unwrap_or_else(|| outline.stages.len().to_string()),
+                        name: name.unwrap_or_else(|| (stages - 1).to_string()),
                         base: from.base.text.to_string(),
                         platform: from.platform.as_ref().map(|word| word.text.to_string()),
                         description: described,
                         line: instruction.lines.0,
                         instructions: 0,
-                        default: false,
+                        default: last == Some(stages - 1),
                     });
                 }
                 Kind::Arg(arguments) => outline.args.extend(arguments.iter().map(|argument| ArgumentOutline {
@@ -113,9 +126,6 @@ impl Outline {
                 }
                 _ => {}
             }
-        }
-        if let Some(last) = outline.stages.last_mut() {
-            last.default = true;
         }
         outline
     }
@@ -213,6 +223,18 @@ fn table(f: &mut fmt::Formatter<'_>, head: [&str; 5], rows: Vec<[String; 5]>) ->
 #[cfg(test)]
 mod tests {
     use super::Outline;
+
+    #[test]
+    fn an_outline_of_some_stages_has_only_their_inputs() {
+        let text = "ARG V=1\nFROM scratch\nARG A\nFROM scratch AS b\nARG B\nRUN --mount=type=ssh make\nFROM scratch\n";
+        let outline = Outline::of_stages(&crate::parse(text).unwrap(), |stage| stage != 0);
+        let stages: Vec<_> = outline.stages.iter().map(|stage| (&*stage.name, stage.default)).collect();
+        assert_eq!(stages, [("b", false), ("2", true)]);
+        let arguments: Vec<_> =
+            outline.args.iter().map(|argument| (&*argument.name, argument.stage.as_deref())).collect();
+        assert_eq!(arguments, [("V", None), ("B", Some("b"))]);
+        assert_eq!(outline.ssh.len(), 1);
+    }
 
     #[test]
     fn an_outline_lists_all_inputs() {

@@ -1,16 +1,10 @@
 //! `--cache-to`: results for other machines.
 
 use super::finished_build::FinishedBuild;
-use super::{BuildError, Event, Request};
+use super::{BuildError, Event};
 use crate::images::{CacheExport, CacheMode, CacheRecord, CacheTo};
 use crate::plan::Step;
 use buildscope_record::Probe;
-
-/// The targets of `--cache-to`.
-pub(super) fn targets(request: &Request) -> Result<Vec<CacheTo>, BuildError> {
-    let parsed = request.cache_to.iter().map(|text| CacheTo::parse(text)).collect::<Result<Vec<_>, _>>();
-    parsed.map_err(|error| BuildError::Request(error.to_string()))
-}
 
 /// The results of these steps under their keys: a step with a second key has two records.
 pub(super) fn records<'a>(build: &FinishedBuild<'_>, steps: impl IntoIterator<Item = &'a Step>) -> Vec<CacheRecord> {

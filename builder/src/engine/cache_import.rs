@@ -6,6 +6,12 @@ use crate::images::{CacheFrom, ImportedCache, Resolver};
 use buildscope_oci::Platform;
 use buildscope_record::{Probe, StepKey};
 
+/// The caches that `--cache-from` names.
+pub(super) fn sources(request: &Request) -> Result<Vec<CacheFrom>, BuildError> {
+    let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
+    parsed.map_err(|error| BuildError::Request(error.to_string()))
+}
+
 /// Reads the caches of `--cache-from`. A cache that cannot be read is reported; the build goes on without it.
 pub(super) fn import(
     request: &Request,
@@ -14,11 +20,10 @@ pub(super) fn import(
     progress: &dyn Progress,
     probe: &Probe,
 ) -> Result<ImportedCache, BuildError> {
-    let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
-    let from = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
-    let (cache, faults) = ImportedCache::read(&from, images.registries(), images.images(), platforms, probe);
+    let (cache, faults) =
+        ImportedCache::read(&sources(request)?, images.registries(), images.images(), platforms, probe);
     for fault in faults {
-        progress.event(Event::Task { name: format!("importing a cache: {fault}"), done: true });
+        progress.event(Event::Warning(format!("a cache is not imported: {fault}")));
     }
     Ok(cache)
 }

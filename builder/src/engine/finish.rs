@@ -1,38 +1,22 @@
 //! Finishes a build whose steps have succeeded: the image's documents, its outputs, its names, the exported cache.
 
+use super::destinations::Destinations;
 use super::finished_build::FinishedBuild;
 use super::provenance::{invocation, predicate};
-use super::{BuildError, Built, Event, Request, cache_export};
+use super::{BuildError, Built, Event, cache_export};
 use crate::http;
-use crate::images::{self, BuiltStep, CacheTo, Delivery, Image, Output, inline_cache};
+use crate::images::{self, BuiltStep, CacheTo, Delivery, Image, inline_cache};
 use crate::plan::{Op, Plan, Step};
-use buildscope_oci::{Annotation, Reference};
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
-
-/// The outputs that `--output` asks for. Without any, the image stays in the store.
-pub(super) fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
-    let annotations = request.annotations.iter().map(|text| Annotation::of_flag(text)).collect::<Result<Vec<_>, _>>();
-    let annotations = annotations.map_err(|fault| BuildError::Request(format!("--annotation {fault}")))?.concat();
-    let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
-    let mut outputs = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
-    outputs.iter_mut().for_each(|output| output.image.annotations.extend(annotations.iter().cloned()));
-    Ok(outputs)
-}
 
 /// Assembles the image, writes it to all outputs, names it, and exports the cache.
 pub(super) fn finish(
     build: &FinishedBuild<'_>,
-    outputs: &[Output],
-    caches: &[CacheTo],
+    Destinations { names, outputs, caches }: &Destinations,
     probe: &Probe,
 ) -> Result<Built, BuildError> {
     let request = build.request;
     let span = probe.phase(Phase::Commit);
-    let names: Vec<Reference> = request
-        .tags
-        .iter()
-        .map(|tag| tag.parse().map_err(|error| BuildError::Request(format!("--tag: {error}"))))
-        .collect::<Result<_, _>>()?;
     let image = |target: StepId| {
         let mut image = assemble(build, target);
         if caches.contains(&CacheTo::Inline) {
@@ -52,11 +36,12 @@ pub(super) fn finish(
     let delivery = Delivery {
         store: build.store,
         images: &images,
-        names: &names,
-        epoch: request.source_date_epoch,
+        names,
+        epoch: build.epoch,
         registries: build.images.registries(),
         cache: Some(build.imported),
         predicates: &predicates,
+        index: request.is_multi_platform(),
     };
     let mut built = Built { id: Some(BlobDigest::of(images[0].config_bytes())), ..Built::default() };
     let attested = images.iter().zip(&predicates).map(|(image, said)| (image.platform(), said.content.clone()));
@@ -108,7 +93,7 @@ fn assemble(build: &FinishedBuild<'_>, target: StepId) -> Image {
     let base = build.results.of(target.id).base.and_then(|(_, manifest)| build.images.resolved(&manifest));
     let mut config = target.config.image();
     config.config.labels.extend(build.request.labels.clone());
-    images::assemble(&config, base.as_ref(), &added, build.request.source_date_epoch, http::now())
+    images::assemble(&config, base.as_ref(), &added, build.epoch, http::now())
 }
 
 /// The steps whose layers a target's image consists of, lowest first.

@@ -7,6 +7,8 @@ mod blocking;
 mod cache_export;
 mod cache_import;
 mod contexts;
+mod destinations;
+mod epoch;
 mod error;
 mod finish;
 mod finished_build;
@@ -43,6 +45,7 @@ pub use request::{DockerfileInput, Request};
 use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
+use destinations::Destinations;
 use finished_build::FinishedBuild;
 use solver::{Live, Solver};
 use std::sync::Arc;
@@ -89,11 +92,13 @@ async fn run(
     cancel: CancellationToken,
     outcome: &mut Outcome,
 ) -> Result<Built, BuildError> {
-    let outputs = finish::outputs(request)?;
-    let caches = cache_export::targets(request)?;
+    let destinations = Destinations::of(request)?;
     let prepared = prepare::prepare(engine, request, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
+    for name in prepared.plan.unknown_stages(&request.no_cache_stages) {
+        progress.event(Event::Warning(format!("--no-cache-filter {name}: the Dockerfile has no stage of this name")));
+    }
 
     let mut solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
     let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
@@ -106,7 +111,7 @@ async fn run(
         let synced = engine.store.sync(probe).map_err(BuildError::from);
         let built = solved.and(synced).and_then(|()| {
             let build = FinishedBuild::new(&solver, request, &outcome.reports);
-            finish::finish(&build, &outputs, &caches, probe)
+            finish::finish(&build, &destinations, probe)
         });
         let repaired = repair(&mut solver, round, built.is_err());
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));

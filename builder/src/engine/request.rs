@@ -1,7 +1,8 @@
 //! The request for one build.
 
-use super::Provenance;
-use crate::images::RegistryOptions;
+use super::destinations::Destinations;
+use super::{BuildError, Provenance, cache_import, prepare};
+use crate::images::{Output, RegistryOptions};
 use crate::plan::BuildArgs;
 use crate::steps::run::RunOptions;
 use buildscope_schedule::Policy;
@@ -19,7 +20,8 @@ pub struct Request {
     pub context_file: Option<Arc<File>>,
     /// The Dockerfile.
     pub dockerfile: DockerfileInput,
-    /// `--build-arg`. `SOURCE_DATE_EPOCH` has its special meaning here too.
+    /// `--build-arg`. `SOURCE_DATE_EPOCH` sets the times in the image's documents: seconds since 1970, `context`, or the name
+    /// of a context or a stage. With `rewrite-timestamp`, later file times become this one.
     pub build_args: BuildArgs,
     /// `--target`: the name or index of a stage; `None` is the last stage.
     pub target: Option<String>,
@@ -49,9 +51,6 @@ pub struct Request {
     pub annotations: Vec<String>,
     /// `--provenance`: the attestation that accompanies the image.
     pub provenance: Option<Provenance>,
-    /// `SOURCE_DATE_EPOCH` in seconds since 1970: the times in the image's documents. With `rewrite-timestamp`, later file
-    /// times become this one.
-    pub source_date_epoch: Option<i64>,
     /// `--cache-from`, as written.
     pub cache_from: Vec<String>,
     /// `--cache-to`, as written.
@@ -60,6 +59,34 @@ pub struct Request {
     pub pull: bool,
     /// Options for registries.
     pub registries: RegistryOptions,
+}
+
+impl Request {
+    /// Checks what can be known before the build, so that a wrong option does not cost one.
+    ///
+    /// # Errors
+    /// The first option that is invalid or does not fit the others.
+    pub fn check(&self) -> Result<(), BuildError> {
+        Destinations::of(self)?;
+        cache_import::sources(self)?;
+        prepare::platforms(self).map(drop)
+    }
+
+    /// Whether the result has the form of several platforms' images even if it is one: `BUILDKIT_MULTI_PLATFORM`.
+    pub(super) fn is_multi_platform(&self) -> bool {
+        self.is_set("BUILDKIT_MULTI_PLATFORM")
+    }
+
+    /// Whether a build argument is true, as Go's `strconv.ParseBool` reads it.
+    pub fn is_set(&self, argument: &str) -> bool {
+        let value = self.build_args.get(argument).map(String::as_str);
+        matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
+    }
+
+    /// Whether an output goes to the standard output. Invalid outputs do not.
+    pub fn writes_to_stdout(&self) -> bool {
+        self.outputs.iter().any(|text| Output::parse(text).is_ok_and(|output| output.writes_to_stdout()))
+    }
 }
 
 /// The source of the Dockerfile.

@@ -146,7 +146,9 @@ pub struct Scenario {
 
 impl Scenario {
     pub(crate) fn check(&self, record: &Record) -> Result<(), ScenarioError> {
-        let measured = record.host.cpus.is_some() && record.steps.iter().any(|step| step.resources.is_some());
+        // A build from the cache has no process, but the record has the processor time of the builder.
+        let used = || record.cpu.is_some() || record.steps.iter().any(|step| step.resources.is_some());
+        let measured = record.host.cpus.is_some() && used();
         if self.cores.is_some() && !measured {
             return Err(ScenarioError::Processors);
         }
@@ -274,7 +276,7 @@ fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
 fn order(record: &Record, model: &mut Model, policy: Policy) {
     let stage = |step: StepId| record.steps[step.index()].stage;
     for step in model.tasks.indices().filter(|&step| stage(step).is_some()) {
-        model.tasks[step].needs.retain(|need| need.kind == EdgeKind::Data);
+        model.tasks[step].needs.retain(|need| need.kind != EdgeKind::Order);
     }
     let needs = |step: StepId| model.tasks[step].needs.iter().map(move |need| (need.step, step));
     let edges: Vec<_> = model.tasks.indices().flat_map(needs).collect();

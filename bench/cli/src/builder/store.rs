@@ -1,7 +1,7 @@
 //! `buildscope store`.
 
 use super::layer_names;
-use crate::{Failure, Root, terminal, units, write_message, write_out};
+use crate::{Failure, Root, shown, terminal, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
@@ -97,7 +97,11 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
         }
     };
     let names = layer_names::all(store)?;
-    write_out(&if format == Format::Json { json(&items, &names) } else { text(&items, &names, title) });
+    write_out(&if format == Format::Json {
+        json(&items, &names)
+    } else {
+        shown(&text(&items, &names, title)).into_owned()
+    });
     Ok(())
 }
 
@@ -112,7 +116,11 @@ fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
         }
     };
     let checked = store.check(repair, &passed).map_err(Failure::internal)?;
-    write_out(&if format == Format::Json { found_json(&checked, repair) } else { found_text(&checked, repair) });
+    write_out(&if format == Format::Json {
+        found_json(&checked, repair)
+    } else {
+        shown(&found_text(&checked, repair)).into_owned()
+    });
     if checked.damaged.is_empty() || repair { Ok(()) } else { Err(Failure::Reported) }
 }
 

@@ -5,7 +5,7 @@
 
 use super::rawjson;
 use super::scripts::Scripts;
-use crate::{Failure, write_message, write_out};
+use crate::{Failure, destination, write_message, write_text};
 use buildscope_observe::Observer;
 use buildscope_record::{Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
@@ -46,6 +46,9 @@ type Line = (jiff::Timestamp, Vec<u8>);
 
 /// Runs the command and explains its build.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if let Some(path) = &arguments.record {
+        destination::check_file("--record", path)?;
+    }
     let help = "run it as root or with CAP_PERFMON";
     let observer = Observer::of_machine()
         .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
@@ -87,7 +90,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             let file = std::fs::File::create(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
             record.write(file.map_err(Failure::Usage)?).map_err(Failure::internal)?;
         }
-        None => write_out(&render::text(&explain(&record), render::Style::default())),
+        None => write_text(&render::text(&explain(&record), render::Style::default())),
     }
     if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) }
 }

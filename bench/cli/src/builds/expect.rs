@@ -9,6 +9,9 @@ const LEAST: usize = 3;
 /// How many earlier builds count, the last ones.
 const MOST: usize = 20;
 
+/// By how much the cached shares of two builds may differ so that their times can be compared.
+const SHARE: f64 = 0.25;
+
 /// The wall times of earlier builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
@@ -20,11 +23,20 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Of those of the listed builds, the newest first, that are of a Dockerfile and succeeded, except the one with this id; `None` if there are fewer than three.
-    pub(crate) fn of(list: &[Kept], subject: &Subject, except: Option<&str>) -> Option<Self> {
+    /// Of the last of the listed builds, the newest first, that are of a Dockerfile and succeeded; `None` if there are fewer than
+    /// three.
+    pub(crate) fn of(list: &[Kept], subject: &Subject) -> Option<Self> {
         subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == *subject);
-        let other = same.filter(|kept| except != Some(kept.id.as_str()));
+        Self::of_walls(same.map(|kept| kept.wall).take(MOST).collect())
+    }
+
+    /// Of the listed builds of the same Dockerfile as `build` that succeeded and had about as much in the cache, without `build`
+    /// itself; `None` if there are fewer than three.
+    pub(crate) fn like(list: &[Kept], build: &Kept) -> Option<Self> {
+        build.subject.context.as_ref()?;
+        let same = list.iter().filter(|kept| kept.succeeded && kept.subject == build.subject);
+        let other = same.filter(|kept| kept.id != build.id && alike(kept, build));
         Self::of_walls(other.map(|kept| kept.wall).take(MOST).collect())
     }
 
@@ -40,6 +52,12 @@ impl Expected {
             builds: walls.len(),
         })
     }
+}
+
+/// Whether the times of two builds can be compared. A build whose steps are all cached is like no build that ran one.
+fn alike(one: &Kept, other: &Kept) -> bool {
+    let ran = |build: &Kept| build.cached < build.steps;
+    ran(one) == ran(other) && (one.cached_share() - other.cached_share()).abs() <= SHARE
 }
 
 /// The quantile of sorted times, interpolated between neighbours (type 7 of Hyndman and Fan, 1996).

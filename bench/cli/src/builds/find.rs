@@ -1,7 +1,7 @@
 //! Which record a command means: `last`, `^1`, the id of a kept build, or a file.
 
 use super::kept::{Kept, KeptBuilds, Subject};
-use crate::input::{LARGEST_LOG, read_file, read_standard_input};
+use crate::input::{LARGEST_LOG, read_input};
 use crate::{Failure, Root};
 use buildscope_record::Record;
 use buildscope_reports::import;
@@ -32,8 +32,7 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
         })?;
         return load(&builds, kept);
     }
-    let standard_input = text == "-";
-    if !standard_input && !name.exists() && !text.contains(['/', '\\', '.']) {
+    if text != "-" && !name.exists() && !text.contains(['/', '\\', '.']) {
         let builds = KeptBuilds::of(&root.resolve()?);
         if let Some(kept) = by_id(&builds, &text)? {
             return load(&builds, kept);
@@ -43,7 +42,7 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
             "`{text}` is neither a file nor the id of a kept build"
         )));
     }
-    let bytes = if standard_input { read_standard_input(LARGEST_LOG) } else { read_file(name, LARGEST_LOG) };
+    let bytes = read_input(name, LARGEST_LOG);
     let bytes = bytes.into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
     let record = import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic();
     Ok(Found { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })

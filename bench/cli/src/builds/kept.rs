@@ -93,6 +93,13 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// Which part of the steps was in the cache, from 0 to 1.
+    pub(crate) fn cached_share(&self) -> f64 {
+        if self.steps == 0 { 1.0 } else { self.cached as f64 / self.steps as f64 }
+    }
+}
+
 /// The time to the millisecond, and two random digits for builds of the same millisecond.
 fn id(time: jiff::Timestamp) -> String {
     use std::hash::{BuildHasher as _, RandomState};
@@ -124,12 +131,12 @@ impl KeptBuilds {
         tags: Vec<String>,
         limits: &Limits,
     ) -> io::Result<Kept> {
-        fs::create_dir_all(&self.folder)?;
+        fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
         let kept = Kept::of(record, subject, tags);
         // Under another name until it is complete: no reader sees a part, and a crash leaves a file that the next build removes.
         let part = self.folder.join(format!(".{}.part", kept.id));
         let path = self.path(&kept.id);
-        let written = write(&part, &kept, record).and_then(|()| fs::rename(&part, &path));
+        let written = write(&part, &kept, record).and_then(|()| fs::rename(&part, &path)).map_err(at(&path));
         if written.is_err() {
             let _ = fs::remove_file(&part);
         }
@@ -138,7 +145,7 @@ impl KeptBuilds {
         Ok(kept)
     }
 
-    /// Every readable build, the newest first. Files that cannot be read are left out.
+    /// Every readable build, the newest first. Files that cannot be read are left out; [`Self::damaged`] names them.
     ///
     /// # Errors
     /// The folder exists and cannot be listed.
@@ -146,14 +153,32 @@ impl KeptBuilds {
         Ok(self.files()?.iter().rev().filter_map(|file| first_line(&file.path).ok()).collect())
     }
 
+    /// The files of builds that cannot be read, each with the error.
+    ///
+    /// # Errors
+    /// The folder exists and cannot be listed.
+    pub(crate) fn damaged(&self) -> io::Result<Vec<(PathBuf, io::Error)>> {
+        let error = |file: File| first_line(&file.path).err().map(|error| (file.path, error));
+        Ok(self.files()?.into_iter().filter_map(error).collect())
+    }
+
+    /// Whether there is a file of this build, readable or not.
+    pub(crate) fn contains(&self, id: &str) -> bool {
+        self.path(id).is_file()
+    }
+
     /// The record of a build.
     ///
     /// # Errors
     /// There is no such build, or its file is damaged.
     pub(crate) fn read(&self, id: &str) -> io::Result<Record> {
-        let mut lines = open(&self.path(id))?;
-        lines.read_until(b'\n', &mut Vec::new())?;
-        Record::read(lines).map_err(io::Error::other)
+        let path = self.path(id);
+        let read = || {
+            let mut lines = open(&path)?;
+            lines.read_until(b'\n', &mut Vec::new())?;
+            Record::read(lines).map_err(io::Error::other)
+        };
+        read().map_err(at(&path))
     }
 
     /// Removes a build.
@@ -161,7 +186,16 @@ impl KeptBuilds {
     /// # Errors
     /// There is no such build, or the file cannot be removed.
     pub(crate) fn remove(&self, id: &str) -> io::Result<()> {
-        fs::remove_file(self.path(id))
+        let path = self.path(id);
+        fs::remove_file(&path).map_err(at(&path))
+    }
+
+    /// Removes all builds, also damaged ones.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        self.files()?.iter().try_for_each(|file| fs::remove_file(&file.path).map_err(at(&file.path)))
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -172,7 +206,7 @@ impl KeptBuilds {
     fn files(&self) -> io::Result<Vec<File>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries?,
+            entries => entries.map_err(at(&self.folder))?,
         };
         let mut files = Vec::new();
         for entry in entries.flatten() {
@@ -203,6 +237,11 @@ impl KeptBuilds {
         }
         Ok(())
     }
+}
+
+/// Names the file in an error.
+fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// After this time, an incomplete file belongs to a build that was killed.
@@ -288,12 +327,17 @@ mod tests {
     }
 
     #[test]
-    fn damaged_files_are_left_out_of_the_list() {
+    fn damaged_files_are_named_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let builds = KeptBuilds::of(folder.path());
         let kept = keep(&builds, 1, &Limits::default());
         fs::write(folder.path().join("builds/20261128-100000-0000.json.gz"), "no gzip").unwrap();
         assert_eq!(builds.list().unwrap(), [kept]);
-        assert!(builds.read("20261128-100000-0000").is_err());
+        assert!(builds.read("20261128-100000-0000").is_err() && builds.contains("20261128-100000-0000"));
+        let damaged = builds.damaged().unwrap();
+        assert_eq!(damaged.len(), 1);
+        assert!(damaged[0].0.ends_with("20261128-100000-0000.json.gz"));
+        builds.clear().unwrap();
+        assert_eq!(fs::read_dir(folder.path().join("builds")).unwrap().count(), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::kept::{Kept, KeptBuilds};
 use crate::format::TableFormat;
-use crate::{Failure, units, write_out};
+use crate::{Failure, shown, units, write_out};
 use buildscope_reports::render::markdown;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use clap::Args;
@@ -42,8 +42,8 @@ pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure>
     let list: Vec<Kept> = list.into_iter().filter(|kept| options.includes(kept)).take(most).collect();
     write_out(&match options.format {
         TableFormat::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
-        TableFormat::Text => text(&list),
-        TableFormat::Markdown => as_markdown(&list),
+        TableFormat::Text => shown(&text(&list)).into_owned(),
+        TableFormat::Markdown => shown(&as_markdown(&list)).into_owned(),
     });
     Ok(())
 }

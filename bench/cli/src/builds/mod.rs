@@ -13,9 +13,9 @@ pub(crate) use find::{Found, earlier, find, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
-use crate::input::{LARGEST_LOG, read_file};
-use crate::output::write_file;
-use crate::{Failure, Root, write_out};
+use crate::input::{LARGEST_LOG, read_input};
+use crate::output::write_result;
+use crate::{Failure, Root, write_message, write_out};
 use buildscope_reports::import;
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -50,7 +50,7 @@ enum Work {
     Export {
         /// `last`, `^1`, or the id of a build
         build: PathBuf,
-        /// The file [default: standard output]
+        /// The file [default: `-`, standard output]
         file: Option<PathBuf>,
     },
     /// Keep the builds of these files: records, logs of other builders, or .dockerbuild files with all their builds
@@ -58,7 +58,7 @@ enum Work {
         after_help = "Examples:\n  buildscope builds import ci-log.txt\n  docker buildx history export -o all.dockerbuild && buildscope builds import all.dockerbuild"
     )]
     Import {
-        /// Files that `buildscope import` reads
+        /// Files that `buildscope import` reads; `-` is standard input
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// How many records are kept
@@ -81,13 +81,16 @@ enum Work {
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let builds = KeptBuilds::of(&arguments.root.resolve()?);
     match arguments.work {
-        None => list::run(&builds, &arguments.list),
+        None => {
+            warn_of_damage(&builds)?;
+            list::run(&builds, &arguments.list)
+        }
         Some(Work::Export { build, file }) => export(&build, file.as_deref(), &arguments.root),
         Some(Work::Import { files, keep_records }) => keep_files(&builds, &files, &keep_records),
-        Some(Work::Rm { all: true, .. }) => remove_all(&builds),
+        Some(Work::Rm { all: true, .. }) => builds.clear().map_err(Failure::internal),
         Some(Work::Rm { builds: names, .. }) => {
             // All are looked up first: `^1` means another build once `last` is removed.
-            let found = names.iter().map(|name| kept(name, &arguments.root)).collect::<Result<Vec<_>, _>>()?;
+            let found = names.iter().map(|name| kept(name, &builds, &arguments.root)).collect::<Result<Vec<_>, _>>()?;
             found.iter().try_for_each(|id| builds.remove(id)).map_err(Failure::internal)
         }
     }
@@ -96,19 +99,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 fn export(build: &Path, file: Option<&Path>, root: &Root) -> Result<(), Failure> {
     let mut text = Vec::new();
     read(build, root)?.write(&mut text).map_err(Failure::internal)?;
-    match file {
-        Some(path) => write_file(path, text),
-        None => {
-            write_out(&String::from_utf8_lossy(&text));
-            Ok(())
-        }
-    }
+    write_result(file, &String::from_utf8_lossy(&text))
 }
 
 fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result<(), Failure> {
     for path in files {
         let named = || path.display().to_string();
-        let bytes = read_file(path, LARGEST_LOG).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
+        let bytes = read_input(path, LARGEST_LOG).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
         let records = import::builds(&bytes)
             .map(import::Builds::into_records)
             .into_diagnostic()
@@ -127,13 +124,25 @@ fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result
     Ok(())
 }
 
-fn remove_all(builds: &KeptBuilds) -> Result<(), Failure> {
-    let list = builds.list().map_err(Failure::internal)?;
-    list.iter().try_for_each(|kept| builds.remove(&kept.id)).map_err(Failure::internal)
+/// Warns of kept builds that cannot be read.
+fn warn_of_damage(builds: &KeptBuilds) -> Result<(), Failure> {
+    for (path, error) in builds.damaged().map_err(Failure::internal)? {
+        let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let id = id.split('.').next().unwrap_or_default();
+        write_message(&format!(
+            "warning: {}: the record of this build is damaged: {error} (`buildscope builds rm {id}` removes it)",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
-/// The id of the kept build that `name` means.
-fn kept(name: &Path, root: &Root) -> Result<String, Failure> {
+/// The id of the kept build that `name` means. The file may be damaged.
+fn kept(name: &Path, builds: &KeptBuilds, root: &Root) -> Result<String, Failure> {
+    let id = name.to_string_lossy();
+    if builds.contains(&id) {
+        return Ok(id.into_owned());
+    }
     let Found { kept, .. } = find(name, None, root)?;
     let file = || Failure::usage(miette!("{} is a file, not a kept build", name.display()));
     Ok(kept.ok_or_else(file)?.id)

@@ -14,7 +14,7 @@ use plan::Planner;
 use text_only::Planner;
 
 use super::input::{LARGEST_DOCKERFILE, read_file, read_standard_input};
-use super::{Failure, Root, write_message, write_out};
+use super::{Failure, Root, write_message, write_out, write_text};
 use buildscope_dockerfile::lint::{self, Context, Finding, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     /// An additional context: NAME=DIRECTORY or NAME=oci-layout://DIRECTORY[:TAG]
     #[arg(long, value_name = "NAME=VALUE")]
     build_context: Vec<String>,
-    /// The stage that --graph shows, with the stages that it needs [default: the last stage]
+    /// The stage that --graph and --outline show, with the stages that it needs [default: the last stage, and all stages]
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
     /// Target platform [default: the platform of this machine]
@@ -218,10 +218,24 @@ impl Subject {
         Ok(given.and(&of_file))
     }
 
+    /// The inputs of the target and of the stages that it needs, or of all stages if no target is named.
+    pub(super) fn outline_of(&self, file: &Dockerfile<'_>) -> Result<Outline, Diagnostics> {
+        match self.request.target.as_deref().filter(|target| !target.is_empty()) {
+            Some(_) => {
+                let needed = self.planner.needed(file)?;
+                Ok(Outline::of_stages(file, |stage| needed.get(stage).copied().unwrap_or(true)))
+            }
+            None => Ok(Outline::of(file)),
+        }
+    }
+
     pub(super) fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
-        let outline = Outline::of(file);
+        let outline = match self.outline_of(file) {
+            Ok(outline) => outline,
+            Err(errors) => return self.refuse(file, errors),
+        };
         match self.format {
-            Format::Text => write_out(&outline.to_string()),
+            Format::Text => write_text(&outline.to_string()),
             Format::Json => {
                 write_out(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
             }
@@ -253,11 +267,11 @@ impl Subject {
         let name = &self.source.name;
         match self.format {
             Format::Json => write_out(&format!("{:#}\n", lint::json(file, name, &report))),
-            Format::Text if report.findings.is_empty() => write_out(&format!("{name}: nothing found\n")),
+            Format::Text if report.findings.is_empty() => write_text(&format!("{name}: nothing found\n")),
             Format::Text => {
                 let count = report.findings.len();
                 let shown = Report::new(report.diagnostics(file).named(name));
-                write_out(&format!("{shown:?}\n{name}: {count} found\n"));
+                write_text(&format!("{shown:?}\n{name}: {count} found\n"));
             }
         }
         let own = self.request.own_rules == OwnRules::Fail;
@@ -295,7 +309,7 @@ impl Subject {
         match self.format {
             Format::Text => {
                 if let Some(report) = report {
-                    write_out(&format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
+                    write_text(&format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
                 }
                 Err(Failure::failed(errors.named(name)))
             }
@@ -313,7 +327,7 @@ fn text(bytes: &[u8]) -> io::Result<String> {
 }
 
 /// `NAME.dockerignore` next to the Dockerfile takes precedence over the context's `.dockerignore`.
-fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignore>, Failure> {
+pub(crate) fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<Option<Ignore>, Failure> {
     let own = dockerfile.map(|path| {
         let mut name = OsString::from(path);
         name.push(".dockerignore");

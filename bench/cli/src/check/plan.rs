@@ -2,7 +2,7 @@
 
 use super::bases::Bases;
 use super::{Request, Subject};
-use crate::{Failure, write_out};
+use crate::{Failure, write_out, write_text};
 use buildscope_builder::images::NamedImage;
 use buildscope_builder::plan::draw::{Drawing, Format};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
@@ -39,6 +39,7 @@ impl Planner {
             platform: request.platform.clone(),
             build_platform: Platform::host(),
             contexts: contexts.collect::<Result<BTreeMap<_, _>, Failure>>()?,
+            source_date_epoch: None,
         };
         Ok(Self { request, bases })
     }
@@ -67,6 +68,12 @@ impl Planner {
                 *seen |= stage.live;
             }
         }
+    }
+
+    /// Whether the target needs each stage.
+    pub(super) fn needed(&self, file: &Dockerfile<'_>) -> Result<Vec<bool>, Diagnostics> {
+        let plan = plan::lower(file, &self.request, &self.bases)?;
+        Ok(plan.stages.iter().map(|stage| stage.live).collect())
     }
 
     /// The base images that lowering found.
@@ -109,7 +116,7 @@ fn draw(plan: &Plan, policies: &[Policy], format: Format) -> Result<(), Failure>
         let drawing = Drawing { policy: policy.name(), plan, order: &order };
         match format {
             Format::Json => documents.push(drawing.json()),
-            format => write_out(&drawing.render(format)),
+            format => write_text(&drawing.render(format)),
         }
     }
     match (format, &*documents) {

@@ -26,6 +26,11 @@ impl Planner {
         Ok(Vec::new())
     }
 
+    /// Only a plan shows which stages the target needs: all are listed.
+    pub(super) fn needed(&self, _: &Dockerfile<'_>) -> Result<Vec<bool>, Diagnostics> {
+        Ok(Vec::new())
+    }
+
     pub(super) fn bases(&self) -> BTreeMap<String, BaseImage> {
         BTreeMap::new()
     }

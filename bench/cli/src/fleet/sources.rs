@@ -1,7 +1,7 @@
 //! The builds that are added up: where each record is, and in which order they come.
 
 use crate::builds::KeptBuilds;
-use crate::input::{LARGEST_LOG, read_file};
+use crate::input::{LARGEST_LOG, read_file, read_input};
 use crate::{Failure, write_message};
 use buildscope_record::{Head, Record};
 use buildscope_reports::fleet::{Subjects, recorded_subject};
@@ -87,7 +87,7 @@ fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<Build>, String> {
     if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
         return Ok(vec![build(0, name, head.started, Source::Record(path.to_owned()))]);
     }
-    let bytes = read_file(path, LARGEST_LOG).map_err(|error| error.to_string())?;
+    let bytes = read_input(path, LARGEST_LOG).map_err(|error| error.to_string())?;
     let records = import::builds(&bytes).map_err(|error| error.to_string())?.into_records();
     let imported = |(number, record): (usize, Record)| {
         let name = subjects.name(&record, &path.display().to_string());

@@ -79,13 +79,22 @@ fn a_build_beyond_its_budget_fails_with_the_reason() {
 #[test]
 fn a_build_slower_than_its_history_fails_with_the_reason() {
     let world = World::new("FROM busybox\nCOPY a /a\nRUN true\n");
-    world.write("a", "one");
-    for _ in 0..3 {
-        assert!(world.command(&["--max-regression", "20%"]).output().unwrap().status.success());
+    let build = || world.command(&["--max-regression", "20%"]).output().unwrap();
+    for content in ["one", "two", "three"] {
+        world.write("a", content);
+        assert!(build().status.success());
     }
+    for _ in 0..3 {
+        // Builds from the cache are short, and no baseline for one that runs its steps.
+        assert!(build().status.success());
+    }
+    world.write("a", "four");
+    let output = world.command(&["--max-regression", "10000%"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     world.write("Dockerfile", "FROM busybox\nCOPY a /a\nRUN sleep 2\n");
-    let output = world.command(&["--max-regression", "20%"]).output().unwrap();
+    world.write("a", "five");
+    let output = build();
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("20 % above the median of 3 earlier builds") && stderr.contains("sleep 2"), "{stderr}");
+    assert!(stderr.contains("20 % above the median of 4 earlier builds") && stderr.contains("sleep 2"), "{stderr}");
 }

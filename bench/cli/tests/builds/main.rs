@@ -2,8 +2,10 @@
 //! `scripts/test-rootless` also runs the tests about steps as an ordinary user.
 
 mod advice;
+mod arguments;
 mod attested;
 mod bases;
+mod buckets;
 mod cache;
 mod ci_docs;
 mod contexts;
@@ -12,6 +14,7 @@ mod damage;
 mod digests;
 mod docker_flags;
 mod durability;
+mod epoch;
 mod failures;
 mod hostile;
 mod images;

@@ -1,6 +1,6 @@
 //! `--export-*`: a run in the formats of other tools.
 
-use crate::Failure;
+use crate::{Failure, destination};
 use buildscope_bench::export;
 use buildscope_bench::run::Run;
 use clap::Args;
@@ -39,19 +39,28 @@ pub(super) struct Exports {
 type Format = fn(&Run) -> String;
 
 impl Exports {
+    /// The requested files with their flags and formats.
+    fn requested(&self) -> impl Iterator<Item = (&'static str, &PathBuf, Format)> {
+        let formats: [(&str, &Option<PathBuf>, Format); 7] = [
+            ("--export-json", &self.export_json, export::hyperfine_v1::export),
+            ("--export-json-v2", &self.export_json_v2, export::hyperfine_v2::export),
+            ("--export-csv", &self.export_csv, export::csv::export),
+            ("--export-markdown", &self.export_markdown, export::markdown::export),
+            ("--export-bencher", &self.export_bencher, export::bencher::export),
+            ("--export-github-action", &self.export_github_action, export::github_action::export),
+            ("--export-otava", &self.export_otava, export::otava::export),
+        ];
+        formats.into_iter().filter_map(|(flag, path, format)| Some((flag, path.as_ref()?, format)))
+    }
+
+    /// Fails if a requested file cannot be written.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        self.requested().try_for_each(|(flag, path, _)| destination::check_file(flag, path))
+    }
+
     /// Writes the requested files.
     pub(super) fn write(&self, run: &Run) -> Result<(), Failure> {
-        let formats: [(&Option<PathBuf>, Format); 7] = [
-            (&self.export_json, export::hyperfine_v1::export),
-            (&self.export_json_v2, export::hyperfine_v2::export),
-            (&self.export_csv, export::csv::export),
-            (&self.export_markdown, export::markdown::export),
-            (&self.export_bencher, export::bencher::export),
-            (&self.export_github_action, export::github_action::export),
-            (&self.export_otava, export::otava::export),
-        ];
-        for (path, format) in formats {
-            let Some(path) = path else { continue };
+        for (_, path, format) in self.requested() {
             fs::write(path, format(run)).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
         }
         Ok(())

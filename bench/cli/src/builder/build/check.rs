@@ -66,6 +66,10 @@ impl Subject {
             Subrequest::Check | Subrequest::Build => self.lint(&file),
             Subrequest::Outline => self.outline(&file),
             Subrequest::Targets => {
+                // All targets are listed, also if one is named, as with buildx; but a wrong name is an error.
+                if let Err(errors) = self.outline_of(&file) {
+                    return self.refuse(&file, errors);
+                }
                 write_out(&call::targets(&dockerfile::Outline::of(&file), call.json)?);
                 Ok(())
             }

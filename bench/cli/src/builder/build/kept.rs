@@ -35,7 +35,7 @@ pub(super) struct Keeping {
 /// How long earlier builds of this Dockerfile took.
 pub(super) fn expected(options: &Options) -> Option<Expected> {
     let subject = &options.keeping.as_ref()?.subject;
-    Expected::of(&KeptBuilds::of(&options.root).list().ok()?, subject, None)
+    Expected::of(&KeptBuilds::of(&options.root).list().ok()?, subject)
 }
 
 /// Keeps the record. A store that cannot be written to must not fail the build.
@@ -70,9 +70,14 @@ impl<'b> Recorded<'b> {
         Self { options, record, kept, list, before, explanation }
     }
 
-    /// How long earlier builds of this Dockerfile took.
+    /// How long the other builds of this Dockerfile took that had about as much in the cache.
     pub(super) fn expected(&self) -> Option<Expected> {
-        Expected::of(self.list(), &self.options.keeping.as_ref()?.subject, self.id())
+        Expected::like(self.list(), self.kept.as_ref()?)
+    }
+
+    /// Which part of the steps was in the cache, from 0 to 1.
+    pub(super) fn cached_share(&self) -> f64 {
+        self.kept.as_ref().map_or(0.0, Kept::cached_share)
     }
 
     /// The build of the same Dockerfile before this one.

@@ -13,7 +13,6 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 
 use self::call::Subrequest;
 use super::{interrupt, observe, profile, progress};
-use crate::builds;
 use crate::output::write_file;
 use crate::{Failure, explain, write_message, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
@@ -76,16 +75,14 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
     let progress = progress::view(options.progress, || kept::expected(&options));
     let outcome = runtime.block_on(engine::build(&engine, &options.request, &probe, progress, cancel));
-    if let Some(profile) = profile {
-        profile.finish()?;
-    }
+    let profiled = profile.map_or(Ok(()), profile::Profile::finish);
     let machine = meter.and_then(engine::LoadMeter::stop);
     // The record is written while zygote, threads and store shut down, so that recording does not prolong the build.
     let Engine { store, zygote } = engine;
     // The time to create the record is not part of the build.
     let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
     let setting = records.then(|| engine::Setting::of(&options.request, &store));
-    let record = std::thread::scope(|scope| {
+    let (record, written) = std::thread::scope(|scope| {
         let stored = scope.spawn(|| drop((runtime, store)));
         let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
         let record = setting.map(|setting| {
@@ -94,22 +91,29 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
             record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
             record
         });
-        let written = record.as_ref().map_or(Ok(None), |record| {
-            let kept = kept::keep(&options, record);
-            write_record(&options, record).map(|()| kept)
-        });
+        let kept = record.as_ref().and_then(|record| kept::keep(&options, record));
+        let written = record.as_ref().map_or(Ok(()), |record| write_record(&options, record));
         joined(stored);
-        written.map(|kept| record.map(|record| Recorded::new(&options, record, kept)))
-    })?;
-    listening.finish()?;
-    conclude(&options, record.as_ref(), outcome)
+        (record.map(|record| Recorded::new(&options, record, kept)), written)
+    });
+    // A file that cannot be written must not hide the outcome of the build.
+    first_of([conclude(&options, record.as_ref(), outcome), written, listening.finish(), profiled])
+}
+
+/// The first failure. Further ones are reported as warnings.
+fn first_of(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut failures = results.into_iter().filter_map(Result::err);
+    let first = failures.next();
+    failures.for_each(|failure| write_message(&format!("warning: {failure}")));
+    first.map_or(Ok(()), Err)
 }
 
 /// Writes the results of a build, describes it, and checks what was demanded of it.
 fn conclude(options: &Options, recorded: Option<&Recorded<'_>>, outcome: Outcome) -> Result<(), Failure> {
-    if let (Some(path), Some(recorded)) = (&options.trace, recorded) {
-        explain::write_timeline(path, &recorded.record, recorded.explanation())?;
-    }
+    let drawn = match (&options.trace, recorded) {
+        (Some(path), Some(recorded)) => explain::write_timeline(path, &recorded.record, recorded.explanation()),
+        _ => Ok(()),
+    };
     let missed = match recorded {
         Some(recorded) if options.expect_cached && outcome.result.is_ok() => expect_cached(options, recorded),
         _ => Ok(()),
@@ -123,7 +127,7 @@ fn conclude(options: &Options, recorded: Option<&Recorded<'_>>, outcome: Outcome
         recorded.summarize();
         budget::check(options, recorded)?;
     }
-    missed
+    first_of([missed, drawn])
 }
 
 /// Delays for exactly the requested time. A sleep ends some tenths of a millisecond late, so the last part is a busy
@@ -165,13 +169,11 @@ fn expect_cached(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failu
     if ran.is_empty() {
         return Ok(());
     }
-    let named = options.why_miss.iter();
-    let named = named.map(|name| builds::read(name, &options.records)).collect::<Result<Vec<_>, _>>()?;
     let of_named;
-    let explanation = if named.is_empty() {
+    let explanation = if options.why_miss.is_empty() {
         recorded.explanation()
     } else {
-        of_named = explain_with(record, &named);
+        of_named = explain_with(record, &options.why_miss);
         &of_named
     };
     let reason = |step: &&record::Step| match &explanation.steps[step.id.index()].miss {
@@ -213,20 +215,18 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         Err(error) if is_ours(&error) => return Err(Failure::Internal(error.into())),
         Err(error) => return Err(Failure::failed(error)),
     };
-    if let Some(path) = &options.iidfile {
-        write_file(path, id(&built))?;
+    if !options.request.writes_to_stdout() {
+        write_out(&format!("{}\n", id(&built)));
     }
-    if let Some(path) = &options.metadata_file {
+    let identified = options.iidfile.as_ref().map_or(Ok(()), |path| write_file(path, id(&built)));
+    let described = options.metadata_file.as_ref().map_or(Ok(()), |path| {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
         let metadata = built.exported.first().map(|exported| exported.metadata(&names, &built.provenance));
         // Without an output there is no manifest: the image is known by its configuration.
         let of_store = || serde_json::json!({ "containerimage.config.digest": id(&built) });
-        write_file(path, format!("{:#}\n", metadata.unwrap_or_else(of_store)))?;
-    }
-    if options.request.outputs.iter().all(|output| !output.contains("dest=-")) {
-        write_out(&format!("{}\n", id(&built)));
-    }
-    Ok(())
+        write_file(path, format!("{:#}\n", metadata.unwrap_or_else(of_store)))
+    });
+    first_of([identified, described])
 }
 
 /// The image ID as docker prints it; empty if no image was stored or written.

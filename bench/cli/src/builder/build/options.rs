@@ -6,13 +6,13 @@ use super::kept::{Keeping, Summary};
 use super::run_options::size;
 use crate::builds::{Limits, Subject};
 use crate::check::Source;
-use crate::{Failure, Root, otlp};
+use crate::{Failure, builds, destination, otlp};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
-use buildscope_builder::plan::{is_git, is_url};
+use buildscope_builder::plan::{SOURCE_DATE_EPOCH, is_git, is_url};
 use buildscope_dockerfile::Keyword;
 use buildscope_observe::Collect;
-use buildscope_record::{Delayed, DriverChoice, Phase, redacted};
+use buildscope_record::{Delayed, DriverChoice, Phase, Record, redacted};
 use buildscope_schedule::Policy;
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -40,8 +40,6 @@ pub(super) struct Options {
     pub(super) record: Option<PathBuf>,
     /// How the record is kept in the store; `None` for `--no-record`.
     pub(super) keeping: Option<Keeping>,
-    /// Where `why_miss` looks for kept builds.
-    pub(super) records: Root,
     pub(super) summary: Summary,
     pub(super) budget: Option<Duration>,
     /// The share by which the build may take longer than the median of earlier ones.
@@ -52,7 +50,8 @@ pub(super) struct Options {
     /// What is collected of the processes inside the steps of a recorded build, if anything.
     pub(super) processes: Option<Collect>,
     pub(super) expect_cached: bool,
-    pub(super) why_miss: Vec<PathBuf>,
+    /// The earlier builds that `--expect-cached` compares with, as `--why-miss` names them.
+    pub(super) why_miss: Vec<Record>,
     pub(super) delay: Option<(Delayed, Duration)>,
 }
 
@@ -67,72 +66,30 @@ impl Options {
 
 impl Arguments {
     pub(super) fn resolve(self) -> Result<Options, Failure> {
-        self.docker.check()?;
-        self.refuse_rego()?;
+        self.check_flags()?;
         let call = if self.check { Call { subrequest: Subrequest::Check, json: self.call.json } } else { self.call };
-        let policy: Policy = self.policy.parse().into_diagnostic().map_err(Failure::Usage)?;
-        let driver: DriverChoice = self.driver.parse().into_diagnostic().map_err(Failure::Usage)?;
-        let sync = sync_policy(&self.sync)?;
+        let request = self.request()?;
         let memory = match self.tmpfs_upper.as_str() {
             "auto" => spare_memory(),
             bytes => size("--tmpfs-upper", bytes)?,
         };
-        let memory = Some(memory).filter(|bytes| *bytes > 0);
-        let dockerfile = self.dockerfile()?;
-        let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
-        if !self.is_elsewhere() && !self.context.is_dir() {
-            return Err(Failure::usage(miette!("the build context {} is not a directory", self.context.display())));
-        }
-        let build_args = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect::<BTreeMap<_, _>>();
-        let mut cache_to = self.cache_to.clone();
-        if build_args.get("BUILDKIT_INLINE_CACHE").is_some_and(|value| is_true(value)) {
-            cache_to.push("type=inline".to_owned());
-        }
-        let source_date_epoch = source_date_epoch(build_args.get("SOURCE_DATE_EPOCH"))?;
-        let provenance = self.provenance()?;
-        let kept = !self.no_record && self.keep_records != Limits::NONE;
-        let keeping = kept.then(|| Keeping { limits: self.keep_records, subject: self.subject() });
-        let named_files = if self.record.is_some() || self.expect_cached {
-            usize::MAX
-        } else {
-            keeping.as_ref().map_or(0, |_| KEPT_FILES)
+        let store = StoreOptions {
+            driver: self.driver.parse::<DriverChoice>().into_diagnostic().map_err(Failure::Usage)?.into(),
+            sync: sync_policy(&self.sync)?,
+            memory: Some(memory).filter(|bytes| *bytes > 0),
         };
-        let (outputs, registries, run) = (self.outputs(), self.registries()?, self.run_options()?);
+        // They are read before the build: afterwards, `last` would be this build.
+        let why_miss = self.why_miss.iter().map(|name| builds::read(name, &self.root)).collect::<Result<_, _>>()?;
         Ok(Options {
             call,
-            request: Request {
-                dockerfile,
-                build_args,
-                target: self.target,
-                named_contexts: pairs("--build-context", &self.build_context)?,
-                labels: pairs("--label", &self.label)?,
-                platforms: self.platform,
-                no_cache: self.no_cache,
-                no_cache_stages: self.no_cache_filter,
-                named_files,
-                policy,
-                jobs: self.jobs,
-                run,
-                tags: self.tag,
-                pull: self.pull,
-                cache_from: self.cache_from,
-                cache_to,
-                outputs,
-                annotations: self.annotation,
-                provenance,
-                registries,
-                source_date_epoch,
-                context: self.context,
-                context_file,
-            },
+            request,
             root: self.root.resolve()?,
-            store: StoreOptions { driver: driver.into(), sync, memory },
+            store,
             progress: progress_mode(if self.quiet { ProgressMode::Quiet } else { self.progress }),
+            keeping: self.keeping(),
             iidfile: self.iidfile,
             metadata_file: self.metadata_file,
             record: self.record,
-            keeping,
-            records: self.root,
             summary: self.summary,
             budget: self.budget,
             max_regression: self.max_regression,
@@ -145,9 +102,95 @@ impl Arguments {
                 (false, false) => Some(Collect::Processes),
             },
             expect_cached: self.expect_cached,
-            why_miss: self.why_miss,
+            why_miss,
             delay: self.delay.as_deref().map(delay).transpose()?,
         })
+    }
+
+    /// Rejects what is not supported, does not fit together, or would fail only at the end of the build.
+    fn check_flags(&self) -> Result<(), Failure> {
+        self.docker.check()?;
+        self.refuse_rego()?;
+        if self.max_regression.is_some() && self.keep_records == Limits::NONE {
+            let what = "--max-regression compares with kept builds: keep at least three records";
+            return Err(Failure::usage(miette!("{what}")));
+        }
+        self.check_destinations()
+    }
+
+    /// What the engine is asked for.
+    fn request(&self) -> Result<Request, Failure> {
+        let dockerfile = self.dockerfile()?;
+        let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
+        if !self.is_elsewhere() && !self.context.is_dir() {
+            return Err(Failure::usage(miette!("the build context {} is not a directory", self.context.display())));
+        }
+        let build_args = self.build_args();
+        let mut request = Request {
+            dockerfile,
+            build_args,
+            target: self.target.clone(),
+            named_contexts: pairs("--build-context", &self.build_context)?,
+            labels: pairs("--label", &self.label)?,
+            platforms: self.platform.clone(),
+            no_cache: self.no_cache,
+            no_cache_stages: self.no_cache_filter.clone(),
+            named_files: match (self.record.is_some() || self.expect_cached, self.keeping()) {
+                (true, _) => usize::MAX,
+                (false, Some(_)) => KEPT_FILES,
+                (false, None) => 0,
+            },
+            policy: self.policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?,
+            jobs: self.jobs,
+            run: self.run_options()?,
+            tags: self.tag.clone(),
+            pull: self.pull,
+            cache_from: self.cache_from.clone(),
+            cache_to: self.cache_to.clone(),
+            outputs: self.outputs(),
+            annotations: self.annotation.clone(),
+            provenance: self.provenance()?,
+            registries: self.registries()?,
+            context: self.context.clone(),
+            context_file,
+        };
+        if request.is_set("BUILDKIT_INLINE_CACHE") {
+            request.cache_to.push("type=inline".to_owned());
+        }
+        request.check().map_err(Failure::usage)?;
+        if request.writes_to_stdout() && std::io::stdout().is_terminal() {
+            return Err(Failure::usage(miette!("an archive is not written to a terminal: give a file with dest=")));
+        }
+        Ok(request)
+    }
+
+    /// The build arguments. As with buildx, `SOURCE_DATE_EPOCH` of the environment is one unless it is given.
+    fn build_args(&self) -> BTreeMap<String, String> {
+        let mut arguments: BTreeMap<_, _> = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect();
+        let epoch = std::env::var(SOURCE_DATE_EPOCH).ok().filter(|value| !value.is_empty());
+        if let Some(epoch) = epoch.filter(|_| !arguments.contains_key(SOURCE_DATE_EPOCH)) {
+            arguments.insert(SOURCE_DATE_EPOCH.to_owned(), epoch);
+        }
+        arguments
+    }
+
+    /// How the record is kept; `None` if it is not.
+    fn keeping(&self) -> Option<Keeping> {
+        let kept = !self.no_record && self.keep_records != Limits::NONE;
+        kept.then(|| Keeping { limits: self.keep_records, subject: self.subject() })
+    }
+
+    /// Fails if a file that the build writes at its end cannot be written.
+    fn check_destinations(&self) -> Result<(), Failure> {
+        let files = [
+            ("--iidfile", &self.iidfile),
+            ("--metadata-file", &self.metadata_file),
+            ("--record", &self.record),
+            ("--trace", &self.trace),
+            ("--engine-trace", &self.engine_trace),
+        ];
+        let mut given = files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
+        given.try_for_each(|(flag, path)| destination::check_file(flag, path))
     }
 
     /// What is built, for the list of builds.
@@ -241,11 +284,6 @@ fn standard_input() -> Result<Arc<File>, Failure> {
     Ok(Arc::new(file))
 }
 
-/// What Go's `strconv.ParseBool` takes for true.
-fn is_true(text: &str) -> bool {
-    matches!(text, "1" | "t" | "T" | "TRUE" | "true" | "True")
-}
-
 fn refused(what: &str) -> Failure {
     Failure::usage(miette!("{what} is not supported yet"))
 }
@@ -268,13 +306,6 @@ fn progress_mode(mode: ProgressMode) -> ProgressMode {
         ProgressMode::Auto => ProgressMode::Plain,
         mode => mode,
     }
-}
-
-/// `SOURCE_DATE_EPOCH`, from the build argument or from the environment, in seconds since 1970.
-fn source_date_epoch(argument: Option<&String>) -> Result<Option<i64>, Failure> {
-    let epoch = argument.cloned().or_else(|| std::env::var("SOURCE_DATE_EPOCH").ok());
-    let epoch = epoch.filter(|text| !text.is_empty()).map(|text| text.parse()).transpose();
-    epoch.into_diagnostic().wrap_err("invalid SOURCE_DATE_EPOCH: it takes seconds since 1970").map_err(Failure::Usage)
 }
 
 fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {

@@ -1,0 +1,129 @@
+//! Wrong arguments, which must not cost a build, and arguments whose results must not get lost.
+
+use crate::world::World;
+use buildscope_testing::test;
+use std::fs;
+use std::process::Command;
+
+#[test]
+fn wrong_arguments_are_found_before_the_first_step() {
+    let world = World::new("FROM busybox\nRUN touch /ran\n");
+    let missing = world.path("no/such/folder/file");
+    let missing = missing.to_str().unwrap();
+    let folder = world.context();
+    let folder = folder.to_str().unwrap();
+    let directory = format!("type=oci,dest={folder}");
+    let file = format!("type=local,dest={}", world.context().join("Dockerfile").display());
+    for (flags, named) in [
+        (&["-t", "Bad"][..], "Bad"),
+        (&["-t", "a b"], "a b"),
+        (&["--why-miss", "nope", "--expect-cached"], "nope"),
+        (&["--iidfile", missing], missing),
+        (&["--iidfile", folder], "it is a directory"),
+        (&["--metadata-file", missing], missing),
+        (&["--record", missing], missing),
+        (&["--record", "-"], "standard output"),
+        (&["--trace", missing], missing),
+        (&["--engine-trace", missing], missing),
+        (&["--max-regression", "20%", "--keep-records", "none"], "--max-regression"),
+        (&["--output", "type=registry"], "-t NAME"),
+        (&["--output", "type=image,push=true,name=Bad"], "Bad"),
+        (&["--output", &directory], "is a directory"),
+        (&["--output", &file], "is not a directory"),
+        (&["--annotation", "index:a=b"], "no index"),
+        (&["--output", "type=docker", "--platform", "linux/amd64,linux/arm64"], "one platform"),
+        (&["--cache-to", "type=local"], "dest="),
+        (&["--cache-from", "type=nonsense"], "nonsense"),
+        (&["--platform", "nonsense/x/y/z"], "platform"),
+    ] {
+        let output = world.command(flags).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {stderr}");
+        // Long lines are wrapped.
+        let line = stderr.replace("\n  │ ", "").replace('\n', "");
+        assert!(line.contains(named), "{flags:?}: {stderr}");
+        assert!(!stderr.contains("RUN touch"), "{flags:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_does_not_hide_the_image() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    // Writing to it fails only at the end.
+    let output = world.command(&["--record", "/dev/full", "--iidfile", "/dev/full"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.starts_with(b"sha256:"), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_archive_on_standard_output_has_no_other_text() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    for output in ["-", "type=tar,dest=-", "type=oci,dest=-"] {
+        let built = world.command(&["--output", output]).output().unwrap();
+        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        assert_eq!(built.stdout.len() % 512, 0, "{output}: nothing follows the archive");
+    }
+}
+
+#[test]
+fn what_is_ignored_is_said() {
+    let world = World::new("FROM busybox AS first\nRUN true\n");
+    let missing = world.path("missing");
+    let from = format!("type=local,src={}", missing.display());
+    let output = world.command(&["--no-cache-filter", "base,first", "--cache-from", &from]).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("warning: --no-cache-filter base") && !stderr.contains("filter first"), "{stderr}");
+    assert!(stderr.contains("warning: a cache is not imported") && stderr.contains("missing"), "{stderr}");
+}
+
+#[test]
+fn a_target_limits_the_outline_and_must_exist() {
+    let world = World::new("FROM busybox AS a\nARG ONE\nFROM busybox AS b\nARG TWO\nFROM b\nARG THREE\n");
+    let run = |args: &[&str]| world.command(args).output().unwrap();
+    for call in ["outline", "targets", "check"] {
+        let output = run(&["--call", call, "--target", "zz"]);
+        assert_eq!(output.status.code(), Some(1), "{call}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("\"zz\" could not be found"), "{call}");
+    }
+    let outline = String::from_utf8(run(&["--call", "outline", "--target", "b"]).stdout).unwrap();
+    assert!(outline.contains("TWO") && !outline.contains("ONE") && !outline.contains("THREE"), "{outline}");
+    assert!(run(&["--call", "targets", "--target", "b"]).status.success());
+    let check = Command::new(world.command(&[]).get_program())
+        .args(["check", "--outline", "--target", "a"])
+        .arg(world.context())
+        .output()
+        .unwrap();
+    let outline = String::from_utf8(check.stdout).unwrap();
+    assert!(outline.contains("ONE") && !outline.contains("TWO"), "{outline}");
+}
+
+#[test]
+fn escapes_in_names_and_dockerfiles_are_shown_in_pipes_too() {
+    let world = World::new("FROM busybox\nRUN echo '\u{1b}]0;title\u{7}' > /f\n");
+    let program = world.command(&[]).get_program().to_owned();
+    assert!(world.command(&[]).output().unwrap().status.success());
+    let run =
+        |args: &[&str]| Command::new(&program).args(args).env("BUILDSCOPE_ROOT", &world.store).output().unwrap().stdout;
+    let folder = world.path("odd\u{1b}[2J");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("Dockerfile"), "FROM scratch\n").unwrap();
+    for args in [&["explain"][..], &["explain", "--format", "markdown"], &["check", folder.to_str().unwrap()]] {
+        let text = run(args);
+        assert!(!text.is_empty() && !text.contains(&0x1b), "{args:?}: {}", String::from_utf8_lossy(&text));
+    }
+}
+
+#[test]
+fn more_processors_change_nothing_of_a_build_from_the_cache() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    for _ in 0..2 {
+        assert!(world.command(&[]).output().unwrap().status.success());
+    }
+    let output = Command::new(world.command(&[]).get_program())
+        .args(["whatif", "last", "--cores", "8"])
+        .env("BUILDSCOPE_ROOT", &world.store)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,101 @@
+//! Where the result of a build goes: its names, its outputs and its exported caches.
+//!
+//! *Takes* the options of a request as written. *Gives* them parsed, or the reason why the request cannot be fulfilled
+//! whatever its steps do. It knows no store and no step: everything here is known before the build.
+
+use super::{BuildError, Request, prepare};
+use crate::images::{CacheTo, Destination, Output, OutputKind};
+use buildscope_oci::{Annotation, Level, Reference};
+use std::path::Path;
+
+/// The destinations of a build.
+#[derive(Clone, Debug)]
+pub(super) struct Destinations {
+    /// The names that `--tag` gives.
+    pub(super) names: Vec<Reference>,
+    /// The outputs that `--output` asks for. Without any, the image stays in the store.
+    pub(super) outputs: Vec<Output>,
+    /// The targets of `--cache-to`.
+    pub(super) caches: Vec<CacheTo>,
+}
+
+impl Destinations {
+    /// Parses the destinations of a request.
+    ///
+    /// # Errors
+    /// The first destination that is invalid, or that does not fit the other options.
+    pub(super) fn of(request: &Request) -> Result<Self, BuildError> {
+        let names = request.tags.iter().map(|tag| name(tag)).collect::<Result<_, _>>()?;
+        let caches = request.cache_to.iter().map(|text| CacheTo::parse(text)).collect::<Result<_, _>>();
+        let caches = caches.map_err(|error| BuildError::Request(error.to_string()))?;
+        let destinations = Self { names, outputs: outputs(request)?, caches };
+        destinations.check(request)?;
+        Ok(destinations)
+    }
+
+    fn check(&self, request: &Request) -> Result<(), BuildError> {
+        let fault = |flag: &str, fault: &str| Err(BuildError::Request(format!("{flag}: {fault}")));
+        // With attestations, the image of one platform is in an index too.
+        let several = request.is_multi_platform() || !prepare::platforms(request)?.1.is_empty();
+        let index = several || request.provenance.is_some();
+        let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
+        for output in &self.outputs {
+            for given in &output.image.names {
+                name(given)?;
+            }
+            match &output.kind {
+                OutputKind::Image { push: true } if self.names.is_empty() && output.image.names.is_empty() => {
+                    return fault("--output", "a push needs a name: add `-t NAME` or `name=NAME`");
+                }
+                OutputKind::Docker { .. } if several => {
+                    let help = "type=docker can only contain one platform: build for one, or use type=oci";
+                    return fault("--output", help);
+                }
+                OutputKind::Oci { dest: Destination::Path(path), tar: true }
+                | OutputKind::Docker { dest: Some(Destination::Path(path)) }
+                | OutputKind::Tar { dest: Destination::Path(path) }
+                    if path.is_dir() =>
+                {
+                    return fault("--output", &format!("{} is a directory", path.display()));
+                }
+                OutputKind::Oci { dest: Destination::Path(path), tar: false }
+                | OutputKind::Local { dest: path, .. }
+                    if is_other(path) =>
+                {
+                    return fault("--output", &format!("{} is not a directory", path.display()));
+                }
+                _ => {}
+            }
+            if !index && output.image.annotations.iter().any(of_index) {
+                let help = "there is no index to annotate: an image for one platform without attestations has none";
+                return fault("--annotation", help);
+            }
+        }
+        for cache in &self.caches {
+            if let CacheTo::Local { dest, .. } = cache
+                && is_other(dest)
+            {
+                return fault("--cache-to", &format!("{} is not a directory", dest.display()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether something that is not a directory is at this path.
+fn is_other(path: &Path) -> bool {
+    path.exists() && !path.is_dir()
+}
+
+fn name(tag: &str) -> Result<Reference, BuildError> {
+    tag.parse().map_err(|error| BuildError::Request(format!("invalid tag `{tag}`: {error}")))
+}
+
+fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
+    let annotations = request.annotations.iter().map(|text| Annotation::of_flag(text)).collect::<Result<Vec<_>, _>>();
+    let annotations = annotations.map_err(|fault| BuildError::Request(format!("--annotation {fault}")))?.concat();
+    let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
+    let mut outputs = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
+    outputs.iter_mut().for_each(|output| output.image.annotations.extend(annotations.iter().cloned()));
+    Ok(outputs)
+}
