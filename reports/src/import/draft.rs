@@ -6,8 +6,8 @@ use super::output::Output;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
-    ByteSize, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, OutputLine, Phase, Record, Resources,
-    Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
+    ByteSize, Cache, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, OutputLine, Phase, Record,
+    Resources, Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -48,7 +48,7 @@ pub(crate) struct DraftStep {
     pub(crate) end: Option<Instant>,
     /// What the step did, and when. Inferred intervals have the name [`INFERRED`].
     pub(crate) spans: Vec<DraftSpan>,
-    /// What the step waited for, and when. All of it is inferred.
+    /// What the step waited for, and when.
     pub(crate) waits: Vec<DraftWait>,
     /// The steps that it needs.
     pub(crate) needs: Vec<DraftId>,
@@ -60,6 +60,8 @@ pub(crate) struct DraftStep {
     pub(crate) output: Output,
     pub(crate) layer: Option<Layer>,
     pub(crate) resources: Option<Resources>,
+    /// The parts of the cache key, and why the step missed.
+    pub(crate) cache: Option<Cache>,
 }
 
 impl DraftStep {
@@ -98,12 +100,12 @@ impl DraftSpan {
     }
 }
 
-/// An inferred wait of a step.
+/// A wait of a step. The name of an inferred one says so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DraftWait {
     pub(crate) kind: WaitKind,
-    /// The step that ended the wait.
-    pub(crate) on: DraftId,
+    /// The step that ended the wait, if there was one.
+    pub(crate) on: Option<DraftId>,
     pub(crate) name: String,
     pub(crate) start: Instant,
     pub(crate) end: Instant,
@@ -241,8 +243,8 @@ impl Draft {
             record.waits.extend(step.waits.iter().map(|wait| Wait {
                 step: id,
                 kind: wait.kind,
-                on: Some(ids[wait.on]),
-                name: Some(format!("{} ({INFERRED})", wait.name)),
+                on: wait.on.map(|on| ids[on]),
+                name: Some(wait.name.clone()),
                 start: at(wait.start),
                 end: at(wait.end),
             }));
@@ -332,6 +334,7 @@ fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: 
         end: step.end.map(&at),
         layer: step.layer,
         resources: step.resources,
+        cache: step.cache,
         locks: if step.instruction == "RUN" { names::locks(&step.text) } else { Vec::new() },
         log: step.log.into_iter().skip(keep).collect(),
         output: output.into_iter().map(|(time, text)| OutputLine { at: at(time), text }).collect(),

@@ -80,8 +80,8 @@ fn explain(draft: &mut Draft, gap: &Gap, running: &Running, limited: bool, stamp
     let mut from = free;
     if let Some((holder, end)) = held().filter(|_| limited || !(hashes || looked.is_some())) {
         if limited {
-            let name = "slot".to_owned();
-            draft.steps[id].waits.push(DraftWait { kind: WaitKind::Slot, on: holder, name, start: free, end });
+            let (on, name) = (Some(holder), format!("slot ({INFERRED})"));
+            draft.steps[id].waits.push(DraftWait { kind: WaitKind::Slot, on, name, start: free, end });
         } else {
             draft.steps[id].after.push(holder);
         }
@@ -196,7 +196,7 @@ fn lock_waits(draft: &mut Draft) {
         for pair in steps.windows(2) {
             let (Some(end), Some(start)) = (draft.steps[pair[0]].end, draft.steps[pair[1]].start) else { continue };
             if start < end {
-                let (on, name) = (pair[0], lock.clone());
+                let (on, name) = (Some(pair[0]), format!("{lock} ({INFERRED})"));
                 draft.steps[pair[1]].waits.push(DraftWait { kind: WaitKind::Lock, on, name, start, end });
             }
         }

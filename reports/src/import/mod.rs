@@ -10,6 +10,7 @@ mod buildkit;
 mod builds;
 mod classic;
 mod console;
+mod dagger;
 mod detect;
 mod dockerbuild;
 mod draft;
@@ -31,6 +32,7 @@ mod provenance;
 mod rawjson;
 mod runs;
 mod trace;
+mod trace_span;
 mod vertices;
 
 pub use builds::Builds;

@@ -3,25 +3,15 @@
 //! Spans of our own exporter give back their record. Spans of BuildKit name their vertex. For any other producer, the children of
 //! the root are the steps.
 
+use super::dagger;
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::{Instant, parse_time};
 use super::names::{self, Targets};
+use super::trace_span::{Link, TraceSpan};
 use super::{gaps, guess};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
-
-/// A span of either form.
-#[derive(Clone, Debug, Default)]
-struct TraceSpan {
-    id: String,
-    parent: String,
-    name: String,
-    start: Instant,
-    end: Instant,
-    failed: Option<String>,
-    attributes: BTreeMap<String, String>,
-}
 
 /// Reads the output of `stdouttrace`: a sequence of JSON objects.
 pub(crate) fn stdout(text: &str) -> Draft {
@@ -62,6 +52,7 @@ fn stdout_spans(text: &str) -> Vec<TraceSpan> {
                 .filter(|code| *code == "Error")
                 .map(|_| text(&object["Status"]["Description"])),
             attributes: attributes.collect(),
+            links: Vec::new(),
         })
     };
     objects.filter_map(span).collect()
@@ -80,10 +71,8 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
                 else {
                     continue;
                 };
-                let attributes = array(&span["attributes"]).into_iter().filter_map(|attribute| {
-                    let value = attribute["value"].as_object()?.values().next()?.clone();
-                    Some((text(&attribute["key"]), value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-                });
+                let links = array(&span["links"]);
+                let links = links.iter().map(|link| Link { span: text(&link["spanId"]), attributes: attributes(link) });
                 let failed =
                     span["status"]["code"].as_u64() == Some(2) || span["status"]["code"] == "STATUS_CODE_ERROR";
                 spans.push(TraceSpan {
@@ -93,11 +82,23 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
                     start,
                     end,
                     failed: failed.then(|| text(&span["status"]["message"])),
-                    attributes: attributes.collect(),
+                    attributes: attributes(&span),
+                    links: links.collect(),
                 });
             }
         }
     }
+}
+
+/// The attributes of a span or a link in OTLP JSON, as text.
+fn attributes(of: &Value) -> BTreeMap<String, String> {
+    let attributes = of["attributes"].as_array().into_iter().flatten();
+    let attribute = |attribute: &Value| {
+        let value = attribute["value"].as_object()?.values().next()?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        Some((attribute["key"].as_str().unwrap_or_default().to_owned(), text))
+    };
+    attributes.filter_map(attribute).collect()
 }
 
 /// Adds what only the trace shows to a draft of vertices: cache requests, cache loads, the parts of the export.
@@ -132,6 +133,9 @@ fn draft(spans: Vec<TraceSpan>) -> Draft {
         .any(|span| span.attributes.contains_key("buildscope.step") || span.attributes.contains_key("buildscope.phase"))
     {
         return ours(&spans);
+    }
+    if dagger::is_dagger(&spans) {
+        return dagger::draft(&spans);
     }
     let vertices: Vec<&TraceSpan> = spans.iter().filter(|span| span.attributes.contains_key("vertex")).collect();
     if vertices.is_empty() { anyones(&spans) } else { buildkits(&spans, &vertices) }

@@ -1,0 +1,275 @@
+//! Dagger's spans (engine/telemetryattrs): calls with their cache evidence, and waits as span links.
+//!
+//! A call that contains no other call is a step. A call may return before its work is done; a later span with a link to it then
+//! does the work, and gives the step its times.
+
+use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait};
+use super::instant::Instant;
+use super::names::{self, Targets};
+use super::trace_span::{Link, TraceSpan};
+use buildscope_record::{Cache, Fidelity, Outcome, Removal, StepKey, Tool, WaitKind};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// The attribute of a call with the identity of its recipe.
+const CALL: &str = "dagger.io/dag.digest";
+/// What the cache decided about a call.
+const OUTCOME: &str = "dagger.io/cache.outcome";
+/// The attribute of a link that says what it means.
+const PURPOSE: &str = "dagger.io/link.purpose";
+/// The parent of a span whose place in the tree is only for display.
+const PARENT: &str = "wcprof.parent";
+/// The most ancestors that are followed, so that a damaged trace ends.
+const DEEPEST: usize = 10_000;
+
+/// Whether the spans are Dagger's.
+pub(super) fn is_dagger(spans: &[TraceSpan]) -> bool {
+    spans.iter().any(|span| span.attributes.contains_key(CALL) || span.attributes.contains_key(OUTCOME))
+}
+
+/// Reads the calls as steps.
+pub(super) fn draft(spans: &[TraceSpan]) -> Draft {
+    let fidelity = Fidelity { starts: true, edges: true, waits: true, ..Fidelity::default() };
+    let mut draft = Draft { dated: true, ..Draft::new(Tool::Otlp, fidelity) };
+    let tree = Tree::of(spans);
+    for root in spans.iter().filter(|span| !tree.spans.contains_key(parent(span))) {
+        draft.saw(root.start);
+        draft.saw(root.end.max(root.start));
+        draft.failed |= root.failed.is_some();
+    }
+    let mut steps: HashMap<&str, DraftId> = HashMap::new();
+    for call in spans.iter().filter(|span| is_call(span) && !tree.outer.contains(span.id.as_str())) {
+        steps.insert(&call.id, draft.steps.push(step(call)));
+    }
+    for (span, call) in works(spans) {
+        let Some(&id) = steps.get(call) else { continue };
+        let step = &mut draft.steps[id];
+        let phase = names::phase(&step.instruction, &step.text);
+        // The first such span replaces the times of the call, which only asked for the work.
+        let first = step.spans.len() == 1;
+        step.start =
+            Some(if first { span.start } else { step.start.map_or(span.start, |start| start.min(span.start)) });
+        step.end = Some(if first { span.end } else { step.end.map_or(span.end, |end| end.max(span.end)) });
+        if first {
+            step.spans.clear();
+        }
+        step.spans.push(DraftSpan::new(phase, span.start, span.end).named(span.name.clone()));
+        if let Some(error) = &span.failed {
+            (step.error, step.outcome) = (Some(error.clone()), Some(Outcome::Failed));
+        }
+        steps.insert(&span.id, id);
+    }
+    for span in spans {
+        let Some(id) = tree.step_of(&span.id, &steps) else { continue };
+        for wait in span.links.iter().filter_map(|link| wait(link, &tree, &steps)) {
+            if wait.on == Some(id) {
+                continue;
+            }
+            if let (WaitKind::Dependency, Some(on)) = (wait.kind, wait.on) {
+                draft.steps[id].needs.push(on);
+            }
+            draft.steps[id].waits.push(wait);
+        }
+    }
+    draft
+}
+
+fn is_call(span: &TraceSpan) -> bool {
+    span.attributes.contains_key(CALL) || span.attributes.contains_key(OUTCOME)
+}
+
+fn parent(span: &TraceSpan) -> &str {
+    span.attributes.get(PARENT).unwrap_or(&span.parent)
+}
+
+/// The spans by id, and the calls that contain other calls.
+struct Tree<'s> {
+    spans: HashMap<&'s str, &'s TraceSpan>,
+    outer: HashSet<&'s str>,
+}
+
+impl<'s> Tree<'s> {
+    fn of(spans: &'s [TraceSpan]) -> Self {
+        let mut tree =
+            Self { spans: spans.iter().map(|span| (span.id.as_str(), span)).collect(), outer: HashSet::new() };
+        for call in spans.iter().filter(|span| is_call(span)) {
+            let mut above = parent(call);
+            for _ in 0..DEEPEST {
+                let Some((id, span)) = tree.spans.get_key_value(above) else { break };
+                // What is above this one was seen before.
+                if is_call(span) && !tree.outer.insert(id) {
+                    break;
+                }
+                above = parent(span);
+            }
+        }
+        tree
+    }
+
+    /// The step that a span belongs to: its own, or that of the nearest span above it.
+    fn step_of(&self, span: &str, steps: &HashMap<&str, DraftId>) -> Option<DraftId> {
+        let mut at = span;
+        for _ in 0..DEEPEST {
+            if let Some(&id) = steps.get(at) {
+                return Some(id);
+            }
+            at = parent(self.spans.get(at)?);
+        }
+        None
+    }
+}
+
+/// The spans that do the work of calls that had returned: each has a link to its call that says nothing about its purpose.
+fn works(spans: &[TraceSpan]) -> impl Iterator<Item = (&TraceSpan, &str)> {
+    spans.iter().filter(|span| !is_call(span)).flat_map(|span| {
+        let links = span.links.iter().filter(|link| !link.attributes.contains_key(PURPOSE));
+        links.map(move |link| (span, link.span.as_str()))
+    })
+}
+
+fn step(call: &TraceSpan) -> DraftStep {
+    let name = names::vertex(&call.name, &Targets::default());
+    let phase = names::phase(&name.instruction, &name.text);
+    let fact = |key: &str| call.attributes.get(key).map(String::as_str);
+    let outcome = match fact(OUTCOME) {
+        _ if call.failed.is_some() => Outcome::Failed,
+        Some("hit") => Outcome::Cached,
+        Some("joined") => Outcome::Joined,
+        None if fact("dagger.io/dag.cached") == Some("true") => Outcome::Cached,
+        _ => Outcome::Executed,
+    };
+    DraftStep {
+        platform: None,
+        spans: vec![DraftSpan::new(phase, call.start, call.end)],
+        outcome: Some(outcome),
+        start: Some(call.start),
+        end: Some(call.end),
+        error: call.failed.clone(),
+        cache: fact("dagger.io/cache.contract").map(|_| cache(call)),
+        ..DraftStep::named(name)
+    }
+}
+
+/// The cache evidence of a call: the parts of its key, and why it missed.
+fn cache(call: &TraceSpan) -> Cache {
+    let fact = |key: &str| call.attributes.get(key).map(String::as_str);
+    let key = StepKey::of(fact(CALL).unwrap_or_default());
+    let mut inputs = BTreeMap::new();
+    if let Some(digest) = fact("dagger.io/cache.self_digest") {
+        inputs.insert("instruction".to_owned(), digest.to_owned());
+    }
+    let list =
+        fact("dagger.io/cache.structural_inputs").and_then(|text| serde_json::from_str::<Vec<String>>(text).ok());
+    for (number, digest) in list.into_iter().flatten().enumerate() {
+        // The first one is the value that the call is made on.
+        let name = if number == 0 { "parent".to_owned() } else { format!("mount:{number}") };
+        inputs.insert(name, digest);
+    }
+    let is = |key: &str| fact(key) == Some("true");
+    let unknown = fact("dagger.io/cache.miss.unknown_input").and_then(|text| text.parse::<usize>().ok());
+    let miss = match (fact(OUTCOME), unknown) {
+        (Some("uncached"), _) => Some("the call is never cached".to_owned()),
+        _ if is("dagger.io/cache.miss.incompatible_candidates") => {
+            Some("earlier results need secrets or sockets that this session does not have".to_owned())
+        }
+        (_, Some(number)) => Some(format!("the cache did not know input {number}")),
+        _ => None,
+    };
+    Cache { key, inputs, miss, removed: is("dagger.io/cache.miss.saw_expired").then_some(Removal::Expired) }
+}
+
+/// A wait, from a link that says so: what was waited for, and when.
+fn wait(link: &Link, tree: &Tree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
+    let fact = |key: &str| link.attributes.get(key).map(String::as_str);
+    if fact(PURPOSE) != Some("wait") {
+        return None;
+    }
+    let time = |key: &str| fact(key).and_then(|text| text.parse::<Instant>().ok());
+    let (start, end) = (time("wcprof.wait.start_unix_ns")?, time("wcprof.wait.end_unix_ns")?);
+    let reason = fact("wcprof.wait.reason").unwrap_or("wait");
+    let kind = match reason {
+        "lock" => WaitKind::Lock,
+        "exec" => WaitKind::Process,
+        "io" => WaitKind::Disk,
+        _ => WaitKind::Dependency,
+    };
+    let name = fact("wcprof.wait.ident").unwrap_or(reason).to_owned();
+    let on = tree.step_of(&link.span, steps).filter(|_| !kind.is_leaf());
+    Some(DraftWait { kind, on, name, start, end: end.max(start) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn attributes(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn span(id: &str, parent: &str, name: &str, [start, end]: [u64; 2], pairs: &[(&str, &str)]) -> TraceSpan {
+        TraceSpan {
+            id: id.into(),
+            parent: parent.into(),
+            name: name.into(),
+            start: (start * SECOND).into(),
+            end: (end * SECOND).into(),
+            attributes: attributes(pairs),
+            ..TraceSpan::default()
+        }
+    }
+
+    fn link(span: &str, pairs: &[(&str, &str)]) -> Vec<Link> {
+        vec![Link { span: span.into(), attributes: attributes(pairs) }]
+    }
+
+    /// `build` is asked for at 1 s and done from 1 to 5 s by a later span; `test` waits for it from 2 to 5 s.
+    fn spans() -> Vec<TraceSpan> {
+        let wait = [
+            (PURPOSE, "wait"),
+            ("wcprof.wait.reason", "lazy"),
+            ("wcprof.wait.start_unix_ns", "2000000000"),
+            ("wcprof.wait.end_unix_ns", "5000000000"),
+        ];
+        let evidence = |outcome| [(CALL, "xxh3:1"), ("dagger.io/cache.contract", "1"), (OUTCOME, outcome)];
+        let missed = [
+            (CALL, "xxh3:2"),
+            ("dagger.io/cache.contract", "1"),
+            (OUTCOME, "executed"),
+            ("dagger.io/cache.self_digest", "xxh3:self"),
+            ("dagger.io/cache.structural_inputs", r#"["xxh3:a","xxh3:b"]"#),
+            ("dagger.io/cache.miss.saw_expired", "true"),
+        ];
+        vec![
+            span("r", "", "dagger call test", [0, 10], &[]),
+            span("m", "r", "Module.test", [0, 9], &evidence("executed")),
+            span("b", "m", "Container.withExec build", [1, 1], &missed),
+            TraceSpan { links: link("b", &[]), ..span("w", "m", "resume withExec", [1, 5], &[]) },
+            TraceSpan {
+                links: link("w", &wait),
+                ..span("t", "m", "Container.withExec test", [2, 8], &evidence("executed"))
+            },
+            span("h", "m", "Container.from alpine", [0, 1], &evidence("hit")),
+        ]
+    }
+
+    #[test]
+    fn links_are_waits_and_evidence_is_why_a_call_missed() {
+        let record = draft(&spans()).finish();
+        let step =
+            |text: &str| record.steps.iter().find(|step| step.text.contains(text)).unwrap_or_else(|| panic!("{text}"));
+        assert_eq!(record.steps.len(), 3, "the call that contains the others is not a step");
+        assert_eq!(step("alpine").outcome, Outcome::Cached);
+        let (build, test) = (step("withExec build"), step("withExec test"));
+        let seconds = |time: Option<buildscope_record::Nanos>| time.unwrap().0 / SECOND;
+        assert_eq!((seconds(build.start), seconds(build.end)), (1, 5));
+        let cache = build.cache.as_ref().unwrap();
+        assert_eq!(cache.removed, Some(Removal::Expired));
+        assert_eq!((&*cache.inputs["parent"], &*cache.inputs["mount:1"]), ("xxh3:a", "xxh3:b"));
+        assert_eq!(record.waits.len(), 1);
+        let wait = &record.waits[0];
+        assert_eq!((wait.step, wait.on, wait.kind), (test.id, Some(build.id), WaitKind::Dependency));
+        assert_eq!((wait.start.0 / SECOND, wait.end.0 / SECOND), (2, 5));
+        assert!(record.edges.iter().any(|edge| (edge.from, edge.to) == (build.id, test.id)));
+    }
+}
