@@ -40,8 +40,11 @@ impl Destinations {
         let index = several || request.provenance.is_some();
         let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
         for output in &self.outputs {
-            for given in &output.image.names {
-                name(given)?;
+            let given = output.image.names.iter().map(|given| name(given)).collect::<Result<Vec<_>, _>>()?;
+            if let Some(tagged) =
+                self.names.iter().chain(&given).find(|name| output.image.by_digest && name.tag.is_some())
+            {
+                return fault("--output", &format!("push-by-digest gives no tag: leave that of {tagged} out"));
             }
             match &output.kind {
                 OutputKind::Image { push: true } if self.names.is_empty() && output.image.names.is_empty() => {

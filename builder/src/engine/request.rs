@@ -83,6 +83,11 @@ impl Request {
         matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
     }
 
+    /// Whether an output asks for names with the digest: `name-canonical`.
+    pub fn names_canonically(&self) -> bool {
+        self.outputs.iter().any(|text| Output::parse(text).is_ok_and(|output| output.image.canonical))
+    }
+
     /// Whether an output goes to the standard output. Invalid outputs do not.
     pub fn writes_to_stdout(&self) -> bool {
         self.outputs.iter().any(|text| Output::parse(text).is_ok_and(|output| output.writes_to_stdout()))

@@ -130,6 +130,25 @@ fn layers(image: &str) -> Vec<(String, u64)> {
 }
 
 #[test(Program("docker-registry"))]
+fn a_push_by_digest_gives_no_tag() {
+    let registry = Registry::start();
+    let world = two_stages();
+    let (name, metadata) = (registry.name("app"), world.path("metadata.json"));
+    let output = format!("type=image,name={name},push-by-digest=true,name-canonical=true,push=true");
+    let built = world.build(&["--output", &output, "--metadata-file", metadata.to_str().unwrap()]);
+    assert!(built.output.status.success(), "{}", built.stderr());
+    let metadata: serde_json::Value = serde_json::from_slice(&fs::read(&metadata).unwrap()).unwrap();
+    let digest = metadata["containerimage.digest"].as_str().unwrap();
+    assert!(!layers(&format!("{name}@{digest}")).is_empty());
+    let tags =
+        Command::new("skopeo").args(["list-tags", "--tls-verify=false"]).arg(format!("docker://{name}")).output();
+    let tags = String::from_utf8(tags.unwrap().stdout).unwrap();
+    assert!(!tags.contains("latest"), "{tags}");
+    let tagged = world.command(&["--output", &output, "-t", &registry.name("app:1")]).output().unwrap();
+    assert_eq!(tagged.status.code(), Some(2));
+}
+
+#[test(Program("docker-registry"))]
 fn compression_options_apply_to_base_layers_only_by_force() {
     let registry = Registry::start();
     let world = World::new("FROM scratch\nCOPY text /base\n");

@@ -42,7 +42,10 @@ impl Export<'_> {
                     uploads.push(upload);
                 }
             }
-            registries.push(name, &uploads, &documents.manifests_in_order(), probe)?;
+            let digest = documents.exported().target.digest.to_manifest();
+            let untagged = || Reference { tag: None, digest: Some(digest), ..name.clone() };
+            let target = if self.options.by_digest { untagged() } else { name.clone() };
+            registries.push(&target, &uploads, &documents.manifests_in_order(), probe)?;
         }
         Ok(documents.exported())
     }

@@ -74,6 +74,10 @@ pub struct ImageOptions {
     pub rewrite_timestamp: bool,
     /// `oci-mediatypes=`. By default OCI's, as with BuildKit since 0.31.
     pub oci_media_types: Option<bool>,
+    /// `push-by-digest=`: whether a push gives the image no tag.
+    pub by_digest: bool,
+    /// `name-canonical=`: whether the names with the digest are reported, too.
+    pub canonical: bool,
     /// `annotation[-LEVEL][PLATFORM].KEY=`, in order.
     pub annotations: Vec<Annotation>,
 }
@@ -130,6 +134,7 @@ struct Given {
     tar: Option<bool>,
     push: Option<bool>,
     platform_split: Option<bool>,
+    store: Option<bool>,
     image: ImageOptions,
 }
 
@@ -152,9 +157,34 @@ impl Given {
             "force-compression" => self.image.force = boolean(key, value)?,
             "rewrite-timestamp" => self.image.rewrite_timestamp = boolean(key, value)?,
             "oci-mediatypes" => self.image.oci_media_types = Some(boolean(key, value)?),
-            _ => self.annotation(key, value)?,
+            "push-by-digest" => self.image.by_digest = boolean(key, value)?,
+            "name-canonical" => self.image.canonical = boolean(key, value)?,
+            "store" => self.store = Some(boolean(key, value)?),
+            _ => self.elsewhere(&lower, key, value)?,
         }
         Ok(())
+    }
+
+    /// Takes options that only other builders' stores and daemons need: those that change nothing here, and those that are refused.
+    fn elsewhere(&mut self, lower: &str, key: &str, value: &str) -> Result<(), String> {
+        let refused = |why: &str| Err(format!("{key}={value} is not supported: {why}"));
+        match lower {
+            // Images of the store need no unpacking, attestations are always in the index, and no layer is nondistributable.
+            "unpack" | "attestation-inline" | "prefer-nondist-layers" => boolean(key, value).map(drop),
+            "registry.insecure" if boolean(key, value)? => refused("name the registry with --insecure-registry HOST"),
+            "oci-artifact" if boolean(key, value)? => refused("attestations are image manifests"),
+            "registry.insecure" | "oci-artifact" => Ok(()),
+            "dangling-name-prefix" | "danging-name-empty-only" | "dangling-name-empty-only" => {
+                refused("images of the store need no name")
+            }
+            "compatibility-version" if value == "30" => Ok(()),
+            "compatibility-version" => refused("images are written as version 30 of BuildKit writes them"),
+            "mode" if value == "copy" => Ok(()),
+            "mode" if value == "delete" => {
+                refused("files of the directory that are not in the image are kept: remove them before")
+            }
+            _ => self.annotation(key, value),
+        }
     }
 
     /// Parses an annotation. Its key keeps its case.
@@ -195,6 +225,7 @@ impl Given {
                 OutputKind::Local { dest: dest.into(), platform_split: self.platform_split.unwrap_or(true) }
             }
             "tar" => OutputKind::Tar { dest: stream(path(&self.dest)?) },
+            "image" if self.store == Some(false) && self.push != Some(true) => OutputKind::CacheOnly,
             "image" => OutputKind::Image { push: self.push.unwrap_or(false) },
             "registry" => OutputKind::Image { push: self.push.unwrap_or(true) },
             "cacheonly" => OutputKind::CacheOnly,
@@ -253,6 +284,27 @@ mod tests {
         assert_eq!(image.names, ["a", "b"]);
         assert_eq!((image.compression, image.level, image.force), (Some(Encoding::Zstd), Some(3), true));
         assert_eq!((&*image.annotations[0].key, &*image.annotations[0].value), ("Key", "v"));
+    }
+
+    #[test]
+    fn options_of_pushes_and_stores_are_known() {
+        let output =
+            Output::parse("type=image,name=h.example/a,push=true,push-by-digest=true,name-canonical=true,unpack=false")
+                .unwrap();
+        assert_eq!(output.kind, OutputKind::Image { push: true });
+        assert!(output.image.by_digest && output.image.canonical);
+        assert_eq!(kind("type=image,store=false"), OutputKind::CacheOnly);
+        assert_eq!(kind("type=local,dest=d,mode=copy"), kind("d"));
+        for (text, named) in [
+            ("type=image,push=true,registry.insecure=true", "--insecure-registry"),
+            ("type=image,oci-artifact=true", "oci-artifact"),
+            ("type=image,compatibility-version=20", "version 30"),
+            ("type=local,dest=d,mode=delete", "remove them"),
+            ("type=image,unpack=maybe", "`maybe`"),
+        ] {
+            let message = Output::parse(text).unwrap_err().to_string();
+            assert!(message.contains(named), "{text}: {message}");
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ impl std::fmt::Debug for BlobContent {
 
 impl Registries {
     /// Sends blobs, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
-    /// reference.
+    /// reference, or none if the reference has its digest.
     pub(crate) fn push(
         &self,
         reference: &Reference,
@@ -88,8 +88,8 @@ impl Registries {
         span.detail(&reference.to_string());
         let repository = self.repository(&reference.registry, &reference.repository)?;
         let Some((top, _)) = manifests.split_last() else { return Ok(()) };
-        let tag = reference.tag_or_latest();
-        if repository.manifest_digest(tag)? == Some(top.descriptor.digest.to_manifest()) {
+        let tag = reference.digest.map_or_else(|| reference.tag_or_latest().to_owned(), |digest| digest.to_string());
+        if repository.manifest_digest(&tag)? == Some(top.descriptor.digest.to_manifest()) {
             // The tag already refers to this image, so the registry has everything that the image refers to.
             return Ok(());
         }
@@ -113,7 +113,7 @@ impl Registries {
         span.quantity(Quantity::BytesRead, sent.into_inner());
         for (number, manifest) in manifests.iter().enumerate() {
             let last = number + 1 == manifests.len();
-            let name = if last { tag.to_owned() } else { manifest.descriptor.digest.to_string() };
+            let name = if last { tag.clone() } else { manifest.descriptor.digest.to_string() };
             repository.put_manifest(&name, manifest)?;
         }
         Ok(())
