@@ -4,8 +4,10 @@
 use buildscope_bench::run::{Run, Sample};
 use buildscope_bench::stats::{paired_ratio, quantile};
 use plotters::coord::Shift;
-use plotters::coord::ranged1d::{Ranged, ValueFormatter};
+use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
@@ -167,16 +169,22 @@ fn census(folder: &Path) -> Result<()> {
         text.lines().map(serde_json::from_str::<serde_json::Value>).collect::<std::result::Result<Vec<_>, _>>()?;
     let multi: Vec<_> = files.iter().filter(|file| file["stages"].as_u64() > Some(1)).collect();
     let share = |chain: &str, policy: &str| {
-        let with: Vec<_> = multi.iter().filter(|file| file[chain]["serial"].as_u64() > Some(0)).collect();
-        let shorter = with.iter().filter(|file| file[chain][policy].as_u64() < file[chain]["serial"].as_u64()).count();
-        Some(wilson(shorter, with.len()))
+        let with = multi.iter().filter(|file| file[chain]["serial"].as_u64() > Some(0));
+        // For each repository, its files and those that gain.
+        let mut repositories: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
+        for file in with {
+            let counts = repositories.entry(file["repository"].as_str().unwrap_or_default()).or_default();
+            counts.0 += 1.0;
+            counts.1 += f64::from(u8::from(file[chain][policy].as_u64() < file[chain]["serial"].as_u64()));
+        }
+        Some(by_cluster(&repositories.into_values().collect::<Vec<_>>()))
     };
     let rows = [("longest chain of RUNs", "run_chain"), ("longest chain of all work", "work_chain")];
     let row =
         |(name, chain): &(&str, &str)| ((*name).to_owned(), vec![share(chain, "stages"), share(chain, "instructions")]);
     Figure {
         title: "Public multi-stage Dockerfiles whose longest chain becomes shorter than the serial one",
-        axis: "percent of files, 95 % interval (Wilson)",
+        axis: "percent of files, 95 % interval (bootstrap by repository)",
         series: vec!["stages", "instructions"],
         rows: rows.iter().map(row).collect(),
         scale: Scale::Linear,
@@ -185,13 +193,24 @@ fn census(folder: &Path) -> Result<()> {
     .draw(&folder.join("gains.svg"))
 }
 
-/// The score interval of a share (Wilson, 1927), in percent.
-fn wilson(hits: usize, of: usize) -> Mark {
-    const Z: f64 = 1.96;
-    let (n, p) = (of.max(1) as f64, hits as f64 / of.max(1) as f64);
-    let (middle, scale) = ((p + Z * Z / (2.0 * n)), 1.0 + Z * Z / n);
-    let half = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-    Mark { value: p * 100.0, low: (middle - half) / scale * 100.0, high: (middle + half) / scale * 100.0 }
+/// A share in percent, with the interval of a bootstrap that draws whole clusters: files of one repository resemble each other. Each
+/// cluster is its size and its hits.
+fn by_cluster(clusters: &[(f64, f64)]) -> Mark {
+    const RESAMPLES: usize = 4999;
+    let share = |drawn: &[(f64, f64)]| {
+        let (size, hits) = drawn.iter().fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        hits / f64::max(size, 1.0) * 100.0
+    };
+    let mut random = ChaCha8Rng::seed_from_u64(0x5eed);
+    let mut drawn = clusters.to_vec();
+    let mut shares: Vec<f64> = (0..RESAMPLES)
+        .map(|_| {
+            drawn.iter_mut().for_each(|slot| *slot = clusters[random.random_range(0..clusters.len())]);
+            share(&drawn)
+        })
+        .collect();
+    shares.sort_by(f64::total_cmp);
+    Mark { value: share(clusters), low: quantile(&shares, 0.025), high: quantile(&shares, 0.975) }
 }
 
 /// The wall times of one night, by binary.
