@@ -1,6 +1,6 @@
 //! Caches in a bucket, through a server of S3's protocol that runs here.
 
-use crate::world::{World, steps};
+use crate::world::{World, flat, steps};
 use buildscope_record::Outcome;
 use buildscope_testing::{program, test};
 use std::io::{Read as _, Write as _};
@@ -77,11 +77,11 @@ fn a_bucket_that_does_not_exist_is_named() {
     let world = World::new("FROM busybox\nRUN echo a > /a\n");
     let lost = server.cache("").replace("bucket=caches", "bucket=lost");
     let output = world.command(&["--cache-from", &lost]).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = flat(&output.stderr);
     assert!(output.status.success() && stderr.contains("s3://lost/manifests/buildkit"), "{stderr}");
     assert!(stderr.contains("404") && !stderr.contains("secret"), "{stderr}");
     let output = world.command(&["--cache-to", &lost]).output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = flat(&output.stderr);
     assert!(!output.status.success() && stderr.contains("s3://lost/blobs/"), "{stderr}");
     assert!(world.command(&["--cache-to", &format!("{lost},ignore-error=true")]).output().unwrap().status.success());
 }
@@ -94,7 +94,7 @@ fn a_cache_that_is_not_supported_names_another() {
     {
         let mut command = world.command(&["--cache-to", cache]);
         let output = command.env_remove("AWS_BUCKET").output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = flat(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{stderr}");
         assert!(stderr.contains(named), "{stderr}");
     }

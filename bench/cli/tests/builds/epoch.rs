@@ -3,7 +3,7 @@
 
 use crate::contexts::{Daemon, git};
 use crate::web::Web;
-use crate::world::{World, member};
+use crate::world::{World, flat, member};
 use buildscope_record::EdgeKind;
 use buildscope_testing::test;
 use serde_json::Value;
@@ -38,7 +38,7 @@ fn the_time_of_the_image_comes_from_the_caller_or_the_dockerfile() {
     assert_eq!(created(&world, world.command(&[]).env("SOURCE_DATE_EPOCH", "60")), "1970-01-01T00:01:00Z");
     let wrong = world.command(&["--build-arg", "SOURCE_DATE_EPOCH=soon"]).output().unwrap();
     assert!(!wrong.status.success());
-    assert!(String::from_utf8_lossy(&wrong.stderr).contains("invalid SOURCE_DATE_EPOCH `soon`"));
+    assert!(flat(&wrong.stderr).contains("invalid SOURCE_DATE_EPOCH `soon`"));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_stage_that_fetches_one_file_has_its_time() {
     assert!(created(&world, &mut world.command(&[])).starts_with("20"));
     world.write("Dockerfile", &text("FROM busybox AS src\nRUN true"));
     let wrong = world.command(&[]).output().unwrap();
-    let stderr = String::from_utf8_lossy(&wrong.stderr).into_owned();
+    let stderr = flat(&wrong.stderr);
     assert!(!wrong.status.success() && stderr.contains("FROM scratch with exactly one ADD"), "{stderr}");
 }
 
@@ -144,7 +144,7 @@ fn a_stage_starts_after_another_one_and_uses_nothing_of_it() {
     ] {
         world.write("Dockerfile", dockerfile);
         let output = world.command(&[]).output().unwrap();
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = flat(&output.stderr);
         assert!(!output.status.success() && stderr.contains(named), "{stderr}");
     }
 }

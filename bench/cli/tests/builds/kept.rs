@@ -3,7 +3,8 @@
 use crate::world::World;
 use buildscope_testing::test;
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
 /// Runs another subcommand on this world's store.
 fn run(world: &World, args: &[&str]) -> Output {
@@ -106,4 +107,91 @@ fn the_end_of_a_build_says_what_mattered() {
         let stderr = String::from_utf8(build(&world, quiet).stderr).unwrap();
         assert!(!stderr.contains("The build took"), "{quiet:?}: {stderr}");
     }
+}
+
+#[test]
+fn damaged_records_are_named_and_removed() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    assert!(build(&world, &[]).status.success());
+    let damaged = world.store.join("builds/20200101-000000-00000.json.gz");
+    std::fs::write(&damaged, "no gzip").unwrap();
+    let listed = run(&world, &["builds"]);
+    let stderr = String::from_utf8(listed.stderr).unwrap();
+    assert!(stderr.contains("20200101-000000-00000") && stderr.contains("damaged"), "{stderr}");
+    run(&world, &["builds", "rm", "20200101-000000-00000"]);
+    assert!(!damaged.exists());
+    std::fs::write(&damaged, "no gzip").unwrap();
+    run(&world, &["builds", "rm", "--all"]);
+    assert_eq!(world.store.join("builds").read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn a_dash_is_standard_input_and_output() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    assert!(build(&world, &[]).status.success());
+    let record = run(&world, &["builds", "export", "last", "-"]).stdout;
+    assert!(record.starts_with(b"{"), "{}", String::from_utf8_lossy(&record));
+    let program = world.command(&[]).get_program().to_owned();
+    for args in
+        [&["builds", "import", "-"][..], &["fleet", "-"], &["import", "-", "-o", "-"], &["explain", "-", "-o", "-"]]
+    {
+        let mut command = Command::new(&program);
+        command.args(args).env("BUILDSCOPE_ROOT", &world.store).current_dir(world.path(""));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&record).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && !output.stdout.is_empty(), "{args:?}: {output:?}");
+    }
+    assert!(!world.path("-").exists());
+    assert_eq!(listed(&world, &[]).len(), 2);
+}
+
+#[test]
+fn a_patch_needs_no_directory_and_costs_no_explanation() {
+    let world = World::new("FROM busybox\nCOPY . /app\nRUN cd /app && sleep 0.2\n");
+    world.write("a", "one");
+    assert!(build(&world, &[]).status.success());
+    let elsewhere = world.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let program = world.command(&[]).get_program().to_owned();
+    let explain = || {
+        let mut command = Command::new(&program);
+        command.args(["explain", "--patch", "advice.patch"]).env("BUILDSCOPE_ROOT", &world.store);
+        command.current_dir(&elsewhere).output().unwrap()
+    };
+    let output = explain();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(elsewhere.join("advice.patch").is_file() && output.stdout.starts_with(b"The build took"));
+    std::fs::remove_file(world.context().join("Dockerfile")).unwrap();
+    let output = explain();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.starts_with(b"The build took"), "the explanation is printed all the same");
+}
+
+#[test]
+fn a_fleet_counts_a_file_once_and_groups_logs_by_their_steps() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    let log = |name: &str, steps: &[&str]| {
+        let lines = steps.iter().enumerate().map(|(number, step)| {
+            let (id, count) = (number + 1, steps.len());
+            format!("#{id} [{id}/{count}] {step}\n#{id} DONE 1.0s\n\n")
+        });
+        let path = world.path(name);
+        std::fs::write(&path, lines.collect::<String>()).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let first = log("1.log", &["FROM alpine", "COPY . .", "RUN make"]);
+    let second = log("2.log", &["FROM alpine", "COPY . .", "RUN make test"]);
+    let other = log("3.log", &["FROM node", "RUN npm ci"]);
+    let fleet = |files: &[&str]| -> Value {
+        serde_json::from_str(&text(&world, &[&["fleet", "--format", "json"], files].concat())).unwrap()
+    };
+    assert_eq!(fleet(&[&first, &first])["builds"], 1);
+    let report = fleet(&[&first, &second, &other]);
+    let mut names: Vec<_> =
+        report["trends"].as_array().unwrap().iter().map(|trend| trend["dockerfile"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [first.as_str(), other.as_str()]);
+    assert!(text(&world, &["fleet", &first]).starts_with("1 build took"));
 }

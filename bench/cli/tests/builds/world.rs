@@ -111,6 +111,11 @@ impl Built {
     }
 }
 
+/// A message without the breaks of its long lines.
+pub(crate) fn flat(message: &[u8]) -> String {
+    String::from_utf8_lossy(message).replace("\n  │ ", " ")
+}
+
 /// Whether the process runs as root.
 pub(crate) fn root() -> bool {
     rustix::process::getuid().is_root()

@@ -367,3 +367,30 @@ fn a_run_whose_base_differs_from_itself_is_void() {
     let history = world.buildscope(&["history", "list"]);
     assert!(history.status.success() && history.stdout.is_empty(), "{history:?}");
 }
+
+#[test]
+fn a_directory_is_measured_cold_warm_and_after_an_edit() {
+    let world = World::new();
+    let folder = world.path("mine");
+    fs::create_dir_all(folder.join("src")).unwrap();
+    fs::write(folder.join("README.md"), "needed\n").unwrap();
+    fs::write(folder.join(".dockerignore"), "left-out\n").unwrap();
+    fs::write(folder.join("left-out"), "x\n").unwrap();
+    let dockerfile = "FROM busybox\nARG WORD=none\nCOPY . /all\nRUN test ! -e /all/left-out && test -e /all/README.md && test $WORD = given\n";
+    fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+    fs::write(folder.join("src/main.c"), "int main;\n").unwrap();
+    let bench = |more: &[&str]| {
+        let first = ["bench", "./mine", "--runs", "1", "--edit", "src/main.c", "--out", "run"];
+        world.buildscope(&[&first[..], more].concat())
+    };
+    let output = bench(&["--", "--build-arg", "WORD=given"]);
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{stderr}");
+    assert!(stderr.contains("mine: the state `edit` appends a line to src/main.c"), "{stderr}");
+    let run = json(&world.path("run/run.json"));
+    let cases: Vec<_> = run["cases"].as_array().unwrap().iter().map(|case| case["case"]["scenario"].clone()).collect();
+    assert_eq!(cases, ["cold", "warm", "edit"]);
+    assert_eq!(fs::read_to_string(folder.join("src/main.c")).unwrap(), "int main;\n", "the files of the user stay");
+    let wrong = world.buildscope(&["bench", "./mine", "--edit", "nothing.c"]);
+    assert_eq!(wrong.status.code(), Some(2));
+}

@@ -180,7 +180,7 @@ fn expect_cached(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failu
         Some(why) => format!("  {why}"),
         None => format!("  `{}`", step.text),
     };
-    let (reasons, help): (Vec<String>, _) = if named.is_empty() && recorded.before().is_none() {
+    let (reasons, help): (Vec<String>, _) = if options.why_miss.is_empty() && recorded.before().is_none() {
         let help = "give the record of an earlier build to see what changed: --why-miss RECORD";
         (ran.iter().map(reason).collect(), help)
     } else {
@@ -221,7 +221,13 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
     let identified = options.iidfile.as_ref().map_or(Ok(()), |path| write_file(path, id(&built)));
     let described = options.metadata_file.as_ref().map_or(Ok(()), |path| {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
-        let metadata = built.exported.first().map(|exported| exported.metadata(&names, &built.provenance));
+        let metadata = built.exported.first().map(|exported| {
+            let digest = exported.target.digest.to_manifest();
+            let canonical = names.iter().filter(|_| options.request.names_canonically());
+            let canonical = canonical.map(|name| Reference { digest: Some(digest), ..name.clone() });
+            let names: Vec<_> = names.iter().cloned().chain(canonical).collect();
+            exported.metadata(&names, &built.provenance)
+        });
         // Without an output there is no manifest: the image is known by its configuration.
         let of_store = || serde_json::json!({ "containerimage.config.digest": id(&built) });
         write_file(path, format!("{:#}\n", metadata.unwrap_or_else(of_store)))
