@@ -104,7 +104,7 @@ impl CacheTo {
                 other => Err(unknown(other, "local, registry, s3 or inline")),
             }
         };
-        read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: text.to_owned(), fault })
+        read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: without_secrets(text), fault })
     }
 
     /// The steps that are exported.
@@ -150,7 +150,7 @@ impl CacheFrom {
                 other => Err(unknown(other, "local, registry or s3")),
             }
         };
-        read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.to_owned(), fault })
+        read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: without_secrets(text), fault })
     }
 }
 
@@ -165,6 +165,15 @@ impl CacheOptions {
         "image-manifest",
         "oci-mediatypes",
     ];
+}
+
+/// The value of a flag as messages show it.
+fn without_secrets(text: &str) -> String {
+    let shown = |field: &str| match field.split_once('=') {
+        Some((key @ ("access_key_id" | "secret_access_key" | "session_token"), _)) => format!("{key}=..."),
+        _ => field.to_owned(),
+    };
+    text.split(',').map(shown).collect::<Vec<_>>().join(",")
 }
 
 fn unknown(kind: &str, known: &str) -> String {
@@ -276,7 +285,7 @@ mod tests {
             ("type=gha", "actions/cache"),
             ("type=azblob", "type=registry"),
             ("type=other", "`other`"),
-            ("type=s3,bucket=b,region=r,access_key_id=a,secret_access_key=s,colour=red", "`colour`"),
+            ("type=s3,bucket=b,region=r,access_key_id=a,secret_access_key=hidden,colour=red", "`colour`"),
             ("type=local", "dest="),
             ("type=local,dest=d,image-manifest=false", "image-manifest"),
             ("type=local,dest=d,ignore-error=maybe", "ignore-error"),
@@ -284,7 +293,7 @@ mod tests {
             ("mode=max", "type="),
         ] {
             let message = CacheTo::parse(text).unwrap_err().to_string();
-            assert!(message.contains(named), "{message}");
+            assert!(message.contains(named) && !message.contains("=hidden"), "{message}");
         }
     }
 }
