@@ -133,7 +133,7 @@ fn a_stage_starts_after_another_one_and_uses_nothing_of_it() {
     let edges: Vec<_> = record.edges.iter().filter(|edge| edge.kind == EdgeKind::After).collect();
     assert_eq!(edges.len(), 1);
     assert_eq!(edges[0].from, first.id);
-    // The order is no input: another first stage does not miss the cache of the second.
+    // The key does not contain the order: another first stage does not miss the cache of the second.
     world.write("Dockerfile", "FROM busybox AS first\nRUN sleep 0.31\nFROM --after=0 busybox\nRUN echo b > /b\n");
     let record = world.build(&[]).record();
     assert_eq!(crate::world::steps(&record, buildscope_record::Outcome::Executed), ["RUN sleep 0.31"]);

@@ -76,7 +76,7 @@ impl std::fmt::Debug for BlobContent {
 
 impl Registries {
     /// Sends blobs, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
-    /// reference, or none if the reference has its digest.
+    /// reference. If the reference has a digest, there is no tag.
     pub(crate) fn push(
         &self,
         reference: &Reference,
