@@ -38,9 +38,12 @@ pub(crate) struct Arguments {
     /// Add a delay to each occurrence; may be repeated
     #[arg(long, value_name = "WHAT=SECONDS")]
     delay: Vec<String>,
-    /// Assume that these steps are in the cache: line:N, step:N, stage:NAME or an instruction; may be repeated
+    /// Assume that these are in the cache: line:N, step:N, stage:NAME, an instruction, or command:TEXT; may be repeated
     #[arg(long, value_name = "WHICH")]
     cached: Vec<String>,
+    /// Move commands (command:TEXT) to a stage of their own with the same base; may be repeated
+    #[arg(long = "move", value_name = "WHICH")]
+    moved: Vec<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -54,7 +57,8 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --cores 8 --without storage
   buildscope whatif build.json --faster line:12=2 --cached line:7
   buildscope whatif last --cores 2,4,8
-  buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2";
+  buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2
+  buildscope whatif build.json --move 'command:npm ci' --cached 'command:pip install'";
 
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -91,7 +95,18 @@ impl Arguments {
         if self.cores.iter().any(|cores| !(*cores > 0.0 && cores.is_finite())) {
             return Err(Failure::usage(miette!("--cores must be above 0")));
         }
+        for text in &self.moved {
+            match selector(text)? {
+                command @ Selector::Command(_) => scenario.moved.push(command),
+                _ => return Err(Failure::usage(miette!("--move takes command:TEXT, not `{text}`"))),
+            }
+        }
         for text in &self.cached {
+            // A command in the cache takes no time; the rest of its step runs.
+            if let Ok(command @ Selector::Command(_)) = text.parse() {
+                scenario.faster.push((command, f64::INFINITY));
+                continue;
+            }
             let steps = cached(text, record)?;
             if steps.is_empty() {
                 return Err(Failure::usage(miette!("--cached {text} matches no step of this build")));
@@ -118,7 +133,7 @@ impl Arguments {
 
 /// The steps that `--cached` means; a number is that of a step.
 fn cached(text: &str, record: &Record) -> Result<Vec<StepId>, Failure> {
-    let wrong = || miette!("--cached takes line:N, step:N, stage:NAME or an instruction, not `{text}`");
+    let wrong = || miette!("--cached takes line:N, step:N, stage:NAME, an instruction or command:TEXT, not `{text}`");
     let selector = match text.parse::<u32>() {
         Ok(number) => Ok(Selector::Step(StepId(number))),
         Err(_) => text.parse::<Selector>().map_err(|_| Failure::usage(wrong())),

@@ -45,6 +45,7 @@ pub(crate) struct Account {
     unresolved: u64,
     /// The last look: when, and what it was blocked on.
     sample: Option<(u64, Cause)>,
+    looks: u32,
     /// Children that live.
     children: u32,
     lane: Lane,
@@ -61,6 +62,7 @@ impl Account {
             blocked: [0; 6],
             unresolved: 0,
             sample: None,
+            looks: 0,
             children: 0,
             lane: Lane::new(start),
         }
@@ -121,19 +123,34 @@ impl Account {
         (self.running == 0 && self.ready == 0).then_some(self.cpu)
     }
 
+    /// The time that its threads were on a processor.
+    pub(crate) fn cpu(&self) -> u64 {
+        self.cpu
+    }
+
+    /// The time that it waited for a processor, as far as events show.
+    pub(crate) fn runnable(&self) -> u64 {
+        self.runnable
+    }
+
     /// Takes the result of a look at `time`: the process was blocked on this.
     pub(crate) fn looked(&mut self, time: u64, cause: Cause) {
         self.sample = Some((time, cause));
+        self.looks = self.looks.saturating_add(1);
     }
 
-    /// Whether it would be good to look at it: it has been blocked for a while, or often and briefly.
+    /// Whether it would be good to look at it: it has been blocked for a while, or often and briefly. A look costs as much as some
+    /// system calls, so the more often it was looked at, the longer a wait is that is worth another look. What has children most
+    /// probably waits for one, which events show.
     pub(crate) fn wants_a_look(&self, now: u64) -> bool {
-        const WHILE: u64 = 500_000;
+        const WHILE: u64 = 1_000_000;
+        const LONGEST: u64 = 10_000_000;
         const OFTEN: u64 = 2_000_000;
         if self.running > 0 || self.ready > 0 {
             return self.unresolved > OFTEN && self.unresolved * 20 > self.blocked.iter().sum::<u64>();
         }
-        now.saturating_sub(self.since) > WHILE && self.sample.is_none_or(|(at, _)| at < self.since)
+        let patience = if self.children > 0 { LONGEST } else { (WHILE << (self.looks / 32).min(4)).min(LONGEST) };
+        now.saturating_sub(self.since) > patience && self.sample.is_none_or(|(at, _)| at < self.since)
     }
 
     /// Some of what looks like blocked was spent waiting for a processor after the wait was over: the kernel's own sum of

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod compat;
 mod event;
 mod events;
 mod exits;

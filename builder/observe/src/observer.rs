@@ -10,11 +10,12 @@ use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often events are read: often while processes are started, so that they can be asked while they live.
-const SHORTEST: Duration = Duration::from_millis(3);
+const SHORTEST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(20);
 /// setpriority(2), of this thread alone.
 const PRIORITY: i32 = -10;
@@ -28,6 +29,8 @@ const CHECK: u64 = 500_000_000;
 pub struct Observer {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Watch>,
+    /// Disconnected when the thread observes.
+    ready: Receiver<()>,
     /// One instant on both clocks.
     instant: Instant,
     nanos: u64,
@@ -52,23 +55,17 @@ pub struct StepProcesses {
 }
 
 impl Observer {
-    /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail.
+    /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail. The caller
+    /// goes on while the kernel prepares events, which takes some milliseconds; [`wait_until_ready`](Self::wait_until_ready) before the first step.
     pub fn start(root: u32, collect: Collect) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
-        let mut stacks = None;
-        let (source, why) = match Rings::of_process(root) {
-            Ok(mut rings) => {
-                if collect == Collect::Stacks {
-                    stacks = rings.sample_stacks().err().map(|error| error.to_string());
-                }
-                (Source::Events(Box::new(rings)), None)
-            }
-            Err(error) => {
-                stacks = (collect == Collect::Stacks).then(|| error.to_string());
-                (Source::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
-            }
-        };
-        Self::watch(Watch { source, why, stacks, exits: Exits::open().ok(), forest: Forest::new(root) }).ok()
+        Self::watch(move || Watch::of_steps(root, collect)).ok()
+    }
+
+    /// Waits until processes are observed: those that start before are missing.
+    pub fn wait_until_ready(&self) {
+        // Nothing is ever sent: the thread drops its end.
+        let _ = self.ready.recv();
     }
 
     /// Observes the steps through `/proc` alone, as where perf events are not allowed. Returns `None` if no thread can be
@@ -77,7 +74,8 @@ impl Observer {
         let root = i32::try_from(root).ok()?;
         let source = Source::Sampled(sampled::Sampler::new(root, now()));
         let why = Some("not asked for".into());
-        Self::watch(Watch { source, why, stacks: None, exits: None, forest: Forest::new(root) }).ok()
+        let watch = Watch { source, why, stacks: None, exits: None, forest: Forest::new(root) };
+        Self::watch(move || watch).ok()
     }
 
     /// Observes every process that starts on this machine; they come back as those of one step.
@@ -87,16 +85,22 @@ impl Observer {
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now());
-        Self::watch(Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest })
+        let watch = Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest };
+        Self::watch(move || watch)
     }
 
-    fn watch(watch: Watch) -> std::io::Result<Self> {
+    fn watch(watch: impl FnOnce() -> Watch + Send + 'static) -> std::io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
+        let (unready, ready) = channel();
         let thread = std::thread::Builder::new().name("observer".into());
-        let thread = thread.spawn(move || watch.until(&told))?;
-        Ok(Self { stop, thread, instant, nanos })
+        let thread = thread.spawn(move || {
+            let watch = watch();
+            drop(unready);
+            watch.until(&told)
+        })?;
+        Ok(Self { stop, thread, ready, instant, nanos })
     }
 
     /// What was seen of each step, in the order in which they began; times count from `epoch`.
@@ -136,6 +140,23 @@ fn now() -> u64 {
 }
 
 impl Watch {
+    fn of_steps(root: i32, collect: Collect) -> Self {
+        let mut stacks = None;
+        let (source, why) = match Rings::of_process(root) {
+            Ok(mut rings) => {
+                if collect == Collect::Stacks {
+                    stacks = rings.sample_stacks().err().map(|error| error.to_string());
+                }
+                (Source::Events(Box::new(rings)), None)
+            }
+            Err(error) => {
+                stacks = (collect == Collect::Stacks).then(|| error.to_string());
+                (Source::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
+            }
+        };
+        Self { source, why, stacks, exits: Exits::open().ok(), forest: Forest::new(root) }
+    }
+
     fn until(mut self, stop: &AtomicBool) -> Self {
         // A machine whose processors are all taken would let it read too late. An ordinary user may not ask for that.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
@@ -144,8 +165,10 @@ impl Watch {
         while !stop.load(Ordering::Acquire) {
             let events = self.read();
             self.read_exits();
-            let busy = !events.is_empty();
+            let begun = self.forest.begun;
             self.forest.take(events);
+            // Other programs of the machine are not ours.
+            let busy = self.forest.begun != begun;
             self.look();
             let time = now();
             if time.saturating_sub(checked) > CHECK {
@@ -190,10 +213,12 @@ impl Watch {
     /// Asks living processes for what events do not say.
     fn look(&mut self) {
         for (pid, executed) in self.forest.fresh() {
+            let time = now();
             match procfs::arguments(pid) {
-                Some(arguments) => self.forest.program(pid, arguments),
-                None => self.forest.not_yet(pid, executed, now()),
+                Some(arguments) => self.forest.program(time, pid, arguments),
+                None => self.forest.not_yet(pid, executed, time),
             }
+            self.forest.executed_before(pid, || Some(procfs::scheduled(pid, pid)?.1));
         }
         let mut looks = LOOKS;
         let told = self.exits.is_some();

@@ -32,6 +32,10 @@ pub(crate) struct Run {
     pub(crate) usage: Usage,
     /// The same when this program began.
     pub(crate) before: Usage,
+    /// What the programs used that its process executed before.
+    pub(crate) past: Past,
+    /// When its arguments were read.
+    pub(crate) named: u64,
     /// The sum of the accounts of its threads that ended, where the kernel gives them.
     pub(crate) exits: Option<Exit>,
     /// How often each stack was sampled, if stacks are.
@@ -50,6 +54,13 @@ pub(crate) struct Usage {
     pub(crate) peak_memory: Option<u64>,
     /// The exit code, or 128 and the number of the signal.
     pub(crate) exit: Option<i32>,
+}
+
+/// What a process did before it executed a program: time on a processor and time waiting for one, in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Past {
+    pub(crate) cpu: u64,
+    pub(crate) delayed: u64,
 }
 
 impl Run {
@@ -72,6 +83,8 @@ impl Run {
             switching: None,
             usage: Usage::default(),
             before: Usage::default(),
+            past: Past::default(),
+            named: 0,
             exits: None,
             samples: HashMap::new(),
             ask: 0,
@@ -106,9 +119,8 @@ impl Run {
         self.exits = Some(sum);
     }
 
-    /// Takes the accounts of all its threads as its own. `before` is the processor time of the programs that its process
-    /// executed before.
-    pub(crate) fn exited(&mut self, before: Nanos) {
+    /// Takes the accounts of all its threads as its own.
+    pub(crate) fn exited(&mut self) {
         let Some(sum) = self.exits else { return };
         self.usage = Usage {
             user: sum.user,
@@ -119,7 +131,7 @@ impl Run {
             exit: self.usage.exit,
         };
         self.split();
-        self.time.cpu = Nanos(sum.cpu).saturating_sub(before).max(self.time.cpu);
+        self.time.cpu = Nanos(sum.cpu.saturating_sub(self.past.cpu)).max(self.time.cpu);
     }
 
     fn split(&mut self) {
@@ -128,13 +140,23 @@ impl Run {
         self.time.system = Nanos(now.system.saturating_sub(before.system));
     }
 
-    /// The kernel counts the waits for a processor of a thread's whole life, so they are known for the only program of a
-    /// process with one thread.
+    /// The kernel counts the waits for a processor of a thread's whole life.
     pub(crate) fn waits_at_exit(&mut self) {
-        if let Some(sum) = self.exits.filter(|_| self.replaces.is_none()) {
-            self.delayed = Some(sum.delayed);
+        if let Some(sum) = self.exits {
+            self.delayed = Some(sum.delayed.saturating_sub(self.past.delayed));
             self.switching = None;
         }
+    }
+
+    /// What its process has used when it executes another program.
+    pub(crate) fn until_here(&self) -> Past {
+        Past { cpu: self.past.cpu + self.time.cpu.0, delayed: self.past.delayed + self.time.runnable.0 }
+    }
+
+    /// The kernel's sum of all times that its process waited for a processor, soon after the process executed this program. What is
+    /// more than the events show of both programs was before.
+    pub(crate) fn begun(&mut self, delayed: u64) {
+        self.past.delayed = self.past.delayed.max(delayed.saturating_sub(self.account.runnable()));
     }
 
     /// The kernel counts the switch itself, which is between two events. That is much for a process that waits often: what is
@@ -149,11 +171,11 @@ impl Run {
         }
     }
 
-    /// The kernel's sums: time on a processor and time waiting for one.
+    /// The kernel's sums of its process: time on a processor and time waiting for one.
     pub(crate) fn scheduled(&mut self, cpu: u64, delayed: u64) {
-        self.delayed = Some(delayed);
+        self.delayed = Some(delayed.saturating_sub(self.past.delayed));
         if let Some(seen) = self.account.cpu_at_rest() {
-            self.switching = Some((cpu.saturating_sub(seen), seen));
+            self.switching = Some((cpu.saturating_sub(self.past.cpu + seen), seen));
         }
     }
 

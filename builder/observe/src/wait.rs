@@ -1,6 +1,6 @@
 //! What a blocked process waits for, from the system call that it is in and what that call's descriptors are.
 
-use crate::procfs;
+use crate::{compat, procfs};
 use buildscope_record::Cause;
 use std::os::unix::fs::FileExt;
 
@@ -42,6 +42,7 @@ fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
         return Some(of_channel(&name, state));
     };
     // What has children reads what they say, or waits for one of its own threads that waits for them.
+    let call = call.native(&Files { pid });
     Some(match call.cause(state, &Files { pid }) {
         Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child,
         cause => cause,
@@ -77,6 +78,8 @@ fn of_channel(name: &str, state: char) -> Cause {
 struct Call {
     number: i64,
     arguments: [u64; 6],
+    /// It is one of a 32-bit program.
+    compat: bool,
 }
 
 /// What a descriptor is.
@@ -108,12 +111,30 @@ impl Call {
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let number = fields.next()?.parse().ok()?;
-        let mut arguments = [0; 6];
-        for argument in &mut arguments {
+        let mut numbers = [0; 8];
+        for number in &mut numbers {
             let field = fields.next().unwrap_or("0x0");
-            *argument = u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()?;
+            *number = u64::from_str_radix(field.strip_prefix("0x")?, 16).ok()?;
         }
-        Some(Self { number, arguments })
+        let [arguments @ .., stack_pointer, _] = numbers;
+        Some(Self { number, arguments, compat: number >= 0 && compat::is_compat(stack_pointer) })
+    }
+
+    /// The call as a 64-bit program would make it; one that never waits where there is none.
+    fn native(self, files: &impl Descriptors) -> Self {
+        const NONE: i64 = i64::MAX;
+        if !self.compat {
+            return self;
+        }
+        let mut native = Self { compat: false, ..self };
+        if self.number == compat::SOCKETCALL {
+            native.number = libc::SYS_recvfrom;
+            // The list of arguments begins like a list for poll(2): with a descriptor.
+            native.arguments[0] = files.polled(self.arguments[1], 1).first().copied().unwrap_or(u64::MAX);
+        } else {
+            native.number = compat::native(self.number).unwrap_or(NONE);
+        }
+        native
     }
 
     fn is_file_lock(self) -> bool {
@@ -300,7 +321,7 @@ mod tests {
 
     fn cause(number: i64, first: u64, second: u64, state: char) -> Cause {
         let table = Table(&[(3, File::Regular), (4, File::Pipe), (5, File::Inet)]);
-        Call { number, arguments: [first, second, 0, 0, 0, 0] }.cause(state, &table)
+        Call { number, arguments: [first, second, 0, 0, 0, 0], compat: false }.cause(state, &table)
     }
 
     #[test]
@@ -325,6 +346,20 @@ mod tests {
         assert_eq!((call.number, call.arguments[..3].to_vec()), (7, vec![0x55, 2, 0xffff_ffff]));
         assert_eq!(Call::parse("-1 0x7ffe 0x7f1d").unwrap().number, -1);
         assert_eq!(Call::parse("running"), None);
+    }
+
+    /// 162 is nanosleep of 32-bit programs and sync of 64-bit ones; 3 is read and close; `socketcall` 10 is recv.
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_of_32_bit_programs_have_other_numbers() {
+        let table = Table(&[(5, File::Inet), (4, File::Pipe)]);
+        let cause = |line: &str| Call::parse(line).unwrap().native(&table).cause('S', &table);
+        let rest = "0x0 0x0 0x0 0x0";
+        assert_eq!(cause(&format!("162 0xffe0 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Sleep);
+        assert_eq!(cause(&format!("162 0xffe0 0x0 {rest} 0x7ffd4a5be0f8 0x401549")), Cause::Disk);
+        assert_eq!(cause(&format!("3 0x4 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Lock);
+        assert_eq!(cause(&format!("102 0xa 0xffe0 {rest} 0xffffd000 0xf7f01549")), Cause::Network);
+        assert_eq!(cause(&format!("1 0x0 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Unknown);
     }
 
     #[test]

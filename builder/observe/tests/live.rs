@@ -24,6 +24,7 @@ fn observed_by(start: fn(u32) -> Option<Observer>, step: &str) -> Processes {
     let mut shell = waiting_shell(step);
     let epoch = Instant::now();
     let observer = start(shell.id()).expect("a thread");
+    observer.wait_until_ready();
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
     shell.wait().unwrap();
     let mut steps = observer.finish(epoch);
@@ -99,6 +100,19 @@ fn short_processes_have_their_exit_code_bytes_and_memory() {
     // The kernel rounds down to KiB.
     assert!(head.written.is_some_and(|bytes| bytes.0 == 2_000_000 / 1024 * 1024), "{head:?}");
     assert!(head.peak_memory.is_some_and(|bytes| bytes.0 > 100_000), "{head:?}");
+}
+
+/// The shell's waits for a processor are not those of the program that it executes in its place.
+#[test]
+fn a_program_in_the_place_of_a_shell_has_its_own_waits() {
+    let busy = "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done";
+    for start in [events_of, Observer::sampled] {
+        let seen = observed_by(start, &format!("sh -c '{busy} & {busy} & {busy}; exec sleep 0.5'; true"));
+        let sleep = one(&seen, "sleep");
+        assert!(sleep.time.blocked[Cause::Sleep] >= Nanos(350_000_000), "{sleep:?}");
+        assert!(sleep.time.cpu < Nanos(100_000_000), "{sleep:?}");
+        assert_eq!(sleep.arguments, ["sleep", "0.5"]);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! *Takes* a text. *Gives* its syntax tree, and byte ranges of parts of the tree. *Must never know* what a command does.
 
 use brush_parser::ast::{
-    Command, CommandPrefixOrSuffixItem, CompoundList, IoFileRedirectTarget, IoRedirect, Pipeline, SourceLocation,
+    Command, CommandPrefixOrSuffixItem, CompoundList, IoFileRedirectTarget, IoRedirect, SourceLocation, Word,
 };
 use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
 use std::io::Cursor;
@@ -34,15 +34,15 @@ impl Offsets {
         Self(text.char_indices().map(|(at, _)| at).chain([text.len()]).collect())
     }
 
-    /// The bytes from a pipeline's first word to its last. A closing redirection may be missing, because the syntax tree has no
-    /// place for it. `None` for a pipeline without a word.
-    pub fn pipeline(&self, pipeline: &Pipeline) -> Option<Range<usize>> {
-        self.span(pipeline.seq.iter().flat_map(places))
+    /// The bytes from the first word of commands to their last. A closing redirection may be missing, because the syntax tree has no
+    /// place for it. `None` for commands without a word.
+    pub fn commands<'c>(&self, commands: impl IntoIterator<Item = &'c Command>) -> Option<Range<usize>> {
+        self.span(commands.into_iter().flat_map(places))
     }
 
-    /// The bytes from a command's first word to its last, as for a pipeline.
-    pub fn command(&self, command: &Command) -> Option<Range<usize>> {
-        self.span(places(command).into_iter())
+    /// The bytes of a word.
+    pub fn word(&self, word: &Word) -> Option<Range<usize>> {
+        self.span(word.location().into_iter())
     }
 
     /// The bytes from the first place to the last.

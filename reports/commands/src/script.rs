@@ -153,7 +153,7 @@ impl Reader {
     fn element(&mut self, pipeline: &Pipeline, join: Join, elements: &mut Vec<Element>) {
         let mut found = Found { opaque: pipeline.bang || pipeline.timed.is_some(), ..Found::default() };
         self.pipeline(pipeline, Setting { certain: true, piped: false }, &mut found);
-        let span = self.offsets.pipeline(pipeline).unwrap_or(0..0);
+        let span = self.offsets.commands(&pipeline.seq).unwrap_or(0..0);
         let Found { commands, leaks, opaque } = found;
         elements.push(Element { span, join, commands, leaks, opaque });
     }

@@ -26,16 +26,24 @@ pub fn attach(
 ) -> usize {
     let mut shells: Vec<(u32, String)> =
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
+    let mut replaced = replaced_shells(machine);
     let mut found = 0;
     for step in record.steps.iter_mut().filter(|step| step.instruction == "RUN" && step.processes.is_none()) {
         let script =
             script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() });
         let text = one_line(&script.text);
         // The same text twice is two steps in the order of time.
-        let Some(at) = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script)) else {
-            continue;
+        let named = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script));
+        let shell = match named {
+            Some(at) => shells.remove(at).0,
+            None => {
+                let within = |shell: u32| step_has(step, machine.list[shell as usize].start.saturating_sub(zero));
+                let Some(at) = replaced.iter().position(|(shell, last)| within(*shell) && ends_so(&text, last)) else {
+                    continue;
+                };
+                replaced.remove(at).0
+            }
         };
-        let (shell, _) = shells.remove(at);
         step.processes = Some(below(machine, shell, zero, script));
         found += 1;
     }
@@ -48,6 +56,34 @@ fn script_of(process: &Process) -> Option<String> {
     let takes_text = options.iter().any(|option| option.starts_with('-') && option.ends_with('c'));
     let script = script.strip_suffix('…').unwrap_or(script);
     (tree::is_shell(program) && takes_text).then(|| one_line(&script.replace("\\n", " ").replace("\\t", " ")))
+}
+
+/// Shells that executed another program in their own place before they could be asked for their text, with that program's arguments.
+fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
+    let replaced = machine.list.iter().filter_map(|process| {
+        let shell = process.replaces?;
+        let before = machine.list.get(shell as usize)?;
+        let unknown = tree::is_shell(&before.program) && script_of(before).is_none();
+        (unknown && !process.arguments.is_empty()).then_some((shell, &process.arguments[..]))
+    });
+    replaced.collect()
+}
+
+/// Whether the end of a shell's text is a command with these arguments.
+fn ends_so(text: &str, arguments: &[String]) -> bool {
+    let bare = |text: &str| text.replace(['\'', '"', '\\'], "");
+    let (text, last) = (bare(text), bare(&one_line(&arguments.join(" "))));
+    match last.strip_suffix('…') {
+        Some(cut) => text.contains(cut),
+        None => text.strip_suffix(&*last).is_some_and(|before| !before.ends_with(|c: char| c.is_alphanumeric())),
+    }
+}
+
+/// Whether a step ran at that time. Logs have their times from when a line was printed.
+fn step_has(step: &Step, time: Nanos) -> bool {
+    const LATE: Nanos = Nanos(1_000_000_000);
+    let start = step.start.map_or(Nanos::ZERO, |start| start.saturating_sub(LATE));
+    start <= time && step.end.is_none_or(|end| time <= end)
 }
 
 /// A shell and all below it, on the record's clock.
@@ -111,13 +147,8 @@ mod tests {
         Process { pid, parent, program, arguments, start: Nanos(start), end: Nanos(end), ..Process::default() }
     }
 
-    #[test]
-    fn a_steps_shell_is_known_by_its_text() {
-        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
-        let runs = ["RUN make all &&     make install", "RUN true", "RUN make all &&     make install"];
-        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
-        let mut record = Record { steps, ..Record::of(source) };
-        let machine = Processes {
+    fn machine() -> Processes {
+        Processes {
             observed: Observed::Events,
             start: Nanos(0),
             end: Nanos(900),
@@ -125,6 +156,55 @@ mod tests {
             script: None,
             origins: Vec::new(),
             functions: Vec::new(),
+            list: Vec::new(),
+            folded: Vec::new(),
+            lost: 0,
+            unseen: Vec::new(),
+        }
+    }
+
+    /// busybox and dash execute the last command in the place of the shell, often before the shell's arguments are read.
+    #[test]
+    fn a_shell_that_was_replaced_is_known_by_the_program_in_its_place() {
+        let source = Source { tool: Tool::DockerClassic, version: None, fidelity: Fidelity::default() };
+        let runs = ["RUN sleep 1", "RUN cd /x && exec make \"all\"", "RUN sleep 1"];
+        let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        const SECOND: u64 = 1_000_000_000;
+        for (step, start) in steps.iter_mut().zip([0, 10, 20]) {
+            (step.start, step.end) = (Some(Nanos(start * SECOND)), Some(Nanos((start + 9) * SECOND)));
+        }
+        let mut record = Record { steps, ..Record::of(source) };
+        let shell = |pid, start| Process { arguments: Vec::new(), ..process(pid, None, &["sh"], start, start + 5) };
+        let next = |shell: u32, pid, arguments: &[&str], start| Process {
+            replaces: Some(shell),
+            ..process(pid, None, arguments, start + 5, start + SECOND)
+        };
+        let list = vec![
+            shell(1, SECOND),
+            next(0, 1, &["sleep", "1"], SECOND),
+            shell(2, 11 * SECOND),
+            next(2, 2, &["make", "all"], 11 * SECOND),
+            shell(3, 12 * SECOND),
+            next(4, 3, &["oversleep", "1"], 12 * SECOND),
+            shell(4, 21 * SECOND),
+            next(6, 4, &["sleep", "1"], 21 * SECOND),
+        ];
+        let machine = Processes { list, ..machine() };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 3);
+        let starts: Vec<_> =
+            record.steps.iter().map(|step| step.processes.as_ref().unwrap().list[0].start.0 / SECOND).collect();
+        assert_eq!(starts, [1, 11, 21]);
+        let [sh, make] = &record.steps[1].processes.as_ref().unwrap().list[..] else { panic!("two programs") };
+        assert_eq!((&*sh.program, &*make.program, make.replaces), ("sh", "make", Some(0)));
+    }
+
+    #[test]
+    fn a_steps_shell_is_known_by_its_text() {
+        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
+        let runs = ["RUN make all &&     make install", "RUN true", "RUN make all &&     make install"];
+        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut record = Record { steps, ..Record::of(source) };
+        let machine = Processes {
             list: vec![
                 process(1, None, &["runc", "init"], 90, 95),
                 process(2, Some(0), &["/bin/sh", "-c", "make all &&     make install"], 100, 200),
@@ -132,9 +212,7 @@ mod tests {
                 process(4, None, &["/bin/sh", "-c", "other"], 110, 190),
                 process(5, None, &["/bin/sh", "-c", "make all &&     make install"], 300, 400),
             ],
-            folded: Vec::new(),
-            lost: 0,
-            unseen: Vec::new(),
+            ..machine()
         };
         assert_eq!(attach(&mut record, &machine, Nanos(50), |_| None), 2);
         let first = record.steps[0].processes.as_ref().unwrap();

@@ -3,15 +3,18 @@
 //! *Takes* a step's text and the processes that were seen inside it. *Gives* a row for each command of the text; the rows'
 //! times sum to the step's exactly. *Must never know* how processes are observed.
 //!
-//! [`shell`] splits the text into commands, [`mod@assign`] says which process is whose, [`share`] divides the time among them,
-//! [`rows`] puts that together, [`inferred`] does so from the step's output alone, [`within`] goes on inside of a command, [`sum`] adds up what processes did, and [`tools`] knows
+//! [`shell`] splits the text into commands, [`mod@assign`] says which process is whose, [`share`] divides the time among them
+//! ([`gap`]: the time of the shell itself, by what it did in its [`lane`]), [`own`] divides what the shell used, [`rows`] puts that together, [`inferred`] does so from the step's output alone, [`within`] goes on inside of a command, [`sum`] adds up what processes did, and [`tools`] knows
 //! what programs do.
 
 pub(crate) mod advice;
 mod assign;
 mod attach;
 mod folded;
+mod gap;
 mod inferred;
+mod lane;
+mod own;
 mod place;
 mod rows;
 mod share;

@@ -1,11 +1,14 @@
 //! The rows of a step: one for each command of its text, and what belongs to none.
 
 use super::assign::{assign, children};
+use super::gap::{Order, Owner};
+use super::lane::Lane;
+use super::own::Own;
 use super::place::Places;
 use super::sum::Sum;
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
 use super::tree::{Job, Tree};
-use super::within::Within;
+use super::within::{Shell, Within};
 use super::{CommandRow, Inside, RowKind, share, shell};
 use buildscope_record::{Nanos, Processes, Step};
 
@@ -66,11 +69,11 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
         .map(|(job, unit)| share::Span { start: job.start.max(start), end: job.end.min(end), unit: *unit })
         .collect();
     let life = (tree.process(shell).start.max(start), tree.end(shell).min(end));
-    let shares = share::divide(&units, &spans, (start, end), life);
+    let lane = Lane::of(tree.process(shell), life);
+    let shares = share::divide(&units, &spans, (start, end), Order::Once, &lane);
 
     let mut sums: Vec<Sum> = units.iter().map(|_| Sum::default()).collect();
     let mut own = Sum::default();
-    own.add(tree, shell, None);
     for (job, unit) in jobs.iter().zip(&assigned) {
         let sum = unit.map_or(&mut own, |unit| &mut sums[unit]);
         job.all.iter().for_each(|&process| sum.add_below(tree, process));
@@ -78,22 +81,31 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
     for folded in tree.folded(shell) {
         unit_of(&units, &folded.program).map_or(&mut own, |unit| &mut sums[unit]).add_folded(folded, None);
     }
+    let parts = Own::of(tree.process(shell)).divide(&shares.own);
+    own.add_shell(tree.process(shell), parts[&Owner::Shell]);
+    let part = |owner| parts.get(&owner).copied().unwrap_or_default();
     let within = Within::new(tree, places, end - start);
     let mut rows = Vec::with_capacity(units.len() + 2);
-    for (number, (unit, sum)) in units.iter().zip(sums).enumerate() {
-        let wall = shares.units[number];
+    for (number, (unit, mut sum)) in units.iter().zip(sums).enumerate() {
+        rows.extend(shares.several(number).map(|(owner, last, wall)| {
+            let mut sum = Sum::default();
+            sum.add_own(part(owner));
+            let span = unit.span.start..units[last].span.end.max(unit.span.end);
+            let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
+            within.place(&mut row, span, &[]);
+            row
+        }));
+        let own = part(Owner::Unit(number));
+        let wall = shares.of(Owner::Unit(number));
         let theirs = jobs.iter().zip(&assigned).filter(|(_, unit)| **unit == Some(number));
         let theirs: Vec<Job> = theirs.map(|(job, _)| job.clone()).collect();
+        sum.add_own(own);
         let mut row = sum.row(RowKind::Command, one_line(&text[unit.span.clone()]), wall);
-        // What the shell did itself, it did as it did the rest.
-        if row.processes == 0 {
-            row.spent = own.spent(wall);
-        }
-        within.place(&mut row, unit, &theirs);
-        row.inner = within.of_unit(unit, &theirs, wall, 0);
+        within.place(&mut row, unit.span.clone(), &theirs);
+        row.inner = within.of_unit(unit, &theirs, wall, 0, Shell { lane, own });
         rows.push(row);
     }
-    rows.push(own.row(RowKind::Shell, SHELL.into(), shares.shell));
+    rows.push(own.row(RowKind::Shell, SHELL.into(), shares.of(Owner::Shell)));
     rows.push(Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), shares.unattributed));
     rows
 }

@@ -1,8 +1,10 @@
 //! Dividing a step's time among its commands, so that each instant belongs to one of them.
 
+use super::gap::{Gap, Order, Owner};
+use super::lane::{Lane, Piece};
 use super::shell::Unit;
 use buildscope_record::Nanos;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A process of a command.
 #[derive(Clone, Copy, Debug)]
@@ -13,15 +15,13 @@ pub(super) struct Span {
 }
 
 /// Whose time is how long; it sums to the step's.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Shares {
-    pub(super) units: Vec<Nanos>,
-    pub(super) shell: Nanos,
+    pub(super) walls: BTreeMap<Owner, Nanos>,
+    /// The part of it in which only the shell was at work.
+    pub(super) own: BTreeMap<Owner, Piece>,
     pub(super) unattributed: Nanos,
 }
-
-/// Between two commands a shell takes less time than this.
-const MOMENT: Nanos = Nanos(5_000_000);
 
 /// How long at least one of these intervals lasts.
 pub(super) fn union(mut spans: Vec<(Nanos, Nanos)>) -> Nanos {
@@ -35,39 +35,42 @@ pub(super) fn union(mut spans: Vec<(Nanos, Nanos)>) -> Nanos {
 }
 
 /// Divides the time from `start` to `end`. An instant with several living processes belongs to the one that started last. An instant
-/// with none belongs to the loop around it, or to the built-in commands between its neighbours, else to the shell. Outside of the
-/// shell's `life` it is unattributed.
-pub(super) fn divide(units: &[Unit], spans: &[Span], (start, end): (Nanos, Nanos), life: (Nanos, Nanos)) -> Shares {
+/// without one is a [`Gap`], and so is one in which the shell computes while only background jobs live. Outside of the shell's `life` it is
+/// unattributed.
+pub(super) fn divide(
+    units: &[Unit],
+    spans: &[Span],
+    (start, end): (Nanos, Nanos),
+    order: Order,
+    lane: &Lane<'_>,
+) -> Shares {
     let started: BTreeSet<usize> = spans.iter().filter_map(|span| span.unit).collect();
-    let mut shares = Shares { units: vec![Nanos::ZERO; units.len()], shell: Nanos::ZERO, unattributed: Nanos::ZERO };
+    let mut shares = Shares::default();
     let mut points: Vec<(Nanos, bool, usize)> = Vec::new();
     for (index, span) in spans.iter().enumerate().filter(|(_, span)| span.start < span.end.min(end)) {
         points.extend([(span.start, true, index), (span.end, false, index)]);
     }
     points.sort_unstable();
+    let starts: Vec<Option<usize>> =
+        points.iter().filter(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].unit).collect();
     let mut living: BTreeSet<(Nanos, usize)> = BTreeSet::new();
-    let (mut at, mut last) = (start, None);
-    let mut rest = points.iter().peekable();
-    loop {
-        let next = rest.peek().map_or(end, |(time, ..)| *time).clamp(at, end);
+    let (mut at, mut begun) = (start, 0_usize);
+    let changes = points.iter().map(|&(time, begins, index)| (time, Some((begins, index))));
+    for (time, change) in changes.chain([(end, None)]) {
+        let next = time.clamp(at, end);
         if next > at {
-            match living.last() {
-                Some(&(_, index)) => match spans[index].unit {
-                    Some(unit) => shares.units[unit] += next - at,
-                    None => shares.shell += next - at,
-                },
-                None => {
-                    let coming = rest.clone().find(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].unit);
-                    shares.gap(units, &started, (at, next), (last.flatten(), coming.flatten()), life);
-                }
-            }
+            let last = begun.checked_sub(1).and_then(|last| starts[last]);
+            let coming = starts.get(begun).copied().flatten();
+            let gap = Gap { units, order, started: &started, last, coming };
+            let on_top = living.last().map(|&(_, index)| spans[index].unit);
+            shares.interval((at, next), on_top, &gap, lane);
             at = next;
         }
-        let Some(&(_, begins, index)) = rest.next() else { break };
+        let Some((begins, index)) = change else { break };
         let key = (spans[index].start, index);
         if begins {
             living.insert(key);
-            last = Some(spans[index].unit);
+            begun += 1;
         } else {
             living.remove(&key);
         }
@@ -76,29 +79,49 @@ pub(super) fn divide(units: &[Unit], spans: &[Span], (start, end): (Nanos, Nanos
 }
 
 impl Shares {
-    fn gap(
-        &mut self,
-        units: &[Unit],
-        started: &BTreeSet<usize>,
-        (from, to): (Nanos, Nanos),
-        (last, coming): (Option<usize>, Option<usize>),
-        life: (Nanos, Nanos),
-    ) {
-        let within = to.min(life.1).saturating_sub(from.max(life.0));
-        self.unattributed += to - from - within;
-        if let Some(unit) = last.filter(|&unit| Some(unit) == coming) {
-            self.units[unit] += within;
-            return;
+    /// The time of an owner.
+    pub(super) fn of(&self, owner: Owner) -> Nanos {
+        self.walls.get(&owner).copied().unwrap_or_default()
+    }
+
+    /// The times of which it is not known whose they are of several commands, the first of which is this: with the last one.
+    pub(super) fn several(&self, first: usize) -> impl Iterator<Item = (Owner, usize, Nanos)> {
+        self.walls.iter().filter_map(move |(&owner, &wall)| match owner {
+            Owner::Several(one, last) if one == first => Some((owner, last, wall)),
+            _ => None,
+        })
+    }
+
+    /// An interval in which nothing starts or ends. `on_top` is the unit of the process that started last of those that live.
+    fn interval(&mut self, (from, to): (Nanos, Nanos), on_top: Option<Option<usize>>, gap: &Gap<'_>, lane: &Lane<'_>) {
+        match on_top {
+            Some(Some(unit)) if gap.units[unit].background => {
+                for piece in lane.pieces((from, to)) {
+                    match gap.busy(&piece).filter(|_| piece.computes > Nanos::ZERO) {
+                        Some(owner) => self.shell_at_work(owner, piece),
+                        None => self.add(Owner::Unit(unit), piece.length()),
+                    }
+                }
+            }
+            Some(unit) => self.add(unit.map_or(Owner::Shell, Owner::Unit), to - from),
+            None => {
+                let (first, last) = (from.max(lane.life.0), to.min(lane.life.1));
+                let length = last.saturating_sub(first);
+                self.unattributed += to - from - length;
+                for piece in lane.pieces((first, first + length)) {
+                    self.shell_at_work(gap.owner(length, &piece), piece);
+                }
+            }
         }
-        let between =
-            last.map_or(0, |unit| unit + 1)..coming.unwrap_or(units.len()).max(last.map_or(0, |unit| unit + 1));
-        let builtin = between.clone().find(|&unit| units[unit].is_builtin());
-        // A program that was never started may be part of the shell (busybox), which then takes more than a moment for it.
-        let own = between.clone().find(|&unit| !units[unit].is_builtin() && !started.contains(&unit));
-        match own.filter(|_| within >= MOMENT).or(builtin).or(last.filter(|&unit| units[unit].repeats)) {
-            Some(unit) => self.units[unit] += within,
-            None => self.shell += within,
-        }
+    }
+
+    fn add(&mut self, owner: Owner, length: Nanos) {
+        *self.walls.entry(owner).or_default() += length;
+    }
+
+    fn shell_at_work(&mut self, owner: Owner, piece: Piece) {
+        self.add(owner, piece.length());
+        *self.own.entry(owner).or_default() += piece;
     }
 }
 
@@ -106,14 +129,43 @@ impl Shares {
 mod tests {
     use super::super::shell::units;
     use super::*;
+    use buildscope_record::{Process, Timeline};
 
+    /// The commands with their times, the shell's time and what is unattributed, of 100 ns.
     fn divided(text: &str, spans: &[(u64, u64, Option<usize>)]) -> (Vec<u64>, u64, u64) {
+        let process = Process::default();
+        let shares = shares(text, spans, &Lane::of(&process, (Nanos(5), Nanos(95))), 100);
+        let units = (0..units(text).len()).map(|unit| shares.of(Owner::Unit(unit)).0);
+        (units.collect(), shares.of(Owner::Shell).0, shares.unattributed.0)
+    }
+
+    fn shares(text: &str, spans: &[(u64, u64, Option<usize>)], lane: &Lane<'_>, end: u64) -> Shares {
         let spans: Vec<_> =
             spans.iter().map(|&(start, end, unit)| Span { start: Nanos(start), end: Nanos(end), unit }).collect();
-        let shares = divide(&units(text), &spans, (Nanos(0), Nanos(100)), (Nanos(5), Nanos(95)));
-        let sum = shares.units.iter().copied().sum::<Nanos>() + shares.shell + shares.unattributed;
-        assert_eq!(sum, Nanos(100), "{shares:?}");
-        (shares.units.iter().map(|part| part.0).collect(), shares.shell.0, shares.unattributed.0)
+        let shares = divide(&units(text), &spans, (Nanos(0), Nanos(end)), Order::Once, lane);
+        assert_eq!(shares.walls.values().copied().sum::<Nanos>() + shares.unattributed, Nanos(end), "{shares:?}");
+        shares
+    }
+
+    /// The parts of the text with their times in milliseconds. `states` are what the shell did in each 10 ms.
+    fn timed(text: &str, spans: &[(u64, u64, Option<usize>)], states: &str) -> Vec<(String, u64)> {
+        const MS: u64 = 1_000_000;
+        let timeline = Timeline { every: Nanos(10 * MS), states: states.into() };
+        let timeline = Some(timeline).filter(|timeline| !timeline.states.is_empty());
+        let process = Process { timeline, ..Process::default() };
+        let spans: Vec<_> = spans.iter().map(|&(start, end, unit)| (start * MS, end * MS, unit)).collect();
+        let shares = shares(text, &spans, &Lane::of(&process, (Nanos(0), Nanos(100 * MS))), 100 * MS);
+        let units = units(text);
+        let text = |owner: &Owner| match *owner {
+            Owner::Unit(unit) => text[units[unit].span.clone()].to_owned(),
+            Owner::Several(first, last) => text[units[first].span.start..units[last].span.end].to_owned(),
+            Owner::Shell => "shell".to_owned(),
+        };
+        shares.walls.iter().map(|(owner, wall)| (text(owner), wall.0 / MS)).collect()
+    }
+
+    fn row(text: &str, wall: u64) -> (String, u64) {
+        (text.to_owned(), wall)
     }
 
     #[test]
@@ -134,12 +186,56 @@ mod tests {
     }
 
     #[test]
+    fn the_time_of_a_shell_belongs_to_what_may_take_long() {
+        let count = "while [ $i -lt 9 ]; do i=$((i+1)); done";
+        let sleep = |unit| [(60, 100, Some(unit))];
+        for before in ["i=0", "set -eu; i=0", "cd /; [ -d x ]; i=0", "log() { echo; }; i=0"] {
+            let text = format!("{before}; {count}; exec sleep 1");
+            let last = units(&text).len() - 1;
+            assert_eq!(timed(&text, &sleep(last), ""), [row(count, 60), row("exec sleep 1", 40)], "{text}");
+        }
+        let function = format!("f() {{ {count}; }}; i=0; f a; sleep 1");
+        assert_eq!(timed(&function, &sleep(2), ""), [row("f a", 60), row("sleep 1", 40)]);
+        let case = format!("i=0; case $i in 0) {count};; *) false;; esac; sleep 1");
+        assert_eq!(timed(&case, &sleep(3), ""), [row(count, 60), row("sleep 1", 40)]);
+        let arithmetic = "i=0; for ((;i<9;i++)); do :; done; sleep 1";
+        assert_eq!(timed(arithmetic, &sleep(2), "")[0], row("for ((;i<9;i++)); do :; done", 60));
+        assert_eq!(
+            timed("x=1; read y < /fifo; sleep 1", &sleep(2), ""),
+            [row("read y < /fifo", 60), row("sleep 1", 40)]
+        );
+    }
+
+    #[test]
+    fn what_the_shell_did_tells_a_loop_from_a_wait() {
+        let text = "x=1; read y < /fifo; while [ $x ]; do x=$y; done; sleep 1";
+        let expected = [row("read y < /fifo", 20), row("while [ $x ]; do x=$y; done", 40), row("sleep 1", 40)];
+        assert_eq!(timed(text, &[(60, 100, Some(3))], "llrccc"), expected);
+    }
+
+    #[test]
+    fn a_time_of_one_of_several_commands_belongs_to_the_part_of_the_text_with_all_of_them() {
+        let loops = "while a=$a; do :; done; x=1; until b=$b; do :; done";
+        let text = format!("{loops}; sleep 1");
+        let expected = [row("sleep 1", 40), row(loops, 60)];
+        assert_eq!(timed(&text, &[(60, 100, Some(3))], "cccccc"), expected);
+    }
+
+    #[test]
+    fn a_loop_computes_while_a_background_job_runs() {
+        let text = "sleep 1 & while [ $i ]; do i=; done; wait";
+        let expected = [row("sleep 1", 70), row("while [ $i ]; do i=; done", 30)];
+        assert_eq!(timed(text, &[(0, 100, Some(0))], "scccssssss"), expected);
+    }
+
+    #[test]
     fn processes_outside_of_the_step_count_only_inside() {
-        let spans = [
-            Span { start: Nanos(0), end: Nanos(3), unit: Some(0) },
-            Span { start: Nanos(200), end: Nanos(300), unit: Some(0) },
-        ];
-        let shares = divide(&units("a"), &spans, (Nanos(0), Nanos(100)), (Nanos(0), Nanos(100)));
-        assert_eq!((shares.units[0], shares.shell), (Nanos(3), Nanos(97)));
+        let shares = shares(
+            "a",
+            &[(0, 3, Some(0)), (200, 300, Some(0))],
+            &Lane::of(&Process::default(), (Nanos(0), Nanos(100))),
+            100,
+        );
+        assert_eq!((shares.of(Owner::Unit(0)), shares.of(Owner::Shell)), (Nanos(3), Nanos(97)));
     }
 }

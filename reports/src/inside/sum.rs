@@ -1,5 +1,6 @@
 //! What processes cost together, as a row.
 
+use super::own::Own;
 use super::tree::Tree;
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
@@ -71,6 +72,19 @@ impl Sum {
         self.put(&folded.program, activity, folded.count, running, folded.time);
     }
 
+    /// Adds what a shell did itself, with the shell as one of the processes.
+    pub(super) fn add_shell(&mut self, shell: &Process, own: Own) {
+        let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
+        self.take_bytes(bytes(shell.read), bytes(shell.written), bytes(shell.peak_memory));
+        self.put(&shell.program, None, u64::from(shell.replaces.is_none()), own.running, own.time);
+    }
+
+    /// Adds a part of what a shell did itself.
+    pub(super) fn add_own(&mut self, own: Own) {
+        self.time += own.time;
+        self.running += own.running;
+    }
+
     fn take_bytes(&mut self, read: u64, written: u64, peak_memory: u64) {
         self.read += read;
         self.written += written;
@@ -81,11 +95,6 @@ impl Sum {
     pub(super) fn effort(&self) -> Nanos {
         let waits = [Cause::Disk, Cause::Network, Cause::Sleep, Cause::Unknown].map(|cause| self.time.blocked[cause]);
         self.running + self.time.runnable + waits.into_iter().sum::<Nanos>()
-    }
-
-    /// How `wall` was spent by these processes.
-    pub(super) fn spent(&self, wall: Nanos) -> Spent {
-        spent(wall, self.running, self.time)
     }
 
     fn put(&mut self, program: &str, activity: Option<Activity>, count: u64, running: Nanos, time: ProcessTime) {

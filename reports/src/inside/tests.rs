@@ -95,6 +95,64 @@ fn what_a_shell_executes_in_its_place_is_a_command_of_its_own() {
     assert_eq!(inside.processes, 3);
 }
 
+/// A shell that counts for 0.3 ms and is then replaced by a program that sleeps for 0.7 ms.
+fn counting() -> Vec<Process> {
+    let mut sleep = Process { replaces: Some(0), ..process(None, "sleep", 300_000, 1_000_000, 1_000) };
+    (sleep.time.blocked.disk, sleep.time.blocked.sleep) = (Nanos::ZERO, Nanos(699_000));
+    vec![process(None, "sh", 0, 300_000, 300_000), sleep]
+}
+
+#[test]
+fn what_a_shell_executes_in_its_place_waits_as_its_process_does() {
+    let Some(inside) = &inside(&record("exec sleep 1", counting()).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let [sleep, shell] = &inside.rows[..] else { panic!("two rows") };
+    assert_eq!((&*sleep.text, sleep.spent.blocked.sleep, sleep.cpu), ("exec sleep 1", Nanos(699_000), Nanos(1_000)));
+    assert_eq!((&*shell.text, shell.spent.processor, shell.cpu), (SHELL, Nanos(300_000), Nanos(300_000)));
+}
+
+#[test]
+fn what_a_shell_computes_belongs_to_its_loop() {
+    let script = "i=0; while [ $i -lt 9 ]; do i=$((i+1)); done; exec sleep 1";
+    let Some(inside) = &inside(&record(script, counting()).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> =
+        inside.rows.iter().map(|row| (&*row.text, row.wall.0, row.cpu.0, row.spent.processor.0)).collect();
+    let expected = [
+        ("while [ $i -lt 9 ]; do i=$((i+1)); done", 300_000, 300_000, 300_000),
+        ("exec sleep 1", 700_000, 1_000, 1_000),
+    ];
+    assert_eq!(rows[..2], expected);
+    assert_eq!(inside.rows[0].inner, [], "commands without processes cannot be told apart");
+}
+
+/// In a loop, the shell computes for 0.2 ms between two processes.
+#[test]
+fn what_a_shell_computes_between_the_processes_of_a_loop_is_the_loops() {
+    let list = vec![
+        Process {
+            time: ProcessTime { cpu: Nanos(200_000), ..ProcessTime::default() },
+            ..process(None, "sh", 0, 1_000_000, 0)
+        },
+        process(Some(0), "cp", 0, 400_000, 400_000),
+        process(Some(0), "cp", 600_000, 1_000_000, 400_000),
+    ];
+    let Some(inside) = &inside(&record("for i in 1 2; do cp $i; x=$x; done", list).steps[0], Nanos::ZERO) else {
+        panic!("one step")
+    };
+    assert_eq!((inside.rows[0].wall.0, inside.rows[0].cpu.0), (1_000_000, 1_000_000));
+}
+
+/// Two loops of a shell without a process: it is not known how long each took.
+#[test]
+fn a_time_of_one_of_two_loops_is_a_row_of_both() {
+    let loops = "while a=1; do :; done; until b=1; do :; done";
+    let list = vec![process(None, "sh", 0, 20_000_000, 20_000_000)];
+    let mut record = record(&format!("x=1; {loops}"), list);
+    record.steps[0].processes.as_mut().unwrap().end = Nanos(20_000_000);
+    let Some(inside) = &inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.wall.0, row.cpu.0, row.place)).collect();
+    assert_eq!(rows[0], (loops, 20_000_000, 20_000_000, Some((5, 5 + loops.len()))));
+}
+
 #[test]
 fn folded_stacks_have_every_microsecond_but_waits_for_children() {
     let text = folded_stacks(&chain());
@@ -129,6 +187,29 @@ fn a_what_if_on_a_command_is_one_on_its_share_of_the_step() {
     assert_eq!(predicted("command:curl", f64::INFINITY), Ok(600));
     assert_eq!(predicted("command:make", 2.0), Ok(750));
     assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
+}
+
+/// A step of 1 ms, and one of 1 ms in which make takes 0.5: in a stage of its own, make runs alongside the first step.
+#[test]
+fn a_moved_command_runs_together_with_what_came_before_its_step() {
+    use crate::whatif::{Scenario, whatif};
+    use buildscope_record::{Edge, EdgeKind, Outcome, Phase, Span};
+    let mut record = chain();
+    record.steps.insert(0, Step::of(StepId(0), "COPY", "COPY . ."));
+    record.wall = Nanos(2_000_000);
+    for (number, step) in (0..).zip(&mut record.steps) {
+        let (start, end) = (Nanos(u64::from(number) * 1_000_000), Nanos(u64::from(number + 1) * 1_000_000));
+        (step.id, step.outcome, step.start, step.end) = (StepId(number), Outcome::Executed, Some(start), Some(end));
+        record.spans.push(Span { step: Some(step.id), start, end, ..Span::of(Phase::Process) });
+    }
+    record.edges.push(Edge { from: StepId(0), to: StepId(1), kind: EdgeKind::Data });
+    let predicted = |what: &str| {
+        let scenario = Scenario { moved: vec![what.parse().unwrap()], ..Scenario::default() };
+        whatif(&record, &scenario).map(|prediction| (prediction.wall.0.div_ceil(1000), prediction.steps.len()))
+    };
+    assert_eq!(predicted("command:make"), Ok((1500, 2)));
+    assert_eq!(predicted("command:curl"), Ok((1600, 2)));
+    assert!(predicted("command:ninja").is_err());
 }
 
 fn ms(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {

@@ -4,6 +4,9 @@
 //! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
 
 use super::assign::{assign, assign_repeated, children};
+use super::gap::{Order, Owner};
+use super::lane::Lane;
+use super::own::Own;
 use super::place::Places;
 use super::shell::{Inner, Unit};
 use super::sum::Sum;
@@ -12,6 +15,7 @@ use super::tree::{self, Job, Tree};
 use super::{CommandRow, RowKind, share};
 use buildscope_record::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// How many levels are shown, and how many parts of a program.
 const DEEPEST: usize = 4;
@@ -27,8 +31,17 @@ pub(super) struct Within<'a> {
     least: Nanos,
 }
 
+/// The shell that comes to commands, and what it did itself in that time.
+#[derive(Clone, Copy)]
+pub(super) struct Shell<'a> {
+    pub(super) lane: Lane<'a>,
+    pub(super) own: Own,
+}
+
 /// A part of a command, with what determines its share of the time.
 struct Part<'u> {
+    /// What goes through it; of a part of a pipeline that is the part's own process.
+    shell: Option<Shell<'u>>,
     kind: RowKind,
     text: String,
     weight: Nanos,
@@ -44,15 +57,22 @@ impl<'a> Within<'a> {
     }
 
     /// Says where a command is, and how it ended.
-    pub(super) fn place(&self, row: &mut CommandRow, unit: &Unit, jobs: &[Job]) {
-        row.place = Some((unit.span.start, unit.span.end));
-        row.source = self.places.of(unit.span.clone());
+    pub(super) fn place(&self, row: &mut CommandRow, span: Range<usize>, jobs: &[Job]) {
+        row.place = Some((span.start, span.end));
+        row.source = self.places.of(span);
         row.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| self.tree.process(job.last).exit);
     }
 
-    /// The parts of a command, whose time is `wall`.
-    pub(super) fn of_unit(&self, unit: &Unit, jobs: &[Job], wall: Nanos, depth: usize) -> Vec<CommandRow> {
-        if depth >= DEEPEST || wall < self.least {
+    /// The parts of a command, whose time is `wall`; `shell` comes to it.
+    pub(super) fn of_unit(
+        &self,
+        unit: &Unit,
+        jobs: &[Job],
+        wall: Nanos,
+        depth: usize,
+        shell: Shell<'a>,
+    ) -> Vec<CommandRow> {
+        if depth >= DEEPEST || wall < self.least || jobs.is_empty() {
             return Vec::new();
         }
         let parts = match &unit.inner {
@@ -65,14 +85,26 @@ impl<'a> Within<'a> {
                 });
                 let inner: Vec<Job> = copies.collect();
                 let assigned = assign(units, &children(self.tree, &inner));
-                self.in_turn(units, &inner, &assigned, span(jobs))
+                self.in_turn(units, &inner, &assigned, Order::Once, self.copy(jobs))
             }
             Inner::Repeated(units) => {
                 let assigned = assign_repeated(units, &children(self.tree, jobs));
-                self.in_turn(units, jobs, &assigned, span(jobs))
+                let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
+                self.in_turn(units, jobs, &assigned, Order::Cycle, shell)
             }
         };
         self.rows(parts, wall, depth)
+    }
+
+    /// The copy of a shell that goes through a subshell.
+    fn copy(&self, jobs: &[Job]) -> Shell<'a> {
+        match jobs {
+            [one] if self.tree.process(one.all[0]).forked => {
+                let process = self.tree.process(one.all[0]);
+                Shell { lane: Lane::of(process, span(jobs)), own: Own::of(process) }
+            }
+            _ => Shell { lane: Lane::silent(span(jobs)), own: Own::default() },
+        }
     }
 
     /// The parts of a pipeline. Each has the time in which it did not wait for the others.
@@ -90,28 +122,45 @@ impl<'a> Within<'a> {
         parts
     }
 
-    /// Commands that run one after the other.
+    /// Commands that a shell comes to one after the other.
     fn in_turn<'u>(
         &self,
         units: &'u [Unit],
         jobs: &[Job],
         assigned: &[Option<usize>],
-        window: (Nanos, Nanos),
-    ) -> Vec<Part<'u>> {
+        order: Order,
+        shell: Shell<'a>,
+    ) -> Vec<Part<'u>>
+    where
+        'a: 'u,
+    {
+        let window = shell.lane.life;
         let spans = jobs.iter().zip(assigned).map(|(job, &unit)| share::Span {
             start: job.start.max(window.0),
             end: job.end.min(window.1),
             unit,
         });
-        let shares = share::divide(units, &spans.collect::<Vec<_>>(), window, window);
-        let mut parts: Vec<Part<'_>> = units.iter().map(|unit| self.part(unit)).collect();
-        for (part, weight) in parts.iter_mut().zip(&shares.units) {
-            part.weight = *weight;
-        }
-        let mut rest = Part::of(RowKind::Shell, SHELL.into());
-        rest.weight = shares.shell + shares.unattributed;
+        let shares = share::divide(units, &spans.collect::<Vec<_>>(), window, order, &shell.lane);
+        let own = shell.own.divide(&shares.own);
+        let part = |owner, mut part: Part<'u>| {
+            let own = own.get(&owner).copied().unwrap_or_default();
+            part.weight = shares.of(owner);
+            part.shell = Some(Shell { own, ..shell });
+            part.own.add_own(own);
+            part
+        };
+        let mut parts: Vec<Part<'_>> =
+            (0..).zip(units).map(|(number, unit)| part(Owner::Unit(number), self.part(unit))).collect();
+        let mut rest = part(Owner::Shell, Part::of(RowKind::Shell, SHELL.into()));
+        rest.weight += shares.unattributed;
         for (job, unit) in jobs.iter().zip(assigned) {
             unit.map_or(&mut rest, |unit| &mut parts[unit]).jobs.push(job.clone());
+        }
+        for (first, unit) in units.iter().enumerate() {
+            parts.extend(shares.several(first).map(|(owner, last, _)| {
+                let text = self.places.text.get(unit.span.start..units[last].span.end).unwrap_or_default();
+                part(owner, Part::of(RowKind::Command, one_line(text)))
+            }));
         }
         parts.push(rest);
         parts
@@ -205,8 +254,9 @@ impl<'a> Within<'a> {
             let mut row = sum.row(part.kind, part.text, wall);
             row.inner = match part.unit {
                 Some(unit) => {
-                    self.place(&mut row, unit, &part.jobs);
-                    self.of_unit(unit, &part.jobs, wall, depth + 1)
+                    self.place(&mut row, unit.span.clone(), &part.jobs);
+                    let shell = part.shell.unwrap_or_else(|| self.copy(&part.jobs));
+                    self.of_unit(unit, &part.jobs, wall, depth + 1, shell)
                 }
                 None => self.of_processes(&part.jobs, wall, depth + 1),
             };
@@ -219,7 +269,7 @@ impl<'a> Within<'a> {
 
 impl Part<'_> {
     fn of(kind: RowKind, text: String) -> Self {
-        Self { kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: Sum::default() }
+        Self { shell: None, kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: Sum::default() }
     }
 }
 

@@ -47,7 +47,9 @@ pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, Scenar
     let activities = Activities::new(record);
     let base = Baseline::new(record, Model::new(&activities));
     let changed = replay(&scenario.apply(record, &base.model));
-    let steps = changed.steps.iter().map(|times| times.map(|times| (nanos(times.start), nanos(times.end)))).collect();
+    // Moved commands come after the steps of the record.
+    let steps = changed.steps.iter().take(record.steps.len());
+    let steps = steps.map(|times| times.map(|times| (nanos(times.start), nanos(times.end)))).collect();
     Ok(Prediction {
         wall: base.predicted(record, changed.wall),
         measured: record.wall,

@@ -140,6 +140,8 @@ pub struct Scenario {
     pub delays: Vec<(Selector, Nanos)>,
     /// Steps whose results are in the cache.
     pub cached: Vec<StepId>,
+    /// Commands, each in a stage of its own with the same base. The step that had the command takes its result from there.
+    pub moved: Vec<Selector>,
     /// Whether steps run without their exclusive locks.
     pub without_locks: bool,
 }
@@ -152,8 +154,8 @@ impl Scenario {
         if self.cores.is_some() && !measured {
             return Err(ScenarioError::Processors);
         }
-        let selectors =
-            self.faster.iter().map(|(selector, _)| selector).chain(self.delays.iter().map(|(selector, _)| selector));
+        let changed = self.faster.iter().map(|(selector, _)| selector);
+        let selectors = changed.chain(self.delays.iter().map(|(selector, _)| selector)).chain(&self.moved);
         for selector in selectors {
             let phases = || record.spans.iter().any(|span| selector.phase(Some(span.phase)));
             let steps = || record.steps.iter().any(|step| selector.step(record, step));
@@ -190,6 +192,10 @@ impl Scenario {
         add(
             !self.faster.is_empty() || !self.cached.is_empty(),
             "what a step leaves in the page cache for others is not modelled",
+        );
+        add(
+            !self.moved.is_empty(),
+            "a moved command is assumed to need nothing but its base, and to copy its result takes no time",
         );
         caveats
     }
@@ -245,11 +251,48 @@ impl Scenario {
                 task.locks.clear();
             }
         }
+        for selector in &self.moved {
+            move_out(record, &mut model, selector);
+        }
         if self.without_locks {
             model.tasks.iter_mut().for_each(|task| task.locks.clear());
         }
         model
     }
+}
+
+/// Moves the selected share of steps to stages of their own, which begin with the base of the step's stage.
+fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
+    for step in record.steps.iter().filter(|step| selector.step(record, step)) {
+        let share = selector.share(step);
+        let task = &mut model.tasks[step.id];
+        let of = |segment: &WorkSegment, part: f64| WorkSegment {
+            length: segment.length * part,
+            unhindered: segment.unhindered * part,
+            ..*segment
+        };
+        let own = task.segments.iter().filter(|segment| selector.phase(segment.phase));
+        let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..of(segment, share) }).collect();
+        let rest = task.segments.iter().map(|segment| match selector.phase(segment.phase) {
+            true => of(segment, 1.0 - share),
+            false => *segment,
+        });
+        task.segments = rest.collect();
+        let moved = Task { segments: own, locks: Vec::new(), lag: 0.0, needs: Vec::new(), ..task.clone() };
+        let base = base(record, model, step.id);
+        let needs = base.map(|step| Need { step, kind: EdgeKind::Data });
+        let moved = model.tasks.push(Task { needs: needs.into_iter().collect(), ..moved });
+        model.tasks[step.id].needs.push(Need { step: moved, kind: EdgeKind::Data });
+    }
+}
+
+/// The `FROM` of a step's stage, where the record has it.
+fn base(record: &Record, model: &Model, step: StepId) -> Option<StepId> {
+    let stage = |step: StepId| record.steps.get(step.index()).and_then(|step| step.stage);
+    let within = |from: &Need| from.kind == EdgeKind::Data && stage(from.step) == stage(step);
+    let before = |at: &StepId| model.tasks[*at].needs.iter().find(|need| within(need)).map(|need| need.step);
+    let first = std::iter::successors(before(&step), before).take(model.tasks.len()).last();
+    first.filter(|first| record.steps.get(first.index()).is_some_and(|step| step.instruction == "FROM"))
 }
 
 /// Adds a delay before the first segment of the selected phase, or at the start of the selected step. A delay sleeps: it demands

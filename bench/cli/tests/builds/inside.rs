@@ -44,6 +44,30 @@ fn the_commands_of_a_step_have_their_time() {
     check(&world.build(&["--no-cache"]).record(), Nanos(350_000_000));
 }
 
+/// busybox, dash and bash execute the last command of a text in the place of the shell.
+#[test]
+fn a_command_in_the_place_of_the_shell_and_what_the_shell_computes_have_their_time() {
+    let count = "while [ $i -lt 100000 ]; do i=$((i+1)); done";
+    let texts = ["sleep 0.4".to_owned(), "exec sleep 0.4".to_owned(), format!("set -e; i=0; {count}; sleep 0.4")];
+    let world = World::new(&format!("FROM busybox\n{}", texts.map(|text| format!("RUN {text}\n")).concat()));
+    let record = world.build(&["--no-cache"]).record();
+    if !events(&record) {
+        return;
+    }
+    let explanation = explain(&record);
+    let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
+    assert_eq!(insides.len(), 3);
+    for inside in &insides {
+        let sleep = inside.rows.iter().find(|row| row.text.ends_with("sleep 0.4")).expect("a row");
+        let waited = sleep.spent.blocked[Cause::Sleep] + sleep.spent.runnable;
+        assert!(sleep.spent.blocked[Cause::Sleep] > Nanos(300_000_000), "{sleep:?}");
+        assert!(waited.0 * 20 >= sleep.wall.0 * 19 && sleep.cpu < Nanos(100_000_000), "{sleep:?}");
+    }
+    let loops = insides[2].rows.iter().find(|row| row.text == count).expect("a row");
+    assert!(loops.cpu > Nanos(20_000_000) && loops.cpu + loops.spent.runnable > Nanos(loops.wall.0 / 2), "{loops:?}");
+    assert!(insides[2].rows.iter().all(|row| !["set -e", "i=0"].contains(&&*row.text)), "{:#?}", insides[2]);
+}
+
 #[test]
 fn steps_of_stock_runtimes_are_observed() {
     for runtime in ["crun", "runc"] {

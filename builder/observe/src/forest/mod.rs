@@ -9,7 +9,6 @@ use crate::event::{Event, What};
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::run::{Run, Usage};
-use buildscope_record::Nanos;
 use std::collections::{BTreeMap, HashMap};
 
 /// A step's processes are folded when there are more than this of them, down to half of it.
@@ -28,6 +27,8 @@ enum Runs {
     On,
     Ready,
     Off,
+    /// It has ended. The kernel may still switch it until it is gone.
+    Never,
 }
 
 /// Where a process belongs.
@@ -60,6 +61,8 @@ pub(crate) struct Forest {
     threads: HashMap<i32, Thread>,
     places: HashMap<i32, Place>,
     pub(crate) steps: Vec<Inside>,
+    /// How many processes and programs of steps have begun.
+    pub(crate) begun: u64,
     /// Those that have just executed something, and when: what, is to be read.
     fresh: Vec<(i32, u64)>,
     /// Processes that were gone at the last check although no event had said so, and since when.
@@ -67,6 +70,10 @@ pub(crate) struct Forest {
     /// Accounts of threads whose end is not yet among the events, and when they came.
     exits: HashMap<i32, (u64, Exit)>,
 }
+
+/// A copy of a process executes a program at once if it used less of a processor before, in nanoseconds. A container runtime works for
+/// longer before it executes a step's program.
+const AT_ONCE: u64 = 2_000_000;
 
 /// An account whose thread does not end for this long is of a thread of another program.
 const FOREIGN: u64 = 1_000_000_000;
@@ -89,6 +96,7 @@ impl Forest {
             threads: HashMap::new(),
             places: HashMap::new(),
             steps: Vec::new(),
+            begun: 0,
             fresh: Vec::new(),
             missing: HashMap::new(),
             exits: HashMap::new(),
@@ -153,6 +161,7 @@ impl Forest {
             above.had_children = true;
         }
         let run = inside.add(Run { parent, program, ..Run::new(pid, time, Account::new(time, 0, 1)) });
+        self.begun += 1;
         self.places.insert(pid, Place { step, run: Some(run) });
         self.threads.insert(pid, Thread { pid, state: Runs::Ready, since: time });
     }
@@ -165,26 +174,32 @@ impl Forest {
         let ran = if thread.state == Runs::On { time.saturating_sub(thread.since) } else { 0 };
         (thread.state, thread.since) = (Runs::On, time);
         self.threads.insert(pid, thread);
+        self.begun += 1;
         self.fresh.push((pid, time));
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
-        if run.forked && !run.had_children {
+        if run.forked && !run.had_children && run.threads == 1 && run.account.cpu() < AT_ONCE {
             run.account.settle(time);
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
             return;
         }
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
-        let account = Account::new(time, 1, 0);
+        // Arguments that were read after this are not those of the program before.
+        let (arguments, named) =
+            if run.named > time { (std::mem::take(&mut run.arguments), run.named) } else { (Vec::new(), 0) };
         let next = Run {
             parent,
             replaces: Some(id),
             program: name,
             forked: false,
+            arguments,
             usage,
             before: usage,
-            ..Run::new(pid, time, account)
+            past: run.until_here(),
+            named,
+            ..Run::new(pid, time, Account::new(time, 1, 0))
         };
         let next = inside.add(next);
         self.places.insert(pid, Place { step, run: Some(next) });
@@ -192,7 +207,7 @@ impl Forest {
 
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
         let Some(&place) = self.places.get(&pid) else { return };
-        let thread = self.threads.remove(&tid);
+        let thread = self.threads.insert(tid, Thread { pid, state: Runs::Never, since: time });
         let exit = self.exits.remove(&tid).map(|(_, exit)| exit);
         let last = match self.run(pid) {
             Some(run) => {
@@ -202,7 +217,7 @@ impl Forest {
                 let (on, ready) = match thread.as_ref().map(|thread| thread.state) {
                     Some(Runs::On) => (-1, 0),
                     Some(Runs::Ready) => (0, -1),
-                    Some(Runs::Off) | None => (0, 0),
+                    Some(Runs::Off | Runs::Never) | None => (0, 0),
                 };
                 if let Some(thread) = thread.filter(|thread| thread.state == Runs::On) {
                     run.account.ran(time.saturating_sub(thread.since));
@@ -213,6 +228,9 @@ impl Forest {
             }
             None => pid == tid,
         };
+        if place.run.is_none() {
+            self.threads.remove(&tid);
+        }
         if last {
             self.ended(time, pid);
             if place.run.is_none() {
@@ -227,11 +245,10 @@ impl Forest {
         let Some(id) = run else { return };
         self.threads.retain(|_, thread| thread.pid != pid);
         let inside = &mut self.steps[step];
-        let before = inside.cpu_before(id);
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.waits_at_exit();
         run.end(time);
-        run.exited(before);
+        run.exited();
         // A program that was executed in the parent's place did not start the child and does not wait for it.
         let parent = run.parent;
         if let Some(parent) =
@@ -256,6 +273,9 @@ impl Forest {
     fn switched(&mut self, time: u64, pid: i32, tid: i32, state: Runs) {
         let known =
             self.threads.get(&tid).filter(|thread| thread.pid == pid).map(|thread| (thread.state, thread.since));
+        if matches!(known, Some((Runs::Never, _))) {
+            return;
+        }
         let Some(run) = self.run(pid) else { return };
         let (was, since) = known.unwrap_or_else(|| {
             // Its start was dropped.
@@ -322,9 +342,10 @@ impl Forest {
         }
     }
 
-    /// The program of a process that has just executed it.
-    pub(crate) fn program(&mut self, pid: i32, arguments: Vec<String>) {
+    /// The program of a process that has just executed it, as read at `now`.
+    pub(crate) fn program(&mut self, now: u64, pid: i32, arguments: Vec<String>) {
         if let Some(run) = self.run(pid) {
+            run.named = now;
             // The kernel keeps 15 bytes of a name; an argument may hold all of it. A program that executes itself through
             // `/proc/self/exe`, as busybox does for each of its commands, is identified by its first argument only.
             let whole = |argument: &String| argument.rsplit('/').next().unwrap_or_default().to_owned();
@@ -336,6 +357,14 @@ impl Forest {
             };
             run.program = name.unwrap_or_else(|| std::mem::take(&mut run.program));
             run.arguments = arguments;
+        }
+    }
+
+    /// Takes the kernel's sum of the times that a process waited for a processor, if it executed another program before this one.
+    pub(crate) fn executed_before(&mut self, pid: i32, delayed: impl FnOnce() -> Option<u64>) {
+        let run = self.run(pid).filter(|run| run.replaces.is_some());
+        if let Some((run, delayed)) = run.and_then(|run| Some((run, delayed()?))) {
+            run.begun(delayed);
         }
     }
 
@@ -352,13 +381,6 @@ impl Forest {
 impl Inside {
     fn new(init: i32, start: u64) -> Self {
         Self { init, start, end: None, runs: BTreeMap::new(), totals: Totals::default(), lost: 0, next: 0 }
-    }
-
-    /// The processor time of the programs that the process of a run executed before that one.
-    fn cpu_before(&self, id: u32) -> Nanos {
-        let before = |id: u32| self.runs.get(&id).and_then(|run| run.replaces);
-        let runs = std::iter::successors(before(id), |&id| before(id));
-        runs.filter_map(|id| self.runs.get(&id)).map(|run| run.time.cpu).sum()
     }
 
     fn add(&mut self, run: Run) -> u32 {

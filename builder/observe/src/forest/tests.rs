@@ -1,5 +1,5 @@
 use super::*;
-use buildscope_record::Cause;
+use buildscope_record::{Cause, Nanos};
 
 const MS: u64 = 1_000_000;
 
@@ -70,6 +70,63 @@ fn the_kernels_own_sum_has_the_switches_too() {
     );
 }
 
+/// A loop of a shell waits 200 ms for a processor; the sleep that the shell executes in its own place waits 1 ms for one.
+#[test]
+fn waits_of_a_program_are_not_those_of_the_program_before_it() {
+    let started = |forest: &mut Forest| {
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "sh"), event(0, 11, What::In)]);
+        forest.take([event(100, 11, What::Out { wanted: true }), event(300, 11, What::In)]);
+        forest.take([executed(400, 11, "sleep"), event(400, 11, What::Out { wanted: false })]);
+    };
+    let ended = |forest: &mut Forest| {
+        forest.take([event(900, 11, What::In), event(900, 11, What::Exited)]);
+        let run = &forest.steps[0].runs[&1];
+        (run.time.cpu, run.time.runnable, run.time.blocked.total())
+    };
+    let mut asked = Forest::new(1);
+    started(&mut asked);
+    asked.living(|_, run| run.scheduled(200 * MS, 201 * MS));
+    assert_eq!(ended(&mut asked), (Nanos(0), Nanos(MS), Nanos(499 * MS)));
+    let mut told = Forest::new(1);
+    started(&mut told);
+    told.exits(0, vec![Exit { tid: 11, cpu: 201 * MS, delayed: 201 * MS, ..Exit::default() }]);
+    assert_eq!(ended(&mut told), (Nanos(MS), Nanos(MS), Nanos(499 * MS)));
+    // What the shell waited for a processor after its own waits is not among the events.
+    let mut late = Forest::new(1);
+    started(&mut late);
+    late.executed_before(11, || Some(260 * MS));
+    late.living(|_, run| run.scheduled(200 * MS, 261 * MS));
+    assert_eq!(ended(&mut late), (Nanos(0), Nanos(MS), Nanos(499 * MS)));
+}
+
+/// runc's last process has threads, crun's uses some milliseconds of a processor.
+#[test]
+fn what_a_runtime_does_before_it_executes_a_program_is_not_the_programs() {
+    let runs = |between: &[Event]| {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In)]);
+        forest.take(between.iter().cloned());
+        forest.take([executed(9, 11, "sh"), event(20, 11, What::Exited)]);
+        let runs: Vec<_> = forest.steps[0].runs.values().map(|run| (run.forked, run.start / MS)).collect();
+        runs
+    };
+    let idle = event(1, 11, What::Out { wanted: true });
+    assert_eq!(runs(&[idle.clone(), event(9, 11, What::In)]), [(false, 0)], "a shell's copy only waited");
+    assert_eq!(runs(&[]), [(true, 0), (false, 9)], "it ran for 9 ms");
+    let thread = Event { time: MS, pid: 11, tid: 12, what: What::Forked { parent: 11 } };
+    assert_eq!(runs(&[idle, thread]), [(true, 0), (false, 9)], "it had threads");
+}
+
+#[test]
+fn arguments_that_are_read_late_are_those_of_the_last_program() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(1, 11, "sh")]);
+    forest.program(5 * MS, 11, vec!["sleep".into(), "1".into()]);
+    forest.take([executed(3, 11, "sleep")]);
+    let runs: Vec<_> = forest.steps[0].runs.values().map(|run| run.arguments.clone()).collect();
+    assert_eq!(runs, [vec![], vec!["sleep".to_owned(), "1".to_owned()]]);
+}
+
 /// 4 ms a tick; the shell reads 100 bytes, and what it executes in its place 300.
 #[test]
 fn accounts_of_ended_threads_are_divided_among_the_programs_of_a_process() {
@@ -128,6 +185,24 @@ fn threads_are_one_process() {
     assert_eq!(process.time.cpu, Nanos((5 + 7 + 2) * MS));
     assert_eq!(process.time.blocked[Cause::Unknown], Nanos(2 * MS), "only where both waited");
     assert_eq!(process.running(), Nanos(10 * MS));
+}
+
+/// The kernel may take the processor from a thread between the report of its end and its end.
+#[test]
+fn a_switch_of_a_thread_that_has_ended_starts_none() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "dpkg-deb")]);
+    let thread = |ms, what| Event { time: ms * MS, pid: 11, tid: 99, what };
+    forest.take([
+        thread(1, What::Forked { parent: 11 }),
+        thread(2, What::In),
+        thread(3, What::Exited),
+        thread(4, What::Out { wanted: true }),
+        thread(5, What::In),
+        event(7, 11, What::Exited),
+    ]);
+    let run = &forest.steps[0].runs[&0];
+    assert_eq!((run.end, run.threads), (Some(7 * MS), 2));
 }
 
 #[test]

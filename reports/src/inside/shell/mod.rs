@@ -3,17 +3,22 @@
 //! The text is read by a shell grammar. What only the shell knows (the value of a variable, the branch that is taken) stays
 //! open: such a command may have processes of any name, or none.
 
+mod builtins;
 mod names;
+mod work;
 
+pub(super) use builtins::Work;
 pub(super) use names::Name;
 
 use brush_parser::ast::{
-    AndOr, CaseClauseCommand, Command, CompoundCommand, CompoundList, FunctionBody, IfClauseCommand, Pipeline,
+    AndOrList, CaseClauseCommand, Command, CompoundCommand, CompoundList, CompoundListItem, FunctionBody,
+    IfClauseCommand, Pipeline, SeparatorOperator,
 };
 use buildscope_commands::grammar::{Offsets, parse};
-use names::{Position, Programs, literal};
+use names::{Position, Programs, literal, pipelines};
 use std::collections::HashMap;
 use std::ops::Range;
+use work::Works;
 
 /// A unit with more commands in it is not divided.
 const COMMANDS: usize = 200;
@@ -27,6 +32,10 @@ pub(super) struct Unit {
     pub(super) names: Vec<Name>,
     /// Whether it may start them again and again: a loop, a function, a sourced file.
     pub(super) repeats: bool,
+    /// Whether the shell goes on while it runs (`&`).
+    pub(super) background: bool,
+    /// What the shell itself may be at.
+    pub(super) work: Work,
     /// The commands that it consists of.
     pub(super) inner: Inner,
 }
@@ -64,6 +73,11 @@ impl Inner {
 }
 
 impl Unit {
+    /// A command that is run once, for which the shell waits.
+    fn of(span: Range<usize>, names: Vec<Name>) -> Self {
+        Self { span, names, repeats: false, background: false, work: Work::default(), inner: Inner::None }
+    }
+
     /// Whether the shell does it without starting anything.
     pub(super) fn is_builtin(&self) -> bool {
         self.names.is_empty()
@@ -72,11 +86,12 @@ impl Unit {
 
 /// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
 pub(super) fn units(text: &str) -> Vec<Unit> {
-    let whole = || vec![Unit { span: 0..text.len(), names: vec![Name::Any], repeats: true, inner: Inner::None }];
+    let whole = || vec![Unit { repeats: true, work: Work::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }];
     let Some(program) = parse(text) else { return whole() };
     let mut reader = Reader {
         offsets: Offsets::of(text),
         programs: Programs::default(),
+        works: Works::default(),
         functions: HashMap::new(),
         units: Vec::new(),
     };
@@ -90,6 +105,7 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
 struct Reader {
     offsets: Offsets,
     programs: Programs,
+    works: Works,
     /// The commands of each function.
     functions: HashMap<String, Vec<Unit>>,
     units: Vec<Unit>,
@@ -97,13 +113,34 @@ struct Reader {
 
 impl Reader {
     fn list(&mut self, list: &CompoundList) {
-        for item in &list.0 {
-            self.pipeline(&item.0.first);
-            for next in &item.0.additional {
-                let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
-                self.pipeline(pipeline);
+        for CompoundListItem(commands, separator) in &list.0 {
+            match separator {
+                SeparatorOperator::Sequence => self.chain(commands),
+                SeparatorOperator::Async => self.background(commands),
             }
         }
+    }
+
+    fn chain(&mut self, commands: &AndOrList) {
+        pipelines(commands).for_each(|pipeline| self.pipeline(pipeline));
+    }
+
+    /// What the shell starts and does not wait for. It starts a copy of itself for what is not a program or a pipeline.
+    fn background(&mut self, commands: &AndOrList) {
+        let direct = commands.additional.is_empty()
+            && match &commands.first.seq[..] {
+                [Command::Simple(simple)] => self.works.of_simple(simple).is_none(),
+                parts => parts.len() > 1,
+            };
+        let before = self.units.len();
+        if direct {
+            self.pipeline(&commands.first);
+        } else if let Some(span) = self.offsets.commands(pipelines(commands).flat_map(|pipeline| &pipeline.seq)) {
+            let within = self.programs.names(|programs, names| programs.chain(commands, names));
+            let inner = Inner::of(Inner::Subshell, self.units_of(|reader| reader.chain(commands)));
+            self.units.push(Unit { inner, ..Unit::of(span, vec![Name::Subshell(within)]) });
+        }
+        self.units[before..].iter_mut().for_each(|unit| unit.background = true);
     }
 
     /// A pipeline is a unit, but for groups and branches, which are as if their commands stood there.
@@ -119,13 +156,14 @@ impl Reader {
                 let FunctionBody(body, _) = &function.body;
                 let name = &function.fname.value;
                 self.programs.define(name, body);
+                self.works.define(name, body);
                 let units = self.units_of(|reader| reader.body(body));
                 self.functions.insert(name.clone(), units);
                 return;
             }
             _ => {}
         }
-        let Some(span) = self.offsets.pipeline(pipeline) else { return };
+        let Some(span) = self.offsets.commands(&pipeline.seq) else { return };
         let mut repeats = false;
         let names = self.programs.names(|programs, names| {
             for command in &pipeline.seq {
@@ -136,12 +174,16 @@ impl Reader {
             [one] => self.inside(one),
             parts => Inner::of(Inner::Piped, self.units_of(|reader| parts.iter().for_each(|part| reader.part(part)))),
         };
-        self.units.push(Unit { span, names, repeats, inner });
+        let work = match &pipeline.seq[..] {
+            [one] => self.works.of(one),
+            _ => Work::default(),
+        };
+        self.units.push(Unit { repeats, work, inner, ..Unit::of(span, names) });
     }
 
     /// A part of a pipeline. The shell starts a copy of itself for what is not a program.
     fn part(&mut self, command: &Command) {
-        let Some(span) = self.offsets.command(command) else { return };
+        let Some(span) = self.offsets.commands([command]) else { return };
         let names = self.programs.names(|programs, names| {
             programs.command(command, Position::InPipeline, names);
         });
@@ -149,7 +191,7 @@ impl Reader {
             Command::Compound(compound, _) => Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound))),
             _ => Inner::None,
         };
-        self.units.push(Unit { span, names, repeats: false, inner });
+        self.units.push(Unit { inner, ..Unit::of(span, names) });
     }
 
     /// The commands within one command.
@@ -199,6 +241,10 @@ impl Reader {
     }
 
     fn cases(&mut self, case: &CaseClauseCommand) {
+        let names = self.programs.names(|programs, names| programs.substitutions(&case.value, names));
+        if let Some(span) = self.offsets.word(&case.value).filter(|_| !names.is_empty()) {
+            self.units.push(Unit::of(span, names));
+        }
         case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
     }
 

@@ -1,9 +1,10 @@
 //! The names of the programs that a command starts.
 
+use super::builtins;
 use brush_parser::ParserOptions;
 use brush_parser::ast::{
-    AndOr, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList, Pipeline,
-    SimpleCommand, Word,
+    AndOr, AndOrList, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
+    ExtendedTestExpr, IoHereDocument, IoRedirect, Pipeline, SimpleCommand, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
 use buildscope_commands::grammar::parse;
@@ -78,7 +79,26 @@ impl Programs {
                 self.compound(compound, names);
                 true
             }
-            Command::Function(_) | Command::ExtendedTest(_) => false,
+            Command::ExtendedTest(test) => {
+                self.tested(&test.expr, names);
+                false
+            }
+            Command::Function(_) => false,
+        }
+    }
+
+    fn tested(&mut self, test: &ExtendedTestExpr, names: &mut Vec<Name>) {
+        match test {
+            ExtendedTestExpr::And(left, right) | ExtendedTestExpr::Or(left, right) => {
+                self.tested(left, names);
+                self.tested(right, names);
+            }
+            ExtendedTestExpr::Not(within) | ExtendedTestExpr::Parenthesized(within) => self.tested(within, names),
+            ExtendedTestExpr::UnaryTest(_, word) => self.substitutions(word, names),
+            ExtendedTestExpr::BinaryTest(_, left, right) => {
+                self.substitutions(left, names);
+                self.substitutions(right, names);
+            }
         }
     }
 
@@ -109,6 +129,7 @@ impl Programs {
                 }
             }
             CompoundCommand::CaseClause(case) => {
+                self.substitutions(&case.value, names);
                 for list in case.cases.iter().filter_map(|case| case.cmd.as_ref()) {
                     self.inner(list, names);
                 }
@@ -118,15 +139,14 @@ impl Programs {
     }
 
     fn inner(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
-        for item in &list.0 {
-            let others = item.0.additional.iter().map(|next| {
-                let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
-                pipeline
-            });
-            for pipeline in [&item.0.first].into_iter().chain(others) {
-                for command in &pipeline.seq {
-                    self.command(command, Position::in_pipeline(pipeline), names);
-                }
+        list.0.iter().for_each(|item| self.chain(&item.0, names));
+    }
+
+    /// Adds the programs of commands that `&&` and `||` join.
+    pub(super) fn chain(&mut self, commands: &AndOrList, names: &mut Vec<Name>) {
+        for pipeline in pipelines(commands) {
+            for command in &pipeline.seq {
+                self.command(command, Position::in_pipeline(pipeline), names);
             }
         }
     }
@@ -143,24 +163,14 @@ impl Programs {
                     AssignmentValue::Array(words) => words.iter().for_each(|(_, word)| self.substitutions(word, names)),
                 },
                 CommandPrefixOrSuffixItem::ProcessSubstitution(..) => names.push(Name::Subshell(Vec::new())),
+                CommandPrefixOrSuffixItem::IoRedirect(
+                    IoRedirect::HereDocument(_, IoHereDocument { doc: word, .. }) | IoRedirect::HereString(_, word),
+                ) => self.substitutions(word, names),
                 CommandPrefixOrSuffixItem::IoRedirect(_) => {}
             }
         }
-        let Some(word) = &simple.word_or_name else { return false };
-        self.substitutions(word, names);
-        let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
-        let mut arguments = suffix.filter_map(|item| match item {
-            CommandPrefixOrSuffixItem::Word(word) => Some(word),
-            _ => None,
-        });
-        let mut name = literal(word);
-        // These run what comes after them in their own place.
-        while let Some("exec" | "command" | "builtin") = name.as_deref() {
-            match arguments.next() {
-                Some(word) => name = literal(word),
-                None => return false,
-            }
-        }
+        simple.word_or_name.iter().for_each(|word| self.substitutions(word, names));
+        let Some(name) = named(simple) else { return false };
         match name.as_deref() {
             None => names.push(Name::Any),
             Some(path) if path.contains('/') => {
@@ -174,7 +184,7 @@ impl Programs {
                 names.extend(self.functions[function].iter().take(NAMES).cloned());
                 return true;
             }
-            Some(name) if BUILTINS.contains(&name) => {
+            Some(name) if builtins::work(name).is_some() => {
                 if position == Position::InPipeline {
                     names.push(Name::Subshell(Vec::new()));
                 }
@@ -184,8 +194,8 @@ impl Programs {
         false
     }
 
-    /// The programs of `$( … )` and backquotes in a word.
-    fn substitutions(&mut self, word: &Word, names: &mut Vec<Name>) {
+    /// Adds the programs of `$( … )` and backquotes in a word.
+    pub(super) fn substitutions(&mut self, word: &Word, names: &mut Vec<Name>) {
         if self.depth < 4 && (word.value.contains("$(") || word.value.contains('`')) {
             match brush_parser::word::parse(&word.value, &ParserOptions::default()) {
                 Ok(pieces) => self.pieces(&pieces, names),
@@ -227,52 +237,37 @@ pub(super) fn literal(word: &Word) -> Option<String> {
     Some(brush_parser::unquote_str(&word.value))
 }
 
-/// The commands that a shell runs itself (POSIX.1-2024, "Special Built-In Utilities" and "Utilities" that shells build in).
-const BUILTINS: &[&str] = &[
-    ":",
-    "[",
-    "alias",
-    "bg",
-    "break",
-    "cd",
-    "continue",
-    "declare",
-    "dirs",
-    "disown",
-    "echo",
-    "enable",
-    "exit",
-    "export",
-    "false",
-    "fg",
-    "getopts",
-    "hash",
-    "history",
-    "jobs",
-    "kill",
-    "let",
-    "local",
-    "mapfile",
-    "popd",
-    "printf",
-    "pushd",
-    "pwd",
-    "read",
-    "readarray",
-    "readonly",
-    "return",
-    "set",
-    "shift",
-    "shopt",
-    "test",
-    "times",
-    "trap",
-    "true",
-    "type",
-    "typeset",
-    "ulimit",
-    "umask",
-    "unalias",
-    "unset",
-    "wait",
-];
+/// The pipelines that `&&` and `||` join.
+pub(super) fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline> {
+    let others = commands.additional.iter().map(|next| {
+        let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
+        pipeline
+    });
+    [&commands.first].into_iter().chain(others)
+}
+
+/// The name of the command that is run, `None` for one that an expansion decides. Nothing for assignments and redirections alone.
+pub(super) fn named(simple: &SimpleCommand) -> Option<Option<String>> {
+    let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
+    let mut arguments = suffix.filter_map(|item| match item {
+        CommandPrefixOrSuffixItem::Word(word) => Some(word),
+        _ => None,
+    });
+    let mut name = literal(simple.word_or_name.as_ref()?);
+    // These run what comes after them.
+    while let Some("exec" | "command" | "builtin") = name.as_deref() {
+        let mut word = arguments.next()?;
+        while word.value.starts_with('-') {
+            match &*word.value {
+                // Where a command is.
+                "-v" | "-V" => return Some(name),
+                // Its name in the list of processes.
+                "-a" => drop(arguments.next()),
+                _ => {}
+            }
+            word = arguments.next()?;
+        }
+        name = literal(word);
+    }
+    Some(name)
+}

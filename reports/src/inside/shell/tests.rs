@@ -84,6 +84,26 @@ fn functions_that_call_functions_stay_small() {
 }
 
 #[test]
+fn what_goes_on_in_the_background_is_a_copy_of_the_shell_or_a_program() {
+    assert_eq!(shown("serve 9 & test"), [row("serve 9", "serve", false), row("test", "", false)]);
+    assert_eq!(shown("a | b & c"), [row("a | b", "a b", false), row("c", "c", false)]);
+    for copy in ["a && b", "{ a; b; }", "while a; do b; done", "wait"] {
+        let units = units(&format!("{copy} & c"));
+        assert!(matches!(&units[0].names[..], [Name::Subshell(_)]) && units[0].background, "{copy}: {units:?}");
+        assert!(!units[1].background);
+    }
+}
+
+#[test]
+fn substitutions_are_found_wherever_words_are() {
+    assert_eq!(shown("case $(uname -m) in x) a;; esac"), [row("$(uname -m)", "uname", false), row("a", "a", false)]);
+    assert_eq!(shown("[[ $(a) = \"$(b)\" ]]"), [row("[[ $(a) = \"$(b)\" ]]", "a b", false)]);
+    assert_eq!(shown("cat <<X\n$(a)\nX\n")[0].1, "a cat");
+    assert_eq!(shown("exec 3>x; command -v gcc && exec -a y gcc")[2], row("exec -a y gcc", "gcc", false));
+    assert_eq!(shown("command -v gcc")[0].1, "");
+}
+
+#[test]
 fn branches_are_as_if_they_stood_there() {
     assert_eq!(
         shown("if test -f x; then make; else { cmake . && ninja; }; fi"),

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     warn(&isolation);
 
     let records = options.wants_record();
-    // It must exist before the first step starts: processes that the zygote started earlier are not observed.
+    // The kernel prepares events while the store is opened.
     let collect = options.processes.filter(|_| records);
     let observer = collect.and_then(|collect| Observer::start(zygote.pid(), collect));
     let listening = observe::listen(records, options.engine_trace.as_deref())?;
@@ -74,6 +74,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let cancel = CancellationToken::new();
     interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
     let progress = progress::view(options.progress, || kept::expected(&options));
+    // Processes that start before it is ready are not observed.
+    observer.iter().for_each(Observer::wait_until_ready);
     let outcome = runtime.block_on(engine::build(&engine, &options.request, &probe, progress, cancel));
     let profiled = profile.map_or(Ok(()), profile::Profile::finish);
     let machine = meter.and_then(engine::LoadMeter::stop);

@@ -1,0 +1,102 @@
+//! What a shell did itself, divided among its commands.
+
+use super::gap::Owner;
+use super::lane::Piece;
+use buildscope_record::{Cause, Nanos, Process, ProcessTime};
+use std::collections::BTreeMap;
+
+/// What a process did itself: how long it ran, and its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Own {
+    pub(super) running: Nanos,
+    pub(super) time: ProcessTime,
+}
+
+impl Own {
+    pub(super) fn of(process: &Process) -> Self {
+        Self { running: process.running(), time: process.time }
+    }
+
+    /// Divides it among those who had the shell for these times: what it ran by the times in which it computed, its waits by those in
+    /// which it waited. What is lost in rounding, and everything where there are no times, is the shell's own.
+    pub(super) fn divide(self, times: &BTreeMap<Owner, Piece>) -> BTreeMap<Owner, Self> {
+        let works = weights(times, |piece| piece.computes + piece.open);
+        let waits = weights(times, |piece| piece.waits + piece.open);
+        let mut rest = self;
+        let mut parts = BTreeMap::new();
+        for &owner in times.keys().filter(|&&owner| owner != Owner::Shell) {
+            let part = self.part(works[&owner], waits[&owner]);
+            rest = rest.without(&part);
+            parts.insert(owner, part);
+        }
+        parts.insert(Owner::Shell, rest);
+        parts
+    }
+
+    fn part(&self, works: (Nanos, Nanos), waits: (Nanos, Nanos)) -> Self {
+        let part = |time: Nanos, (part, whole): (Nanos, Nanos)| {
+            Nanos((u128::from(time.0) * u128::from(part.0)).checked_div(whole.0.into()).unwrap_or(0) as u64)
+        };
+        let mut time = ProcessTime {
+            cpu: part(self.time.cpu, works),
+            user: part(self.time.user, works),
+            system: part(self.time.system, works),
+            runnable: part(self.time.runnable, works),
+            ..ProcessTime::default()
+        };
+        for cause in Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child) {
+            time.blocked[cause] = part(self.time.blocked[cause], waits);
+        }
+        Self { running: part(self.running, works), time }
+    }
+
+    fn without(&self, other: &Self) -> Self {
+        let mut time = ProcessTime {
+            cpu: self.time.cpu.saturating_sub(other.time.cpu),
+            user: self.time.user.saturating_sub(other.time.user),
+            system: self.time.system.saturating_sub(other.time.system),
+            runnable: self.time.runnable.saturating_sub(other.time.runnable),
+            ..ProcessTime::default()
+        };
+        for cause in Cause::ALL {
+            time.blocked[cause] = self.time.blocked[cause].saturating_sub(other.time.blocked[cause]);
+        }
+        Self { running: self.running.saturating_sub(other.running), time }
+    }
+}
+
+/// The part of each owner and the whole; of all their times where no time is of the wanted kind.
+fn weights(times: &BTreeMap<Owner, Piece>, kind: impl Fn(&Piece) -> Nanos) -> BTreeMap<Owner, (Nanos, Nanos)> {
+    let whole: Nanos = times.values().map(&kind).sum();
+    if whole == Nanos::ZERO {
+        let whole = times.values().map(Piece::length).sum();
+        return times.iter().map(|(&owner, piece)| (owner, (piece.length(), whole))).collect();
+    }
+    times.iter().map(|(&owner, piece)| (owner, (kind(piece), whole))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The shell ran for 60 in a loop and waited for 20 of another command's 30; of the other 10 it is not known what it did.
+    #[test]
+    fn what_a_shell_did_belongs_to_the_commands_that_had_its_time() {
+        let mut time = ProcessTime { cpu: Nanos(70), runnable: Nanos(7), ..ProcessTime::default() };
+        (time.blocked.lock, time.blocked.child) = (Nanos(30), Nanos(500));
+        let own = Own { running: Nanos(70), time };
+        let times = BTreeMap::from([
+            (Owner::Unit(0), Piece { computes: Nanos(60), ..Piece::default() }),
+            (Owner::Unit(1), Piece { waits: Nanos(20), open: Nanos(10), ..Piece::default() }),
+        ]);
+        let parts = own.divide(&times);
+        let part = |owner| {
+            let Own { running, time } = parts[&owner];
+            (running.0, time.cpu.0, time.runnable.0, time.blocked.lock.0, time.blocked.child.0)
+        };
+        assert_eq!(part(Owner::Unit(0)), (60, 60, 6, 0, 0));
+        assert_eq!(part(Owner::Unit(1)), (10, 10, 1, 30, 0));
+        assert_eq!(part(Owner::Shell), (0, 0, 0, 0, 500));
+        assert_eq!(own.divide(&BTreeMap::new())[&Owner::Shell], own, "a shell that was never alone keeps it");
+    }
+}

@@ -1,0 +1,45 @@
+//! What a shell does itself, and how long it may take for that.
+
+/// What the shell may be at for long in a command for which it starts nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Work {
+    /// It computes: a loop.
+    pub(crate) computes: bool,
+    /// It waits: for input, or for a background job.
+    pub(crate) waits: bool,
+}
+
+impl Work {
+    pub(crate) const COMPUTES: Self = Self { computes: true, waits: false };
+    pub(crate) const WAITS: Self = Self { computes: false, waits: true };
+    pub(crate) const ANY: Self = Self { computes: true, waits: true };
+
+    /// Whether it may take long.
+    pub(crate) fn is_long(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl std::ops::BitOr for Work {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self { computes: self.computes || other.computes, waits: self.waits || other.waits }
+    }
+}
+
+/// The work of a command of this name; `None` if it is a program.
+pub(crate) fn work(name: &str) -> Option<Work> {
+    match name {
+        "read" | "wait" => Some(Work::WAITS),
+        "mapfile" | "readarray" => Some(Work::ANY),
+        name => MOMENTARY.contains(&name).then(Work::default),
+    }
+}
+
+/// What takes a shell but a moment (POSIX.1-2024, "Special Built-In Utilities" and "Utilities" that shells build in).
+const MOMENTARY: &[&str] = &[
+    ":", "[", "alias", "bg", "bind", "break", "caller", "cd", "command", "compgen", "complete", "continue", "declare",
+    "dirs", "disown", "echo", "enable", "exit", "export", "false", "fg", "getopts", "hash", "help", "history", "jobs",
+    "kill", "let", "local", "popd", "print", "printf", "pushd", "pwd", "readonly", "return", "set", "shift", "shopt",
+    "suspend", "test", "times", "trap", "true", "type", "typeset", "ulimit", "umask", "unalias", "unset",
+];
