@@ -75,3 +75,16 @@ fn every_view_shows_the_most_expensive_step() {
         assert!(view.contains("RUN make") && view.contains("3 builds took 15.3 s in 14.0 days"), "{view}");
     }
 }
+
+#[test]
+fn parts_add_up_to_the_whole() {
+    let builds: Vec<Record> = (1..=4).map(|day| build(day, u64::from(day) * 1_000, &day.to_string())).collect();
+    let mut whole = Fleet::default();
+    builds.iter().for_each(|record| whole.add("Dockerfile", record.clone()));
+    let (mut first, mut second) = (Fleet::default(), Fleet::default());
+    builds[..2].iter().for_each(|record| first.add("Dockerfile", record.clone()));
+    second.compare_with("Dockerfile", builds[1].clone());
+    builds[2..].iter().for_each(|record| second.add("Dockerfile", record.clone()));
+    first.append(second);
+    assert_eq!(first.report(), whole.report());
+}

@@ -108,3 +108,45 @@ impl Sum {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sources::of_files;
+    use super::*;
+    use buildscope_record::{Cache, Record, StepKey};
+    use buildscope_reports::synthetic::Synthetic;
+
+    /// A build whose RUN has other inputs each time.
+    fn record(dockerfile: &str, number: u64) -> Record {
+        let mut build = Synthetic::default();
+        let stage = build.stage("app");
+        build.step(stage, "RUN make", 0..500 + number);
+        build.with(|record| {
+            record.options.dockerfile = Some(dockerfile.to_owned());
+            record.started = Some(format!("2026-11-28T{:02}:{:02}:00Z", number / 60, number % 60));
+            let (key, inputs) = (StepKey::of(number.to_string()), [("file:a.c".to_owned(), number.to_string())].into());
+            record.steps[0].cache = Some(Cache { key, inputs, miss: None, removed: None });
+        });
+        build.finish(500 + number)
+    }
+
+    #[test]
+    fn chunks_on_several_threads_give_the_sum_of_all_builds() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut expected, count) = (Fleet::default(), 2 * CHUNK as u64 + 3);
+        for number in 0..count {
+            for dockerfile in ["a/Dockerfile", "b/Dockerfile"] {
+                let record = record(dockerfile, number);
+                // The names do not sort as the times do.
+                let name = format!("{}-{number}.json", (number * 7_919) % 1_000);
+                let path = folder.path().join(dockerfile.replace('/', "-") + &name);
+                record.write(std::fs::File::create(path).unwrap()).unwrap();
+                expected.add(dockerfile, record);
+            }
+        }
+        std::fs::write(folder.path().join("torn.json"), "{\"schema\":2,\"options\":{},\"steps\":[").unwrap();
+        let report = sum(&of_files(&[folder.path().to_owned()]).unwrap()).report();
+        assert_eq!(report, expected.report());
+        assert_eq!(report.files[0].misses, 2 * (count - 1), "each build is compared with the one before");
+    }
+}
