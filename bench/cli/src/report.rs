@@ -1,5 +1,6 @@
 //! `buildscope report`.
 
+use super::output::write_file;
 use super::{Failure, Root};
 use buildscope_bench::history::History;
 use buildscope_bench::report::{MedianBuild, Trend, page};
@@ -8,7 +9,7 @@ use buildscope_bench::stats::change_points;
 use buildscope_record::Group;
 use buildscope_reports::{Explanation, explain, render};
 use clap::Args;
-use miette::{IntoDiagnostic, WrapErr, miette};
+use miette::{IntoDiagnostic, WrapErr};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,9 +32,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder =
         if arguments.run.is_dir() { arguments.run.as_path() } else { arguments.run.parent().unwrap_or(Path::new(".")) };
     let beside = arguments.output.with_extension("builds");
-    let written = |path: &Path, text: String| {
-        fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))
-    };
     fs::create_dir_all(&beside)
         .into_diagnostic()
         .wrap_err_with(|| beside.display().to_string())
@@ -44,7 +42,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let record = super::builds::read(&folder.join(record), &arguments.root)?;
         let explanation = explain(&record);
         let [page, timeline] = ["html", "trace.json"].map(|kind| format!("{}.{kind}", case.case.slug()));
-        written(&beside.join(&page), render::html(&record, &explanation))?;
+        write_file(&beside.join(&page), render::html(&record, &explanation))?;
         super::explain::write_timeline(&beside.join(&timeline), &record, &explanation)?;
         let [page, timeline] =
             [page, timeline].map(|name| Path::new(beside.file_name().unwrap_or_default()).join(name));
@@ -52,7 +50,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let built =
         |case: &CaseSamples| explained.iter().find(|(explained, _)| *explained == case.case).map(|found| &found.1);
-    written(&arguments.output, page(&run, &trends(&run, &arguments.root)?, built))
+    write_file(&arguments.output, page(&run, &trends(&run, &arguments.root)?, built))
 }
 
 /// The share of storage in the wall time, from 0 to 1.

@@ -23,16 +23,16 @@ pub(crate) struct Expected {
 }
 
 impl Expected {
-    /// Of the last of the listed builds, the newest first, that are of a Dockerfile and succeeded; `None` if there are fewer than
-    /// three.
+    /// Reads the wall times of the listed builds of a Dockerfile that succeeded. The list starts with the newest. `None` if there are
+    /// fewer than three.
     pub(crate) fn of(list: &[Kept], subject: &Subject) -> Option<Self> {
         subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == *subject);
         Self::of_walls(same.map(|kept| kept.wall).take(MOST).collect())
     }
 
-    /// Of the listed builds of the same Dockerfile as `build` that succeeded and had about as much in the cache, without `build`
-    /// itself; `None` if there are fewer than three.
+    /// Reads the wall times of the listed builds of the same Dockerfile as `build` that succeeded and had about as much in the
+    /// cache, without `build` itself. `None` if there are fewer than three.
     pub(crate) fn like(list: &[Kept], build: &Kept) -> Option<Self> {
         build.subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == build.subject);
@@ -40,7 +40,7 @@ impl Expected {
         Self::of_walls(other.map(|kept| kept.wall).take(MOST).collect())
     }
 
-    /// Of these wall times.
+    /// The median and the quartiles of these wall times.
     pub(crate) fn of_walls(mut walls: Vec<Nanos>) -> Option<Self> {
         if walls.len() < LEAST {
             return None;

@@ -30,7 +30,7 @@ fn a_copy_holds_what_it_changes() {
     world.write("sub/small", "s");
     world.write(".dockerignore", "Dockerfile\n.dockerignore\n");
     assert_eq!(last_layer(&world, &[]), ["app/", "app/sub/", "app/sub/small"]);
-    // Another content, mode, owner or time is a change; the same file again is not.
+    // Other content, another mode, owner or time is a change. The same file again is not.
     for (last, expected) in [
         ("COPY . .", &["app/"][..]),
         ("COPY --chown=1:1 big ./", &["app/", "app/big"]),

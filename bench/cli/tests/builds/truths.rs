@@ -10,7 +10,7 @@ fn drag(explanation: &Explanation, text: &str) -> f64 {
     explanation.steps.iter().find(|step| step.text.contains(text)).unwrap().drag.as_secs_f64()
 }
 
-/// Whether a drag is the expected one, as far as a machine that others use allows.
+/// Whether a drag is the expected one. The tolerance is for a machine that others use.
 fn near(drag: f64, expected: f64) -> bool {
     (expected * 0.85..expected + 0.35).contains(&drag)
 }

@@ -1,11 +1,10 @@
 //! `--export-*`: a run in the formats of other tools.
 
+use crate::output::write_file;
 use crate::{Failure, destination};
 use buildscope_bench::export;
 use buildscope_bench::run::Run;
 use clap::Args;
-use miette::miette;
-use std::fs;
 use std::path::PathBuf;
 
 /// The export files. They are rewritten after every round, and every ten seconds within longer rounds.
@@ -61,7 +60,7 @@ impl Exports {
     /// Writes the requested files.
     pub(super) fn write(&self, run: &Run) -> Result<(), Failure> {
         for (_, path, format) in self.requested() {
-            fs::write(path, format(run)).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+            write_file(path, format(run))?;
         }
         Ok(())
     }

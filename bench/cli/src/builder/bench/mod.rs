@@ -6,6 +6,7 @@ mod shares;
 mod table;
 
 use super::interrupt;
+use crate::output::write_file;
 use crate::{Failure, Root, destination, write_message, write_text};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
@@ -185,7 +186,7 @@ impl Arguments {
             (None, head) => head.as_deref().map(gate::markdown),
         };
         if let (Some(path), Some(text)) = (&self.judgement, markdown) {
-            fs::write(path, text).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+            write_file(path, text)?;
         }
         if let Some(case) = void {
             return Err(Failure::failed(miette!(
