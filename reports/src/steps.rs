@@ -16,7 +16,7 @@ use std::collections::HashSet;
 pub struct StepExplanation {
     /// The step's identity in the record.
     pub id: StepId,
-    /// The name of the step's stage; none for work of the build as a whole.
+    /// The name of the step's stage; `None` for work of the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
     /// The keyword in upper case: `RUN`.

@@ -23,7 +23,7 @@ pub(crate) fn quote_located(step: &StepExplanation) -> String {
     if location.is_empty() { quote(&step.text) } else { format!("{} ({})", quote(&step.text), location.join(", ")) }
 }
 
-/// A share in percent, with one decimal where it is below 10 % or close to 100 %.
+/// A share in percent, with one decimal if it is below 10 % or close to 100 %.
 pub(crate) fn percent(part: Nanos, whole: Nanos) -> String {
     if whole == Nanos::ZERO {
         return "0 %".to_owned();

@@ -119,7 +119,7 @@ fn same_but(setting: &ComparedSetting, a: &CaseSamples, b: &CaseSamples) -> bool
         && others.map(|known| known.of).all(|of| of(one) == of(other))
 }
 
-/// The name of a row: the other settings, as far as they differ from the default.
+/// The name of a row: the other settings that differ from the default.
 fn row_name(setting: &ComparedSetting, case: &CaseSamples) -> String {
     let subject = &case.case.subject;
     let mut name = format!("{}, {}", case.case.workload, case.case.scenario);

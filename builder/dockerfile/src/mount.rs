@@ -199,7 +199,7 @@ impl Reading<'_, '_> {
                 self.spec.gid = Some(self.id(key, &value)?);
                 self.only.push((key, WITH_OWNER));
             }
-            // Of other types than secrets, BuildKit ignores it.
+            // BuildKit ignores it for all types but secrets.
             _ => self.spec.env = Some(value.into_owned()),
         }
         Ok(())

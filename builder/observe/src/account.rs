@@ -214,7 +214,7 @@ fn resolve(blocked: [u64; 6], unresolved: u64) -> Blocked {
     resolved
 }
 
-/// What a process did in equal parts of its time. The parts become longer with the process, so that there are never many.
+/// What a process did in equal parts of its time. Long processes have longer parts, so that the number of parts is bounded.
 #[derive(Clone, Debug)]
 struct Lane {
     start: u64,

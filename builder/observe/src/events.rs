@@ -16,7 +16,7 @@ use std::io;
 const LOST: u32 = 2;
 const LOST_SAMPLES: u32 = 13;
 const SWITCH: u32 = 14;
-/// The same of an event that is not one process's.
+/// [`SWITCH`] of an event that belongs to a processor.
 const SWITCH_CPU_WIDE: u32 = 15;
 const MISC_SWITCH_OUT: u16 = 1 << 13;
 const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
@@ -38,9 +38,9 @@ impl std::fmt::Debug for Rings {
 /// The ring buffers of all processors.
 pub(crate) struct Rings {
     rings: Vec<Sampler>,
-    /// The sampled stacks, where they are wanted.
+    /// The sampled stacks, if they are requested.
     stacks: Option<Stacks>,
-    /// The observed process; none for the machine.
+    /// The observed process; `None` for the whole machine.
     pid: Option<i32>,
     /// Read, but perhaps not in order yet.
     waiting: Vec<Event>,

@@ -1,7 +1,7 @@
 //! What the processes of a step did, watched from outside.
 //!
 //! *Takes* the process under which steps are started. *Gives*, for every step, its processes: what each executed, when, on
-//! what its time went. *Must never know* Dockerfiles, boxes or records of builds beyond
+//! what its time went. *Must never know* Dockerfiles, sandboxes or records of builds beyond
 //! [`Processes`](buildscope_record::Processes), and must never make a step wait or fail: whatever cannot be observed is
 //! said in the result and nothing else happens.
 //!

@@ -14,10 +14,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often events are read: often while processes are started, so that they can be asked while they live.
+/// How often events are read. While processes start, it is often, so that their arguments can be read before they end.
 const SHORTEST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(20);
-/// setpriority(2), of this thread alone.
+/// Lowers the priority of this thread alone (setpriority(2)).
 const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
 const LOOKS: usize = 24;
@@ -128,7 +128,7 @@ struct Watch {
     why: Option<String>,
     /// Why there are no stacks although they are wanted.
     stacks: Option<String>,
-    /// The accounts of threads that ended, where the kernel gives them.
+    /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
     forest: Forest,
 }

@@ -36,7 +36,7 @@ pub(crate) struct Run {
     pub(crate) past: Past,
     /// When its arguments were read.
     pub(crate) named: u64,
-    /// The sum of the accounts of its threads that ended, where the kernel gives them.
+    /// The sum of the accounts of its threads that ended, if the kernel gives them.
     pub(crate) exits: Option<Exit>,
     /// How often each stack was sampled, if stacks are.
     pub(crate) samples: HashMap<Frames, u32>,
@@ -44,7 +44,7 @@ pub(crate) struct Run {
     pub(crate) ask: u64,
 }
 
-/// What a process used, where the kernel says so: processor time by the clock's ticks, bytes, memory, and how it ended.
+/// What a process used, if the kernel says it: processor time by the clock's ticks, bytes, memory, and how it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) user: u64,

@@ -44,7 +44,7 @@ impl Sampler {
         Self { root, last: now, known: HashMap::new() }
     }
 
-    /// The events since the last reading, as far as samples show them.
+    /// The events since the last reading that samples show.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
         let mut events = Vec::new();
         let mut seen = HashMap::new();

@@ -89,10 +89,8 @@ fn segments<'d>(data: impl ReadRef<'d>) -> Vec<Segment> {
 fn shown(name: &[u8]) -> String {
     const LONGEST: usize = 120;
     let name = crate::procfs::shown(name);
-    let name = match name.starts_with("_R") || name.starts_with("_ZN") {
-        true => format!("{:#}", rustc_demangle::demangle(&name)),
-        false => name,
-    };
+    let mangled = name.starts_with("_R") || name.starts_with("_ZN");
+    let name = if mangled { format!("{:#}", rustc_demangle::demangle(&name)) } else { name };
     match name.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,

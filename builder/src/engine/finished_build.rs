@@ -12,7 +12,7 @@ use buildscope_record::StepId;
 use buildscope_storage::{Store, Timestamp};
 use std::collections::BTreeMap;
 
-/// A build whose steps have all succeeded, as far as its documents and exports need it.
+/// A build whose steps have all succeeded: what its documents and exports need of it.
 #[derive(Clone, Copy)]
 pub(super) struct FinishedBuild<'a> {
     pub(super) request: &'a Request,

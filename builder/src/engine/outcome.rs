@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The outcome of a build. A failed build has one too, as far as it got.
+/// The outcome of a build. That of a failed build has the steps that ran.
 #[derive(Debug)]
 pub struct Outcome {
     /// The graph; `None` if the Dockerfile is invalid.

@@ -114,7 +114,7 @@ impl Root {
         }
     }
 
-    /// Opens the directory of a new entry, and removes a file that is there already.
+    /// Opens the directory of a new entry, and removes an existing file of its name.
     fn place<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
         let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
         let name = Path::new(path.file_name().unwrap_or_default());

@@ -295,7 +295,7 @@ impl IndexBuilder {
             // overlayfs treats a device 0:0 as a whiteout.
             *row = Row::mark(RecordKind::Whiteout, std::mem::take(&mut row.entry.path));
         }
-        // Of equal directories or marks, the last one counts.
+        // The last of several equal directories or marks counts.
         rows.dedup_by(|later, earlier| {
             let equal = later.path() == earlier.path() && later.class() == earlier.class();
             if equal {

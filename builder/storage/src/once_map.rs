@@ -228,7 +228,7 @@ mod tests {
         }
     }
 
-    /// Blocks until so many wait for the key `c`.
+    /// Blocks until this number of steps waits for the key `c`.
     fn until_waiting<V>(map: &OnceMap<&'static str, V>, count: usize) {
         while map.0.lock()["c"].waiting.len() < count {
             std::thread::yield_now();

@@ -27,7 +27,7 @@ struct Collected {
     counters: Vec<Counter>,
 }
 
-/// The quantities of a span, in the order of [`Quantity::ALL`]; none for one that was not given.
+/// The quantities of a span, in the order of [`Quantity::ALL`]; `None` for one that was not given.
 pub(crate) type Amounts = [Option<u64>; Quantity::ALL.len()];
 
 /// Everything that was observed of one build.

@@ -18,7 +18,7 @@ pub struct Span {
     /// The enclosing span.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<SpanId>,
-    /// The step that the span belongs to; none for the build as a whole.
+    /// The step that the span belongs to; `None` for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
     /// The slot it ran on.
@@ -118,7 +118,7 @@ impl WaitKind {
 pub struct Counter {
     /// The name: `steps.active`, `steps.ready`, `steps.blocked`, `cpu.pressure`, ...
     pub name: String,
-    /// The step that the value belongs to; none for the whole build.
+    /// The step that the value belongs to; `None` for the whole build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
     /// The samples in the order of time.

@@ -19,7 +19,7 @@ pub struct Processes {
     /// The text that the step's shell read, where it is not the last word of `command`: a heredoc that begins with `#!`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
-    /// Where the pieces of the shell's text are in the Dockerfile, in the order of the text; empty where that is not known.
+    /// Where the pieces of the shell's text are in the Dockerfile, in the order of the text. Empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
     /// In the order in which they began; a process's `parent` and `replaces` are indices into this list.
@@ -27,7 +27,7 @@ pub struct Processes {
     /// The names of functions in the stacks of processes; a name in brackets is a file or memory without symbols.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<String>,
-    /// Short processes that are kept as totals, where there were more than a record holds.
+    /// Short processes that are kept as totals, because there were more than a record holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub folded: Vec<Folded>,
     /// Events that the kernel dropped because they were not read in time: times near them may be wrong.
@@ -75,7 +75,7 @@ pub enum Observed {
 pub struct Process {
     /// The process id as the observer saw it.
     pub pid: u32,
-    /// The process that started it; none for the step's own program and for those whose start was not seen.
+    /// The process that started it; `None` for the step's own program and for those whose start was not seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<u32>,
     /// The program that the same process ran before.
@@ -273,19 +273,19 @@ pub struct Folded {
     pub end: Nanos,
     /// Their lengths, summed.
     pub duration: Nanos,
-    /// How many ended with another exit code than 0, as far as that is known.
+    /// How many are known to have ended with another exit code than 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
-    /// Bytes that they read, as far as known.
+    /// Bytes that they read. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub read: ByteSize,
-    /// Bytes that they wrote, as far as known.
+    /// Bytes that they wrote. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub written: ByteSize,
-    /// The peak memory of the largest, as far as known.
+    /// The peak memory of the largest. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub peak_memory: ByteSize,
-    /// Where their time went, summed.
+    /// The sum of where their time went.
     #[serde(flatten)]
     pub time: ProcessTime,
 }

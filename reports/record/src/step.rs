@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub struct Step {
     /// The index in the record.
     pub id: StepId,
-    /// The stage; none for work of the build as a whole that a builder shows as a step (loading a context, exporting).
+    /// The stage; `None` for work of the build as a whole that a builder shows as a step (loading a context, exporting).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageId>,
     /// The keyword in upper case.

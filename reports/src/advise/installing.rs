@@ -19,7 +19,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let late = late_installs(case.file, case.facts);
     for run in case.runs() {
         let Some(reorder) = late.iter().find(|reorder| reorder.run == run.id.index()) else { continue };
-        // The dependencies that one command fetched are there for the next.
+        // The next command finds the dependencies that this one fetched.
         if let ReorderKind::Fetch(command) = &reorder.kind
             && !fetched.insert((reorder.copy, command.clone()))
         {

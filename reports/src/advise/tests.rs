@@ -331,7 +331,7 @@ fn an_install_moves_only_where_the_build_works_with_it() {
     assert_eq!(quiet.diff, none, "its output would not show scripts");
     let foreign = |record: &mut Record| record.source.tool = buildscope_record::Tool::Buildkit;
     assert_eq!(silent(&["package.json"], foreign), none, "a log of BuildKit has no USER and no ENV");
-    // An install of the same tool in front shows that the order is right.
+    // An earlier install by the same tool shows that the order is right.
     let chef = [
         ("FROM rust", 1),
         ("WORKDIR /app", 1),

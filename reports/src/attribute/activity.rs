@@ -53,7 +53,7 @@ impl<'r> Activities<'r> {
         Self { record, graph, intervals, settled, spans, build, waits }
     }
 
-    /// When the step was active; none for a step that never was.
+    /// When the step was active; `None` for a step that never was.
     pub(crate) fn interval(&self, step: StepId) -> Option<Interval> {
         self.intervals[step]
     }
@@ -79,7 +79,7 @@ impl<'r> Activities<'r> {
         let record = self.record;
         let ends = || self.steps().filter_map(|step| Some((step, self.interval(step)?.end)));
         let failed = |&(step, _): &(StepId, Nanos)| record.steps[step.index()].outcome == Outcome::Failed;
-        // Of several failures, the first stopped the build.
+        // The first failure stopped the build.
         let failure = ends().filter(|end| !record.succeeded && failed(end)).min_by_key(|&(step, end)| (end, step));
         let took = |step: StepId| {
             let length = self.interval(step).map_or(Nanos::ZERO, Interval::length);

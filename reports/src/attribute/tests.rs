@@ -336,7 +336,7 @@ proptest! {
     }
 }
 
-/// Runs steps on slots: each as soon as what it needs is there and a slot is free, first come first served.
+/// Runs steps on slots: each starts as soon as what it needs is done and a slot is free, first come first served.
 fn greedy(lengths: &[u64], needs: &[(usize, usize, bool)], slots: usize) -> Record {
     let mut made = Synthetic::new(Policy::Instructions, slots as u32);
     let stage = made.stage("a");

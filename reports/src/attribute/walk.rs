@@ -21,7 +21,7 @@ pub struct Segment {
     pub start: Nanos,
     /// The end of the interval.
     pub end: Nanos,
-    /// The step that was on the path; none for the build as a whole.
+    /// The step that was on the path; `None` for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
     /// What was done; `None` if no span says (`unattributed`).
@@ -52,7 +52,7 @@ pub struct Leg {
     pub start: Nanos,
     /// When the path left the step.
     pub end: Nanos,
-    /// Why the step came after the leg before; none for the first leg.
+    /// Why the step came after the leg before; `None` for the first leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Link>,
 }

@@ -74,7 +74,7 @@ pub(crate) struct Vertices {
     indices: HashMap<String, usize>,
     /// The names of the vertices that read a Dockerfile, once something after them is done: a build reads each Dockerfile once.
     definitions: HashSet<String>,
-    /// The same before something after them is done.
+    /// The vertices that read a Dockerfile and are the last that is done.
     loaded: HashSet<String>,
     /// Whether a result was written, or a step failed.
     ended: bool,

@@ -28,7 +28,7 @@ pub(crate) fn document(text: &str) -> Option<(Format, &str)> {
     format.filter(|&format| format != Format::RawJson).map(|format| (format, json))
 }
 
-/// The same behind lines of other programs.
+/// The format of a document after lines of other programs, and where it begins.
 pub(crate) fn document_behind(text: &str) -> Option<(Format, &str)> {
     document(&text[text.find("\n{")? + 1..])
 }

@@ -305,7 +305,7 @@ impl Draft {
         stages
     }
 
-    /// Puts the target and the platform before the name of each stage, where there are several.
+    /// Puts the target and the platform before the name of each stage, if there are several.
     fn label_stages(&mut self) {
         let several = |of: fn(&DraftStep) -> Option<&String>| {
             let stages = self.steps.iter().filter(|step| step.stage.is_some());

@@ -3,7 +3,7 @@
 use super::instant::Instant;
 use crate::inside::is_mark;
 
-/// So many lines of a step are kept. A log from outside may have any number.
+/// The most lines of a step that are kept. A log from outside may have any number.
 const MOST: usize = 400;
 const LONGEST: usize = 200;
 
@@ -15,7 +15,7 @@ pub(crate) enum LineTime {
     After(i128),
 }
 
-/// The output of a step as far as it says something.
+/// The lines of a step's output that say what it does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     lines: Vec<(LineTime, String)>,

@@ -28,7 +28,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// One build, as far as it was read.
+/// What was read of one build so far.
 #[derive(Default)]
 struct Build {
     vertices: Vec<Vertex>,

@@ -17,7 +17,7 @@ const ROUNDING: Instant = 100_000_000;
 /// Times in such units are coarser than durations.
 const COARSE: Instant = 500_000_000;
 
-/// A vertex, as far as it was printed.
+/// What was printed about a vertex.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Printed {
     pub(crate) name: String,
@@ -28,7 +28,7 @@ pub(crate) struct Printed {
     /// The time of the last line of any kind.
     pub(crate) seen: Option<Instant>,
     pub(crate) took: Option<Instant>,
-    /// The start and the end where they are printed.
+    /// The start and the end, if they are printed.
     pub(crate) began: Option<Instant>,
     pub(crate) ended: Option<Instant>,
     /// The earliest start that output allows: each line says how long after the start it was written.
@@ -96,9 +96,12 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     draft.unfinished = !draft.failed && vertices.iter().any(|vertex| vertex.outcome.is_none());
     let latest = vertices.iter().filter_map(|vertex| vertex.ended.or(vertex.began)).max();
     let until = if exact { latest } else { until };
-    let times = |vertex: &Printed| match exact {
-        true => vertex.began.map(|began| (began, vertex.ended.or(until))),
-        false => vertex.interval(until).filter(|_| timed).map(|(start, end)| (start, Some(end))),
+    let times = |vertex: &Printed| {
+        if exact {
+            vertex.began.map(|began| (began, vertex.ended.or(until)))
+        } else {
+            vertex.interval(until).filter(|_| timed).map(|(start, end)| (start, Some(end)))
+        }
     };
     let mut intervals: Vec<_> =
         vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();

@@ -16,7 +16,7 @@ pub(crate) struct Finding {
     pub(crate) caveat: &'static str,
     /// Where the command is in the Dockerfile.
     pub(crate) place: Option<SourcePlace>,
-    /// The command, and what to write instead, where that is certain to work.
+    /// The command, and what to write instead if that is certain to work.
     pub(crate) change: Option<(String, String)>,
 }
 
@@ -31,7 +31,7 @@ const LEAST: Nanos = Nanos(500_000_000);
 /// A make that uses fewer processors than this runs one process at a time.
 const ONE: f64 = 1.3;
 
-/// What the commands of a step suggest, on a machine of so many processors.
+/// What the commands of a step suggest on a machine with this number of processors.
 pub(crate) fn findings(inside: &Inside, processors: u32) -> Vec<Finding> {
     let commands: Vec<&CommandRow> = inside.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
     let alone = commands

@@ -2,7 +2,7 @@
 //!
 //! A shell starts the processes of its commands in the order of the text, so this is an alignment of two sequences: the one
 //! in which most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process of no command's name
-//! belongs to the command that is under way.
+//! belongs to the command that is running.
 
 use super::shell::{Name, Unit};
 use super::tree::{Job, Tree};
@@ -65,7 +65,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
     if able.is_empty() {
         return vec![None; children.len()];
     }
-    // best[u][k]: the most that can be had if the last child is of unit u, of whose names k are used.
+    // best[u][k]: the highest worth if the last child belongs to unit u, of whose names k are used.
     let (rows, columns) = (able.len(), COUNTED + 1);
     let mut best = vec![vec![None::<i32>; columns]; rows];
     let mut ways: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
     for (number, &child) in counted.iter().enumerate() {
         let mut next = vec![vec![None::<i32>; columns]; rows];
         let mut way = vec![vec![(0, 0); columns]; rows];
-        // The best of all earlier units, up to the one in hand.
+        // The best of all units up to the current one.
         let mut before: Option<(i32, (u32, u32))> = if number == 0 { Some((0, (0, 0))) } else { None };
         for (row, &unit) in able.iter().enumerate() {
             let unit = &units[unit];
@@ -110,7 +110,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
         ways.push(way);
     }
     let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
-    // Of equal ones the first: a command that comes later is not begun without a reason.
+    // At equal worth the first is taken: a later command does not begin without a reason.
     let mut end = last.filter_map(|(row, used)| Some((best[row][used]?, std::cmp::Reverse(row), used))).max();
     let mut assigned = vec![None; children.len()];
     if let Some((_, std::cmp::Reverse(row), used)) = end.take() {

@@ -50,7 +50,7 @@ pub fn attach(
     found
 }
 
-/// The text that a shell was given, on one line, as far as it was kept.
+/// The text that a shell was given, on one line. A long text is cut off.
 fn script_of(process: &Process) -> Option<String> {
     let [program, options @ .., script] = &process.arguments[..] else { return None };
     let takes_text = options.iter().any(|option| option.starts_with('-') && option.ends_with('c'));

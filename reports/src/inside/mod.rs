@@ -70,19 +70,19 @@ pub struct CommandRow {
     pub drag: Nanos,
     /// Processor time of all its processes.
     pub cpu: Nanos,
-    /// The part of it in user mode, by the clock's ticks; with `system`, zero where it is not known.
+    /// The part of it in user mode, by the clock's ticks. Both this and `system` are zero if unknown.
     #[serde(default, skip_serializing_if = "Nanos::is_zero")]
     pub user: Nanos,
     /// The part of it in the kernel.
     #[serde(default, skip_serializing_if = "Nanos::is_zero")]
     pub system: Nanos,
-    /// Bytes that its processes read, as far as known.
+    /// Bytes that its processes read. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub read: ByteSize,
-    /// Bytes that its processes wrote, as far as known.
+    /// Bytes that its processes wrote. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub written: ByteSize,
-    /// The peak memory of its largest process, as far as known.
+    /// The peak memory of its largest process. Zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub peak_memory: ByteSize,
     /// How its last process ended: its exit code, or 128 and the number of the signal.

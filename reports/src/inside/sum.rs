@@ -22,7 +22,7 @@ pub(super) struct Sum {
     activities: BTreeMap<Activity, Cost>,
 }
 
-/// Of how many processes what was spent.
+/// What a number of processes spent.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     count: u64,
@@ -41,7 +41,7 @@ impl std::ops::AddAssign for Cost {
 }
 
 impl Sum {
-    /// Adds a process alone; gives what it does, which is `above` where nothing is known of it.
+    /// Adds a process alone, and returns what it does: `above` if nothing is known of it.
     pub(super) fn add(&mut self, tree: &Tree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
         let process = tree.process(process);
         let parent = process.parent.map(|parent| tree.process(parent));

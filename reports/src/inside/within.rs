@@ -79,9 +79,9 @@ impl<'a> Within<'a> {
             Inner::None => return self.of_processes(jobs, wall, depth),
             Inner::Piped(parts) => self.piped(parts, jobs),
             Inner::Subshell(units) => {
-                let copies = jobs.iter().flat_map(|job| match self.tree.process(job.all[0]).forked {
-                    true => self.tree.jobs(job.all[0]),
-                    false => vec![job.clone()],
+                let copies = jobs.iter().flat_map(|job| {
+                    let forked = self.tree.process(job.all[0]).forked;
+                    if forked { self.tree.jobs(job.all[0]) } else { vec![job.clone()] }
                 });
                 let inner: Vec<Job> = copies.collect();
                 let assigned = assign(units, &children(self.tree, &inner));

@@ -98,7 +98,7 @@ fn unasked(record: &Record, step: &Step) -> Option<Cause> {
 
 /// The steps whose own change made them and others run.
 struct Roots {
-    /// By step: the root that its change is counted with; none for a step that did not change and did not run.
+    /// By step: the root that its change is counted with; `None` for a step that did not change and did not run.
     of_step: Vec<Option<StepId>>,
     /// By root: what changed.
     causes: BTreeMap<StepId, Cause>,

@@ -19,7 +19,7 @@ const LEAST: f64 = 0.03;
 /// A cause that has less than this share of a command is not named.
 const NAMED: f64 = 0.08;
 
-/// The section; empty where nothing was observed or nothing cost much.
+/// The section. It is empty if nothing was observed or nothing cost much.
 pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     let least = Nanos::from_secs_f64(explanation.wall.as_secs_f64() * LEAST);
     let mut steps: Vec<(&StepExplanation, &Inside)> = explanation

@@ -55,7 +55,7 @@ fn cached(explanation: &Explanation) -> String {
     }
 }
 
-/// The steps without which the build would have ended soonest.
+/// The steps whose absence would have shortened the build most.
 fn steps(explanation: &Explanation, style: Style) -> String {
     let wall = explanation.wall;
     let costs = |step: &&StepExplanation| step.drag.0 > wall.0 / LEAST && step.outcome != Outcome::Pruned;

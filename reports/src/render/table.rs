@@ -137,7 +137,7 @@ pub fn shorten_quotes(text: &str, width: usize) -> String {
         let Some(longest) = quotes.max_by_key(|&part| parts[part].width()).filter(|_| over > 0) else {
             return whole(&parts);
         };
-        // Of several long quotes, each loses a part.
+        // If several quotes are long, each loses a part.
         let now = parts[longest].width();
         parts[longest] = cut(&parts[longest], (now - over.min(now / 2).max(1)).max(SHORTEST_QUOTE));
     }

@@ -15,7 +15,7 @@ pub(crate) struct Baseline {
     pub(crate) model: Model,
     /// The wall time of the replay, in nanoseconds.
     pub(crate) wall: f64,
-    /// How far that is from the measured wall time, relative to it.
+    /// The difference to the measured wall time, as a share of the measured one.
     pub(crate) drift: f64,
 }
 

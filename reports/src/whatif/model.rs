@@ -83,7 +83,7 @@ pub(crate) struct OwnWork {
 /// A build to be replayed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Model {
-    /// One a step, in the order of the record.
+    /// The task of each step, in the order of the record.
     pub(crate) tasks: Indexed<StepId, Task>,
     /// The step whose failure ends the build.
     pub(crate) failure: Option<StepId>,

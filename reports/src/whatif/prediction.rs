@@ -20,7 +20,7 @@ pub struct Prediction {
     pub replayed: Nanos,
     /// The relative error of the unchanged replay: `|replayed - measured| / measured`.
     pub drift: f64,
-    /// The start and end of each step in the replay; none for a step that does not run.
+    /// The start and end of each step in the replay; `None` for a step that does not run.
     pub steps: Vec<Option<(Nanos, Nanos)>>,
     /// What the prediction assumes.
     pub caveats: Vec<String>,

@@ -35,7 +35,7 @@ pub struct Change {
     pub what: String,
     /// The wall time that the replay predicts.
     pub wall: Nanos,
-    /// How much less that is than the measured wall time.
+    /// How much shorter the predicted wall time is than the measured one.
     pub gain: Nanos,
     /// What the prediction assumes.
     pub caveat: String,
@@ -132,7 +132,7 @@ pub(crate) struct RankedChange {
     pub(crate) kind: ChangeKind,
     /// The predicted wall time.
     pub(crate) wall: Nanos,
-    /// How much less that is than the measured wall time.
+    /// How much shorter the predicted wall time is than the measured one.
     pub(crate) gain: Nanos,
 }
 

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Replay {
     pub(crate) wall: f64,
-    /// By step; none for a step that did not run.
+    /// By step; `None` for a step that did not run.
     pub(crate) steps: Indexed<StepId, Option<Times>>,
 }
 
@@ -39,7 +39,7 @@ struct QueueKey {
 /// A task that has its slot, or needs none.
 struct Active {
     task: StepId,
-    /// The index of the segment that the task is in; none before the first, while it lags.
+    /// The index of the segment that the task is in; `None` before the first, while it lags.
     segment: Option<usize>,
     started: f64,
     /// Whether the task holds its locks.

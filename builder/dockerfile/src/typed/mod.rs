@@ -346,7 +346,7 @@ fn copy<'t>(
     let mut others = Vec::with_capacity(words.len());
     for word in sources {
         match heredoc(word) {
-            // Of two heredocs with the same delimiter, the last one counts.
+            // The last of two heredocs with the same delimiter counts.
             Some(mark) => match node.heredocs.iter().rfind(|document| document.name == mark.name) {
                 Some(document) => {
                     heredocs.push(Heredoc { chomp: mark.chomp, expand: mark.expand, ..document.clone() });

@@ -1,8 +1,7 @@
 //! From events to processes.
 //!
-//! Below the observed process (the root) each child is a *box*: the first process of a step. What a box's process starts are
-//! the step's processes. Events may be missing (dropped by the kernel) or a little out of order; nothing here relies on
-//! their being complete.
+//! Each child of the observed process (the root) is the init of a step's sandbox, and the processes that the init starts are the
+//! step's. The kernel may drop events or report them a little out of order, so nothing here relies on complete events.
 
 use crate::account::Account;
 use crate::event::{Event, What};
@@ -35,14 +34,14 @@ enum Runs {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     step: usize,
-    /// None for the box itself.
+    /// `None` for the init itself.
     run: Option<u32>,
 }
 
 /// A step's processes.
 #[derive(Debug)]
 pub(crate) struct Inside {
-    /// The first process of its box.
+    /// The init of its sandbox.
     pub(crate) init: i32,
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,

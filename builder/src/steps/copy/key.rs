@@ -143,7 +143,7 @@ impl Selection {
     }
 }
 
-/// `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`; none for the usual mode and owner.
+/// `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`; `None` for the usual mode and owner.
 fn properties(entry: &Entry) -> Option<String> {
     let Entry { mode, uid, gid, .. } = entry;
     let (kind, usual) = match &entry.kind {

@@ -38,7 +38,7 @@ use crate::sources::{Memory, StoredAt};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Layer, Store, Timestamp};
 
-/// Makes the layer of a COPY or ADD. It has what the instruction changes: a file that is there already is not part of it.
+/// Makes the layer of a COPY or ADD. It has what the instruction changes: an equal file that exists already is not part of it.
 ///
 /// `parent` are the layers of the image so far, lowest first (ignored with `--link`). `now` is the modification time
 /// of missing parent directories, of existing directories that get or lose an entry, and of files from heredocs.

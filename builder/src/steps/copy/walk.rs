@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-/// The kind of the entry at a path, as far as following links depends on it.
+/// The kind of the entry at a path: what following links depends on.
 pub(super) enum Stop {
     Nothing,
     Directory,

@@ -55,7 +55,7 @@ pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
     let mut found: Vec<Reorder> = Vec::new();
     let late = (0..file.steps.len()).filter_map(|run| late_install(file, run, facts));
     for reorder in late.filter(|reorder| !needs_more(file, reorder, facts)) {
-        // The dependencies that are fetched for one command are there for the next.
+        // The next command finds the dependencies that this one fetched.
         let again = |other: &Reorder| {
             let fetched = matches!(other.kind, ReorderKind::Fetch(_) | ReorderKind::Hard);
             fetched && (other.copy, other.tool, &other.files) == (reorder.copy, reorder.tool, &reorder.files)
@@ -353,7 +353,7 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
     (0..end).filter(same).any(installs) || file.before(run).any(copied)
 }
 
-/// Whether the COPY may move behind the RUN, as far as the instructions and the project's own scripts tell.
+/// Whether the COPY may move behind the RUN, by the instructions and the project's own scripts.
 fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -> bool {
     let (copy, run) = (reorder.copy, reorder.run);
     let steps = between(file, copy, run);

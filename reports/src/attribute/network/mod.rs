@@ -165,7 +165,7 @@ impl Network {
                 let arrival = head[link.from] - link.rest + link.lag;
                 free[at] = free[at].max(arrival);
                 let end = arrival + self.lengths[at] - link.ahead;
-                // Of equals the link is preferred to the start: a path should say where it came from.
+                // At equal times the link is preferred to the start, so that the path shows where it came from.
                 if end >= head[at] {
                     (head[at], cause[at]) = (end, Some(link.from));
                 }

@@ -20,7 +20,7 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let columns = cuts.iter().map(|cut| cut.stamps.len()).max().unwrap_or(0);
     let column = |column: usize| cuts.iter().map(move |cut| cut.stamps.get(column).copied());
     let distinct = |index: &usize| column(*index).flatten().map(|stamp| stamp.at).collect::<HashSet<_>>().len();
-    // Of equals the first: later ones may be those of a program within the build.
+    // The first of equal columns is taken: later ones may be those of a program within the build.
     if let Some(best) = (0..columns).rev().max_by_key(distinct) {
         let zoned = column(best).flatten().all(|stamp| stamp.origin == Origin::Zoned);
         let clock = column(best).flatten().all(|stamp| stamp.origin == Origin::Clock);

@@ -109,7 +109,7 @@ fn leaves(value: &Value, path: String, depth: usize, found: &mut impl FnMut(&str
     }
 }
 
-/// A value as the time that it writes.
+/// The text of a value that is a time.
 fn time(path: &str, value: &Value) -> Option<String> {
     let name = path.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
     let text = match value {

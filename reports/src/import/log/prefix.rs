@@ -8,13 +8,13 @@ use super::super::marks::{self, Mark};
 use super::stamp::{self, Stamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// A prefix has at most so many parts.
+/// The most parts of a prefix.
 const LONGEST: usize = 40;
 
 /// How many different words a shape may have at one place before all are accepted.
 const VARIANTS: usize = 8;
 
-/// A shape is accepted if it has at least this share (one of so many) of the lines of the most frequent one.
+/// A shape is accepted if it has at least one line for this number of lines of the most frequent shape.
 const SHARE: usize = 20;
 
 /// The kind of a part of a prefix.

@@ -10,7 +10,7 @@ use brush_parser::word::{WordPiece, WordPieceWithSource};
 use buildscope_commands::grammar::parse;
 use std::collections::HashMap;
 
-/// So many programs of one command are told apart. Functions that call functions could name any number.
+/// The most programs that one command may have. Functions that call functions could name any number.
 pub(super) const NAMES: usize = 200;
 
 /// The name of a program.

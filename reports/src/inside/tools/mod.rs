@@ -131,7 +131,7 @@ const FAMILIES: &[Family] = &[
     archive::FAMILY,
 ];
 
-/// What a process does, as far as its own name and arguments say.
+/// What a process does, by its own name and arguments.
 pub(super) fn activity(process: &Process) -> Option<Activity> {
     FAMILIES.iter().flat_map(|family| family.rules).find(|rule| rule.fits(process)).map(|rule| rule.activity)
 }
