@@ -44,8 +44,7 @@ fn what_a_build_prints_cannot_leave_its_place() {
 /// Names of the browser in its packages.
 const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
 
-/// The page's document after it has run in the browser, with a script of the test's own after it; and what the
-/// browser complained of.
+/// Runs the page and then a script of the test in the browser. Returns the document, and the errors that the browser reported.
 fn run(name: &str, page: &str, script: &str) -> String {
     run_in(None, name, page, script)
 }

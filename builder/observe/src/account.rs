@@ -1,7 +1,7 @@
 //! The account of one program in one process: what it did at each instant, summed.
 //!
 //! A process is on a processor while one of its threads is, else runnable while one of them could run, else blocked.
-//! What it is blocked on is known from a look at it (a sample) that fell into that very interval.
+//! What it is blocked on is known from a sample that was taken in that interval.
 
 use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
 
@@ -41,12 +41,12 @@ pub(crate) struct Account {
     cpu: u64,
     runnable: u64,
     blocked: [u64; 6],
-    /// Blocked time during which there was no look.
+    /// Blocked time in which no sample was taken.
     unresolved: u64,
-    /// The last look: when, and what it was blocked on.
+    /// The last sample: when it was taken, and what the process was blocked on.
     sample: Option<(u64, Cause)>,
-    looks: u32,
-    /// Children that live.
+    samples: u32,
+    /// The number of running children.
     children: u32,
     lane: Lane,
 }
@@ -62,7 +62,7 @@ impl Account {
             blocked: [0; 6],
             unresolved: 0,
             sample: None,
-            looks: 0,
+            samples: 0,
             children: 0,
             lane: Lane::new(start),
         }
@@ -82,7 +82,7 @@ impl Account {
                 self.sample = None;
             }
             let seen = looked.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause);
-            // Without a look, a process that has children most probably waits for one of them.
+            // Without a sample, a process that has children most probably waits for one of them.
             let cause = seen.or((self.children > 0).then_some(Cause::Child));
             match cause {
                 Some(cause) => self.blocked[cause_index(cause)] += length,
@@ -128,20 +128,20 @@ impl Account {
         self.cpu
     }
 
-    /// The time that it waited for a processor, as far as events show.
+    /// The time that it waited for a processor, by the events.
     pub(crate) fn runnable(&self) -> u64 {
         self.runnable
     }
 
-    /// Takes the result of a look at `time`: the process was blocked on this.
+    /// Adds a sample that was taken at `time`: the process was blocked on this cause.
     pub(crate) fn looked(&mut self, time: u64, cause: Cause) {
         self.sample = Some((time, cause));
-        self.looks = self.looks.saturating_add(1);
+        self.samples = self.samples.saturating_add(1);
     }
 
-    /// Whether it would be good to look at it: it has been blocked for a while, or often and briefly. A look costs as much as some
-    /// system calls, so the more often it was looked at, the longer a wait is that is worth another look. What has children most
-    /// probably waits for one, which events show.
+    /// Whether a sample is worth its cost: the process has been blocked for a while, or often and briefly. A sample costs as much as
+    /// some system calls, so the more samples were taken, the longer a wait must be for another one. A process with children most
+    /// probably waits for one of them, which events show.
     pub(crate) fn wants_a_look(&self, now: u64) -> bool {
         const WHILE: u64 = 1_000_000;
         const LONGEST: u64 = 10_000_000;
@@ -149,11 +149,11 @@ impl Account {
         if self.running > 0 || self.ready > 0 {
             return self.unresolved > OFTEN && self.unresolved * 20 > self.blocked.iter().sum::<u64>();
         }
-        let patience = if self.children > 0 { LONGEST } else { (WHILE << (self.looks / 32).min(4)).min(LONGEST) };
+        let patience = if self.children > 0 { LONGEST } else { (WHILE << (self.samples / 32).min(4)).min(LONGEST) };
         now.saturating_sub(self.since) > patience && self.sample.is_none_or(|(at, _)| at < self.since)
     }
 
-    /// Some of what looks like blocked was spent waiting for a processor after the wait was over: the kernel's own sum of
+    /// Some of what samples like blocked was spent waiting for a processor after the wait was over: the kernel's own sum of
     /// all such times is larger than what context switches show.
     fn corrected(&self, delayed: Option<u64>) -> (u64, [u64; 6], u64) {
         let late = delayed.unwrap_or(0).saturating_sub(self.runnable);
@@ -177,12 +177,12 @@ impl Account {
         }
     }
 
-    /// Whether children that it started live.
+    /// Whether it has running children.
     pub(crate) fn has_children(&self) -> bool {
         self.children > 0
     }
 
-    /// The states over time, for a process that was long enough. Waits without a look count as the most frequent kind.
+    /// The states over time, for a process that was long enough. Waits without a sample count as the most frequent kind.
     pub(crate) fn timeline(&self, blocked: Blocked) -> Option<Timeline> {
         let known = Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child);
         let most = known.max_by_key(|&cause| blocked[cause]).unwrap_or(Cause::Unknown);
@@ -192,13 +192,13 @@ impl Account {
     }
 }
 
-/// Divides the waits without a look like those with one.
+/// Divides the waits without a sample in proportion to those with one.
 fn resolve(blocked: [u64; 6], unresolved: u64) -> Blocked {
     let mut resolved = Blocked::default();
     for (cause, part) in Cause::ALL.into_iter().zip(blocked) {
         resolved[cause] = Nanos(part);
     }
-    // Children are known without a look.
+    // Waits for children are known without a sample.
     let seen: u64 = blocked.iter().sum::<u64>() - blocked[cause_index(Cause::Child)];
     if seen == 0 {
         resolved.unknown += Nanos(unresolved);
@@ -291,7 +291,7 @@ mod tests {
         account.looked(12 * MS, Cause::Disk);
         account.change(10 * MS, 1, 0);
         account.change(11 * MS, -1, 0);
-        // The look fell into this one; the first was over before.
+        // The sample was taken in this wait. The first wait had ended.
         account.change(13 * MS, 1, 0);
         let time = account.end(13 * MS, None);
         // 10 ms of unknown waits are then taken for waits of the known kind.

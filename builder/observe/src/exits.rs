@@ -1,6 +1,6 @@
 //! The kernel's account of each thread at its end (linux/Documentation/accounting/taskstats.rst).
 //!
-//! It arrives over netlink, also for threads that lived too short to be asked. The kernel gives it only to root of the
+//! It arrives over netlink, also for threads that end before a sample can be taken. The kernel gives it only to root of the
 //! initial namespaces. A message is about one thread; the exit code of a process is that of its first thread.
 
 use rustix::fd::OwnedFd;

@@ -7,7 +7,7 @@
 //!
 //! [`events`] are the kernel's own, read from its [`ring`] buffers (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
 //! `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`]
-//! finds out what a process waits for; [`stacks`] are samples of what processors run, if asked for; [`Observer`] is the thread that runs them.
+//! finds out what a process waits for; [`stacks`] are samples of what processors run, if they are requested; [`Observer`] is the thread that runs them.
 
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,4 @@
-//! The thread that observes: reads events, and looks at processes while they live.
+//! The thread that observes: it reads events, and samples running processes.
 
 use crate::event::Event;
 use crate::events::Rings;
@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_millis(20);
 const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
 const LOOKS: usize = 24;
-/// How often it is checked that processes live, in nanoseconds.
+/// The time between checks that processes still run, in nanoseconds.
 const CHECK: u64 = 500_000_000;
 
 /// Observes everything that a process starts, until [`finish`](Self::finish) is called.
@@ -78,10 +78,10 @@ impl Observer {
         Self::watch(move || watch).ok()
     }
 
-    /// Observes every process that starts on this machine; they come back as those of one step.
+    /// Observes every process that starts on this machine, as the processes of one step.
     ///
     /// # Errors
-    /// Where the kernel does not allow it: it takes root, or CAP_PERFMON.
+    /// Fails if the kernel does not allow it: it needs root or CAP_PERFMON.
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now());
@@ -221,7 +221,7 @@ impl Watch {
             self.forest.executed_before(pid, || Some(procfs::scheduled(pid, pid)?.1));
         }
         let mut looks = LOOKS;
-        let told = self.exits.is_some();
+        let has_accounts = self.exits.is_some();
         let time = now();
         self.forest.living(|pid, run| {
             if looks > 0 && run.wants_a_look(time) {
@@ -231,7 +231,7 @@ impl Watch {
                     run.looked(at, cause);
                 }
             }
-            ask(pid, run, time, told);
+            read_usage(pid, run, time, has_accounts);
         });
     }
 
@@ -267,16 +267,16 @@ impl Watch {
     }
 }
 
-/// Asks a process for what it used and its waits for processors: soon after its start, then seldom. If the kernel tells all
-/// that at its end, it is asked still less often: then this only divides the time among the programs that a process executed.
-fn ask(pid: i32, run: &mut Run, time: u64, told: bool) {
+/// Reads what a process has used and how long it waited for processors: soon after its start, then rarely. If the kernel gives
+/// accounts of ended threads, the reading only divides the time among the programs that a process executed, and is rarer.
+fn read_usage(pid: i32, run: &mut Run, time: u64, has_accounts: bool) {
     const LAST: u64 = 500_000_000;
-    let first = if told { 100_000_000 } else { 15_000_000 };
+    let first = if has_accounts { 100_000_000 } else { 15_000_000 };
     let age = time.saturating_sub(run.start);
-    if age < first || time < run.ask {
+    if age < first || time < run.next_reading {
         return;
     }
-    run.ask = time + (age / 4).clamp(first, LAST);
+    run.next_reading = time + (age / 4).clamp(first, LAST);
     if let Some((user, system)) = procfs::ticks(pid) {
         (run.usage.user, run.usage.system) = (user, system);
     }

@@ -113,7 +113,7 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     Some(Stat { name, state, started: number(19)?, ticks: (number(11)?, number(12)?) })
 }
 
-/// Whether a process lives: a zombie does not.
+/// Whether a process runs. A zombie does not.
 pub(crate) fn lives(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
 }

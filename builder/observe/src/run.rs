@@ -40,8 +40,8 @@ pub(crate) struct Run {
     pub(crate) exits: Option<Exit>,
     /// How often each stack was sampled, if stacks are.
     pub(crate) samples: HashMap<Frames, u32>,
-    /// When it is to be asked again for its usage.
-    pub(crate) ask: u64,
+    /// When its usage is read next.
+    pub(crate) next_reading: u64,
 }
 
 /// What a process used, if the kernel says it: processor time by the clock's ticks, bytes, memory, and how it ended.
@@ -87,7 +87,7 @@ impl Run {
             named: 0,
             exits: None,
             samples: HashMap::new(),
-            ask: 0,
+            next_reading: 0,
         }
     }
 
@@ -179,7 +179,7 @@ impl Run {
         }
     }
 
-    /// Takes the result of a look at the process.
+    /// Adds a sample of the process.
     pub(crate) fn looked(&mut self, time: u64, cause: buildscope_record::Cause) {
         self.account.looked(time, cause);
     }
@@ -197,7 +197,7 @@ impl Run {
         self.account.wants_a_look(now)
     }
 
-    /// Whether children of it live.
+    /// Whether it has running children.
     pub(crate) fn has_children(&self) -> bool {
         self.account.has_children()
     }

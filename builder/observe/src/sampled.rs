@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// How often `/proc` is read.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
-/// Threads of a process that are told apart.
+/// The most threads of a process that are distinguished.
 const THREADS: usize = 64;
 
 /// What was seen at the last reading.

@@ -36,7 +36,7 @@ fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
     if state == 'R' {
         return None;
     }
-    // A process that this one may not look into: the kernel's own name of what it waits in may be visible.
+    // This process may not read the other's state, but the name of the kernel's function that it waits in may be visible.
     let Some(call) = call else {
         let name = procfs::text(&format!("/proc/{pid}/task/{tid}/wchan")).unwrap_or_default();
         return Some(of_channel(&name, state));

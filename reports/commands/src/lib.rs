@@ -4,6 +4,8 @@
 //! *Takes* instructions as text, each on one line. *Gives* the commands of each RUN, and rewrites of the file that keep it working.
 //! *Must never know* how long anything took, and reads no file: `check` and `explain` give it what they know.
 
+#![forbid(unsafe_code)]
+
 mod arguments;
 mod file;
 pub mod grammar;

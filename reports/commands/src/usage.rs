@@ -200,7 +200,7 @@ pub struct Prefetch {
 pub struct Manifest {
     /// The path from the directory of the command; `*` in the last part stands for any text.
     pub path: String,
-    /// How sure it is that the file exists.
+    /// Whether the file certainly exists.
     pub presence: Presence,
 }
 

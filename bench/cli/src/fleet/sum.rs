@@ -61,7 +61,7 @@ fn chunks(builds: &[Build]) -> Vec<Range<usize>> {
 }
 
 impl Work<'_> {
-    /// Takes one chunk after the other until none is left.
+    /// Takes one chunk after the other until all are taken.
     fn run(&self) {
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);

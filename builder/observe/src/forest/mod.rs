@@ -298,7 +298,7 @@ impl Forest {
         }
     }
 
-    /// Those that have executed something since this was last asked, and live; and when they did.
+    /// The running processes that have executed a program since the last call, and when they did.
     pub(crate) fn fresh(&mut self) -> Vec<(i32, u64)> {
         let fresh = std::mem::take(&mut self.fresh);
         fresh.into_iter().filter(|(pid, _)| self.places.contains_key(pid)).collect()
