@@ -29,8 +29,12 @@ impl Baseline {
     /// How much sooner the build ends under a scenario. It is the difference of two replays, so that the drift is not counted as a
     /// gain.
     pub(crate) fn gain(&self, record: &Record, scenario: &Scenario) -> Nanos {
-        let wall = replay(&scenario.apply(record, &self.model)).wall;
-        nanos((self.wall - wall).max(0.0)).min(record.wall)
+        self.gain_of(record, &scenario.apply(record, &self.model))
+    }
+
+    /// The gain of a changed model; see [`Self::gain`].
+    pub(super) fn gain_of(&self, record: &Record, changed: &Model) -> Nanos {
+        nanos((self.wall - replay(changed).wall).max(0.0)).min(record.wall)
     }
 
     /// The wall time that a replay of the changed model predicts: the measured one, and the difference of the two replays.

@@ -1,7 +1,6 @@
 //! Drag by replay: how much sooner the build would have ended without each step, with shared slots, locks and processors.
 
 use super::baseline::{Baseline, MAX_DRIFT};
-use super::scenario::Scenario;
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 
@@ -21,8 +20,13 @@ impl Baseline {
         steps.sort_by(|&one, &other| {
             network[other].cmp(&network[one]).then(length(other).total_cmp(&length(one))).then(one.cmp(&other))
         });
+        // One model in which each step in turn is cached: copies of the model would take as long as the replays.
+        let mut model = self.model.clone();
         for &step in steps.iter().take(BUDGET / self.model.segment_count().max(1)) {
-            drags[step] = self.gain(record, &Scenario { cached: vec![step], ..Scenario::default() });
+            let cached = model.tasks[step].cached();
+            let task = std::mem::replace(&mut model.tasks[step], cached);
+            drags[step] = self.gain_of(record, &model);
+            model.tasks[step] = task;
         }
         drags
     }

@@ -62,6 +62,11 @@ pub(crate) struct Task {
 }
 
 impl Task {
+    /// The task of the same step with its result in the cache: it does nothing and takes no lock.
+    pub(crate) fn cached(&self) -> Self {
+        Self { segments: Vec::new(), locks: Vec::new(), needs: self.needs.clone(), ..*self }
+    }
+
     /// The least length of what the step does while it holds its locks, in nanoseconds.
     pub(crate) fn under_locks(&self) -> f64 {
         let from = self.segments.iter().position(|segment| segment.locks);

@@ -247,8 +247,7 @@ impl Scenario {
         }
         for step in &self.cached {
             if let Some(task) = model.tasks.get_mut(*step) {
-                task.segments.clear();
-                task.locks.clear();
+                *task = task.cached();
             }
         }
         for selector in &self.moved {
