@@ -77,11 +77,11 @@ impl Account {
             self.runnable += length;
             State::Runnable
         } else {
-            let looked = self.sample.filter(|&(at, _)| at <= time);
-            if looked.is_some() {
+            let sampled = self.sample.filter(|&(at, _)| at <= time);
+            if sampled.is_some() {
                 self.sample = None;
             }
-            let seen = looked.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause);
+            let seen = sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause);
             // Without a sample, a process that has children most probably waits for one of them.
             let cause = seen.or((self.children > 0).then_some(Cause::Child));
             match cause {
@@ -134,7 +134,7 @@ impl Account {
     }
 
     /// Adds a sample that was taken at `time`: the process was blocked on this cause.
-    pub(crate) fn looked(&mut self, time: u64, cause: Cause) {
+    pub(crate) fn blocked_on(&mut self, time: u64, cause: Cause) {
         self.sample = Some((time, cause));
         self.samples = self.samples.saturating_add(1);
     }
@@ -142,7 +142,7 @@ impl Account {
     /// Whether a sample is worth its cost: the process has been blocked for a while, or often and briefly. A sample costs as much as
     /// some system calls, so the more samples were taken, the longer a wait must be for another one. A process with children most
     /// probably waits for one of them, which events show.
-    pub(crate) fn wants_a_look(&self, now: u64) -> bool {
+    pub(crate) fn wants_sample(&self, now: u64) -> bool {
         const WHILE: u64 = 1_000_000;
         const LONGEST: u64 = 10_000_000;
         const OFTEN: u64 = 2_000_000;
@@ -153,7 +153,7 @@ impl Account {
         now.saturating_sub(self.since) > patience && self.sample.is_none_or(|(at, _)| at < self.since)
     }
 
-    /// Some of what samples like blocked was spent waiting for a processor after the wait was over: the kernel's own sum of
+    /// Some of the time that seems blocked was spent waiting for a processor after the wait was over: the kernel's own sum of
     /// all such times is larger than what context switches show.
     fn corrected(&self, delayed: Option<u64>) -> (u64, [u64; 6], u64) {
         let late = delayed.unwrap_or(0).saturating_sub(self.runnable);
@@ -275,7 +275,7 @@ mod tests {
         account.change(MS, 1, -1);
         account.ran(4 * MS);
         account.change(5 * MS, -1, 0);
-        account.looked(7 * MS, Cause::Network);
+        account.blocked_on(7 * MS, Cause::Network);
         account.change(15 * MS, 1, 0);
         account.ran(MS);
         account.change(16 * MS, -1, 1);
@@ -286,9 +286,9 @@ mod tests {
     }
 
     #[test]
-    fn a_look_counts_only_for_the_wait_that_it_fell_into() {
+    fn a_sample_counts_only_for_the_wait_in_which_it_was_taken() {
         let mut account = Account::new(0, 0, 0);
-        account.looked(12 * MS, Cause::Disk);
+        account.blocked_on(12 * MS, Cause::Disk);
         account.change(10 * MS, 1, 0);
         account.change(11 * MS, -1, 0);
         // The sample was taken in this wait. The first wait had ended.
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn waking_up_late_is_waiting_for_a_processor() {
         let mut account = Account::new(0, 0, 0);
-        account.looked(MS, Cause::Sleep);
+        account.blocked_on(MS, Cause::Sleep);
         account.change(10 * MS, 1, 0);
         let time = account.end(10 * MS, Some(3 * MS));
         assert_eq!((time.runnable, time.blocked.sleep), (Nanos(3 * MS), Nanos(7 * MS)));

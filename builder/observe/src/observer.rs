@@ -19,7 +19,7 @@ const SHORTEST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(20);
 /// Lowers the priority of this thread alone (setpriority(2)).
 const PRIORITY: i32 = -10;
-/// How many processes are looked at in one round.
+/// How many processes are sampled at in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
 const CHECK: u64 = 500_000_000;
@@ -224,11 +224,11 @@ impl Watch {
         let has_accounts = self.exits.is_some();
         let time = now();
         self.forest.living(|pid, run| {
-            if looks > 0 && run.wants_a_look(time) {
+            if looks > 0 && run.wants_sample(time) {
                 looks -= 1;
                 let at = now();
                 if let Some(cause) = wait::cause(pid, run.has_children()) {
-                    run.looked(at, cause);
+                    run.blocked_on(at, cause);
                 }
             }
             read_usage(pid, run, time, has_accounts);

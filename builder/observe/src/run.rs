@@ -180,8 +180,8 @@ impl Run {
     }
 
     /// Adds a sample of the process.
-    pub(crate) fn looked(&mut self, time: u64, cause: buildscope_record::Cause) {
-        self.account.looked(time, cause);
+    pub(crate) fn blocked_on(&mut self, time: u64, cause: buildscope_record::Cause) {
+        self.account.blocked_on(time, cause);
     }
 
     /// These functions ran when it was sampled. Of too many stacks only the outer functions are kept.
@@ -193,8 +193,8 @@ impl Run {
         *self.samples.entry(frames).or_default() += 1;
     }
 
-    pub(crate) fn wants_a_look(&self, now: u64) -> bool {
-        self.account.wants_a_look(now)
+    pub(crate) fn wants_sample(&self, now: u64) -> bool {
+        self.account.wants_sample(now)
     }
 
     /// Whether it has running children.

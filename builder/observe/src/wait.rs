@@ -4,9 +4,9 @@ use crate::{compat, procfs};
 use buildscope_record::Cause;
 use std::os::unix::fs::FileExt;
 
-/// Threads of a process that are looked at.
+/// The most threads of a process that are read.
 const THREADS: usize = 16;
-/// Descriptors that are looked at where a call waits for several.
+/// The most descriptors that are read of a call that waits for several.
 const DESCRIPTORS: usize = 32;
 
 /// The cause that a process waits for; `None` if it does not wait, or has ended.
