@@ -34,11 +34,11 @@ impl<T: Send + 'static> BackgroundDrop<T> {
         Self { waste, done }
     }
 
-    /// Waits until everything is removed, for at most [`PATIENCE`].
-    fn finish(self) {
+    /// Waits until everything is removed, for at most [`PATIENCE`]. Returns whether it is.
+    fn finish(self) -> bool {
         drop(self.waste);
-        // Returns when the thread drops the sender. Nothing is ever sent.
-        let _ = self.done.recv_timeout(PATIENCE);
+        // Ends when the thread drops the sender. Nothing is ever sent.
+        matches!(self.done.recv_timeout(PATIENCE), Err(mpsc::RecvTimeoutError::Disconnected))
     }
 }
 
@@ -136,14 +136,10 @@ fn spread(dir: &Path) {
 impl Drop for Scratch {
     fn drop(&mut self) {
         // Mounts first: the removed paths may be below them.
-        if let Some(mounts) = self.mounts.get_mut().take() {
-            mounts.finish();
-        }
-        if let Some(paths) = self.paths.get_mut().take() {
-            paths.finish();
-        }
-        // Succeeds if the directory is empty. Otherwise the next process removes it.
-        if fs::remove_dir(&self.dir).is_ok() {
+        let unmounted = self.mounts.get_mut().take().is_none_or(BackgroundDrop::finish);
+        let removed = self.paths.get_mut().take().is_none_or(BackgroundDrop::finish);
+        // Work that failed, on a full disk for example, leaves unfinished files. If they cannot be removed, the next process does it.
+        if unmounted && removed && fs::remove_dir_all(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
         }
         if let Some(own) = &self.own {
@@ -202,5 +198,22 @@ fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
 fn remove(path: &Path) {
     if fs::remove_file(path).is_err() {
         let _ = fs::remove_dir_all(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unfinished_files_are_removed_at_the_end() {
+        let tmp = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(tmp.path()).unwrap();
+        let (unpacked, discarded) = (scratch.path("unpack"), scratch.path("copy"));
+        fs::create_dir_all(unpacked.join("usr/bin")).unwrap();
+        fs::write(&discarded, "x").unwrap();
+        scratch.discard(discarded);
+        drop(scratch);
+        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0);
     }
 }
