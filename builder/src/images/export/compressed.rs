@@ -14,7 +14,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Compresses layers, and keeps the files until the blobs are sent.
 #[derive(Clone)]
@@ -107,11 +106,6 @@ fn note(diff_id: DiffId, Transform { epoch, encoding, level }: Transform) -> Str
 
 /// Creates a file without a name, which disappears with its last handle.
 fn nameless(store: &Store) -> Result<File, ImageError> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("blob-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let path = store.root().join("tmp").join(name);
-    let file = File::options().read(true).write(true).create_new(true).open(&path);
-    let file = file.map_err(ImageError::file("create", &path))?;
-    std::fs::remove_file(&path).map_err(ImageError::file("remove", &path))?;
-    Ok(file)
+    let folder = store.root().join("tmp");
+    tempfile::tempfile_in(&folder).map_err(ImageError::file("create a file in", folder))
 }

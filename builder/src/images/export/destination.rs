@@ -2,9 +2,13 @@
 
 use super::super::{Destination, ImageError};
 use buildscope_storage::Store;
-use std::fs::{self, File};
-use std::io;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Seek};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use tempfile::TempPath;
 
 /// An output file that can be written at any position, also if the destination is a pipe.
 #[derive(Debug)]
@@ -12,18 +16,24 @@ pub(crate) struct Target {
     /// The name of the destination in messages.
     pub(crate) what: String,
     file: File,
-    temporary: PathBuf,
+    /// The name of the file until it is published, on file systems without nameless files.
+    temporary: Option<TempPath>,
+    /// The directory of the file.
+    folder: PathBuf,
     /// The path of the destination, if it is a regular file.
     path: Option<PathBuf>,
     /// The path of the destination, if it is a pipe or a device. Standard output has neither path.
     stream: Option<PathBuf>,
-    published: bool,
 }
+
+/// The start of the names of temporary files.
+const PREFIX: &str = ".buildscope-";
+/// The mode of a new file, before the umask.
+const MODE: u32 = 0o666;
 
 impl Target {
     /// Opens a temporary file: next to a regular destination, which it will replace by a rename, or else in the store.
     pub(crate) fn open(destination: &Destination, store: &Store) -> Result<Self, ImageError> {
-        let name = |folder: &Path| folder.join(format!(".buildscope-{}-{}", std::process::id(), unique()));
         let (path, stream) = match destination {
             Destination::Stdout => (None, None),
             Destination::Path(path) => match fs::metadata(path) {
@@ -43,30 +53,32 @@ impl Target {
         if path.is_some() {
             fs::create_dir_all(&folder).map_err(ImageError::file("create", &folder))?;
         }
-        let temporary = name(&folder);
-        let file = File::options().read(true).write(true).create_new(true).open(&temporary);
-        let file = file.map_err(ImageError::file("create", &temporary))?;
+        let (file, temporary) = create(&folder).map_err(ImageError::file("create a file in", &folder))?;
         let what = match destination {
             Destination::Stdout => "the standard output".to_owned(),
             Destination::Path(path) => path.display().to_string(),
         };
-        Ok(Self { what, file, temporary, path, stream, published: false })
+        Ok(Self { what, file, temporary, folder, path, stream })
     }
 
     /// A handle of the file to write to.
     pub(crate) fn file(&self) -> Result<File, ImageError> {
-        self.file.try_clone().map_err(ImageError::file("open", &self.temporary))
+        self.file.try_clone().map_err(ImageError::file("open", &self.folder))
     }
 
     /// Moves or copies the finished file to the destination.
-    pub(crate) fn publish(mut self) -> Result<(), ImageError> {
+    pub(crate) fn publish(self) -> Result<(), ImageError> {
         if let Some(path) = &self.path {
-            fs::rename(&self.temporary, path).map_err(ImageError::file("rename to", path))?;
-            self.published = true;
-            return Ok(());
+            let temporary = match self.temporary {
+                Some(temporary) => Ok(temporary),
+                None => name(&self.file, &self.folder),
+            };
+            let renamed = temporary.and_then(|temporary| Ok(temporary.persist(path)?));
+            return renamed.map_err(ImageError::file("rename to", path));
         }
         let failed = |source| ImageError::Write { what: self.what.clone(), source };
-        let mut from = File::open(&self.temporary).map_err(failed)?;
+        let mut from = &self.file;
+        from.rewind().map_err(failed)?;
         match &self.stream {
             Some(path) => io::copy(&mut from, &mut File::options().write(true).open(path).map_err(failed)?),
             None => io::copy(&mut from, &mut io::stdout().lock()),
@@ -76,16 +88,55 @@ impl Target {
     }
 }
 
-impl Drop for Target {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = fs::remove_file(&self.temporary);
-        }
+/// Creates a file without a name, which a killed process does not leave behind. File systems without such files (NFS) get one with
+/// a name.
+fn create(folder: &Path) -> io::Result<(File, Option<TempPath>)> {
+    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+    if let Ok(file) = openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
+        return Ok((file.into(), None));
     }
+    let named =
+        tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(MODE)).tempfile_in(folder)?;
+    let (file, path) = named.into_parts();
+    Ok((file, Some(path)))
 }
 
-fn unique() -> u32 {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+/// Gives a nameless file a temporary name.
+fn name(file: &File, folder: &Path) -> io::Result<TempPath> {
+    let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |path: &Path| Ok(linkat(CWD, &descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW)?);
+    Ok(tempfile::Builder::new().prefix(PREFIX).make_in(folder, link)?.into_temp_path())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_storage::StoreOptions;
+    use std::os::unix::fs::FileExt;
+
+    /// A killed process leaves what is in the directory while a file is written.
+    #[test]
+    fn an_unfinished_file_has_no_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), StoreOptions::default()).unwrap();
+        let path = folder.path().join("out/image.tar");
+        let names = || -> Vec<_> {
+            let entries = fs::read_dir(folder.path().join("out")).unwrap();
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+        };
+        let target = Target::open(&Destination::Path(path.clone()), &store).unwrap();
+        target.file().unwrap().write_all_at(b"half", 0).unwrap();
+        assert!(names().is_empty(), "{:?}", names());
+        drop(target);
+        assert!(names().is_empty(), "{:?}", names());
+        for text in ["first", "second"] {
+            let target = Target::open(&Destination::Path(path.clone()), &store).unwrap();
+            target.file().unwrap().write_all_at(text.as_bytes(), 0).unwrap();
+            target.publish().unwrap();
+            assert_eq!(names(), ["image.tar"]);
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+        }
+        let umask = fs::metadata(folder.path().join("out")).unwrap().permissions().mode() & 0o777 & 0o666;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, umask);
+    }
 }

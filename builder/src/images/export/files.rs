@@ -162,7 +162,11 @@ impl Writer<'_> {
                 let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 let file = File::from(rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
                 let path = self.directory.join(&entry.path);
-                fill(self.store, &mut self.blobs, &file, *size, content, &path)?;
+                if let Err(error) = fill(self.store, &mut self.blobs, &file, *size, content, &path) {
+                    // Half a file would look like a whole one.
+                    let _ = rustix::fs::unlinkat(at, name, AtFlags::empty());
+                    return Err(error);
+                }
                 rustix::fs::fchmod(&file, mode).map_err(failed)?;
                 return rustix::fs::futimens(&file, &times(entry.mtime)).map_err(failed);
             }
@@ -233,5 +237,29 @@ fn fill(
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_storage::StoreOptions;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_file_that_cannot_be_written_whole_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("store"), StoreOptions::default()).unwrap();
+        let mut layer = store.layer_builder();
+        let entry = Entry { kind: EntryKind::File { size: 4 }, ..Entry::directory("f") };
+        layer.push(entry, Content::Bytes(Arc::from(&b"text"[..])));
+        let layer = layer.finish(&Probe::disabled()).unwrap().diff_id;
+        let out = folder.path().join("out");
+        export_directory(&store, &[layer], &out, None, &Probe::disabled()).unwrap();
+        assert_eq!(fs::read(out.join("f")).unwrap(), b"text");
+        // The tree is in memory, and its content is gone.
+        fs::remove_file(store.blobs().path(layer)).unwrap();
+        export_directory(&store, &[layer], &out, None, &Probe::disabled()).unwrap_err();
+        assert!(!out.join("f").exists());
     }
 }
