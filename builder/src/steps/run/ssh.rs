@@ -10,14 +10,12 @@ use buildscope_storage::StorageError;
 use std::fs::Permissions;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use tempfile::TempDir;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
-
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A forwarded agent. Forwarding ends when this is dropped.
 pub(super) struct Agent {
@@ -25,22 +23,22 @@ pub(super) struct Agent {
     task: JoinHandle<()>,
     _keyring: Option<Keyring>,
     /// The directory of the socket. It is dropped last.
-    _directory: Directory,
+    _directory: TempDir,
 }
 
 impl Agent {
     /// Creates a socket and forwards its connections to the agent.
     pub(super) fn forward(agent: &AgentSource, mode: u32, (uid, gid): (u32, u32)) -> io::Result<Self> {
-        let directory = Directory::new()?;
+        let directory = directory()?;
         let (agent, keyring) = match agent {
             AgentSource::Socket(socket) => (socket.clone(), None),
             AgentSource::Keys(keys) => {
-                let keyring = Keyring::start(&directory.0.join("keys"), keys)?;
+                let keyring = Keyring::start(&directory.path().join("keys"), keys)?;
                 (keyring.socket.clone(), Some(keyring))
             }
         };
         std::os::unix::net::UnixStream::connect(&agent)?;
-        let socket = directory.0.join("agent");
+        let socket = directory.path().join("agent");
         let listener = UnixListener::bind(&socket)?;
         let task = tokio::spawn(async move {
             while let Ok((mut inner, _)) = listener.accept().await {
@@ -71,23 +69,10 @@ impl Drop for Agent {
     }
 }
 
-/// A directory for sockets, with access for the owner only.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new() -> io::Result<Self> {
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("buildscope-ssh-{}-{number}", std::process::id()));
-        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        // If this fails, a small directory of ours stays in the system's directory for temporary files.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+/// A directory for sockets, with access for the owner only and a name that no other user can guess. If it cannot be removed at the end,
+/// it stays in the system's directory for temporary files.
+fn directory() -> io::Result<TempDir> {
+    tempfile::Builder::new().prefix("buildscope-ssh-").tempdir()
 }
 
 /// OpenSSH's agent with some keys. It ends when this is dropped.
@@ -199,7 +184,7 @@ mod tests {
         assert_eq!(answer[..5], [12, 0, 0, 0, 2]);
         let text = String::from_utf8_lossy(&answer).into_owned();
         assert!(text.contains("first-key") && text.contains("second-key"), "{text}");
-        let (pid, directory) = (agent._keyring.as_ref().unwrap().agent.unwrap(), agent._directory.0.clone());
+        let (pid, directory) = (agent._keyring.as_ref().unwrap().agent.unwrap(), agent._directory.path().to_owned());
         drop(agent);
         assert!(!directory.exists());
         while rustix::process::test_kill_process(pid).is_ok() {
