@@ -9,7 +9,7 @@ use buildscope_record::redacted;
 use buildscope_reports::render;
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use std::borrow::Cow;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
 use std::sync::OnceLock;
@@ -47,7 +47,18 @@ pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failur
 
 /// Writes a file that the user named.
 pub(super) fn write_file(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
-    fs::write(path, text).into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+    let written = write_whole(path, |mut file| file.write_all(text.as_ref()));
+    written.into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+}
+
+/// Creates a file and calls `write` with it. A file that cannot be written whole, on a full disk for example, is removed.
+pub(super) fn write_whole<E: From<io::Error>>(path: &Path, write: impl FnOnce(File) -> Result<(), E>) -> Result<(), E> {
+    let written = write(File::create(path)?);
+    // A pipe or a device stays.
+    if written.is_err() && path.is_file() {
+        let _ = fs::remove_file(path);
+    }
+    written
 }
 
 /// Writes a message to standard error, and ends the line.
@@ -83,5 +94,25 @@ fn note(written: io::Result<()>) {
     {
         // The first error is the cause of the others.
         let _ = FAILED.set(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_written_whole_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        let half = write_whole(&path, |mut file| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("the disk is full"))
+        });
+        assert!(half.is_err() && !path.exists());
+        write_whole(&path, |mut file| file.write_all(b"whole")).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"whole");
+        // A device stays.
+        assert!(write_file(Path::new("/dev/full"), "x").is_err() && Path::new("/dev/full").exists());
     }
 }

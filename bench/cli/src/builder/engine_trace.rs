@@ -7,24 +7,71 @@
 use crate::Failure;
 use buildscope_record::Nanos;
 use buildscope_reports::render::instant;
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use serde_json::{Value, json};
 use std::collections::HashMap;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// The file of a trace. After an error it takes everything and writes nothing: the thread that writes a trace would panic on an error.
+pub(super) struct Output {
+    file: File,
+    failed: Arc<OnceLock<io::Error>>,
+}
+
+/// A trace that is being written.
+pub(super) struct Trace {
+    path: PathBuf,
+    failed: Arc<OnceLock<io::Error>>,
+}
+
+/// Creates the file of a trace.
+pub(super) fn create(path: &Path) -> io::Result<(Output, Trace)> {
+    let failed = Arc::default();
+    let output = Output { file: File::create(path)?, failed: Arc::clone(&failed) };
+    Ok((output, Trace { path: path.to_owned(), failed }))
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failed.get().is_none()
+            && let Err(error) = self.file.write_all(bytes)
+        {
+            let _ = self.failed.set(error);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Trace {
+    /// Completes the trace after the last event. A trace that is not whole is removed.
+    pub(super) fn finish(self) -> Result<(), Failure> {
+        let written = match self.failed.get() {
+            Some(error) => Err(miette!("{error}")),
+            None => complete(&self.path),
+        };
+        if written.is_err() && self.path.is_file() {
+            let _ = fs::remove_file(&self.path);
+        }
+        written.wrap_err_with(|| format!("writing the trace to {}", self.path.display())).map_err(Failure::Usage)
+    }
+}
 
 /// Replaces the asynchronous slices in a trace file by complete ones.
-pub(super) fn complete(path: &Path) -> Result<(), Failure> {
+fn complete(path: &Path) -> miette::Result<()> {
     // A pipe cannot be read again. It keeps the asynchronous slices.
     if !path.is_file() {
         return Ok(());
     }
-    let rewrite = || -> miette::Result<()> {
-        let events: Vec<Value> = serde_json::from_slice(&fs::read(path).into_diagnostic()?).into_diagnostic()?;
-        let text = serde_json::to_string(&json!({"traceEvents": slices(events), "displayTimeUnit": "ms"}));
-        fs::write(path, text.into_diagnostic()? + "\n").into_diagnostic()
-    };
-    rewrite().wrap_err_with(|| format!("writing the trace to {}", path.display())).map_err(Failure::Usage)
+    let events: Vec<Value> = serde_json::from_slice(&fs::read(path).into_diagnostic()?).into_diagnostic()?;
+    let text = serde_json::to_string(&json!({"traceEvents": slices(events), "displayTimeUnit": "ms"}));
+    fs::write(path, text.into_diagnostic()? + "\n").into_diagnostic()
 }
 
 /// A span of the engine.
@@ -117,5 +164,15 @@ mod tests {
         let (first, second) = (of(7), of(8001));
         assert_eq!((first.len(), second.len()), (2, 1), "{found:?}");
         assert_eq!(end(first[0]), first[1]["ts"].as_f64().unwrap(), "in double arithmetic");
+    }
+
+    #[test]
+    fn a_full_disk_is_reported_once_at_the_end() {
+        let (mut output, trace) = create(Path::new("/dev/full")).unwrap();
+        for _ in 0..3 {
+            assert_eq!(output.write(b"[{}]").unwrap(), 4);
+        }
+        let Err(Failure::Usage(report)) = trace.finish() else { panic!("no error") };
+        assert!(format!("{report:?}").contains("No space left"), "{report:?}");
     }
 }

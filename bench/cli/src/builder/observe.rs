@@ -4,7 +4,7 @@
 use super::engine_trace;
 use crate::Failure;
 use buildscope_record::{RecordLayer, Recorder};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{FilterFn, LevelFilter};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -13,15 +13,15 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 /// Keeps the engine's trace open until the end of the build.
 #[must_use = "the engine's trace ends with this"]
 pub(super) struct Listening {
-    engine: Option<(tracing_chrome::FlushGuard, PathBuf)>,
+    engine: Option<(tracing_chrome::FlushGuard, engine_trace::Trace)>,
 }
 
 impl Listening {
     /// Writes the remaining events.
     pub(super) fn finish(self) -> Result<(), Failure> {
-        let Some((guard, path)) = self.engine else { return Ok(()) };
+        let Some((guard, trace)) = self.engine else { return Ok(()) };
         drop(guard);
-        engine_trace::complete(&path)
+        trace.finish()
     }
 }
 
@@ -33,13 +33,13 @@ pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listen
         }
         return Ok(Listening { engine: None });
     };
-    let file =
-        std::fs::File::create(path).map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
+    let created = engine_trace::create(path);
+    let (output, trace) = created.map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
     // Async: the spans of a step follow it across threads instead of being drawn as the stack of one thread.
     let style = tracing_chrome::TraceStyle::Async;
     let (engine, guard) =
-        tracing_chrome::ChromeLayerBuilder::new().writer(file).trace_style(style).include_args(true).build();
+        tracing_chrome::ChromeLayerBuilder::new().writer(output).trace_style(style).include_args(true).build();
     let layer = record.then(|| RecordLayer.with_filter(FilterFn::new(RecordLayer::wants)));
     tracing_subscriber::registry().with(layer).with(engine.with_filter(LevelFilter::INFO)).init();
-    Ok(Listening { engine: Some((guard, path.to_owned())) })
+    Ok(Listening { engine: Some((guard, trace)) })
 }

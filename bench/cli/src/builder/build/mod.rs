@@ -13,7 +13,7 @@ pub(crate) use arguments::{Arguments, ProgressMode};
 
 use self::call::Subrequest;
 use super::{interrupt, observe, profile, progress};
-use crate::output::write_file;
+use crate::output::{write_file, write_whole};
 use crate::{Failure, explain, write_message, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome};
 use buildscope_observe::Observer;
@@ -27,7 +27,6 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
 use options::Options;
-use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
@@ -201,11 +200,8 @@ fn warn(isolation: &Isolation) {
 
 fn write_record(options: &Options, record: &record::Record) -> Result<(), Failure> {
     if let Some(path) = &options.record {
-        let write = || -> miette::Result<()> {
-            let file = fs::File::create(path).into_diagnostic()?;
-            record.write(file).into_diagnostic()
-        };
-        write().wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
+        let written = write_whole(path, |file| record.write(file)).into_diagnostic();
+        written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
     }
     Ok(())
 }
