@@ -78,7 +78,14 @@ fn main() -> ExitCode {
         }
         plugin::Call::Command(arguments) => arguments,
     };
-    let done = run(Cli::parse_from(arguments).command);
+    let done = match Cli::try_parse_from(arguments) {
+        Ok(cli) => run(cli.command),
+        Err(error) if error.use_stderr() => error.exit(),
+        Err(help) => {
+            output::write_help(&help);
+            Ok(())
+        }
+    };
     match done.and(output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),

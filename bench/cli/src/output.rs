@@ -34,6 +34,11 @@ pub(super) fn file_of_result(file: Option<&Path>) -> Option<&Path> {
     file.filter(|path| *path != Path::new("-"))
 }
 
+/// Writes a help text or the version, with the colours of a terminal.
+pub(super) fn write_help(help: &clap::Error) {
+    note(help.print());
+}
+
 /// Writes a command's result to a file, or to standard output.
 pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failure> {
     match file_of_result(file) {

@@ -107,7 +107,9 @@ fn a_full_standard_output_is_an_error() {
     let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
     let mut explain = Command::new(program);
     explain.arg("explain").arg(record);
-    for command in [&mut explain, &mut world.command(&["-q"])] {
+    let mut help = Command::new(world.command(&[]).get_program());
+    help.arg("--help");
+    for command in [&mut explain, &mut help, &mut world.command(&["-q"])] {
         let output = command.stdout(full()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{}", text(&output));
         assert!(text(&output).contains("cannot write to standard output"), "{}", text(&output));
