@@ -8,6 +8,8 @@ use std::ops::Range;
 
 /// What a credential is replaced by, as Go writes it.
 const MASK: &str = "xxxxx";
+/// What GitHub's documentation writes as the password next to a token.
+const NO_PASSWORD: &str = "x-oauth-basic";
 /// How many bytes after `://` are taken for an address. It bounds the time for a text of many addresses without a space.
 const LONGEST: usize = 8192;
 /// Parameters of queries that are credentials, in lower case: of OAuth, GitLab and GitHub, and of signed URLs of S3, Azure,
@@ -96,12 +98,13 @@ fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
     let host_end = address.find(['/', '?', '#']).unwrap_or(address.len());
     if let Some(at) = address[..host_end].rfind('@') {
-        match address[..at].find(':') {
-            Some(colon) if colon + 1 < at => secrets.push(colon + 1..at),
-            Some(_) => {}
-            // A lone user name is a token in HTTP, but not a secret in SSH.
-            None if at > 0 && matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") => secrets.push(0..at),
-            None => {}
+        let http = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
+        let colon = address[..at].find(':').unwrap_or(at);
+        match address[..at].get(colon + 1..).unwrap_or_default() {
+            // Without a password, the user name is a token in HTTP, but not a secret in SSH.
+            "" | NO_PASSWORD if http && colon > 0 => secrets.push(0..colon),
+            "" => {}
+            _ => secrets.push(colon + 1..at),
         }
     }
     let Some(query) = address[host_end..].find('?').map(|query| host_end + query + 1) else { return secrets };
@@ -129,6 +132,9 @@ mod tests {
             ("https://me:p@ss@host/", "https://me:xxxxx@host/"),
             ("https://ghp_0123@host/a.git", "https://xxxxx@host/a.git"),
             ("https://:secret@host", "https://:xxxxx@host"),
+            ("https://ghp_0123:@host/a.git", "https://xxxxx:@host/a.git"),
+            ("https://ghp_0123:x-oauth-basic@host/a.git", "https://xxxxx:x-oauth-basic@host/a.git"),
+            ("https://x-access-token:ghs_0123@host/a.git", "https://x-access-token:xxxxx@host/a.git"),
             ("ftp://me:secret@host?x", "ftp://me:xxxxx@host?x"),
             (
                 "https://host/f?X-Amz-Signature=ab&part=1&token=cd#e",
@@ -152,7 +158,6 @@ mod tests {
             "ssh://git@host/a",
             "https://host:443/a?page=2&tokens=3",
             "https://host/?token=",
-            "https://user:@host",
             "é://x",
             "no address",
             "",
