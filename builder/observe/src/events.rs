@@ -58,6 +58,11 @@ impl Rings {
         Self::open(None)
     }
 
+    /// Whether they report every process of the machine.
+    pub(crate) fn is_of_machine(&self) -> bool {
+        self.pid.is_none()
+    }
+
     /// Also samples stacks from now on.
     pub(crate) fn sample_stacks(&mut self) -> io::Result<()> {
         self.stacks = Some(Stacks::open(self.pid, &online())?);

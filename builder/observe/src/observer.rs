@@ -3,7 +3,7 @@
 use crate::event::Event;
 use crate::events::Rings;
 use crate::exits::Exits;
-use crate::forest::{Forest, Inside, MOST};
+use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
@@ -84,7 +84,7 @@ impl Observer {
     /// Fails if the kernel does not allow it: it needs root or CAP_PERFMON.
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Box::new(Rings::of_machine()?));
-        let forest = Forest::of_machine(now());
+        let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let watch = Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest };
         Self::watch(move || watch)
     }
@@ -154,7 +154,12 @@ impl Watch {
                 (Source::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
             }
         };
-        Self { source, why, stacks, exits: Exits::open().ok(), forest: Forest::new(root) }
+        let reports = match &source {
+            Source::Events(rings) if rings.is_of_machine() => Reports::All,
+            _ => Reports::Ordinary,
+        };
+        let forest = Forest::new(root).asking(procfs::lives, reports);
+        Self { source, why, stacks, exits: Exits::open().ok(), forest }
     }
 
     fn until(mut self, stop: &AtomicBool) -> Self {
@@ -171,6 +176,7 @@ impl Watch {
             let busy = self.forest.begun != begun;
             self.look();
             let time = now();
+            self.forest.end_hidden(time);
             if time.saturating_sub(checked) > CHECK {
                 checked = time;
                 self.forest.end_vanished(time, procfs::lives);
@@ -260,6 +266,13 @@ impl Watch {
         let step = |mut inside: Inside| {
             if inside.runs.len() > MOST / 2 {
                 fold::fold(&mut inside.runs, &mut inside.totals, MOST / 2);
+            }
+            let mut unseen = unseen.clone();
+            if inside.hidden > 0 {
+                unseen.push(format!(
+                    "what {} processes did after they had executed set-uid programs: only root gets events of those",
+                    inside.hidden
+                ));
             }
             processes(&inside, at, observed, &unseen)
         };

@@ -36,6 +36,8 @@ pub(crate) struct Run {
     pub(crate) past: Past,
     /// When its arguments were read.
     pub(crate) named: u64,
+    /// When its process last executed a program.
+    pub(crate) executed: Option<u64>,
     /// The sum of the accounts of its threads that ended, if the kernel gives them.
     pub(crate) exits: Option<Exit>,
     /// How often each stack was sampled, if stacks are.
@@ -85,6 +87,7 @@ impl Run {
             before: Usage::default(),
             past: Past::default(),
             named: 0,
+            executed: None,
             exits: None,
             samples: HashMap::new(),
             next_reading: 0,

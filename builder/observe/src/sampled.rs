@@ -23,7 +23,7 @@ struct Known {
     /// When the machine says it was started: another process of its number has another time.
     started: u64,
     name: String,
-    /// What each thread had used of processors, and how long it had waited for them.
+    /// What each thread had used of processors, and how long it had waited for them, with the wait that goes on.
     threads: HashMap<i32, (u64, u64)>,
 }
 
@@ -101,10 +101,15 @@ impl Sampler {
             let interval = now - self.last;
             let ran = cpu.saturating_sub(had).min(interval);
             let delayed = delay.saturating_sub(waited).min(interval - ran);
+            // The kernel adds a wait for a processor when it ends. What could run now is taken to have waited for the rest.
+            let waits = tid == pid && stat.state == 'R';
+            let rest = if waits { interval - ran - delayed } else { 0 };
             say(self.last, tid, What::In);
             say(self.last + ran, tid, What::Out { wanted: true });
-            say(self.last + ran + delayed, tid, What::Out { wanted: false });
-            threads.insert(tid, (cpu, delay));
+            if !waits {
+                say(self.last + ran + delayed, tid, What::Out { wanted: false });
+            }
+            threads.insert(tid, (cpu, delay.max(waited) + rest));
         }
         for &tid in known.threads.keys().filter(|&&tid| tid != pid) {
             say(now, tid, What::Exited);

@@ -112,6 +112,9 @@ fn a_program_in_the_place_of_a_shell_has_its_own_waits() {
         assert!(sleep.time.blocked[Cause::Sleep] >= Nanos(350_000_000), "{sleep:?}");
         assert!(sleep.time.cpu < Nanos(100_000_000), "{sleep:?}");
         assert_eq!(sleep.arguments, ["sleep", "0.5"]);
+        for busy in seen.list.iter().filter(|process| process.forked) {
+            assert!(busy.time.blocked.total().0 * 10 < busy.duration().0, "{busy:?}");
+        }
     }
 }
 

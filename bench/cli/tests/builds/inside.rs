@@ -68,6 +68,63 @@ fn a_command_in_the_place_of_the_shell_and_what_the_shell_computes_have_their_ti
     assert!(insides[2].rows.iter().all(|row| !["set -e", "i=0"].contains(&&*row.text)), "{:#?}", insides[2]);
 }
 
+/// The kernel reports the end of a process when it executes a set-uid program.
+#[test]
+fn a_program_that_is_executed_set_uid_has_its_time() {
+    let world = World::new(
+        "FROM busybox
+RUN mkdir /su && cp /bin/busybox /su/busybox && chmod 4755 /su/busybox
+USER 1000
+RUN /su/busybox sleep 0.4 && true
+",
+    );
+    let record = world.build(&["--no-cache"]).record();
+    if !events(&record) {
+        return;
+    }
+    let explanation = explain(&record);
+    let inside = explanation.steps.iter().rev().find_map(|step| step.inside.as_ref()).expect("an inside");
+    let nap = inside.rows.iter().find(|row| row.text == "/su/busybox sleep 0.4").expect("a row");
+    assert!(nap.wall > Nanos(350_000_000), "{inside:#?}");
+}
+
+/// A 32-bit program that calls nanosleep for 0.5 s and exits: its call has the number of `sync` in 64-bit programs.
+#[test]
+fn a_32_bit_program_that_sleeps_waits_for_time() {
+    const BASE: u32 = 0x0804_8000;
+    const CODE: u32 = 52 + 32;
+    let time = BASE + CODE + 23;
+    let code = [
+        // mov eax, 162; mov ebx, time; xor ecx, ecx; int 0x80; mov eax, 1; xor ebx, ebx; int 0x80
+        &[0xb8, 162, 0, 0, 0, 0xbb][..],
+        &time.to_le_bytes(),
+        &[0x31, 0xc9, 0xcd, 0x80, 0xb8, 1, 0, 0, 0, 0x31, 0xdb, 0xcd, 0x80],
+        &[0, 0, 0, 0],
+        &500_000_000_u32.to_le_bytes(),
+    ]
+    .concat();
+    let size = CODE + code.len() as u32;
+    let words = |list: &[u32]| list.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let file = [
+        b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x03\0".to_vec(),
+        words(&[1, BASE + CODE, 52, 0, 0]),
+        [52_u16, 32, 1, 0, 0, 0].iter().flat_map(|half| half.to_le_bytes()).collect(),
+        words(&[1, 0, BASE, BASE, size, size, 5, 0x1000]),
+        code,
+    ]
+    .concat();
+    let world = World::new("FROM busybox\nCOPY --chmod=755 nap /nap\nRUN /nap; true\n");
+    std::fs::write(world.context().join("nap"), file).unwrap();
+    let record = world.build(&["--no-cache"]).record();
+    let explanation = explain(&record);
+    let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
+    let nap = inside.rows.iter().find(|row| row.text == "/nap").expect("a row");
+    // A kernel without 32-bit programs does not start it.
+    if events(&record) && nap.wall > Nanos(400_000_000) {
+        assert!(nap.spent.blocked[Cause::Sleep] > Nanos(400_000_000), "{nap:?}");
+    }
+}
+
 #[test]
 fn steps_of_stock_runtimes_are_observed() {
     for runtime in ["crun", "runc"] {

@@ -8,7 +8,7 @@ use crate::event::{Event, What};
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::run::{Run, Usage};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// A step's processes are folded when there are more than this of them, down to half of it.
 pub(crate) const MOST: usize = 4000;
@@ -49,6 +49,8 @@ pub(crate) struct Inside {
     pub(crate) totals: Totals,
     /// Events that were dropped while it ran.
     pub(crate) lost: u64,
+    /// Processes that went on without reports.
+    pub(crate) hidden: u32,
     next: u32,
 }
 
@@ -68,7 +70,22 @@ pub(crate) struct Forest {
     missing: HashMap<i32, u64>,
     /// Accounts of threads whose end is not yet among the events, and when they came.
     exits: HashMap<i32, (u64, Exit)>,
+    lives: fn(i32) -> bool,
+    reports: Reports,
+    /// Processes that go on without reports.
+    hidden: HashSet<i32>,
 }
+
+/// Which processes the kernel reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reports {
+    All,
+    /// Those of an ordinary user, until they execute a set-uid program.
+    Ordinary,
+}
+
+/// The kernel reports an end within the system call that executes a set-uid program, in nanoseconds after the report of that call.
+const WITHIN_EXEC: u64 = 5_000_000;
 
 /// A copy of a process executes a program at once if it used less of a processor before, in nanoseconds. A container runtime works for
 /// longer before it executes a step's program.
@@ -99,7 +116,15 @@ impl Forest {
             fresh: Vec::new(),
             missing: HashMap::new(),
             exits: HashMap::new(),
+            lives: |_| false,
+            reports: Reports::All,
+            hidden: HashSet::new(),
         }
+    }
+
+    /// Asks so whether a process lives whose end is in doubt.
+    pub(crate) fn asking(self, lives: fn(i32) -> bool, reports: Reports) -> Self {
+        Self { lives, reports, ..self }
     }
 
     pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -178,6 +203,7 @@ impl Forest {
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
+        run.executed = Some(time);
         if run.forked && !run.had_children && run.threads == 1 && run.account.cpu() < AT_ONCE {
             run.account.settle(time);
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
@@ -198,6 +224,7 @@ impl Forest {
             before: usage,
             past: run.until_here(),
             named,
+            executed: Some(time),
             ..Run::new(pid, time, Account::new(time, 1, 0))
         };
         let next = inside.add(next);
@@ -206,8 +233,11 @@ impl Forest {
 
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
         let Some(&place) = self.places.get(&pid) else { return };
-        let thread = self.threads.insert(tid, Thread { pid, state: Runs::Never, since: time });
         let exit = self.exits.remove(&tid).map(|(_, exit)| exit);
+        if exit.is_none() && pid == tid && self.goes_on(time, pid) {
+            return self.hide(time, pid);
+        }
+        let thread = self.threads.insert(tid, Thread { pid, state: Runs::Never, since: time });
         let last = match self.run(pid) {
             Some(run) => {
                 if let Some(exit) = exit {
@@ -235,6 +265,33 @@ impl Forest {
             if place.run.is_none() {
                 self.step_ended(time, place.step);
             }
+        }
+    }
+
+    /// Whether a process has not ended although the kernel says so: it does when a process executes a set-uid program.
+    fn goes_on(&mut self, time: u64, pid: i32) -> bool {
+        let lives = self.lives;
+        self.run(pid).is_some_and(|run| run.executed.is_some_and(|at| time - at.min(time) < WITHIN_EXEC) && lives(pid))
+    }
+
+    /// A process goes on, for an ordinary user without further reports.
+    fn hide(&mut self, time: u64, pid: i32) {
+        if self.reports == Reports::All {
+            return;
+        }
+        self.switched(time, pid, pid, Runs::Off);
+        self.hidden.insert(pid);
+        if let Some(place) = self.places.get(&pid) {
+            self.steps[place.step].hidden += 1;
+        }
+    }
+
+    /// Ends hidden processes that are gone.
+    pub(crate) fn end_hidden(&mut self, now: u64) {
+        let gone: Vec<i32> = self.hidden.iter().copied().filter(|&pid| !(self.lives)(pid)).collect();
+        for pid in gone {
+            self.hidden.remove(&pid);
+            self.ended(now, pid);
         }
     }
 
@@ -379,7 +436,7 @@ impl Forest {
 
 impl Inside {
     fn new(init: i32, start: u64) -> Self {
-        Self { init, start, end: None, runs: BTreeMap::new(), totals: Totals::default(), lost: 0, next: 0 }
+        Self { init, start, end: None, runs: BTreeMap::new(), totals: Totals::default(), lost: 0, hidden: 0, next: 0 }
     }
 
     fn add(&mut self, run: Run) -> u32 {

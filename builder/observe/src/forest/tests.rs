@@ -117,6 +117,30 @@ fn what_a_runtime_does_before_it_executes_a_program_is_not_the_programs() {
     assert_eq!(runs(&[idle, thread]), [(true, 0), (false, 9)], "it had threads");
 }
 
+/// The kernel reports an end when a process executes a set-uid program. For root, events go on.
+#[test]
+fn a_process_that_executes_a_set_uid_program_has_not_ended() {
+    let until_exec = [forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(1, 11, "su")];
+    let mut root = Forest::new(1).asking(|_| true, Reports::All);
+    root.take(until_exec.clone());
+    root.take([event(1, 11, What::Exited), event(3, 11, What::Out { wanted: false }), event(50, 11, What::In)]);
+    // The real end is long after the exec.
+    root.take([event(52, 11, What::Exited)]);
+    let run = &root.steps[0].runs[&0];
+    assert_eq!((run.end, run.time.cpu, run.time.blocked.total()), (Some(52 * MS), Nanos(5 * MS), Nanos(47 * MS)));
+
+    let mut ordinary = Forest::new(1).asking(|_| true, Reports::Ordinary);
+    ordinary.take(until_exec);
+    ordinary.take([event(1, 11, What::Exited)]);
+    ordinary.end_hidden(20 * MS);
+    assert_eq!(ordinary.steps[0].runs[&0].end, None);
+    ordinary = ordinary.asking(|_| false, Reports::Ordinary);
+    ordinary.end_hidden(40 * MS);
+    let run = &ordinary.steps[0].runs[&0];
+    assert_eq!((run.end, run.time.cpu, run.time.blocked.unknown), (Some(40 * MS), Nanos(MS), Nanos(39 * MS)));
+    assert_eq!(ordinary.steps[0].hidden, 1);
+}
+
 #[test]
 fn arguments_that_are_read_late_are_those_of_the_last_program() {
     let mut forest = Forest::new(1);
