@@ -153,7 +153,7 @@ fn error(line: &str) -> Option<(&'static str, f64)> {
         (", from ", "another granularity"),
         ("--jobs", "other slots"),
         (" ms ", "a delay"),
-        ("without", "without the export"),
+        ("no export", "without the export"),
         ("one processor", "one processor"),
     ];
     let (_, kind) = kind.iter().find(|(mark, _)| line.contains(mark))?;
@@ -183,7 +183,7 @@ fn census(folder: &Path) -> Result<()> {
     let row =
         |(name, chain): &(&str, &str)| ((*name).to_owned(), vec![share(chain, "stages"), share(chain, "instructions")]);
     Figure {
-        title: "Public multi-stage Dockerfiles whose longest chain becomes shorter than the serial one",
+        title: "Public multi-stage Dockerfiles whose longest chain becomes shorter",
         axis: "percent of files, 95 % interval (bootstrap by repository)",
         series: vec!["stages", "instructions"],
         rows: rows.iter().map(row).collect(),
@@ -301,7 +301,7 @@ fn account(path: &Path) -> Result<()> {
 
 impl Figure {
     fn draw(&self, path: &Path) -> Result<()> {
-        let height = 110 + ROW * u32::try_from(self.rows.len())? * if self.series.len() > 2 { 2 } else { 1 };
+        let height = 130 + ROW * u32::try_from(self.rows.len())? * if self.series.len() > 2 { 2 } else { 1 };
         let mut svg = String::new();
         {
             let area = SVGBackend::with_string(&mut svg, (WIDTH, height)).into_drawing_area();
@@ -333,6 +333,7 @@ impl Figure {
         let mut chart = ChartBuilder::on(area)
             .caption(self.title, font(16))
             .margin(10)
+            .margin_top(26)
             .margin_right(24)
             .x_label_area_size(46)
             .y_label_area_size(190)
@@ -345,6 +346,8 @@ impl Figure {
             .bold_line_style(INK.mix(0.15))
             .light_line_style(INK.mix(0.0))
             .label_style(font(12))
+            .x_labels(6)
+            .x_label_formatter(&|value| format!("{}", (value * 100.0).round() / 100.0))
             .x_desc(self.axis)
             .draw()?;
         if let Some(neutral) = self.neutral {
@@ -362,9 +365,11 @@ impl Figure {
                 .iter()
                 .map(|(y, mark)| PathElement::new([(mark.low, *y), (mark.high, *y)], colour.stroke_width(2)));
             chart.draw_series(lines)?;
-            let dots = marks.iter().map(|(y, mark)| Circle::new((mark.value, *y), 4, colour.filled()));
-            let legend = move |(x, y)| Circle::new((x + 8, y), 4, colour.filled());
-            chart.draw_series(dots)?.label(*name).legend(legend);
+            chart.draw_series(marks.iter().map(|(y, mark)| Circle::new((mark.value, *y), 4, colour.filled())))?;
+            // The legend is above the title, where no mark can be.
+            let x = 200 + 170 * i32::try_from(number)?;
+            area.draw(&Circle::new((x, 14), 4, colour.filled()))?;
+            area.draw_text(name, &font(12).into_text_style(area), (x + 10, 8))?;
         }
         let plot = chart.plotting_area().get_pixel_range();
         for (row, (label, _)) in self.rows.iter().enumerate() {
@@ -372,12 +377,6 @@ impl Figure {
             let y = plot.1.start + ((row as f64 + 0.5) * height) as i32 - 6;
             area.draw_text(label, &font(12).into_text_style(area), (12, y))?;
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .border_style(INK.mix(0.2))
-            .label_font(font(12))
-            .draw()?;
         Ok(())
     }
 }

@@ -65,7 +65,7 @@ fn one_build_has_no_trend() {
     let report = fleet.report();
     assert_eq!((report.trends[0].older, report.trends[0].newer), (None, None));
     let shown = text(&report, crate::render::Style::default());
-    assert!(shown.starts_with("1 build took 3.1 s.") && shown.contains("-             -  Dockerfile"), "{shown}");
+    assert!(shown.starts_with("1 build took 3.10 s.") && shown.contains("-             -  Dockerfile"), "{shown}");
 }
 
 #[test]

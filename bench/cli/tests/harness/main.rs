@@ -388,7 +388,7 @@ fn a_directory_is_measured_cold_warm_and_after_an_edit() {
     assert!(output.status.success(), "{stderr}");
     assert!(stderr.contains("mine: the state `edit` appends a line to src/main.c"), "{stderr}");
     let run = json(&world.path("run/run.json"));
-    let cases: Vec<_> = run["cases"].as_array().unwrap().iter().map(|case| case["case"]["scenario"].clone()).collect();
+    let cases: Vec<_> = run["cases"].as_array().unwrap().iter().map(|case| case["scenario"].clone()).collect();
     assert_eq!(cases, ["cold", "warm", "edit"]);
     assert_eq!(fs::read_to_string(folder.join("src/main.c")).unwrap(), "int main;\n", "the files of the user stay");
     let wrong = world.buildscope(&["bench", "./mine", "--edit", "nothing.c"]);
