@@ -154,7 +154,7 @@ fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]) -> String
         let note = if prediction.credible() { "" } else { "unreliable" };
         table.row([jobs, cores, prediction.wall.to_string(), change(prediction) + note].map(Cell::from));
     }
-    table.render(100, false)
+    table.plain(100)
 }
 
 fn change(prediction: &Prediction) -> String {

@@ -54,14 +54,27 @@ pub enum Delayed {
     Instruction(String),
 }
 
+/// The end of a span at which a delay is. A process is delayed after it has run, other phases before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Boundary {
+    Start,
+    End,
+}
+
+impl Boundary {
+    fn of(phase: Phase) -> Self {
+        if phase == Phase::Process { Self::End } else { Self::Start }
+    }
+}
+
 impl Delay {
     /// `sleep` waits without blocking the threads of other steps.
     pub fn new(at: Delayed, length: Duration, sleep: fn(Duration)) -> Self {
         Self { at, length, sleep, done: Mutex::default() }
     }
 
-    fn take(&self, phase: Phase, at_end: bool, step: Option<StepId>) {
-        let here = self.at == Delayed::Phase(phase) && at_end == (phase == Phase::Process);
+    fn take(&self, phase: Phase, boundary: Boundary, step: Option<StepId>) {
+        let here = self.at == Delayed::Phase(phase) && boundary == Boundary::of(phase);
         if here && self.done.lock().insert(step) {
             (self.sleep)(self.length);
         }
@@ -105,7 +118,7 @@ impl Probe {
     /// Opens a span that lasts until the guard is dropped. Spans opened through [`PhaseSpan::probe`] become its children.
     pub fn phase(&self, phase: Phase) -> PhaseSpan {
         let span = PhaseSpan { span: phase.open(self), phase, at: self.clone() };
-        span.delay(false);
+        span.delay(Boundary::Start);
         span
     }
 
@@ -220,9 +233,9 @@ impl PhaseSpan {
     /// Ends the interval, like dropping the guard.
     pub fn end(self) {}
 
-    fn delay(&self, at_end: bool) {
+    fn delay(&self, boundary: Boundary) {
         if let Some(delay) = &self.at.delay {
-            delay.take(self.phase, at_end, self.at.step);
+            delay.take(self.phase, boundary, self.at.step);
         }
     }
 }
@@ -230,7 +243,7 @@ impl PhaseSpan {
 impl Drop for PhaseSpan {
     /// The span itself lives as long as any probe within it, but its interval ends here.
     fn drop(&mut self) {
-        self.delay(true);
+        self.delay(Boundary::End);
         self.span.record(ENDED, true);
     }
 }

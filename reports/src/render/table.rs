@@ -66,6 +66,11 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// The table without colours; see [`Self::render`].
+    pub fn plain(&self, width: usize) -> String {
+        self.render(width, false)
+    }
+
     /// The table with two spaces before each column. The flexible column is shortened to fit `width`, but keeps at least twelve
     /// columns.
     pub fn render(&self, width: usize, colours: bool) -> String {
@@ -152,8 +157,8 @@ mod tests {
         let mut table = Table::new([Align::Flexible, Align::Right]);
         table.row(["a long text that will not fit".into(), "12 s".into()]);
         table.row(["short".into(), "3 s".into()]);
-        assert_eq!(table.render(24, false), "  a long text tha…  12 s\n  short              3 s\n");
-        assert_eq!(table.flush().render(24, false), "a long text tha…  12 s\nshort              3 s\n");
+        assert_eq!(table.plain(24), "  a long text tha…  12 s\n  short              3 s\n");
+        assert_eq!(table.flush().plain(24), "a long text tha…  12 s\nshort              3 s\n");
     }
 
     #[test]

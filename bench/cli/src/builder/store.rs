@@ -159,7 +159,7 @@ fn text(items: &[Usage], names: &BTreeMap<String, String>, title: &str) -> Strin
     }
     let total = ByteSize(items.iter().map(|item| item.size.0).sum());
     table.row([total.to_string(), title.to_owned()].map(Cell::from));
-    table.render(terminal::style_of_result(None).width.max(100), false)
+    table.plain(terminal::style_of_result(None).width.max(100))
 }
 
 fn json(items: &[Usage], names: &BTreeMap<String, String>) -> String {

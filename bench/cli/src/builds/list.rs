@@ -89,7 +89,7 @@ fn text(list: &[Kept]) -> String {
     for kept in list {
         table.row(row(kept).map(Cell::from));
     }
-    table.render(usize::MAX, false)
+    table.plain(usize::MAX)
 }
 
 fn as_markdown(list: &[Kept]) -> String {

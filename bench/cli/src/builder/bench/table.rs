@@ -62,5 +62,5 @@ pub(super) fn aligned(rows: Vec<Vec<String>>) -> String {
     for row in rows {
         table.row(row.into_iter().map(Cell::from));
     }
-    table.render(usize::MAX, false)
+    table.plain(usize::MAX)
 }

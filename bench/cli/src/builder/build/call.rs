@@ -63,7 +63,7 @@ pub(super) fn targets(outline: &buildscope_dockerfile::Outline, json: bool) -> R
         let name = if stage.default { format!("{} (default)", stage.name) } else { stage.name.clone() };
         table.row([name, stage.description.clone().unwrap_or_default()].map(Cell::from));
     }
-    Ok(table.render(usize::MAX, false))
+    Ok(table.plain(usize::MAX))
 }
 
 fn target(stage: &buildscope_dockerfile::StageOutline) -> serde_json::Value {
