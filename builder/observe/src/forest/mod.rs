@@ -329,7 +329,8 @@ impl Forest {
     fn switched(&mut self, time: u64, pid: i32, tid: i32, state: Runs) {
         let known =
             self.threads.get(&tid).filter(|thread| thread.pid == pid).map(|thread| (thread.state, thread.since));
-        if matches!(known, Some((Runs::Never, _))) {
+        // The last switch of a thread that is gone has the number -1, with the number of its process.
+        if tid < 0 || matches!(known, Some((Runs::Never, _))) {
             return;
         }
         let Some(run) = self.run(pid) else { return };

@@ -223,6 +223,7 @@ fn a_switch_of_a_thread_that_has_ended_starts_none() {
         thread(3, What::Exited),
         thread(4, What::Out { wanted: true }),
         thread(5, What::In),
+        Event { tid: -1, ..thread(6, What::Out { wanted: false }) },
         event(7, 11, What::Exited),
     ]);
     let run = &forest.steps[0].runs[&0];
