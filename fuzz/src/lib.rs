@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bake;
 mod base;
 mod dockerfile;
 mod import;
@@ -35,11 +36,12 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 26] = [
+pub const TARGETS: [Target; 27] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
     target("diagnose", dockerfile::diagnose, &["fuzz/corpus/parse"]),
+    target("bake", bake::bake, &["builder/bake/tests/cases"]),
     target("tar", storage::tar, &[]),
     target("archive", storage::archive, &["fuzz/corpus/tar"]),
     target("shown", shown::shown, &["fuzz/corpus/parse"]),

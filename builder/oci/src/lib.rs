@@ -20,12 +20,14 @@
 
 mod annotation;
 mod config;
+mod csv;
 mod manifest;
 mod platform;
 mod reference;
 
 pub use annotation::{Annotation, Level, annotations};
 pub use config::*;
+pub use csv::csv_fields;
 pub use manifest::*;
 pub use platform::{Platform, PlatformError};
 pub use reference::{Reference, ReferenceError};

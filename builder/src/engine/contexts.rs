@@ -76,6 +76,16 @@ impl ContextLocation {
         place.map_err(BuildError::Context)
     }
 
+    /// What tells local contexts apart: the directory, and the ignore file that a Dockerfile has of its own. `None` for a
+    /// fetched context.
+    pub(super) fn identity(&self, own: Option<&Path>) -> Option<(PathBuf, Option<PathBuf>)> {
+        if self.tree.is_some() {
+            return None;
+        }
+        let dir = self.dir.canonicalize().ok()?;
+        Some((dir, own.map(ignore_of).filter(|path| path.exists())))
+    }
+
     /// The directory.
     pub(super) fn dir(&self) -> &Path {
         &self.dir

@@ -12,11 +12,12 @@ use buildscope_dockerfile::Dockerfile;
 use buildscope_record::Probe;
 use buildscope_storage::Store;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a value may name.
 pub(super) struct Sources<'a> {
     pub(super) context: &'a OpenContext,
-    pub(super) named: &'a BTreeMap<String, OpenContext>,
+    pub(super) named: &'a BTreeMap<String, Arc<OpenContext>>,
     pub(super) images: &'a Resolver,
     pub(super) store: &'a Store,
 }

@@ -43,6 +43,14 @@ pub enum BuildError {
     #[error("stages depend on each other, so they cannot run one after the other: {0}")]
     #[diagnostic(help("build it with --granularity instructions or serial"))]
     Cycle(#[from] buildscope_schedule::Cycle),
+    /// Some targets of several were not built. Each has an error of its own.
+    #[error("{failed} of {all} targets failed")]
+    Targets {
+        /// The number of targets that were not built.
+        failed: usize,
+        /// The number of all targets.
+        all: usize,
+    },
     /// The build was cancelled from outside.
     #[error("the build was cancelled")]
     Cancelled,

@@ -25,12 +25,12 @@ pub(super) fn finish(
         }
         image
     };
-    let images: Vec<Image> = build.plan.targets().map(image).collect();
+    let images: Vec<Image> = build.targets.iter().copied().map(image).collect();
     let mut predicates = Vec::new();
     if let Some(wanted) = &request.provenance {
         let invocation = invocation()?;
         let of = |target| predicate(build, wanted, target, &invocation);
-        predicates = build.plan.targets().map(of).collect();
+        predicates = build.targets.iter().copied().map(of).collect();
     }
     span.end();
     let delivery = Delivery {
@@ -70,7 +70,7 @@ pub(super) fn finish(
         built.manifest.get_or_insert(kept.target.digest.to_manifest());
         span.end();
     }
-    let mut steps: Vec<&Step> = build.plan.targets().flat_map(|target| chain(build.plan, target)).collect();
+    let mut steps: Vec<&Step> = build.targets.iter().flat_map(|target| chain(build.plan, *target)).collect();
     steps.dedup_by_key(|step| step.id);
     cache_export::export(build, caches, &steps, probe)?;
     Ok(built)

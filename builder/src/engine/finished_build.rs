@@ -4,7 +4,7 @@ use super::contexts::TreeOrigin;
 use super::outcome::StepReport;
 use super::results::Results;
 use super::skipped::Skipped;
-use super::solver::Solver;
+use super::solver::{Part, Solver};
 use super::{Progress, Request};
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::Plan;
@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 pub(super) struct FinishedBuild<'a> {
     pub(super) request: &'a Request,
     pub(super) plan: &'a Plan,
+    /// The steps whose results are the images.
+    pub(super) targets: &'a [StepId],
     pub(super) results: &'a Results,
     pub(super) reports: &'a [StepReport],
     pub(super) skipped: &'a BTreeMap<StepId, Skipped>,
@@ -35,21 +37,23 @@ pub(super) struct FinishedBuild<'a> {
 }
 
 impl<'a> FinishedBuild<'a> {
-    pub(super) fn new(solver: &'a Solver, request: &'a Request, reports: &'a [StepReport]) -> Self {
+    /// The part of a plan that belongs to a request.
+    pub(super) fn new(solver: &'a Solver, part: &'a Part, request: &'a Request, reports: &'a [StepReport]) -> Self {
         static NONE: BTreeMap<StepId, Skipped> = BTreeMap::new();
         Self {
             request,
             plan: &solver.ctx.plan,
+            targets: &part.targets,
             results: &solver.ctx.results,
             reports,
             skipped: solver.skipped.get().unwrap_or(&NONE),
-            store: &solver.cache.store,
-            images: &solver.runner.images,
-            imported: &solver.cache.imported,
+            store: &part.cache.store,
+            images: &part.runner.images,
+            imported: &part.cache.imported,
             progress: &*solver.ctx.progress,
-            dockerfile: solver.runner.dockerfile.text(),
-            context_origin: solver.runner.context.origin.as_ref(),
-            epoch: solver.runner.epoch,
+            dockerfile: part.runner.dockerfile.text(),
+            context_origin: part.runner.context.origin.as_ref(),
+            epoch: part.runner.epoch,
             started: solver.started,
         }
     }

@@ -12,6 +12,7 @@ mod epoch;
 mod error;
 mod finish;
 mod finished_build;
+mod fleet;
 mod host;
 mod inside;
 mod machine_load;
@@ -33,6 +34,7 @@ mod verification;
 mod waits;
 
 pub use error::{BuildError, StepError};
+pub use fleet::{FleetOutcome, FleetRequest, FleetTarget, TargetEnd, build_fleet};
 pub use host::host;
 pub use machine_load::{LoadMeter, MachineUse};
 pub use outcome::{Built, Outcome, StepReport};
@@ -100,7 +102,7 @@ async fn run(
         progress.event(Event::Warning(format!("--no-cache-filter {name}: the Dockerfile has no stage of this name")));
     }
 
-    let mut solver = Arc::new(Solver::new(engine, request, prepared, probe, Arc::clone(&progress), cancel));
+    let mut solver = Arc::new(Solver::new(engine, &[request], prepared, probe, Arc::clone(&progress), cancel));
     let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
     outcome.order_edges = order_edges;
     for round in 1.. {
@@ -110,7 +112,7 @@ async fn run(
         // Results that were finished before a failure are kept.
         let synced = engine.store.sync(probe).map_err(BuildError::from);
         let built = solved.and(synced).and_then(|()| {
-            let build = FinishedBuild::new(&solver, request, &outcome.reports);
+            let build = FinishedBuild::new(&solver, &solver.parts[0], request, &outcome.reports);
             finish::finish(&build, &destinations, probe)
         });
         let repaired = repair(&mut solver, round, built.is_err());
@@ -128,7 +130,7 @@ async fn run(
 /// Prepares another round and returns true if the build failed because of a damaged blob: it was dropped, so the steps that
 /// need it can run again.
 fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
-    let store = solver.cache.store.clone();
+    let store = solver.store().clone();
     let mut damaged = store.take_damaged();
     if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;

@@ -8,36 +8,95 @@ use crate::plan::{self, ImageResolver, LowerRequest, NamedContext, Plan, Resolve
 use crate::sources::{read_bounded, read_text_within};
 use buildscope_dockerfile as dockerfile;
 use buildscope_oci::Platform;
-use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_record::{Phase, Probe, Quantity, StepId};
 use buildscope_storage::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Everything that is known before the first step.
 pub(super) struct Prepared {
     pub(super) plan: Arc<Plan>,
-    pub(super) images: Resolver,
-    pub(super) context: OpenContext,
-    pub(super) named: BTreeMap<String, OpenContext>,
+    /// The parts of the plan: one for each target, and one for a build without targets.
+    pub(super) parts: Vec<PreparedPart>,
+    /// The part with which each step runs, by [`StepId`].
+    pub(super) owners: Vec<usize>,
+    /// When the build started.
+    pub(super) started: Timestamp,
+}
+
+/// What the steps of one request run with.
+pub(super) struct PreparedPart {
+    pub(super) images: Arc<Resolver>,
+    pub(super) context: Arc<OpenContext>,
+    pub(super) named: BTreeMap<String, Arc<OpenContext>>,
     pub(super) imported: ImportedCache,
     /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: dockerfile::FileText,
     /// `SOURCE_DATE_EPOCH` in seconds since 1970.
     pub(super) epoch: Option<i64>,
-    /// When the build started.
-    pub(super) started: Timestamp,
+    /// The steps whose results are the images: one for each platform.
+    pub(super) targets: Vec<StepId>,
+    /// The steps for which nothing is looked up.
+    pub(super) ignored: Vec<StepId>,
 }
 
-/// Reads, parses and lowers the Dockerfile, and opens the contexts. Of a context only the ignore file is read.
-pub(super) fn prepare(
+/// What several requests of one process share: each context is opened and each image is resolved once.
+#[derive(Default)]
+pub(super) struct Shared {
+    contexts: HashMap<(PathBuf, Option<PathBuf>), Arc<OpenContext>>,
+    resolver: Option<Arc<Resolver>>,
+    naming: Naming,
+}
+
+/// How a plan calls the image of a named context.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// By the name of the context.
+    #[default]
+    Name,
+    /// By its value, because a name means another image in another request.
+    Value,
+}
+
+impl Shared {
+    pub(super) fn with(naming: Naming) -> Self {
+        Self { naming, ..Self::default() }
+    }
+
+    fn open(
+        &mut self,
+        location: ContextLocation,
+        own: Option<&Path>,
+        engine: &Engine,
+    ) -> Result<Arc<OpenContext>, BuildError> {
+        let Some(identity) = location.identity(own) else {
+            return location.open(own, engine).map(Arc::new);
+        };
+        if let Some(known) = self.contexts.get(&identity) {
+            return Ok(Arc::clone(known));
+        }
+        let opened = Arc::new(location.open(own, engine)?);
+        self.contexts.insert(identity, Arc::clone(&opened));
+        Ok(opened)
+    }
+}
+
+/// The Dockerfile of a request, with its main context.
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) context: Arc<OpenContext>,
+}
+
+/// Reads the Dockerfile and opens the main context, of which only the ignore file is read.
+pub(super) fn read(
     engine: &Engine,
     request: &Request,
-    progress: &Arc<dyn Progress>,
+    shared: &mut Shared,
     probe: &Probe,
-) -> Result<Prepared, BuildError> {
-    let started = http::now();
+) -> Result<Input, BuildError> {
     let span = probe.phase(Phase::Read);
     let location = ContextLocation::of_request(engine, request, &span.probe())?;
     let (name, text) = read_dockerfile(&request.dockerfile, &location)?;
@@ -46,38 +105,69 @@ pub(super) fn prepare(
         DockerfileInput::Within(path) => Some(location.dir().join(path)),
         DockerfileInput::Text { .. } => None,
     };
-    let context = location.open(own.as_deref(), engine)?;
+    let context = shared.open(location, own.as_deref(), engine)?;
     span.quantity(Quantity::BytesRead, text.len() as u64);
-    span.end();
+    Ok(Input { name, text, context })
+}
 
-    let span = probe.phase(Phase::Parse);
-    let parsed = dockerfile::parse(&text).map_err(|_| {
+/// Parses a Dockerfile. The error names all faults of the file.
+pub(super) fn parse<'t>(
+    input: &'t Input,
+    request: &Request,
+    probe: &Probe,
+) -> Result<dockerfile::Dockerfile<'t>, BuildError> {
+    let _span = probe.phase(Phase::Parse);
+    let parsed = dockerfile::parse(&input.text).map_err(|_| {
         // Errors of the other lines are reported too.
         let (build_args, target) = (request.build_args.clone(), request.target.clone());
-        plan::diagnose(&text, &LowerRequest { build_args, target, ..LowerRequest::default() }).named(&name)
+        plan::diagnose(&input.text, &LowerRequest { build_args, target, ..LowerRequest::default() }).named(&input.name)
     })?;
-    span.end();
+    Ok(parsed)
+}
 
+/// Reads, parses and lowers the Dockerfile, and opens the contexts.
+pub(super) fn prepare(
+    engine: &Engine,
+    request: &Request,
+    progress: &Arc<dyn Progress>,
+    probe: &Probe,
+) -> Result<Prepared, BuildError> {
+    let started = http::now();
+    let mut shared = Shared::default();
+    let input = read(engine, request, &mut shared, probe)?;
+    let parsed = parse(&input, request, probe)?;
     let span = probe.phase(Phase::Lower);
     let (platform, others) = platforms(request)?;
-    let (images, contexts, named) = named_contexts(engine, request, progress, probe)?;
+    let (images, contexts, named) = named_contexts(engine, request, &mut shared, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
     let imported = cache_import::import(request, &images, &wanted, &**progress, probe)?;
-    let (build_args, target) = (request.build_args.clone(), request.target.clone());
-    let mut of_first =
-        LowerRequest { build_args, target, platform: platform.clone(), contexts, ..LowerRequest::default() };
-    let sources = epoch::Sources { context: &context, named: &named, images: &images, store: &engine.store };
+    let mut of_first = lower_request(request, platform.clone(), contexts);
+    let sources = epoch::Sources { context: &input.context, named: &named, images: &images, store: &engine.store };
     let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
     let lower = |platform: Platform| {
         let lower = LowerRequest { platform, ..of_first.clone() };
-        plan::lower(&parsed, &lower, &images).map_err(|faults| faults.named(&name))
+        plan::lower(&parsed, &lower, &*images).map_err(|faults| faults.named(&input.name))
     };
     let plan = lower(platform.clone())?;
     let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));
     let plan = plan.with_platforms(&platform, others.collect::<Result<_, _>>()?);
     span.end();
-    let dockerfile = dockerfile::FileText::new(&name, text);
-    Ok(Prepared { plan: Arc::new(plan), images, context, named, imported, dockerfile, epoch, started })
+    let dockerfile = dockerfile::FileText::new(&input.name, input.text.clone());
+    let targets = plan.targets().collect();
+    let ignored = plan.steps_of_stages(&request.no_cache_stages);
+    let part = PreparedPart { images, context: input.context, named, imported, dockerfile, epoch, targets, ignored };
+    let owners = vec![0; plan.graph.node_count()];
+    Ok(Prepared { plan: Arc::new(plan), parts: vec![part], owners, started })
+}
+
+/// The request for lowering one platform.
+pub(super) fn lower_request(
+    request: &Request,
+    platform: Platform,
+    contexts: BTreeMap<String, NamedContext>,
+) -> LowerRequest {
+    let (build_args, target) = (request.build_args.clone(), request.target.clone());
+    LowerRequest { build_args, target, platform, contexts, ..LowerRequest::default() }
 }
 
 /// The platforms to build for: the first one, and the others.
@@ -116,12 +206,13 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
     }
 }
 
-type Named = (Resolver, BTreeMap<String, NamedContext>, BTreeMap<String, OpenContext>);
+type Named = (Arc<Resolver>, BTreeMap<String, NamedContext>, BTreeMap<String, Arc<OpenContext>>);
 
 /// Sorts `--build-context` into images and directories.
-fn named_contexts(
+pub(super) fn named_contexts(
     engine: &Engine,
     request: &Request,
+    shared: &mut Shared,
     progress: &Arc<dyn Progress>,
     probe: &Probe,
 ) -> Result<Named, BuildError> {
@@ -131,8 +222,15 @@ fn named_contexts(
     for (name, value) in &request.named_contexts {
         match NamedImage::parse(value) {
             Some(image) => {
-                images.push((name.clone(), image?));
-                kinds.insert(name.clone(), NamedContext::Image(name.clone()));
+                let image = image?;
+                let reference = match shared.naming {
+                    Naming::Name => {
+                        images.push((name.clone(), image));
+                        name
+                    }
+                    Naming::Value => value,
+                };
+                kinds.insert(name.clone(), NamedContext::Image(reference.clone()));
             }
             None if value.contains("://") && !is_git(value) && !is_url(value) => {
                 let what = format!(
@@ -142,16 +240,22 @@ fn named_contexts(
                 return Err(BuildError::Request(what));
             }
             None => {
-                let context = ContextLocation::find(Path::new(value), engine, request, probe)?.open(None, engine)?;
+                let location = ContextLocation::find(Path::new(value), engine, request, probe)?;
+                let context = shared.open(location, None, engine)?;
                 directories.insert(name.clone(), context);
                 kinds.insert(name.clone(), NamedContext::Directory);
             }
         }
     }
+    if let Some(known) = &shared.resolver {
+        return Ok((Arc::clone(known), kinds, directories));
+    }
     let progress = Arc::clone(progress);
     let sink = ProgressSink::of(move |transfer| progress.event(Event::Transfer(transfer)));
     let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(sink);
     let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
+    let resolver = Arc::new(resolver);
+    shared.resolver = Some(Arc::clone(&resolver));
     Ok((resolver, kinds, directories))
 }
 

@@ -2,7 +2,7 @@
 
 use super::blocking::blocking;
 use super::outcome::{LayerResult, StepResult};
-use super::prepare::Prepared;
+use super::prepare::{Prepared, PreparedPart};
 use super::results::Results;
 use super::skipped::{self, Skipped};
 use super::step_cache::{Admission, StepCache};
@@ -16,20 +16,25 @@ use crate::plan::{self, Base, CopyFrom, Op, Plan, Step};
 use crate::steps::run::Networks;
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
-use buildscope_storage::{Removed, Timestamp};
+use buildscope_storage::{Removed, Store, Timestamp};
 use parking_lot::Mutex;
+use petgraph::Direction::Incoming;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 /// The steps of one build: it looks each up, runs what is not found, and stores the result.
 pub(super) struct Solver {
     pub(super) ctx: StepContext,
-    pub(super) cache: StepCache,
-    pub(super) runner: StepRunner,
+    /// One for each request.
+    pub(super) parts: Vec<Part>,
+    /// The part with which each step runs, by [`StepId`].
+    owners: Vec<usize>,
+    pub(super) failures: Failures,
     pub(super) skipped: OnceLock<BTreeMap<StepId, Skipped>>,
     /// When the build started.
     pub(super) started: Timestamp,
@@ -37,6 +42,25 @@ pub(super) struct Solver {
     named_files: usize,
     /// Files of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, Files>>,
+}
+
+/// What the steps of one request run with.
+pub(super) struct Part {
+    pub(super) cache: StepCache,
+    pub(super) runner: StepRunner,
+    /// The steps whose results are the images.
+    pub(super) targets: Vec<StepId>,
+}
+
+/// What happens when a step fails.
+#[derive(Default)]
+pub(super) struct Failures {
+    /// Steps that do not need the failed one run.
+    pub(super) keep_going: bool,
+    /// The errors of the steps that have failed.
+    pub(super) errors: Mutex<BTreeMap<StepId, BuildError>>,
+    /// Hears of each step that has a result.
+    pub(super) ended: Option<UnboundedSender<Option<StepId>>>,
 }
 
 /// The live part of the plan, as the scheduler sees it.
@@ -70,46 +94,37 @@ impl Live {
 }
 
 impl Solver {
+    /// Prepares to run a plan. There is a request for each part.
     pub(super) fn new(
         engine: &Engine,
-        request: &Request,
+        requests: &[&Request],
         prepared: Prepared,
         probe: &Probe,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> Self {
-        let Prepared { plan, images, context, named, imported, dockerfile, epoch, started } = prepared;
-        let imported = Arc::new(imported);
-        let ignored = plan.steps_of_stages(&request.no_cache_stages);
+        let Prepared { plan, parts, owners, started } = prepared;
+        let part = |(part, request): (PreparedPart, &&Request)| Part::new(engine, request, part, Arc::clone(&progress));
+        let parts = parts.into_iter().zip(requests).map(part).collect();
         Self {
-            ctx: StepContext {
-                results: Results::new(&plan),
-                plan,
-                progress: Arc::clone(&progress),
-                probe: probe.clone(),
-                cancel,
-            },
-            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
-                .no_cache(request.no_cache)
-                .ignore(ignored),
-            runner: StepRunner {
-                engine: engine.clone(),
-                images,
-                imported,
-                context,
-                named,
-                dockerfile,
-                epoch,
-                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
-                    progress.event(Event::Warning(warning))
-                }),
-                run_options: request.run.clone(),
-            },
+            ctx: StepContext { results: Results::new(&plan), plan, progress, probe: probe.clone(), cancel },
+            parts,
+            owners,
+            failures: Failures::default(),
             skipped: OnceLock::new(),
             started,
-            named_files: request.named_files,
+            named_files: requests.iter().map(|request| request.named_files).max().unwrap_or_default(),
             selected_early: Mutex::default(),
         }
+    }
+
+    /// What a step runs with.
+    fn part(&self, id: StepId) -> &Part {
+        &self.parts[self.owners[id.index()]]
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.parts[0].cache.store
     }
 
     /// Prepares for another run after layers were found damaged, and dropped. No step that depends on one is taken from
@@ -127,8 +142,10 @@ impl Solver {
                 open.extend(plan.graph.neighbors(node));
             }
         }
-        self.cache.distrust(affected);
-        self.runner.images.forget_layers();
+        for part in &mut self.parts {
+            part.cache.distrust(affected.iter().copied());
+            part.runner.images.forget_layers();
+        }
         self.skipped = OnceLock::new();
         self.selected_early = Mutex::default();
         self.ctx.results = Results::new(&self.ctx.plan);
@@ -138,12 +155,16 @@ impl Solver {
     pub(super) fn layers_of_targets(&self) -> Vec<DiffId> {
         let finished = self.ctx.plan.targets().filter_map(|target| self.ctx.results.finished(target));
         let layers: BTreeSet<DiffId> = finished.flat_map(|result| result.layers.iter().copied()).collect();
-        layers.into_iter().filter(|layer| self.cache.store.blobs().contains(layer)).collect()
+        layers.into_iter().filter(|layer| self.store().blobs().contains(layer)).collect()
     }
 
     /// Runs all live steps. Their results are in the context, whether it succeeds or not.
     pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
-        let found = skipped::find(&self.ctx, &self.cache, &self.runner)?;
+        // Steps of several targets may be in the caches of one and not of another.
+        let found = match &self.parts[..] {
+            [only] => skipped::find(&self.ctx, &only.cache, &only.runner)?,
+            _ => skipped::Found::default(),
+        };
         *self.selected_early.lock() = found.files;
         let skipped = self.skipped.get_or_init(|| found.steps);
         let waits = Waits::new(live.ids.clone(), &self.ctx.probe);
@@ -173,7 +194,8 @@ impl Solver {
         let step = ctx.plan.step(id);
         ctx.progress.event(Event::Started(id));
         probe.begins(&step.keyword);
-        let result = if turn.cancel.is_cancelled() || ctx.cancel.is_cancelled() {
+        let blocked = self.failures.keep_going && self.is_blocked(id);
+        let result = if blocked || turn.cancel.is_cancelled() || ctx.cancel.is_cancelled() {
             Err(BuildError::Cancelled)
         } else {
             self.step(step, &turn, probe).await
@@ -189,8 +211,29 @@ impl Solver {
             report.layer = result.as_ref().ok().and_then(|(result, _)| Some(result.layer?.layer()));
         }
         ctx.progress.event(Event::Finished { step: id, outcome, error });
-        ctx.results.set(id, result?.0);
-        Ok(())
+        match result {
+            Ok((result, _)) => {
+                ctx.results.set(id, result);
+                if let Some(ended) = &self.failures.ended {
+                    let _ = ended.send(Some(id));
+                }
+                Ok(())
+            }
+            Err(error) if self.failures.keep_going => {
+                if !matches!(error, BuildError::Cancelled) {
+                    self.failures.errors.lock().insert(id, error);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a step that this one needs has no result, because it failed.
+    fn is_blocked(&self, id: StepId) -> bool {
+        let graph = &self.ctx.plan.graph;
+        let mut needed = graph.neighbors_directed(NodeIndex::new(id.index()), Incoming);
+        needed.any(|node| self.ctx.results.finished(graph[node].id).is_none())
     }
 
     /// The step's result: from the cache, from another build that runs it now, or by running it.
@@ -200,6 +243,7 @@ impl Solver {
             Op::From(_) => StepResult::empty(),
             _ => self.ctx.below(step).clone(),
         };
+        let Part { cache, runner, .. } = self.part(step.id);
         let files = self.files(step, probe)?;
         let key = self.definition_key(step, &files, probe);
         match &step.op {
@@ -208,7 +252,7 @@ impl Solver {
                 return Ok(ran_or_cached(StepResult { cached, ..below.with(key, None) }));
             }
             Op::From(Base::Scratch) => {
-                let cached = !self.cache.no_cache;
+                let cached = !cache.no_cache;
                 return Ok(ran_or_cached(StepResult { cached, ..below.with(key, None) }));
             }
             Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.image_base(step, image, key))),
@@ -216,7 +260,7 @@ impl Solver {
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
         let layer_key = step_keys::layer_key(&self.ctx, step, key, &files);
-        if let Some(layer) = self.cache.look_up(step.id, layer_key, key, probe)? {
+        if let Some(layer) = cache.look_up(step.id, layer_key, key, probe)? {
             return Ok(ran_or_cached(StepResult { cached: true, ..below.with(layer.key, Some(layer)) }));
         }
         let cancelled = async {
@@ -226,7 +270,7 @@ impl Solver {
             }
         };
         let acquired = tokio::select! {
-            acquired = self.cache.acquire(step.id, layer_key, key, probe) => acquired?,
+            acquired = cache.acquire(step.id, layer_key, key, probe) => acquired?,
             () = cancelled => return Err(BuildError::Cancelled),
         };
         let mut guard = match acquired {
@@ -239,20 +283,18 @@ impl Solver {
         let (files, key) = blocking(|| self.by_content(step, &below, files, key, probe))?;
         let content_key = step_keys::layer_key(&self.ctx, step, key, &files);
         let keys = [layer_key, content_key];
-        let known =
-            if content_key == layer_key { None } else { self.cache.look_up(step.id, content_key, key, probe)? };
+        let known = if content_key == layer_key { None } else { cache.look_up(step.id, content_key, key, probe)? };
         let cached = known.is_some();
         let layer = match known {
             Some(layer) => layer,
             None => {
-                self.note_removal(step.id, self.cache.removed(keys, probe)?);
-                let layer =
-                    self.runner.run(StepInput { ctx: &self.ctx, step, below: &below, probe }, files, turn).await?;
+                self.note_removal(step.id, cache.removed(keys, probe)?);
+                let layer = runner.run(StepInput { ctx: &self.ctx, step, below: &below, probe }, files, turn).await?;
                 LayerResult::new(key, layer, http::now())
             }
         };
         let span = probe.phase(Phase::Commit);
-        self.cache.remember(&keys, layer)?;
+        cache.remember(&keys, layer)?;
         guard.complete(layer);
         span.end();
         Ok(ran_or_cached(StepResult { cached, ..below.with(key, Some(layer)) }))
@@ -263,7 +305,7 @@ impl Solver {
         let early = self.selected_early.lock().remove(&step.id);
         match early {
             Some(files) => Ok(files),
-            None if looks_outside(&step.op) => blocking(|| self.runner.outside(&self.ctx, step, probe)),
+            None if looks_outside(&step.op) => blocking(|| self.part(step.id).runner.outside(&self.ctx, step, probe)),
             None => Ok(Files::default()),
         }
     }
@@ -293,7 +335,7 @@ impl Solver {
     ) -> Result<(Files, StepKey), BuildError> {
         let Op::Copy(op) = &step.op else { return Ok((files, key)) };
         let CopyFrom::Stage(from) = op.from else { return Ok((files, key)) };
-        let files = self.runner.select(&self.ctx, step, op, probe)?;
+        let files = self.part(step.id).runner.select(&self.ctx, step, op, probe)?;
         let key = step_keys::content(&self.ctx, step, from, below, &files);
         Ok((files, key))
     }
@@ -309,11 +351,38 @@ impl Solver {
 
     /// The result of a FROM of an image: its layers are fetched when a step needs them.
     fn image_base(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
-        let resolved = self.runner.images.resolved(&image.manifest).expect("lowering has resolved the image");
+        let Part { cache, runner, .. } = self.part(step.id);
+        let resolved = runner.images.resolved(&image.manifest).expect("lowering has resolved the image");
         let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
-        let stored = layers.iter().all(|layer| self.cache.store.blobs().contains(layer));
-        let cached = stored && !self.cache.no_cache;
+        let stored = layers.iter().all(|layer| cache.store.blobs().contains(layer));
+        let cached = stored && !cache.no_cache;
         StepResult { key, layers, base: Some((step.id, image.manifest)), layer: None, cached }
+    }
+}
+
+impl Part {
+    fn new(engine: &Engine, request: &Request, prepared: PreparedPart, progress: Arc<dyn Progress>) -> Self {
+        let PreparedPart { images, context, named, imported, dockerfile, epoch, targets, ignored } = prepared;
+        let imported = Arc::new(imported);
+        Self {
+            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
+                .no_cache(request.no_cache)
+                .ignore(ignored),
+            runner: StepRunner {
+                engine: engine.clone(),
+                images,
+                imported,
+                context,
+                named,
+                dockerfile,
+                epoch,
+                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
+                    progress.event(Event::Warning(warning))
+                }),
+                run_options: request.run.clone(),
+            },
+            targets,
+        }
     }
 }
 

@@ -27,10 +27,10 @@ use std::sync::Arc;
 /// What effects need besides the step itself.
 pub(super) struct StepRunner {
     pub(super) engine: Engine,
-    pub(super) images: Resolver,
+    pub(super) images: Arc<Resolver>,
     pub(super) imported: Arc<ImportedCache>,
-    pub(super) context: OpenContext,
-    pub(super) named: BTreeMap<String, OpenContext>,
+    pub(super) context: Arc<OpenContext>,
+    pub(super) named: BTreeMap<String, Arc<OpenContext>>,
     /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: FileText,
     /// `SOURCE_DATE_EPOCH`.

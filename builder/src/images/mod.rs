@@ -11,7 +11,6 @@
 mod assemble;
 mod base;
 mod cache;
-mod csv;
 mod daemon;
 mod document;
 mod error;
@@ -28,11 +27,11 @@ mod unpack_layers;
 
 pub use assemble::{BuiltStep, Image, assemble};
 pub use base::{DebianBase, busybox_base};
+pub use buildscope_oci::csv_fields;
 pub use cache::{
     CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, S3Cache,
     inline_cache,
 };
-pub use csv::csv_fields;
 pub use error::ImageError;
 pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, package};
 pub use export::{Export, Exported, Format, export_directory, export_tar};

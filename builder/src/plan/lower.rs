@@ -1,6 +1,7 @@
 //! Lowers a Dockerfile to a plan.
 
 use super::config::Change;
+use super::fleet::{End, Fleet};
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
 use super::instruction::workdir;
@@ -12,7 +13,7 @@ use super::{PlanError, arguments};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
-use petgraph::graph::{DiGraph, NodeIndex};
+use petgraph::graph::NodeIndex;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -22,34 +23,61 @@ use std::sync::Arc;
 /// Every independent error: words that cannot be expanded, unknown stages, stages that depend on themselves, images
 /// that are not found, and invalid values.
 pub fn lower(file: &Dockerfile<'_>, request: &LowerRequest, images: &dyn ImageResolver) -> Result<Plan, PlanError> {
-    let mut diagnostics = Vec::new();
-    let globals = arguments::global_arguments(file, request, &mut diagnostics);
-    let mut stages = Stages::find(file, request, &globals, &mut diagnostics);
-    stages.refuse_cycles(&mut diagnostics);
-    let target = stages.target(request.target.as_deref(), &mut diagnostics);
-    if diagnostics.is_empty() {
-        stages.resolve(target, images, &mut diagnostics);
+    let mut fleet = Fleet::default();
+    fleet.add(file, request, images)?;
+    Ok(fleet.plan())
+}
+
+impl Fleet {
+    /// Lowers the Dockerfile of one more target into the graph. Returns the end of its target stage.
+    ///
+    /// # Errors
+    /// As of [`lower`]. The fleet is of no use then.
+    pub fn add(
+        &mut self,
+        file: &Dockerfile<'_>,
+        request: &LowerRequest,
+        images: &dyn ImageResolver,
+    ) -> Result<End, PlanError> {
+        let mut diagnostics = Vec::new();
+        let globals = arguments::global_arguments(file, request, &mut diagnostics);
+        let mut stages = Stages::find(file, request, &globals, &mut diagnostics);
+        stages.refuse_cycles(&mut diagnostics);
+        let target = stages.target(request.target.as_deref(), &mut diagnostics);
+        if diagnostics.is_empty() {
+            stages.resolve(target, images, &mut diagnostics);
+        }
+        if !diagnostics.is_empty() {
+            return Err(Diagnostics::new(file.text, diagnostics));
+        }
+        let expander = Expander::new(file.escape);
+        let context = Context { file, request, globals, expander, settings: arguments::run_settings(request) };
+        let mut lowering = Lowering {
+            context: &context,
+            stages,
+            graph: std::mem::take(&mut self.graph),
+            stages_before: self.stages.len(),
+            known: &self.known,
+            fresh: Vec::new(),
+            ends: Vec::new(),
+            diagnostics,
+            warnings: arguments::undeclared(file, request),
+            expanded: 0,
+        };
+        let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
+        if !lowering.diagnostics.is_empty() {
+            return Err(Diagnostics::new(file.text, lowering.diagnostics));
+        }
+        let Lowering { graph, fresh, mut ends, warnings, .. } = lowering;
+        let platform = listed[target].platform.clone();
+        let (step, scope) = ends.swap_remove(target);
+        self.graph = graph;
+        self.known.extend(fresh);
+        self.stages.extend(listed);
+        self.warnings.extend(warnings);
+        self.targets.push(step);
+        Ok(End { step, scope, platform })
     }
-    if !diagnostics.is_empty() {
-        return Err(Diagnostics::new(file.text, diagnostics));
-    }
-    let expander = Expander::new(file.escape);
-    let context = Context { file, request, globals, expander, settings: arguments::run_settings(request) };
-    let mut lowering = Lowering {
-        context: &context,
-        stages,
-        graph: DiGraph::new(),
-        ends: Vec::new(),
-        diagnostics,
-        warnings: arguments::undeclared(file, request),
-        expanded: 0,
-    };
-    let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();
-    if !lowering.diagnostics.is_empty() {
-        return Err(Diagnostics::new(file.text, lowering.diagnostics));
-    }
-    let target = listed[target].last;
-    Ok(Plan { stages: listed, graph: lowering.graph, target, others: Vec::new(), warnings: lowering.warnings })
 }
 
 /// Returns all errors of a text: those of its lines and, for valid lines, those of its words. Images are not resolved.
@@ -76,7 +104,7 @@ struct Origin<'i> {
 
 impl Lowering<'_> {
     fn stage(&mut self, index: usize) -> Stage {
-        let id = StageId::from_index(index);
+        let id = StageId::from_index(self.stages_before + index);
         let live = self.stages.list[index].live;
         let (mut scope, base) = if live { self.start(index) } else { (Scope::default(), None) };
         let from = self.stages.list[index].from;
@@ -139,7 +167,13 @@ impl Lowering<'_> {
     }
 
     fn add(&mut self, origin: &Origin<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
+        let sources: BTreeSet<StepId> = lowered.sources.iter().copied().collect();
+        let identity = self.identity(&lowered, scope, parent, &sources);
+        if let Some(known) = identity.as_ref().and_then(|identity| self.known.get(identity)) {
+            return *known;
+        }
         let id = StepId::from_index(self.graph.node_count());
+        self.fresh.extend(identity.map(|identity| (identity, id)));
         let instruction = origin.instruction;
         let text = match origin.trigger {
             None => self.context.file.one_line(instruction),
@@ -161,7 +195,6 @@ impl Lowering<'_> {
         if let Some(parent) = parent {
             self.graph.add_edge(NodeIndex::new(parent.index()), node, Dependency::Parent);
         }
-        let sources: BTreeSet<StepId> = lowered.sources.into_iter().collect();
         for source in sources {
             self.graph.add_edge(NodeIndex::new(source.index()), node, Dependency::Source);
         }
@@ -187,6 +220,11 @@ impl Lowering<'_> {
                 let mut scope = scope.clone();
                 scope.start_stage();
                 (scope, Some(Base::Stage(*last)))
+            }
+            BaseOf::Target(end) => {
+                let mut scope = end.scope.clone();
+                scope.start_stage();
+                (scope, Some(Base::Stage(end.step)))
             }
             BaseOf::Scratch => (from_image(&empty()), Some(Base::Scratch)),
             BaseOf::Context(name) => (from_image(&empty()), Some(Base::Context(name.clone()))),

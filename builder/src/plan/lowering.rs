@@ -9,7 +9,7 @@ use buildscope_dockerfile::lint::Finding;
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Span, Text};
 use buildscope_record::StepId;
 use petgraph::graph::DiGraph;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The inputs of lowering, which do not change.
 pub(super) struct Context<'a> {
@@ -26,6 +26,12 @@ pub(super) struct Lowering<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) stages: Stages<'a>,
     pub(super) graph: DiGraph<Step, Dependency>,
+    /// The number of stages of the targets before this one.
+    pub(super) stages_before: usize,
+    /// The steps of the targets before this one, by what they do.
+    pub(super) known: &'a HashMap<String, StepId>,
+    /// The steps of this target that others may share.
+    pub(super) fresh: Vec<(String, StepId)>,
     /// The last step of each stage so far, and the scope after it.
     pub(super) ends: Vec<(StepId, Scope)>,
     pub(super) diagnostics: Vec<Diagnostic>,

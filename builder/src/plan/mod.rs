@@ -10,6 +10,7 @@ mod config;
 mod copy;
 pub mod draw;
 mod environment;
+mod fleet;
 mod graph;
 mod history;
 mod instruction;
@@ -31,10 +32,11 @@ pub use arguments::{SOURCE_DATE_EPOCH, source_date_epoch};
 pub use config::Config;
 pub use copy::{is_git, is_url};
 pub use environment::{Environment, Variable};
+pub use fleet::{End, Fleet};
 pub use graph::*;
 pub use history::{CreatedBy, quote};
 pub use lower::{diagnose, lower};
-pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase};
+pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase, SharedInputs};
 
 /// The error of lowering: every independent error of the file, with its position.
 pub type PlanError = buildscope_dockerfile::Diagnostics;

@@ -1,6 +1,6 @@
 //! The inputs of lowering: the request, and the resolver of images.
 
-use super::BuildArgs;
+use super::{BuildArgs, End};
 use buildscope_oci::{ImageConfig, Platform};
 use buildscope_record::ManifestDigest;
 use std::collections::BTreeMap;
@@ -21,6 +21,17 @@ pub struct LowerRequest {
     pub contexts: BTreeMap<String, NamedContext>,
     /// The value that replaces the default of an ARG `SOURCE_DATE_EPOCH` above the first FROM, once it is resolved.
     pub source_date_epoch: Option<String>,
+    /// Only for a target of a [`Fleet`](super::Fleet): what its steps may share with those of other targets.
+    pub sharing: Option<SharedInputs>,
+}
+
+/// What must be equal for steps of different targets to be one step, apart from the instructions.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SharedInputs {
+    /// The contexts: where they are, and which files they leave out.
+    pub contexts: String,
+    /// The options of RUN, and whether the cache is used.
+    pub options: String,
 }
 
 impl Default for LowerRequest {
@@ -32,6 +43,7 @@ impl Default for LowerRequest {
             build_platform: Platform::host(),
             contexts: BTreeMap::new(),
             source_date_epoch: None,
+            sharing: None,
         }
     }
 }
@@ -43,6 +55,8 @@ pub enum NamedContext {
     Directory,
     /// An image. The resolver gets this reference instead of the name of the context.
     Image(String),
+    /// The result of another target of the same [`Fleet`](super::Fleet).
+    Target(End),
 }
 
 /// Resolves images. Lowering asks it only for images that the target needs.

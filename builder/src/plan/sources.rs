@@ -39,6 +39,10 @@ impl<'a> Sources<'a> {
                 let found = self.stages.images.get(&image)?;
                 CopyFrom::Image(ImageSource { manifest: found.manifest, reference: image })
             }
+            Source::Target(end) => {
+                self.steps.push(end.step);
+                CopyFrom::Stage(end.step)
+            }
             Source::Stage(other) if other < self.stage => {
                 let step = self.ends[other].0;
                 self.steps.push(step);

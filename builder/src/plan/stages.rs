@@ -1,5 +1,6 @@
 //! Finds the stages of a file, their references to stages, images and contexts, and the stages that the target needs.
 
+use super::End;
 use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
 use buildscope_dockerfile::expand::NoVariables;
 use buildscope_dockerfile::{
@@ -51,6 +52,7 @@ pub(super) enum BaseOf {
     /// The reference that is passed to the resolver.
     Image(String),
     Context(String),
+    Target(End),
 }
 
 /// The meaning of `from=`.
@@ -60,6 +62,7 @@ pub(super) enum Source {
     Stage(usize),
     Image(String),
     Context(String),
+    Target(End),
 }
 
 /// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns
@@ -158,6 +161,10 @@ impl<'a> Stages<'a> {
                     match context {
                         NamedContext::Directory => BaseOf::Context(name),
                         NamedContext::Image(image) => BaseOf::Image(image.clone()),
+                        NamedContext::Target(end) => {
+                            platform = end.platform.clone();
+                            BaseOf::Target(end.clone())
+                        }
                     }
                 }
                 // A base is looked up as written, so FROM finds a stage only by its name in lower case.
@@ -170,6 +177,10 @@ impl<'a> Stages<'a> {
                         Source::Scratch | Source::Stage(_) => BaseOf::Scratch,
                         Source::Image(image) => BaseOf::Image(image),
                         Source::Context(name) => BaseOf::Context(name),
+                        Source::Target(end) => {
+                            platform = end.platform.clone();
+                            BaseOf::Target(end)
+                        }
                     },
                 },
             };
@@ -223,6 +234,7 @@ impl<'a> Stages<'a> {
         match self.contexts.get(&key) {
             Some(NamedContext::Directory) => return Source::Context(key),
             Some(NamedContext::Image(image)) => return Source::Image(image.clone()),
+            Some(NamedContext::Target(end)) => return Source::Target(end.clone()),
             None => {}
         }
         if let (Err(error), false) = (name.parse::<Reference>(), name.is_empty()) {
@@ -416,7 +428,7 @@ impl<'a> Stages<'a> {
                 });
                 self.list[stage].triggers = triggers.collect();
             }
-            BaseOf::Scratch | BaseOf::Context(_) => {}
+            BaseOf::Scratch | BaseOf::Context(_) | BaseOf::Target(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands that need the builder, and so Linux and the feature `build`. Code outside this folder does not use
 //! them.
 
+mod bake;
 mod base;
 mod bench;
 mod build;
@@ -24,6 +25,7 @@ use std::time::Instant;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Build(Box<build::Arguments>),
+    Bake(Box<bake::Arguments>),
     Bench(Box<bench::Arguments>),
     Base(base::Arguments),
     Store(store::Arguments),
@@ -59,6 +61,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     check_descriptors()?;
     match command {
         Command::Build(arguments) => build::run(*arguments, started),
+        Command::Bake(arguments) => bake::run(*arguments, started),
         Command::Bench(arguments) => bench::run(*arguments),
         Command::Base(arguments) => base::run(arguments),
         Command::Store(arguments) => store::run(arguments),

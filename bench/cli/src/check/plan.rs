@@ -40,6 +40,7 @@ impl Planner {
             build_platform: Platform::host(),
             contexts: contexts.collect::<Result<BTreeMap<_, _>, Failure>>()?,
             source_date_epoch: None,
+            sharing: None,
         };
         Ok(Self { request, bases })
     }

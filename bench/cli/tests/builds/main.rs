@@ -4,6 +4,7 @@
 mod advice;
 mod arguments;
 mod attested;
+mod bake;
 mod bases;
 mod buckets;
 mod cache;

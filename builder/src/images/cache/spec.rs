@@ -1,8 +1,8 @@
 //! Parses `--cache-to` and `--cache-from` with the options of buildx.
 
 use super::super::LayoutImage;
-use super::super::csv::csv_fields;
 use super::S3Cache;
+use buildscope_oci::csv_fields;
 use buildscope_oci::{Encoding, Reference};
 use std::path::PathBuf;
 

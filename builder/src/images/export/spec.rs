@@ -1,6 +1,6 @@
 //! Parses `--output` with the options of buildx.
 
-use super::super::csv::csv_fields;
+use buildscope_oci::csv_fields;
 use buildscope_oci::{Annotation, Encoding};
 use std::path::PathBuf;
 

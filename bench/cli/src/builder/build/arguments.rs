@@ -262,3 +262,10 @@ pub(crate) enum ProgressMode {
     #[value(alias = "none")]
     Quiet,
 }
+
+impl ProgressMode {
+    /// The name on the command line.
+    pub(in crate::builder) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+}

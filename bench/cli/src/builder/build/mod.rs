@@ -10,8 +10,9 @@ mod options;
 mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
+pub(super) use call::Subrequest;
+pub(super) use options::Options;
 
-use self::call::Subrequest;
 use super::{interrupt, observe, profile, progress};
 use crate::output::{write_file, write_whole};
 use crate::{Failure, explain, write_message, write_out};
@@ -26,7 +27,6 @@ use kept::Recorded;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
-use options::Options;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;

@@ -29,9 +29,9 @@ const KEPT_FILES: usize = 10_000;
 
 /// A build that is ready to run.
 #[derive(Debug)]
-pub(super) struct Options {
+pub(in crate::builder) struct Options {
     pub(super) call: Call,
-    pub(super) request: Request,
+    pub(in crate::builder) request: Request,
     pub(super) root: PathBuf,
     pub(super) store: StoreOptions,
     pub(super) progress: ProgressMode,
@@ -55,7 +55,33 @@ pub(super) struct Options {
     pub(super) delay: Option<(Delayed, Duration)>,
 }
 
+/// The options of several builds in one process.
+#[derive(Debug)]
+pub(in crate::builder) struct Shared {
+    pub(in crate::builder) root: PathBuf,
+    pub(in crate::builder) store: StoreOptions,
+    pub(in crate::builder) progress: ProgressMode,
+}
+
 impl Options {
+    /// What is done with the Dockerfile.
+    pub(in crate::builder) fn asks(&self) -> Subrequest {
+        self.call.subrequest
+    }
+
+    /// The options that apply to all builds of a process.
+    pub(in crate::builder) fn shared(&self) -> Shared {
+        Shared { root: self.root.clone(), store: self.store.clone(), progress: self.progress }
+    }
+
+    /// Answers `--call` and `--check`.
+    pub(in crate::builder) fn answer(&self) -> Result<(), Failure> {
+        match super::check::subject(self)? {
+            Some(subject) => subject.answer(self.call),
+            None => Ok(()),
+        }
+    }
+
     /// Whether the build is recorded.
     pub(super) fn wants_record(&self) -> bool {
         let files = self.record.is_some() || self.trace.is_some();
@@ -65,7 +91,7 @@ impl Options {
 }
 
 impl Arguments {
-    pub(super) fn resolve(self) -> Result<Options, Failure> {
+    pub(in crate::builder) fn resolve(self) -> Result<Options, Failure> {
         self.check_flags()?;
         let call = if self.check { Call { subrequest: Subrequest::Check, json: self.call.json } } else { self.call };
         let request = self.request()?;

@@ -1,0 +1,125 @@
+//! The command line of `bake`: the flags of `docker buildx bake` and our own.
+
+use super::super::build::ProgressMode;
+use crate::Root;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Build the targets of bake and compose files, all in one graph
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Targets, groups or patterns [default: default]
+    pub(super) target: Vec<String>,
+    /// A bake or compose file; may be repeated, and later ones override earlier ones; `-` is standard input [default:
+    /// compose.yaml, docker-bake.json, docker-bake.hcl and their variants, as far as they exist]
+    #[arg(short, long, value_name = "FILE", env = "BUILDX_BAKE_FILE", value_delimiter = ':', hide_env = true)]
+    pub(super) file: Vec<PathBuf>,
+    /// Override an attribute of the targets that a pattern matches; KEY+ adds to a list
+    #[arg(long, value_name = "PATTERN.KEY[+]=VALUE")]
+    pub(super) set: Vec<String>,
+    /// Set a variable
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(super) var: Vec<String>,
+    /// Print the targets with all that they inherit, as JSON, and do not build
+    #[arg(long, conflicts_with = "list")]
+    pub(super) print: bool,
+    /// List targets or variables, and do not build; type=targets,format=json prints JSON
+    #[arg(long, value_name = "targets|variables")]
+    pub(super) list: Option<String>,
+    /// What to do: build, check, outline or targets; with format=json
+    #[arg(long, value_name = "CALL[,format=json]")]
+    pub(super) call: Option<String>,
+    /// Check the Dockerfiles and do not build: short for --call check
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Do not use the cache: short for --set *.no-cache=true
+    #[arg(long)]
+    pub(super) no_cache: bool,
+    /// Ask registries for newer base images: short for --set *.pull=true
+    #[arg(long)]
+    pub(super) pull: bool,
+    /// Push the images to their registries: short for --set *.push=true
+    #[arg(long)]
+    pub(super) push: bool,
+    /// Load the images into the local docker daemon: short for --set *.load=true
+    #[arg(long)]
+    pub(super) load: bool,
+    /// Attach a provenance attestation: short for --set *.attest=type=provenance
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) provenance: Option<String>,
+    /// Attach a bill of materials: short for --set *.attest=type=sbom
+    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) sbom: Option<String>,
+    /// Grant what the files ask for: network.host, security.insecure, fs.read=PATH, fs.write=PATH, fs=PATH, ssh
+    #[arg(long, value_name = "PRIVILEGE")]
+    pub(super) allow: Vec<String>,
+    /// Build the targets that do not need a failed step
+    #[arg(short, long)]
+    pub(super) keep_going: bool,
+    /// Write the digests of all results to this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) metadata_file: Option<PathBuf>,
+
+    /// Do not verify the certificate of this registry, and use plain HTTP if it does not speak TLS
+    #[arg(long, value_name = "HOST", help_heading = "Registries")]
+    pub(super) insecure_registry: Vec<String>,
+    /// Use plain HTTP for this registry (registries on this machine: tried automatically)
+    #[arg(long, value_name = "HOST", help_heading = "Registries")]
+    pub(super) plain_http: Vec<String>,
+
+    /// Granularity of the build graph: serial, stages or instructions
+    #[arg(
+        long = "granularity",
+        value_name = "GRANULARITY",
+        default_value = "instructions",
+        help_heading = "Execution"
+    )]
+    pub(super) policy: String,
+    /// Maximum number of steps of all targets that run at once; 0 means no limit
+    #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
+    pub(super) jobs: usize,
+    /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
+    #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
+    pub(super) driver: String,
+    #[command(flatten)]
+    pub(super) root: Root,
+
+    /// Progress output
+    #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
+    pub(super) progress: ProgressMode,
+    /// Write the build record of all targets to this file (JSON)
+    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
+    pub(super) record: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  buildscope bake
+  buildscope bake -f compose.yaml --print web
+  buildscope bake --set '*.platform=linux/arm64' --var TAG=1.2 release
+  buildscope bake --keep-going --jobs 8 all";
+
+impl Arguments {
+    /// The names of what is built.
+    pub(super) fn targets(&self) -> Vec<String> {
+        if self.target.is_empty() { vec!["default".into()] } else { self.target.clone() }
+    }
+
+    /// The overrides, with those that have a flag of their own.
+    pub(super) fn settings(&self) -> Vec<String> {
+        let mut settings = self.set.clone();
+        let flags = [(self.push, "push"), (self.load, "load"), (self.no_cache, "no-cache"), (self.pull, "pull")];
+        settings.extend(flags.iter().filter(|(wanted, _)| *wanted).map(|(_, key)| format!("*.{key}=true")));
+        let call = if self.check { Some("check") } else { self.call.as_deref().filter(|call| *call != "build") };
+        settings.extend(call.map(|call| format!("*.call={call}")));
+        let attests = [("sbom", &self.sbom), ("provenance", &self.provenance)];
+        for (kind, text) in attests {
+            settings.extend(text.as_deref().map(|text| match text {
+                "true" | "1" => format!("*.attest=type={kind},disabled=false"),
+                "false" | "0" => format!("*.attest=type={kind},disabled=true"),
+                spec => format!("*.attest=type={kind},{spec}"),
+            }));
+        }
+        settings
+    }
+}

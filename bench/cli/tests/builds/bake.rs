@@ -1,0 +1,176 @@
+//! `buildscope bake`: several targets in one graph.
+
+use crate::world::World;
+use buildscope_record::{Outcome, Record};
+use buildscope_testing::test;
+use serde_json::Value as Json;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs bake in the world's context.
+fn bake(world: &World, args: &[&str]) -> Output {
+    let mut command: Command = world.command_on(&[], &[]);
+    let program = command.get_program().to_owned();
+    command = Command::new(program);
+    command.current_dir(world.context()).arg("bake").arg("--root").arg(&world.store).args(args);
+    command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT").output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
+    stdout(&output)
+}
+
+fn recorded(world: &World, args: &[&str]) -> Record {
+    let path = world.path("bake.json");
+    succeeded(bake(world, &[args, &["--record", path.to_str().unwrap()]].concat()));
+    Record::read(fs::File::open(path).unwrap()).unwrap()
+}
+
+/// How many steps with this text ran.
+fn ran(record: &Record, text: &str) -> usize {
+    record.steps.iter().filter(|step| step.text == text && step.outcome == Outcome::Executed).count()
+}
+
+/// How many steps with this text the graph has.
+fn nodes(record: &Record, text: &str) -> usize {
+    record.steps.iter().filter(|step| step.text == text && step.outcome != Outcome::Pruned).count()
+}
+
+const FILE: &str = r#"
+group "default" { targets = ["one", "two"] }
+target "one" {
+  args = { NAME = "one" }
+  output = ["type=oci,dest=one.tar,rewrite-timestamp=true"]
+}
+target "two" {
+  args = { NAME = "two" }
+  output = ["type=oci,dest=two.tar,rewrite-timestamp=true"]
+}
+"#;
+
+const DOCKERFILE: &str = "FROM busybox\nRUN echo shared > /shared\nCOPY file /\nARG NAME\nRUN echo $NAME > /name\n";
+
+fn manifest(archive: &Path) -> String {
+    let listed = Command::new("tar").arg("-xOf").arg(archive).arg("index.json").output().unwrap();
+    let index: Json = serde_json::from_slice(&listed.stdout).unwrap();
+    index["manifests"][0]["digest"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn equal_steps_of_two_targets_are_one_node() {
+    let world = World::new(DOCKERFILE);
+    world.write("file", "content");
+    world.write("docker-bake.hcl", FILE);
+    let record = recorded(&world, &[]);
+    for text in ["RUN echo shared > /shared", "COPY file /"] {
+        assert_eq!((nodes(&record, text), ran(&record, text)), (1, 1), "{text}");
+    }
+    assert_eq!((nodes(&record, "RUN echo $NAME > /name"), ran(&record, "RUN echo $NAME > /name")), (2, 2));
+}
+
+#[test]
+fn a_target_has_the_digest_of_a_single_build() {
+    let world = World::new(DOCKERFILE);
+    world.write("file", "content");
+    world.write("docker-bake.hcl", FILE);
+    succeeded(bake(&world, &["--set", "*.args.SOURCE_DATE_EPOCH=1500000000"]));
+    let baked = manifest(&world.context().join("two.tar"));
+    fs::remove_file(world.context().join("one.tar")).unwrap();
+    fs::remove_file(world.context().join("two.tar")).unwrap();
+    world.forget();
+    assert_eq!(baked, world.digest(&["--build-arg", "NAME=two"]));
+}
+
+#[test]
+fn a_target_uses_the_result_of_another() {
+    let world = World::empty();
+    world.write(
+        "docker-bake.hcl",
+        r#"
+target "default" {
+  contexts = { base = "target:base", files = "target:files" }
+  dockerfile-inline = <<EOT
+FROM base
+COPY --from=files /made /copied
+RUN test "$FROM_BASE" = yes && test "$(cat /base)" = base && test "$(cat /copied)" = made
+EOT
+  output = ["type=local,dest=out"]
+}
+target "base" {
+  dockerfile-inline = "FROM busybox\nENV FROM_BASE=yes\nRUN echo base > /base\n"
+}
+target "files" {
+  dockerfile-inline = "FROM busybox\nRUN echo made > /made\n"
+}
+"#,
+    );
+    let printed = succeeded(bake(&world, &[]));
+    assert_eq!(fs::read_to_string(world.context().join("out/copied")).unwrap(), "made\n");
+    assert_eq!(printed.lines().filter(|line| line.contains(" built ")).count(), 3, "{printed}");
+}
+
+#[test]
+fn keep_going_builds_what_does_not_need_the_failed_step() {
+    let world = World::empty();
+    world.write(
+        "docker-bake.hcl",
+        r#"
+group "default" { targets = ["bad", "user", "good"] }
+target "bad" { dockerfile-inline = "FROM busybox\nRUN exit 7\n" }
+target "user" {
+  contexts = { bad = "target:bad" }
+  dockerfile-inline = "FROM bad\nRUN true\n"
+}
+target "good" {
+  dockerfile-inline = "FROM busybox\nRUN sleep 0.2; echo good > /good\n"
+  output = ["type=local,dest=out"]
+}
+"#,
+    );
+    let failed = bake(&world, &["--keep-going"]);
+    assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
+    assert_eq!(fs::read_to_string(world.context().join("out/good")).unwrap(), "good\n");
+    let table = stdout(&failed);
+    let result = |name: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(&format!("{name} "))).unwrap_or_default();
+        line.to_owned()
+    };
+    assert!(result("bad").contains("failed"), "{table}");
+    assert!(result("user").contains("not built"), "{table}");
+    assert!(result("good").contains("built"), "{table}");
+    assert!(stderr(&failed).contains("target bad:"), "{}", stderr(&failed));
+}
+
+#[test]
+fn a_definition_cannot_read_elsewhere_without_permission() {
+    let world = World::empty();
+    world.write("docker-bake.hcl", "target \"default\" {\n  contexts = { x = \"/etc\" }\n}\n");
+    world.write("Dockerfile", "FROM scratch\nCOPY --from=x hostname /\n");
+    let refused = bake(&world, &[]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("--allow=fs.read=/etc"), "{}", stderr(&refused));
+    succeeded(bake(&world, &["--allow", "fs.read=/etc"]));
+}
+
+#[test]
+fn targets_are_printed_and_listed() {
+    let world = World::empty();
+    world.write("docker-bake.hcl", FILE);
+    let printed: Json = serde_json::from_str(&succeeded(bake(&world, &["--print", "one"]))).unwrap();
+    assert_eq!(printed["target"]["one"]["args"]["NAME"], "one");
+    assert!(printed["target"].get("two").is_none());
+    let listed = succeeded(bake(&world, &["--list", "targets"]));
+    assert_eq!(listed, "TARGET\tDESCRIPTION\ndefault\tone, two\none\t\ntwo\t\n");
+    let unknown = bake(&world, &["--print", "ones"]);
+    assert!(stderr(&unknown).contains("did you mean one?"), "{}", stderr(&unknown));
+}

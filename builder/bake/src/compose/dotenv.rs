@@ -1,0 +1,146 @@
+//! Files of variables: `.env` and `env_file`.
+
+use std::collections::BTreeMap;
+
+use super::interpolate::interpolate;
+
+/// Reads `NAME=value` lines. Values may be quoted and may use variables before them; a name alone takes the value that
+/// `outer` knows.
+pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<BTreeMap<String, String>, String> {
+    let mut variables: BTreeMap<String, String> = BTreeMap::new();
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut line = 1;
+    loop {
+        let trimmed = rest.trim_start();
+        line += rest[..rest.len() - trimmed.len()].matches('\n').count();
+        if trimmed.is_empty() {
+            return Ok(variables);
+        }
+        if trimmed.starts_with('#') {
+            rest = trimmed.find('\n').map_or("", |end| &trimmed[end..]);
+            continue;
+        }
+        let statement = trimmed.strip_prefix("export ").map_or(trimmed, str::trim_start);
+        let end = statement.find(['=', ':', '\n']).unwrap_or(statement.len());
+        let name = statement[..end].trim();
+        let valid = |c: char| c.is_alphanumeric() || "_.-[]".contains(c);
+        if name.is_empty() || !name.chars().all(valid) {
+            return Err(format!("line {line}: invalid name of a variable: {name}"));
+        }
+        let after = &statement[end..];
+        if after.is_empty() || after.starts_with('\n') {
+            if let Some(value) = outer(name) {
+                variables.insert(name.to_owned(), value);
+            }
+            rest = after;
+            continue;
+        }
+        let (value, remaining) = value(after[1..].trim_start_matches([' ', '\t', '\r']), &variables, outer)
+            .map_err(|why| format!("line {line}: {why}"))?;
+        line += after[..after.len() - remaining.len()].matches('\n').count();
+        variables.insert(name.to_owned(), value);
+        rest = remaining;
+    }
+}
+
+fn value<'t>(
+    text: &'t str,
+    variables: &BTreeMap<String, String>,
+    outer: &dyn Fn(&str) -> Option<String>,
+) -> Result<(String, &'t str), String> {
+    let expand = |value: &str| {
+        let mut known = variables.clone();
+        for name in names(value) {
+            if let Some(value) = outer(name) {
+                known.insert(name.to_owned(), value);
+            }
+        }
+        interpolate(value, &known)
+    };
+    let Some(quote @ ('"' | '\'')) = text.chars().next() else {
+        let end = text.find('\n').unwrap_or(text.len());
+        let line = text[..end].split(" #").next().unwrap_or_default().trim_end();
+        return Ok((expand(line)?, &text[end..]));
+    };
+    let mut content = String::new();
+    let mut escaped = false;
+    for (index, c) in text.char_indices().skip(1) {
+        match c {
+            c if escaped => {
+                if c != quote {
+                    content.push('\\');
+                }
+                content.push(c);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            c if c == quote => {
+                let value = if quote == '"' { expand(&unescape(&content))? } else { content };
+                return Ok((value, &text[index + 1..]));
+            }
+            c => content.push(c),
+        }
+    }
+    Err("a quoted value is not closed".into())
+}
+
+/// Words after a dollar sign, which may be variables.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    text.split('$').skip(1).map(|part| {
+        let part = part.trim_start_matches('{');
+        &part[..part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len())]
+    })
+}
+
+/// Escapes of a value in double quotes. `\$` is a literal dollar sign.
+fn unescape(text: &str) -> String {
+    let mut output = String::new();
+    let mut characters = text.chars();
+    while let Some(c) = characters.next() {
+        if c != '\\' {
+            output.push(c);
+            continue;
+        }
+        match characters.next() {
+            Some('n') => output.push('\n'),
+            Some('r') => output.push('\r'),
+            Some('t') => output.push('\t'),
+            Some('v') => output.push('\u{b}'),
+            Some('f') => output.push('\u{c}'),
+            Some('a') => output.push('\u{7}'),
+            Some('b') => output.push('\u{8}'),
+            Some('$') => output.push_str("$$"),
+            Some(c @ ('"' | '\\')) => output.push(c),
+            Some(other) => output.extend(['\\', other]),
+            None => output.push('\\'),
+        }
+    }
+    output
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    /// Docker's documentation of environment files: comments, quotes, interpolation.
+    #[test]
+    fn values_follow_the_documented_syntax() {
+        let text = "# comment\nVAR=VAL # no\nHASH=VAL#yes\nSINGLE='$VAR'\nDOUBLE=\"a\\n${VAR}\"\nexport E=1\nYAML: y\nINHERITED\n";
+        let outer = |name: &str| (name == "INHERITED").then(|| "from outside".to_owned());
+        let variables = parse(text, &outer).unwrap();
+        let expected = [
+            ("VAR", "VAL"),
+            ("HASH", "VAL#yes"),
+            ("SINGLE", "$VAR"),
+            ("DOUBLE", "a\nVAL"),
+            ("E", "1"),
+            ("YAML", "y"),
+            ("INHERITED", "from outside"),
+        ];
+        for (name, value) in expected {
+            assert_eq!(variables[name], value, "{name}");
+        }
+        assert!(parse("A B=1", &outer).is_err());
+        assert!(parse("A=\"open", &outer).is_err());
+    }
+}

@@ -1,0 +1,241 @@
+//! Groups and targets of bake files: names, matrix, references between blocks.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use super::{Definition, Group, dedup, parser::Parser};
+use crate::{
+    error::Error,
+    expression::{Environment, Locals},
+    file::{Attribute, Block, Body},
+    target::{FIELDS, Target, decode, field_type},
+    value::{Type, Value, convert},
+};
+
+/// The most targets that a matrix makes.
+const MAX_MATRIX: usize = 10_000;
+
+/// The blocks of all files, with their final names.
+pub(super) struct Blocks<'a> {
+    instances: Vec<Instance<'a>>,
+}
+
+/// One block, or one of the targets that a block with a matrix makes.
+struct Instance<'a> {
+    block: &'a Block,
+    name: String,
+    matrix: BTreeMap<String, Value>,
+    values: RefCell<BTreeMap<String, Value>>,
+    running: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Blocks<'a> {
+    /// Expands each matrix and evaluates the names.
+    pub(super) fn named(bodies: &'a [Body], parser: &Parser<'a>) -> Result<Blocks<'a>, Error> {
+        let mut instances: Vec<Instance<'a>> = Vec::new();
+        let blocks = bodies.iter().flat_map(|body| &body.blocks);
+        for block in blocks.filter(|block| super::parser::KINDS.contains(&block.kind.as_str())) {
+            let [label] = &block.labels[..] else {
+                let message = format!("a {} has one name: {} \"name\" {{ }}", block.kind, block.kind);
+                return Err(Error::new(message).at(&block.place));
+            };
+            valid_name(label).map_err(|error| error.at(&block.place))?;
+            let first = instances.len();
+            for matrix in combinations(block, parser)? {
+                let name = name(block, label, &matrix, parser)?;
+                valid_name(&name).map_err(|error| error.at(&block.place))?;
+                if instances[first..].iter().any(|other| other.name == name) {
+                    return Err(Error::new(format!("duplicate name \"{name}\"")).at(&block.place));
+                }
+                instances.push(Instance {
+                    block,
+                    name,
+                    matrix,
+                    values: RefCell::default(),
+                    running: RefCell::default(),
+                });
+            }
+        }
+        Ok(Blocks { instances })
+    }
+
+    /// The value of `kind.name.field`, of the last block with that name.
+    pub(super) fn field(
+        &self,
+        kind: &str,
+        name: &str,
+        field: Option<&str>,
+        parser: &Parser<'_>,
+    ) -> Result<Value, Error> {
+        let found = self.instances.iter().rev().find(|instance| instance.block.kind == kind && instance.name == name);
+        let instance = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
+        match field {
+            Some(field) => instance.value(field, parser),
+            None => {
+                let names = FIELDS.iter().chain(["name"].iter());
+                let fields = names.map(|field| Ok(((*field).to_owned(), instance.value(field, parser)?)));
+                Ok(Value::Object(fields.collect::<Result<_, Error>>()?))
+            }
+        }
+    }
+}
+
+impl Instance<'_> {
+    fn value(&self, field: &str, parser: &Parser<'_>) -> Result<Value, Error> {
+        if let Some(value) = self.values.borrow().get(field) {
+            return Ok(value.clone());
+        }
+        if field == "name" {
+            return Ok(Value::from(self.name.as_str()));
+        }
+        let kind = field_type(field)
+            .ok_or_else(|| Error::new(format!("a {} has no attribute \"{field}\"", self.block.kind)))?;
+        let Some(attribute) = self.block.body.attribute(field) else {
+            return Ok(Value::Null(kind));
+        };
+        if !self.running.borrow_mut().insert(field.to_owned()) {
+            let message = format!("reference cycle not allowed for {}.{}.{field}", self.block.kind, self.name);
+            return Err(Error::new(message).at(&attribute.place));
+        }
+        let value = self.evaluate(attribute, parser);
+        self.running.borrow_mut().remove(field);
+        let value = value?;
+        self.values.borrow_mut().insert(field.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    fn evaluate(&self, attribute: &Attribute, parser: &Parser<'_>) -> Result<Value, Error> {
+        let locals = Locals { parent: None, values: self.matrix.clone() };
+        let value = attribute.value.value(Environment::new(parser, Some(&locals)))?;
+        decode::normal(&attribute.name, value)
+            .map_err(|why| Error::new(format!("{}: {why}", attribute.name)).at(&attribute.value.place()))
+    }
+}
+
+impl Parser<'_> {
+    /// Evaluates all blocks, and merges those with the same name.
+    pub(super) fn add_blocks(&self, definition: &mut Definition) -> Result<(), Error> {
+        let Some(blocks) = self.blocks.borrow().clone() else {
+            return Ok(());
+        };
+        let mut renamed: Vec<(&Block, Vec<String>)> = Vec::new();
+        for instance in &blocks.instances {
+            if instance.block.kind == "group" {
+                self.add_group(instance, definition)?;
+                continue;
+            }
+            let mut target = Target { name: instance.name.clone(), ..Target::default() };
+            for field in FIELDS {
+                if let Some(attribute) = instance.block.body.attribute(field) {
+                    let value = instance.value(field, self)?;
+                    decode::set(&mut target, field, value)
+                        .map_err(|why| Error::new(format!("{field}: {why}")).at(&attribute.value.place()))?;
+                }
+            }
+            match definition.targets.iter_mut().find(|known| known.name == target.name) {
+                Some(known) => known.merge(&target),
+                None => definition.targets.push(target),
+            }
+            let label = &instance.block.labels[0];
+            match renamed.iter_mut().find(|(block, _)| block.labels[0] == *label) {
+                Some((_, names)) => names.push(instance.name.clone()),
+                None => renamed.push((instance.block, vec![instance.name.clone()])),
+            }
+        }
+        // A matrix makes a group of its targets.
+        for (block, mut names) in renamed {
+            dedup(&mut names);
+            let label = block.labels[0].clone();
+            if names != [label.clone()] {
+                definition.groups.push(Group { name: label, description: String::new(), targets: names });
+            }
+        }
+        Ok(())
+    }
+
+    fn add_group(&self, instance: &Instance<'_>, definition: &mut Definition) -> Result<(), Error> {
+        let block = instance.block;
+        for unsupported in ["matrix", "name"] {
+            if let Some(attribute) = block.body.attribute(unsupported) {
+                return Err(Error::new(format!("{unsupported} is not supported for groups")).at(&attribute.place));
+            }
+        }
+        if block.body.attribute("targets").is_none() {
+            return Err(Error::new(format!("the group \"{}\" needs targets", instance.name)).at(&block.place));
+        }
+        let targets = match instance.value("targets", self)? {
+            Value::List(_, values) => values.into_iter().filter_map(|value| match value {
+                Value::String(name) => Some(name),
+                _ => None,
+            }),
+            _ => return Err(Error::new("targets must be a list of names").at(&block.place)),
+        };
+        let description = match instance.value("description", self)? {
+            Value::String(text) => text,
+            _ => String::new(),
+        };
+        let group = Group { name: instance.name.clone(), description, targets: targets.collect() };
+        match definition.groups.iter_mut().find(|known| known.name == group.name) {
+            Some(known) => *known = group,
+            None => definition.groups.push(group),
+        }
+        Ok(())
+    }
+}
+
+/// The values of the matrix for each target. Without a matrix there is one target.
+fn combinations(block: &Block, parser: &Parser<'_>) -> Result<Vec<BTreeMap<String, Value>>, Error> {
+    let mut combinations = vec![BTreeMap::new()];
+    let Some(attribute) = block.body.attribute("matrix").filter(|_| block.kind == "target") else {
+        return Ok(combinations);
+    };
+    let place = attribute.value.place();
+    let value = attribute.value.value(parser.environment())?;
+    let fields = value.fields().ok_or_else(|| Error::new("matrix must be a map").at(&place))?;
+    for (name, values) in fields {
+        let values: Vec<Value> = match values.pairs() {
+            Some(pairs) => pairs.into_iter().map(|(_, value)| value).collect(),
+            None => return Err(Error::new("matrix values must be a list").at(&place)),
+        };
+        if combinations.len().saturating_mul(values.len()) > MAX_MATRIX {
+            return Err(Error::new(format!("the matrix makes more than {MAX_MATRIX} targets")).at(&place));
+        }
+        let mut more = Vec::with_capacity(combinations.len() * values.len());
+        for value in values {
+            for combination in &combinations {
+                let mut combination = combination.clone();
+                combination.insert(name.clone(), value.clone());
+                more.push(combination);
+            }
+        }
+        combinations = more;
+    }
+    Ok(combinations)
+}
+
+fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, parser: &Parser<'_>) -> Result<String, Error> {
+    let Some(attribute) = block.body.attribute("name").filter(|_| block.kind == "target") else {
+        return Ok(label.to_owned());
+    };
+    if block.body.attribute("matrix").is_none() {
+        return Err(Error::new("name requires matrix").at(&attribute.place));
+    }
+    let locals = Locals { parent: None, values: matrix.clone() };
+    let value = attribute.value.value(Environment::new(parser, Some(&locals)))?;
+    match convert(value, &Type::String) {
+        Ok(Value::String(name)) => Ok(name),
+        _ => Err(Error::new("name must be a string").at(&attribute.value.place())),
+    }
+}
+
+fn valid_name(name: &str) -> Result<(), Error> {
+    let valid = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if valid {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "invalid name \"{name}\": only letters, digits, `_` and `-` are allowed; sanitize() replaces others"
+    )))
+}

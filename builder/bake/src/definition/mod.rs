@@ -1,0 +1,155 @@
+//! Definition files as groups and targets.
+//!
+//! *Takes* files, values of variables and the environment. *Gives* groups, targets and variables, evaluated but not yet
+//! selected, inherited or overridden. *Must never know* flags other than `--var`.
+
+mod blocks;
+mod parser;
+mod variables;
+
+use std::collections::BTreeMap;
+
+use crate::{
+    compose,
+    error::{Error, File},
+    file,
+    target::Target,
+};
+
+/// What `--list=variables` shows of a variable.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Variable {
+    /// The name.
+    pub name: String,
+    /// What it is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// The type that the file gives it, or empty.
+    #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// The value as text. `None`: null.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+/// Targets that are built together under one name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Group {
+    /// The name.
+    #[serde(skip)]
+    pub name: String,
+    /// What it is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Names of targets and groups.
+    pub targets: Vec<String>,
+}
+
+/// Where values of variables come from.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The values of `--var`, which come before the environment.
+    pub variables: BTreeMap<String, String>,
+    /// The environment. Empty if variables must not come from it.
+    pub environment: BTreeMap<String, String>,
+    /// The text of `.env` in the working directory, for compose files.
+    pub dotenv: Option<String>,
+    /// `BAKE_CMD_CONTEXT` and `BAKE_LOCAL_PLATFORM`.
+    pub builtins: BTreeMap<String, String>,
+}
+
+impl Inputs {
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).or_else(|| self.environment.get(name)).map(String::as_str)
+    }
+}
+
+/// The groups, targets and variables of all files.
+#[derive(Clone, Debug, Default)]
+pub struct Definition {
+    /// In the order of the files.
+    pub groups: Vec<Group>,
+    /// In the order of the files.
+    pub targets: Vec<Target>,
+    /// In the order of their names.
+    pub variables: Vec<Variable>,
+}
+
+impl Definition {
+    /// Reads files. Later files override earlier ones; compose files come before bake files.
+    ///
+    /// # Errors
+    /// The first fault, with its place.
+    pub fn read(files: &[File], inputs: &Inputs) -> Result<Definition, Error> {
+        let mut compose_files = Vec::new();
+        let mut bodies = Vec::new();
+        let environment = compose::environment(inputs)?;
+        for file in files {
+            match Kind::of(file, &environment) {
+                Kind::Compose => compose_files.push(file.clone()),
+                Kind::Bake => bodies.push(file::read(file)?),
+            }
+        }
+        let mut definition = Definition::default();
+        if !compose_files.is_empty() {
+            definition = compose::read(&compose_files, &environment)?;
+            definition.merge_repeated();
+        }
+        if !bodies.is_empty() {
+            parser::read(&bodies, inputs, &mut definition)?;
+            definition.merge_repeated();
+        }
+        Ok(definition)
+    }
+
+    pub(crate) fn target(&self, name: &str) -> Option<&Target> {
+        self.targets.iter().find(|target| target.name == name)
+    }
+
+    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.name == name)
+    }
+
+    /// Merges targets of the same name into the first.
+    fn merge_repeated(&mut self) {
+        for group in &mut self.groups {
+            dedup(&mut group.targets);
+        }
+        let mut merged: Vec<Target> = Vec::with_capacity(self.targets.len());
+        for target in self.targets.drain(..) {
+            match merged.iter_mut().find(|known| known.name == target.name) {
+                Some(known) => known.merge(&target),
+                None => merged.push(target),
+            }
+        }
+        self.targets = merged;
+    }
+}
+
+/// Keeps the first of equal names.
+pub(crate) fn dedup(names: &mut Vec<String>) {
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+}
+
+/// The two families of definition files.
+enum Kind {
+    Compose,
+    Bake,
+}
+
+impl Kind {
+    /// The name decides. Without a known ending, a file that reads as compose is one.
+    fn of(file: &File, environment: &BTreeMap<String, String>) -> Kind {
+        let name = file.name.to_lowercase();
+        if name.ends_with(".yml") || name.ends_with(".yaml") {
+            Kind::Compose
+        } else if name.ends_with(".json") || name.ends_with(".hcl") {
+            Kind::Bake
+        } else if compose::read(std::slice::from_ref(file), environment).is_ok() {
+            Kind::Compose
+        } else {
+            Kind::Bake
+        }
+    }
+}

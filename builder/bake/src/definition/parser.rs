@@ -1,0 +1,208 @@
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{Definition, Inputs, Variable, blocks::Blocks, variables};
+use crate::{
+    error::Error,
+    expression::{Environment, Expression, Scope, UserFunction, called_functions},
+    file::{Attribute, Block, Body},
+    functions,
+    value::Value,
+};
+
+/// Evaluates bake files and adds their groups and targets to `definition`.
+pub(super) fn read(bodies: &[Body], inputs: &Inputs, definition: &mut Definition) -> Result<(), Error> {
+    let parser = Parser::new(bodies, inputs)?;
+    for name in parser.variables.keys() {
+        parser.variable(name)?;
+    }
+    parser.validate()?;
+    parser.check_functions()?;
+    let blocks = Blocks::named(bodies, &parser)?;
+    *parser.blocks.borrow_mut() = Some(Arc::new(blocks));
+    parser.add_blocks(definition)?;
+    for name in parser.attributes.keys() {
+        parser.variable(name)?;
+    }
+    definition.variables = parser.listed();
+    Ok(())
+}
+
+/// The names that are block kinds, and so cannot be variables.
+pub(super) const KINDS: [&str; 2] = ["group", "target"];
+
+/// The global scope of all bake files. Variables are evaluated when they are first needed.
+pub(super) struct Parser<'a> {
+    pub(super) inputs: &'a Inputs,
+    pub(super) variables: BTreeMap<String, &'a Block>,
+    pub(super) attributes: BTreeMap<String, &'a Attribute>,
+    functions: HashMap<String, Arc<UserFunction>>,
+    function_blocks: Vec<(&'a str, &'a Block)>,
+    values: RefCell<HashMap<String, Value>>,
+    running: RefCell<HashSet<String>>,
+    evaluations: Cell<u64>,
+    pub(super) blocks: RefCell<Option<Arc<Blocks<'a>>>>,
+}
+
+impl<'a> Parser<'a> {
+    fn new(bodies: &'a [Body], inputs: &'a Inputs) -> Result<Parser<'a>, Error> {
+        let reserved = |name: &str| KINDS.contains(&name) || inputs.builtins.contains_key(name);
+        let mut variables = BTreeMap::new();
+        let mut attributes = BTreeMap::new();
+        let mut function_blocks = Vec::new();
+        for body in bodies {
+            for attribute in body.attributes.iter().filter(|attribute| !reserved(&attribute.name)) {
+                attributes.insert(attribute.name.clone(), attribute);
+            }
+            for attribute in &body.attributes {
+                if KINDS.contains(&attribute.name.as_str()) {
+                    let message = format!("{} is a block: write {} \"name\" {{ }}", attribute.name, attribute.name);
+                    return Err(Error::new(message).at(&attribute.place));
+                }
+            }
+            for block in &body.blocks {
+                let label = match (block.kind.as_str(), &block.labels[..]) {
+                    ("variable" | "function", [label]) => label,
+                    ("variable" | "function", _) => {
+                        let message = format!("a {} has one name: {} \"name\" {{ }}", block.kind, block.kind);
+                        return Err(Error::new(message).at(&block.place));
+                    }
+                    _ => continue,
+                };
+                if reserved(label) {
+                    continue;
+                }
+                if block.kind == "variable" {
+                    variables.insert(label.clone(), block);
+                } else {
+                    function_blocks.push((label.as_str(), block));
+                }
+            }
+        }
+        let functions = HashMap::new();
+        let mut parser = Parser {
+            inputs,
+            variables,
+            attributes,
+            functions,
+            function_blocks,
+            values: RefCell::default(),
+            running: RefCell::default(),
+            evaluations: Cell::new(0),
+            blocks: RefCell::default(),
+        };
+        for (name, block) in &parser.function_blocks {
+            parser.functions.insert((*name).to_owned(), Arc::new(function(name, block)?));
+        }
+        Ok(parser)
+    }
+
+    pub(super) fn environment(&self) -> Environment<'_> {
+        Environment::new(self, None)
+    }
+
+    fn validate(&self) -> Result<(), Error> {
+        for block in self.variables.values() {
+            for rule in block.body.blocks.iter().filter(|block| block.kind == "validation") {
+                variables::validate(rule, self.environment())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Functions of files must exist and not call each other in a cycle.
+    fn check_functions(&self) -> Result<(), Error> {
+        for (name, block) in &self.function_blocks {
+            self.check_function(name, &mut Vec::new()).map_err(|error| error.at(&block.place))?;
+        }
+        Ok(())
+    }
+
+    fn check_function(&self, name: &str, path: &mut Vec<String>) -> Result<(), Error> {
+        if path.iter().any(|caller| caller == name) {
+            return Err(Error::new(format!("function cycle not allowed for {name}")));
+        }
+        let Some(function) = self.functions.get(name) else {
+            return Ok(());
+        };
+        path.push(name.to_owned());
+        let called: BTreeSet<String> = called_functions(&function.result).into_iter().collect();
+        for callee in called {
+            if functions::find(&callee).is_none() {
+                self.check_function(&callee, path)?;
+            }
+        }
+        path.pop();
+        Ok(())
+    }
+
+    /// What `--list=variables` shows.
+    fn listed(&self) -> Vec<Variable> {
+        let list = self.variables.iter().map(|(name, block)| {
+            let value = self.values.borrow().get(name).cloned().unwrap_or(Value::NULL);
+            variables::listed(name, block, &value, self.environment())
+        });
+        list.collect()
+    }
+}
+
+/// The most evaluations of one command. A real file needs some thousands.
+const MAX_EVALUATIONS: u64 = 5_000_000;
+
+impl Scope for Parser<'_> {
+    fn count(&self) -> Result<(), Error> {
+        self.evaluations.set(self.evaluations.get() + 1);
+        if self.evaluations.get() > MAX_EVALUATIONS {
+            return Err(Error::new(format!("the definition needs more than {MAX_EVALUATIONS} evaluations")));
+        }
+        Ok(())
+    }
+
+    fn variable(&self, name: &str) -> Result<Value, Error> {
+        if let Some(value) = self.values.borrow().get(name) {
+            return Ok(value.clone());
+        }
+        if !self.running.borrow_mut().insert(name.to_owned()) {
+            return Err(Error::new(format!("variable cycle not allowed for {name}")));
+        }
+        let value = self.evaluate_variable(name);
+        self.running.borrow_mut().remove(name);
+        let value = value?;
+        self.values.borrow_mut().insert(name.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    fn is_block(&self, name: &str) -> bool {
+        KINDS.contains(&name)
+    }
+
+    fn block(&self, kind: &str, name: &str, field: Option<&str>) -> Result<Value, Error> {
+        let blocks = self.blocks.borrow().clone();
+        match blocks {
+            Some(blocks) => blocks.field(kind, name, field, self),
+            None => Err(Error::new(format!("{kind}.{name} cannot be used in the name or matrix of a target"))),
+        }
+    }
+
+    fn function(&self, name: &str) -> Option<Arc<UserFunction>> {
+        self.functions.get(name).cloned()
+    }
+}
+
+fn function(name: &str, block: &Block) -> Result<UserFunction, Error> {
+    let fault = |message: String| Error::new(message).at(&block.place);
+    let attribute = |key: &str| block.body.attribute(key).map(|attribute| attribute.value.clone());
+    let result = attribute("result").ok_or_else(|| fault(format!("empty result not allowed for {name}")))?;
+    let params = attribute("params").ok_or_else(|| fault(format!("empty params not allowed for {name}")))?;
+    let word = |expression: &Expression| {
+        let message = "each parameter name must be an identifier";
+        expression.keyword().ok_or_else(|| Error::new(message).at(&expression.place()))
+    };
+    let list = params.list().ok_or_else(|| Error::new("params must be a list of names").at(&params.place()))?;
+    let parameters = list.iter().map(word).collect::<Result<_, _>>()?;
+    let variadic = attribute("variadic_params").map(|expression| word(&expression)).transpose()?;
+    Ok(UserFunction { parameters, variadic, result })
+}

@@ -1,0 +1,128 @@
+use hcl_edit::expr::{Expression as Native, Traversal, TraversalOperator};
+
+use super::{Environment, Text};
+use crate::{
+    error::Error,
+    value::{Type, Value, convert, unify, whole},
+};
+
+/// One step of a traversal, with its index evaluated.
+enum Step {
+    Field(String),
+    Index(Value),
+    /// `.*`, which applies the attributes that follow.
+    Fields,
+    /// `[*]`, which applies all that follows.
+    All,
+}
+
+impl Text {
+    pub(super) fn traversal(&self, traversal: &Traversal, environment: Environment<'_>) -> Result<Value, Error> {
+        let place = self.place(traversal);
+        let mut steps = Vec::with_capacity(traversal.operators.len());
+        for operator in &traversal.operators {
+            steps.push(match operator.value() {
+                TraversalOperator::GetAttr(name) => Step::Field(name.as_str().to_owned()),
+                TraversalOperator::Index(index) => Step::Index(self.evaluate(index, environment)?),
+                TraversalOperator::LegacyIndex(index) => Step::Index(Value::count(*index.value() as usize)),
+                TraversalOperator::AttrSplat(_) => Step::Fields,
+                TraversalOperator::FullSplat(_) => Step::All,
+            });
+        }
+        let (start, rest) = match &traversal.expr {
+            Native::Variable(name) if self.is_block(name.as_str(), environment) => {
+                self.block(name.as_str(), &steps, environment).map_err(|error| error.at(&place))?
+            }
+            expression => (self.evaluate(expression, environment)?, &steps[..]),
+        };
+        walk(start, rest).map_err(|why| Error::new(why).at(&place))
+    }
+
+    fn is_block(&self, name: &str, environment: Environment<'_>) -> bool {
+        environment.locals.and_then(|locals| locals.get(name)).is_none() && environment.scope.is_block(name)
+    }
+
+    /// `target.NAME.FIELD` evaluates only that field, so that targets may refer to each other.
+    fn block<'s>(
+        &self,
+        kind: &str,
+        steps: &'s [Step],
+        environment: Environment<'_>,
+    ) -> Result<(Value, &'s [Step]), Error> {
+        match steps {
+            [Step::Field(name), Step::Field(field), rest @ ..] => {
+                Ok((environment.scope.block(kind, name, Some(field))?, rest))
+            }
+            [Step::Field(name), rest @ ..] => Ok((environment.scope.block(kind, name, None)?, rest)),
+            _ => Err(Error::new(format!("cannot traverse {kind} without an attribute; write {kind}.NAME.ATTRIBUTE"))),
+        }
+    }
+}
+
+fn walk(value: Value, steps: &[Step]) -> Result<Value, String> {
+    let Some((step, rest)) = steps.split_first() else {
+        return Ok(value);
+    };
+    match step {
+        Step::Field(name) => walk(field(value, name)?, rest),
+        Step::Index(index) => walk(element(value, index)?, rest),
+        Step::Fields => {
+            let end = rest.iter().position(|step| !matches!(step, Step::Field(_))).unwrap_or(rest.len());
+            walk(each(value, &rest[..end])?, &rest[end..])
+        }
+        Step::All => each(value, rest),
+    }
+}
+
+/// Applies steps to each element. Null has none, and a value that is not a list is the only one.
+fn each(value: Value, steps: &[Step]) -> Result<Value, String> {
+    let (list, values) = match value {
+        Value::Null(_) => return Ok(Value::Tuple(Vec::new())),
+        Value::List(_, values) | Value::Set(_, values) => (true, values),
+        Value::Tuple(values) => (false, values),
+        single => (false, vec![single]),
+    };
+    let values: Vec<Value> = values.into_iter().map(|value| walk(value, steps)).collect::<Result<_, _>>()?;
+    match unify(values.iter().map(Value::kind)) {
+        Some(element) if list => Ok(Value::List(element, values)),
+        _ => Ok(Value::Tuple(values)),
+    }
+}
+
+fn field(value: Value, name: &str) -> Result<Value, String> {
+    match value {
+        Value::Null(_) => Err(format!("cannot read the attribute \"{name}\" of null")),
+        Value::Map(_, mut fields) | Value::Object(mut fields) => fields.remove(name).ok_or_else(|| {
+            let known: Vec<&str> = fields.keys().map(String::as_str).collect();
+            format!("there is no attribute \"{name}\"; the object has: {}", known.join(", "))
+        }),
+        other => Err(format!("a {} has no attribute \"{name}\"", other.kind())),
+    }
+}
+
+/// The element of a collection at an index or key.
+pub(crate) fn element(value: Value, index: &Value) -> Result<Value, String> {
+    if index.is_null() {
+        return Err("an index is null".into());
+    }
+    match value {
+        Value::Null(_) => Err("cannot index null".into()),
+        Value::List(_, values) | Value::Tuple(values) => {
+            let Value::Number(number) = convert(index.clone(), &Type::Number)? else {
+                return Err("an index is null".into());
+            };
+            let position = whole(&number).and_then(|position| usize::try_from(position).ok());
+            let length = values.len();
+            position
+                .and_then(|position| values.into_iter().nth(position))
+                .ok_or_else(|| format!("index {} is outside of a list of {length} elements", number.normalized()))
+        }
+        Value::Map(_, mut fields) | Value::Object(mut fields) => {
+            let Value::String(name) = convert(index.clone(), &Type::String)? else {
+                return Err("an index is null".into());
+            };
+            fields.remove(&name).ok_or_else(|| format!("there is no element with the key \"{name}\""))
+        }
+        other => Err(format!("a {} has no elements", other.kind())),
+    }
+}
