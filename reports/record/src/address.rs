@@ -52,34 +52,49 @@ pub fn redacted_in_place(text: &str) -> Cow<'_, str> {
     replaced(text, |secret| "x".repeat(secret.chars().count()))
 }
 
+/// Replaces until nothing changes: a secret may contain the separator that ended another one.
 fn replaced(text: &str, mask: impl Fn(&str) -> String) -> Cow<'_, str> {
-    let mut out = String::new();
-    let mut written = 0;
-    let mut from = 0;
-    while let Some(found) = text[from..].find("://") {
-        let start = from + found;
+    let mut text = Cow::Borrowed(text);
+    while let Some(next) = replaced_once(&text, &mask) {
+        if next == text {
+            break;
+        }
+        text = Cow::Owned(next);
+    }
+    text
+}
+
+/// `None` if the text has no secrets.
+fn replaced_once(text: &str, mask: impl Fn(&str) -> String) -> Option<String> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (start, separator) in text.match_indices("://") {
         let scheme = scheme(&text[..start]);
-        let rest = start + "://".len();
+        let rest = start + separator.len();
         let inside = |&(at, c): &(usize, char)| at < LONGEST && !ends_address(c);
         let last = text[rest..].char_indices().take_while(inside).last();
         let end = rest + last.map_or(0, |(at, c)| at + c.len_utf8());
-        for secret in secrets(scheme, &text[rest..end]) {
-            // A parameter that was replaced may itself be an address.
-            if rest + secret.start < written {
-                continue;
-            }
-            out += &text[written..rest + secret.start];
-            out += &mask(&text[rest + secret.start..rest + secret.end]);
-            written = rest + secret.end;
-        }
-        // An address may be a parameter of another one.
-        from = rest;
+        found.extend(secrets(scheme, &text[rest..end]).into_iter().map(|at| rest + at.start..rest + at.end));
     }
-    if written == 0 {
-        return Cow::Borrowed(text);
+    if found.is_empty() {
+        return None;
+    }
+    // An address may be a parameter of another one, whose own secrets may come before or after, or contain it.
+    found.sort_unstable_by_key(|range| (range.start, range.end));
+    let mut secrets: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match secrets.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => secrets.push(range),
+        }
+    }
+    let (mut out, mut written) = (String::new(), 0);
+    for secret in secrets {
+        out += &text[written..secret.start];
+        out += &mask(&text[secret.clone()]);
+        written = secret.end;
     }
     out += &text[written..];
-    Cow::Owned(out)
+    Some(out)
 }
 
 /// Whether an address ends before this character in a text. RFC 3986, appendix C.
@@ -142,6 +157,7 @@ mod tests {
             ),
             ("https://a/?to=https://me:pw@b/", "https://a/?to=https://me:xxxxx@b/"),
             ("https://a/?token=https://me:pw@b/", "https://a/?token=xxxxx"),
+            ("https://a/?to=https://me:pw@b/&token=cd", "https://a/?to=https://me:xxxxx@b/&token=xxxxx"),
             ("ADD https://a:b@h/x https://c:d@h/y /", "ADD https://a:xxxxx@h/x https://c:xxxxx@h/y /"),
             ("{\"url\":\"https://a:b@h/\",\"x\":\"@\"}", "{\"url\":\"https://a:xxxxx@h/\",\"x\":\"@\"}"),
             ("http_proxy=http://a:ü@proxy:3128 x", "http_proxy=http://a:xxxxx@proxy:3128 x"),
