@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use super::{Entry, boolean, fields, string_map, strings};
+use crate::value::{Type, Value};
+
+/// A policy of sources: `filename=policy.rego,strict=true`. It is read, printed, and refused by builds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The attributes.
+    pub attributes: BTreeMap<String, String>,
+}
+
+impl Policy {
+    /// Whether it turns policies off.
+    #[must_use]
+    pub fn is_disabled(&self) -> bool {
+        self.attributes.get("disabled").and_then(|text| boolean(text)) == Some(true)
+    }
+
+    /// The name of its file, or empty.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        self.attributes.get("filename").map_or("", String::as_str)
+    }
+}
+
+impl Entry for Policy {
+    fn parse(text: &str) -> Result<Policy, String> {
+        let attributes: BTreeMap<String, String> =
+            fields(text)?.into_iter().map(|(key, value)| (key.trim().to_lowercase(), value)).collect();
+        let known = ["filename", "reset", "disabled", "strict", "log-level"];
+        match attributes.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => {
+                Err(format!("invalid value {key}: a policy has filename, reset, disabled, strict or log-level"))
+            }
+            None => Ok(Policy { attributes }),
+        }
+    }
+
+    fn from_fields(value: Value) -> Result<Policy, String> {
+        Ok(Policy { attributes: strings(value)? })
+    }
+
+    fn to_value(&self) -> Value {
+        string_map(&self.attributes, &[])
+    }
+
+    fn kind() -> Type {
+        Type::map(Type::String)
+    }
+
+    fn dedup(_: &mut Vec<Policy>) {}
+}
+
+/// Prints the structure of buildx, whose fields have no names of their own in JSON.
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flag = |name: &str| self.attributes.get(name).and_then(|text| boolean(text));
+        let files: Option<Vec<BTreeMap<&str, Option<&str>>>> = self
+            .attributes
+            .get("filename")
+            .map(|name| vec![BTreeMap::from([("Filename", Some(name.as_str())), ("Data", None)])]);
+        let mut map = serializer.serialize_map(Some(5))?;
+        map.serialize_entry("Files", &files)?;
+        map.serialize_entry("Reset", &flag("reset").unwrap_or(false))?;
+        map.serialize_entry("Disabled", &flag("disabled").unwrap_or(false))?;
+        map.serialize_entry("Strict", &flag("strict"))?;
+        map.serialize_entry("LogLevel", &self.attributes.get("log-level"))?;
+        map.end()
+    }
+}
