@@ -318,19 +318,20 @@ fn started(record: &Record) -> Option<i64> {
 /// The name of a cause in tables.
 fn cause(cause: &misses::Cause) -> &'static str {
     use misses::Cause::{
-        Arguments, Base, Content, Environment, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved, New,
-        Parent, Pruned, Removed, Source, Times, Unasked, Unknown,
+        Arguments, Base, Content, Environment, Expansion, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved,
+        New, Parent, Pruned, Removed, Setting, Source, Times, Unasked, Unknown,
     };
     match cause {
         New => "new step",
         Instruction => "changed instruction",
+        Setting { .. } => "changed setting (USER, WORKDIR, SHELL)",
         Base { .. } => "changed base image",
         Files(_) | Content => "changed files",
         Inserted(_) | Removed(_) | Moved(_) => "instruction inserted, removed or moved",
         Times => "file times",
         Metadata(_) => "changed mode or owner",
         Arguments(_) => "changed build argument",
-        Environment(_) => "changed variable",
+        Environment(_) | Expansion(_) => "changed variable",
         Source => "changed stage or image",
         Parent => "changed parent",
         Expired => "expired result",

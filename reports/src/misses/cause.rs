@@ -1,7 +1,7 @@
 //! What changed about one step since the nearest earlier record that has it.
 
 use crate::counterpart::Counterparts;
-use buildscope_record::{Record, Removal, Step};
+use buildscope_record::{Record, Removal, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,15 @@ pub enum Cause {
     New,
     /// The text of the instruction.
     Instruction,
+    /// A setting before it: the instruction that was in force in the earlier build and the one that is now. One may be absent.
+    Setting {
+        /// `USER`, `WORKDIR` or `SHELL` with its words in the earlier build.
+        before: Option<String>,
+        /// The same now.
+        now: Option<String>,
+    },
+    /// The values of variables in the text of the instruction, by name.
+    Expansion(Vec<String>),
     /// The base image.
     Base {
         /// The image as the Dockerfile names it.
@@ -60,12 +69,15 @@ pub enum Cause {
 impl Cause {
     /// Whether the cause lies before the step, if something before it changed.
     pub(super) fn follows(&self) -> bool {
-        matches!(self, Self::Parent | Self::Source | Self::Unknown | Self::New)
+        matches!(self, Self::Parent | Self::Source | Self::Unknown | Self::New | Self::Setting { .. })
     }
 
     /// Whether several steps with this cause are one miss.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Gone | Self::Unasked(_))
+        matches!(
+            self,
+            Self::Arguments(_) | Self::Environment(_) | Self::Setting { .. } | Self::Gone | Self::Unasked(_)
+        )
     }
 }
 
@@ -80,17 +92,73 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;
     };
-    let Some(counterpart) = earlier.iter().rev().find_map(|pairs| pairs.of(step.id)) else {
-        return Cause::New;
-    };
-    let Some(before) = counterpart.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
+    let nearest = earlier.iter().rev().find_map(|pairs| Some(Found { pairs, counterpart: pairs.of(step.id)? }));
+    let Some(found) = nearest else { return Cause::New };
+    let Some(before) = found.counterpart.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
     let changes = Changes::new(now, before);
     if changes.has("base") {
         let name = step.stage.and_then(|stage| record.stages.get(stage.index())).map(|stage| stage.base.clone());
         let digest = |inputs: &Inputs| inputs.get("base").cloned().unwrap_or_default();
         return Cause::Base { image: name.unwrap_or_default(), before: digest(before), now: digest(now) };
     }
-    changes.own()
+    match changes.own() {
+        Cause::Instruction => of_text(record, step, &found),
+        cause => cause,
+    }
+}
+
+/// Why the definition of a step changed: its text, or the settings and variables on which the same text depends.
+fn of_text(record: &Record, step: &Step, found: &Found<'_, '_>) -> Cause {
+    let Found { pairs, counterpart } = found;
+    let other = pairs.other();
+    if step.text != counterpart.text {
+        return Cause::Instruction;
+    }
+    // The text of a heredoc is not recorded, so a setting is the cause only if it differs.
+    for keyword in ["SHELL", "USER", "WORKDIR"] {
+        let (before, now) = (settings(other, counterpart, keyword), settings(record, step, keyword));
+        if before != now {
+            return Cause::Setting { before: before.last().cloned(), now: now.last().cloned() };
+        }
+    }
+    let names = if step.text.contains("<<") { Vec::new() } else { variables(&step.text) };
+    if names.is_empty() || step.instruction == "RUN" { Cause::Instruction } else { Cause::Expansion(names) }
+}
+
+/// The instructions of a kind that are in force at a step: those before it in its stage and in the stages that this starts from.
+/// Of a directory all count, because each may be relative to the one before.
+fn settings(record: &Record, step: &Step, keyword: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let (mut stage, mut until) = (step.stage, step.id);
+    while let Some(id) = stage {
+        let own = record.steps.iter().filter(|other| other.stage == Some(id) && other.id < until);
+        let texts = own.filter(|other| other.instruction.eq_ignore_ascii_case(keyword)).map(|other| other.text.clone());
+        found.splice(0..0, texts);
+        let base = record.stages.get(id.index()).map(|stage| stage.base.as_str()).unwrap_or_default();
+        let parent = record.stages[..id.index()].iter().rev().find(|stage| stage.name.eq_ignore_ascii_case(base));
+        (stage, until) = (parent.map(|stage| stage.id), StepId(u32::MAX));
+    }
+    if keyword != "WORKDIR" {
+        found.drain(..found.len().saturating_sub(1));
+    }
+    found
+}
+
+/// The names of the variables in a text: `$NAME`, `${NAME}`, `${NAME:-…}`.
+fn variables(text: &str) -> Vec<String> {
+    let name = |rest: &str| {
+        let rest = rest.strip_prefix('{').unwrap_or(rest);
+        let end = rest.find(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').unwrap_or(rest.len());
+        (end > 0).then(|| rest[..end].to_owned())
+    };
+    let names: BTreeSet<String> = text.split('$').skip(1).filter_map(name).collect();
+    names.into_iter().collect()
+}
+
+/// A step of the nearest earlier record that has it, with that record.
+struct Found<'p, 'r> {
+    pairs: &'p Counterparts<'r>,
+    counterpart: &'p Step,
 }
 
 /// Why only the parent of a step changed, if no step before it did: an instruction was inserted, removed or moved.

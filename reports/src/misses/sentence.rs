@@ -55,15 +55,34 @@ fn flag(stages: &[String]) -> &'static str {
     if stages.is_empty() { "--no-cache" } else { "--no-cache-filter" }
 }
 
+/// A file in words; a heredoc by its name.
+fn named(file: &str) -> String {
+    match file.strip_prefix("<<") {
+        Some(name) => format!("the text of its heredoc `{name}`"),
+        None => format!("`{file}`"),
+    }
+}
+
+/// A change of a setting: "`USER app` before it is `USER root` now".
+fn setting(before: Option<&str>, now: Option<&str>) -> String {
+    match (before, now) {
+        (Some(before), Some(now)) => format!("{} before it is {} now", quote(before), quote(now)),
+        (None, Some(now)) => format!("{} was inserted before it", quote(now)),
+        (before, None) => format!("{} before it was removed", quote(before.unwrap_or_default())),
+    }
+}
+
 /// The reason why a single step ran.
 fn why(step: &Step, cause: &Cause) -> String {
     match cause {
         Cause::New => "is new: no earlier record has it".to_owned(),
         Cause::Instruction => "changed: its text".to_owned(),
+        Cause::Setting { before, now } => format!("ran again: {}", setting(before.as_deref(), now.as_deref())),
+        Cause::Expansion(names) => format!("changed: the value of {} in it", quoted(names)),
         Cause::Base { image, before, now } => {
             format!("changed: the base image `{image}` is {} now, it was {}", short(now), short(before))
         }
-        Cause::Files(files) => format!("changed: {}", quoted(files)),
+        Cause::Files(files) => format!("changed: {}", list(&files.iter().map(|file| named(file)).collect::<Vec<_>>())),
         Cause::Content => "changed: files that it takes (the record does not name so many)".to_owned(),
         Cause::Metadata(properties) if properties.is_empty() => {
             "changed: a mode, owner or attribute of its files".to_owned()
@@ -98,6 +117,10 @@ fn several(step: &Step, cause: &Cause, changed: usize) -> String {
             format!("build argument {} changed for {changed} steps from {from} on", quoted(names))
         }
         Cause::Environment(names) => format!("variable {} changed for {changed} steps from {from} on", quoted(names)),
+        Cause::Setting { before, now } => {
+            let setting = setting(before.as_deref(), now.as_deref()).replace(" before it ", " before them ");
+            format!("{changed} steps from {from} on ran again: {setting}")
+        }
         Cause::Unasked(stages) => {
             format!("`{}` ignored the results of {changed} steps that did not change", flag(stages))
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// The files of one source, or of one match of its pattern.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// The source as written.
+    /// The path of the file or directory in its tree; the URL of a download; `<<NAME` for a heredoc.
     pub(super) source: String,
     /// The name of the file if the destination is a directory.
     pub(super) name: OsString,
@@ -47,8 +47,8 @@ pub(super) struct Item {
 
 impl Group {
     /// An empty group for the directory at a path.
-    pub(super) fn directory(source: &str, path: &Path) -> Self {
-        let (source, name) = (source.to_owned(), base_name(path).to_owned());
+    pub(super) fn directory(path: &Path) -> Self {
+        let (source, name) = (path.to_string_lossy().into_owned(), base_name(path).to_owned());
         Self { source, name, directory: true, unpack: false, partial: false, items: Vec::new() }
     }
 

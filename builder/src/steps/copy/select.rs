@@ -158,13 +158,13 @@ impl<'a> Finder<'a> {
             }
             self.unread.extend(found.node().map(|node| (node, followed)));
             let item = Item::new(found, PathBuf::new());
-            self.groups.push(Group { unpack, ..Group::file(source.to_owned(), name.to_owned(), item) });
+            self.groups.push(Group { unpack, ..Group::file(path.to_string_lossy().into_owned(), name.to_owned(), item) });
             return Ok(());
         }
         if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
         }
-        self.groups.push(Group::directory(source, path));
+        self.groups.push(Group::directory(path));
         self.directory(&followed, &followed, None)
     }
 
@@ -195,7 +195,7 @@ impl<'a> Finder<'a> {
                     .map_err(|_| CopyError::BadPattern(source.to_owned()))?,
             ),
         };
-        self.groups.push(Group { partial: true, ..Group::directory(source, &pivot) });
+        self.groups.push(Group { partial: true, ..Group::directory(&pivot) });
         // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {

@@ -52,6 +52,22 @@ fn the_key_covers_everything_in_the_layer() {
 }
 
 #[test]
+fn files_are_named_by_their_paths_in_the_tree() {
+    let kit = Kit::new();
+    kit.write("d/a.txt", "a").write("d/b.txt", "b").write("d/c", "c");
+    let files = |op: &Copy| {
+        let mut selection = kit.select(op).unwrap();
+        selection.digest(op, kit.store.blobs(), &Probe::disabled()).unwrap();
+        selection.files().map(|(path, _)| path.display().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(files(&op(&["./d/*.txt"], "/x/")), ["d/a.txt", "d/b.txt"]);
+    assert_eq!(files(&op(&["/d/../d/c"], "/x")), ["d/c"]);
+    let parents = |source: &str| Copy { parents: true, ..op(&[source], "/x/") };
+    assert_eq!(files(&parents("d/*.txt")), ["d/a.txt", "d/b.txt"]);
+    assert_eq!(files(&parents("d/./c")), ["d/c"]);
+}
+
+#[test]
 fn the_key_does_not_depend_on_other_files_of_the_stage() {
     let mut kit = Kit::new();
     kit.image([file("f")]);

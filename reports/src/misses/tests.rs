@@ -1,0 +1,268 @@
+//! Root causes of misses, from records whose inputs are known.
+
+use super::*;
+use crate::{explain, synthetic::Synthetic};
+use buildscope_record::{Cache, Removal, StepKey};
+
+fn root_misses(now: &Record, earlier: &[Record]) -> Vec<Miss> {
+    root_causes(&Analysis::new(now), earlier)
+}
+
+/// A COPY and a RUN after it that takes 90 ms, in parallel with a RUN that depends on an argument.
+fn build(inputs: [&[(&str, &str)]; 3]) -> Record {
+    let mut made = Synthetic::default();
+    let (a, b) = (made.stage("a"), made.stage("b"));
+    let copy = made.step(a, "COPY . .", 0..10);
+    let run = made.step(a, "RUN make", 10..100);
+    made.step(b, "RUN echo $V", 0..20);
+    made.data(copy, run);
+    made.with(|record| {
+        for (step, inputs) in record.steps.iter_mut().zip(inputs) {
+            let inputs = inputs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+            step.cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
+        }
+    });
+    made.finish(100)
+}
+
+#[test]
+fn the_file_that_changed_has_the_cost_of_what_follows() {
+    let before = build([&[("file:src/a.rs", "1"), ("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
+    let now = build([&[("file:src/a.rs", "2"), ("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
+    let found = root_misses(&now, std::slice::from_ref(&before));
+    let sentences: Vec<_> = found.iter().map(|miss| miss.sentence.as_str()).collect();
+    assert_eq!(
+        sentences,
+        [
+            "`COPY . .` changed: `src/a.rs`: 100 ms rerun with 1 step after it, 100 ms on the critical path",
+            "`RUN echo $V` changed: build argument `V`: 20.0 ms rerun, 0 ns on the critical path",
+        ]
+    );
+    let again = root_misses(&now, std::slice::from_ref(&now));
+    assert!(again.iter().all(|miss| miss.cause == Cause::Gone), "{again:?}");
+    assert_eq!(again.len(), 1, "one reason, one sentence: {again:?}");
+    let mut filtered = now.clone();
+    filtered.options.no_cache_stages = vec!["a".into()];
+    let found = root_misses(&filtered, std::slice::from_ref(&now));
+    let causes: Vec<_> = found.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
+    assert_eq!(causes, [(0, Cause::Unasked(vec!["a".into()])), (2, Cause::Gone)]);
+    assert!(found[0].sentence.starts_with("`--no-cache-filter` ignored the results of 2 steps"), "{found:?}");
+    let mut cold = now.clone();
+    cold.options.cache = Some(CacheState::Cold);
+    let unasked = root_misses(&cold, &[now]);
+    let sentences: Vec<_> = unasked.iter().map(|miss| miss.sentence.as_str()).collect();
+    assert_eq!(
+        sentences,
+        [
+            "`--no-cache` ignored the results of 3 steps that did not change: 120 ms rerun, 100 ms on the critical path"
+        ]
+    );
+}
+
+#[test]
+fn a_removal_is_the_cause_whatever_else_changed() {
+    let mut now = build([&[("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
+    let with = |step: &mut Step, removed, miss: Option<&str>| {
+        let cache = step.cache.as_mut().unwrap();
+        (cache.removed, cache.miss) = (Some(removed), miss.map(str::to_owned));
+    };
+    with(
+        &mut now.steps[0],
+        Removal::Expired,
+        Some("its result expired (unused for 8 days when old ones were removed 2 h ago)"),
+    );
+    with(&mut now.steps[2], Removal::Pruned, None);
+    // No earlier record is needed, because the store remembers removals.
+    let alone = explain(&now);
+    let causes: Vec<_> = alone.misses.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
+    assert_eq!(causes, [(0, Cause::Expired), (2, Cause::Pruned)]);
+    assert_eq!(
+        alone.steps[0].miss.as_deref(),
+        Some(
+            "`COPY . .` ran again: its result expired (unused for 8 days when old ones were removed 2 h ago): \
+             100 ms rerun with 1 step after it, 100 ms on the critical path"
+        )
+    );
+    let other = build([&[("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
+    let found = root_misses(&now, &[other]);
+    assert!(found.iter().all(|miss| matches!(miss.cause, Cause::Expired | Cause::Pruned)), "{found:?}");
+}
+
+/// A stage of steps that add layers. The key of each is that of its texts so far, with the times of its files.
+fn stage(texts: &[&str], times: &str) -> Record {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let mut before = None;
+    for (at, text) in texts.iter().enumerate() {
+        let at = at as u64 * 10;
+        let step = made.step(stage, text, at..at + 10);
+        if let Some(before) = before {
+            made.data(before, step);
+        }
+        before = Some(step);
+    }
+    made.with(|record| {
+        let mut key = String::new();
+        for step in &mut record.steps {
+            let mut inputs = BTreeMap::from([("instruction".to_owned(), step.text.clone())]);
+            if step.instruction != "FROM" {
+                inputs.insert("parent".into(), key.clone());
+            }
+            if step.instruction == "COPY" {
+                inputs.insert("times".into(), times.into());
+            }
+            key = format!("{key};{}", step.text);
+            step.cache = Some(Cache { key: StepKey::of(&key), inputs, miss: None, removed: None });
+        }
+    });
+    made.finish(texts.len() as u64 * 10)
+}
+
+fn only(now: &Record, before: Record) -> Miss {
+    let mut found = root_misses(now, &[before]);
+    found.retain(|miss| !matches!(miss.cause, Cause::Gone));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+#[test]
+fn an_inserted_step_is_the_cause_although_a_checkout_changed_all_times() {
+    let before = stage(&["FROM base", "COPY cfg.json /", "RUN make"], "old");
+    let found = only(&stage(&["FROM base", "RUN true", "COPY cfg.json /", "RUN make"], "new"), before);
+    assert_eq!((found.step, found.cause, found.caused), (StepId(1), Cause::New, vec![StepId(2), StepId(3)]));
+}
+
+#[test]
+fn a_removed_or_moved_step_is_named() {
+    let before = || stage(&["FROM base", "COPY a /", "COPY b /", "RUN make"], "old");
+    let removed = only(&stage(&["FROM base", "COPY b /", "RUN make"], "new"), before());
+    assert_eq!((removed.step, &removed.cause), (StepId(1), &Cause::Removed("COPY a /".into())));
+    assert!(
+        removed.sentence.starts_with("`COPY b /` ran again: `COPY a /` before it was removed: "),
+        "{removed:?}"
+    );
+    let moved = only(&stage(&["FROM base", "COPY b /", "COPY a /", "RUN make"], "new"), before());
+    assert_eq!((moved.step, &moved.cause), (StepId(1), &Cause::Moved("COPY a /".into())));
+    assert_eq!(moved.caused, [StepId(2), StepId(3)]);
+}
+
+#[test]
+fn an_inserted_step_that_was_cached_is_the_cause_of_the_next() {
+    let before = stage(&["FROM base", "RUN make"], "");
+    let mut now = stage(&["FROM base", "RUN true", "RUN make"], "");
+    now.steps[1].outcome = Outcome::Cached;
+    let found = root_misses(&now, &[before]);
+    let found = found.iter().find(|miss| miss.step == StepId(1)).unwrap();
+    assert_eq!((&found.cause, found.caused.as_slice()), (&Cause::New, &[StepId(2)][..]));
+}
+
+#[test]
+fn one_argument_of_several_steps_is_one_miss() {
+    let arg = |value: &'static str| {
+        let mut record = stage(&["FROM base", "RUN a", "RUN b", "COPY x /"], "");
+        for step in &mut record.steps[1..3] {
+            step.cache.as_mut().unwrap().inputs.insert("arg:V".into(), value.into());
+        }
+        record.steps[3].cache.as_mut().unwrap().inputs.insert("parent".into(), value.into());
+        record
+    };
+    let found = only(&arg("2"), arg("1"));
+    assert_eq!((found.step, &found.cause), (StepId(1), &Cause::Arguments(vec!["V".into()])));
+    assert_eq!(
+        found.sentence,
+        "build argument `V` changed for 2 steps from `RUN a` on: 30.0 ms rerun with 1 step after them, 30.0 ms on the critical path"
+    );
+}
+
+#[test]
+fn a_changed_base_is_named_with_its_digests() {
+    let with = |digest: &str| {
+        let mut record = stage(&["FROM busybox", "RUN a", "RUN b"], "");
+        record.steps[0].outcome = Outcome::Cached;
+        record.steps[0].cache.as_mut().unwrap().inputs.insert("base".into(), digest.into());
+        record.steps[1].cache.as_mut().unwrap().inputs.insert("parent".into(), digest.into());
+        record
+    };
+    let found = only(&with("sha256:aaaaaaaaaaaaaaaa"), with("sha256:bbbbbbbbbbbbbbbb"));
+    assert_eq!((found.step, found.caused.as_slice()), (StepId(0), &[StepId(1)][..]));
+    let expected =
+        "`FROM busybox` changed: the base image `busybox` is sha256:aaaaaaaaaaaa now, it was sha256:bbbbbbbbbbbb: ";
+    assert!(found.sentence.starts_with(expected), "{}", found.sentence);
+}
+
+#[test]
+fn the_other_causes() {
+    let inputs = |names: &'static [(&'static str, &'static str)]| build([names, &[], &[]]);
+    let cause = |now, before| {
+        root_misses(&inputs(now), &[inputs(before)])
+            .iter()
+            .find(|miss| miss.step == StepId(0))
+            .unwrap()
+            .cause
+            .clone()
+    };
+    assert_eq!(cause(&[("content", "1")], &[("content", "2")]), Cause::Content);
+    const FILE: (&str, &str) = ("file:./run.sh", "same");
+    let modes = cause(&[("content", "2"), FILE], &[("content", "1"), FILE, ("entry:./run.sh", "file 0755 0:0")]);
+    assert_eq!(modes, Cause::Metadata(vec!["mode of `run.sh` (0755, now 0644)".into()]));
+    let base = Cause::Base { image: "busybox".into(), before: "2".into(), now: "1".into() };
+    assert_eq!(cause(&[("base", "1")], &[("base", "2")]), base);
+    assert_eq!(cause(&[("file:<<EOF", "1"), ("content", "1")], &[("file:<<EOF", "2"), ("content", "2")]), Cause::Files(vec!["<<EOF".into()]));
+    assert_eq!(cause(&[("times", "1")], &[("times", "2")]), Cause::Times);
+    assert_eq!(cause(&[("instruction", "1")], &[("instruction", "2")]), Cause::Instruction);
+    assert_eq!(cause(&[("env:A", "1")], &[("env:A", "1"), ("env:B", "1")]), Cause::Environment(vec!["B".into()]));
+    assert_eq!(cause(&[("from", "1")], &[("from", "2")]), Cause::Source);
+    let alone = inputs(&[("content", "1")]);
+    assert_eq!(root_misses(&alone, &[])[0].cause, Cause::New);
+}
+
+/// A stage whose last two RUNs depend on a setting, which is an instruction before them.
+fn after_setting(setting: Option<&str>) -> Record {
+    let texts: Vec<&str> =
+        ["FROM base", "RUN prepare"].into_iter().chain(setting).chain(["RUN a", "RUN b"]).collect();
+    let mut record = stage(&texts, "");
+    let mut parent = "prepared".to_owned();
+    for step in &mut record.steps {
+        let inputs = &mut step.cache.as_mut().unwrap().inputs;
+        if setting == Some(step.text.as_str()) {
+            // A setting has the key of its parent.
+            inputs.remove("instruction");
+            inputs.insert("parent".into(), parent.clone());
+        } else if matches!(step.text.as_str(), "RUN a" | "RUN b") {
+            let definition = format!("{} {}", step.text, setting.unwrap_or_default());
+            inputs.insert("parent".into(), parent);
+            inputs.insert("instruction".into(), definition.clone());
+            parent = definition;
+        }
+    }
+    record
+}
+
+#[test]
+fn a_changed_setting_is_the_cause_of_the_steps_behind_it() {
+    let causes = |now: Option<&str>, before: Option<&str>| {
+        let mut found = root_misses(&after_setting(now), &[after_setting(before)]);
+        found.retain(|miss| !matches!(miss.cause, Cause::Gone));
+        let said: Vec<_> = found.iter().map(|miss| miss.sentence.split(": 20.0 ms").next().unwrap().to_owned()).collect();
+        said.join("; ")
+    };
+    assert_eq!(causes(Some("USER 6"), Some("USER 5")), "`RUN a` ran again: `USER 5` before it is `USER 6` now");
+    assert_eq!(
+        causes(Some("SHELL [\"/bin/bash\", \"-c\"]"), None),
+        "`RUN a` ran again: `SHELL [\"/bin/bash\", \"-c\"]` was inserted before it"
+    );
+    assert_eq!(causes(None, Some("USER 5")), "`RUN a` ran again: `USER 5` before it was removed");
+}
+
+#[test]
+fn a_value_in_a_text_that_stayed_the_same_is_the_cause() {
+    let with = |definition: &str| {
+        let mut record = stage(&["FROM base", "COPY conf/${ENVIRONMENT}.toml /etc/"], "");
+        record.steps[1].cache.as_mut().unwrap().inputs.insert("instruction".into(), definition.into());
+        record
+    };
+    let found = only(&with("production"), with("staging"));
+    assert_eq!(found.cause, Cause::Expansion(vec!["ENVIRONMENT".into()]));
+    let expected = "`COPY conf/${ENVIRONMENT}.toml /etc/` changed: the value of `ENVIRONMENT` in it: ";
+    assert!(found.sentence.starts_with(expected), "{}", found.sentence);
+}
