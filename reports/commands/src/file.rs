@@ -6,6 +6,7 @@ use crate::path::join;
 use crate::script::{Element, Script};
 use crate::tools::recognise;
 use crate::usage::{Surroundings, Usage};
+use crate::users::{self, User};
 use crate::word::Word;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -65,8 +66,17 @@ pub struct Step<'t> {
     pub folder: Option<String>,
     /// What the image gives to a command.
     pub around: Rc<Surroundings>,
+    /// The words of a COPY or ADD with the variables replaced that are known.
+    pub(crate) words: Vec<Word>,
     /// What a RUN runs.
     pub run: Option<Run>,
+}
+
+impl<'t> Step<'t> {
+    /// A step of which only the text is known.
+    fn of(instruction: Instruction<'t>, stage: Option<usize>) -> Self {
+        Self { instruction, stage, folder: None, around: Rc::default(), words: Vec::new(), run: None }
+    }
 }
 
 /// What a RUN runs.
@@ -103,8 +113,7 @@ impl<'t> File<'t> {
                         instruction.pairs().into_iter().filter_map(|(name, value)| Some((name, value?.text)));
                     reader.globals.extend(defaults);
                 }
-                let step = Step { instruction, stage: None, folder: None, around: Rc::default(), run: None };
-                file.steps.push(step);
+                file.steps.push(Step::of(instruction, None));
                 continue;
             };
             while file.stages.len() <= stage {
@@ -146,8 +155,8 @@ struct State {
     around: Rc<Surroundings>,
     folder: Option<String>,
     arguments: BTreeMap<String, String>,
-    /// The users that the stage makes, each with its id if that is given, and its home directory.
-    users: Vec<(String, Option<String>, String)>,
+    /// The users that the image or the stage makes.
+    users: Vec<User>,
     /// Whether SHELL names another shell than those of POSIX.
     foreign_shell: bool,
 }
@@ -204,16 +213,16 @@ impl Reader<'_> {
             Surroundings { variables: Rc::new(variables), home: Some("/root".into()), root: true, image: name, tag };
         self.states[stage] = State { around: Rc::new(around), folder: Some("/".into()), ..State::default() };
         let user = match self.states[stage].around.image.as_str() {
-            "node" => Some(("node", "1000", "/home/node")),
+            "node" => Some(User { name: "node".into(), id: Some("1000".into()), home: "/home/node".into() }),
             _ => None,
         };
-        self.states[stage].users.extend(user.map(|(name, id, home)| (name.into(), Some(id.into()), home.into())));
+        self.states[stage].users.extend(user);
     }
 
     fn step<'t>(&mut self, stage: usize, instruction: Instruction<'t>) -> Step<'t> {
         let state = &mut self.states[stage];
         let (folder, around) = (state.folder.clone(), Rc::clone(&state.around));
-        let mut run = None;
+        let (mut run, mut words) = (None, Vec::new());
         match instruction.keyword.to_ascii_uppercase().as_str() {
             "ENV" => {
                 let value = |word: Word| expand(&word.text, |name| state.variable(name)).unwrap_or(word.text);
@@ -227,7 +236,8 @@ impl Reader<'_> {
                     // From here on, nothing is known of the environment.
                     None => {
                         *around = Surroundings { root: around.root, ..Surroundings::default() };
-                        return Step { instruction, stage: Some(stage), folder, around: Rc::clone(&state.around), run };
+                        let around = Rc::clone(&state.around);
+                        return Step { folder, around, ..Step::of(instruction, Some(stage)) };
                     }
                 }
                 let variables = Rc::make_mut(&mut around.variables);
@@ -257,7 +267,14 @@ impl Reader<'_> {
                     _ => None,
                 };
             }
-            "USER" => user(state, instruction.rest),
+            "USER" => users::change(Rc::make_mut(&mut state.around), &state.users, instruction.rest),
+            "COPY" | "ADD" => {
+                let known = |word: Word| match expand(&word.text, |name| state.variable(name)) {
+                    Some(text) if text != word.text => Word { literal: !text.contains(['*', '?', '[']), text },
+                    _ => word,
+                };
+                words = instruction.words().into_iter().map(known).collect();
+            }
             "SHELL" => {
                 let shell = instruction.json().unwrap_or_default();
                 let program = shell.first().map(|path| path.rsplit('/').next().unwrap_or(path).to_owned());
@@ -266,23 +283,13 @@ impl Reader<'_> {
             }
             "RUN" if self.reads_runs => {
                 let found = run_of(&instruction, state);
-                state.users.extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(new_user));
+                state.users.extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(User::made_by));
                 run = Some(found);
             }
             _ => {}
         }
-        Step { instruction, stage: Some(stage), folder, around, run }
+        Step { instruction, stage: Some(stage), folder, around, words, run }
     }
-}
-
-fn user(state: &mut State, text: &str) {
-    let name = text.split(':').next().unwrap_or_default().trim().to_owned();
-    let root = matches!(name.as_str(), "root" | "0" | "");
-    let found = state.users.iter().find(|(user, id, _)| *user == name || id.as_deref() == Some(&name));
-    let home = if root { Some("/root".to_owned()) } else { found.map(|(_, _, home)| home.clone()) };
-    let around = Rc::make_mut(&mut state.around);
-    around.root = root;
-    around.home = around.variables.get("HOME").cloned().or(home);
 }
 
 fn run_of(instruction: &Instruction<'_>, state: &State) -> Run {
@@ -343,31 +350,6 @@ fn document(instruction: &Instruction<'_>) -> Option<Option<String>> {
     let interpreter = text.lines().next().and_then(|line| line.strip_prefix("#!"));
     let shell = interpreter.is_none_or(|line| line.trim_end().ends_with("sh") || line.contains("sh -"));
     Some((!text.is_empty() && shell).then_some(text))
-}
-
-/// The user that a command makes: its name, its id and its home directory.
-fn new_user(command: &Invocation) -> Option<(String, Option<String>, String)> {
-    if !matches!(command.program(), "useradd" | "adduser") {
-        return None;
-    }
-    let (mut id, mut home, mut plain) = (None, None, Vec::new());
-    let mut words = command.arguments().iter();
-    while let Some(word) = words.next() {
-        let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
-        let mut next =
-            || if value.is_empty() { words.next().map(|word| word.text.clone()) } else { Some(value.to_owned()) };
-        match name {
-            "-u" | "--uid" => id = next(),
-            "-d" | "--home-dir" | "--home" | "-h" => home = next(),
-            "-g" | "--gid" | "-G" | "--groups" | "-s" | "--shell" | "-c" | "--comment" | "--gecos" | "--ingroup"
-            | "-k" => drop(next()),
-            _ if word.is_option() => {}
-            _ => plain.push(word.text.clone()),
-        }
-    }
-    let name = plain.first()?.clone();
-    let home = home.unwrap_or_else(|| format!("/home/{name}"));
-    Some((name, id, home))
 }
 
 /// The last part of an image's name, and its tag.

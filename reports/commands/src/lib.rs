@@ -18,6 +18,7 @@ mod source;
 mod tools;
 mod touches;
 mod usage;
+mod users;
 mod word;
 
 pub use file::{Environments, File, Line, Run, Stage, Step};

@@ -170,7 +170,7 @@ pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
         if late.iter().any(|reorder| reorder.run == run.id.index()) {
             continue;
         }
-        let Some(split) = split_install(case.file, run.id.index()) else { continue };
+        let Some(split) = split_install(case.file, run.id.index(), case.facts) else { continue };
         let text = format!(
             "split {} after its install: the layer of the install is then cached when only the rest changes",
             quote_located(run)

@@ -59,7 +59,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     caches.retain(|cache| {
         !mounted
             .iter()
-            .any(|target| target.contains('$') || within(&cache.target, target) || within(target, &cache.target))
+            .any(|target| target.contains('$') || is_same_place(&cache.target, target))
     });
     let objects = caches.iter().any(|cache| cache.content == Content::Objects);
     if caches.is_empty() || caches.len() < all && !objects {
@@ -118,6 +118,14 @@ fn offline(file: &File<'_>, step: &Step<'_>, tool: Tool) -> bool {
             || usage.tool == Tool::Dotnet && (command.has("--no-restore") || command.has("--no-build"));
         usage.tool == tool && (usage.offline || frozen)
     })
+}
+
+/// Whether a mount is at a cache, or where the tool keeps that cache in an image with another home directory.
+fn is_same_place(cache: &str, mount: &str) -> bool {
+    let name = |path: &str| path.trim_end_matches('/').rsplit('/').next().map(|name| name.trim_start_matches('.').to_owned());
+    let above = cache.rsplit_once('/').and_then(|(above, _)| name(above));
+    let known = name(mount).filter(|name| name.len() > 2);
+    within(cache, mount) || within(mount, cache) || known.is_some() && (known == name(cache) || known == above)
 }
 
 /// The targets of the cache mounts of a RUN.

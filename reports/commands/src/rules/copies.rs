@@ -3,6 +3,7 @@
 use crate::file::{File, Step};
 use crate::path::join;
 use crate::touches::within;
+use std::collections::BTreeSet;
 
 /// A COPY of one directory of the build context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,8 +17,9 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The directory that an instruction copies; `None` if it copies other things, or to a place that is unknown.
-    pub(crate) fn of(step: &Step<'_>) -> Option<Self> {
+    /// The directory that an instruction copies; `None` if it copies other things, or to a place that is unknown. `listed` are the files
+    /// of the context: without them, only a path that ends with a slash is known to be a directory.
+    pub(crate) fn of(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> Option<Self> {
         let instruction = &step.instruction;
         let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
         if !(instruction.is("COPY") || instruction.is("ADD"))
@@ -26,14 +28,16 @@ impl Tree {
         {
             return None;
         }
-        let words = instruction.words();
-        let [source, target] = &words[..] else { return None };
-        let whole = matches!(source.text.as_str(), "." | "./" | "/");
-        if !source.literal || !target.literal || !whole && !source.text.ends_with('/') || source.text.contains("://") {
+        let [source, target] = &step.words[..] else { return None };
+        if !source.literal || !target.literal || source.text.contains("://") {
             return None;
         }
+        let slash = source.text.ends_with('/');
         let folder = step.folder.as_deref()?;
         let source = join("", source.text.trim_start_matches('/'));
+        if !source.is_empty() && !slash && !is_directory(&source, listed?) {
+            return None;
+        }
         Some(Self { source, target: join(folder, &target.text), absolute: target.text.starts_with('/') })
     }
 
@@ -47,10 +51,29 @@ impl Tree {
     }
 }
 
+/// Whether a path is a directory of the context.
+fn is_directory(path: &str, listed: &BTreeSet<String>) -> bool {
+    let prefix = format!("{path}/");
+    listed.range(prefix.clone()..).next().is_some_and(|file| file.starts_with(&prefix))
+}
+
+/// Whether a step copies a directory of the build context, or a pattern of it.
+pub(crate) fn brings_directory(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> bool {
+    let instruction = &step.instruction;
+    let sources = &step.words[..step.words.len().saturating_sub(1)];
+    // A name without a dot is a directory, unless the files of the context say otherwise.
+    let directory = |path: &str| {
+        let path = path.trim_start_matches("./").trim_matches('/');
+        path.is_empty() || listed.map_or(!path.contains('.'), |listed| is_directory(path, listed))
+    };
+    (instruction.is("COPY") || instruction.is("ADD"))
+        && instruction.flag("from").is_none()
+        && sources.iter().any(|word| !word.literal || word.text.ends_with('/') || directory(&word.text))
+}
+
 /// The destination of any COPY or ADD, seen from its working directory.
 pub(crate) fn destination(step: &Step<'_>) -> Option<String> {
-    let words = step.instruction.words();
-    let target = words.last().filter(|word| word.literal)?;
+    let target = step.words.last().filter(|word| word.literal)?;
     Some(join(step.folder.as_deref()?, &target.text))
 }
 

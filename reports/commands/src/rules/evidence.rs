@@ -1,6 +1,7 @@
 //! What shows that an install runs scripts of the project, which may need any file.
 
 use super::facts::Facts;
+use super::project::names_parts;
 use crate::usage::{Tool, Usage};
 
 /// Whether the project's files say that an install runs scripts of the project or installs the project itself; `None` if they cannot
@@ -33,9 +34,13 @@ pub(super) fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) ->
                     })
                 })
             });
-            Some(runs || local || value.get("workspaces").is_some())
+            let beside = || {
+                let others = files.iter().filter(|file| *file != manifest);
+                others.filter_map(|file| Some((file, facts.text(file)?))).any(|(file, text)| named(usage.tool, file, &text))
+            };
+            Some(runs || local || value.get("workspaces").is_some() || beside())
         }
-        Tool::Pip | Tool::Uv => {
+        Tool::Pip | Tool::Uv if files.iter().all(|file| !file.ends_with(".toml")) => {
             let texts: Option<Vec<String>> = files.iter().map(|file| facts.text(file)).collect();
             let local = |line: &str| {
                 let line = line.trim();
@@ -68,8 +73,17 @@ pub(super) fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) ->
                     .any(|text| text.contains("path =") || text.contains("\"path\"") || text.contains("editable")),
             )
         }
-        _ => None,
+        _ => {
+            let texts: Option<Vec<(&String, String)>> =
+                files.iter().map(|file| facts.text(file).map(|text| (file, text))).collect();
+            Some(texts?.iter().any(|(file, text)| named(usage.tool, file, text)))
+        }
     }
+}
+
+/// Whether a file names parts of the project.
+fn named(tool: Tool, file: &str, text: &str) -> bool {
+    names_parts(tool, file.rsplit('/').next().unwrap_or(file), text)
 }
 
 /// Whether a line of output shows that an install ran a script of the project, or installed a part of it.

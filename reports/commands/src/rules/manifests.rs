@@ -1,8 +1,12 @@
 //! The files that an install needs, among those of the build context.
 
 use super::copies::Tree;
+use super::project::Project;
 use crate::usage::{Manifest, Presence, Tool};
 use std::collections::BTreeSet;
+
+/// The part of a manifest's path that stands for any number of directories.
+const ANYWHERE: &str = "**/";
 
 /// The files of the context among these, as a COPY from the context names them; directories end with a slash. `None` if one that must
 /// exist does not come from this COPY.
@@ -34,6 +38,11 @@ pub(super) fn manifests_in(
                 .map(|_| prefix)
                 .into_iter()
                 .collect()
+        } else if let Some((folder, name)) = path.split_once(ANYWHERE) {
+            let named = |file: &&String| {
+                file.starts_with(folder) && file.rsplit('/').next().is_some_and(|last| matches(name, last))
+            };
+            listed.iter().filter(named).cloned().collect()
         } else if path.contains('*') {
             listed.iter().filter(|file| matches(&path, file)).cloned().collect()
         } else {
@@ -53,7 +62,7 @@ pub(super) fn manifests_in(
 }
 
 /// Whether a path is of a pattern with `*` in its last part.
-fn matches(pattern: &str, path: &str) -> bool {
+pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     let (other, file) = path.rsplit_once('/').unwrap_or(("", path));
     if folder != other {
@@ -85,27 +94,28 @@ pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
         || names.clone().any(|name| name.starts_with('.'))
 }
 
-/// Whether the later COPY would replace what the install makes, or the install needs more projects than one.
-pub(super) fn taken_over(files: &BTreeSet<String>, tree: &Tree, manifests: &[Manifest], tool: Tool) -> bool {
+/// Whether the later COPY would replace what the install makes, or the install may need more than what is copied for it.
+pub(super) fn taken_over(
+    files: &BTreeSet<String>,
+    tree: &Tree,
+    manifests: &[Manifest],
+    present: &[String],
+    tool: Tool,
+) -> bool {
     let Some(main) = manifests.iter().find(|manifest| manifest.presence != Presence::Possible) else { return false };
     let Some(path) = tree.origin(&main.path) else { return true };
-    let (folder, name) = path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name));
+    let (folder, name) = match path.split_once(ANYWHERE) {
+        Some((folder, name)) => (folder.trim_end_matches('/'), name),
+        None => path.rsplit_once('/').map_or(("", path.as_str()), |(folder, name)| (folder, name)),
+    };
     let below = if folder.is_empty() { String::new() } else { format!("{folder}/") };
     let made = tool.installs_into();
     let replaced = files
         .iter()
         .filter_map(|file| file.strip_prefix(&below))
         .any(|file| made.iter().any(|made| file.split('/').next() == Some(made)));
-    // A second project of the same tool may be part of the first.
-    let second = |file: &String| {
-        let installed = file.split('/').any(|part| made.contains(&part));
-        !installed
-            && **file != path
-            && file.rsplit('/').next().is_some_and(|other| {
-                if name.contains('*') { matches(name, other) && !matches(&path, file) } else { other == name }
-            })
-    };
-    let several = !matches!(tool, Tool::Pip) && files.iter().any(second);
-    let gemspec = tool == Tool::Bundler && files.iter().any(|file| file.ends_with(".gemspec"));
-    replaced || several || gemspec
+    let project = Project { tool, folder: &below, name, present };
+    // What an earlier install left in the context is not part of the project.
+    let installed = |file: &&String| file.split('/').any(|part| made.contains(&part));
+    replaced || files.iter().filter(|file| !installed(file)).any(|file| project.may_need(file))
 }

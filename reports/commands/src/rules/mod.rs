@@ -8,6 +8,7 @@ mod manifests;
 mod order;
 mod owner;
 mod parallel;
+mod project;
 mod split;
 mod usual;
 mod wording;

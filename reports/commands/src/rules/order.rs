@@ -13,6 +13,9 @@ use crate::touches::{touches, within};
 use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A change that copies files of more directories one by one helps less than it costs to read.
+const MOST_FOLDERS: usize = 12;
+
 /// An install that needs less than what is copied before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reorder {
@@ -96,7 +99,7 @@ fn late_install(file: &File<'_>, run: usize, facts: &dyn Facts) -> Option<Reorde
     }
     let mut before: Vec<usize> = file.before(run).collect();
     before.reverse();
-    let mut trees = before.into_iter().filter_map(|step| Some((step, Tree::of(&file.steps[step])?)));
+    let mut trees = before.into_iter().filter_map(|step| Some((step, Tree::of(&file.steps[step], facts.files(step))?)));
     trees.find_map(|(copy, tree)| after_copy(file, run, found, copy, &tree, facts))
 }
 
@@ -129,7 +132,7 @@ fn after_copy(
     reorder.files = present.iter().filter(|file| !file.ends_with('/')).cloned().collect();
     if let (Some(files), true) = (listed, movable(file, &reorder, tree, facts)) {
         let harmless = !manifests.is_empty() || !is_of_system(&tree.target) || !reaches_system(files, tree);
-        if harmless && !taken_over(files, tree, &manifests, reorder.tool) {
+        if harmless && !taken_over(files, tree, &manifests, &present, reorder.tool) {
             reorder.edits = edits(file, &reorder, tree, &present).unwrap_or_default();
         }
     }
@@ -411,6 +414,9 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) ->
         let folder =
             if path.ends_with('/') { path.as_str() } else { path.rsplit_once('/').map_or("", |(folder, _)| folder) };
         folders.entry(folder).or_default().push(path);
+    }
+    if folders.len() > MOST_FOLDERS {
+        return None;
     }
     let written = &copy.words();
     let target = written.last()?.text.trim_end_matches('/');

@@ -1,5 +1,7 @@
 //! A RUN as two: its install, and what comes after it.
 
+use super::copies::brings_directory;
+use super::facts::Facts;
 use crate::file::{File, Step};
 use crate::script::Join;
 use crate::usage::Work;
@@ -98,8 +100,16 @@ pub(super) fn without(step: &Step<'_>, gone: &[usize]) -> Option<String> {
     (!kept.is_empty()).then_some(out)
 }
 
-/// An install and what comes after it in one RUN: any change of the second part installs everything again.
-pub fn split_install(file: &File<'_>, step: usize) -> Option<Split> {
+/// An install and what comes after it in one RUN: any change of the second part installs everything again. Behind a COPY of a directory,
+/// or with one mounted, both parts run again anyway.
+pub fn split_install(file: &File<'_>, step: usize, facts: &dyn Facts) -> Option<Split> {
+    let mounted = |(name, value): (&str, &str)| {
+        name == "mount" && !value.contains("from=") && !["cache", "secret", "ssh", "tmpfs"].iter().any(|kind| value.contains(&format!("type={kind}")))
+    };
+    let copied = |other: usize| brings_directory(&file.steps[other], facts.files(other));
+    if file.steps[step].instruction.each_flag().any(mounted) || file.before(step).any(copied) {
+        return None;
+    }
     let run = file.steps[step].run.as_ref().filter(|run| run.understood)?;
     let installs = run.usages.iter().filter(|(_, _, usage)| usage.work == Work::Install);
     let mut end = installs.map(|(element, _, _)| *element).max()? + 1;

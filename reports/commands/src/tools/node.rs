@@ -5,8 +5,12 @@ use crate::arguments::Arguments;
 use crate::invocation::Invocation;
 use crate::usage::{Cache, Cacheless, Content, Hooks, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
 
+/// What packages and package managers read of a project when they install: settings, patches of packages, the schema from which
+/// prisma generates its client.
+const READ_BY_PACKAGES: [&str; 5] = [".npmrc", "patches/", "prisma/", ".puppeteerrc.cjs", ".puppeteerrc.json"];
+
 fn files(lock: &str, settings: &[&str]) -> Needs {
-    let settings = settings.iter().map(|path| Manifest::possible(*path));
+    let settings = settings.iter().chain(&READ_BY_PACKAGES).map(|path| Manifest::possible(*path));
     let always = [Manifest::required("package.json"), Manifest::usual(lock)];
     Needs::Files(always.into_iter().chain(settings).collect())
 }
@@ -55,7 +59,7 @@ pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> 
         ([], true) => Needs::Sources(None),
         (words, true) if are_names(words) => Needs::Nothing,
         ([], false) if arguments.has(&["-w", "--workspace", "--workspaces"]) => Needs::Sources(None),
-        ([], false) => files("package-lock.json", &["npm-shrinkwrap.json", ".npmrc"]),
+        ([], false) => files("package-lock.json", &["npm-shrinkwrap.json"]),
         _ => Needs::Sources(None),
     };
     let cache = arguments
@@ -86,7 +90,7 @@ pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage>
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let modern = arguments.has(&["--immutable", "--immutable-cache", "--mode", "--inline-builds", "--check-cache"])
         || arguments.action() == "workspaces";
-    let settings = [".yarnrc", ".yarnrc.yml", ".npmrc", ".yarn/", "patches/"];
+    let settings = [".yarnrc", ".yarnrc.yml", ".yarn/"];
     let (work, needs) = match (arguments.action(), arguments.rest()) {
         ("install" | "", []) => (Work::Install, files("yarn.lock", &settings)),
         ("workspaces", [first, ..]) if first.text == "focus" => (Work::Install, Needs::Sources(None)),
@@ -126,7 +130,7 @@ pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage>
         ["-C", "--dir", "--filter", "-F", "--store-dir", "--reporter", "--loglevel", "--registry", "--lockfile-dir"];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let global = arguments.has(&["-g", "--global"]);
-    let settings = ["pnpm-workspace.yaml", ".npmrc", ".pnpmfile.cjs", "patches/"];
+    let settings = ["pnpm-workspace.yaml", ".pnpmfile.cjs"];
     let (work, needs) = match (arguments.action(), arguments.rest()) {
         ("install" | "i" | "ci", []) if arguments.has(&["--filter", "-F", "-r", "--recursive"]) => {
             (Work::Install, Needs::Sources(None))
@@ -171,7 +175,7 @@ pub(super) fn bun(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     const VALUED: [&str; 5] = ["--cwd", "--cache-dir", "--filter", "--backend", "--registry"];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let global = arguments.has(&["-g", "--global"]);
-    let settings = ["bun.lockb", "bunfig.toml", ".npmrc", "patches/"];
+    let settings = ["bun.lockb", "bunfig.toml"];
     let needs = match (arguments.action(), arguments.rest()) {
         ("install" | "i" | "ci", []) if arguments.has(&["--filter"]) => Needs::Sources(None),
         ("install" | "i" | "ci", []) => files("bun.lock", &settings),

@@ -144,8 +144,9 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
             Some(path) if path.ends_with("proj") => Manifest::required(path.clone()),
             Some(path) if path.ends_with(".sln") || path.ends_with(".slnx") => Manifest::required(path.clone()),
             Some(path) => Manifest::usual(format!("{}/*.*proj", path.trim_end_matches('/'))),
-            None => Manifest::usual("*.*proj"),
+            None => Manifest::usual("**/*.*proj"),
         };
+        let solution = named.as_deref().is_some_and(|path| path.ends_with(".sln") || path.ends_with(".slnx"));
         let settings = [
             "nuget.config",
             "NuGet.config",
@@ -156,8 +157,11 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
             "global.json",
         ];
         let mut files = vec![first];
+        // A solution lists projects, and a project may refer to others.
+        let projects: fn(String) -> Manifest = if solution { Manifest::usual } else { Manifest::possible };
+        files.push(projects(format!("{}**/*.*proj", if solution { &folder } else { "" })));
+        files.extend(["*.sln", "*.slnx", "**/packages.lock.json", "**/Directory.*.props"].map(Manifest::possible));
         files.extend(settings.map(Manifest::possible));
-        files.push(Manifest::possible(format!("{folder}packages.lock.json")));
         files
     };
     let expanded = arguments.rest().iter().any(|word| !word.literal);
