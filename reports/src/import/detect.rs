@@ -3,22 +3,26 @@
 use super::format::Format;
 use super::log::{Log, decode};
 use super::marks::Mark;
+use super::package::{self, Package};
+use super::wrapped;
 
-/// The format of a file; `None` if it is unknown. Of a log, that of the builder that wrote most of it.
+/// The format of a file; `None` if it is unknown. Of a log, that of the builder that wrote most of it; of an archive, that of the first
+/// file whose format is known.
 pub fn detect(bytes: &[u8]) -> Option<Format> {
-    if is_archive(bytes) {
-        return Some(Format::DockerBuild);
+    match package::open(bytes).ok()? {
+        Package::Layout => Some(Format::DockerBuild),
+        Package::One(file) => of_file(&file),
+        Package::Several(files) => files.iter().find_map(|file| of_file(file)),
     }
+}
+
+fn of_file(bytes: &[u8]) -> Option<Format> {
     let text = decode(bytes);
     document(&text).map(|(format, _)| format).or_else(|| {
+        let text = wrapped::unwrapped(&text);
         let first = by_marks(&Log::read(&text)).first().copied();
         first.or_else(|| document_behind(&text).map(|(format, _)| format))
     })
-}
-
-/// Whether the bytes are a compressed file or a tar archive.
-pub(crate) fn is_archive(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0x1f, 0x8b]) || bytes.get(257..262) == Some(b"ustar")
 }
 
 /// The format of a document in JSON, and where it begins. `None` for a log.

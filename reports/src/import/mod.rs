@@ -26,6 +26,7 @@ mod log;
 mod marks;
 mod names;
 mod output;
+mod package;
 mod plain;
 mod protobuf;
 mod provenance;
@@ -34,6 +35,7 @@ mod runs;
 mod trace;
 mod trace_span;
 mod vertices;
+mod wrapped;
 
 pub use builds::Builds;
 pub use detect::detect;
@@ -42,6 +44,7 @@ pub use format::Format;
 use buildscope_record::{Record, RecordError};
 use draft::Draft;
 use log::Log;
+use package::Package;
 
 /// Why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +70,15 @@ pub enum ImportError {
         /// Why it cannot be read.
         reason: String,
     },
+    /// The file is compressed in a way that is not read.
+    #[error("compressed: decompress it first, as in `{program} FILE | buildscope explain -`")]
+    Compressed {
+        /// The command that decompresses it.
+        program: &'static str,
+    },
+    /// The file is too large when decompressed.
+    #[error("{0}")]
+    TooLarge(String),
     /// The file has fewer builds.
     #[error("build {number} of a file with {count}: `--build` counts from 1")]
     NoBuild {
@@ -93,13 +105,39 @@ pub fn import(bytes: &[u8]) -> Result<Record, ImportError> {
 /// # Errors
 /// Every [`ImportError`] but [`ImportError::NoBuild`].
 pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
-    if detect::is_archive(bytes) {
-        return document(Format::DockerBuild, bytes, "");
+    if let Some(program) = package::foreign(bytes) {
+        return Err(ImportError::Compressed { program });
     }
+    match package::open(bytes).map_err(ImportError::TooLarge)? {
+        Package::Layout => document(Format::DockerBuild, bytes, ""),
+        Package::One(file) => of_file(&file),
+        Package::Several(files) => {
+            let mut records = Vec::new();
+            let mut wrong = None;
+            for file in &files {
+                match of_file(file) {
+                    Ok(found) => records.extend(found.into_records()),
+                    // An archive also has files without a build.
+                    Err(ImportError::Unknown | ImportError::Empty { .. }) => {}
+                    Err(error) => wrong = Some(error),
+                }
+            }
+            records.sort_by(|a: &Record, b| a.started.cmp(&b.started));
+            match wrong {
+                _ if !records.is_empty() => Ok(Builds::new(records)),
+                error => Err(error.unwrap_or(ImportError::Unknown)),
+            }
+        }
+    }
+}
+
+/// Reads all builds of a file that is not packed.
+fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
     let text = log::decode(bytes);
     if let Some((format, json)) = detect::document(&text) {
         return document(format, json.as_bytes(), json);
     }
+    let text = wrapped::unwrapped(&text);
     let log = Log::read(&text);
     let formats = detect::by_marks(&log);
     let Some(&format) = formats.first() else {
@@ -119,7 +157,7 @@ pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
 /// Entrances for the fuzz targets in `fuzz/`; not an interface.
 #[doc(hidden)]
 pub mod fuzzing {
-    use super::{Format, ImportError, Log, document, from_log, log, record};
+    use super::{Format, ImportError, Log, document, from_log, log, record, wrapped};
 
     /// Reads a file of this format, whatever its first bytes say.
     pub fn import_as(format: Format, bytes: &[u8]) -> Result<super::Record, ImportError> {
@@ -127,6 +165,7 @@ pub mod fuzzing {
         if !format.is_log() {
             return document(format, bytes, &text)?.choose(None);
         }
+        let text = wrapped::unwrapped(&text);
         let draft = from_log(format, &Log::read(&text)).into_iter().find(|draft| !draft.steps.is_empty());
         record(draft.ok_or(ImportError::Empty { format })?)
     }

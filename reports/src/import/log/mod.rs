@@ -3,9 +3,8 @@
 //! *Takes* text. *Gives* lines, and how many of them each builder wrote. *Must never know* what the lines mean.
 
 mod clock;
-mod collector;
 mod decode;
-mod prefix;
+pub(crate) mod prefix;
 pub(crate) mod stamp;
 mod terminal;
 
@@ -44,8 +43,6 @@ pub(crate) struct Log {
 impl Log {
     /// Reads the lines of a log.
     pub(crate) fn read(text: &str) -> Self {
-        let collected = collector::lines(text);
-        let text = collected.as_deref().unwrap_or(text);
         let pieces: Vec<Piece<'_>> = text.lines().flat_map(pieces).collect();
         let prefixes = Prefixes::learn(pieces.iter().map(|piece| &*piece.text));
         let cuts: Vec<Cut<'_>> = pieces.iter().map(|piece| prefixes.cut(&piece.text)).collect();

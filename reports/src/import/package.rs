@@ -1,0 +1,190 @@
+//! Files as they are downloaded: compressed with gzip or zstd, or several in an archive.
+
+use std::borrow::Cow;
+use std::io::{Cursor, Read};
+
+/// So much is decompressed of one file, in bytes. A log of a hundred thousand lines has ten megabytes.
+const LARGEST: u64 = 256 << 20;
+
+/// So many files of an archive are read.
+const MOST_FILES: usize = 2_000;
+
+/// How deep files may be packed in each other: a tar in gzip in zip.
+const DEEPEST: usize = 4;
+
+/// What a file holds.
+#[derive(Debug)]
+pub(super) enum Package<'b> {
+    /// One file, decompressed.
+    One(Cow<'b, [u8]>),
+    /// An OCI layout in a tar: a `.dockerbuild` export.
+    Layout,
+    /// The files of an archive.
+    Several(Vec<Vec<u8>>),
+}
+
+/// The programs that decompress what is not read here, by the first bytes of a file.
+const FOREIGN: [(&[u8], &str); 5] = [
+    (b"\xfd7zXZ\0", "xz -dc"),
+    (b"BZh", "bzip2 -dc"),
+    (b"7z\xbc\xaf\x27\x1c", "7z e -so"),
+    (b"\x04\x22\x4d\x18", "lz4 -dc"),
+    (b"Rar!", "unrar p -inul"),
+];
+
+/// The program that decompresses a file that is not read here.
+pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    FOREIGN.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, program)| *program)
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// If it is too large, in words.
+pub(super) fn open(bytes: &[u8]) -> Result<Package<'_>, String> {
+    let mut files = Vec::new();
+    let mut left = LARGEST;
+    let whole = unpack(Cow::Borrowed(bytes), DEEPEST, &mut left, &mut files)?;
+    Ok(match whole {
+        Some(Whole::Layout) => Package::Layout,
+        Some(Whole::File(file)) => Package::One(file),
+        None => Package::Several(without_parts(files)),
+    })
+}
+
+enum Whole<'b> {
+    File(Cow<'b, [u8]>),
+    Layout,
+}
+
+/// Decompresses a file, or adds the files of an archive to `files`.
+fn unpack<'b>(
+    bytes: Cow<'b, [u8]>,
+    depth: usize,
+    left: &mut u64,
+    files: &mut Vec<Vec<u8>>,
+) -> Result<Option<Whole<'b>>, String> {
+    let deeper = depth.checked_sub(1);
+    let plain = |bytes| Ok(Some(Whole::File(bytes)));
+    let Some(deeper) = deeper else { return plain(bytes) };
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let inner = limited(flate2::read::MultiGzDecoder::new(&*bytes), left)?;
+        return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
+    }
+    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let Ok(decoder) = ruzstd::decoding::StreamingDecoder::new(&*bytes) else { return plain(bytes) };
+        let inner = limited(decoder, left)?;
+        return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
+    }
+    if bytes.starts_with(b"PK\x03\x04") {
+        let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(&*bytes)) else { return plain(bytes) };
+        for index in 0..archive.len().min(MOST_FILES) {
+            let Ok(member) = archive.by_index(index) else { continue };
+            if member.is_file() {
+                let content = limited(member, left)?;
+                add(content, deeper, left, files)?;
+            }
+        }
+        return Ok(None);
+    }
+    if bytes.get(257..262) == Some(b"ustar") {
+        let mut archive = tar::Archive::new(&*bytes);
+        // What follows a damaged entry cannot be read.
+        for member in archive.entries().into_iter().flatten().map_while(Result::ok).take(MOST_FILES) {
+            let path = member.path_bytes();
+            let name = path.strip_prefix(b"./").unwrap_or(&path);
+            if matches!(name, b"index.json" | b"oci-layout") || name.starts_with(b"blobs/") {
+                return Ok(Some(Whole::Layout));
+            }
+            if member.header().entry_type().is_file() {
+                let content = limited(member, left)?;
+                add(content, deeper, left, files)?;
+            }
+        }
+        return Ok(None);
+    }
+    plain(bytes)
+}
+
+fn owned<'b>(whole: Whole<'_>) -> Whole<'b> {
+    match whole {
+        Whole::File(file) => Whole::File(Cow::Owned(file.into_owned())),
+        Whole::Layout => Whole::Layout,
+    }
+}
+
+/// Adds a file of an archive, which may be packed itself.
+fn add(content: Vec<u8>, depth: usize, left: &mut u64, files: &mut Vec<Vec<u8>>) -> Result<(), String> {
+    if let Some(Whole::File(file)) = unpack(Cow::Owned(content), depth, left, files)? {
+        files.push(file.into_owned());
+    }
+    Ok(())
+}
+
+/// Reads to the end, or to an error within the stream: a truncated file has what was read before it.
+fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    let _ = from.take(*left + 1).read_to_end(&mut bytes);
+    *left = left
+        .checked_sub(bytes.len() as u64)
+        .ok_or_else(|| format!("more than {} MiB when decompressed", LARGEST >> 20))?;
+    Ok(bytes)
+}
+
+/// The files without those that another one holds: GitHub's archive has the log of each job, and of each of its steps again.
+fn without_parts(files: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    let content = |file: &'_ [u8]| file.strip_prefix(MARK).unwrap_or(file).trim_ascii().to_vec();
+    let contents: Vec<Vec<u8>> = files.iter().map(|file| content(file)).collect();
+    let holds = |whole: &[u8], part: &[u8]| memchr::memmem::find(whole, part).is_some();
+    let is_part = |at: usize| {
+        let part = &contents[at];
+        let larger = |(other, whole): (usize, &Vec<u8>)| {
+            other != at && (whole.len() > part.len() || whole.len() == part.len() && other < at) && holds(whole, part)
+        };
+        part.is_empty() || contents.iter().enumerate().any(larger)
+    };
+    let kept: Vec<bool> = (0..files.len()).map(|at| !is_part(at)).collect();
+    files.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn one(bytes: &[u8]) -> Vec<u8> {
+        match open(bytes) {
+            Ok(Package::One(file)) => file.into_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn compressed_files_are_decompressed() {
+        assert_eq!(one(b"log"), b"log");
+        assert_eq!(one(&gzip(&gzip(b"log"))), b"log");
+        assert_eq!(one(&gzip(b"")), b"");
+        let cut = gzip(&b"#1 [internal] load build definition\n".repeat(1000));
+        assert!(one(&cut[..cut.len() - 20]).starts_with(b"#1 [internal]"));
+        assert_eq!(one(b"PK\x03\x04 a log that begins so"), b"PK\x03\x04 a log that begins so");
+    }
+
+    #[test]
+    fn a_bomb_is_an_error() {
+        let bomb = gzip(&vec![0; (LARGEST + 1) as usize]);
+        assert_eq!(open(&bomb).unwrap_err(), "more than 256 MiB when decompressed");
+    }
+
+    #[test]
+    fn a_part_of_another_file_is_not_read_again() {
+        let files = ["\u{feff}a\nb\n", "b\n", "", "c", "c"].map(|text| text.as_bytes().to_vec());
+        assert_eq!(without_parts(files.to_vec()), [files[0].clone(), files[3].clone()]);
+    }
+}

@@ -1,0 +1,206 @@
+//! The JSON in a text, and the list of its entries: objects, one a line or in an array somewhere in a document.
+
+use super::count_marks;
+use super::super::marks;
+use base64::Engine as _;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// How deep in a document a list or a text may be.
+const DEEPEST: usize = 8;
+
+/// How many lines are looked at to see whether a text is JSON.
+const LOOK: usize = 200;
+
+/// A document, and what stands before it in its line.
+pub(super) struct Document<'t> {
+    pub(super) before: &'t str,
+    pub(super) value: Value,
+}
+
+/// The documents of a text. `None` if most of what builders wrote is outside of them, or if they are BuildKit's own.
+pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
+    let start = text.trim_start_matches(['\u{1e}', ' ', '\n', '\r', '\t']);
+    if is_buildkits(start) {
+        return None;
+    }
+    let whole = start.starts_with(['{', '[']).then(|| {
+        serde_json::Deserializer::from_str(start).into_iter::<Value>().collect::<Result<Vec<_>, _>>().ok()
+    });
+    if let Some(values) = whole.flatten() {
+        return Some(values.into_iter().map(|value| Document { before: "", value }).collect());
+    }
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let looked = lines().take(LOOK).count();
+    if lines().take(LOOK).filter(|line| in_line(line).is_some()).count() * 5 < looked {
+        return below(text).map(|value| vec![Document { before: "", value }]);
+    }
+    let (mut found, mut outside) = (Vec::new(), 0);
+    for line in lines() {
+        match in_line(line) {
+            Some(document) => found.push(document),
+            None => outside += usize::from(marks::find(line).is_some()),
+        }
+    }
+    let inside = found.iter().filter(|document| has_mark(&document.value)).count();
+    (inside > outside).then_some(found)
+}
+
+/// Whether the text is BuildKit's own JSON, one object a line or a pretty-printed one.
+fn is_buildkits(text: &str) -> bool {
+    text.lines().take(LOOK).any(|line| matches!(marks::find(line), Some((at, marks::Mark::RawJson)) if at < 4))
+}
+
+/// The document that ends a line.
+fn in_line(line: &str) -> Option<Document<'_>> {
+    let line = line.trim_end().trim_end_matches(',');
+    if !line.ends_with(['}', ']']) {
+        return None;
+    }
+    let starts = line.char_indices().filter(|(_, letter)| matches!(letter, '{' | '[')).take(6);
+    starts.map(|(at, _)| line.split_at(at)).find_map(|(before, json)| {
+        // Fluent Bit writes `"log"=>"text"`.
+        let read = |json: &str| serde_json::from_str::<Value>(json).ok();
+        let value = read(json).or_else(|| json.contains("\"=>").then(|| read(&json.replace("\"=>", "\":"))).flatten())?;
+        let holds = value.as_object().is_some_and(|object| !object.is_empty()) || value.as_array().is_some_and(|list| list.len() > 1);
+        holds.then_some(Document { before, value })
+    })
+}
+
+/// A document of several lines with a builder's log in it, behind other text.
+fn below(text: &str) -> Option<Value> {
+    let opens = |line: &&str| line.trim_end().ends_with('{') || line.trim_end().ends_with('[');
+    let mut at = 0;
+    for line in text.split_inclusive('\n').take(LOOK) {
+        if let Some(brace) = line.find(['{', '[']).filter(|_| opens(&line)) {
+            let mut values = serde_json::Deserializer::from_str(&text[at + brace..]).into_iter::<Value>();
+            if let Some(Ok(value)) = values.next()
+                && has_mark(&value)
+            {
+                let outside = count_marks(&text[..at]) + count_marks(&text[at + brace + values.byte_offset()..]);
+                return (outside == 0).then_some(value);
+            }
+        }
+        at += line.len();
+    }
+    None
+}
+
+/// How many lines of builders a text has, and whether they are encoded in base64.
+pub(super) fn marks_in(text: &str) -> (usize, bool) {
+    match count_marks(text) {
+        0 => (decoded(text).map_or(0, |inner| count_marks(&inner)), true),
+        count => (count, false),
+    }
+}
+
+/// The text in base64.
+pub(super) fn decoded(text: &str) -> Option<String> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim()).ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// Whether a text in a value is a line of a builder.
+fn has_mark(value: &Value) -> bool {
+    match value {
+        Value::String(text) => marks_in(text).0 > 0,
+        Value::Array(values) => values.iter().any(has_mark),
+        Value::Object(fields) => fields.values().any(has_mark),
+        _ => false,
+    }
+}
+
+/// An entry: its texts and numbers by their path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    pub(super) leaves: BTreeMap<String, String>,
+    /// What stands before its document.
+    pub(super) before: String,
+}
+
+/// The entries of the documents: those of the lists at one path in which most lines of builders are. Each list is for itself.
+pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
+    let mut lists: BTreeMap<(usize, String), Vec<Vec<Entry>>> = BTreeMap::new();
+    let top = documents.iter().map(|document| Entry { before: document.before.to_owned(), ..entry(&document.value) });
+    lists.insert((0, String::new()), vec![top.collect()]);
+    for document in documents {
+        gather(&document.value, "", 1, &mut lists);
+    }
+    let marked = |entry: &Entry| entry.leaves.values().map(|text| marks_in(text).0).max().unwrap_or(0);
+    let total = |lists: &Vec<Vec<Entry>>| lists.iter().flatten().map(marked).sum::<usize>();
+    // Of equals the outermost: its entries have the times.
+    let best = lists.iter().max_by_key(|((depth, _), lists)| (total(lists), std::cmp::Reverse(*depth)));
+    let best = best.filter(|(_, lists)| total(lists) > 0).map(|(key, _)| key.clone());
+    best.and_then(|key| lists.remove(&key)).unwrap_or_default()
+}
+
+/// Adds the lists of a value by their path.
+fn gather(value: &Value, path: &str, depth: usize, lists: &mut BTreeMap<(usize, String), Vec<Vec<Entry>>>) {
+    if depth > DEEPEST {
+        return;
+    }
+    match value {
+        Value::Array(values) => {
+            let path = format!("{path}[]");
+            lists.entry((depth, path.clone())).or_default().push(values.iter().map(entry).collect());
+            values.iter().for_each(|value| gather(value, &path, depth + 1, lists));
+        }
+        Value::Object(fields) => {
+            for (key, value) in fields {
+                gather(value, &format!("{path}.{key}"), depth + 1, lists);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn entry(value: &Value) -> Entry {
+    let mut entry = Entry::default();
+    leaves(value, String::new(), 0, &mut entry.leaves);
+    entry
+}
+
+/// Adds the texts and numbers of a value by their paths. The pieces of a line in an array of objects are joined.
+fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String, String>) {
+    if depth > DEEPEST {
+        return;
+    }
+    match value {
+        Value::String(text) => piece(found, path, text),
+        Value::Number(number) => piece(found, path, &number.to_string()),
+        Value::Object(fields) => {
+            // A field as an object: `{"field": "@message", "value": "…"}`.
+            let named = ["field", "name", "key"].iter().find_map(|key| fields.get(*key)?.as_str());
+            if let (Some(name), Some(value), true) = (named, fields.get("value"), fields.len() <= 3) {
+                return leaves(value, format!("{path}.{name}"), depth + 1, found);
+            }
+            for (key, value) in fields {
+                leaves(value, format!("{path}.{key}"), depth + 1, found);
+            }
+        }
+        // Bytes: journalctl writes a text with other characters than printable ones so.
+        Value::Array(values) if values.len() > 1 && values.iter().all(|value| value.as_u64().is_some_and(|byte| byte < 256)) => {
+            let bytes: Vec<u8> = values.iter().filter_map(Value::as_u64).filter_map(|byte| u8::try_from(byte).ok()).collect();
+            piece(found, path, &String::from_utf8_lossy(&bytes));
+        }
+        Value::Array(values) => {
+            let pieces = values.iter().all(Value::is_object);
+            for (index, value) in values.iter().enumerate() {
+                let path = if pieces { path.clone() } else { format!("{path}.{index}") };
+                leaves(value, path, depth + 1, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Adds a piece of a text. Whole lines are not pieces: those belong to entries of a list of their own.
+fn piece(found: &mut BTreeMap<String, String>, path: String, text: &str) {
+    match found.get_mut(&path) {
+        Some(known) if known.is_empty() || known.contains('\n') => known.clear(),
+        Some(known) => known.push_str(text),
+        None => {
+            found.insert(path, text.to_owned());
+        }
+    }
+}
