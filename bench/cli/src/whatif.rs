@@ -158,7 +158,12 @@ fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]) -> String
 }
 
 fn change(prediction: &Prediction) -> String {
+    if prediction.measured == Nanos::ZERO {
+        return "the record has no times".to_owned();
+    }
     match prediction.speedup() {
+        _ if prediction.wall == Nanos::ZERO => "nothing is left".to_owned(),
+        speedup if speedup > 1000.0 => "more than 1000x faster".to_owned(),
         speedup if (speedup - 1.0).abs() < 0.005 => "no change".to_owned(),
         speedup if speedup > 1.0 => format!("{speedup:.2}x faster"),
         speedup => format!("{:.2}x slower", 1.0 / speedup),

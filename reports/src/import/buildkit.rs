@@ -1,7 +1,7 @@
 //! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
-use super::gaps;
+use super::{gaps, guess};
 use super::instant::Instant;
 use super::names::{self, INTERNAL, Targets};
 use super::output::{LineTime, Output};
@@ -78,6 +78,8 @@ pub(crate) struct Vertices {
     loaded: HashSet<String>,
     /// Whether a result was written, or a step failed.
     ended: bool,
+    /// The targets whose results were written.
+    exported: HashSet<Option<String>>,
     /// How many vertices are running.
     running: usize,
 }
@@ -98,11 +100,23 @@ impl Vertices {
         if update.name.is_empty() || self.indices.contains_key(&update.digest) || names::is_export(&update.name) {
             return false;
         }
-        (self.ended || self.definitions.contains(&update.name)) && self.running == 0
+        (self.ended || self.definitions.contains(&update.name)) && self.running == 0 && !self.is_of_bake(&update.name)
+    }
+
+    /// Whether a name is of a target of `buildx bake` that is still to be written: its targets are one build.
+    fn is_of_bake(&self, name: &str) -> bool {
+        let names = self.vertices.iter().map(|vertex| vertex.name.as_str()).chain([name]);
+        let targets = Targets::of(names);
+        let target = names::vertex(name, &targets).target;
+        target.is_some() && !self.exported.is_empty() && !self.exported.contains(&target) && !self.exported.contains(&None)
     }
 
     pub(crate) fn update(&mut self, update: Update) {
         let ended = update.completed.is_some() && names::is_export(&update.name);
+        if ended {
+            let targets = Targets::of([update.name.as_str()].into_iter());
+            self.exported.insert(names::vertex(&update.name, &targets).target);
+        }
         self.ended |= ended || (!update.error.is_empty() && !update.error.contains("context canceled"));
         let step = update.completed.is_some() && !update.name.starts_with("[internal]");
         if step {
@@ -187,6 +201,11 @@ impl Vertices {
         draft.unfinished = !draft.failed && runs.iter().flatten().any(|run| !run.ended);
         draft.unfinished |= draft.is_cut();
         runs::choose(&mut draft, &runs);
+        if draft.steps.iter().all(|step| step.needs.is_empty()) {
+            // A client that leaves out what each vertex needs.
+            draft.source.fidelity.edges = false;
+            guess::guess_needs(&mut draft);
+        }
         follow(&mut draft.steps);
         through_cached(&mut draft);
         gaps::infer(&mut draft);

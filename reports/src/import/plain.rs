@@ -8,7 +8,8 @@ use super::instant::Instant;
 use super::log::{Line, Log, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
 use super::vertices::{Printed, draft};
-use buildscope_record::Outcome;
+use super::names::is_export;
+use buildscope_record::{Nanos, Outcome};
 use std::collections::HashMap;
 
 /// Reads the builds of a log.
@@ -16,16 +17,81 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let starts = |text: &str| numbered(text.trim_start()).is_some_and(|(number, rest)| number <= 1 && is_name(rest));
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut build = Build::default();
-        for line in stream {
-            if build.is_over(&line.text) {
-                builds.extend(std::mem::take(&mut build).draft(log));
-            }
-            build.line(line);
-        }
-        builds.extend(build.draft(log));
+        let mut reader = Reader { log, open: vec![Build::default()], builds: Vec::new() };
+        stream.into_iter().for_each(|line| reader.line(line));
+        builds.extend(reader.finish());
     }
     builds
+}
+
+/// So many builds at once are told apart.
+const MOST_AT_ONCE: usize = 16;
+
+/// The builds of a stream of lines. Several may run at once, and then only names, times and durations show whose line it is.
+struct Reader<'l> {
+    log: &'l Log,
+    open: Vec<Build>,
+    builds: Vec<Draft>,
+}
+
+impl Reader<'_> {
+    fn line(&mut self, line: &Line) {
+        let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
+        if let [build] = &mut self.open[..] {
+            if build.is_over(&line.text) {
+                self.builds.extend(std::mem::take(build).draft(self.log));
+            } else if named.is_some_and(|(number, name)| build.is_taken(number, name)) {
+                self.open.push(Build::default());
+            }
+        }
+        let index = match (self.open.len(), named) {
+            (1, _) => 0,
+            (_, Some((number, name))) => self.of_name(number, name),
+            (_, None) => self.of_line(line),
+        };
+        self.open[index].line(line);
+    }
+
+    /// The build that a name belongs to: the one that has it, or the first that has no other for its number.
+    fn of_name(&mut self, number: u32, name: &str) -> usize {
+        let has = |build: &Build| build.vertex(number).is_some_and(|vertex| vertex.name == name);
+        let free = |build: &Build| !build.is_taken(number, name);
+        let found = self.open.iter().position(has).or_else(|| self.open.iter().position(free));
+        found.unwrap_or_else(|| {
+            if self.open.len() < MOST_AT_ONCE {
+                self.open.push(Build::default());
+            }
+            self.open.len() - 1
+        })
+    }
+
+    /// The build that another line belongs to: of those in which the vertex runs, the one whose start fits its time best.
+    fn of_line(&self, line: &Line) -> usize {
+        let Some((number, rest)) = numbered(line.text.trim_start()) else { return 0 };
+        let since = duration(rest.strip_prefix("DONE ").unwrap_or_default()).or(offset(rest).map(|(after, _)| after));
+        let start = line.at.zip(since).map(|(at, since)| at - since);
+        let runs = |build: &Build| build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first);
+        let running = self.open.iter().enumerate().filter_map(|(index, build)| Some((index, runs(build)?)));
+        let distance = |(_, first): &(usize, Option<Instant>)| start.zip(*first).map(|(start, first)| (start - first).abs());
+        let known = || self.open.iter().position(|build| build.vertex(number).is_some());
+        running.min_by_key(distance).map(|(index, _)| index).or_else(known).unwrap_or(0)
+    }
+
+    fn finish(mut self) -> Vec<Draft> {
+        let several = self.open.len() > 1;
+        for build in self.open {
+            let mut draft = build.draft(self.log);
+            if let Some(draft) = draft.as_mut().filter(|_| several) {
+                draft.notes.push(
+                    "the lines of several builds are mixed: names, times and durations tell them apart, and some lines may be \
+                     counted with the wrong one"
+                        .to_owned(),
+                );
+            }
+            self.builds.extend(draft);
+        }
+        self.builds
+    }
 }
 
 /// What was read of one build so far.
@@ -35,6 +101,8 @@ struct Build {
     indices: HashMap<u32, usize>,
     /// How many vertices are done.
     done: usize,
+    /// Whether the result was written.
+    exported: bool,
     /// Whether the client said that the build failed.
     failed: bool,
     /// The time and the number of the first line, and the time of the last.
@@ -70,6 +138,21 @@ impl Build {
         other || again
     }
 
+    fn vertex(&self, number: u32) -> Option<&Printed> {
+        self.indices.get(&number).map(|&index| &self.vertices[index].printed)
+    }
+
+    /// Whether the number is that of a vertex which runs under another name: then the line is of another build.
+    fn is_taken(&self, number: u32, name: &str) -> bool {
+        let other = |vertex: &&Printed| vertex.name.starts_with('[') && name.starts_with('[') && vertex.name != name;
+        self.vertex(number).filter(other).is_some()
+    }
+
+    /// Whether all that began is done, and the result is written.
+    fn is_complete(&self) -> bool {
+        self.exported && self.done == self.vertices.len()
+    }
+
     fn line(&mut self, line: &Line) {
         let text = line.text.trim_start();
         if self.first.is_some() {
@@ -87,6 +170,10 @@ impl Build {
         let named = is_name(rest);
         let status = !named && is_status(rest);
         if !named && !status && !self.indices.contains_key(&number) && !self.follows(number) {
+            return;
+        }
+        // A copy of a line behind the build, as in a summary, says nothing new.
+        if status && self.is_complete() && self.indices.contains_key(&number) {
             return;
         }
         self.first = self.first.or(Some(line.number));
@@ -108,6 +195,7 @@ impl Build {
             said(&mut vertex.printed, line.at, rest);
         }
         self.done += usize::from(before.is_none() && vertex.printed.outcome.is_some());
+        self.exported |= vertex.printed.outcome == Some(Outcome::Executed) && is_export(&vertex.printed.name);
     }
 
     /// Whether a number is the one after those that were named.
@@ -117,6 +205,8 @@ impl Build {
 
     fn draft(self, log: &Log) -> Option<Draft> {
         let Self { vertices, failed, first, last, .. } = self;
+        let unnamed = vertices.iter().filter(|vertex| vertex.printed.name.is_empty() && vertex.known);
+        let unnamed: Instant = unnamed.filter_map(|vertex| vertex.printed.took).sum();
         let named =
             vertices.into_iter().filter(|vertex| !vertex.printed.name.is_empty() && (vertex.sure || vertex.known));
         let printed: Vec<Printed> = named.map(|vertex| vertex.printed).collect();
@@ -125,6 +215,12 @@ impl Build {
         draft.failed |= failed;
         draft.unfinished &= !draft.failed;
         draft.line = first.unwrap_or(0);
+        if unnamed > 0 {
+            let took = Nanos(u64::try_from(unnamed).unwrap_or(u64::MAX));
+            draft.notes.push(format!(
+                "the log begins after the build did: steps of {took} have no name in it and are left out"
+            ));
+        }
         Some(draft)
     }
 }

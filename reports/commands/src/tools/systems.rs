@@ -100,6 +100,7 @@ pub(super) fn dnf(command: &Invocation, around: &Surroundings) -> Option<Usage> 
         usage = usage.caching(match tool {
             Tool::Dnf if older.is_some() => [older],
             Tool::Dnf => [locked("/var/cache/dnf")],
+            _ if command.program() == "tdnf" => [locked("/var/cache/tdnf")],
             _ => [locked("/var/cache/yum")],
         });
         if !command.arguments().iter().any(|word| word.text.contains("keepcache")) {

@@ -28,6 +28,7 @@ pub(crate) fn plain(line: &str) -> Cow<'_, str> {
             None => bare(from, &mut out),
         };
         match length {
+            Some(length) if conceals(&from[..length]) => rest = revealed(&from[length..]),
             Some(length) => rest = &from[length..],
             None => {
                 let first = from.chars().next().map_or(1, char::len_utf8);
@@ -40,6 +41,31 @@ pub(crate) fn plain(line: &str) -> Cow<'_, str> {
     }
     out.push_str(rest);
     Cow::Owned(out)
+}
+
+/// The parameters of a sequence that sets how characters look (SGR, ECMA-48 8.3.117).
+fn appearance(sequence: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(sequence.strip_prefix("\u{1b}[")?.strip_suffix('m')?.split(';'))
+}
+
+/// Whether the characters after a sequence are not shown: Jenkins puts its notes there.
+fn conceals(sequence: &str) -> bool {
+    appearance(sequence).is_some_and(|mut parameters| parameters.any(|parameter| parameter == "8"))
+}
+
+/// The text from the sequence on that ends hidden characters.
+fn revealed(text: &str) -> &str {
+    let mut from = 0;
+    while let Some(at) = text[from..].find("\u{1b}[") {
+        let sequence = &text[from + at..];
+        let end = sequence.find('m').map_or(sequence.len(), |end| end + 1);
+        let shows = |parameter: &str| matches!(parameter, "" | "0" | "28");
+        if appearance(&sequence[..end]).is_some_and(|mut parameters| parameters.any(shows)) {
+            return sequence;
+        }
+        from += at + 2;
+    }
+    ""
 }
 
 /// The length of the sequence after an escape character.
@@ -108,6 +134,8 @@ mod tests {
         assert_eq!(plain("\u{1b}]0;title\u{7}#1 x"), "#1 x");
         assert_eq!(plain("\u{1b}]8;;link\u{1b}\\#1 x"), "#1 x");
         assert_eq!(plain("\u{1b}(B#1 x"), "#1 x");
+        assert_eq!(plain("\u{1b}[8mha:////4AAA=\u{1b}[0m#1 x"), "#1 x");
+        assert_eq!(plain("\u{1b}[8mhidden\u{1b}[1mstill\u{1b}[28m#1 x"), "#1 x");
         assert_eq!(plain("\u{1b}_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
         assert_eq!(plain("_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
         assert_eq!(plain("[36mINFO[0m[0031] x"), "INFO[0031] x");
