@@ -283,7 +283,9 @@ impl Reader<'_> {
             }
             "RUN" if self.reads_runs => {
                 let found = run_of(&instruction, state);
-                state.users.extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(User::made_by));
+                state
+                    .users
+                    .extend(found.elements.iter().flat_map(|element| &element.commands).filter_map(User::made_by));
                 run = Some(found);
             }
             _ => {}

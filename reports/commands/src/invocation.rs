@@ -194,6 +194,10 @@ impl Invocation {
             ("rustup", Some("run")) => 3,
             ("xx-cargo" | "xx-go" | "xx-apt" | "xx-apt-get" | "xx-apk", _) => {
                 let name = program.trim_start_matches("xx-").to_owned();
+                if name == "apk" {
+                    // It installs into the root of the target platform.
+                    self.words.insert(1, Word::plain("--root=/sysroot"));
+                }
                 self.words[0].text = name;
                 return true;
             }

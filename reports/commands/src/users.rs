@@ -16,27 +16,27 @@ pub(crate) struct User {
 impl User {
     /// The user that a command makes.
     pub(crate) fn made_by(command: &Invocation) -> Option<Self> {
-    if !matches!(command.program(), "useradd" | "adduser") {
-        return None;
-    }
-    let (mut id, mut home, mut plain) = (None, None, Vec::new());
-    let mut words = command.arguments().iter();
-    while let Some(word) = words.next() {
-        let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
-        let mut next =
-            || if value.is_empty() { words.next().map(|word| word.text.clone()) } else { Some(value.to_owned()) };
-        match name {
-            "-u" | "--uid" => id = next(),
-            "-d" | "--home-dir" | "--home" | "-h" => home = next(),
-            "-g" | "--gid" | "-G" | "--groups" | "-s" | "--shell" | "-c" | "--comment" | "--gecos" | "--ingroup"
-            | "-k" => drop(next()),
-            _ if word.is_option() => {}
-            _ => plain.push(word.text.clone()),
+        if !matches!(command.program(), "useradd" | "adduser") {
+            return None;
         }
-    }
-    let name = plain.first()?.clone();
-    let home = home.unwrap_or_else(|| format!("/home/{name}"));
-    Some(Self { name, id, home })
+        let (mut id, mut home, mut plain) = (None, None, Vec::new());
+        let mut words = command.arguments().iter();
+        while let Some(word) = words.next() {
+            let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
+            let mut next =
+                || if value.is_empty() { words.next().map(|word| word.text.clone()) } else { Some(value.to_owned()) };
+            match name {
+                "-u" | "--uid" => id = next(),
+                "-d" | "--home-dir" | "--home" | "-h" => home = next(),
+                "-g" | "--gid" | "-G" | "--groups" | "-s" | "--shell" | "-c" | "--comment" | "--gecos"
+                | "--ingroup" | "-k" => drop(next()),
+                _ if word.is_option() => {}
+                _ => plain.push(word.text.clone()),
+            }
+        }
+        let name = plain.first()?.clone();
+        let home = home.unwrap_or_else(|| format!("/home/{name}"));
+        Some(Self { name, id, home })
     }
 }
 

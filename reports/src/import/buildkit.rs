@@ -1,11 +1,11 @@
 //! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
-use super::{gaps, guess};
 use super::instant::Instant;
 use super::names::{self, INTERNAL, Targets};
 use super::output::{LineTime, Output};
 use super::runs::{self, Run};
+use super::{gaps, guess};
 use crate::index::{Index as _, Indexed};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 use std::collections::{HashMap, HashSet};
@@ -108,7 +108,10 @@ impl Vertices {
         let names = self.vertices.iter().map(|vertex| vertex.name.as_str()).chain([name]);
         let targets = Targets::of(names);
         let target = names::vertex(name, &targets).target;
-        target.is_some() && !self.exported.is_empty() && !self.exported.contains(&target) && !self.exported.contains(&None)
+        target.is_some()
+            && !self.exported.is_empty()
+            && !self.exported.contains(&target)
+            && !self.exported.contains(&None)
     }
 
     pub(crate) fn update(&mut self, update: Update) {

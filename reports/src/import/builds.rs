@@ -13,10 +13,6 @@ impl Builds {
         Self(records)
     }
 
-    pub(crate) fn into_records(self) -> Vec<Record> {
-        self.0
-    }
-
     /// The records of the builds.
     pub fn records(&self) -> &[Record] {
         &self.0

@@ -146,6 +146,12 @@ fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
     };
     let mut drafts: Vec<Draft> = formats.into_iter().flat_map(|format| from_log(format, &log)).collect();
     drafts.retain(|draft| !draft.steps.is_empty());
+    // The start of BuildKit itself is a build only if there is no other.
+    let boots =
+        |draft: &Draft| draft.steps.len() == 1 && draft.steps.iter().any(|step| step.text.contains("booting buildkit"));
+    if !drafts.iter().all(boots) {
+        drafts.retain(|draft| !boots(draft));
+    }
     drafts.sort_by_key(|draft| draft.line);
     if drafts.is_empty() {
         return Err(ImportError::Empty { format });

@@ -7,8 +7,8 @@ use super::duration::duration;
 use super::instant::Instant;
 use super::log::{Line, Log, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
-use super::vertices::{Printed, draft};
 use super::names::is_export;
+use super::vertices::{Printed, draft};
 use buildscope_record::{Nanos, Outcome};
 use std::collections::HashMap;
 
@@ -70,9 +70,11 @@ impl Reader<'_> {
         let Some((number, rest)) = numbered(line.text.trim_start()) else { return 0 };
         let since = duration(rest.strip_prefix("DONE ").unwrap_or_default()).or(offset(rest).map(|(after, _)| after));
         let start = line.at.zip(since).map(|(at, since)| at - since);
-        let runs = |build: &Build| build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first);
+        let runs =
+            |build: &Build| build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first);
         let running = self.open.iter().enumerate().filter_map(|(index, build)| Some((index, runs(build)?)));
-        let distance = |(_, first): &(usize, Option<Instant>)| start.zip(*first).map(|(start, first)| (start - first).abs());
+        let distance =
+            |(_, first): &(usize, Option<Instant>)| start.zip(*first).map(|(start, first)| (start - first).abs());
         let known = || self.open.iter().position(|build| build.vertex(number).is_some());
         running.min_by_key(distance).map(|(index, _)| index).or_else(known).unwrap_or(0)
     }

@@ -74,10 +74,7 @@ impl Cause {
 
     /// Whether several steps with this cause are one miss.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(
-            self,
-            Self::Arguments(_) | Self::Environment(_) | Self::Setting { .. } | Self::Gone | Self::Unasked(_)
-        )
+        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Setting { .. } | Self::Gone | Self::Unasked(_))
     }
 }
 

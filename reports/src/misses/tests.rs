@@ -53,9 +53,7 @@ fn the_file_that_changed_has_the_cost_of_what_follows() {
     let sentences: Vec<_> = unasked.iter().map(|miss| miss.sentence.as_str()).collect();
     assert_eq!(
         sentences,
-        [
-            "`--no-cache` ignored the results of 3 steps that did not change: 120 ms rerun, 100 ms on the critical path"
-        ]
+        ["`--no-cache` ignored the results of 3 steps that did not change: 120 ms rerun, 100 ms on the critical path"]
     );
 }
 
@@ -137,10 +135,7 @@ fn a_removed_or_moved_step_is_named() {
     let before = || stage(&["FROM base", "COPY a /", "COPY b /", "RUN make"], "old");
     let removed = only(&stage(&["FROM base", "COPY b /", "RUN make"], "new"), before());
     assert_eq!((removed.step, &removed.cause), (StepId(1), &Cause::Removed("COPY a /".into())));
-    assert!(
-        removed.sentence.starts_with("`COPY b /` ran again: `COPY a /` before it was removed: "),
-        "{removed:?}"
-    );
+    assert!(removed.sentence.starts_with("`COPY b /` ran again: `COPY a /` before it was removed: "), "{removed:?}");
     let moved = only(&stage(&["FROM base", "COPY b /", "COPY a /", "RUN make"], "new"), before());
     assert_eq!((moved.step, &moved.cause), (StepId(1), &Cause::Moved("COPY a /".into())));
     assert_eq!(moved.caused, [StepId(2), StepId(3)]);
@@ -194,12 +189,7 @@ fn a_changed_base_is_named_with_its_digests() {
 fn the_other_causes() {
     let inputs = |names: &'static [(&'static str, &'static str)]| build([names, &[], &[]]);
     let cause = |now, before| {
-        root_misses(&inputs(now), &[inputs(before)])
-            .iter()
-            .find(|miss| miss.step == StepId(0))
-            .unwrap()
-            .cause
-            .clone()
+        root_misses(&inputs(now), &[inputs(before)]).iter().find(|miss| miss.step == StepId(0)).unwrap().cause.clone()
     };
     assert_eq!(cause(&[("content", "1")], &[("content", "2")]), Cause::Content);
     const FILE: (&str, &str) = ("file:./run.sh", "same");
@@ -207,7 +197,10 @@ fn the_other_causes() {
     assert_eq!(modes, Cause::Metadata(vec!["mode of `run.sh` (0755, now 0644)".into()]));
     let base = Cause::Base { image: "busybox".into(), before: "2".into(), now: "1".into() };
     assert_eq!(cause(&[("base", "1")], &[("base", "2")]), base);
-    assert_eq!(cause(&[("file:<<EOF", "1"), ("content", "1")], &[("file:<<EOF", "2"), ("content", "2")]), Cause::Files(vec!["<<EOF".into()]));
+    assert_eq!(
+        cause(&[("file:<<EOF", "1"), ("content", "1")], &[("file:<<EOF", "2"), ("content", "2")]),
+        Cause::Files(vec!["<<EOF".into()])
+    );
     assert_eq!(cause(&[("times", "1")], &[("times", "2")]), Cause::Times);
     assert_eq!(cause(&[("instruction", "1")], &[("instruction", "2")]), Cause::Instruction);
     assert_eq!(cause(&[("env:A", "1")], &[("env:A", "1"), ("env:B", "1")]), Cause::Environment(vec!["B".into()]));
@@ -218,8 +211,7 @@ fn the_other_causes() {
 
 /// A stage whose last two RUNs depend on a setting, which is an instruction before them.
 fn after_setting(setting: Option<&str>) -> Record {
-    let texts: Vec<&str> =
-        ["FROM base", "RUN prepare"].into_iter().chain(setting).chain(["RUN a", "RUN b"]).collect();
+    let texts: Vec<&str> = ["FROM base", "RUN prepare"].into_iter().chain(setting).chain(["RUN a", "RUN b"]).collect();
     let mut record = stage(&texts, "");
     let mut parent = "prepared".to_owned();
     for step in &mut record.steps {
@@ -243,7 +235,8 @@ fn a_changed_setting_is_the_cause_of_the_steps_behind_it() {
     let causes = |now: Option<&str>, before: Option<&str>| {
         let mut found = root_misses(&after_setting(now), &[after_setting(before)]);
         found.retain(|miss| !matches!(miss.cause, Cause::Gone));
-        let said: Vec<_> = found.iter().map(|miss| miss.sentence.split(": 20.0 ms").next().unwrap().to_owned()).collect();
+        let said: Vec<_> =
+            found.iter().map(|miss| miss.sentence.split(": 20.0 ms").next().unwrap().to_owned()).collect();
         said.join("; ")
     };
     assert_eq!(causes(Some("USER 6"), Some("USER 5")), "`RUN a` ran again: `USER 5` before it is `USER 6` now");

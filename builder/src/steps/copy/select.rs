@@ -158,7 +158,8 @@ impl<'a> Finder<'a> {
             }
             self.unread.extend(found.node().map(|node| (node, followed)));
             let item = Item::new(found, PathBuf::new());
-            self.groups.push(Group { unpack, ..Group::file(path.to_string_lossy().into_owned(), name.to_owned(), item) });
+            self.groups
+                .push(Group { unpack, ..Group::file(path.to_string_lossy().into_owned(), name.to_owned(), item) });
             return Ok(());
         }
         if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {

@@ -56,11 +56,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     }
     let mounted = mounts(here);
     let all = caches.len();
-    caches.retain(|cache| {
-        !mounted
-            .iter()
-            .any(|target| target.contains('$') || is_same_place(&cache.target, target))
-    });
+    caches.retain(|cache| !mounted.iter().any(|target| target.contains('$') || is_same_place(&cache.target, target)));
     let objects = caches.iter().any(|cache| cache.content == Content::Objects);
     if caches.is_empty() || caches.len() < all && !objects {
         return None;
@@ -122,7 +118,8 @@ fn offline(file: &File<'_>, step: &Step<'_>, tool: Tool) -> bool {
 
 /// Whether a mount is at a cache, or where the tool keeps that cache in an image with another home directory.
 fn is_same_place(cache: &str, mount: &str) -> bool {
-    let name = |path: &str| path.trim_end_matches('/').rsplit('/').next().map(|name| name.trim_start_matches('.').to_owned());
+    let name =
+        |path: &str| path.trim_end_matches('/').rsplit('/').next().map(|name| name.trim_start_matches('.').to_owned());
     let above = cache.rsplit_once('/').and_then(|(above, _)| name(above));
     let known = name(mount).filter(|name| name.len() > 2);
     within(cache, mount) || within(mount, cache) || known.is_some() && (known == name(cache) || known == above)

@@ -36,7 +36,9 @@ pub(super) fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) ->
             });
             let beside = || {
                 let others = files.iter().filter(|file| *file != manifest);
-                others.filter_map(|file| Some((file, facts.text(file)?))).any(|(file, text)| named(usage.tool, file, &text))
+                others
+                    .filter_map(|file| Some((file, facts.text(file)?)))
+                    .any(|(file, text)| named(usage.tool, file, &text))
             };
             Some(runs || local || value.get("workspaces").is_some() || beside())
         }

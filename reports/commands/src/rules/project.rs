@@ -71,7 +71,9 @@ pub(super) fn names_parts(tool: Tool, name: &str, text: &str) -> bool {
             let parent = lines().filter_map(|line| line.split_once("<relativePath>")).any(|(_, path)| !path.is_empty());
             has("<modules>") || has("<systemPath>") || parent
         }
-        (Tool::Dotnet, _) => has("<Import ") && lines().any(|line| line.starts_with("<Import ") && line.contains("Project=")),
+        (Tool::Dotnet, _) => {
+            has("<Import ") && lines().any(|line| line.starts_with("<Import ") && line.contains("Project="))
+        }
         (Tool::Composer, "composer.json") => has("\"path\"") || has("\"artifact\""),
         (Tool::Uv | Tool::Poetry | Tool::Pdm, "pyproject.toml") => {
             let path = |line: &str| {
@@ -80,11 +82,19 @@ pub(super) fn names_parts(tool: Tool, name: &str, text: &str) -> bool {
             };
             has("[tool.uv.workspace]") || has("workspace = true") || lines().any(path)
         }
-        (Tool::Bundler, _) => {
-            ["path:", ":path", "path \"", "path '", "gemspec", "eval_gemfile", "require_relative", "File.read", "instance_eval"]
-                .iter()
-                .any(|word| has(word))
-        }
+        (Tool::Bundler, _) => [
+            "path:",
+            ":path",
+            "path \"",
+            "path '",
+            "gemspec",
+            "eval_gemfile",
+            "require_relative",
+            "File.read",
+            "instance_eval",
+        ]
+        .iter()
+        .any(|word| has(word)),
         (Tool::Mix, "mix.exs") => {
             ["path:", "apps_path", "in_umbrella", "require_file", "File.read"].iter().any(|word| has(word))
         }
@@ -93,15 +103,21 @@ pub(super) fn names_parts(tool: Tool, name: &str, text: &str) -> bool {
             // The package `path` has a version there.
             line.starts_with("workspace:") || path.is_some_and(|path| path.starts_with('.') || path.contains('/'))
         }),
-        (Tool::Swift, "Package.swift") => text.split(".package(").skip(1).any(|rest| {
-            rest.split(')').next().is_some_and(|arguments| arguments.contains("path:"))
-        }),
+        (Tool::Swift, "Package.swift") => text
+            .split(".package(")
+            .skip(1)
+            .any(|rest| rest.split(')').next().is_some_and(|arguments| arguments.contains("path:"))),
         (Tool::Helm, _) => has("file://"),
         (Tool::Pnpm, "pnpm-workspace.yaml") => lines().any(|line| line == "packages:"),
         (Tool::Yarn, ".yarnrc.yml") => {
             let path = |line: &str| {
-                let value = line.trim_start_matches("- ").split_once(':').filter(|(key, _)| matches!(*key, "yarnPath" | "path"));
-                value.is_some_and(|(_, path)| !path.trim().trim_matches(['"', '\'']).trim_start_matches("./").starts_with(".yarn/"))
+                let value = line
+                    .trim_start_matches("- ")
+                    .split_once(':')
+                    .filter(|(key, _)| matches!(*key, "yarnPath" | "path"));
+                value.is_some_and(|(_, path)| {
+                    !path.trim().trim_matches(['"', '\'']).trim_start_matches("./").starts_with(".yarn/")
+                })
             };
             lines().any(path)
         }

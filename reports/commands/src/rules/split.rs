@@ -104,7 +104,9 @@ pub(super) fn without(step: &Step<'_>, gone: &[usize]) -> Option<String> {
 /// or with one mounted, both parts run again anyway.
 pub fn split_install(file: &File<'_>, step: usize, facts: &dyn Facts) -> Option<Split> {
     let mounted = |(name, value): (&str, &str)| {
-        name == "mount" && !value.contains("from=") && !["cache", "secret", "ssh", "tmpfs"].iter().any(|kind| value.contains(&format!("type={kind}")))
+        name == "mount"
+            && !value.contains("from=")
+            && !["cache", "secret", "ssh", "tmpfs"].iter().any(|kind| value.contains(&format!("type={kind}")))
     };
     let copied = |other: usize| brings_directory(&file.steps[other], facts.files(other));
     if file.steps[step].instruction.each_flag().any(mounted) || file.before(step).any(copied) {

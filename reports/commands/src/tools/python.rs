@@ -63,7 +63,7 @@ fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Manifest
 }
 
 const REQUIREMENTS: [&str; 5] = ["-r", "--requirement", "-c", "--constraint", "--constraints"];
-const PIP: [&str; 24] = [
+const PIP: [&str; 28] = [
     "-r",
     "-c",
     "-e",
@@ -88,6 +88,10 @@ const PIP: [&str; 24] = [
     "-p",
     "--platform",
     "--proxy",
+    "-w",
+    "--wheel-dir",
+    "-d",
+    "--dest",
 ];
 
 /// What `pip install` needs, from its words.

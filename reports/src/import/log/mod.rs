@@ -6,13 +6,13 @@ mod clock;
 mod decode;
 pub(crate) mod prefix;
 pub(crate) mod stamp;
-mod terminal;
+pub(crate) mod terminal;
 
 pub(crate) use decode::decode;
 
 use super::instant::{Instant, SECOND};
 use super::marks::{self, Mark};
-use prefix::{Cut, Prefixes};
+use prefix::{Cut, Prefixes, Quote};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
@@ -56,7 +56,10 @@ impl Log {
             let next = streams.len();
             let stream = cut.known.then(|| *streams.entry(&cut.label).or_insert(next));
             let text = &piece.text[cut.length..];
-            let text = if cut.quoted { unquoted(text) } else { text.trim_end().to_owned() };
+            let text = match cut.quote {
+                Some(quote) => unquoted(text, quote),
+                None => text.trim_end().to_owned(),
+            };
             lines.push(Line { number, at, text, stream });
         }
         if newest_first(&lines) {
@@ -92,7 +95,8 @@ struct Piece<'t> {
 
 /// The parts of a line that count: of a progress line that is redrawn the first and the last, and each that a builder began.
 fn pieces(line: &str) -> Vec<Piece<'_>> {
-    let line = line.trim_end_matches('\r');
+    // Logs that were put together have byte order marks within them.
+    let line = line.trim_end_matches('\r').trim_start_matches('\u{feff}');
     if !line.contains('\r') {
         return vec![Piece { text: terminal::plain(line), redrawn: false }];
     }
@@ -106,13 +110,13 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
     texts.filter(counts).map(|(index, text)| Piece { text, redrawn: index > 0 }).collect()
 }
 
-/// A text up to its closing quote, without the escapes in it.
-fn unquoted(text: &str) -> String {
+/// A text up to its closing quote, without the escapes in it. In CSV only quotes are escaped, by another one.
+fn unquoted(text: &str, quote: Quote) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '\\' => match rest.next() {
+            '\\' if quote == Quote::Escaped => match rest.next() {
                 Some('t') => out.push('\t'),
                 Some('n') | None => {}
                 Some(escaped) => out.push(escaped),
@@ -134,7 +138,7 @@ fn newest_first(lines: &[Line]) -> bool {
     let times: Vec<Instant> = lines.iter().filter_map(|line| line.at).collect();
     let later = times.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let earlier = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
-    (earlier > 1 && later == 0) || (earlier > 3 && earlier > later * 20)
+    (earlier > 1 && later == 0) || (earlier > 3 && earlier > later * 4)
 }
 
 #[cfg(test)]
@@ -155,8 +159,8 @@ mod tests {
 
     #[test]
     fn quoted_texts_end_at_the_quote() {
-        assert_eq!(unquoted("#1 [1/1] RUN echo \\\"a\\\"\" extra=1"), "#1 [1/1] RUN echo \"a\"");
-        assert_eq!(unquoted("#1 \"\"a\"\"\",x"), "#1 \"a\"");
+        assert_eq!(unquoted("#1 [1/1] RUN echo \\\"a\\\"\" extra=1", Quote::Escaped), "#1 [1/1] RUN echo \"a\"");
+        assert_eq!(unquoted("#1 \"\"a\\n\"\"\",x", Quote::Doubled), "#1 \"a\\n\"");
     }
 
     #[test]

@@ -129,6 +129,15 @@ pub(crate) struct Prefixes {
     pub(crate) marks: BTreeMap<Mark, usize>,
 }
 
+/// How a text in quotes writes a quote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quote {
+    /// Behind a backslash, as all that is special.
+    Escaped,
+    /// Twice, as CSV does.
+    Doubled,
+}
+
 /// A line without its prefix.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Cut<'t> {
@@ -140,8 +149,8 @@ pub(crate) struct Cut<'t> {
     pub(crate) numbers: Vec<Number>,
     /// The names in the prefix: of the job, the service, the container.
     pub(crate) label: Vec<&'t str>,
-    /// Whether the text is quoted, as in `msg="…"`.
-    pub(crate) quoted: bool,
+    /// How the text is quoted, as in `msg="…"`.
+    pub(crate) quote: Option<Quote>,
     /// Whether the prefix has a learned shape.
     pub(crate) known: bool,
 }
@@ -221,15 +230,19 @@ fn described<'t>(parts: &[(Part<'t>, usize)], length: usize) -> Cut<'t> {
             Kind::Word | Kind::Space | Kind::Char(_) => {}
         }
     }
-    cut.quoted = parts.last().is_some_and(|(part, _)| part.kind == Kind::Char('"'));
+    let mut last = parts.iter().rev().map(|(part, _)| part);
+    if last.next().is_some_and(|part| part.kind == Kind::Char('"')) {
+        let between = |part: &Part<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
+        cut.quote = Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped });
+    }
     cut
 }
 
 /// Whether a word says which stream or level a line is of: those of one build may differ.
 fn is_marker(word: &str) -> bool {
-    const MARKERS: [&str; 22] = [
+    const MARKERS: [&str; 23] = [
         "stdout", "stderr", "out", "err", "o", "e", "f", "p", "i", "w", "d", "t", "info", "warn", "warning", "error",
-        "debug", "notice", "trace", "stream", "level", "log",
+        "debug", "notice", "trace", "stream", "level", "log", "pr",
     ];
     let lower = word.to_ascii_lowercase();
     let gitlab =

@@ -99,6 +99,9 @@ impl<'t> Cursor<'t> {
     }
 
     fn stamp(&mut self) -> Option<Stamp> {
+        if let Some(at) = self.maybe(Self::tai64n) {
+            return Some(Stamp { at, origin: Origin::Zoned });
+        }
         let day_name = self.maybe(|cursor| {
             cursor.name(&DAYS)?;
             cursor.eat(",");
@@ -106,7 +109,7 @@ impl<'t> Cursor<'t> {
         });
         let date = self.maybe(|cursor| {
             let date = cursor.date()?;
-            let separated = ["T", ", ", " at ", " ", ":", "_", "-"].iter().any(|word| cursor.eat(word));
+            let separated = ["T", ", ", " at ", " @ ", " ", ":", "_", "-"].iter().any(|word| cursor.eat(word));
             cursor.spaces();
             // The day must be followed by a time of the day.
             (separated && cursor.rest().starts_with(|c: char| c.is_ascii_digit())).then_some(date)
@@ -127,6 +130,18 @@ impl<'t> Cursor<'t> {
         let seconds = days(written.unwrap_or(2000), month, day)? * DAY;
         let origin = if written.is_some() && zone.is_some() { Origin::Zoned } else { Origin::Local };
         Some(Stamp { at: (seconds - zone.unwrap_or(0)) * SECOND + time, origin })
+    }
+
+    /// `@` and 24 hexadecimal digits: seconds since 1970 in TAI, counted from 2⁶², and nanoseconds (multilog, s6-log).
+    fn tai64n(&mut self) -> Option<Instant> {
+        /// By so many seconds TAI is ahead of UTC, without the leap seconds that the label leaves out.
+        const AHEAD: Instant = 10;
+        let digits = self.rest().strip_prefix('@')?.get(..24)?;
+        let label = Instant::from_str_radix(digits.get(..16)?, 16).ok()? - (1 << 62);
+        let nanos = Instant::from_str_radix(digits.get(16..)?, 16).ok()?;
+        let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && label > AHEAD && nanos < SECOND;
+        self.at += 25;
+        plain.then_some((label - AHEAD) * SECOND + nanos)
     }
 
     /// A date as year, month and day. The year may be missing.
@@ -204,6 +219,17 @@ impl<'t> Cursor<'t> {
                 None if !dated => Some((0, hour, minute)),
                 None => None,
             }
+        };
+        // Names of files have no colons: `2026-03-01-10-00-00`.
+        let dashes = |cursor: &mut Self| {
+            let hour = cursor.digits(2, 2)?;
+            let minute = if cursor.eat("-") { cursor.digits(2, 2)? } else { return None };
+            let second = if cursor.eat("-") { cursor.digits(2, 2)? } else { return None };
+            Some((hour, minute, second))
+        };
+        let colons = |cursor: &mut Self| {
+            let found = cursor.maybe(colons);
+            if found.is_none() && dated { cursor.maybe(dashes) } else { found }
         };
         let (hour, minute, second) = self.maybe(colons).or_else(|| if dated { self.maybe(compact) } else { None })?;
         if second > 60 || (minute > 59 && hour > 0) || (dated && hour > 24) {
@@ -297,6 +323,7 @@ mod tests {
             "Sun, 01 Mar 2026 10:00:00 GMT",
             "01/Mar/2026:10:00:00 +0000",
             "20260301T100000Z",
+            "@4000000069a40e2a00000000",
         ] {
             assert_eq!(whole(text), Some(Stamp { at: TEN, origin: Origin::Zoned }), "{text}");
         }
@@ -314,6 +341,8 @@ mod tests {
             ("01-Mar-2026 10:00:00", "01-Mar-2026 10:01:00", 60),
             ("Mar 1, 2026 11:59:59 PM", "Mar 2, 2026 12:00:00 AM", 1),
             ("20260301 10:00:00", "20260301 10:00:30", 30),
+            ("2026-03-01-10-00-00", "2026-03-01-10-00-30", 30),
+            ("Mar 1, 2026 @ 10:00:00.000", "Mar 2, 2026 @ 10:00:00.000", 86_400),
         ] {
             assert_eq!(
                 (at(later).at - at(earlier).at, at(earlier).origin),

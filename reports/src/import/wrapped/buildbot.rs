@@ -1,6 +1,6 @@
 //! Buildbot's logs: the first letter of each line is that of its stream.
 
-use super::count_marks;
+use super::super::marks;
 
 /// The log without the letters; `None` if the lines do not begin with them.
 pub(super) fn lines(text: &str) -> Option<String> {
@@ -9,7 +9,8 @@ pub(super) fn lines(text: &str) -> Option<String> {
         return None;
     }
     let inner: String = lines().map(|line| format!("{}\n", &line[1..])).collect();
-    (count_marks(&inner) > count_marks(text)).then_some(inner)
+    let begun = |text: &str| text.lines().filter(|line| matches!(marks::find(line), Some((0, _)))).count();
+    (begun(&inner) > begun(text)).then_some(inner)
 }
 
 #[cfg(test)]

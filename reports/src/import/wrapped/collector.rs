@@ -3,6 +3,7 @@
 //! An entry has the text in one field and its time in another. The field of the text is the one in which builders' lines are found.
 
 use super::super::log::{prefix, stamp};
+use super::super::marks;
 use super::entries::{Entry, decoded, documents, entries, marks_in};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -101,8 +102,7 @@ fn instant(value: &str) -> Option<i128> {
 
 /// The entries as lines. An entry without a line break at its end is a line, unless others have one: then the line goes on in the next.
 fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
-    let ended = entries.iter().filter(|entry| text.of(entry).ends_with('\n')).count();
-    let parts = ended * 20 >= entries.len();
+    let parts = goes_on(entries, text);
     let mut out = String::new();
     // By stream: the time and the text of a line that is not complete.
     let mut open: BTreeMap<String, (String, String)> = BTreeMap::new();
@@ -129,6 +129,21 @@ fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
     }
     open.into_values().for_each(|(before, line)| push(&mut out, &before, &line));
     out
+}
+
+/// Whether a line may go on in the next entry: some entries end with a line break, and those that do not are seldom followed by the
+/// beginning of a line.
+fn goes_on(entries: &[Entry], text: &Text) -> bool {
+    let texts: Vec<Cow<'_, str>> = entries.iter().map(|entry| text.of(entry)).collect();
+    let ended = texts.iter().filter(|text| text.ends_with('\n')).count();
+    let begins = |text: &str| matches!(marks::find(text), Some((0, _)));
+    let open = texts.windows(2).filter(|pair| !pair[0].ends_with('\n'));
+    let (mut count, mut begun) = (0, 0);
+    for pair in open {
+        count += 1;
+        begun += usize::from(begins(&pair[1]));
+    }
+    ended > 0 && (ended * 20 >= entries.len() || begun * 4 < count)
 }
 
 fn push(out: &mut String, before: &str, line: &str) {
@@ -166,9 +181,15 @@ mod tests {
                 "2026-03-01 10:00:00 #1 [internal] x\n2026-03-01 10:00:01 y\n",
             ),
             ("{\"lines\":[{\"content\":[{\"text\":\"#1 [int\"},{\"text\":\"ernal] x\"}]}]}", "#1 [internal] x\n"),
-            ("[{\"data\":\"IzEgW2ludGVybmFsXSB4\"}]", "#1 [internal] x\n"),
-            ("{\"out\":\"#1 [int\"}\n{\"out\":\"ernal] x\\n\"}\n{\"out\":\"#1 DONE 0.1s\\n\"}", "#1 [internal] x\n#1 DONE 0.1s\n"),
-            ("data: {\"p\":\"#1 [internal] x\"}\n\ndata: {\"p\":\"#1 DONE 0.1s\"}\n", "data: #1 [internal] x\ndata: #1 DONE 0.1s\n"),
+            ("[{\"data\":\"ICMxIFtpbnRlcm5hbF0geA==\"}]", " #1 [internal] x\n"),
+            (
+                "{\"out\":\"#1 [int\"}\n{\"out\":\"ernal] x\\n\"}\n{\"out\":\"#1 DONE 0.1s\\n\"}",
+                "#1 [internal] x\n#1 DONE 0.1s\n",
+            ),
+            (
+                "data: {\"p\":\"#1 [internal] x\"}\n\ndata: {\"p\":\"#1 DONE 0.1s\"}\n",
+                "data: #1 [internal] x\ndata: #1 DONE 0.1s\n",
+            ),
         ] {
             assert_eq!(lines(json).as_deref(), Some(expected), "{json}");
         }

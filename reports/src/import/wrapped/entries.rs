@@ -1,7 +1,7 @@
 //! The JSON in a text, and the list of its entries: objects, one a line or in an array somewhere in a document.
 
-use super::count_marks;
 use super::super::marks;
+use super::count_marks;
 use base64::Engine as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
     if is_buildkits(start) {
         return None;
     }
-    let whole = start.starts_with(['{', '[']).then(|| {
-        serde_json::Deserializer::from_str(start).into_iter::<Value>().collect::<Result<Vec<_>, _>>().ok()
-    });
+    let whole = start
+        .starts_with(['{', '['])
+        .then(|| serde_json::Deserializer::from_str(start).into_iter::<Value>().collect::<Result<Vec<_>, _>>().ok());
     if let Some(values) = whole.flatten() {
         return Some(values.into_iter().map(|value| Document { before: "", value }).collect());
     }
@@ -61,18 +61,20 @@ fn in_line(line: &str) -> Option<Document<'_>> {
     starts.map(|(at, _)| line.split_at(at)).find_map(|(before, json)| {
         // Fluent Bit writes `"log"=>"text"`.
         let read = |json: &str| serde_json::from_str::<Value>(json).ok();
-        let value = read(json).or_else(|| json.contains("\"=>").then(|| read(&json.replace("\"=>", "\":"))).flatten())?;
-        let holds = value.as_object().is_some_and(|object| !object.is_empty()) || value.as_array().is_some_and(|list| list.len() > 1);
+        let value =
+            read(json).or_else(|| json.contains("\"=>").then(|| read(&json.replace("\"=>", "\":"))).flatten())?;
+        let holds = value.as_object().is_some_and(|object| !object.is_empty())
+            || value.as_array().is_some_and(|list| list.len() > 1);
         holds.then_some(Document { before, value })
     })
 }
 
 /// A document of several lines with a builder's log in it, behind other text.
 fn below(text: &str) -> Option<Value> {
-    let opens = |line: &&str| line.trim_end().ends_with('{') || line.trim_end().ends_with('[');
     let mut at = 0;
     for line in text.split_inclusive('\n').take(LOOK) {
-        if let Some(brace) = line.find(['{', '[']).filter(|_| opens(&line)) {
+        let end = line.trim_end();
+        if let Some(brace) = end.len().checked_sub(1).filter(|_| end.ends_with(['{', '['])) {
             let mut values = serde_json::Deserializer::from_str(&text[at + brace..]).into_iter::<Value>();
             if let Some(Ok(value)) = values.next()
                 && has_mark(&value)
@@ -179,8 +181,11 @@ fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String
             }
         }
         // Bytes: journalctl writes a text with other characters than printable ones so.
-        Value::Array(values) if values.len() > 1 && values.iter().all(|value| value.as_u64().is_some_and(|byte| byte < 256)) => {
-            let bytes: Vec<u8> = values.iter().filter_map(Value::as_u64).filter_map(|byte| u8::try_from(byte).ok()).collect();
+        Value::Array(values)
+            if values.len() > 1 && values.iter().all(|value| value.as_u64().is_some_and(|byte| byte < 256)) =>
+        {
+            let bytes: Vec<u8> =
+                values.iter().filter_map(Value::as_u64).filter_map(|byte| u8::try_from(byte).ok()).collect();
             piece(found, path, &String::from_utf8_lossy(&bytes));
         }
         Value::Array(values) => {

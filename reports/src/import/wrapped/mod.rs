@@ -13,6 +13,7 @@ mod page;
 mod rubydebug;
 mod teamcity;
 
+use super::log::terminal;
 use super::marks;
 use std::borrow::Cow;
 
@@ -43,5 +44,5 @@ fn once(text: &str) -> Option<String> {
 
 /// How many lines of a text only builders write.
 fn count_marks(text: &str) -> usize {
-    text.lines().filter(|line| marks::find(line).is_some()).count()
+    text.lines().filter(|line| marks::find(&terminal::plain(line)).is_some()).count()
 }

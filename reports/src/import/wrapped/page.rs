@@ -29,14 +29,15 @@ pub(super) fn lines(text: &str) -> Option<String> {
     }
     // The source of a page between its tags: every special character is an entity.
     let special = text.contains(['<', '>']) || text.split('&').skip(1).any(|rest| entity(rest).is_none());
-    let has_entity = text.contains("&gt;") || text.contains("&lt;") || text.contains("&amp;");
+    let has_entity = ["&gt;", "&lt;", "&amp;", "&quot;", "&#34;"].iter().any(|entity| text.contains(entity));
     (has_entity && !special).then(|| decoded(text).into_owned())
 }
 
 fn is_page(text: &str) -> bool {
     let start = text.trim_start();
     let lower = start.get(..start.len().min(32)).map(str::to_ascii_lowercase).unwrap_or_default();
-    let document = ["<!doctype html", "<html", "<pre", "<table", "<div", "<body"].iter().any(|tag| lower.starts_with(tag));
+    let document =
+        ["<!doctype html", "<html", "<pre", "<table", "<div", "<body"].iter().any(|tag| lower.starts_with(tag));
     let tagged = |line: &&str| line.contains("</") && line.contains("<span");
     let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(400);
     document || lines().filter(tagged).count() * 2 > lines().count()

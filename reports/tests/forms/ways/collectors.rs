@@ -101,7 +101,7 @@ pub(super) const WAYS: &[Way] = ways! {
         pretty(&json!({"events": events, "searchedLogStreams": []}))
     };
     "CloudWatch's Insights" Fine |lines| {
-        let results = values(lines, |_, at, text| json!([{"field": "@timestamp", "value": format!("2026-03-01 {}.{:03}", at.clock(), at.millis())}, {"field": "@message", "value": text}, {"field": "@ptr", "value": "CmEKJgoiMTIz"}]));
+        let results = values(lines, |_, at, text| json!([{"field": "@timestamp", "value": format!("2026-03-01 {}.{:03}", at.clock(), at.millis())}, {"field": "@message", "value": text}, {"field": "@ptr", "value": "4f66ad9a"}]));
         pretty(&json!({"results": results, "statistics": {"recordsMatched": 54.0, "recordsScanned": 54.0}, "status": "Complete"}))
     };
     "aws logs tail" Fine |lines| each(lines, |_, at| format!("2026-03-01T{}.{:03}000+00:00 build/4f66ad9a ", at.clock(), at.millis()));

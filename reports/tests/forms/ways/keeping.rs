@@ -6,8 +6,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 fn utf16(lines: &[(u64, String)], unit: fn(u16) -> [u8; 2], mark: &str) -> Vec<u8> {
-    let text =
-        text(each(lines, |_, at| format!("{} ", at.rfc3339()))).replace('\n', "\r\n");
+    let text = text(each(lines, |_, at| format!("{} ", at.rfc3339()))).replace('\n', "\r\n");
     format!("{mark}{text}").encode_utf16().flat_map(unit).collect()
 }
 
@@ -31,7 +30,8 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// GitHub's raw log of one step.
 fn github(lines: &[(u64, String)]) -> Vec<u8> {
-    [b"\xef\xbb\xbf".to_vec(), each(lines, |_, at| format!("2026-03-01T{}.{:03}1234Z ", at.clock(), at.millis()))].concat()
+    [b"\xef\xbb\xbf".to_vec(), each(lines, |_, at| format!("2026-03-01T{}.{:03}1234Z ", at.clock(), at.millis()))]
+        .concat()
 }
 
 /// A zip archive of these files.

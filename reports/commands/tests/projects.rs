@@ -1,0 +1,396 @@
+//! An install moves before the sources only if it needs nothing of them. The files of a project show what it reads besides its lists, by
+//! their names and, where they can be read, by their text.
+
+use buildscope_commands::rules::{Change, Facts, late_installs, missing_caches, split_install};
+use buildscope_commands::{Environments, File, Line};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A build context, and whether the texts of its files are known.
+#[derive(Debug)]
+struct Context {
+    names: BTreeSet<String>,
+    texts: BTreeMap<String, String>,
+}
+
+impl Context {
+    fn new(files: &[(&str, &str)], readable: bool) -> Self {
+        let texts = files.iter().filter(|_| readable).map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+        Self { names: files.iter().map(|(name, _)| (*name).to_owned()).collect(), texts: texts.collect() }
+    }
+}
+
+impl Facts for Context {
+    fn files(&self, _: usize) -> Option<&BTreeSet<String>> {
+        Some(&self.names)
+    }
+
+    fn output(&self, _: usize) -> Option<&[String]> {
+        Some(&[])
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        self.texts.get(path).cloned()
+    }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
+}
+
+fn read<'t>(lines: &[&'t str]) -> File<'t> {
+    let lines: Vec<Line<'t>> = lines.iter().map(|text| Line { text, stage: Some(0) }).collect();
+    File::read(&lines, &Environments::new())
+}
+
+/// What becomes of an install behind a COPY: `silent`, `words`, or the COPY instructions that are put before it.
+fn advice(lines: &[&str], context: &Context) -> String {
+    let file = read(lines);
+    let Some(found) = late_installs(&file, context).into_iter().next() else { return "silent".into() };
+    let before = found.edits.iter().filter_map(|edit| match &edit.change {
+        Change::Before(lines) => {
+            Some(lines.iter().filter(|line| line.starts_with("COPY")).cloned().collect::<Vec<_>>())
+        }
+        _ => None,
+    });
+    if found.edits.is_empty() { "words".into() } else { before.flatten().collect::<Vec<_>>().join("; ") }
+}
+
+fn of_run(image: &str, run: &str, files: &[(&str, &str)], readable: bool) -> String {
+    let (from, run) = (format!("FROM {image}"), format!("RUN {run}"));
+    advice(&[&from, "WORKDIR /app", "COPY . .", &run], &Context::new(files, readable))
+}
+
+/// An image, its install, the files of the context with their texts, and the answers where the names and where the texts are known.
+type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static str, &'static str);
+
+const NPM: &str = "COPY package.json package-lock.json ./";
+const GO: &str = "COPY go.mod go.sum ./";
+
+const CASES: &[Case] = &[
+    ("golang", "go build .", &[("go.mod", "module x"), ("go.sum", ""), ("main.go", "")], GO, GO),
+    ("golang", "go build .", &[("go.mod", "replace a => ../a"), ("go.sum", "")], GO, "silent"),
+    ("golang", "go build .", &[("go.mod", "replace a => b v1.2.3"), ("go.sum", "")], GO, GO),
+    (
+        "golang",
+        "go build .",
+        &[("go.mod", "replace (\n\ta v1 => ./a\n)"), ("go.sum", ""), ("a/go.mod", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "golang",
+        "go build .",
+        &[("go.mod", ""), ("go.sum", ""), ("go.work", "use ./b"), ("b/go.mod", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "maven",
+        "mvn dependency:go-offline",
+        &[("pom.xml", "<project/>"), ("src/A.java", "")],
+        "COPY pom.xml ./",
+        "COPY pom.xml ./",
+    ),
+    (
+        "maven",
+        "mvn dependency:go-offline",
+        &[("pom.xml", "<modules><module>a</module></modules>"), ("a/pom.xml", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "maven",
+        "mvn dependency:go-offline",
+        &[("pom.xml", "<relativePath>parent/p.xml</relativePath>"), ("parent/p.xml", "")],
+        "COPY pom.xml ./",
+        "silent",
+    ),
+    ("maven", "mvn dependency:go-offline", &[("pom.xml", "<relativePath/>")], "COPY pom.xml ./", "COPY pom.xml ./"),
+    (
+        "maven",
+        "mvn dependency:go-offline",
+        &[("pom.xml", "<systemPath>libs/a.jar</systemPath>"), ("libs/a.jar", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "sdk",
+        "dotnet restore App.sln",
+        &[("App.sln", ""), ("src/A/A.csproj", ""), ("src/B/B.csproj", ""), ("src/A/P.cs", "")],
+        "COPY App.sln ./; COPY src/A/A.csproj ./src/A/; COPY src/B/B.csproj ./src/B/",
+        "COPY App.sln ./; COPY src/A/A.csproj ./src/A/; COPY src/B/B.csproj ./src/B/",
+    ),
+    (
+        "sdk",
+        "dotnet restore src/A/A.csproj",
+        &[
+            ("src/A/A.csproj", "<ProjectReference Include=\"..\\B\\B.csproj\" />"),
+            ("src/B/B.csproj", ""),
+            ("nuget.config", ""),
+        ],
+        "COPY nuget.config ./; COPY src/A/A.csproj ./src/A/; COPY src/B/B.csproj ./src/B/",
+        "COPY nuget.config ./; COPY src/A/A.csproj ./src/A/; COPY src/B/B.csproj ./src/B/",
+    ),
+    (
+        "sdk",
+        "dotnet restore",
+        &[("A.csproj", "<Import Project=\"build/x.props\" />"), ("build/x.props", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "php",
+        "composer install",
+        &[("composer.json", "{\"repositories\":[{\"type\":\"path\",\"url\":\"../a\"}]}"), ("composer.lock", "")],
+        "COPY composer.json composer.lock ./",
+        "silent",
+    ),
+    (
+        "php",
+        "composer install",
+        &[("composer.json", "{}"), ("composer.lock", ""), ("packages/a/composer.json", "{}")],
+        "words",
+        "words",
+    ),
+    (
+        "python",
+        "uv sync",
+        &[("pyproject.toml", "[tool.uv.workspace]"), ("uv.lock", ""), ("packages/b/pyproject.toml", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "python",
+        "uv sync",
+        &[("pyproject.toml", "[tool.uv.sources]\nb = { path = \"lib/b\" }"), ("uv.lock", ""), ("lib/b/setup.py", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "python",
+        "poetry install",
+        &[("pyproject.toml", "b = {path = \"../b\", develop = true}"), ("poetry.lock", "")],
+        "COPY pyproject.toml poetry.lock ./",
+        "silent",
+    ),
+    (
+        "python",
+        "pip install -r requirements.txt",
+        &[("requirements.txt", "./wheels/a.whl"), ("wheels/a.whl", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "python",
+        "pip install -r requirements.txt",
+        &[("requirements.txt", "-r conf/requirements-base.txt"), ("conf/requirements-base.txt", "")],
+        "words",
+        "words",
+    ),
+    ("node", "npm ci", &[("package.json", "{}"), ("package-lock.json", ""), ("a.js", "")], NPM, NPM),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{}"), ("package-lock.json", ""), (".npmrc", "")],
+        "COPY package.json package-lock.json .npmrc ./",
+        "COPY package.json package-lock.json .npmrc ./",
+    ),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{}"), ("package-lock.json", ""), ("prisma/schema.prisma", "")],
+        "COPY package.json package-lock.json ./; COPY prisma/ ./prisma/",
+        "COPY package.json package-lock.json ./; COPY prisma/ ./prisma/",
+    ),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{}"), ("package-lock.json", ""), ("db/schema.prisma", "")],
+        "words",
+        "words",
+    ),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{}"), ("package-lock.json", ""), ("patches/a.patch", "")],
+        "COPY package.json package-lock.json ./; COPY patches/ ./patches/",
+        "COPY package.json package-lock.json ./; COPY patches/ ./patches/",
+    ),
+    ("node", "npm ci", &[("package.json", "{}"), ("package-lock.json", ""), ("binding.gyp", "")], "words", "words"),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{\"scripts\":{\"postinstall\":\"node x.js\"}}"), ("package-lock.json", ""), ("x.js", "")],
+        NPM,
+        "silent",
+    ),
+    (
+        "node",
+        "npm ci",
+        &[("package.json", "{\"workspaces\":[\"a\"]}"), ("package-lock.json", ""), ("a/package.json", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "node",
+        "pnpm i",
+        &[
+            ("package.json", "{}"),
+            ("pnpm-lock.yaml", ""),
+            ("pnpm-workspace.yaml", "packages:\n  - a"),
+            ("a/package.json", ""),
+        ],
+        "words",
+        "silent",
+    ),
+    (
+        "node",
+        "yarn --immutable",
+        &[
+            ("package.json", "{}"),
+            ("yarn.lock", ""),
+            (".yarnrc.yml", "yarnPath: .yarn/releases/yarn.cjs"),
+            (".yarn/releases/yarn.cjs", ""),
+        ],
+        "COPY package.json yarn.lock .yarnrc.yml ./; COPY .yarn/ ./.yarn/",
+        "COPY package.json yarn.lock .yarnrc.yml ./; COPY .yarn/ ./.yarn/",
+    ),
+    (
+        "node",
+        "yarn --immutable",
+        &[
+            ("package.json", "{}"),
+            ("yarn.lock", ""),
+            (".yarnrc.yml", "yarnPath: tools/yarn.cjs"),
+            ("tools/yarn.cjs", ""),
+        ],
+        "words",
+        "silent",
+    ),
+    (
+        "ruby",
+        "bundle install",
+        &[("Gemfile", "gem 'a', path: 'a'"), ("Gemfile.lock", "")],
+        "COPY Gemfile Gemfile.lock ./",
+        "silent",
+    ),
+    (
+        "ruby",
+        "bundle install",
+        &[("Gemfile", "eval_gemfile 'Gemfile.more'"), ("Gemfile.lock", ""), ("Gemfile.more", "")],
+        "words",
+        "silent",
+    ),
+    (
+        "elixir",
+        "mix deps.get",
+        &[("mix.exs", "{:a, path: \"a\"}"), ("mix.lock", "")],
+        "COPY mix.exs mix.lock ./",
+        "silent",
+    ),
+    (
+        "dart",
+        "dart pub get",
+        &[("pubspec.yaml", "dependencies:\n  path: ^1.8.0\n"), ("pubspec.lock", "")],
+        "COPY pubspec.yaml pubspec.lock ./",
+        "COPY pubspec.yaml pubspec.lock ./",
+    ),
+    (
+        "dart",
+        "dart pub get",
+        &[("pubspec.yaml", "dependencies:\n  a:\n    path: ../a\n"), ("pubspec.lock", "")],
+        "COPY pubspec.yaml pubspec.lock ./",
+        "silent",
+    ),
+    (
+        "swift",
+        "swift build",
+        &[("Package.swift", ".package(name: \"a\", path: \"../a\")"), ("Package.resolved", "")],
+        "COPY Package.swift Package.resolved ./",
+        "silent",
+    ),
+    (
+        "swift",
+        "swift build",
+        &[("Package.swift", ".package(url: \"x\"), .target(name: \"b\", path: \"Sources\")"), ("Package.resolved", "")],
+        "COPY Package.swift Package.resolved ./",
+        "COPY Package.swift Package.resolved ./",
+    ),
+    (
+        "helm",
+        "helm dependency build",
+        &[("Chart.yaml", "repository: file://../common"), ("Chart.lock", "")],
+        "COPY Chart.yaml Chart.lock ./",
+        "silent",
+    ),
+];
+
+#[test]
+fn an_install_moves_with_all_that_it_reads_or_not_at_all() {
+    let mut wrong = Vec::new();
+    for (image, run, files, names, texts) in CASES {
+        for (expected, readable) in [(names, false), (texts, true)] {
+            let found = of_run(image, run, files, readable);
+            if found != **expected {
+                wrong
+                    .push(format!("{run} {files:?}, texts known: {readable}\n  wanted: {expected}\n  found:  {found}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_directory_and_a_path_in_a_variable_are_copies_of_sources() {
+    let context = Context::new(&[("web/package.json", "{}"), ("web/package-lock.json", ""), ("web/a.js", "")], true);
+    let whole =
+        |copy: &str, folder: &str| advice(&["FROM node", "ARG APP=/srv/app", folder, copy, "RUN npm ci"], &context);
+    let expected = "COPY web/package.json web/package-lock.json /srv/app/";
+    assert_eq!(whole("COPY web /srv/app", "WORKDIR /srv/app"), expected);
+    assert_eq!(whole("COPY web/ /srv/app/", "WORKDIR ${APP}"), expected);
+    assert_eq!(whole("COPY web $APP", "WORKDIR $APP"), expected.replace("/srv/app", "$APP"));
+    assert_eq!(whole("COPY web/package.json /srv/app/", "WORKDIR /srv/app"), "silent", "a file is not a directory");
+}
+
+#[test]
+fn a_heredoc_moves_as_a_line_does() {
+    let context = Context::new(&[("package.json", "{}"), ("package-lock.json", ""), ("a.js", "")], true);
+    let lines = ["FROM node", "WORKDIR /app", "COPY . .", "RUN <<EOF\nnpm ci\nEOF"];
+    assert_eq!(advice(&lines, &context), NPM);
+}
+
+#[test]
+fn an_install_is_not_split_off_where_both_parts_run_again() {
+    let split = |lines: &[&str]| {
+        let context = Context::new(&[("src/a.py", ""), ("requirements.txt", "")], true);
+        split_install(&read(lines), lines.len() - 1, &context).is_some()
+    };
+    let run = "RUN pip install -r requirements.txt && ./configure && make";
+    assert!(split(&["FROM python", "COPY requirements.txt .", run]));
+    for copy in ["COPY . .", "COPY src /src", "COPY src/ requirements.txt ./", "ADD src /src"] {
+        assert!(!split(&["FROM python", copy, run]), "{copy}");
+    }
+    assert!(!split(&["FROM python", "RUN --mount=type=bind,target=. pip install -r requirements.txt && ./configure"]));
+    assert!(split(&["FROM python", "COPY --from=a /src /src", run]), "another stage is not the context");
+}
+
+#[test]
+fn a_cache_that_is_mounted_elsewhere_is_mounted() {
+    let missing = |run: &str| {
+        let lines = ["FROM rust-musl", run, "FROM scratch"];
+        let stages = [0, 0, 1];
+        let lines: Vec<Line<'_>> =
+            lines.iter().zip(stages).map(|(text, stage)| Line { text, stage: Some(stage) }).collect();
+        let file = File::read(&lines, &Environments::new());
+        missing_caches(&file, &Context::new(&[("Cargo.toml", "")], true)).len()
+    };
+    assert_eq!(missing("RUN cargo build"), 1);
+    assert_eq!(
+        missing(
+            "RUN --mount=type=cache,target=/opt/rust/cargo/registry --mount=type=cache,target=/opt/rust/cargo/git cargo build"
+        ),
+        0
+    );
+    assert_eq!(missing("RUN --mount=type=cache,target=/usr/local/cargo cargo build"), 0);
+    assert_eq!(missing("RUN --mount=type=cache,target=/app/target cargo build"), 1);
+}

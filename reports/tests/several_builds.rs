@@ -1,0 +1,139 @@
+//! Logs of several builds, and logs that do not hold all of a build.
+
+use buildscope_record::Record;
+use buildscope_reports::import::{builds, import};
+
+/// The stage, the text and the duration in milliseconds of each step that belongs to a stage.
+fn steps(record: &Record) -> Vec<(String, String, u64)> {
+    let length = |step: &buildscope_record::Step| {
+        step.end.unwrap_or_default().saturating_sub(step.start.unwrap_or_default()).0 / 1_000_000
+    };
+    let named = |step: &buildscope_record::Step| {
+        let stage = record.stages.get(step.stage?.index())?;
+        Some((stage.name.clone(), step.text.clone(), length(step)))
+    };
+    record.steps.iter().filter_map(named).collect()
+}
+
+fn step(stage: &str, text: &str, took: u64) -> (String, String, u64) {
+    (stage.into(), text.into(), took)
+}
+
+const API: [(f64, &str); 8] = [
+    (0.0, "#1 [internal] load build definition from Dockerfile"),
+    (1.0, "#1 DONE 0.1s"),
+    (2.0, "#2 [api 1/2] FROM golang"),
+    (3.0, "#2 DONE 0.5s"),
+    (4.0, "#3 [api 2/2] RUN go build"),
+    (14.0, "#3 DONE 10.0s"),
+    (15.0, "#4 exporting to image"),
+    (16.0, "#4 DONE 1.0s"),
+];
+const WEB: [(f64, &str); 8] = [
+    (0.5, "#1 [internal] load build definition from Dockerfile.web"),
+    (1.5, "#1 DONE 0.1s"),
+    (2.5, "#2 [web 1/2] FROM node"),
+    (3.5, "#2 DONE 0.5s"),
+    (4.5, "#3 [web 2/2] RUN npm ci"),
+    (24.5, "#3 DONE 20.0s"),
+    (25.0, "#4 exporting to image"),
+    (26.0, "#4 DONE 1.0s"),
+];
+
+fn timed(lines: &[(f64, &str)]) -> String {
+    lines.iter().map(|(at, text)| format!("2026-03-01T10:00:{at:06.3}Z {text}\n")).collect()
+}
+
+#[test]
+fn two_builds_whose_lines_are_mixed_are_told_apart() {
+    let mut lines = [API, WEB].concat();
+    lines.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let found = builds(timed(&lines).as_bytes()).unwrap();
+    let [api, web] = found.records() else { panic!("{} builds", found.records().len()) };
+    assert_eq!(steps(api), [step("api", "FROM golang", 500), step("api", "RUN go build", 10_000)]);
+    assert_eq!(steps(web), [step("web", "FROM node", 500), step("web", "RUN npm ci", 20_000)]);
+    assert!(web.notes[0].starts_with("the lines of several builds are mixed"), "{:?}", web.notes);
+}
+
+#[test]
+fn an_end_that_is_written_again_after_the_build_moves_no_step() {
+    let mut lines = API.to_vec();
+    lines.extend([(40.0, "#3 DONE 0.2s"), (50.0, "#2 DONE 0.0s"), (55.0, "#4 DONE 1.0s")]);
+    let (alone, again) = (import(timed(&API).as_bytes()).unwrap(), import(timed(&lines).as_bytes()).unwrap());
+    assert_eq!((steps(&again), again.wall), (steps(&alone), alone.wall));
+}
+
+#[test]
+fn a_log_without_its_head_says_what_is_missing() {
+    let log = "#7 12.30 compiling b\n#7 DONE 20.0s\n\n#8 [build 4/4] RUN make test\n#8 DONE 10.0s\n\n#9 exporting to image\n#9 DONE 1.0s\n";
+    let record = import(log.as_bytes()).unwrap();
+    assert_eq!(steps(&record), [step("build", "RUN make test", 10_000)]);
+    let expected = "the log begins after the build did: steps of 20.0 s have no name in it and are left out";
+    assert_eq!(record.notes, [expected]);
+}
+
+/// A vertex of rawjson: its digest, its name, its start and end in seconds, and what it needs.
+fn vertex((digest, name, start, end, needs): (&str, &str, f64, f64, &[&str])) -> String {
+    let needs: Vec<String> = needs.iter().map(|need| format!("\"sha256:{need}\"")).collect();
+    format!(
+        "{{\"vertexes\":[{{\"digest\":\"sha256:{digest}\",\"name\":\"{name}\",\"inputs\":[{}],\"started\":\"2026-03-01T10:00:{start:06.3}Z\",\"completed\":\"2026-03-01T10:00:{end:06.3}Z\"}}]}}\n",
+        needs.join(",")
+    )
+}
+
+#[test]
+fn rawjson_without_edges_has_those_of_its_stages() {
+    let lines: String = [
+        ("a", "[internal] load build definition from Dockerfile", 0.0, 0.1),
+        ("b", "[build 1/2] FROM golang", 0.1, 1.0),
+        ("c", "[other 1/1] RUN sleep 9", 0.1, 9.1),
+        ("d", "[build 2/2] RUN go build", 1.0, 11.0),
+        ("e", "[stage-2 1/1] COPY --from=build /o /o", 11.0, 11.3),
+    ]
+    .map(|(digest, name, start, end)| vertex((digest, name, start, end, &[])))
+    .concat();
+    let record = import(lines.as_bytes()).unwrap();
+    let text = |id: buildscope_record::StepId| record.steps[id.index()].text.as_str();
+    let edges: Vec<_> = record.edges.iter().map(|edge| (text(edge.from), text(edge.to))).collect();
+    for edge in [("FROM golang", "RUN go build"), ("RUN go build", "COPY --from=build /o /o")] {
+        assert!(edges.contains(&edge), "{edges:?}");
+    }
+    assert!(!record.source.fidelity.edges, "the edges are guessed");
+}
+
+#[test]
+fn targets_of_bake_are_one_build() {
+    let target = |name: &str, start: f64| {
+        [
+            vertex((
+                &format!("a{name}"),
+                &format!("[{name} internal] load build definition from Dockerfile"),
+                start,
+                start + 0.1,
+                &[],
+            )),
+            vertex((&format!("b{name}"), &format!("[{name} 1/2] FROM base"), start + 0.1, start + 1.0, &[])),
+            vertex((
+                &format!("c{name}"),
+                &format!("[{name} 2/2] RUN make"),
+                start + 1.0,
+                start + 5.0,
+                &[&format!("b{name}")],
+            )),
+            vertex((
+                &format!("d{name}"),
+                &format!("[{name}] exporting to image"),
+                start + 5.0,
+                start + 6.0,
+                &[&format!("c{name}")],
+            )),
+        ]
+        .concat()
+    };
+    let both = builds((target("api", 0.0) + &target("web", 6.1)).as_bytes()).unwrap();
+    assert_eq!(both.records().len(), 1);
+    assert_eq!(both.records()[0].wall.0 / 1_000_000, 12_100);
+    // The same target again is another build.
+    let again = target("api", 6.1).replace("sha256:", "sha256:1");
+    assert_eq!(builds((target("api", 0.0) + &again).as_bytes()).unwrap().records().len(), 2);
+}
