@@ -185,7 +185,7 @@ const CASES: &[Case] = &[
         "pip install -r requirements.txt",
         &[("requirements.txt", "-r conf/requirements-base.txt"), ("conf/requirements-base.txt", "")],
         "words",
-        "words",
+        "silent",
     ),
     ("node", "npm ci", &[("package.json", "{}"), ("package-lock.json", ""), ("a.js", "")], NPM, NPM),
     (

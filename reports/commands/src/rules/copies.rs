@@ -63,8 +63,8 @@ pub(crate) fn brings_directory(step: &Step<'_>, listed: Option<&BTreeSet<String>
     let sources = &step.words[..step.words.len().saturating_sub(1)];
     // A name without a dot is a directory, unless the files of the context say otherwise.
     let directory = |path: &str| {
-        let path = path.trim_start_matches("./").trim_matches('/');
-        path.is_empty() || listed.map_or(!path.contains('.'), |listed| is_directory(path, listed))
+        let path = join("", path.trim_start_matches('/'));
+        path.is_empty() || listed.map_or(!path.contains('.'), |listed| is_directory(&path, listed))
     };
     (instruction.is("COPY") || instruction.is("ADD"))
         && instruction.flag("from").is_none()
