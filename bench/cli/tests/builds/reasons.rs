@@ -151,3 +151,36 @@ fn a_changed_base_is_named_with_its_digests() {
     assert!(image == "base" && before != now && before.starts_with("sha256:"), "{miss:?}");
     assert!(miss.sentence.contains("the base image `base` is sha256:"), "{}", miss.sentence);
 }
+
+#[test]
+fn a_setting_before_a_step_is_named_and_not_its_text() {
+    let file = |user: &str, folder: &str| {
+        format!("FROM busybox\nWORKDIR {folder}\nRUN echo 1 > one\nUSER {user}\nRUN id -u > /tmp/user\n")
+    };
+    let world = World::new(&file("5", "/w"));
+    let before = world.build(&[]).record();
+    world.write("Dockerfile", &file("6", "/w"));
+    let user = Cause::Setting { before: Some("USER 5".into()), now: Some("USER 6".into()) };
+    assert_eq!(causes(&world, &before, &[]), [("RUN id -u > /tmp/user".into(), user)]);
+    // The steps that follow a changed directory are counted with it.
+    world.write("Dockerfile", &file("5", "/v"));
+    let found = causes(&world, &before, &[]);
+    assert_eq!(found, [("WORKDIR /v".into(), Cause::Instruction)]);
+}
+
+#[test]
+fn files_of_mounts_and_patterns_are_named_by_their_paths() {
+    let world = World::new(
+        "FROM busybox\nCOPY *.txt /\nRUN --mount=type=bind,source=lib,target=/lib2 cat /lib2/x > /x\nCOPY <<EOF /h\none\nEOF\n",
+    );
+    world.write("a.txt", "a");
+    world.write("b.txt", "b");
+    world.write("lib/x", "1");
+    let before = world.build(&[]).record();
+    world.write("lib/x", "2");
+    let files = |names: &[&str]| Cause::Files(names.iter().map(|name| (*name).to_owned()).collect());
+    assert_eq!(causes(&world, &before, &[])[0].1, files(&["lib/x"]));
+    world.write("lib/x", "1");
+    world.write("b.txt", "c");
+    assert_eq!(causes(&world, &before, &[])[0].1, files(&["b.txt"]));
+}
