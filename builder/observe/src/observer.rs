@@ -17,9 +17,11 @@ use std::time::{Duration, Instant};
 /// How often events are read. While processes start, it is often, so that their arguments can be read before they end.
 const SHORTEST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(20);
+/// Events between two readings; a ring buffer has room for some twenty times as many.
+const MANY: usize = 500;
 /// Lowers the priority of this thread alone (setpriority(2)).
 const PRIORITY: i32 = -10;
-/// How many processes are sampled at in one round.
+/// How many processes are looked at in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
 const CHECK: u64 = 500_000_000;
@@ -170,10 +172,10 @@ impl Watch {
         while !stop.load(Ordering::Acquire) {
             let events = self.read();
             self.read_exits();
-            let begun = self.forest.begun;
+            let (begun, count) = (self.forest.begun, events.len());
             self.forest.take(events);
-            // Other programs of the machine are not ours.
-            let busy = self.forest.begun != begun;
+            // The few events of other programs do not count, but many fill the ring buffers.
+            let busy = self.forest.begun != begun || count > MANY;
             self.look();
             let time = now();
             self.forest.end_hidden(time);

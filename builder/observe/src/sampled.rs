@@ -51,7 +51,8 @@ impl Sampler {
         let mut below = vec![(self.root, String::new())];
         while let Some((parent, above)) = below.pop() {
             for pid in children(parent) {
-                let Some(stat) = procfs::stat(pid) else { continue };
+                // A process that has ended and that its parent has not waited for does nothing.
+                let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
                 let name = stat.name.clone();
                 let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
                 let known = self.update(Sighting { pid, parent, above: &above, stat, known }, now, &mut events);
