@@ -258,7 +258,7 @@ struct Lowering<'a> {
     fleet: Fleet,
     owners: Vec<usize>,
     /// The ends of the targets so far, for each platform.
-    ends: HashMap<String, Vec<(Platform, End)>>,
+    ends: HashMap<String, Vec<(Platform, Arc<End>)>>,
 }
 
 impl Lowering<'_> {
@@ -292,7 +292,7 @@ impl Lowering<'_> {
             }
             let end = self.fleet.add(&parsed, &lower, &*images).map_err(|faults| faults.named(&input.name))?;
             targets.push(end.step);
-            self.ends.entry(delivery.name.clone()).or_default().push((platform, end));
+            self.ends.entry(delivery.name.clone()).or_default().push((platform, Arc::new(end)));
         }
         let ignored = self.fleet.steps_of_stages(first_stage, &request.no_cache_stages);
         self.fleet.label_stages(first_stage, &delivery.name);
@@ -302,7 +302,7 @@ impl Lowering<'_> {
     }
 
     /// The end of a target for a platform. A target of a single platform serves all.
-    fn end(&self, value: &str, platform: &Platform) -> Result<End, BuildError> {
+    fn end(&self, value: &str, platform: &Platform) -> Result<Arc<End>, BuildError> {
         let name = value.trim_start_matches(TARGET);
         let ends = self.ends.get(name).map(Vec::as_slice).unwrap_or_default();
         let found = match ends {

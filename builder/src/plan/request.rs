@@ -56,7 +56,7 @@ pub enum NamedContext {
     /// An image. The resolver gets this reference instead of the name of the context.
     Image(String),
     /// The result of another target of the same [`Fleet`](super::Fleet).
-    Target(End),
+    Target(Arc<End>),
 }
 
 /// Resolves images. Lowering asks it only for images that the target needs.

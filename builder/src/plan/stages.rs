@@ -9,6 +9,7 @@ use buildscope_dockerfile::{
 };
 use buildscope_oci::{Platform, Reference};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The longest name of a base, in bytes. Names of images have at most a few hundred characters.
 const LONGEST_NAME: usize = 4096;
@@ -52,7 +53,7 @@ pub(super) enum BaseOf {
     /// The reference that is passed to the resolver.
     Image(String),
     Context(String),
-    Target(End),
+    Target(Arc<End>),
 }
 
 /// The meaning of `from=`.
@@ -62,7 +63,7 @@ pub(super) enum Source {
     Stage(usize),
     Image(String),
     Context(String),
-    Target(End),
+    Target(Arc<End>),
 }
 
 /// Returns the expanded name of the base of a FROM. If it is blank or cannot be expanded, reports an error and returns

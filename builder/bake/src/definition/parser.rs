@@ -1,6 +1,7 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    rc::Rc,
     sync::Arc,
 };
 
@@ -22,7 +23,7 @@ pub(super) fn read(bodies: &[Body], inputs: &Inputs, definition: &mut Definition
     parser.validate()?;
     parser.check_functions()?;
     let blocks = Blocks::named(bodies, &parser)?;
-    *parser.blocks.borrow_mut() = Some(Arc::new(blocks));
+    *parser.blocks.borrow_mut() = Some(Rc::new(blocks));
     parser.add_blocks(definition)?;
     for name in parser.attributes.keys() {
         parser.variable(name)?;
@@ -44,7 +45,7 @@ pub(super) struct Parser<'a> {
     values: RefCell<HashMap<String, Value>>,
     running: RefCell<HashSet<String>>,
     evaluations: Cell<u64>,
-    pub(super) blocks: RefCell<Option<Arc<Blocks<'a>>>>,
+    pub(super) blocks: RefCell<Option<Rc<Blocks<'a>>>>,
 }
 
 impl<'a> Parser<'a> {

@@ -176,7 +176,7 @@ impl Text {
                     let name = key(self.evaluate(code, inner)?, &self.place(code))?;
                     if repetition.grouping {
                         groups.entry(name).or_default().push(result);
-                    } else if object.contains_key(&name) {
+                    } else if let Some((name, _)) = object.get_key_value(&name) {
                         let message =
                             format!("two elements have the key \"{name}\"; add `...` after the value to group them");
                         return Err(Error::new(message).at(&self.place(code)));

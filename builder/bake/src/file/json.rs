@@ -1,6 +1,6 @@
 //! The JSON syntax of HCL: objects are blocks where blocks are expected, and strings are templates.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use jsonc_parser::{
     CollectOptions, ParseOptions,
@@ -137,7 +137,7 @@ impl Reader<'_> {
                     let key = property.name.as_str();
                     if key != "//" {
                         let place = self.place(property);
-                        fields.push((self.template(&Cow::Borrowed(key), place)?, self.expression(&property.value)?));
+                        fields.push((self.template(key, place)?, self.expression(&property.value)?));
                     }
                 }
                 Code::Object(fields)
@@ -147,7 +147,7 @@ impl Reader<'_> {
     }
 
     /// A string is a template; text without `${` and `%{` is itself.
-    fn template(&self, text: &Cow<'_, str>, place: Place) -> Result<Expression, Error> {
+    fn template(&self, text: &str, place: Place) -> Result<Expression, Error> {
         let template: hcl_edit::template::Template = text
             .parse()
             .map_err(|error: hcl_edit::parser::Error| Error::new(error.message().replace('\n', "; ")).at(&place))?;

@@ -76,7 +76,7 @@ fn same(values: Vec<Value>, element: &Type) -> Result<(Type, Vec<Value>), String
 /// The type to which all of `kinds` convert: the more general of two primitive types, collections of common element
 /// types, or `None`.
 pub(crate) fn unify(kinds: impl IntoIterator<Item = Type>) -> Option<Type> {
-    kinds.into_iter().try_fold(Type::Dynamic, |common, kind| unify_two(common, kind))
+    kinds.into_iter().try_fold(Type::Dynamic, unify_two)
 }
 
 fn unify_two(left: Type, right: Type) -> Option<Type> {
