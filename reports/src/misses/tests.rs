@@ -240,10 +240,8 @@ fn a_changed_setting_is_the_cause_of_the_steps_behind_it() {
         said.join("; ")
     };
     assert_eq!(causes(Some("USER 6"), Some("USER 5")), "`RUN a` ran again: `USER 5` before it is `USER 6` now");
-    assert_eq!(
-        causes(Some("SHELL [\"/bin/bash\", \"-c\"]"), None),
-        "`RUN a` ran again: `SHELL [\"/bin/bash\", \"-c\"]` was inserted before it"
-    );
+    let inserted = causes(Some("SHELL [\"/bin/bash\", \"-c\"]"), None);
+    assert!(inserted.starts_with("`SHELL [\"/bin/bash\", \"-c\"]` is new: no earlier record has it"), "{inserted}");
     assert_eq!(causes(None, Some("USER 5")), "`RUN a` ran again: `USER 5` before it was removed");
 }
 

@@ -50,7 +50,8 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     let lengths = least_lengths(activities, model, &later);
     let all = || activities.steps().filter(|&step| counts[step]);
     let work: Nanos = all().map(|step| lengths[step]).sum();
-    let span = longest_chain(activities, &lengths, &later, &counts);
+    // In a record from outside, a step that leads to the failure may end after it.
+    let span = longest_chain(activities, &lengths, &later, &counts).min(achieved.saturating_sub(outside));
     let slots = record.options.jobs.filter(|&jobs| jobs > 0);
     let share = slots.map_or(Nanos::ZERO, |slots| {
         let slotted: Vec<StepId> = all().filter(|&step| model.tasks[step].slot).collect();
@@ -64,10 +65,10 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     let computing = cpu.zip(cpus).filter(|_| model.failure.is_none());
     let computing = computing.map_or(Nanos::ZERO, |(cpu, cpus)| Nanos(cpu.0 / u64::from(cpus)).min(achieved));
     let capacity = cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
-    // Steps that overlap under one lock by a foreign clock say nothing.
+    // Steps that overlap under one lock by a foreign clock say nothing, nor does work that went on after the failure.
+    let fits = |length: Nanos| if outside + length <= achieved { length } else { Nanos::ZERO };
     let locked = under_one_lock(model, &counts).max().unwrap_or(Nanos::ZERO);
-    let locked = if outside + locked <= achieved { locked } else { Nanos::ZERO };
-    let least = (outside + share.max(span).max(locked)).max(computing);
+    let least = (outside + fits(share).max(span).max(fits(locked))).max(computing);
     debug_assert!(least <= achieved, "the bound {least} exceeds the wall time {achieved}");
     Bounds {
         work,

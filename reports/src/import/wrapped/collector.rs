@@ -66,14 +66,16 @@ impl Text {
 /// The field of the time: that which most entries have, and of those the one that is named so and has most values.
 fn time_field<'e>(entries: impl Iterator<Item = &'e Entry> + Clone, text: &str) -> Option<String> {
     let mut times: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
-    for (path, value) in entries.flat_map(|entry| &entry.leaves).filter(|(path, _)| *path != text) {
+    for (path, value) in entries.clone().flat_map(|entry| &entry.leaves).filter(|(path, _)| *path != text) {
         if is_time(path, value) {
             let (count, values) = times.entry(path).or_default();
             *count += 1;
             values.insert(value);
         }
     }
-    times.retain(|_, (_, values)| values.len() > 1);
+    // A field with one value for all entries is not their time.
+    let several = entries.clone().nth(1).is_some();
+    times.retain(|_, (_, values)| !several || values.len() > 1);
     let named = |path: &str| ["time", "date", "ts"].iter().any(|word| name(path).contains(word));
     let best = times.into_iter().max_by_key(|(path, (count, values))| (*count, named(path), values.len(), *path));
     best.map(|(path, _)| path.to_owned())

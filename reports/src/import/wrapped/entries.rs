@@ -124,7 +124,12 @@ pub(super) struct Entry {
 pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
     let mut lists: BTreeMap<(usize, String), Vec<Vec<Entry>>> = BTreeMap::new();
     let top = documents.iter().map(|document| Entry { before: document.before.to_owned(), ..entry(&document.value) });
-    lists.insert((0, String::new()), vec![top.collect()]);
+    let mut top: Vec<Entry> = top.collect();
+    if let [only] = &mut top[..] {
+        // Of a single document only a whole log in one text is an entry.
+        only.leaves.retain(|_, text| text.contains('\n'));
+    }
+    lists.insert((0, String::new()), vec![top]);
     for document in documents {
         gather(&document.value, "", 1, &mut lists);
     }

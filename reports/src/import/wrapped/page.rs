@@ -91,7 +91,7 @@ fn without_tags(text: &str) -> String {
             rest = from.map_or("", |from| &rest[from..]);
         } else if BLOCKS.contains(&name.as_str()) && !out.ends_with('\n') && !out.is_empty() {
             out.push('\n');
-        } else if name == "td" && !out.ends_with(['\n', ' ']) && !out.is_empty() {
+        } else if name == "td" && !tag.starts_with("</") && !out.ends_with(['\n', ' ']) && !out.is_empty() {
             out.push(' ');
         }
     }

@@ -29,8 +29,14 @@ mod tests {
 
     #[test]
     fn fields_are_read_as_those_of_json() {
-        let log = "{\n       \"message\" => \"#1 [internal] x\",\n    \"@timestamp\" => 2026-03-01T10:00:00.123Z,\n  \"host\" => {\n    \"name\" => \"ci\"\n  }\n}\n";
-        assert_eq!(lines(log).as_deref(), Some("2026-03-01T10:00:00.123Z #1 [internal] x\n"));
+        let event = |text: &str, second: u32| {
+            format!(
+                "{{\n  \"message\" => \"{text}\",\n  \"@timestamp\" => 2026-03-01T10:00:0{second}.123Z,\n  \"host\" => {{\n    \"name\" => \"ci\"\n  }}\n}}\n"
+            )
+        };
+        let log = event("#1 [internal] x", 0) + &event("#1 DONE 1.0s", 1);
+        let expected = "2026-03-01T10:00:00.123Z #1 [internal] x\n2026-03-01T10:00:01.123Z #1 DONE 1.0s\n";
+        assert_eq!(lines(&log).as_deref(), Some(expected));
         assert_eq!(lines("#1 [internal] x\n"), None);
     }
 }
