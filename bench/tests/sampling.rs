@@ -22,5 +22,7 @@ fn a_busy_loop_has_as_many_samples_as_it_has_time() {
     let used = (used() - start).as_secs_f64();
     let samples: isize = guard.report().build().unwrap().data.values().sum();
     let seen = samples as f64 / f64::from(samples_per_second());
-    assert!((seen / used - 1.0).abs() < 0.03, "{samples} samples are {seen:.3} s of {used:.3} s");
+    // The kernel charges a whole tick to the thread that it interrupts: on a busy machine that is some percent off. A rate that it does
+    // not keep to is off by a factor (a fifth at 1000 Hz on a kernel of 250).
+    assert!((seen / used - 1.0).abs() < 0.1, "{samples} samples are {seen:.3} s of {used:.3} s");
 }
