@@ -43,7 +43,7 @@ pub struct Record {
     pub notes: Vec<String>,
     /// The stages in the order of the Dockerfile, indexed by [`StageId`].
     pub stages: Vec<Stage>,
-    /// The steps in the order of the Dockerfile, indexed by [`StepId`].
+    /// The steps in the order of the Dockerfile, indexed by `StepId`.
     pub steps: Vec<Step>,
     /// Which step waits for which.
     pub edges: Vec<Edge>,
