@@ -18,8 +18,9 @@ use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What starts a context that is another target.
@@ -56,7 +57,7 @@ pub struct FleetOutcome {
 #[derive(Debug)]
 pub enum TargetEnd {
     /// It was built and delivered, this long after the start.
-    Built(Box<Built>, std::time::Duration),
+    Built(Box<Built>, Duration),
     /// It failed.
     Failed(BuildError),
     /// It was not built, because it needs a step of another target that failed, or the build ended before.
@@ -97,6 +98,9 @@ struct Delivery {
     destinations: Destinations,
 }
 
+/// What became of a delivery, and after which time from the start.
+type Delivered = (Result<Built, BuildError>, Duration);
+
 async fn run(
     engine: &Engine,
     fleet: FleetRequest,
@@ -135,18 +139,18 @@ async fn run(
         solved
     };
     let deliver = async {
-        let mut tasks: BTreeMap<usize, tokio::task::JoinHandle<Result<Built, BuildError>>> = BTreeMap::new();
+        let mut tasks: BTreeMap<usize, JoinHandle<Delivered>> = BTreeMap::new();
         while let Some(Some(step)) = ends.recv().await {
             for part in completed(&solver, step) {
                 let (solver, deliveries, probe) = (Arc::clone(&solver), Arc::clone(&deliveries), probe.clone());
-                let start = || tokio::task::spawn_blocking(move || deliver(&solver, part, &deliveries[part], &probe));
-                tasks.entry(part).or_insert_with(start);
+                let delivered = move || (deliver(&solver, part, &deliveries[part], &probe), began.elapsed());
+                tasks.entry(part).or_insert_with(|| tokio::task::spawn_blocking(delivered));
             }
         }
         let mut built = BTreeMap::new();
         for (part, task) in tasks {
             let result = task.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            built.insert(part, (result, began.elapsed()));
+            built.insert(part, result);
         }
         built
     };
@@ -337,7 +341,7 @@ fn order(deliveries: &[Delivery]) -> Result<Vec<usize>, BuildError> {
         path.push(index);
         for used in deliveries[index].request.named_contexts.values().filter_map(|value| value.strip_prefix(TARGET)) {
             let position = deliveries.iter().position(|delivery| delivery.name == used);
-            let missing = || BuildError::Request(format!("target {name}: there is no target {used}"));
+            let missing = || BuildError::Request(format!("target {name}: unknown target {used}"));
             visit(position.ok_or_else(missing)?, deliveries, path, order)?;
         }
         path.pop();

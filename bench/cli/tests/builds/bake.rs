@@ -174,3 +174,22 @@ fn targets_are_printed_and_listed() {
     let unknown = bake(&world, &["--print", "ones"]);
     assert!(stderr(&unknown).contains("did you mean one?"), "{}", stderr(&unknown));
 }
+
+#[test]
+fn a_target_is_delivered_as_soon_as_it_has_ended() {
+    let world = World::empty();
+    world.write(
+        "docker-bake.hcl",
+        r#"
+group "default" { targets = ["slow", "quick"] }
+target "slow" { dockerfile-inline = "FROM busybox\nRUN sleep 2\n" }
+target "quick" { dockerfile-inline = "FROM busybox\nRUN echo quick > /quick\n" }
+"#,
+    );
+    let table = succeeded(bake(&world, &[]));
+    let after = |target: &str| -> f64 {
+        let row = table.lines().find(|line| line.starts_with(target)).unwrap();
+        row.split_whitespace().nth(2).unwrap().parse().unwrap()
+    };
+    assert!(after("slow") >= 2.0 && after("quick") < after("slow") - 0.5, "{table}");
+}
