@@ -1,7 +1,7 @@
 //! The ways in which people keep a build's log, made from builds whose timing is known. `scripts/log-forms` prints how many are read
 //! rightly, and does the same with logs of one's own.
 
-#![allow(clippy::print_stdout, reason = "scripts/log-forms reads it")]
+#![expect(clippy::print_stdout, reason = "scripts/log-forms reads it")]
 
 mod builds;
 mod ways;

@@ -94,7 +94,7 @@ fn answer(targets: Vec<Target>) -> Result<(), Failure> {
 /// Builds all targets, and shows what became of them.
 fn build(targets: Vec<Target>, selection: &Selection, arguments: &Arguments, began: Instant) -> Result<(), Failure> {
     let Some(first) = targets.first() else {
-        return Err(Failure::usage(miette!("there is no target to build")));
+        return Err(Failure::usage(miette!("no targets to build")));
     };
     let options = first.options.shared();
     let fleet = FleetRequest {
