@@ -14,6 +14,7 @@ mod progress;
 mod rawjson;
 mod scripts;
 mod store;
+mod unverified;
 mod watch;
 
 use crate::Failure;

@@ -1,6 +1,7 @@
 //! The command line of `bake`: the flags of `docker buildx bake` and our own.
 
 use super::super::build::ProgressMode;
+use super::super::unverified::UnverifiedRegistries;
 use crate::Root;
 use clap::Args;
 use std::path::PathBuf;
@@ -61,12 +62,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
 
-    /// Do not verify the certificate of this registry, and use plain HTTP if it does not speak TLS
-    #[arg(long, value_name = "HOST", help_heading = "Registries")]
-    pub(super) insecure_registry: Vec<String>,
-    /// Use plain HTTP for this registry (registries on this machine: tried automatically)
-    #[arg(long, value_name = "HOST", help_heading = "Registries")]
-    pub(super) plain_http: Vec<String>,
+    #[command(flatten)]
+    pub(super) unverified: UnverifiedRegistries,
 
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(

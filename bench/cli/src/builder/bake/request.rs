@@ -98,8 +98,8 @@ fn command_line(target: &bake::Target, arguments: &Arguments) -> Result<Vec<Stri
         line.flags("attest", &attests.map(ToString::to_string).collect::<Vec<_>>());
     }
     line.flags("cache-from", &target.cache_from.iter().flatten().map(ToString::to_string).collect::<Vec<_>>());
-    line.flags("insecure-registry", &arguments.insecure_registry);
-    line.flags("plain-http", &arguments.plain_http);
+    line.flags("insecure-registry", &arguments.unverified.insecure_registry);
+    line.flags("plain-http", &arguments.unverified.plain_http);
     line.flag("granularity", &arguments.policy);
     line.flag("jobs", arguments.jobs.to_string());
     line.flag("driver", &arguments.driver);

@@ -1,5 +1,6 @@
 //! The command line of `build`: the flags of `docker buildx build` and our own.
 
+use super::super::unverified::UnverifiedRegistries;
 use super::budget;
 use super::call::Call;
 use super::docker_flags::DockerFlags;
@@ -127,12 +128,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub(super) metadata_file: Option<PathBuf>,
 
-    /// Do not verify the certificate of this registry, and use plain HTTP if it does not speak TLS
-    #[arg(long, value_name = "HOST", help_heading = "Registries")]
-    pub(super) insecure_registry: Vec<String>,
-    /// Use plain HTTP for this registry (registries on this machine: tried automatically)
-    #[arg(long, value_name = "HOST", help_heading = "Registries")]
-    pub(super) plain_http: Vec<String>,
+    #[command(flatten)]
+    pub(super) unverified: UnverifiedRegistries,
     /// Try this mirror before the registry
     #[arg(long, value_name = "REGISTRY=HOST", help_heading = "Registries")]
     pub(super) registry_mirror: Vec<String>,

@@ -266,8 +266,8 @@ impl Arguments {
             mirrors.entry(registry).or_default().push(host);
         }
         Ok(RegistryOptions {
-            plain_http: self.plain_http.iter().cloned().collect(),
-            insecure: self.insecure_registry.iter().cloned().collect(),
+            plain_http: self.unverified.plain_http.iter().cloned().collect(),
+            insecure: self.unverified.insecure_registry.iter().cloned().collect(),
             mirrors,
             authorities: self.registry_ca.clone(),
         })
