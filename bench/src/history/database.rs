@@ -2,7 +2,7 @@
 
 use crate::run::{Case, CaseSamples, Run};
 use crate::stats::Summary;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
 
 /// The open history file.
@@ -81,24 +81,39 @@ const TABLES: &str = "
         count INTEGER NOT NULL, PRIMARY KEY (run, name));
     CREATE INDEX result_by_name ON result (name, run);";
 
+fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Creates the tables, unless another process has just done so. Returns the version. The database stays in SQLite's default journal
+/// mode: two processes that switch a new database to WAL at the same time fail.
+fn create(connection: &mut Connection) -> rusqlite::Result<u32> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if version(&transaction)? == 0 {
+        transaction.execute_batch(TABLES)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    let found = version(&transaction)?;
+    transaction.commit()?;
+    Ok(found)
+}
+
 impl History {
     /// Opens `history.sqlite` in the folder and creates it if necessary.
     pub fn open(folder: &Path) -> Result<Self, HistoryError> {
         std::fs::create_dir_all(folder).map_err(|source| HistoryError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join("history.sqlite");
         let database = |source| HistoryError::Database { path: path.clone(), source };
-        let connection = Connection::open(&path).map_err(database)?;
-        connection.pragma_update(None, "journal_mode", "WAL").map_err(database)?;
+        let mut connection = Connection::open(&path).map_err(database)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(database)?;
-        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(database)?;
-        match found {
-            0 => connection
-                .execute_batch(&format!("BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"))
-                .map_err(database)?,
-            VERSION => {}
-            found => return Err(HistoryError::Version { path, found }),
+        let mut found = version(&connection).map_err(database)?;
+        if found == 0 {
+            found = create(&mut connection).map_err(database)?;
         }
-        Ok(Self { connection })
+        match found {
+            VERSION => Ok(Self { connection }),
+            found => Err(HistoryError::Version { path, found }),
+        }
     }
 
     /// Adds a run and returns its id.
@@ -217,6 +232,23 @@ mod tests {
         );
         // The wrong sample of the fixture is not counted.
         assert_eq!(history.results(1).unwrap()[1], ("diamond cold buildscope stages".to_owned(), 1.625, 2));
+    }
+
+    #[test]
+    fn processes_create_the_history_at_the_same_time() {
+        for _ in 0..50 {
+            let folder = tempfile::tempdir().unwrap();
+            let start = std::sync::Barrier::new(8);
+            std::thread::scope(|threads| {
+                for _ in 0..8 {
+                    threads.spawn(|| {
+                        start.wait();
+                        History::open(folder.path()).unwrap().add(&sample::run(), Path::new("/r"), "a").unwrap();
+                    });
+                }
+            });
+            assert_eq!(History::open(folder.path()).unwrap().runs(20).unwrap().len(), 8);
+        }
     }
 
     #[test]

@@ -40,7 +40,7 @@
 //! mounts/<name>           cache mounts
 //! cache.db                cache keys and their layers; cache.db.damaged-* are unreadable databases that were set aside
 //! claims/<key>            locks of running steps
-//! boot, lock, cache.lock  id of the boot that wrote last; locks for garbage collection and for replacing cache.db
+//! boot, lock, cache.lock  id of the boot that wrote last; locks for garbage collection and for creating or replacing cache.db
 //! tmp/<process>           temporary files of one process, removed after it has ended
 //! ```
 

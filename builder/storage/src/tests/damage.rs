@@ -1,11 +1,12 @@
 //! Damaged files of the store are found, and rebuilt if possible.
 
 use super::{file, layer};
-use crate::{CacheEntry, DriverChoice, Store, StoreOptions};
+use crate::{CacheEntry, CacheIndex, DriverChoice, Store, StoreOptions, SyncPolicy};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Probe};
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Barrier;
 
 fn open(dir: &Path) -> Store {
     Store::open(dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap()
@@ -86,6 +87,27 @@ fn two_processes_set_a_damaged_index_aside_once() {
         assert!(store.cache().get(&LayerKey::of("k")).unwrap().is_some());
     }
     assert_eq!(asides(dir.path()).len(), 1);
+}
+
+#[test]
+fn processes_create_the_index_at_the_same_time() {
+    for _ in 0..100 {
+        let dir = tempfile::tempdir().unwrap();
+        let indexes: Vec<CacheIndex> = (0..8).map(|_| CacheIndex::new(dir.path(), SyncPolicy::Never)).collect();
+        let start = Barrier::new(indexes.len());
+        std::thread::scope(|threads| {
+            for (number, index) in indexes.iter().enumerate() {
+                let start = &start;
+                threads.spawn(move || {
+                    start.wait();
+                    index.put(LayerKey::of(format!("{number}")), &CacheEntry::default()).unwrap();
+                });
+            }
+        });
+        for number in 0..indexes.len() {
+            assert!(indexes[0].get(&LayerKey::of(format!("{number}"))).unwrap().is_some(), "{number}");
+        }
+    }
 }
 
 /// Changes one byte of a blob.

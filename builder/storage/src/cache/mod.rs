@@ -5,40 +5,21 @@
 //! those with an incomplete layer ([`recovery`](super::recovery)). A killed process loses nothing: its files are complete in the
 //! page cache.
 
+mod database;
+
+use self::database::FILES;
 use super::error::Context;
 use super::layout::{blob_digest, blob_path, touch};
 use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use rustix::fs::FlockOperation;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Version of the tables in `SCHEMA`. Raise it when they change: a database of another version is deleted.
-const VERSION: i64 = 2;
-/// How long to wait for another process's transaction. A transaction takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// `entry.durable`: whether the entry's layers have been synced. `durable`: synced files, by path relative to the store.
-const SCHEMA: &str = "
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS entry (key BLOB PRIMARY KEY, layers BLOB NOT NULL, value BLOB NOT NULL, made INTEGER NOT NULL,
-    durable INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS durable (path TEXT PRIMARY KEY) WITHOUT ROWID;
-PRAGMA user_version = 2;
-COMMIT;";
-
-/// `removed`: entries that pruning removed, to explain later cache misses. `checksum`: CRC-32 of blobs whose digest was verified.
-/// Not part of the version: the index is complete without these tables.
-const REMOVED: &str = "
-CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY, expired INTEGER NOT NULL, unused INTEGER NOT NULL, at INTEGER NOT NULL)
-    WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS checksum (blob BLOB PRIMARY KEY, crc INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TRIGGER IF NOT EXISTS made_again AFTER INSERT ON entry BEGIN DELETE FROM removed WHERE key = NEW.key; END;";
 /// How long the reason of a removal is kept.
 const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
 
@@ -335,17 +316,24 @@ impl CacheIndex {
         state: &mut State,
         work: impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
+        let directory = &self.shared.database;
         match self.attempt(state, &work) {
-            Err(error) if is_damage(&error, &self.shared.database) => {
+            Err(StorageError::Cache(error)) if database::is_damage(&error, directory) => {
                 state.connection = None;
-                self.set_aside(&error)?;
-                Ok(self.attempt(state, &work)?)
+                if let Some(aside) = database::set_aside(directory)? {
+                    self.warn(format!(
+                        "the cache index of the store was damaged ({error}): it has been set aside as {}, which may be deleted, and \
+                         replaced by an empty one; steps run again",
+                        aside.display()
+                    ));
+                }
+                self.attempt(state, &work)
             }
-            Err(error) if is_full(&error) && reserve::release(&self.shared.root) => {
+            Err(StorageError::Cache(error)) if database::is_full(&error) && reserve::release(&self.shared.root) => {
                 state.connection = None;
-                Ok(self.attempt(state, &work)?)
+                self.attempt(state, &work)
             }
-            done => Ok(done?),
+            done => done,
         }
     }
 
@@ -353,42 +341,11 @@ impl CacheIndex {
         &self,
         state: &mut State,
         work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+    ) -> Result<T, StorageError> {
         if state.connection.is_none() {
-            state.connection = Some(connect(&self.shared.database.join(FILES[0]))?);
+            state.connection = Some(database::connect(&self.shared.database)?);
         }
-        work(state.connection.as_mut().expect("set just above"))
-    }
-
-    /// Renames a damaged database, unless another process has already replaced it.
-    fn set_aside(&self, error: &rusqlite::Error) -> Result<(), StorageError> {
-        let root = &self.shared.database;
-        let path = root.join("cache.lock");
-        let lock = File::options().create(true).truncate(false).write(true).open(&path).context("open", &path)?;
-        rustix::fs::flock(&lock, FlockOperation::LockExclusive).context("lock", path)?;
-        if connect(&root.join(FILES[0])).is_ok_and(|connection| is_whole(&connection)) {
-            return Ok(());
-        }
-        let now = millis(SystemTime::now()) / 1_000;
-        let names = (0..).map(|number: u32| match number {
-            0 => format!("{}.damaged-{now}", FILES[0]),
-            number => format!("{}.damaged-{now}.{number}", FILES[0]),
-        });
-        let free = |name: &String| fs::symlink_metadata(root.join(name)).is_err();
-        let aside = names.into_iter().find(free).expect("a free number exists");
-        for (file, suffix) in FILES.iter().zip(SUFFIXES) {
-            let from = root.join(file);
-            match fs::rename(&from, root.join(format!("{aside}{suffix}"))) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                renamed => renamed.context("set aside", from)?,
-            }
-        }
-        self.warn(format!(
-            "the cache index of the store was damaged ({error}): it has been set aside as {}, which may be deleted, and replaced by an \
-             empty one; steps run again",
-            root.join(aside).display()
-        ));
-        Ok(())
+        Ok(work(state.connection.as_mut().expect("set just above"))?)
     }
 
     /// Adds a warning for the user; see `Store::take_warnings`.
@@ -405,71 +362,9 @@ impl CacheIndex {
     }
 }
 
-/// The database and the files that SQLite keeps next to it.
-const FILES: [&str; 3] = ["cache.db", "cache.db-wal", "cache.db-shm"];
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
-
-/// Whether an error means that the file is damaged or not our database. All statements are constant, so a statement that SQLite
-/// rejects, or a column of another type, is also caused by the file.
-fn is_damage(error: &rusqlite::Error, root: &Path) -> bool {
-    use rusqlite::ErrorCode::{CannotOpen, DatabaseCorrupt, NotADatabase};
-    match error {
-        rusqlite::Error::SqliteFailure(error, _) => match error.code {
-            DatabaseCorrupt | NotADatabase => true,
-            CannotOpen => FILES.iter().any(|file| root.join(file).is_dir()),
-            _ => error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ,
-        },
-        rusqlite::Error::SqlInputError { .. }
-        | rusqlite::Error::InvalidColumnType(..)
-        | rusqlite::Error::FromSqlConversionFailure(..) => true,
-        _ => false,
-    }
-}
-
-/// Whether an error means that the disk is full. SQLite reports that of its shared memory as an error of input and output.
-fn is_full(error: &rusqlite::Error) -> bool {
-    use rusqlite::ffi::{SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE};
-    match error {
-        rusqlite::Error::SqliteFailure(error, _) => {
-            error.code == rusqlite::ErrorCode::DiskFull
-                || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&error.extended_code)
-        }
-        _ => false,
-    }
-}
-
-fn is_whole(connection: &Connection) -> bool {
-    connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)).is_ok_and(|found| found == "ok")
-}
-
 /// The diff ids in a column `layers`.
 fn diff_ids(column: &[u8]) -> impl Iterator<Item = DiffId> {
     column.chunks_exact(32).filter_map(|bytes| Some(DiffId::from_bytes(bytes.try_into().ok()?)))
-}
-
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if version != VERSION {
-        if version != 0 {
-            // A database of another version. Deleting it costs cache misses only.
-            drop(connection);
-            for name in FILES {
-                let _ = fs::remove_file(path.with_file_name(name));
-            }
-            return connect(path);
-        }
-        connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-        connection.execute_batch(SCHEMA)?;
-    }
-    // If the tables exist already, this only reads.
-    connection.execute_batch(REMOVED)?;
-    // `synchronous=NORMAL` cannot corrupt a WAL database. A power loss may drop the last transactions; none of them was promised to be
-    // durable.
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
-    Ok(connection)
 }
 
 fn millis(time: SystemTime) -> i64 {
