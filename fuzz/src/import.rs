@@ -9,11 +9,23 @@ const STEPS: usize = 200;
 
 /// Checks that an imported record is valid, survives writing and reading, and can be explained.
 fn import(format: Format, bytes: &[u8]) {
-    let Ok(record) = fuzzing::import_as(format, bytes) else { return };
-    let written = written(&record);
+    if let Ok(record) = fuzzing::import_as(format, bytes) {
+        holds(&record);
+    }
+}
+
+/// A file of any format, which may be compressed or an archive.
+pub(crate) fn packed(bytes: &[u8]) {
+    if let Ok(record) = buildscope_reports::import::import(bytes) {
+        holds(&record);
+    }
+}
+
+fn holds(record: &Record) {
+    let written = written(record);
     assert_eq!(self::written(&Record::from_json(&written).unwrap()), written);
     if record.steps.len() <= STEPS {
-        let _ = explain(&record);
+        let _ = explain(record);
     }
 }
 

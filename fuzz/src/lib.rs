@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 27] = [
+pub const TARGETS: [Target; 28] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
@@ -64,6 +64,7 @@ pub const TARGETS: [Target; 27] = [
     target("import_otlp", import::otlp, &["reports/tests/samples"]),
     target("import_stdouttrace", import::stdouttrace, &[]),
     target("import_dockerbuild", import::dockerbuild, &[]),
+    target("import_packed", import::packed, &["reports/tests/samples"]),
 ];
 
 const fn target(name: &'static str, run: fn(&[u8]), seeds: &'static [&'static str]) -> Target {

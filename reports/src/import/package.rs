@@ -1,4 +1,4 @@
-//! Files as they are downloaded: compressed with gzip or zstd, or several in an archive.
+//! Files as they are downloaded: compressed with gzip, zstd, xz or bzip2, or several in an archive.
 
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
@@ -8,6 +8,9 @@ const LARGEST: u64 = 256 << 20;
 
 /// So many files of an archive are read.
 const MOST_FILES: usize = 2_000;
+
+/// So much memory may be used to decompress a file of xz, in KiB. `xz -9` needs 65 MiB.
+const MOST_MEMORY: u32 = 128 << 10;
 
 /// How deep files may be packed in each other: a tar in gzip in zip.
 const DEEPEST: usize = 4;
@@ -24,13 +27,8 @@ pub(super) enum Package<'b> {
 }
 
 /// The programs that decompress what is not read here, by the first bytes of a file.
-const FOREIGN: [(&[u8], &str); 5] = [
-    (b"\xfd7zXZ\0", "xz -dc"),
-    (b"BZh", "bzip2 -dc"),
-    (b"7z\xbc\xaf\x27\x1c", "7z e -so"),
-    (b"\x04\x22\x4d\x18", "lz4 -dc"),
-    (b"Rar!", "unrar p -inul"),
-];
+const FOREIGN: [(&[u8], &str); 3] =
+    [(b"7z\xbc\xaf\x27\x1c", "7z e -so"), (b"\x04\x22\x4d\x18", "lz4 -dc"), (b"Rar!", "unrar p -inul")];
 
 /// The program that decompresses a file that is not read here.
 pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
@@ -76,6 +74,14 @@ fn unpack<'b>(
         let inner = limited(decoder, left)?;
         return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
     }
+    if bytes.starts_with(b"\xfd7zXZ\0") {
+        let inner = limited(lzma_rust2::XzReader::new_mem_limit(&*bytes, true, MOST_MEMORY), left)?;
+        return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
+    }
+    if is_bzip2(&bytes) {
+        let inner = limited(bzip2::read::MultiBzDecoder::new(&*bytes), left)?;
+        return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
+    }
     if bytes.starts_with(b"PK\x03\x04") {
         let Ok(mut archive) = zip::ZipArchive::new(Cursor::new(&*bytes)) else { return plain(bytes) };
         for index in 0..archive.len().min(MOST_FILES) {
@@ -106,6 +112,13 @@ fn unpack<'b>(
     plain(bytes)
 }
 
+/// Whether a file begins as bzip2's do: the level, then the mark of a block or of the end.
+fn is_bzip2(bytes: &[u8]) -> bool {
+    const MARKS: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
+    let after = bytes.strip_prefix(b"BZh").and_then(|rest| rest.split_first());
+    after.is_some_and(|(level, rest)| level.is_ascii_digit() && MARKS.iter().any(|mark| rest.starts_with(mark)))
+}
+
 fn owned<'b>(whole: Whole<'_>) -> Whole<'b> {
     match whole {
         Whole::File(file) => Whole::File(Cow::Owned(file.into_owned())),
@@ -124,7 +137,11 @@ fn add(content: Vec<u8>, depth: usize, left: &mut u64, files: &mut Vec<Vec<u8>>)
 /// Reads to the end, or to an error within the stream: a truncated file has what was read before it.
 fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
-    let _ = from.take(*left + 1).read_to_end(&mut bytes);
+    if let Err(error) = from.take(*left + 1).read_to_end(&mut bytes)
+        && error.kind() == std::io::ErrorKind::OutOfMemory
+    {
+        return Err(format!("more than {} MiB of memory are needed to decompress it", MOST_MEMORY >> 10));
+    }
     *left = left
         .checked_sub(bytes.len() as u64)
         .ok_or_else(|| format!("more than {} MiB when decompressed", LARGEST >> 20))?;
@@ -174,6 +191,29 @@ mod tests {
         let cut = gzip(&b"#1 [internal] load build definition\n".repeat(1000));
         assert!(one(&cut[..cut.len() - 20]).starts_with(b"#1 [internal]"));
         assert_eq!(one(b"PK\x03\x04 a log that begins so"), b"PK\x03\x04 a log that begins so");
+    }
+
+    /// `log\n` as xz 5.4 writes it, with a dictionary of 1 GiB in the second.
+    const XZ: &[u8] = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\x02\0\x21\x01\x0c\0\0\0\x8f\x98\x41\x9c\x01\0\x03log\n\0\x40\x31\x05\x18\x93\x4a\x17\x36\0\x01\x1c\x04\x6f\x2c\x9c\xc1\x1f\xb6\xf3\x7d\x01\0\0\0\0\x04YZ";
+    const XZ_OF_A_GIBIBYTE: &[u8] = b"\xfd7zXZ\0\0\x04\xe6\xd6\xb4F\x02\0\x21\x01\x24\0\0\0\x5e\x1f\xc7\xf9\x01\0\x03log\n\0\x40\x31\x05\x18\x93\x4a\x17\x36\0\x01\x1c\x04\x6f\x2c\x9c\xc1\x1f\xb6\xf3\x7d\x01\0\0\0\0\x04YZ";
+    /// `log\n` and an empty file as bzip2 1.0.8 writes them.
+    const BZIP2: &[u8] = b"BZh91AY&SY\xb9\x4e\x40\x64\0\0\x01\x41\0\0\x10\0\x84\xa0\0\x21\x9a\x68\x33\x4d\x07\x3c\x5d\xc9\x14\xe1\x42\x42\xe5\x39\x01\x90";
+    const EMPTY_BZIP2: &[u8] = b"BZh9\x17\x72\x45\x38\x50\x90\0\0\0\0";
+
+    #[test]
+    fn xz_and_bzip2_are_decompressed() {
+        assert_eq!(one(XZ), b"log\n");
+        assert_eq!(one(BZIP2), b"log\n");
+        assert_eq!(one(EMPTY_BZIP2), b"");
+        assert_eq!(one(&[XZ, XZ].concat()), b"log\nlog\n");
+        assert_eq!(one(&[BZIP2, EMPTY_BZIP2, BZIP2].concat()), b"log\nlog\n");
+        assert_eq!(one(b"BZh9 is how a log may begin"), b"BZh9 is how a log may begin");
+    }
+
+    #[test]
+    fn a_dictionary_of_a_gibibyte_is_an_error() {
+        let error = open(XZ_OF_A_GIBIBYTE).unwrap_err();
+        assert_eq!(error, "more than 128 MiB of memory are needed to decompress it");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What services and programs wrap around a log as a whole: JSON of collectors, recordings of terminals, journals, pages.
+//! What services and programs wrap around a log as a whole: JSON of collectors, recordings of terminals, journals, pages, mails.
 //!
 //! *Takes* text. *Gives* the lines of the log, each behind its time. *Must never know* how times and names before a line look in other
 //! logs.
@@ -10,6 +10,7 @@ mod cri;
 mod entries;
 mod journal;
 mod page;
+mod quoted;
 mod rubydebug;
 mod teamcity;
 
@@ -17,10 +18,16 @@ use super::log::terminal;
 use super::marks;
 use std::borrow::Cow;
 
-/// The log in a text, without what is wrapped around it.
+/// Spaces at which no line is broken: pages have them, and browsers write "10:00 AM" with one.
+const UNBREAKABLE: [char; 2] = ['\u{a0}', '\u{202f}'];
+
+/// The log in a text, without what is wrapped around it, and with plain spaces.
 pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
-    // A recording or a collector may hold what another program had wrapped.
     let mut text = Cow::Borrowed(text);
+    if text.contains(UNBREAKABLE) {
+        text = Cow::Owned(text.replace(UNBREAKABLE, " "));
+    }
+    // A recording or a collector may hold what another program had wrapped.
     for _ in 0..3 {
         let Some(inner) = once(&text) else { break };
         text = Cow::Owned(inner);
@@ -29,7 +36,11 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 8] = [
+    let forms: [fn(&str) -> Option<String>; 12] = [
+        quoted::mail,
+        quoted::cdata,
+        quoted::cat,
+        quoted::literal,
         cast::lines,
         journal::lines,
         page::lines,

@@ -4,6 +4,7 @@ mod clocks;
 mod collectors;
 mod journal;
 mod keeping;
+mod printed;
 mod services;
 
 use super::builds::Line;
@@ -76,7 +77,7 @@ fn text(bytes: Vec<u8>) -> String {
 
 /// All ways.
 pub(crate) fn all() -> impl Iterator<Item = &'static Way> {
-    [clocks::WAYS, services::WAYS, collectors::WAYS, journal::WAYS, keeping::WAYS].into_iter().flatten()
+    [clocks::WAYS, services::WAYS, collectors::WAYS, journal::WAYS, keeping::WAYS, printed::WAYS].into_iter().flatten()
 }
 
 macro_rules! ways {

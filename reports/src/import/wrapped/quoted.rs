@@ -1,0 +1,118 @@
+//! Logs as other programs print text: `cat -A`, literals of Python, parts of XML, the body of a mail.
+
+use super::count_marks;
+
+/// The text of `cat -A`: a dollar sign at the end of each line, control characters as `^M` and `^I`.
+pub(super) fn cat(text: &str) -> Option<String> {
+    let lines = || text.lines().filter(|line| !line.is_empty());
+    if lines().count() < 3 || !lines().all(|line| line.ends_with('$')) {
+        return None;
+    }
+    let line = |line: &str| line.strip_suffix('$').unwrap_or(line).replace("^I", "\t").replace("^[", "\u{1b}");
+    Some(text.lines().map(|text| line(text).trim_end_matches("^M").to_owned() + "\n").collect())
+}
+
+/// The text of one literal, as Python prints bytes and strings: `b'#1 ...\n'`.
+pub(super) fn literal(text: &str) -> Option<String> {
+    let inner = text.trim();
+    let inner = inner.strip_prefix('b').unwrap_or(inner);
+    let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+    let inner = inner.strip_prefix(quote)?.strip_suffix(quote)?;
+    if inner.contains('\n') || !inner.contains("\\n") {
+        return None;
+    }
+    Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
+}
+
+/// A text with the escapes of a literal replaced. Bytes (`\xe2\x94\x80`) are UTF-8.
+fn unescaped(text: &str) -> String {
+    let mut out: Vec<u8> = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.extend_from_slice(before.as_bytes());
+        let letter = after.chars().next().unwrap_or('\\');
+        let mut used = letter.len_utf8().min(after.len());
+        let digits = |length: usize| after.get(1..=length).and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        let character = match letter {
+            'n' => Some('\n'),
+            't' => Some('\t'),
+            'r' => Some('\r'),
+            'x' => {
+                if let Some(byte) = digits(2).and_then(|value| u8::try_from(value).ok()) {
+                    out.push(byte);
+                    used = 3;
+                }
+                None
+            }
+            'u' => {
+                used = if digits(4).is_some() { 5 } else { used };
+                digits(4).and_then(char::from_u32)
+            }
+            other => Some(other),
+        };
+        if let Some(character) = character {
+            out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        }
+        rest = &after[used..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// The texts in an XML document, as reports of tests have them: CDATA sections.
+pub(super) fn cdata(text: &str) -> Option<String> {
+    let mut parts = text.split("<![CDATA[");
+    parts.next()?;
+    let sections: Vec<&str> = parts.map(|part| part.split_once("]]>").map_or(part, |(inside, _)| inside)).collect();
+    (!sections.is_empty()).then(|| sections.join("\n"))
+}
+
+/// The body of a mail that is encoded as quoted-printable (RFC 2045, 6.7).
+pub(super) fn mail(text: &str) -> Option<String> {
+    let (_, after) = text.split_once("Content-Transfer-Encoding: quoted-printable")?;
+    let start = after.find("\n\n").map(|at| at + 2).or_else(|| after.find("\r\n\r\n").map(|at| at + 4))?;
+    let mut out: Vec<u8> = Vec::with_capacity(after.len());
+    // An equals sign at the end of a line joins it with the next.
+    let body = after[start..].replace("=\r\n", "").replace("=\n", "");
+    let mut rest = body.as_str();
+    while let Some((before, coded)) = rest.split_once('=') {
+        out.extend_from_slice(before.as_bytes());
+        match coded.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = &coded[2..];
+            }
+            None => {
+                out.push(b'=');
+                rest = coded;
+            }
+        }
+    }
+    out.extend_from_slice(rest.as_bytes());
+    Some(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_other_programs_print_is_text_again() {
+        assert_eq!(cat("#1 a^M$\n\n#2 b^Ic$\n#1 DONE$\n").unwrap(), "#1 a\n\n#2 b\tc\n#1 DONE\n");
+        assert_eq!(cat("#1 a\n#2 cost 3$\n#3 c\n"), None);
+        let log = "#1 [1/1] RUN echo \\'a\\'\\n#1 DONE 0.1s\\n#1 \\xe2\\x94\\x80\\u00e9\\n";
+        assert_eq!(
+            literal(&format!("b'{log}'\n")).unwrap(),
+            "#1 [1/1] RUN echo 'a'\n#1 DONE 0.1s\n#1 \u{2500}\u{e9}\n"
+        );
+        assert_eq!(literal("'a word'"), None);
+        assert_eq!(unescaped("a\\"), "a\\");
+        assert_eq!(unescaped("\\u12"), "12");
+        assert_eq!(
+            cdata("<a><![CDATA[#1 x\n#1 DONE 0.1s\n]]></a><b><![CDATA[y]]>").unwrap(),
+            "#1 x\n#1 DONE 0.1s\n\ny"
+        );
+        let mail = mail("Content-Transfer-Encoding: quoted-printable\n\nCOPY --from=3Da /long=\n/path =E2=94=80 a=b\n");
+        assert_eq!(mail.unwrap(), "COPY --from=a /long/path \u{2500} a=b\n");
+    }
+}
