@@ -8,6 +8,7 @@ use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::whatif::{Bounds, Ranking, rank};
+use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -73,9 +74,14 @@ pub fn explain(record: &Record) -> Explanation {
 
 /// Explains a build that has earlier records, oldest first. Cache misses are explained by what changed since.
 pub fn explain_with(record: &Record, earlier: &[Record]) -> Explanation {
+    explain_in(record, earlier, &Nothing)
+}
+
+/// Explains a build whose context is there: advice has changes where the texts of the context's files (`Facts::text`) allow them.
+pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> Explanation {
     let analysis = Analysis::new(record);
     let ranked = rank(&analysis);
-    let advice = advise(&analysis, &ranked, earlier);
+    let advice = advise(&analysis, &ranked, earlier, context);
     let misses = misses(&analysis, earlier);
     let answer = answer(&analysis);
     Explanation {

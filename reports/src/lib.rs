@@ -50,6 +50,6 @@ pub mod synthetic;
 pub mod whatif;
 mod wording;
 
-pub use explain::{Explanation, VERSION, explain, explain_with, json_schema};
+pub use explain::{Explanation, VERSION, explain, explain_in, explain_with, json_schema};
 pub use others::Others;
 pub use steps::StepExplanation;

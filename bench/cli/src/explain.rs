@@ -1,14 +1,16 @@
 //! `buildscope explain`.
 
 use super::builds::{self, Found, Kept, KeptBuilds};
+use super::context_files::ContextFiles;
 use super::format::ReportFormat;
 use super::output::{write_file, write_result};
 use super::patch::patch;
 use super::{Failure, Root, otlp, shown, terminal, write_message};
+use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
-use buildscope_reports::{Explanation, explain_with, render};
+use buildscope_reports::{Explanation, explain_in, render};
 use clap::Args;
 use miette::miette;
 use std::path::{Path, PathBuf};
@@ -87,7 +89,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let list = builds.list().unwrap_or_default();
         earlier.extend(builds::earlier(&builds, &list, &kept.subject, Some(&kept.id)));
     }
-    let explanation = explain_with(&record, &earlier);
+    let dockerfile = arguments.dockerfile(&record, kept.as_ref());
+    let directory = arguments.context(&record, kept.as_ref(), &dockerfile);
+    let files = directory.as_deref().map(|directory| ContextFiles::of(directory, None));
+    let context: &dyn Facts = files.as_ref().map_or(&Nothing, |files| files);
+    let explanation = explain_in(&record, &earlier, context);
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record, &explanation)?;
     }
@@ -109,7 +115,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     write_result(arguments.output.as_deref(), &text)?;
     // Last, so that a Dockerfile that is not found does not cost the explanation.
     match &arguments.patch {
-        Some(path) => write_patch(path, &explanation, &arguments.dockerfile(&record, kept.as_ref())),
+        Some(path) => write_patch(path, &explanation, &dockerfile),
         None => Ok(()),
     }
 }
@@ -125,7 +131,23 @@ impl Arguments {
         let found = self.dockerfile.clone().or_else(in_context).or_else(of_list).or_else(recorded);
         found.unwrap_or_else(|| PathBuf::from("Dockerfile"))
     }
+
+    /// The directory of the build context, if it is still there: advice reads the files of its projects. It must have the files that the
+    /// build copied.
+    fn context(&self, record: &Record, kept: Option<&Kept>, dockerfile: &Path) -> Option<PathBuf> {
+        let inputs = record.steps.iter().filter_map(|step| step.cache.as_ref()).flat_map(|cache| cache.inputs.keys());
+        let copied: Vec<&str> = inputs.filter_map(|name| name.strip_prefix("file:")).take(MOST_COPIED).collect();
+        let of_list = kept.and_then(|kept| kept.subject.context.as_ref()).map(PathBuf::from);
+        let beside =
+            dockerfile.parent().map(|parent| if parent == "" { PathBuf::from(".") } else { parent.to_owned() });
+        let mut places = [Some(self.build.clone()), of_list, beside, Some(PathBuf::from("."))].into_iter().flatten();
+        let has_all = |place: &PathBuf| copied.iter().all(|path| place.join(path).symlink_metadata().is_ok());
+        places.find(|place| !copied.is_empty() && place.is_dir() && has_all(place))
+    }
 }
+
+/// So many copied files must be in a directory that is taken for the build context.
+const MOST_COPIED: usize = 200;
 
 /// Builds a context cold under two policies and returns the records: serial, then instructions.
 ///

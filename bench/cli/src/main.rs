@@ -11,6 +11,7 @@ mod builder;
 mod builds;
 mod check;
 mod compare;
+mod context_files;
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod destination;
 mod explain;

@@ -19,7 +19,7 @@ pub(super) struct Case<'c> {
     /// The instructions; its steps are those of the record.
     pub(super) file: &'c File<'c>,
     /// What the record says about files and output.
-    pub(super) facts: &'c RecordFacts,
+    pub(super) facts: &'c RecordFacts<'c>,
 }
 
 impl Case<'_> {
@@ -63,14 +63,16 @@ impl Case<'_> {
 
 /// What a record says about the files and the output of its steps.
 #[derive(Debug)]
-pub(super) struct RecordFacts {
+pub(super) struct RecordFacts<'c> {
+    /// What knows the texts of the build context.
+    context: &'c dyn Facts,
     files: Vec<Option<BTreeSet<String>>>,
     output: Vec<Option<Vec<String>>>,
     complete: bool,
 }
 
-impl RecordFacts {
-    pub(super) fn of(record: &Record) -> Self {
+impl<'c> RecordFacts<'c> {
+    pub(super) fn of(record: &Record, context: &'c dyn Facts) -> Self {
         let own = record.source.tool == Tool::Buildscope;
         let files = |step: &Step| {
             let inputs = &step.cache.as_ref()?.inputs;
@@ -86,6 +88,7 @@ impl RecordFacts {
         let settings = ["ENV", "USER", "CMD", "ENTRYPOINT", "LABEL", "ARG", "EXPOSE"];
         let complete = own || record.steps.iter().any(|step| settings.contains(&step.instruction.as_str()));
         Self {
+            context,
             files: record.steps.iter().map(files).collect(),
             output: record.steps.iter().map(output).collect(),
             complete,
@@ -93,7 +96,7 @@ impl RecordFacts {
     }
 }
 
-impl Facts for RecordFacts {
+impl Facts for RecordFacts<'_> {
     fn files(&self, step: usize) -> Option<&BTreeSet<String>> {
         self.files.get(step)?.as_ref()
     }
@@ -102,8 +105,8 @@ impl Facts for RecordFacts {
         self.output.get(step)?.as_deref()
     }
 
-    fn text(&self, _: &str) -> Option<String> {
-        None
+    fn text(&self, path: &str) -> Option<String> {
+        self.context.text(path)
     }
 
     fn is_complete(&self) -> bool {

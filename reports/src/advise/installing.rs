@@ -38,6 +38,11 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
                 "an upper bound: what compiles the sources themselves runs again in any case",
             ),
         };
+        let unread = format!(
+            "{caveat}; without a diff: the text of {} is unknown, and it may name other parts of the project (run this with the context in its place)",
+            reorder.files.join(", ")
+        );
+        let caveat = if reorder.unread { unread.as_str() } else { caveat };
         let advice = about(run, "copy-before-install", gain.min(run.drag), text, caveat);
         found.push(case.edited(advice, reorder.edits.clone()));
     }

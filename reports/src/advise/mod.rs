@@ -1,7 +1,7 @@
 //! Suggestions for a faster build, each with its gain, its assumptions and its line in the Dockerfile.
 //!
-//! *Takes* an analysis, its ranked changes and earlier records of the same build. *Gives* advice, the largest gain first. *Must
-//! never know* more than the record says: a rule reads the text of instructions and the measured times.
+//! *Takes* an analysis, its ranked changes, earlier records of the same build, and the texts of its context if the caller has them. *Gives*
+//! advice, the largest gain first. *Must never know* more: a rule reads the text of instructions and the measured times.
 
 mod case;
 mod context;
@@ -14,12 +14,18 @@ pub use suggestion::Advice;
 
 use crate::analysis::Analysis;
 use crate::whatif::RankedChanges;
+use buildscope_commands::rules::Facts;
 use buildscope_record::Record;
 
 /// All advice for a build, the largest gain first.
-pub(crate) fn advise(analysis: &Analysis<'_>, ranked: &RankedChanges, earlier: &[Record]) -> Vec<Advice> {
+pub(crate) fn advise(
+    analysis: &Analysis<'_>,
+    ranked: &RankedChanges,
+    earlier: &[Record],
+    context: &dyn Facts,
+) -> Vec<Advice> {
     let texts = case::texts(analysis.record);
-    let (file, facts) = (case::file(analysis.record, &texts), case::RecordFacts::of(analysis.record));
+    let (file, facts) = (case::file(analysis.record, &texts), case::RecordFacts::of(analysis.record, context));
     let case = case::Case { analysis, ranked, earlier, file: &file, facts: &facts };
     let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
     found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));

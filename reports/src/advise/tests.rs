@@ -7,7 +7,50 @@ use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Res
 
 fn advice_for(record: &Record, earlier: &[Record]) -> Vec<Advice> {
     let analysis = Analysis::new(record);
-    advise(&analysis, &rank(&analysis), earlier)
+    advise(&analysis, &rank(&analysis), earlier, &Readable)
+}
+
+/// A context whose lists of dependencies name no other parts of their projects. What those of npm say is unknown.
+#[derive(Debug)]
+struct Readable;
+
+impl Facts for Readable {
+    fn files(&self, _: usize) -> Option<&std::collections::BTreeSet<String>> {
+        None
+    }
+
+    fn output(&self, _: usize) -> Option<&[String]> {
+        None
+    }
+
+    fn text(&self, path: &str) -> Option<String> {
+        (!path.ends_with(".json")).then(String::new)
+    }
+
+    fn is_complete(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn an_unread_list_of_dependencies_gives_no_diff() {
+    let steps =
+        [("FROM python", 1), ("WORKDIR /app", 1), ("COPY . .", 20), ("RUN pip install -r requirements.txt", 400)];
+    let record = build(&steps, 2, &["requirements.txt", "app.py"]);
+    let of = |context: &dyn Facts| {
+        let analysis = Analysis::new(&record);
+        let found = advise(&analysis, &rank(&analysis), &[], context);
+        let advice = found.into_iter().find(|advice| advice.rule == "copy-before-install").unwrap();
+        (advice.diff, advice.caveat)
+    };
+    let (diff, caveat) = of(&Readable);
+    assert_eq!(
+        diff,
+        ["-COPY . .", "+COPY requirements.txt ./", " RUN pip install -r requirements.txt", "+COPY . ."],
+        "{caveat}"
+    );
+    let (diff, caveat) = of(&buildscope_commands::rules::Nothing);
+    assert!(diff.is_empty() && caveat.contains("the text of requirements.txt is unknown"), "{diff:?} {caveat}");
 }
 
 /// Lists the files that a COPY took.

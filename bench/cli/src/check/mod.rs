@@ -2,7 +2,6 @@
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod bases;
-mod files;
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod plan;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
@@ -13,13 +12,13 @@ use plan::Planner;
 #[cfg(not(all(feature = "build", target_os = "linux")))]
 use text_only::Planner;
 
+use super::context_files::ContextFiles;
 use super::input::{LARGEST_DOCKERFILE, read_file, read_standard_input};
 use super::{Failure, Root, write_message, write_out, write_text};
 use buildscope_dockerfile::lint::{self, Context, Finding, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
-use files::ContextFiles;
 use miette::{IntoDiagnostic, Report, WrapErr, miette};
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -31,6 +31,8 @@ pub struct Reorder {
     pub files: Vec<String>,
     /// The change; empty if it is not certain that the build works with it.
     pub edits: Vec<Edit>,
+    /// Whether there is no change only because the texts of `files` are unknown: they may name other parts of the project.
+    pub unread: bool,
 }
 
 /// What can be done about an install that stands too late.
@@ -134,13 +136,17 @@ fn after_copy(
         let harmless = !manifests.is_empty() || !is_of_system(&tree.target) || !reaches_system(files, tree);
         if harmless && !taken_over(files, tree, &manifests, &present, reorder.tool) {
             reorder.edits = edits(file, &reorder, tree, &present).unwrap_or_default();
+            if !reorder.edits.is_empty() && !needs_no_other_part(file, &reorder, facts) {
+                reorder.edits.clear();
+                reorder.unread = reorder.files.iter().any(|file| facts.text(file).is_none());
+            }
         }
     }
     Some(reorder)
 }
 
 fn draft(tool: Tool, kind: ReorderKind) -> Reorder {
-    Reorder { copy: 0, run: 0, tool, kind, files: Vec::new(), edits: Vec::new() }
+    Reorder { copy: 0, run: 0, tool, kind, files: Vec::new(), edits: Vec::new(), unread: false }
 }
 
 /// The whole RUN moves.
@@ -383,22 +389,30 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
     if matches!(reorder.kind, ReorderKind::Fetch(_)) && steps.iter().any(|&step| !is_setting(&file.steps[step])) {
         return false;
     }
-    let found = file.steps[run].run.as_ref();
+    true
+}
+
+/// Whether the install needs no other part of the project, by the texts of its files, or by what it printed.
+fn needs_no_other_part(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) -> bool {
+    let found = file.steps[reorder.run].run.as_ref();
     let usages = found.into_iter().flat_map(|found| &found.usages).map(|(_, _, usage)| usage);
-    usages.filter(|usage| usage.work == Work::Install && matches!(usage.needs, Needs::Files(_))).all(
-        |usage| match usage.hooks {
-            Hooks::None => true,
-            Hooks::Shown | Hooks::Hidden
-                if own_scripts(usage, &reorder.files, facts).is_some_and(|scripts| !scripts) =>
-            {
-                true
-            }
-            Hooks::Shown => {
-                facts.output(run).is_some_and(|lines| !lines.iter().any(|line| shows_scripts(usage.tool, line)))
-            }
-            Hooks::Hidden => false,
-        },
-    )
+    let reads = |usage: &&Usage| {
+        usage.tool == reorder.tool && !matches!(usage.needs, Needs::Nothing)
+            || usage.work == Work::Install && matches!(usage.needs, Needs::Files(_))
+    };
+    usages.filter(reads).all(|usage| {
+        let shown = facts.output(reorder.run).map(|lines| lines.iter().any(|line| shows_scripts(usage.tool, line)));
+        match own_scripts(usage, &reorder.files, facts) {
+            Some(scripts) => shown != Some(true) && (!scripts || usage.hooks == Hooks::None),
+            // These print the scripts that they run, last. What else they may need is known by the names of the files.
+            None if matches!(usage.tool, Tool::Npm | Tool::Yarn | Tool::Pnpm | Tool::Bun) => match usage.hooks {
+                Hooks::None => true,
+                Hooks::Shown => shown == Some(false),
+                Hooks::Hidden => false,
+            },
+            None => false,
+        }
+    })
 }
 
 /// The change of the file.

@@ -74,8 +74,8 @@ impl Facts for UsualFiles {
         Some(&[])
     }
 
-    fn text(&self, _: &str) -> Option<String> {
-        None
+    fn text(&self, path: &str) -> Option<String> {
+        self.contains(path).then(|| if path.ends_with(".json") { "{}".to_owned() } else { String::new() })
     }
 
     fn is_complete(&self) -> bool {

@@ -14,7 +14,7 @@ const LARGEST: u64 = 4 << 20;
 
 /// The files of a directory without those that its ignore file leaves out. They are listed when a rule asks for them.
 #[derive(Debug)]
-pub(super) struct ContextFiles<'a> {
+pub(crate) struct ContextFiles<'a> {
     root: &'a Path,
     ignore: Option<&'a Ignore>,
     names: OnceCell<Option<BTreeSet<String>>>,
@@ -22,7 +22,7 @@ pub(super) struct ContextFiles<'a> {
 
 impl<'a> ContextFiles<'a> {
     /// The files of the directory at `root`.
-    pub(super) fn of(root: &'a Path, ignore: Option<&'a Ignore>) -> Self {
+    pub(crate) fn of(root: &'a Path, ignore: Option<&'a Ignore>) -> Self {
         Self { root, ignore, names: OnceCell::new() }
     }
 
