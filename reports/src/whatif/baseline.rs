@@ -34,7 +34,12 @@ impl Baseline {
 
     /// The gain of a changed model; see [`Self::gain`].
     pub(super) fn gain_of(&self, record: &Record, changed: &Model) -> Nanos {
-        nanos((self.wall - replay(changed).wall).max(0.0)).min(record.wall)
+        self.gain_to(record, replay(changed).wall)
+    }
+
+    /// The gain of a change whose replay takes `changed` nanoseconds.
+    pub(super) fn gain_to(&self, record: &Record, changed: f64) -> Nanos {
+        nanos((self.wall - changed).max(0.0)).min(record.wall)
     }
 
     /// The wall time that a replay of the changed model predicts: the measured one, and the difference of the two replays.

@@ -1,6 +1,7 @@
 //! Drag by replay: how much sooner the build would have ended without each step, with shared slots, locks and processors.
 
 use super::baseline::{Baseline, MAX_DRIFT};
+use super::replay::{Order, replay_with};
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 
@@ -22,10 +23,11 @@ impl Baseline {
         });
         // One model in which each step in turn is cached: copies of the model would take as long as the replays.
         let mut model = self.model.clone();
+        let order = Order::new(&model);
         for &step in steps.iter().take(BUDGET / self.model.segment_count().max(1)) {
             let cached = model.tasks[step].cached();
             let task = std::mem::replace(&mut model.tasks[step], cached);
-            drags[step] = self.gain_of(record, &model);
+            drags[step] = self.gain_to(record, replay_with(&model, &order).wall);
             model.tasks[step] = task;
         }
         drags

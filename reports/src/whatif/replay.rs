@@ -48,7 +48,30 @@ struct Active {
 
 /// Runs the model from start to end.
 pub(crate) fn replay(model: &Model) -> Replay {
-    let mut run = Run::new(model);
+    replay_with(model, &Order::new(model))
+}
+
+/// The order in which a model's tasks may run: the same for models that differ only in the work of their tasks.
+#[derive(Clone, Debug)]
+pub(super) struct Order {
+    dependents: Grouped<StepId, StepId>,
+    /// By task, [`QueueKey::chain`]; `None` if the builder does not order by chains.
+    chains: Option<Indexed<StepId, u32>>,
+}
+
+impl Order {
+    pub(super) fn new(model: &Model) -> Self {
+        let count = model.tasks.len();
+        let edges =
+            model.tasks.indices().flat_map(|task| model.tasks[task].needs.iter().map(move |need| (need.step, task)));
+        let dependents = Grouped::new(count, edges);
+        Self { chains: model.chains_first.then(|| chains(count, &dependents)), dependents }
+    }
+}
+
+/// Runs a model whose order is known.
+pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
+    let mut run = Run::new(model, order);
     run.settle(model.tasks.indices().filter(|&task| run.needs[task] == 0).collect());
     loop {
         run.start();
@@ -63,11 +86,9 @@ pub(crate) fn replay(model: &Model) -> Replay {
 
 struct Run<'m> {
     model: &'m Model,
+    order: &'m Order,
     /// By task: how many of its needs are not met yet.
     needs: Indexed<StepId, u32>,
-    dependents: Grouped<StepId, StepId>,
-    /// By task, [`QueueKey::chain`]; `None` if the builder does not order by chains.
-    chains: Option<Indexed<StepId, u32>>,
     /// Tasks that wait for a slot.
     ready: BTreeSet<QueueKey>,
     /// Tasks that are ready and need no slot.
@@ -83,18 +104,14 @@ struct Run<'m> {
 }
 
 impl<'m> Run<'m> {
-    fn new(model: &'m Model) -> Self {
+    fn new(model: &'m Model, order: &'m Order) -> Self {
         let count = model.tasks.len();
-        let edges =
-            model.tasks.indices().flat_map(|task| model.tasks[task].needs.iter().map(move |need| (need.step, task)));
-        let dependents = Grouped::new(count, edges);
         // A fold from 0.0: the sum of nothing is -0.0, which sorts before 0.0.
         let start = model.head.iter().fold(0.0, |sum, work| sum + work.length);
         Self {
             model,
-            chains: model.chains_first.then(|| chains(count, &dependents)),
+            order,
             needs: model.tasks.iter().map(|task| u32::try_from(task.needs.len()).unwrap_or(u32::MAX)).collect(),
-            dependents,
             ready: BTreeSet::new(),
             free: Vec::new(),
             active: model.tasks.iter().map(|_| None).collect(),
@@ -120,7 +137,7 @@ impl<'m> Run<'m> {
     }
 
     fn queue_key(&self, task: StepId) -> QueueKey {
-        match &self.chains {
+        match &self.order.chains {
             Some(chains) => QueueKey { chain: Reverse(chains[task]), ready: Total(0.0), started: Total(0.0), task },
             None => QueueKey {
                 chain: Reverse(0),
@@ -133,7 +150,7 @@ impl<'m> Run<'m> {
 
     /// Counts a task as done for its dependents, and adds those that wait for nothing else to `met`.
     fn meet(&mut self, task: StepId, met: &mut Vec<StepId>) {
-        for &dependent in self.dependents.of(task) {
+        for &dependent in self.order.dependents.of(task) {
             self.needs[dependent] -= 1;
             if self.needs[dependent] == 0 {
                 met.push(dependent);
