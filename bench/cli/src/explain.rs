@@ -10,8 +10,9 @@ use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
+use buildscope_reports::render::Account;
 use buildscope_reports::{Explanation, explain_in, render};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use miette::miette;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,9 @@ pub(crate) struct Arguments {
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
+    /// Print only the times of one division of the build
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "format")]
+    by: Option<Division>,
     /// Write to this file [default: `-`, standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -60,6 +64,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain ^1                                   the one before
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
+  buildscope explain --by lines
   buildscope explain --format html -o build.html
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
   buildscope explain .                                    builds twice: serial and parallel
@@ -69,6 +74,36 @@ const EXAMPLES: &str = "Examples:
   docker build . 2>&1 | ts '%.s' | buildscope explain -
   buildscope explain --patch advice.patch && git apply advice.patch
   buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
+
+/// What the time of a build is divided by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Division {
+    /// Groups of phases: parsing, scheduling, execution, storage, transfer
+    Groups,
+    /// Phases
+    Phases,
+    /// Stages
+    Stages,
+    /// Kinds of instruction
+    Instructions,
+    /// Lines of the Dockerfile
+    Lines,
+    /// The classes of Docker Desktop's Builds view
+    DockerDesktop,
+}
+
+impl From<Division> for Account {
+    fn from(division: Division) -> Self {
+        match division {
+            Division::Groups => Self::Groups,
+            Division::Phases => Self::Phases,
+            Division::Stages => Self::Stages,
+            Division::Instructions => Self::Instructions,
+            Division::Lines => Self::Lines,
+            Division::DockerDesktop => Self::Desktop,
+        }
+    }
+}
 
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
@@ -103,14 +138,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(url) = &arguments.otlp {
         otlp::send(url, &record, &explanation, None)?;
     }
-    let text = match arguments.format {
-        ReportFormat::Text => {
+    let text = match (arguments.by, arguments.format) {
+        (Some(division), _) => {
+            let style = terminal::style_of_result(arguments.output.as_deref());
+            shown(&render::account(&explanation, division.into(), style)).into_owned()
+        }
+        (None, ReportFormat::Text) => {
             let style = terminal::style_of_result(arguments.output.as_deref());
             shown(&(verdict + &render::text(&explanation, style))).into_owned()
         }
-        ReportFormat::Json => render::json(&explanation).map_err(Failure::internal)?,
-        ReportFormat::Html => render::html(&record, &explanation),
-        ReportFormat::Markdown => shown(&(verdict + &render::markdown(&explanation))).into_owned(),
+        (None, ReportFormat::Json) => render::json(&explanation).map_err(Failure::internal)?,
+        (None, ReportFormat::Html) => render::html(&record, &explanation),
+        (None, ReportFormat::Markdown) => shown(&(verdict + &render::markdown(&explanation))).into_owned(),
     };
     write_result(arguments.output.as_deref(), &text)?;
     // Last, so that a Dockerfile that is not found does not cost the explanation.

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
     /// Remove the time of a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, command:TEXT
-    /// (commands inside steps that start so), or of all `locks`; may be repeated
+    /// (commands inside steps that start so), class:NAME (of Docker Desktop's Builds view), or of all `locks`; may be repeated
     #[arg(long, value_name = "WHAT")]
     without: Vec<String>,
     /// Speed something up by a factor (2 is twice as fast); may be repeated
@@ -139,7 +139,9 @@ fn cached(text: &str, record: &Record) -> Result<Vec<StepId>, Failure> {
         Err(_) => text.parse::<Selector>().map_err(|_| Failure::usage(wrong())),
     };
     match selector? {
-        Selector::Group(_) | Selector::Phase(_) | Selector::Command(_) => Err(Failure::usage(wrong())),
+        Selector::Group(_) | Selector::Phase(_) | Selector::Command(_) | Selector::Class(_) => {
+            Err(Failure::usage(wrong()))
+        }
         selector => Ok(selector.steps(record)),
     }
 }

@@ -33,6 +33,35 @@ fn a_record_is_explained_replayed_compared_and_imported() {
     assert!(imported["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
 }
 
+#[test]
+fn the_time_of_a_build_is_divided_as_docker_desktop_does() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let text = "2026-03-01T10:00:00Z #1 [internal] load build context\n2026-03-01T10:00:02Z #1 DONE 2.0s\n\
+                2026-03-01T10:00:02Z #2 [1/2] COPY . .\n2026-03-01T10:00:03Z #2 DONE 1.0s\n\
+                2026-03-01T10:00:03Z #3 [2/2] RUN make\n2026-03-01T10:00:10Z #3 DONE 7.0s\n";
+    std::fs::write(log.path(), text).unwrap();
+    let path = log.path().to_str().unwrap();
+    let table = succeeds(&["explain", path, "--by", "docker-desktop"]);
+    for row in [
+        "Executions 7.00 s 70.0 %",
+        "Local file transfers 2.00 s 20.0 %",
+        "File operations 1.00 s 10.0 %",
+        "total 10.0 s",
+    ] {
+        let words: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert!(words.iter().any(|line| line.starts_with(row)), "{row}: {table}");
+    }
+    assert!(
+        succeeds(&["whatif", path, "--without", "class:executions"]).contains("3.00 s"),
+        "seven of ten seconds are gone"
+    );
+    assert_eq!(
+        buildscope(&["whatif", path, "--without", "class:git"]).status.code(),
+        Some(2),
+        "nothing is of this class"
+    );
+}
+
 /// A log of a CI job that builds twice: 5 s and 10 s.
 const TWO_BUILDS: &str = "2026-03-01T10:00:00Z #1 [1/1] RUN test
 2026-03-01T10:00:05Z #1 DONE 5.0s

@@ -2,6 +2,7 @@
 //! all threads together.
 
 use super::activity::Activities;
+use super::docker_desktop::DesktopClass;
 use super::row_name::{Attributed, Owner};
 use super::walk::Segment;
 use crate::index::{Grouped, Index};
@@ -38,6 +39,9 @@ pub struct Accounts {
     pub instructions: Vec<Row<Owner<String>>>,
     /// By line of the Dockerfile on which the instruction starts, largest first.
     pub lines: Vec<Row<Owner<u32>>>,
+    /// By class of Docker Desktop's Builds view, largest first. `unattributed` is time for which it has no class.
+    #[serde(default)]
+    pub desktop: Vec<Row<Attributed<DesktopClass>>>,
 }
 
 /// The accounts of one step, or of the build itself, by phase. Unattributed time has no phase.
@@ -116,6 +120,7 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
     let mut groups: Vec<_> = groups.map(|name| Row { name, wall: Nanos::ZERO, work: Nanos::ZERO }).collect();
     let mut phases = Table::default();
     let (mut stages, mut instructions, mut lines) = (Table::default(), Table::default(), Table::default());
+    let mut desktop = Table::default();
     for (&step, by_phase) in ledger {
         let step = step.map(|step| &record.steps[step.index()]);
         let mut whole = Entry::default();
@@ -125,6 +130,7 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
                 (row.wall, row.work) = (row.wall + entry.wall, row.work + entry.work);
             }
             phases.add(Attributed::from(phase), entry);
+            desktop.add(Attributed::from(DesktopClass::of(step, phase)), entry);
             (whole.wall, whole.work) = (whole.wall + entry.wall, whole.work + entry.work);
         }
         let stage = step.and_then(|step| Some(record.stages.get(step.stage?.index())?.name.clone()));
@@ -138,6 +144,7 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
         stages: stages.sorted(),
         instructions: instructions.sorted(),
         lines: lines.sorted(),
+        desktop: desktop.sorted(),
     }
 }
 

@@ -7,6 +7,7 @@
 mod accounts;
 mod activity;
 mod deferred;
+mod docker_desktop;
 mod holders;
 mod interval;
 mod network;
@@ -15,6 +16,7 @@ mod row_name;
 mod walk;
 
 pub use accounts::{Accounts, Row};
+pub use docker_desktop::DesktopClass;
 pub use parallelism::{Levels, Parallelism};
 pub use row_name::{Attributed, Owner};
 pub use walk::{Leg, Link, Segment};

@@ -289,9 +289,9 @@ proptest! {
             at = segment.end;
         }
         prop_assert_eq!(at, record.wall);
-        let Accounts { groups, phases, stages, instructions, lines } = &found.accounts;
-        let sums = [sum(groups), sum(phases), sum(stages), sum(instructions), sum(lines)];
-        prop_assert_eq!(sums, [record.wall; 5]);
+        let Accounts { groups, phases, stages, instructions, lines, desktop } = &found.accounts;
+        let sums = [sum(groups), sum(phases), sum(stages), sum(instructions), sum(lines), sum(desktop)];
+        prop_assert_eq!(sums, [record.wall; 6]);
         let legs = found.legs.windows(2);
         prop_assert!(legs.into_iter().all(|pair| pair[0].end <= pair[1].start), "{:?}", found.legs);
     }

@@ -3,6 +3,7 @@
 //! *Takes* an explanation; the timeline and the page take the record too. *Gives* text. *Must never know* where it is written: the
 //! caller gives the width of the terminal and says whether it has colours.
 
+mod account;
 pub mod html;
 mod inside;
 pub mod instant;
@@ -15,6 +16,7 @@ mod terminal;
 pub mod text;
 pub mod timeline;
 
+pub use account::{Account, account};
 pub use html::html;
 pub use markdown::markdown;
 pub use style::Style;

@@ -1,11 +1,12 @@
 //! Scenarios: other slots, other processors, another policy, and steps or phases that take more or less time.
 
 use super::model::{Model, Task, WorkSegment};
+use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
 use crate::inside::command_share;
 use crate::others::Others;
-use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, Step, StepId};
+use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, Span, Step, StepId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -14,7 +15,7 @@ use std::str::FromStr;
 pub enum ScenarioError {
     /// The selector has an unknown form.
     #[error(
-        "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER`, `line:NUMBER` nor `command:TEXT`"
+        "`{0}` is neither a group (storage), a phase (copy), an instruction (RUN), `stage:NAME`, `step:NUMBER`, `line:NUMBER`, `command:TEXT` nor `class:NAME` (of Docker Desktop)"
     )]
     Selector(String),
     /// The selector matches nothing in the record.
@@ -47,6 +48,8 @@ pub enum Selector {
     Line(u32),
     /// The commands inside steps whose text starts so.
     Command(String),
+    /// All time of a class of Docker Desktop's Builds view.
+    Class(DesktopClass),
 }
 
 impl FromStr for Selector {
@@ -58,6 +61,7 @@ impl FromStr for Selector {
                 "stage" => Ok(Self::Stage(name.to_owned())),
                 "step" => name.parse().map(|number| Self::Step(StepId(number))).map_err(|_| wrong()),
                 "line" => name.parse().map(Self::Line).map_err(|_| wrong()),
+                "class" => name.parse().map(Self::Class).map_err(|_| wrong()),
                 "command" if !name.is_empty() => Ok(Self::Command(name.to_owned())),
                 _ => Err(wrong()),
             };
@@ -83,6 +87,7 @@ impl fmt::Display for Selector {
             Self::Step(step) => write!(f, "step:{}", step.0),
             Self::Line(line) => write!(f, "line:{line}"),
             Self::Command(text) => write!(f, "command:{text}"),
+            Self::Class(class) => write!(f, "class:{class}"),
         }
     }
 }
@@ -90,7 +95,7 @@ impl fmt::Display for Selector {
 impl Selector {
     fn step(&self, record: &Record, step: &Step) -> bool {
         match self {
-            Self::Group(_) | Self::Phase(_) => true,
+            Self::Group(_) | Self::Phase(_) | Self::Class(_) => true,
             Self::Instruction(keyword) => step.instruction == *keyword,
             Self::Stage(name) => {
                 step.stage.and_then(|stage| record.stages.get(stage.index())).is_some_and(|stage| stage.name == *name)
@@ -106,13 +111,20 @@ impl Selector {
         record.steps.iter().filter(|step| self.step(record, step)).map(|step| step.id).collect()
     }
 
-    fn phase(&self, phase: Option<Phase>) -> bool {
+    /// Whether the selector means what a selected step does in a phase; without a step, what the builder itself does.
+    fn phase(&self, step: Option<&Step>, phase: Option<Phase>) -> bool {
         match self {
+            Self::Class(class) => DesktopClass::of(step, phase) == Some(*class),
             Self::Group(group) => phase.is_some_and(|phase| phase.group() == *group),
             Self::Phase(wanted) => phase == Some(*wanted),
             Self::Command(_) => phase == Some(Phase::Process),
             _ => true,
         }
+    }
+
+    /// Whether the selector means phases, of the builder's own work too, and not whole steps.
+    fn by_phase(&self) -> bool {
+        matches!(self, Self::Group(_) | Self::Phase(_) | Self::Class(_))
     }
 
     /// The share of a selected step's selected phases that the selector means.
@@ -157,9 +169,15 @@ impl Scenario {
         let changed = self.faster.iter().map(|(selector, _)| selector);
         let selectors = changed.chain(self.delays.iter().map(|(selector, _)| selector)).chain(&self.moved);
         for selector in selectors {
-            let phases = || record.spans.iter().any(|span| selector.phase(Some(span.phase)));
+            let step = |span: &Span| span.step.and_then(|step| record.steps.get(step.index()));
+            let phases = || record.spans.iter().any(|span| selector.phase(step(span), Some(span.phase)));
             let steps = || record.steps.iter().any(|step| selector.step(record, step));
-            let known = if matches!(selector, Selector::Group(_) | Selector::Phase(_)) { phases() } else { steps() };
+            let known = match selector {
+                // A log without phases has the classes of its steps.
+                Selector::Class(_) => phases() || record.steps.iter().any(|step| selector.phase(Some(step), None)),
+                selector if selector.by_phase() => phases(),
+                _ => steps(),
+            };
             if !known {
                 return Err(ScenarioError::Nothing(selector.to_string()));
             }
@@ -216,8 +234,8 @@ impl Scenario {
             order(record, &mut model, policy);
         }
         for (selector, times) in &self.faster {
-            let ease = |phase: Option<Phase>, length: &mut f64, share: f64| {
-                if selector.phase(phase) {
+            let ease = |step: Option<&Step>, phase: Option<Phase>, length: &mut f64, share: f64| {
+                if selector.phase(step, phase) {
                     *length *= 1.0 - share + share / times;
                 }
             };
@@ -225,22 +243,28 @@ impl Scenario {
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
                 let share = selector.share(step);
-                task.segments.iter_mut().for_each(|segment| ease(segment.phase, &mut segment.length, share));
+                task.segments
+                    .iter_mut()
+                    .for_each(|segment| ease(Some(step), segment.phase, &mut segment.length, share));
             }
-            if matches!(selector, Selector::Group(_) | Selector::Phase(_)) {
-                model.head.iter_mut().chain(&mut model.tail).for_each(|work| ease(work.phase, &mut work.length, 1.0));
+            if selector.by_phase() {
+                model
+                    .head
+                    .iter_mut()
+                    .chain(&mut model.tail)
+                    .for_each(|work| ease(None, work.phase, &mut work.length, 1.0));
             }
         }
         for (selector, delay) in &self.delays {
             let mut delayed = false;
-            for (_, task) in
+            for (step, task) in
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
-                delayed |= self::delay(task, selector, delay.0 as f64);
+                delayed |= self::delay(step, task, selector, delay.0 as f64);
             }
-            if !delayed && matches!(selector, Selector::Phase(_)) {
+            if !delayed && matches!(selector, Selector::Phase(_) | Selector::Class(_)) {
                 let mut own = model.head.iter_mut().chain(&mut model.tail);
-                if let Some(work) = own.find(|work| work.phase.is_some() && selector.phase(work.phase)) {
+                if let Some(work) = own.find(|work| work.phase.is_some() && selector.phase(None, work.phase)) {
                     work.length += delay.0 as f64;
                 }
             }
@@ -270,9 +294,9 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
             unhindered: segment.unhindered * part,
             ..*segment
         };
-        let own = task.segments.iter().filter(|segment| selector.phase(segment.phase));
+        let own = task.segments.iter().filter(|segment| selector.phase(Some(step), segment.phase));
         let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..of(segment, share) }).collect();
-        let rest = task.segments.iter().map(|segment| match selector.phase(segment.phase) {
+        let rest = task.segments.iter().map(|segment| match selector.phase(Some(step), segment.phase) {
             true => of(segment, 1.0 - share),
             false => *segment,
         });
@@ -298,12 +322,12 @@ fn base(record: &Record, model: &Model, step: StepId) -> Option<StepId> {
 /// no processor.
 ///
 /// Returns whether the task has such a segment.
-fn delay(task: &mut Task, selector: &Selector, delay: f64) -> bool {
+fn delay(step: &Step, task: &mut Task, selector: &Selector, delay: f64) -> bool {
     if !task.runs {
         return false;
     }
-    let by_phase = matches!(selector, Selector::Group(_) | Selector::Phase(_) | Selector::Command(_));
-    let index = task.segments.iter().position(|segment| !by_phase || selector.phase(segment.phase));
+    let whole = !selector.by_phase() && !matches!(selector, Selector::Command(_));
+    let index = task.segments.iter().position(|segment| whole || selector.phase(Some(step), segment.phase));
     let Some(index) = index else { return false };
     let first = task.segments[index];
     task.segments[index].locks = false;

@@ -232,6 +232,24 @@ fn the_builders_own_work_must_fit_on_the_processors() {
     assert_eq!(predict(&record, half), 100, "half of the work is left");
 }
 
+#[test]
+fn a_class_of_docker_desktop_is_removed_from_all_its_steps() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let texts = ["COPY . .", "RUN make", "WORKDIR /b"];
+    let steps = [0, 1, 2].map(|number| made.step(stage, texts[number], number as u64 * 100..number as u64 * 100 + 100));
+    made.data(steps[0], steps[1]);
+    made.data(steps[1], steps[2]);
+    let record = made.finish(300);
+    let without = |class: &str| {
+        let scenario = Scenario { faster: vec![(class.parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
+        predict(&record, scenario)
+    };
+    assert_eq!([without("class:file operations"), without("class:Executions")], [100, 200]);
+    let pulls = Scenario { faster: vec![("class:Image pulls".parse().unwrap(), 2.0)], ..Scenario::default() };
+    assert!(matches!(whatif(&record, &pulls), Err(ScenarioError::Nothing(_))));
+}
+
 /// A RUN has 180 ms of two processors in 100 ms, compressing the result 200 ms in the next 100.
 #[test]
 fn computation_of_the_builder_belongs_to_its_phase() {
