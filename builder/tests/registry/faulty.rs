@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A fault in the handling of a request. Each fault has a word, and applies once to a request line (`METHOD PATH`) that
@@ -40,6 +41,8 @@ pub(crate) struct Faulty {
 struct State {
     contents: Mutex<Contents>,
     uploads: Mutex<HashMap<String, Vec<u8>>>,
+    /// The number of uploads that were started, which names the next one.
+    started: AtomicUsize,
     faults: Mutex<Vec<(&'static str, Fault)>>,
     /// The requests, as `METHOD PATH from OFFSET`.
     log: Mutex<Vec<String>>,
@@ -81,6 +84,7 @@ impl Faulty {
         let state = State {
             contents: Mutex::new(contents),
             uploads: Mutex::default(),
+            started: AtomicUsize::new(0),
             faults: Mutex::new(faults),
             log: Mutex::default(),
         };
@@ -174,7 +178,7 @@ impl State {
                     self.answer(&request, &sent)
                 }
                 Some(Fault::Forget) => {
-                    self.uploads.lock().unwrap().remove(path);
+                    self.uploads.lock().unwrap().remove(without_query(path));
                     self.answer(&request, &sent)
                 }
                 Some(Fault::NoRange) => self.answer(&Request { from: 0, ..request }, &sent),
@@ -203,12 +207,11 @@ impl State {
 
     fn answer(&self, request: &Request, sent: &[u8]) -> Answer {
         let Request { method, path, kind, from, .. } = request;
-        let place = path.split('?').next().unwrap();
+        let place = without_query(path);
         match &**method {
             "POST" => {
-                let mut uploads = self.uploads.lock().unwrap();
-                let place = format!("{place}{}", uploads.len());
-                uploads.insert(place.clone(), Vec::new());
+                let place = format!("{place}{}", self.started.fetch_add(1, Ordering::Relaxed));
+                self.uploads.lock().unwrap().insert(place.clone(), Vec::new());
                 Answer::empty(202, format!("Location: {place}\r\n"))
             }
             "PATCH" => match self.upload(path, *from, sent) {
@@ -279,6 +282,10 @@ impl Request {
             }
         }
     }
+}
+
+fn without_query(path: &str) -> &str {
+    path.split('?').next().unwrap()
 }
 
 /// The contents of a registry with an image of one uncompressed layer.
