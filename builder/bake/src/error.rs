@@ -67,24 +67,68 @@ impl Error {
 pub(crate) struct Source {
     name: Arc<str>,
     text: String,
+    /// Where the lines start.
+    lines: Vec<usize>,
+    /// The number of characters before each block of `BLOCK` bytes. Each attribute has a place, and all may be in one line.
+    characters: Vec<usize>,
+}
+
+/// The distance of the places at which characters were counted, in bytes.
+const BLOCK: usize = 1024;
+
+/// The number of characters that start in these bytes of UTF-8.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Arc<Source> {
-        Arc::new(Source { name: name.into(), text: text.to_owned() })
+        let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(newlines.map(|(offset, _)| offset + 1)).collect();
+        let counts = text.as_bytes().chunks(BLOCK).scan(0, |count, block| {
+            *count += characters(block);
+            Some(*count)
+        });
+        let characters = std::iter::once(0).chain(counts).collect();
+        Arc::new(Source { name: name.into(), text: text.to_owned(), lines, characters })
     }
 
     /// The place of the first byte of a range.
     pub(crate) fn place(&self, range: Range<usize>) -> Place {
-        let before = &self.text.as_bytes()[..range.start.min(self.text.len())];
-        let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
+        let offset = range.start.min(self.text.len());
+        let line = self.lines.partition_point(|start| *start <= offset);
+        let column = self.characters_before(offset) - self.characters_before(self.lines[line - 1]) + 1;
         Place { file: Arc::clone(&self.name), line, column }
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let block = offset / BLOCK;
+        self.characters[block] + characters(&self.text.as_bytes()[block * BLOCK..offset])
     }
 
     /// The text of a range.
     pub(crate) fn slice(&self, range: Range<usize>) -> &str {
         self.text.get(range.start..range.end.min(self.text.len())).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_counts_lines_and_characters() {
+        let text = format!("a\n{}bäc\n", "ü".repeat(3000));
+        let source = Source::new("f", &text);
+        let place = |offset| {
+            let place = source.place(offset..offset);
+            (place.line, place.column)
+        };
+        assert_eq!(place(0), (1, 1));
+        assert_eq!(place(1), (1, 2));
+        assert_eq!(place(2), (2, 1));
+        assert_eq!(place(2 + 6000), (2, 3001));
+        assert_eq!(place(2 + 6000 + 3), (2, 3003));
+        assert_eq!((place(text.len()), place(usize::MAX)), ((3, 1), (3, 1)));
     }
 }

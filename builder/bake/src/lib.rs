@@ -30,6 +30,7 @@ mod print;
 mod select;
 mod semantic;
 mod target;
+mod text;
 mod value;
 
 pub use definition::{Definition, Group, Inputs, Variable};
@@ -37,3 +38,4 @@ pub use error::{Error, File, Place};
 pub use print::ListFormat;
 pub use select::Selection;
 pub use target::{Attest, CacheEntry, Export, Policy, Resources, Secret, Ssh, Target};
+pub use text::{read_bounded, read_text};

@@ -110,6 +110,101 @@ fn faults_name_their_place() {
     }
 }
 
+/// The YAML library takes minutes for these.
+#[test]
+fn brackets_of_a_compose_file_are_nested_to_a_limit() {
+    for deep in ["[".repeat(100_000) + &"]".repeat(100_000), "{a: ".repeat(100_000)] {
+        let file = File { name: "compose.yaml".into(), text: format!("services:\n  a: {deep}\n") };
+        let error = Definition::read(&[file], &inputs()).expect_err("too deep").to_string();
+        assert!(
+            error.starts_with("compose.yaml:2:") && error.ends_with("brackets are nested more than 1000 deep"),
+            "{error}"
+        );
+    }
+    let flat = format!("services: {{a: {{build: {{context: ., args: [{}]}}}}}}\n", "'{', ".repeat(900));
+    let file = File { name: "compose.yaml".into(), text: flat };
+    let read = Definition::read(&[file], &inputs());
+    assert!(read.as_ref().is_err_and(|error| !error.message.contains("nested")) || read.is_ok(), "{read:?}");
+}
+
+/// Small files that ask for much work end with an error, or are fast.
+#[test]
+fn definitions_that_grow_are_bounded() {
+    let chain = |first: &str, next: fn(usize) -> String| first.to_owned() + &(2..60).map(next).collect::<String>();
+    let numbers = "variable \"x1\" {\n default = 99\n}\n";
+    let squares = chain(numbers, |n| format!("variable \"x{n}\" {{\n default = x{0} * x{0}\n}}\n", n - 1));
+    let products = chain(numbers, |n| format!("variable \"x{n}\" {{\n default = multiply(x{0}, x{0})\n}}\n", n - 1));
+    let functions =
+        "function \"f0\" {\n params = [a]\n result = a\n}\nfunction \"f1\" {\n params = [a]\n result = f0(a)\n}\n";
+    let calls =
+        chain(functions, |n| format!("function \"f{n}\" {{\n params = [a]\n result = f{}(f{}(a))\n}}\n", n - 1, n - 2));
+    let many = (0..20_000).map(|n| format!("target \"t{n}\" {{ tags = [\"t\"] }}\n")).collect();
+    let lists = chain(numbers, |n| format!("variable \"x{n}\" {{\n default = [x{0}, x{0}]\n}}\n", n - 1));
+    let nested: String =
+        (2..400).map(|n| format!("variable \"x{n:03}\" {{\n default = [x{:03}]\n}}\n", n - 1)).collect();
+    let nested = nested + "variable \"x001\" {\n default = 1\n}\n";
+    let call = |call: &str| {
+        format!(
+            "variable \"s\" {{\n default = \"{}\"\n}}\ntarget \"a\" {{\n tags = [{call}]\n}}\n",
+            "x\\n".repeat(5000)
+        )
+    };
+    for (text, error) in [
+        (squares, Some("a number has at most 4096 digits")),
+        (products, Some("a number has at most 4096 digits")),
+        (calls, None),
+        (many, None),
+        (lists, Some("the values of the definition take more than 256 MiB")),
+        (nested, Some("values are nested more than 256 deep")),
+        (call("replace(s, \"x\", s)"), Some("a text is longer than 1 MiB")),
+        (call("regex_replace(s, \"x\", s)"), Some("a text is longer than 1 MiB")),
+        (call("join(s, range(1000))"), Some("a text is longer than 1 MiB")),
+        (call("indent(4096, s)"), Some("a text is longer than 1 MiB")),
+        (call(&format!("format(\"{}\", s)", "%[1]s".repeat(1000))), Some("a text is longer than 1 MiB")),
+        (call("length(formatlist(\"%[1]s%[1]s%d\", s, range(1000), range(1000)))"), Some("uses")),
+        (
+            call("length(csvdecode(\"${replace(s, \"\\n\", \"\")}\\n${s}${s}${s}${s}\"))"),
+            Some("the result takes more than 64 MiB"),
+        ),
+        (
+            call("length([for a in range(1000): [for b in range(100): s]])"),
+            Some("the values of the definition take more than 256 MiB"),
+        ),
+    ] {
+        let file = File { name: "docker-bake.hcl".into(), text: text.clone() };
+        let read = Definition::read(&[file], &inputs());
+        match error {
+            Some(words) => {
+                assert!(read.as_ref().is_err_and(|error| error.message.contains(words)), "{words}: {read:?}")
+            }
+            None => assert!(read.is_ok(), "{:?}", read.err()),
+        }
+    }
+}
+
+/// A stack of 8 MiB, as the main thread has, is enough for each chain that is allowed.
+#[test]
+fn expressions_refer_to_each_other_to_a_limit() {
+    let variables = |count: usize| -> String {
+        let chain = (1..count).map(|n| format!("variable \"x{n:05}\" {{\n default = ((x{:05}))\n}}\n", n + 1));
+        chain.collect::<String>() + &format!("variable \"x{count:05}\" {{\n default = 1\n}}\n")
+    };
+    let targets: String = (1..20_000)
+        .map(|n| format!("target \"x{n:05}\" {{\n args = {{ A = target.x{:05}.args.A }}\n}}\n", n + 1))
+        .collect();
+    let read = move || {
+        let read = |text: String| Definition::read(&[File { name: "docker-bake.hcl".into(), text }], &inputs());
+        let refused = |text| read(text).unwrap_err().message.ends_with("more than 500 deep");
+        assert!(read(variables(160)).is_ok());
+        assert!(
+            refused(variables(200))
+                && refused(variables(20_000))
+                && refused(targets.clone() + "target \"x20000\" {}\n")
+        );
+    };
+    std::thread::Builder::new().stack_size(8 << 20).spawn(read).unwrap().join().unwrap();
+}
+
 /// A validation of a variable fails with its message, at its condition.
 #[test]
 fn validations_fail_with_their_message() {

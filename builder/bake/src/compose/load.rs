@@ -13,10 +13,13 @@ use super::{
 use crate::{
     error::{Error, File, Place, Source},
     paths,
+    text::read_text,
 };
 
 /// The most files that include or extend each other in a row.
 const MAX_FILES: usize = 32;
+/// The deepest nesting of `[` and `{`. The YAML library allows 128, but takes quadratic time to find out.
+const MAX_BRACKETS: usize = 1000;
 
 type Environment = BTreeMap<String, String>;
 
@@ -241,6 +244,10 @@ impl Loader<'_> {
 
 /// The documents of a file.
 fn documents(file: &File) -> Result<Vec<Yaml>, Error> {
+    if let Some(offset) = too_deep(&file.text) {
+        let place = Source::new(&file.name, &file.text).place(offset..offset);
+        return Err(Error::new(format!("brackets are nested more than {MAX_BRACKETS} deep")).at(&place));
+    }
     let mut documents = Vec::new();
     for document in yaml_serde::Deserializer::from_str(&file.text) {
         let value = Yaml::deserialize(document).map_err(|error| {
@@ -258,8 +265,21 @@ fn documents(file: &File) -> Result<Vec<Yaml>, Error> {
     Ok(documents)
 }
 
+/// Where brackets are nested too deeply. Those in quotes and comments count too: no file has that many without their ends.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth: usize = 0;
+    text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > MAX_BRACKETS
+    })
+}
+
 fn read(path: &str, from: &str) -> Result<String, Error> {
-    std::fs::read_to_string(path).map_err(|error| Error::new(format!("{from}: cannot read {path}: {error}")))
+    read_text(path).map_err(|error| Error::new(format!("{from}: cannot read {path}: {error}")))
 }
 
 fn directory(file: &str) -> &str {

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     error::Error,
     target::{Attest, Entry, Export, Secret, Ssh, Target, cache_entries, canonical_attest, merge_entries},
+    text::read_text,
 };
 
 /// What `build` may have, by the Compose Specification. Others start with `x-`.
@@ -181,7 +182,7 @@ impl<'a> Project<'a> {
                 other => (scalar::text(other), true),
             };
             let path = path.ok_or("env_file needs a path")?;
-            let text = match std::fs::read_to_string(&path) {
+            let text = match read_text(&path) {
                 Ok(text) => text,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !required => continue,
                 Err(error) => return Err(format!("env file {path}: {error}")),

@@ -42,11 +42,11 @@ impl<'a> Blocks<'a> {
                 return Err(Error::new(message).at(&block.place));
             };
             valid_name(label).map_err(|error| error.at(&block.place))?;
-            let first = instances.len();
+            let mut names = BTreeSet::new();
             for matrix in combinations(block, parser)? {
                 let name = name(block, label, &matrix, parser)?;
                 valid_name(&name).map_err(|error| error.at(&block.place))?;
-                if instances[first..].iter().any(|other| other.name == name) {
+                if !names.insert(name.clone()) {
                     return Err(Error::new(format!("duplicate name \"{name}\"")).at(&block.place));
                 }
                 instances.push(Instance {

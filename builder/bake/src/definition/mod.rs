@@ -7,7 +7,7 @@ mod blocks;
 mod parser;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::{
     compose,
@@ -116,10 +116,14 @@ impl Definition {
             dedup(&mut group.targets);
         }
         let mut merged: Vec<Target> = Vec::with_capacity(self.targets.len());
+        let mut places: HashMap<String, usize> = HashMap::new();
         for target in self.targets.drain(..) {
-            match merged.iter_mut().find(|known| known.name == target.name) {
-                Some(known) => known.merge(&target),
-                None => merged.push(target),
+            match places.get(&target.name) {
+                Some(&place) => merged[place].merge(&target),
+                None => {
+                    places.insert(target.name.clone(), merged.len());
+                    merged.push(target);
+                }
             }
         }
         self.targets = merged;

@@ -8,7 +8,7 @@ use std::{
 use super::{Definition, Inputs, Variable, blocks::Blocks, variables};
 use crate::{
     error::Error,
-    expression::{Environment, Expression, Scope, UserFunction, called_functions},
+    expression::{Environment, Expression, MAX_DEPTH, Scope, UserFunction, called_functions},
     file::{Attribute, Block, Body},
     functions,
     value::Value,
@@ -45,6 +45,9 @@ pub(super) struct Parser<'a> {
     values: RefCell<HashMap<String, Value>>,
     running: RefCell<HashSet<String>>,
     evaluations: Cell<u64>,
+    depth: Cell<usize>,
+    /// The size of all values so far, in bytes.
+    size: Cell<u64>,
     pub(super) blocks: RefCell<Option<Rc<Blocks<'a>>>>,
 }
 
@@ -93,6 +96,8 @@ impl<'a> Parser<'a> {
             values: RefCell::default(),
             running: RefCell::default(),
             evaluations: Cell::new(0),
+            depth: Cell::new(0),
+            size: Cell::new(0),
             blocks: RefCell::default(),
         };
         for (name, block) in &parser.function_blocks {
@@ -116,27 +121,29 @@ impl<'a> Parser<'a> {
 
     /// Functions of files must exist and not call each other in a cycle.
     fn check_functions(&self) -> Result<(), Error> {
+        let mut checked = HashSet::new();
         for (name, block) in &self.function_blocks {
-            self.check_function(name, &mut Vec::new()).map_err(|error| error.at(&block.place))?;
+            self.check_function(name, &mut Vec::new(), &mut checked).map_err(|error| error.at(&block.place))?;
         }
         Ok(())
     }
 
-    fn check_function(&self, name: &str, path: &mut Vec<String>) -> Result<(), Error> {
+    fn check_function(&self, name: &str, path: &mut Vec<String>, checked: &mut HashSet<String>) -> Result<(), Error> {
         if path.iter().any(|caller| caller == name) {
             return Err(Error::new(format!("function cycle not allowed for {name}")));
         }
-        let Some(function) = self.functions.get(name) else {
+        let Some(function) = self.functions.get(name).filter(|_| !checked.contains(name)) else {
             return Ok(());
         };
         path.push(name.to_owned());
         let called: BTreeSet<String> = called_functions(&function.result).into_iter().collect();
         for callee in called {
             if functions::find(&callee).is_none() {
-                self.check_function(&callee, path)?;
+                self.check_function(&callee, path, checked)?;
             }
         }
         path.pop();
+        checked.insert(name.to_owned());
         Ok(())
     }
 
@@ -153,11 +160,32 @@ impl<'a> Parser<'a> {
 /// The most evaluations of one command. A real file needs some thousands.
 const MAX_EVALUATIONS: u64 = 5_000_000;
 
+/// The most that all values of one command take, in bytes. Each use of a variable copies its value.
+const MAX_SIZE: u64 = 256 << 20;
+
+/// The deepest nesting of lists and objects.
+const MAX_NESTING: usize = 256;
+
 impl Scope for Parser<'_> {
-    fn count(&self) -> Result<(), Error> {
+    fn enter(&self) -> Result<(), Error> {
         self.evaluations.set(self.evaluations.get() + 1);
         if self.evaluations.get() > MAX_EVALUATIONS {
             return Err(Error::new(format!("the definition needs more than {MAX_EVALUATIONS} evaluations")));
+        }
+        if self.depth.get() == MAX_DEPTH {
+            return Err(Error::new(format!("expressions refer to each other more than {MAX_DEPTH} deep")));
+        }
+        self.depth.set(self.depth.get() + 1);
+        Ok(())
+    }
+
+    fn leave(&self, value: Option<&Value>) -> Result<(), Error> {
+        self.depth.set(self.depth.get() - 1);
+        let Some(value) = value else { return Ok(()) };
+        let deep = || Error::new(format!("values are nested more than {MAX_NESTING} deep"));
+        self.size.set(self.size.get() + value.size(MAX_NESTING).ok_or_else(deep)?);
+        if self.size.get() > MAX_SIZE {
+            return Err(Error::new(format!("the values of the definition take more than {} MiB", MAX_SIZE >> 20)));
         }
         Ok(())
     }

@@ -12,8 +12,14 @@ use crate::{
 impl Text {
     /// The value of an expression in HCL's own syntax.
     pub(super) fn evaluate(&self, code: &Native, environment: Environment<'_>) -> Result<Value, Error> {
+        environment.scope.enter().map_err(|error| error.at(&self.place(code)))?;
+        let value = self.entered(code, environment);
+        let left = environment.scope.leave(value.as_ref().ok());
+        left.map_err(|error| error.at(&self.place(code))).and(value)
+    }
+
+    fn entered(&self, code: &Native, environment: Environment<'_>) -> Result<Value, Error> {
         let place = || self.place(code);
-        environment.scope.count().map_err(|error| error.at(&place()))?;
         match code {
             Native::Null(_) => Ok(Value::NULL),
             Native::Bool(value) => Ok(Value::Bool(*value.value())),

@@ -28,16 +28,32 @@ use crate::{
 /// The deepest nesting of calls of functions that a file defines.
 const MAX_CALLS: usize = 64;
 
-/// The longest text that a template gives, in bytes. Variables that contain others double in every line.
-const MAX_TEXT: usize = 16 << 20;
+/// The deepest nesting of expressions, through variables, targets and functions too. The stack has room for some thousands.
+pub(crate) const MAX_DEPTH: usize = 500;
+
+/// The longest text that a template or function gives or a function takes, in bytes. Variables that contain others double in every line.
+const MAX_TEXT: usize = 1 << 20;
+
+/// Checks the length of a text before it is made.
+///
+/// # Errors
+/// If it is longer than `MAX_TEXT`.
+pub(crate) fn check_length(length: usize) -> Result<(), String> {
+    if length > MAX_TEXT { Err(format!("a text is longer than {} MiB", MAX_TEXT >> 20)) } else { Ok(()) }
+}
 
 /// What expressions may refer to.
 pub(crate) trait Scope {
-    /// Counts one evaluation.
+    /// Starts one evaluation, which [`Scope::leave`] ends.
     ///
     /// # Errors
-    /// There were too many: a file with nested `for` would take hours.
-    fn count(&self) -> Result<(), Error>;
+    /// There were too many, as a file with nested `for` would take hours, or they are nested too deeply.
+    fn enter(&self) -> Result<(), Error>;
+    /// Ends an evaluation, which gave this value or an error.
+    ///
+    /// # Errors
+    /// The values take too much memory, or the value is nested too deeply.
+    fn leave(&self, value: Option<&Value>) -> Result<(), Error>;
     /// The value of a global variable.
     fn variable(&self, name: &str) -> Result<Value, Error>;
     /// Whether `name` is a kind of blocks (`target`), so that `name.a.b` is field `b` of block `a`.

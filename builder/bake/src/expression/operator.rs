@@ -1,7 +1,7 @@
 use hcl_edit::expr::{BinaryOperator, UnaryOperator};
 use num_traits::Zero;
 
-use crate::value::{Number, Type, Value, convert};
+use crate::value::{Number, Type, Value, bounded, convert};
 
 /// The value of a prefix operator.
 pub(super) fn unary(operator: UnaryOperator, value: Value) -> Result<Value, String> {
@@ -33,11 +33,11 @@ pub(super) fn binary(operator: BinaryOperator, left: Value, right: Value) -> Res
         LessEq => Value::Bool(number(left)? <= number(right)?),
         Greater => Value::Bool(number(left)? > number(right)?),
         GreaterEq => Value::Bool(number(left)? >= number(right)?),
-        Plus => Value::Number(number(left)? + number(right)?),
-        Minus => Value::Number(number(left)? - number(right)?),
-        Mul => Value::Number(number(left)? * number(right)?),
-        Div => Value::Number(divide(&number(left)?, &number(right)?)?),
-        Mod => Value::Number(remainder(&number(left)?, &number(right)?)?),
+        Plus => Value::Number(bounded(number(left)? + number(right)?)?),
+        Minus => Value::Number(bounded(number(left)? - number(right)?)?),
+        Mul => Value::Number(bounded(number(left)? * number(right)?)?),
+        Div => Value::Number(bounded(divide(&number(left)?, &number(right)?)?)?),
+        Mod => Value::Number(bounded(remainder(&number(left)?, &number(right)?)?)?),
     })
 }
 

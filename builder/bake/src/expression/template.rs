@@ -1,6 +1,6 @@
 use hcl_edit::template::{Directive, Element, HeredocTemplate, Strip, Template};
 
-use super::{Environment, MAX_TEXT, Text, evaluate::loop_locals, heredoc};
+use super::{Environment, Text, check_length, evaluate::loop_locals, heredoc};
 use crate::{
     error::Error,
     value::{Type, Value, convert},
@@ -80,9 +80,7 @@ impl Text {
                 }
                 Element::Directive(directive) => self.directive(directive, reach, environment, text)?,
             }
-            if text.len() > MAX_TEXT {
-                return Err(Error::new(format!("a text is longer than {} MiB", MAX_TEXT >> 20)));
-            }
+            check_length(text.len()).map_err(Error::new)?;
         }
         Ok(())
     }

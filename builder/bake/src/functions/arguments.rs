@@ -68,3 +68,22 @@ pub(super) fn sequence_of(list: bool, values: Vec<Value>) -> Value {
         _ => Value::Tuple(values),
     }
 }
+
+/// The most that the elements which a function makes may take, in bytes: names of columns or groups are repeated in each.
+const MAX_ELEMENTS: u64 = 64 << 20;
+
+/// Collects what a function makes.
+///
+/// # Errors
+/// The first error, or if the values take more than `MAX_ELEMENTS`.
+pub(super) fn bounded(values: impl Iterator<Item = Result<Value, String>>) -> Result<Vec<Value>, String> {
+    let (mut collected, mut left) = (Vec::new(), MAX_ELEMENTS);
+    for value in values {
+        let value = value?;
+        let size = value.size(usize::MAX).unwrap_or(u64::MAX);
+        left =
+            left.checked_sub(size).ok_or_else(|| format!("the result takes more than {} MiB", MAX_ELEMENTS >> 20))?;
+        collected.push(value);
+    }
+    Ok(collected)
+}

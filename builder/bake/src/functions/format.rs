@@ -6,10 +6,13 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use super::{
     Function,
-    arguments::{boolean, number, text},
+    arguments::{boolean, bounded, number, text},
     several, with_nulls,
 };
-use crate::value::{Number, Value, json_text, number_text, whole_big};
+use crate::{
+    expression::check_length,
+    value::{Number, Type, Value, json_text, number_text, whole_big},
+};
 
 /// The widest field and the most digits after the point.
 const MAX_WIDTH: usize = 4096;
@@ -35,7 +38,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 .collect();
             format(&pattern, &row)
         };
-        Ok(Value::strings((0..length.unwrap_or(1)).map(line).collect::<Result<Vec<_>, _>>()?))
+        let lines = bounded((0..length.unwrap_or(1)).map(|index| line(index).map(Value::String)))?;
+        Ok(Value::List(Type::String, lines))
     })),
 ];
 
@@ -69,6 +73,7 @@ fn format(pattern: &str, arguments: &[Value]) -> Result<String, String> {
             format!("%{} needs argument {}, and there are {}", verb.mode, position + 1, arguments.len())
         })?;
         output.push_str(&verb.write(argument)?);
+        check_length(output.len())?;
         next = position + 1;
         most = most.max(next);
         rest = after;

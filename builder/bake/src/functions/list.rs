@@ -1,6 +1,6 @@
 use super::{
     Function,
-    arguments::{integer, list_of, number, sequence, sequence_of, size, take, text, texts},
+    arguments::{bounded, integer, list_of, number, sequence, sequence_of, size, take, text, texts},
     exact, several, with_nulls,
 };
 use crate::{
@@ -177,12 +177,11 @@ fn csv(arguments: Vec<Value>) -> Result<Value, String> {
         return Err(format!("two columns are named \"{}\"", twice.1));
     }
     let kind = Type::object(names.iter().map(|name| (name.clone(), Type::String)));
-    let mut objects = Vec::new();
-    for row in rows {
+    let object = |row: Vec<String>| {
         if row.len() != names.len() {
             return Err(format!("a row has {} fields, the first line {}", row.len(), names.len()));
         }
-        objects.push(Value::Object(names.iter().cloned().zip(row.into_iter().map(Value::String)).collect()));
-    }
-    Ok(Value::List(kind, objects))
+        Ok(Value::Object(names.iter().cloned().zip(row.into_iter().map(Value::String)).collect()))
+    };
+    Ok(Value::List(kind, bounded(rows.map(object))?))
 }

@@ -16,7 +16,7 @@ mod text;
 mod time;
 mod version;
 
-use crate::value::Value;
+use crate::{expression::check_length, value::Value};
 
 /// A function of the library.
 pub(crate) struct Function {
@@ -88,6 +88,11 @@ pub(crate) fn call(function: &Function, arguments: Vec<Value>) -> Result<Value, 
         && let Some(position) = arguments.iter().position(Value::is_null)
     {
         return Err(format!("argument {} must not be null", position + 1));
+    }
+    for argument in &arguments {
+        if let Value::String(text) = argument {
+            check_length(text.len())?;
+        }
     }
     (function.run)(arguments)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     expression::{divide, equal, remainder},
-    value::{MAX_DIGITS, Number, Value, parse_number, whole},
+    value::{MAX_DIGITS, Number, Value, bounded, parse_number, whole},
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -56,12 +56,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn one(arguments: Vec<Value>, run: fn(Number) -> Result<Number, String>) -> Result<Value, String> {
     let [value] = take(arguments)?;
-    run(number(value)?).map(Value::Number)
+    run(number(value)?).and_then(bounded).map(Value::Number)
 }
 
 fn two(arguments: Vec<Value>, run: fn(Number, Number) -> Result<Number, String>) -> Result<Value, String> {
     let [left, right] = take(arguments)?;
-    run(number(left)?, number(right)?).map(Value::Number)
+    run(number(left)?, number(right)?).and_then(bounded).map(Value::Number)
 }
 
 fn compare(arguments: Vec<Value>, run: fn(Number, Number) -> bool) -> Result<Value, String> {

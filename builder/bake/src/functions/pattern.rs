@@ -4,15 +4,19 @@ use regex::{Captures, Regex};
 
 use super::{
     Function,
-    arguments::{list_of, take, text},
+    arguments::{bounded, list_of, take, text},
     exact,
+    text::replaced,
 };
-use crate::value::{Type, Value};
+use crate::{
+    expression::check_length,
+    value::{Type, Value},
+};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("replace", 3, |a| {
         let [value, from, to] = take(a)?;
-        Ok(Value::String(text(value)?.replace(&text(from)?, &text(to)?)))
+        replaced(&text(value)?, &text(from)?, &text(to)?)
     }),
     exact("regex", 2, |a| {
         let [expression, value] = take(a)?;
@@ -25,14 +29,26 @@ pub(super) const FUNCTIONS: &[Function] = &[
         let [expression, value] = take(a)?;
         let (expression, value) = (compile(&text(expression)?)?, text(value)?);
         let shape = Shape::of(&expression)?;
-        list_of(expression.captures_iter(&value).map(|found| shape.value(&found)).collect())
+        list_of(bounded(expression.captures_iter(&value).map(|found| Ok(shape.value(&found))))?)
     }),
     exact("regex_replace", 3, |a| {
         let [value, expression, replacement] = take(a)?;
         let expression = compile(&text(expression)?)?;
-        Ok(Value::String(expression.replace_all(&text(value)?, text(replacement)?.as_str()).into_owned()))
+        replace_all(&expression, &text(value)?, &text(replacement)?)
     }),
 ];
+
+fn replace_all(expression: &Regex, text: &str, replacement: &str) -> Result<Value, String> {
+    let (mut output, mut end) = (String::new(), 0);
+    for found in expression.captures_iter(text) {
+        let Some(whole) = found.get(0) else { continue };
+        output.push_str(&text[end..whole.start()]);
+        found.expand(replacement, &mut output);
+        check_length(output.len())?;
+        end = whole.end();
+    }
+    Ok(Value::String(output + &text[end..]))
+}
 
 fn compile(expression: &str) -> Result<Regex, String> {
     Regex::new(expression).map_err(|error| format!("invalid regular expression: {error}"))

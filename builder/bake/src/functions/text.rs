@@ -6,7 +6,7 @@ use super::{
     arguments::{integer, size, take, text, texts},
     exact, several,
 };
-use crate::value::Value;
+use crate::{expression::check_length, value::Value};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("upper", 1, |a| map(a, |text| text.to_uppercase())),
@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         if spaces > 4096 {
             return Err("at most 4096 spaces".into());
         }
-        Ok(Value::String(text(value)?.replace('\n', &format!("\n{}", " ".repeat(spaces)))))
+        replaced(&text(value)?, "\n", &format!("\n{}", " ".repeat(spaces)))
     }),
     several("join", 2, join),
     exact("homedir", 0, |_| {
@@ -55,6 +55,13 @@ fn pair(arguments: Vec<Value>, run: fn(&str, &str) -> Value) -> Result<Value, St
     Ok(run(&text(left)?, &text(right)?))
 }
 
+/// The text with other occurrences of a part.
+pub(super) fn replaced(text: &str, from: &str, to: &str) -> Result<Value, String> {
+    let more = text.matches(from).count().saturating_mul(to.len());
+    check_length(text.len().saturating_add(more))?;
+    Ok(Value::String(text.replace(from, to)))
+}
+
 fn split(separator: &str, text: &str) -> Value {
     match separator {
         "" => Value::strings(text.chars().map(String::from)),
@@ -69,6 +76,8 @@ fn join(arguments: Vec<Value>) -> Result<Value, String> {
     for list in arguments {
         items.extend(texts(list)?);
     }
+    let separators = separator.len().saturating_mul(items.len().saturating_sub(1));
+    check_length(items.iter().map(String::len).sum::<usize>().saturating_add(separators))?;
     Ok(Value::String(items.join(&separator)))
 }
 

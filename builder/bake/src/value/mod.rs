@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use convert::{convert, unify};
 pub(crate) use json::{from_json, from_json_as, json_text};
-pub(crate) use number::{MAX_DIGITS, Number, number_text, parse_number, whole, whole_big};
+pub(crate) use number::{MAX_DIGITS, Number, bounded, number_text, parse_number, whole, whole_big};
 pub(crate) use types::Type;
 
 /// A value of an expression.
@@ -78,6 +78,24 @@ impl Value {
             Value::Map(element, _) => Type::Map(Box::new(element.clone())),
             Value::Tuple(values) => Type::Tuple(values.iter().map(Value::kind).collect()),
             Value::Object(fields) => Type::object(fields.iter().map(|(name, value)| (name.clone(), value.kind()))),
+        }
+    }
+
+    /// About how many bytes the value takes. `None`: it is nested more than `depth` deep.
+    pub(crate) fn size(&self, depth: usize) -> Option<u64> {
+        let depth = depth.checked_sub(1)?;
+        let own = size_of::<Value>() as u64;
+        match self {
+            Value::Null(_) | Value::Bool(_) => Some(own),
+            Value::Number(number) => Some(own + number.digits()),
+            Value::String(text) => Some(own + text.len() as u64),
+            Value::List(_, values) | Value::Set(_, values) | Value::Tuple(values) => {
+                values.iter().try_fold(own, |sum, value| Some(sum + value.size(depth)?))
+            }
+            Value::Map(_, fields) | Value::Object(fields) => {
+                let field = |(name, value): (&String, &Value)| Some(name.len() as u64 + value.size(depth)?);
+                fields.iter().try_fold(own, |sum, entry| Some(sum + field(entry)?))
+            }
         }
     }
 

@@ -23,6 +23,15 @@ pub(crate) fn parse_number(text: &str) -> Option<Number> {
     text.parse().ok()
 }
 
+/// The result of an operation, unless it has more than `MAX_DIGITS` digits: repeated squares would take all memory.
+pub(crate) fn bounded(number: Number) -> Result<Number, String> {
+    let digits = i64::try_from(number.digits()).unwrap_or(i64::MAX);
+    if digits.max(number.fractional_digit_count().abs()) > MAX_DIGITS {
+        return Err(format!("a number has at most {MAX_DIGITS} digits"));
+    }
+    Ok(number)
+}
+
 /// The shortest decimal text of a number, without an exponent.
 pub(crate) fn number_text(number: &Number) -> String {
     let text = number.normalized().to_plain_string();

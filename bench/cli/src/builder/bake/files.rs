@@ -2,11 +2,11 @@
 
 use super::Arguments;
 use crate::Failure;
-use buildscope_bake::{File, Inputs};
+use buildscope_bake::{File, Inputs, read_bounded, read_text};
 use buildscope_oci::Platform;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use std::io::Read as _;
 use std::path::Path;
+use std::{fs, io};
 
 /// The files that are read without --file, as far as they exist.
 const DEFAULT: [&str; 8] = [
@@ -34,12 +34,12 @@ pub(super) fn read(arguments: &Arguments) -> Result<Vec<File>, Failure> {
     let mut files = Vec::new();
     if arguments.file.is_empty() {
         for name in DEFAULT.into_iter().filter(|name| Path::new(name).exists()) {
-            files.push(file(Path::new(name))?);
+            files.push(file(Path::new(name), read_text(name))?);
         }
     }
     for name in &arguments.file {
         let local = name.strip_prefix("cwd://").unwrap_or(name);
-        files.push(file(local)?);
+        files.push(file(local, named(local))?);
     }
     if files.is_empty() {
         return Err(Failure::usage(miette!(
@@ -50,22 +50,30 @@ pub(super) fn read(arguments: &Arguments) -> Result<Vec<File>, Failure> {
     Ok(files)
 }
 
-fn file(path: &Path) -> Result<File, Failure> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display())).map_err(Failure::Usage)?;
-    Ok(File { name: path.display().to_string(), text })
+/// A file that --file names, which may be a pipe.
+fn named(path: &Path) -> io::Result<String> {
+    if path == Path::new("-") { read_bounded(io::stdin()) } else { fs::File::open(path).and_then(read_bounded) }
+}
+
+fn file(path: &Path, text: io::Result<String>) -> Result<File, Failure> {
+    let text = text.into_diagnostic().wrap_err_with(|| format!("cannot read {}", path.display()));
+    Ok(File { name: path.display().to_string(), text: text.map_err(Failure::Usage)? })
+}
+
+/// The text of `.env`, if it is a file.
+fn dotenv() -> Result<Option<String>, Failure> {
+    let path = Path::new(".env");
+    if !path.exists() || path.is_dir() {
+        return Ok(None);
+    }
+    file(path, read_text(path)).map(|file| Some(file.text))
 }
 
 /// The environment, `--var`, `.env` and the variables that bake defines.
 pub(super) fn inputs(arguments: &Arguments) -> Result<Inputs, Failure> {
     let hidden = std::env::var(NO_ENVIRONMENT)
         .is_ok_and(|text| matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
-    let mut inputs = Inputs { dotenv: std::fs::read_to_string(".env").ok(), ..Inputs::default() };
+    let mut inputs = Inputs { dotenv: dotenv()?, ..Inputs::default() };
     if !hidden {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
