@@ -4,7 +4,7 @@ use super::text::LARGEST_TEXT;
 use super::unpack::unpack;
 use super::{Checkout, GitAddress, SourceError, decompressed};
 use buildscope_record::{Phase, Probe, Quantity};
-use buildscope_storage::{Store, Unpacked};
+use buildscope_storage::{Allowance, Store, Unpacked};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
@@ -76,7 +76,7 @@ impl Tree {
         }
         let size = file.metadata().map_err(fail)?.len();
         let unpacked = Unpacked::new(from_start(&mut file).map_err(fail)?, size);
-        tree.time = unpack(unpacked, &tree.dir).map_err(fail)?;
+        tree.time = unpack(unpacked, &tree.dir, Allowance::of(size)).map_err(fail)?;
         span.quantity(Quantity::BytesRead, size);
         Ok(tree)
     }

@@ -3,6 +3,7 @@
 //! Every path is resolved by the kernel below the directory's descriptor (openat2(2)). So a link of the archive cannot lead
 //! out, and a member costs one walk along its path, however deep it is.
 
+use buildscope_storage::Allowance;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -15,11 +16,11 @@ use std::path::{Component, Path, PathBuf};
 const DIRECTORY_MODE: u32 = 0o755;
 
 /// Unpacks a tar into a directory. In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times
-/// are the archive's. Returns the latest time of a member, in seconds since 1970; `None` if there is no member.
+/// are the archive's, whose files may have the allowance. Returns the latest time of a member, in seconds since 1970; `None` if there is no member.
 ///
 /// # Errors
 /// If the archive cannot be read, a member leads out of the directory, or has another kind than file, directory and link.
-pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<Option<i64>> {
+pub(super) fn unpack(from: impl Read, dir: &Path, mut allowance: Allowance) -> io::Result<Option<i64>> {
     let root = Root::open(dir)?;
     let mut archive = tar::Archive::new(from);
     let mut directories = BTreeMap::new();
@@ -48,7 +49,8 @@ pub(super) fn unpack(from: impl Read, dir: &Path) -> io::Result<Option<i64>> {
             _ if path.as_os_str().is_empty() => continue,
             tar::EntryType::Symlink => root.symlink(&path, &link(&member)?, time),
             tar::EntryType::Link => root.hard_link(&path, &link(&member)?),
-            _ => root.file(&path, &mut member, mode, time),
+            // The size of a sparse file includes its holes, which are written.
+            _ => allowance.take(member.size()).and_then(|()| root.file(&path, &mut member, mode, time)),
         };
         made.map_err(|error| refused(&format!("cannot be unpacked: {}", explained(&error))))?;
     }
@@ -234,7 +236,7 @@ mod tests {
         append("d/half", tar::EntryType::Regular, 5, Some("-12.5"));
         append("d/later", tar::EntryType::Regular, 5, Some("8589934597.25"));
         let folder = tempfile::tempdir().unwrap();
-        unpack(&*archive.into_inner().unwrap(), folder.path()).unwrap();
+        unpack(&*archive.into_inner().unwrap(), folder.path(), Allowance::of(0)).unwrap();
         let time = |name: &str| {
             let found = fs::symlink_metadata(folder.path().join(name)).unwrap();
             (found.mtime(), found.mtime_nsec())
@@ -284,7 +286,8 @@ mod tests {
             ("closed/file", FILE, ""),
         ];
         // The first directory member makes `real/sub` only at the end, so a file comes first.
-        unpack(&*archive(&[&[("real/sub/first", FILE, "")], &members[..]].concat()), folder.path()).unwrap();
+        unpack(&*archive(&[&[("real/sub/first", FILE, "")], &members[..]].concat()), folder.path(), Allowance::of(0))
+            .unwrap();
         let path = |name: &str| folder.path().join(name);
         assert_eq!(fs::read(path("real/sub/file")).unwrap(), b"text");
         let inode = |name: &str| fs::metadata(path(name)).unwrap().ino();
@@ -313,7 +316,7 @@ mod tests {
             &[("copy", LINK, &*secret)],
         ] {
             fs::create_dir(&inside).unwrap();
-            unpack(&*archive(members), &inside).unwrap_err();
+            unpack(&*archive(members), &inside, Allowance::of(0)).unwrap_err();
             assert!(!inside.join("copy").exists());
             let left: Vec<_> = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
             assert_eq!(left, ["secret"], "{members:?}");
@@ -330,10 +333,29 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let members: Vec<_> = directories.iter().copied().chain(file).collect();
             let begun = Instant::now();
-            unpack(&*archive(&members), folder.path()).unwrap();
+            unpack(&*archive(&members), folder.path(), Allowance::of(0)).unwrap();
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
             assert!(folder.path().join(&paths[1899]).exists());
             assert_eq!(folder.path().join(&deepest).exists(), file.is_some());
         }
+    }
+
+    /// A hole of the archive would be written to the disk.
+    #[test]
+    fn a_sparse_file_of_petabytes_is_refused() {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::GNUSparse);
+        header.set_path("sparse").unwrap();
+        header.set_mode(0o644);
+        header.set_size(512);
+        let gnu = header.as_gnu_mut().unwrap();
+        gnu.sparse[0].set_offset(0);
+        gnu.sparse[0].set_length(512);
+        gnu.set_real_size(1 << 50);
+        header.set_cksum();
+        let archive = [header.as_bytes(), &[0; 512][..], &[0; 1024]].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let error = unpack(&*archive, folder.path(), Allowance::of(2048)).unwrap_err();
+        assert!(error.to_string().contains("decompression bomb"), "{error}");
     }
 }

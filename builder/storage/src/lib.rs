@@ -100,7 +100,7 @@ pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::LayerBuilder;
 pub use layer_store::LayerStore;
-pub use limits::{MAX_LAYERS, Unpacked, unpacked_limit};
+pub use limits::{Allowance, MAX_LAYERS, Unpacked, unpacked_limit};
 pub use memory::spare_memory;
 pub use once_map::{Acquired, OnceMap, Turn};
 pub use options::{DriverChoice, StoreOptions, SyncPolicy};

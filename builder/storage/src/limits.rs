@@ -34,11 +34,36 @@ impl<R> Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.from.read(buffer)?;
-        let over = || io::Error::other("it unpacks to far more than its own size, like a decompression bomb");
-        self.left = self.left.checked_sub(read as u64).ok_or_else(over)?;
+        self.left = self.left.checked_sub(read as u64).ok_or_else(|| io::Error::other(OVER))?;
         Ok(read)
     }
 }
+
+/// What the files of an archive may have in total, in bytes. Holes count: a sparse file of petabytes is one block of the archive.
+#[derive(Debug)]
+pub struct Allowance {
+    left: u64,
+}
+
+impl Allowance {
+    /// The allowance of an archive of `size` bytes.
+    pub fn of(size: u64) -> Self {
+        Self { left: unpacked_limit(size) }
+    }
+
+    /// Takes the length of a file.
+    ///
+    /// # Errors
+    /// If the files are too large.
+    pub fn take(&mut self, length: u64) -> io::Result<()> {
+        let left = self.left.checked_sub(length);
+        self.left = left.ok_or_else(|| io::Error::other(OVER))?;
+        Ok(())
+    }
+}
+
+/// The error of an archive that is too large.
+const OVER: &str = "it unpacks to far more than its own size, like a decompression bomb";
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{Member, MemberKind, Reader, SparsePiece};
-use buildscope_storage::{CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp, Unpacked};
+use buildscope_storage::{Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp, Unpacked};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -57,7 +57,10 @@ impl<'a> Archive<'a> {
         let mut writer = self.store.blobs().writer()?;
         let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
         let mut members = Vec::new();
+        let mut allowance = Allowance::of(self.size);
         while let Some(member) = reader.read_member().map_err(|error| self.bad(error.to_string()))? {
+            let length = member.sparse.as_ref().map_or(member.stored, |sparse| sparse.size);
+            allowance.take(length).map_err(|error| self.bad(error.to_string()))?;
             members.push(member);
         }
         // The tar reader may stop before the end of the file, so opening checks once more that the file is unchanged.

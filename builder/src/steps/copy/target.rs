@@ -79,6 +79,12 @@ impl Target {
 
     /// Resolves the symbolic links in `path` as if the directory `root` were the root of the file system.
     pub(super) fn follow(&self, root: &Path, path: &Path) -> Result<PathBuf, CopyError> {
+        // Everything above a directory of the layer is a directory. Without this, a deep archive takes cubic time.
+        let whole = join(root, path);
+        let known = self.names.get(whole.as_os_str()).is_some_and(|&id| self.inodes[id].0.kind == EntryKind::Directory);
+        if known {
+            return Ok(whole);
+        }
         let below = follow(path, |path| {
             Ok(match self.look(&join(root, path)).map(|entry| entry.kind) {
                 None => Stop::Nothing,

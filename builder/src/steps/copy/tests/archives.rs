@@ -3,7 +3,9 @@
 use super::{Kit, add, dir, file, op, tar};
 use crate::plan::Copy;
 use crate::steps::copy::CopyError;
+use rustix::time::{ClockId, clock_gettime};
 use std::io::Write;
+use std::time::Duration;
 
 #[test]
 fn archives_are_recognised_by_content() {
@@ -97,4 +99,39 @@ fn whiteout_names_are_errors() {
     let mut kit = Kit::new();
     kit.write("d/.wh.passwd", "");
     assert!(matches!(kit.try_copy(&op(&["d"], "/etc/")), Err(CopyError::WhiteoutName(_))));
+}
+
+/// The time of a member must not depend on the members before it. Cubic time was ten seconds of the processor here.
+#[test]
+fn directories_of_an_archive_may_be_deep() {
+    let mut kit = Kit::new();
+    let names: Vec<String> = (1..=2000).map(|depth| "d/".repeat(depth)).collect();
+    let named = |name| [("././@LongLink", b'L', 0, "", name), ("d/", b'5', 0o755, "", "")];
+    let members: Vec<_> = names.iter().flat_map(|name| named(name.as_str())).collect();
+    kit.write("deep.tar", tar(&members));
+    let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
+    let start = used();
+    kit.copy(&add(&["deep.tar"], "/to/"));
+    let lasted = used() - start;
+    assert!(lasted < Duration::from_secs(3), "{lasted:?}");
+    assert_eq!(kit.lines().len(), 2001);
+}
+
+/// Its layer would be hashed for days.
+#[test]
+fn a_sparse_file_of_petabytes_is_refused() {
+    let mut kit = Kit::new();
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::GNUSparse);
+    header.set_path("sparse").unwrap();
+    header.set_mode(0o644);
+    header.set_size(512);
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.sparse[0].set_offset(0);
+    gnu.sparse[0].set_length(512);
+    gnu.set_real_size(1 << 50);
+    header.set_cksum();
+    kit.write("bomb.tar", [header.as_bytes(), &[0; 512][..], &[0; 1024]].concat());
+    let error = kit.try_copy(&add(&["bomb.tar"], "/")).unwrap_err();
+    assert!(error.to_string().contains("decompression bomb"), "{error}");
 }
