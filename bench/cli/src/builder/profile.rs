@@ -1,7 +1,7 @@
 //! `--pprof`: samples the builder's own threads as often as the kernel can, 100 to 1000 times a second.
 
 use crate::Failure;
-use buildscope_bench::sampling::samples_per_second;
+use buildscope_bench::sampling::Profiler;
 use miette::{IntoDiagnostic, WrapErr};
 use std::fmt::Write as _;
 use std::fs;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A running profile.
 pub(super) struct Profile {
-    guard: pprof::ProfilerGuard<'static>,
+    profiler: Profiler,
     folder: PathBuf,
 }
 
@@ -19,21 +19,18 @@ impl Profile {
         let Some(folder) = folder else { return Ok(None) };
         let start = || {
             fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
-            // Unwinding from inside these can deadlock with their own locks.
-            let builder = pprof::ProfilerGuardBuilder::default()
-                .frequency(samples_per_second())
-                .blocklist(&["libc", "libgcc", "pthread", "vdso"]);
-            builder.build().into_diagnostic().wrap_err("starting the profiler")
+            Profiler::start().into_diagnostic().wrap_err("starting the profiler")
         };
-        let guard = start().map_err(Failure::Usage)?;
-        Ok(Some(Self { guard, folder: folder.to_owned() }))
+        let profiler = start().map_err(Failure::Usage)?;
+        Ok(Some(Self { profiler, folder: folder.to_owned() }))
     }
 
     /// Writes `flamegraph.svg` and `stacks.folded` (one line per stack, outermost frame first, with its samples).
     pub(super) fn finish(self) -> Result<(), Failure> {
+        let Self { profiler, folder } = self;
         let write = || {
-            let report = self.guard.report().build().into_diagnostic()?;
-            let svg = fs::File::create(self.folder.join("flamegraph.svg")).into_diagnostic()?;
+            let report = profiler.finish().into_diagnostic()?;
+            let svg = fs::File::create(folder.join("flamegraph.svg")).into_diagnostic()?;
             report.flamegraph(svg).into_diagnostic()?;
             let mut folded = String::new();
             for (stack, samples) in &report.data {
@@ -42,8 +39,8 @@ impl Profile {
                 // Writing to a String cannot fail.
                 let _ = writeln!(folded, "{} {samples}", frames.join(";"));
             }
-            fs::write(self.folder.join("stacks.folded"), folded).into_diagnostic()
+            fs::write(folder.join("stacks.folded"), folded).into_diagnostic()
         };
-        write().wrap_err_with(|| format!("writing the profile to {}", self.folder.display())).map_err(Failure::Internal)
+        write().wrap_err_with(|| format!("writing the profile to {}", folder.display())).map_err(Failure::Internal)
     }
 }
