@@ -1,8 +1,8 @@
 //! Logs and exports of other builders.
 
 use buildscope_record::Record;
-use buildscope_reports::explain;
 use buildscope_reports::import::{Format, fuzzing};
+use buildscope_reports::{explain, render};
 
 /// Only records with at most this many steps are also explained.
 const STEPS: usize = 200;
@@ -26,6 +26,17 @@ fn holds(record: &Record) {
     assert_eq!(self::written(&Record::from_json(&written).unwrap()), written);
     if record.steps.len() <= STEPS {
         let _ = explain(record);
+    }
+}
+
+/// A record, and what is shown of it.
+pub(crate) fn record(bytes: &[u8]) {
+    let Ok(record) = Record::from_json(bytes) else { return };
+    holds(&record);
+    if record.steps.len() <= STEPS {
+        let explanation = explain(&record);
+        let _ = render::text(&explanation, render::Style::default());
+        let _ = render::html(&record, &explanation);
     }
 }
 

@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 28] = [
+pub const TARGETS: [Target; 29] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
@@ -53,6 +53,7 @@ pub const TARGETS: [Target; 28] = [
     target("elf", base::elf, &[]),
     target("sandbox_message", buildscope_sandbox::fuzzing::message, &[]),
     target("sandbox_report", buildscope_sandbox::fuzzing::report, &[]),
+    target("record", import::record, &["reports/record/tests/examples"]),
     target("import_rawjson", import::rawjson, &["reports/tests/samples"]),
     target("import_plain", import::plain, &["reports/tests/samples"]),
     target("import_classic", import::classic, &["reports/tests/samples"]),
