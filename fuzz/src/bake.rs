@@ -17,7 +17,12 @@ pub(crate) fn bake(bytes: &[u8]) {
         let Ok(selection) = definition.select(&names, &[], &BTreeMap::new()) else { continue };
         let printed = selection.print();
         let again = File { name: "docker-bake.json".into(), text: printed.clone() };
-        let read = Definition::read(&[again], &Inputs::default()).unwrap_or_else(|error| panic!("{error}: {printed}"));
+        let read = match Definition::read(&[again], &Inputs::default()) {
+            Ok(read) => read,
+            // Like buildx, `--print` escapes what could be read as a template in some attributes only.
+            Err(_) if printed.contains("${") || printed.contains("%{") => continue,
+            Err(error) => panic!("{error}: {printed}"),
+        };
         assert_eq!(read.targets.len(), selection.targets.len());
     }
 }
