@@ -34,8 +34,9 @@ impl BlobStore {
     /// Stores `bytes` as a blob.
     pub fn put(&self, bytes: &[u8]) -> Result<BlobDigest, StorageError> {
         let digest = BlobDigest::of(bytes);
-        self.cache.made(blob_path(digest));
-        if !self.contains(digest) {
+        if self.contains(digest) {
+            self.cache.used_file(blob_path(digest));
+        } else {
             let mut writer = self.writer()?;
             writer.file.write_all(bytes).context("write", &writer.path)?;
             writer.size = bytes.len() as u64;
@@ -173,7 +174,7 @@ impl BlobWriter {
         self.published = true;
         self.store.written.lock().insert(*digest);
         self.store.cache.wrote(self.size);
-        self.store.cache.made(blob_path(digest));
+        self.store.cache.wrote_file(blob_path(digest));
         Ok(())
     }
 

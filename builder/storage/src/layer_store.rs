@@ -213,7 +213,7 @@ impl LayerStore {
     /// Registers the files of a layer that this process relies on: its next sync includes them.
     fn note(&self, diff_id: &DiffId) {
         for kept in [BLOBS, "index"] {
-            self.cache().made(format!("{kept}/{}", diff_id.hex()));
+            self.cache().used_file(format!("{kept}/{}", diff_id.hex()));
         }
     }
 
@@ -232,7 +232,9 @@ impl LayerStore {
         let temporary = self.inner.scratch.path("index");
         fs::write(&temporary, index.as_bytes()).context("write", &temporary)?;
         let to = self.index_path(&index.layer().diff_id);
-        fs::rename(&temporary, &to).context("rename to", to)
+        fs::rename(&temporary, &to).context("rename to", to)?;
+        self.cache().wrote_file(format!("index/{}", index.layer().diff_id.hex()));
+        Ok(())
     }
 
     /// Whether the index belongs to this layer, and the layer's blob exists and has the size recorded in it.

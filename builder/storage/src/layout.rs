@@ -20,6 +20,11 @@ pub(crate) fn blob_path(digest: impl Into<BlobDigest>) -> String {
     format!("{BLOBS}/{}", digest.into().hex())
 }
 
+/// Whether the file at a path relative to the store is a directory with an unpacked layer.
+pub(crate) fn is_unpacked(path: &str) -> bool {
+    path.starts_with("lowers/")
+}
+
 /// The blob at a path relative to the store; `None` for other files.
 pub(crate) fn blob_digest(path: &str) -> Option<BlobDigest> {
     format!("sha256:{}", path.strip_prefix(BLOBS)?.strip_prefix('/')?).parse().ok()

@@ -53,6 +53,7 @@ mod cache_mount;
 mod change;
 mod damage;
 mod driver;
+mod durable;
 mod entry;
 mod equal;
 mod erofs;

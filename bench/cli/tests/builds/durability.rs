@@ -49,6 +49,48 @@ fn pruning_works_on_a_full_disk() {
     world.build(&[]).record();
 }
 
+/// What is on the disk when a build ends suffices for the next one. The file system writes nothing by itself for some minutes.
+fn survives_a_power_cut(make: &[&str], options: &str, repair: &[&str], drivers: &[&str]) {
+    for (driver, sync) in drivers.iter().flat_map(|driver| [(*driver, "build"), (*driver, "never")]) {
+        let disk = Disk::made(make, options, 320 << 20);
+        let mut world = World::new(
+            "FROM busybox\nCOPY f /f\nRUN cat /f /f > /twice && mkdir /d\nRUN head -c 3000000 /dev/urandom > /d/big\n",
+        );
+        world.write("f", &"text".repeat(10_000));
+        world.store = disk.at.join("new/store");
+        world.build(&["--driver", driver, "--sync", sync]).record();
+        let disk = disk.after_power_cut(repair);
+        world.store = disk.at.join("new/store");
+        // Without a sync, not even the directory needs to be there.
+        fs::create_dir_all(&world.store).unwrap();
+        fs::write(world.store.join("boot"), "the boot before").unwrap();
+        let record = world.build(&["--driver", driver]).record();
+        let runs = steps(&record, Executed).iter().filter(|text| text.starts_with("RUN")).count();
+        assert_eq!(runs, if sync == "build" { 0 } else { 2 }, "{make:?} {driver} {sync}");
+        let mut check = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        let check =
+            check.args(["store", "check", "--root"]).arg(&world.store).env_remove("BUILDSCOPE_ROOT").output().unwrap();
+        assert!(check.status.success(), "{make:?} {driver} {sync}: {}", String::from_utf8_lossy(&check.stdout));
+    }
+}
+
+#[test(Program("mkfs.ext4"), LoopDevices)]
+fn a_build_on_ext4_survives_a_power_cut() {
+    let repair = ["e2fsck", "-f", "-y"];
+    survives_a_power_cut(&["mkfs.ext4", "-q"], "loop,commit=300", &repair, &DRIVERS);
+    survives_a_power_cut(&["mkfs.ext4", "-q", "-O", "^has_journal"], "loop", &repair, &DRIVERS);
+}
+
+#[test(Program("mkfs.btrfs"), LoopDevices)]
+fn a_build_on_btrfs_survives_a_power_cut() {
+    survives_a_power_cut(&["mkfs.btrfs", "-q"], "loop,commit=300", &[], &["erofs", "btrfs"]);
+}
+
+#[test(Program("mkfs.xfs"), LoopDevices)]
+fn a_build_on_xfs_survives_a_power_cut() {
+    survives_a_power_cut(&["mkfs.xfs", "-q"], "loop", &[], &["erofs", "overlay"]);
+}
+
 #[test]
 fn a_build_after_a_kill_gives_the_same_image() {
     let mut random = Random::new(0x2545_F491_4F6C_DD1D);

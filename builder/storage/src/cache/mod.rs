@@ -1,6 +1,7 @@
 //! The cache index: cache keys and the layers that they gave. An SQLite database in WAL mode, shared by all builds on one store.
 //!
-//! All builds see an entry at once. [`sync`](CacheIndex::sync), called once per build, makes entries durable: it syncs their layers first.
+//! All builds see an entry at once. [`sync`](CacheIndex::sync), called once per build, makes entries durable: it syncs their layers first,
+//! and waits for no file of another program ([`durable`](super::durable)).
 //! Until then an entry is marked as not durable. The first start after a reboot checks the layers of marked entries and drops
 //! those with an incomplete layer ([`recovery`](super::recovery)). A killed process loses nothing: its files are complete in the
 //! page cache.
@@ -8,14 +9,15 @@
 mod database;
 
 use self::database::FILES;
+use super::durable::{self, Reach};
 use super::error::Context;
-use super::layout::{blob_digest, blob_path, touch};
+use super::layout::{blob_digest, blob_path, is_unpacked, touch};
 use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -73,10 +75,30 @@ struct State {
     connection: Option<Connection>,
     /// Keys that this process stored since the last sync.
     keys: Vec<LayerKey>,
-    /// Files that this process created or used and that may not be on the disk yet, by path relative to the store.
-    files: BTreeSet<String>,
+    /// Files of this process that may not be on the disk yet.
+    files: Files,
     /// Bytes that this process wrote to blobs since the last sync.
     bytes: u64,
+}
+
+/// Files of the store, by path relative to it.
+#[derive(Debug, Default)]
+struct Files {
+    /// Files that this process has written.
+    written: BTreeSet<String>,
+    /// Files that this process has used, of which an earlier build may have synced some.
+    used: BTreeSet<String>,
+}
+
+impl Files {
+    fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.used.is_empty()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.written.extend(other.written);
+        self.used.extend(other.used);
+    }
 }
 
 impl CacheIndex {
@@ -148,6 +170,8 @@ impl CacheIndex {
             ])
         })?;
         state.keys.push(key);
+        // A build that was killed may have written some of them.
+        state.files.used.extend(entry.layers.iter().map(blob_path));
         Ok(())
     }
 
@@ -167,9 +191,14 @@ impl CacheIndex {
         Ok(())
     }
 
-    /// Registers a file, by path relative to the store, for the next sync.
-    pub(crate) fn made(&self, path: String) {
-        self.state().files.insert(path);
+    /// Registers a file that this process has written, by path relative to the store, for the next sync.
+    pub(crate) fn wrote_file(&self, path: String) {
+        self.state().files.written.insert(path);
+    }
+
+    /// Registers a file that this process relies on, by path relative to the store. The next sync includes it unless it is durable.
+    pub(crate) fn used_file(&self, path: String) {
+        self.state().files.used.insert(path);
     }
 
     /// Adds to the number of bytes that the next sync reports.
@@ -218,7 +247,11 @@ impl CacheIndex {
 
     /// Forgets files that are removed, and the entries that need them. The reason is kept for those entries if it is given.
     pub(crate) fn forget(&self, paths: &[String], removed: Option<Removed>) -> Result<(), StorageError> {
-        self.state().files.retain(|file| !paths.contains(file));
+        {
+            let files = &mut self.state().files;
+            files.written.retain(|file| !paths.contains(file));
+            files.used.retain(|file| !paths.contains(file));
+        }
         let gone: BTreeSet<BlobDigest> = paths.iter().filter_map(|path| blob_digest(path)).collect();
         self.with(&mut self.state(), |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -257,7 +290,9 @@ impl CacheIndex {
         })
     }
 
-    /// Waits until all files of this process are on the disk, and marks its entries as durable. Free if there is nothing to sync.
+    /// Waits until the files of this process are on the disk, and marks its entries as durable. Free if there is nothing to sync.
+    ///
+    /// Unpacked layers are synced only if the machine is quiet. They can be unpacked again, and a later build that uses them tries again.
     pub(crate) fn sync(&self, probe: &Probe) -> Result<(), StorageError> {
         if self.shared.policy == SyncPolicy::Never {
             return Ok(());
@@ -269,37 +304,71 @@ impl CacheIndex {
         if keys.is_empty() && files.is_empty() {
             return Ok(());
         }
-        let span = probe.phase(Phase::Sync);
-        span.quantity(Quantity::BytesWritten, bytes).quantity(Quantity::FilesChanged, files.len() as u64);
-        let write = || {
-            let root = File::open(&self.shared.root).context("open", &self.shared.root)?;
-            rustix::fs::syncfs(&root).context("sync", &self.shared.root)?;
-            self.with(&mut self.state(), |connection| {
-                // The mark must itself be durable, and be written after the files.
-                connection.pragma_update(None, "synchronous", "FULL")?;
-                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                {
-                    let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
-                    for path in &files {
-                        put.execute([path])?;
-                    }
-                    let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
-                    for key in &keys {
-                        mark.execute([key.as_bytes()])?;
-                    }
-                }
-                transaction.commit()?;
-                connection.pragma_update(None, "synchronous", "NORMAL")
-            })
-        };
-        let written = write();
-        if written.is_err() {
+        let synced = self.sync_files(&keys, &files, bytes, probe);
+        if synced.is_err() {
             let mut state = self.state();
             state.keys.extend(keys);
             state.files.extend(files);
             state.bytes += bytes;
         }
-        written
+        synced
+    }
+
+    fn sync_files(&self, keys: &[LayerKey], files: &Files, bytes: u64, probe: &Probe) -> Result<(), StorageError> {
+        let (unsynced, reach) = self.unsynced(files)?;
+        let (unpacked, plain): (BTreeSet<&str>, BTreeSet<&str>) =
+            unsynced.into_iter().partition(|path| is_unpacked(path));
+        if keys.is_empty() && plain.is_empty() && unpacked.is_empty() {
+            return Ok(());
+        }
+        let span = probe.phase(Phase::Sync);
+        let count = (plain.len() + unpacked.len()) as u64;
+        span.quantity(Quantity::BytesWritten, bytes).quantity(Quantity::FilesChanged, count);
+        let root = &self.shared.root;
+        let mut durable = durable::sync(root, &plain, reach)?;
+        if !unpacked.is_empty() {
+            if durable::sync_if_quiet(root)? {
+                durable.extend(unpacked);
+            } else {
+                self.state().files.used.extend(unpacked.into_iter().map(str::to_owned));
+            }
+        }
+        self.mark_durable(keys, &durable)
+    }
+
+    /// The files that are not known to be on the disk.
+    fn unsynced<'a>(&self, files: &'a Files) -> Result<(BTreeSet<&'a str>, Reach), StorageError> {
+        self.with(&mut self.state(), |connection| {
+            let mut known = connection.prepare_cached("SELECT 1 FROM durable WHERE path = ?")?;
+            let mut unsynced: BTreeSet<&str> = files.written.iter().map(String::as_str).collect();
+            for path in &files.used {
+                if !known.exists([path])? {
+                    unsynced.insert(path);
+                }
+            }
+            let first = !connection.prepare_cached("SELECT 1 FROM durable")?.exists([])?;
+            Ok((unsynced, if first { Reach::FileSystem } else { Reach::Parents }))
+        })
+    }
+
+    /// Marks files and entries as durable. The mark is itself on the disk afterwards.
+    fn mark_durable(&self, keys: &[LayerKey], files: &[&str]) -> Result<(), StorageError> {
+        self.with(&mut self.state(), |connection| {
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            {
+                let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
+                for path in files {
+                    put.execute([path])?;
+                }
+                let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
+                for key in keys {
+                    mark.execute([key.as_bytes()])?;
+                }
+            }
+            transaction.commit()?;
+            connection.pragma_update(None, "synchronous", "NORMAL")
+        })
     }
 
     pub(crate) fn policy(&self) -> SyncPolicy {

@@ -66,7 +66,7 @@ fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -
     let key = Digest::of(all.chain(split).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
-    store.cache().made(name);
+    store.cache().used_file(name);
     if path.exists() {
         return Ok(path);
     }

@@ -90,8 +90,11 @@ impl Erofs {
         if let Some(mount) = mounts.by_key.get(&key) {
             return Ok(Some(Lower::Mount(Arc::clone(mount))));
         }
-        let path = store.root().join("erofs").join(key.hex());
-        if !path.exists() {
+        let name = format!("erofs/{}", key.hex());
+        let path = store.root().join(&name);
+        if path.exists() {
+            store.cache().used_file(name);
+        } else {
             let span = probe.phase(Phase::Unpack);
             let image = erofs::image(store.blobs(), lower::entries(&tree, self.overlay.marks), &index.layer())?;
             span.quantity(Quantity::FilesWalked, index.layer().files)
@@ -99,8 +102,8 @@ impl Erofs {
             let temporary = store.scratch().path("erofs");
             fs::write(&temporary, image).context("write", &temporary)?;
             fs::rename(&temporary, &path).context("rename to", &path)?;
+            store.cache().wrote_file(name);
         }
-        store.cache().made(format!("erofs/{}", key.hex()));
         let _span = probe.phase(Phase::Mount);
         let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(index.layer().diff_id))?);
         mounts.by_key.insert(key, Arc::clone(&mount));

@@ -101,7 +101,7 @@ pub(crate) fn lower(
         key = Digest::of([key.as_bytes(), &b"apart"[..], &VERSION.to_le_bytes()].concat());
     }
     let path = store.root().join("lowers").join(key.hex());
-    store.cache().made(format!("lowers/{}", key.hex()));
+    store.cache().used_file(format!("lowers/{}", key.hex()));
     if path.exists() {
         return Ok(path);
     }
