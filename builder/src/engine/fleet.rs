@@ -278,7 +278,7 @@ impl Lowering<'_> {
         let (platform, others) = prepare::platforms(&request)?;
         let (images, contexts, named) = prepare::named_contexts(engine, &request, &mut self.shared, progress, probe)?;
         let wanted: Vec<_> = [platform].into_iter().chain(others).collect();
-        let imported = cache_import::import(&request, &images, &wanted, &**progress, probe)?;
+        let imported = cache_import::import(&request, &images, &wanted, progress)?;
         let first_stage = self.fleet.stages();
         let mut of_first = prepare::lower_request(&request, wanted[0].clone(), contexts);
         // The stage that has the time is FROM scratch, so it uses no target.

@@ -140,7 +140,7 @@ pub(super) fn prepare(
     let (platform, others) = platforms(request)?;
     let (images, contexts, named) = named_contexts(engine, request, &mut shared, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
-    let imported = cache_import::import(request, &images, &wanted, &**progress, probe)?;
+    let imported = cache_import::import(request, &images, &wanted, progress)?;
     let mut of_first = lower_request(request, platform.clone(), contexts);
     let sources = epoch::Sources { context: &input.context, named: &named, images: &images, store: &engine.store };
     let epoch = sources.resolve(&parsed, &mut of_first, probe)?;

@@ -9,14 +9,16 @@ use super::cache_import;
 use super::outcome::StepResult;
 use super::step_cache::StepCache;
 use super::step_context::StepContext;
-use super::step_keys::Files;
+use super::step_keys::{self, Files};
 use super::step_runner::StepRunner;
-use crate::plan::{CopyFrom, Dependency, Op, keys};
+use crate::plan::{Base, CopyFrom, Dependency, Op, Step, keys};
 use buildscope_record::{Phase, StepId, StepKey};
 use petgraph::Direction::Incoming;
 use petgraph::graph::NodeIndex;
 use petgraph::visit::EdgeRef;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
 
 /// What stands for the result of a skipped step.
 #[derive(Clone, Debug)]
@@ -36,14 +38,19 @@ pub(super) struct Found {
 
 /// Finds the steps that can be skipped.
 pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) -> Result<Found, BuildError> {
-    if cache.imported.is_empty() || cache.ignores_results() {
+    let plan = &ctx.plan;
+    // All steps of a chain are needed, so only a stage that others take files from can be skipped.
+    let is_source = plan.graph.edge_weights().any(|edge| *edge == Dependency::Source);
+    if cache.imported.is_empty() || cache.ignores_results() || !is_source {
         return Ok(Found::default());
     }
     let span = ctx.probe.phase(Phase::CacheLookup);
     span.detail("steps that an imported cache makes unnecessary");
     let mut files = BTreeMap::new();
+    if blocking(|| is_all_stored(ctx, cache, runner, &mut files))? {
+        return Ok(Found { files, ..Found::default() });
+    }
     let known = blocking(|| known_results(ctx, cache, runner, &mut files))?;
-    let plan = &ctx.plan;
     let mut needed = vec![false; plan.graph.node_count()];
     let mut open: Vec<NodeIndex> = plan.targets().map(|id| NodeIndex::new(id.index())).collect();
     while let Some(node) = open.pop() {
@@ -59,6 +66,52 @@ pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) ->
     // A step that takes files from a skipped one was found, so the key of the skipped one is known.
     let steps = skipped.filter_map(|step| Some((step.id, known[step.id.index()].clone()?))).collect();
     Ok(Found { steps, files })
+}
+
+/// Whether the store has the results of all steps, so that no imported cache needs to be read. The files that were selected go to
+/// `selected`.
+fn is_all_stored(
+    ctx: &StepContext,
+    cache: &StepCache,
+    runner: &StepRunner,
+    selected: &mut BTreeMap<StepId, Files>,
+) -> Result<bool, BuildError> {
+    let plan = &ctx.plan;
+    let mut results: Vec<StepResult> = vec![StepResult::empty(); plan.graph.node_count()];
+    for step in plan.steps().filter(|step| step.live) {
+        let below = match &step.op {
+            Op::From(Base::Stage(from)) => results[from.index()].clone(),
+            Op::From(_) => StepResult::empty(),
+            _ => plan.parent(step.id).map_or_else(StepResult::empty, |parent| results[parent.index()].clone()),
+        };
+        let files = select(ctx, runner, step, selected)?;
+        let key = keys::definition_key(step, plan.parent(step.id), &|id| results[id.index()].key, files.digest).digest;
+        let result = match &step.op {
+            Op::Config | Op::Pruned | Op::From(Base::Stage(_) | Base::Scratch) => below.with(key, None),
+            Op::From(Base::Image(image)) => runner.image_base(step, image, key),
+            Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {
+                let layers_of = |id: StepId| Arc::clone(&results[id.index()].layers);
+                let layer_key = step_keys::layer_key(&layers_of, step, key, files);
+                let Some(layer) = cache.stored(step.id, layer_key, &ctx.probe)? else { return Ok(false) };
+                below.with(layer.key, Some(layer))
+            }
+        };
+        results[step.id.index()] = result;
+    }
+    Ok(true)
+}
+
+/// The files that a step takes from outside of the graph. They are selected once.
+fn select<'a>(
+    ctx: &StepContext,
+    runner: &StepRunner,
+    step: &Step,
+    selected: &'a mut BTreeMap<StepId, Files>,
+) -> Result<&'a Files, BuildError> {
+    Ok(match selected.entry(step.id) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(runner.outside(ctx, step, &ctx.probe)?),
+    })
 }
 
 /// The part of each step's result that is known before any step runs, by [`StepId`]. The files that were selected go to
@@ -78,14 +131,13 @@ fn known_results(
         if inputs.any(|input| known[input.index()].is_none()) {
             continue;
         }
-        let files = runner.outside(ctx, step, &ctx.probe)?;
+        let files = select(ctx, runner, step, selected)?;
         let key_of = |id: StepId| {
             let input = known[id.index()].as_ref();
             input.expect("every input has a key, as checked above").result.key
         };
         let key = keys::definition_key(step, plan.parent(step.id), &key_of, files.digest).digest;
-        let imported = cache_import::look_up(&cache.imported, &key);
-        selected.insert(step.id, files);
+        let imported = cache_import::look_up(&cache.imported, &key, &ctx.probe);
         let result = match (imported, &step.op) {
             (Some(layer), _) => layer.key,
             // Its second key depends on the content that it copies, which only its stage can tell.

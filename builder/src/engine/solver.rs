@@ -12,7 +12,7 @@ use super::step_runner::{StepInput, StepRunner};
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::http;
-use crate::plan::{self, Base, CopyFrom, Op, Plan, Step};
+use crate::plan::{Base, CopyFrom, Op, Plan, Step};
 use crate::steps::run::Networks;
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
@@ -255,11 +255,16 @@ impl Solver {
                 let cached = !cache.no_cache;
                 return Ok(ran_or_cached(StepResult { cached, ..below.with(key, None) }));
             }
-            Op::From(Base::Image(image)) => return Ok(ran_or_cached(self.image_base(step, image, key))),
+            Op::From(Base::Image(image)) => {
+                let result = runner.image_base(step, image, key);
+                let cached = result.cached && !cache.no_cache;
+                return Ok(ran_or_cached(StepResult { cached, ..result }));
+            }
             Op::Pruned => unreachable!("pruned steps are not scheduled"),
             Op::From(Base::Context(_)) | Op::Workdir { .. } | Op::Copy(_) | Op::Run(_) => {}
         }
-        let layer_key = step_keys::layer_key(&self.ctx, step, key, &files);
+        let layers_of = |id| Arc::clone(&self.ctx.results.of(id).layers);
+        let layer_key = step_keys::layer_key(&layers_of, step, key, &files);
         if let Some(layer) = cache.look_up(step.id, layer_key, key, probe)? {
             return Ok(ran_or_cached(StepResult { cached: true, ..below.with(layer.key, Some(layer)) }));
         }
@@ -281,7 +286,7 @@ impl Solver {
             Admission::Ours(guard) => guard,
         };
         let (files, key) = blocking(|| self.by_content(step, &below, files, key, probe))?;
-        let content_key = step_keys::layer_key(&self.ctx, step, key, &files);
+        let content_key = step_keys::layer_key(&layers_of, step, key, &files);
         let keys = [layer_key, content_key];
         let known = if content_key == layer_key { None } else { cache.look_up(step.id, content_key, key, probe)? };
         let cached = known.is_some();
@@ -347,16 +352,6 @@ impl Solver {
             cache.removed = Some(removed.why);
             cache.miss = Some(format_removal(&removed));
         }
-    }
-
-    /// The result of a FROM of an image: its layers are fetched when a step needs them.
-    fn image_base(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
-        let Part { cache, runner, .. } = self.part(step.id);
-        let resolved = runner.images.resolved(&image.manifest).expect("lowering has resolved the image");
-        let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
-        let stored = layers.iter().all(|layer| cache.store.blobs().contains(layer));
-        let cached = stored && !cache.no_cache;
-        StepResult { key, layers, base: Some((step.id, image.manifest)), layer: None, cached }
     }
 }
 

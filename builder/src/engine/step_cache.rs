@@ -1,5 +1,6 @@
 //! The cache, as the steps of one build see it: lookups, the right to run a step, storing results.
 
+use super::blocking::blocking;
 use super::outcome::LayerResult;
 use super::{BuildError, cache_import};
 use crate::images::ImportedCache;
@@ -94,11 +95,25 @@ impl StepCache {
         if self.no_cache || self.ignored.contains(&step) {
             return Ok(None);
         }
+        Ok(match self.stored(step, layer_key, probe)? {
+            Some(stored) => Some(stored),
+            None if self.imported.is_empty() => None,
+            // The first lookup reads the caches, perhaps from the network.
+            None => blocking(|| cache_import::look_up(&self.imported, &key, probe)),
+        })
+    }
+
+    /// Looks in this store's cache index only.
+    pub(super) fn stored(
+        &self,
+        step: StepId,
+        layer_key: LayerKey,
+        probe: &Probe,
+    ) -> Result<Option<LayerResult>, BuildError> {
         let _span = probe.phase(Phase::CacheLookup);
         let hit = if self.distrusted.contains(&step) { None } else { self.store.cache().get(&layer_key)? };
         // A value that another version wrote in another form is a miss.
-        let stored = hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok());
-        Ok(stored.or_else(|| cache_import::look_up(&self.imported, &key)))
+        Ok(hit.and_then(|hit| serde_json::from_slice(&hit.entry.value).ok()))
     }
 
     /// Waits until no other step or build runs this step, and returns its result if it has one now; else the right to run

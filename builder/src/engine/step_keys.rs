@@ -15,7 +15,8 @@ use super::step_context::StepContext;
 use crate::plan::keys::{Key, definition_key};
 use crate::plan::{self, CopyFrom, Op, Step};
 use crate::steps::copy::Selection;
-use buildscope_record::{Digest, LayerKey, Phase, Probe, StepKey};
+use buildscope_record::{DiffId, Digest, LayerKey, Phase, Probe, StepId, StepKey};
+use std::sync::Arc;
 
 /// The files that a step takes from outside of the graph.
 #[derive(Default)]
@@ -46,26 +47,25 @@ pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, named_fi
 }
 
 /// The second key of a COPY from the stage that ends in `from`: `files` stand for the stage, whatever the stage's own key.
-pub(super) fn content(
-    ctx: &StepContext,
-    step: &Step,
-    from: buildscope_record::StepId,
-    below: &StepResult,
-    files: &Files,
-) -> StepKey {
+pub(super) fn content(ctx: &StepContext, step: &Step, from: StepId, below: &StepResult, files: &Files) -> StepKey {
     let stage = StepKey::of("content");
     let key_of = |id| if id == from { stage } else { below.key };
     definition_key(step, ctx.plan.parent(step.id), &key_of, files.digest).digest
 }
 
-/// The key under which the layer of a step is stored in the cache index.
-pub(super) fn layer_key(ctx: &StepContext, step: &Step, key: StepKey, files: &Files) -> LayerKey {
+/// The key under which the layer of a step is stored in the cache index. `layers_of` gives the layers of a finished step.
+pub(super) fn layer_key(
+    layers_of: &dyn Fn(StepId) -> Arc<[DiffId]>,
+    step: &Step,
+    key: StepKey,
+    files: &Files,
+) -> LayerKey {
     match (&step.op, files.times) {
         (_, Some(times)) => combined(key, times),
         // The files of the stage have not been selected yet, so its layers stand for them.
         (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.selection.is_none() => {
-            let layers = ctx.results.of(*from).layers.iter().flat_map(|layer| *layer.as_bytes());
-            combined(key, Digest::of(layers.collect::<Vec<u8>>()))
+            let layers: Vec<u8> = layers_of(*from).iter().flat_map(|layer| *layer.as_bytes()).collect();
+            combined(key, Digest::of(layers))
         }
         _ => key.into(),
     }

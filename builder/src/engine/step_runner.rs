@@ -16,7 +16,7 @@ use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptio
 use crate::steps::workdir::workdir;
 use buildscope_dockerfile::{FileText, shortened};
 use buildscope_oci::Platform;
-use buildscope_record::{DiffId, Digest, Phase, Probe, redacted};
+use buildscope_record::{DiffId, Digest, Phase, Probe, StepKey, redacted};
 use buildscope_sandbox::SandboxError;
 use buildscope_schedule::Turn;
 use buildscope_storage::Layer;
@@ -73,6 +73,14 @@ impl StepRunner {
             }
             _ => Ok(Files::default()),
         }
+    }
+
+    /// The result of a FROM of an image: its layers are fetched when a step needs them.
+    pub(super) fn image_base(&self, step: &Step, image: &plan::ImageSource, key: StepKey) -> StepResult {
+        let resolved = self.images.resolved(&image.manifest).expect("lowering has resolved the image");
+        let layers: Arc<[DiffId]> = resolved.layers.iter().map(|layer| layer.diff_id).collect();
+        let cached = layers.iter().all(|layer| self.engine.store.blobs().contains(layer));
+        StepResult { key, layers, base: Some((step.id, image.manifest)), layer: None, cached }
     }
 
     /// Selects and hashes the files of a COPY.

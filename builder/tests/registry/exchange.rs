@@ -2,7 +2,7 @@
 
 use crate::{Scene, noise};
 use buildscope_builder::images::{
-    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageOptions,
+    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageError, ImageOptions,
     ImportedCache, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
@@ -11,6 +11,7 @@ use buildscope_testing::{Registry, test};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 fn reference(registry: &Registry, name: &str) -> Reference {
@@ -211,18 +212,17 @@ fn caches_are_exported_and_imported() {
     for from in [format!("type=local,src={folder}"), format!("type=registry,ref={name}"), app.to_string()] {
         let fresh = Scene::new();
         let from = [CacheFrom::parse(&from).unwrap()];
-        let (cache, faults) =
-            ImportedCache::read(&from, Some(&registries), &fresh.images(), &[Platform::host()], &Probe::disabled());
-        assert!(faults.is_empty(), "{from:?}: {faults:?}");
-        assert_eq!(cache.look_up(&record.key), Some(&record), "{from:?}");
-        assert_eq!(cache.look_up(&StepKey::of("other")), None);
+        let (cache, faults) = imported(&from, &registries, &fresh);
+        assert_eq!(cache.look_up(&record.key, &Probe::disabled()), Some(&record), "{from:?}");
+        assert_eq!(cache.look_up(&StepKey::of("other"), &Probe::disabled()), None);
+        assert_eq!(faults.try_iter().count(), 0, "{from:?}");
         assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "layers must not be fetched before they are needed");
         cache.ensure(&fresh.store, &[diff_id, DiffId::of("of another")], &Probe::disabled()).unwrap();
         assert!(fresh.store.layer(&diff_id).unwrap().is_some(), "{from:?}");
         // A build whose steps are all cached pushes without fetching layers: blobs exist already or are mounted.
         let lazy = Scene::new();
-        let (cache, _) =
-            ImportedCache::read(&from, Some(&registries), &lazy.images(), &[Platform::host()], &Probe::disabled());
+        let (cache, _) = imported(&from, &registries, &lazy);
+        cache.look_up(&record.key, &Probe::disabled()).expect("the cache has the record");
         let names = [reference(&registry, "team/app:again")];
         let options = ImageOptions::default();
         let push = Export {
@@ -239,7 +239,16 @@ fn caches_are_exported_and_imported() {
     }
     let none =
         [CacheFrom::parse("type=local,src=/nowhere").unwrap(), CacheFrom::Registry(reference(&registry, "none:1"))];
-    let (cache, faults) =
-        ImportedCache::read(&none, Some(&registries), &scene.images(), &[Platform::host()], &Probe::disabled());
-    assert_eq!((faults.len(), cache.look_up(&record.key)), (2, None));
+    let (cache, faults) = imported(&none, &registries, &scene);
+    assert_eq!(faults.try_iter().count(), 0, "nothing is read before the first lookup");
+    assert_eq!(cache.look_up(&record.key, &Probe::disabled()), None);
+    assert_eq!(cache.look_up(&StepKey::of("other"), &Probe::disabled()), None);
+    assert_eq!(faults.try_iter().count(), 2, "caches are read once");
+}
+
+/// The caches, and the faults of those that cannot be read.
+fn imported(from: &[CacheFrom], registries: &Registries, scene: &Scene) -> (ImportedCache, Receiver<ImageError>) {
+    let (sender, faults) = channel();
+    let report = move |fault| sender.send(fault).unwrap();
+    (ImportedCache::new(from.to_vec(), Some(registries), &scene.images(), &[Platform::host()], report), faults)
 }

@@ -1,4 +1,4 @@
-//! Imports caches: their records at once, their layers when a step needs them.
+//! Imports caches: their records when a step is not in the store, their layers when a step needs their files.
 
 use super::super::resolved::{Parsed, json, parse, read_document};
 use super::super::stored::Images;
@@ -14,38 +14,108 @@ use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepKey};
 use buildscope_storage::{Acquired, OnceMap, Store};
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
 
-/// All caches that were imported for one build.
-#[derive(Debug, Default)]
+/// The caches that one build imports. They are read when a step asks for a record that the store does not have.
+#[derive(Default)]
 pub struct ImportedCache {
-    records: HashMap<StepKey, CacheRecord>,
-    layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
+    sources: Option<Sources>,
+    records: OnceLock<Records>,
     /// The layers that are being fetched: two steps do not fetch the same layer twice.
     fetching: OnceMap<DiffId, Infallible>,
 }
 
+/// Where caches are read from.
+struct Sources {
+    from: Vec<CacheFrom>,
+    registries: Option<Registries>,
+    images: Images,
+    platforms: Vec<Platform>,
+    report: Box<dyn Fn(ImageError) + Send + Sync>,
+}
+
+/// The content of all caches.
+#[derive(Default)]
+struct Records {
+    records: HashMap<StepKey, CacheRecord>,
+    layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
+}
+
 impl ImportedCache {
-    /// Reads the documents of all caches. A cache that cannot be read does not fail the build: its error is returned
-    /// together with the others.
-    pub fn read(
-        from: &[CacheFrom],
+    /// The caches of `from`, which are not read yet. A cache that cannot be read does not fail the build: its error goes to `report`.
+    pub fn new(
+        from: Vec<CacheFrom>,
         registries: Option<&Registries>,
         images: &Images,
         platforms: &[Platform],
-        probe: &Probe,
-    ) -> (Self, Vec<ImageError>) {
-        let (mut cache, mut faults) = (Self::default(), Vec::new());
-        for origin in from {
-            let span = probe.phase(Phase::Resolve);
-            span.detail("cache");
-            if let Err(fault) = cache.add(origin, registries, images, platforms) {
-                faults.push(fault);
-            }
+        report: impl Fn(ImageError) + Send + Sync + 'static,
+    ) -> Self {
+        if from.is_empty() {
+            return Self::default();
         }
-        (cache, faults)
+        let (registries, images, platforms) = (registries.cloned(), images.clone(), platforms.to_vec());
+        let sources = Sources { from, registries, images, platforms, report: Box::new(report) };
+        Self { sources: Some(sources), ..Self::default() }
     }
 
+    /// Whether the build names no cache.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_none()
+    }
+
+    /// The record of a key. Its layer may be missing in the store. The first call reads the documents of all caches, and other calls
+    /// wait for it.
+    pub fn look_up(&self, key: &StepKey, probe: &Probe) -> Option<&CacheRecord> {
+        let sources = self.sources.as_ref()?;
+        let records = self.records.get().unwrap_or_else(|| {
+            let span = probe.phase(Phase::Resolve);
+            span.detail("cache");
+            self.records.get_or_init(|| sources.read())
+        });
+        records.records.get(key)
+    }
+
+    /// The blob of a layer, and its source, if a record was looked up.
+    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<(Descriptor, Arc<dyn Blobs>)> {
+        self.records.get()?.layers.get(diff_id).cloned()
+    }
+
+    /// Fetches the layers that the cache has and the store does not have.
+    pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
+        // A cache that was not read gave no result.
+        let Some(records) = self.records.get() else { return Ok(()) };
+        let missing = |diff_id: &&DiffId| !store.blobs().contains(**diff_id);
+        for diff_id in layers.iter().filter(missing) {
+            let Some((descriptor, blobs)) = records.layers.get(diff_id) else { continue };
+            let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
+            // Another step may have fetched it meanwhile; then this returns at once.
+            ensure(store, &**blobs, &[ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id }], probe)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ImportedCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = self.sources.as_ref().map(|sources| &sources.from);
+        f.debug_struct("ImportedCache").field("from", &from).field("is_read", &self.records.get().is_some()).finish()
+    }
+}
+
+impl Sources {
+    fn read(&self) -> Records {
+        let mut records = Records::default();
+        for origin in &self.from {
+            if let Err(fault) = records.add(origin, self.registries.as_ref(), &self.images, &self.platforms) {
+                (self.report)(fault);
+            }
+        }
+        records
+    }
+}
+
+impl Records {
     fn add(
         &mut self,
         from: &CacheFrom,
@@ -130,33 +200,6 @@ impl ImportedCache {
             let ours = CacheRecord { key: record.digest, diff_id: *diff_id, value: value.clone() };
             self.records.entry(record.digest).or_insert(ours);
         }
-    }
-
-    /// Whether there are no records.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
-    /// The record of a key. Its layer may be missing in the store.
-    pub fn look_up(&self, key: &StepKey) -> Option<&CacheRecord> {
-        self.records.get(key)
-    }
-
-    /// The blob of a layer, and its source.
-    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<(Descriptor, Arc<dyn Blobs>)> {
-        self.layers.get(diff_id).cloned()
-    }
-
-    /// Fetches the layers that the cache has and the store does not have.
-    pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
-        let missing = |diff_id: &&DiffId| !store.blobs().contains(**diff_id);
-        for diff_id in layers.iter().filter(missing) {
-            let Some((descriptor, blobs)) = self.layers.get(diff_id) else { continue };
-            let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
-            // Another step may have fetched it meanwhile; then this returns at once.
-            ensure(store, &**blobs, &[ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id }], probe)?;
-        }
-        Ok(())
     }
 }
 
