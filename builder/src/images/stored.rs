@@ -43,7 +43,13 @@ impl Images {
         let Some(named) = self.remembered::<Named>(&self.name_path(&name))? else { return Ok(None) };
         match reference.digest {
             Some(digest) if BlobDigest::from(digest) != named.target.digest => Ok(None),
-            _ => self.load(&named.target, platform).map(Some),
+            _ => match self.load(&named.target, platform) {
+                // A document was lost, for example with the power. The image can be fetched or made again.
+                Err(ImageError::BlobMissing { .. } | ImageError::BlobSize { .. } | ImageError::BlobDigest { .. }) => {
+                    Ok(None)
+                }
+                loaded => loaded.map(Some),
+            },
         }
     }
 
@@ -134,9 +140,8 @@ impl Images {
     /// Keeps a manifest, an index or a configuration.
     pub fn keep_document(&self, bytes: &[u8]) -> Result<BlobDigest, ImageError> {
         let digest = BlobDigest::of(bytes);
-        let path = self.document_path(&digest);
-        if !path.exists() {
-            self.write(&path, bytes)?;
+        if self.document(&digest).is_none() {
+            self.write(&self.document_path(&digest), bytes)?;
         }
         Ok(digest)
     }
@@ -195,7 +200,9 @@ impl Images {
         let unique = format!("images-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let temporary = self.store.root().join("tmp").join(unique);
         fs::write(&temporary, bytes).map_err(ImageError::file("write", &temporary))?;
-        fs::rename(&temporary, path).map_err(ImageError::file("rename to", path))
+        fs::rename(&temporary, path).map_err(ImageError::file("rename to", path))?;
+        self.store.wrote_file(path);
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::StorageError;
 use super::error::Context;
+use super::layout::is_kept;
 use rustix::fs::{Mode, OFlags, fdatasync, fsync, open};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -42,12 +43,15 @@ pub(crate) enum Reach {
 /// removed a damaged one.
 pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: Reach) -> Result<Vec<&'a str>, StorageError> {
     let mut targets: Vec<Target> = files.iter().map(|file| Target::File(root.join(file))).collect();
-    let mut parents: BTreeSet<PathBuf> =
-        files.iter().filter_map(|file| Some(root.join(file).parent()?.into())).collect();
+    let mut parents: BTreeSet<PathBuf> = BTreeSet::new();
+    for file in files {
+        let path = root.join(file);
+        // The directories of layers exist since the first sync. Others may be new.
+        let depth = if reach == Reach::Parents && is_kept(file) { 1 } else { usize::MAX };
+        let above = path.ancestors().skip(1).take_while(|directory| directory.starts_with(root)).take(depth);
+        parents.extend(above.map(Path::to_owned));
+    }
     if reach == Reach::FileSystem {
-        let within: Vec<_> =
-            parents.iter().flat_map(|parent| parent.ancestors().take_while(|it| it.starts_with(root))).collect();
-        parents = within.into_iter().map(Path::to_owned).collect();
         parents.insert(root.to_owned());
         targets.extend(above(root).map(Target::Ancestor));
     }
@@ -123,11 +127,15 @@ impl Target {
             opened => opened.context("open", path)?,
         };
         // The size is part of what fdatasync(2) writes. Of a directory, entries are what counts.
-        match self {
+        let synced = match self {
             Self::File(_) => fdatasync(opened),
-            Self::Directory(_) | Self::Ancestor(_) => fsync(opened),
-        }
-        .context("sync", path)?;
+            Self::Directory(_) | Self::Ancestor(_) => match fsync(opened) {
+                // The file system cannot sync directories (fsync(2)): some FUSE and network file systems.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::ROFS) => Ok(()),
+                synced => synced,
+            },
+        };
+        synced.context("sync", path)?;
         Ok(true)
     }
 }

@@ -107,6 +107,13 @@ impl LayerStore {
         self.cache().sync(probe)
     }
 
+    /// Registers a file that the caller has written below the root of the store: the next sync includes it.
+    pub fn wrote_file(&self, path: &Path) {
+        if let Some(path) = path.strip_prefix(self.root()).ok().and_then(Path::to_str) {
+            self.cache().wrote_file(path.to_owned());
+        }
+    }
+
     /// Imports a layer of another tool: an uncompressed tar, which is read to its end, checked (paths, structure, and the digest if
     /// `expected` is given), indexed, and stored byte for byte.
     pub fn import_layer(

@@ -20,6 +20,11 @@ pub(crate) fn blob_path(digest: impl Into<BlobDigest>) -> String {
     format!("{BLOBS}/{}", digest.into().hex())
 }
 
+/// Whether the file at a path relative to the store is a blob or derived from one.
+pub(crate) fn is_kept(path: &str) -> bool {
+    KEPT.iter().any(|kept| path.strip_prefix(kept).is_some_and(|rest| rest.starts_with('/')))
+}
+
 /// Whether the file at a path relative to the store is a directory with an unpacked layer.
 pub(crate) fn is_unpacked(path: &str) -> bool {
     path.starts_with("lowers/")

