@@ -2,6 +2,7 @@
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed, Pruned};
+use buildscope_record::Phase;
 use buildscope_testing::test;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -109,4 +110,26 @@ fn no_cache_runs_all_needed_steps() {
     let record = world.build(&["--no-cache"]).record();
     assert_eq!(steps(&record, Executed), ["FROM busybox", "RUN echo live"]);
     assert_eq!(steps(&record, Pruned), ["FROM busybox AS dead", "RUN echo dead"]);
+}
+
+#[test]
+fn an_imported_cache_is_read_only_if_a_step_is_missing_here() {
+    let world = two_stages();
+    // It cannot be read, which is a warning.
+    let from = format!("type=local,src={}", world.path("nowhere").display());
+    let is_read = || {
+        let built = world.build(&["--cache-from", &from]);
+        let record = built.record();
+        let reads =
+            record.spans.iter().filter(|span| span.phase == Phase::Resolve && span.name.as_deref() == Some("cache"));
+        let (reads, warnings) = (reads.count(), built.stderr().matches("a cache is not imported").count());
+        assert_eq!(reads > 0, warnings > 0, "{}", built.stderr());
+        warnings
+    };
+    assert_eq!((is_read(), is_read()), (1, 0), "at first, and unchanged");
+    world.write("app.c", "int app = 1;");
+    assert_eq!((is_read(), is_read()), (1, 0), "changed, and unchanged");
+    // A single stage: no step can be skipped.
+    world.write("Dockerfile", "FROM busybox\nCOPY app.c /\nRUN wc -c < /app.c > /app\n");
+    assert_eq!((is_read(), is_read()), (1, 0), "another file, and unchanged");
 }
