@@ -60,7 +60,7 @@ impl Hasher<'_> {
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
             let mut file = File::from(fd);
-            let (digest, size) = stream(&mut file).map_err(fail)?;
+            let (digest, size) = stream(&mut file, before.size).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
             // The file is read again when it is copied, so it must not change meanwhile.
             if size == before.size && Identity::from(&after) == Identity::from(&before) {
@@ -101,9 +101,11 @@ fn whole(fd: &OwnedFd, size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn stream(file: &mut File) -> io::Result<(Digest, u64)> {
+/// Reads a file that probably has `expected` bytes.
+fn stream(file: &mut File, expected: u64) -> io::Result<(Digest, u64)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 256 << 10];
+    // Clearing a large buffer would take longer than reading a small file.
+    let mut buffer = vec![0; expected.saturating_add(1).min(256 << 10) as usize];
     loop {
         match file.read(&mut buffer)? {
             0 => return Ok((Digest::from_bytes(hash.finalize().into()), size)),

@@ -4,10 +4,11 @@ use super::group::Item;
 use super::select::Selection;
 use super::{CopyError, Inode};
 use crate::plan;
-use buildscope_record::{Digest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
 use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Extent, PinnedFile, Timestamp};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
+use std::collections::hash_map;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
@@ -134,11 +135,14 @@ impl Selection {
         files
             .par_iter_mut()
             .with_min_len(16)
-            .map(|item| {
-                let (digest, size) = hash(blobs, &item.content)?;
-                item.digest = Some(digest);
-                Ok(size)
-            })
+            .map_init(
+                || Hasher::new(blobs),
+                |hasher, item| {
+                    let (digest, size) = hasher.hash(&item.content)?;
+                    item.digest = Some(digest);
+                    Ok(size)
+                },
+            )
             .sum()
     }
 }
@@ -211,15 +215,39 @@ impl Key {
     }
 }
 
-/// Computes the digest and the size of some content.
-fn hash(blobs: &BlobStore, content: &Content) -> Result<(Digest, u64), CopyError> {
-    let (mut hash, mut size) = (Sha256::new(), 0);
-    read(blobs, content, |bytes| {
-        hash.update(bytes);
-        size += bytes.len() as u64;
-        Ok(())
-    })?;
-    Ok((Digest::from_bytes(hash.finalize().into()), size))
+/// Hashes many files on one thread. Most are small and in few blobs, so the blobs stay open and the buffer is allocated once.
+struct Hasher<'a> {
+    blobs: &'a BlobStore,
+    open: HashMap<BlobDigest, File>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Hasher<'a> {
+    fn new(blobs: &'a BlobStore) -> Self {
+        Self { blobs, open: HashMap::new(), buffer: vec![0; CHUNK] }
+    }
+
+    /// Computes the digest and the size of some content.
+    fn hash(&mut self, content: &Content) -> Result<(Digest, u64), CopyError> {
+        if let Content::Blob { blob, offset, length, sparse: None } = content
+            && let Some(small) = usize::try_from(*length).ok().filter(|length| *length <= CHUNK)
+        {
+            let file = match self.open.entry(*blob) {
+                hash_map::Entry::Occupied(known) => known.into_mut(),
+                hash_map::Entry::Vacant(new) => new.insert(self.blobs.open(blob)?),
+            };
+            let bytes = &mut self.buffer[..small];
+            file.read_exact_at(bytes, *offset).map_err(|source| CopyError::Read { source })?;
+            return Ok((Digest::of(bytes), *length));
+        }
+        let (mut hash, mut size) = (Sha256::new(), 0);
+        read(self.blobs, content, |bytes| {
+            hash.update(bytes);
+            size += bytes.len() as u64;
+            Ok(())
+        })?;
+        Ok((Digest::from_bytes(hash.finalize().into()), size))
+    }
 }
 
 /// Reads some content from beginning to end.
