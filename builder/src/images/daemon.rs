@@ -1,13 +1,13 @@
-//! The docker daemon of this machine, through its socket: loads images into it (`--load`), and uses its images as bases.
+//! The docker daemon of this machine, through its socket: what it has and takes, and its images as bases.
 
-use super::export::{Export, Exported};
 use super::stored::Images;
 use super::unpack_layers::ensure_layers;
-use super::{Destination, ImageError, LayoutImage, ResolvedImage};
+use super::{ImageError, LayoutImage, ResolvedImage};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{ConfigDigest, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -21,35 +21,102 @@ const LONGEST_RESPONSE: u64 = 16 << 20;
 /// The read timeout for the query whether the daemon has an image. A daemon that hangs must not block a build.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Writes an archive into the store's scratch space and sends it to the daemon (Docker Engine API, `POST /images/load`).
-pub(crate) fn load(export: &Export<'_>, store: &Store, probe: &Probe) -> Result<Exported, ImageError> {
-    let socket = socket()?;
-    let archive = temporary(store, "load");
-    let exported = export.to_archive(store, &Destination::Path(archive.0.clone()), probe)?;
-    let span = probe.phase(Phase::Export);
-    span.detail("docker");
-    let file = File::open(&archive.0).map_err(ImageError::file("open", &archive.0))?;
-    let size = file.metadata().map_err(ImageError::file("read", &archive.0))?.len();
-    span.quantity(Quantity::BytesWritten, size);
-    let failed = |source| ImageError::Write { what: format!("to docker at {}", socket.display()), source };
-    let mut response = exchange(&socket, "POST", "/images/load?quiet=1", Some((file, size)), None).map_err(failed)?;
-    match response.text().map_err(failed)? {
-        text if text.contains("\"error\"") => {
-            Err(ImageError::malformed("docker", format!("the daemon did not load the image: {}", text.trim())))
+/// A docker daemon of this machine.
+pub(super) struct Daemon {
+    socket: PathBuf,
+}
+
+impl Daemon {
+    /// The daemon of `DOCKER_HOST`, or of the usual socket. It need not be running.
+    pub(super) fn find() -> Result<Self, ImageError> {
+        Ok(Self { socket: socket()? })
+    }
+
+    /// The image with this name or id. A daemon that does not answer counts as one without the image.
+    pub(super) fn inspect(&self, name: &str) -> Option<DaemonImage> {
+        self.ask(&format!("/images/{name}/json"))
+    }
+
+    /// The ids of all images, newest first.
+    pub(super) fn list(&self) -> Vec<String> {
+        let images: Vec<ListedImage> = self.ask("/images/json").unwrap_or_default();
+        images.into_iter().map(|image| image.id).collect()
+    }
+
+    /// Names an image. Returns whether the daemon did.
+    pub(super) fn tag(&self, id: &str, name: &Reference) -> bool {
+        let repository = Reference { tag: None, digest: None, ..name.clone() }.familiar();
+        let path = format!("/images/{id}/tag?repo={repository}&tag={}", name.tag_or_latest());
+        exchange(&self.socket, "POST", &path, None, Some(QUERY_TIMEOUT)).is_ok_and(|response| response.is_success())
+    }
+
+    /// Sends an archive with images. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// Errors of reading and sending, and the daemon's own.
+    pub(super) fn load(&self, archive: &Path) -> Result<u64, ImageError> {
+        let file = File::open(archive).map_err(ImageError::file("open", archive))?;
+        let size = file.metadata().map_err(ImageError::file("read", archive))?.len();
+        let failed = |source| ImageError::Write { what: format!("to docker at {}", self.socket.display()), source };
+        let mut response =
+            exchange(&self.socket, "POST", "/images/load?quiet=1", Some((file, size)), None).map_err(failed)?;
+        match response.text().map_err(failed)? {
+            text if text.contains("\"error\"") => {
+                Err(ImageError::malformed("docker", format!("the daemon did not load the image: {}", text.trim())))
+            }
+            _ => Ok(size),
         }
-        _ => Ok(exported),
+    }
+
+    fn ask<T: DeserializeOwned>(&self, path: &str) -> Option<T> {
+        let response = exchange(&self.socket, "GET", path, None, Some(QUERY_TIMEOUT));
+        let mut found = response.ok().filter(DaemonResponse::is_success)?;
+        serde_json::from_str(&found.text().ok()?).ok()
     }
 }
 
 /// The daemon's description of an image (`GET /images/NAME/json`).
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Inspected {
-    id: String,
+pub(super) struct DaemonImage {
+    pub(super) id: String,
     os: String,
     architecture: String,
     #[serde(default)]
     variant: String,
+    /// Its names with tags. Some versions write `null` if there is none.
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    #[serde(default, rename = "RootFS")]
+    root_fs: RootFs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RootFs {
+    #[serde(default)]
+    layers: Vec<String>,
+}
+
+/// An image in the list of all (`GET /images/json`).
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListedImage {
+    id: String,
+}
+
+impl DaemonImage {
+    /// Whether the image has this name.
+    pub(super) fn has_tag(&self, name: &Reference) -> bool {
+        let repository = Reference { tag: None, digest: None, ..name.clone() }.familiar();
+        let tag = format!("{repository}:{}", name.tag_or_latest());
+        self.repo_tags.iter().flatten().any(|known| *known == tag)
+    }
+
+    /// The diff ids of its layers, lowest first.
+    pub(super) fn layers(&self) -> &[String] {
+        &self.root_fs.layers
+    }
 }
 
 /// The daemon's image with that name, if there is a daemon and its image suits the platform. The layers are imported
@@ -64,12 +131,10 @@ pub(super) fn image(
     store: &Store,
     probe: &Probe,
 ) -> Result<Option<ResolvedImage>, ImageError> {
-    let Ok(socket) = socket() else { return Ok(None) };
-    let response = exchange(&socket, "GET", &format!("/images/{reference}/json"), None, Some(QUERY_TIMEOUT));
-    let Some(found) = response.ok().filter(|found| found.status == 200).and_then(|mut found| found.text().ok()) else {
+    let Ok(daemon) = Daemon::find() else { return Ok(None) };
+    let Some(DaemonImage { id, os, architecture, variant, .. }) = daemon.inspect(&reference.to_string()) else {
         return Ok(None);
     };
-    let Ok(Inspected { id, os, architecture, variant }) = serde_json::from_str(&found) else { return Ok(None) };
     let its = Platform::new(&os, &architecture, Some(&variant));
     let Some(id) = id.parse::<ConfigDigest>().ok().filter(|_| platform.distance(&its).is_some()) else {
         return Ok(None);
@@ -83,9 +148,9 @@ pub(super) fn image(
     }
     let span = probe.phase(Phase::Pull);
     span.detail(&format!("docker: {}", reference.familiar()));
-    let archive = temporary(store, "save");
-    let failed = |source| ImageError::Read { origin: format!("docker at {}", socket.display()), source };
-    let response = exchange(&socket, "GET", &format!("/images/{id}/get"), None, None).map_err(failed)?;
+    let archive = Temporary::new(store, "save");
+    let failed = |source| ImageError::Read { origin: format!("docker at {}", daemon.socket.display()), source };
+    let response = exchange(&daemon.socket, "GET", &format!("/images/{id}/get"), None, None).map_err(failed)?;
     let mut file = File::create_new(&archive.0).map_err(ImageError::file("create", &archive.0))?;
     let size = io::copy(&mut response.checked().map_err(failed)?, &mut file).map_err(failed)?;
     span.quantity(Quantity::BytesRead, size);
@@ -107,17 +172,24 @@ pub(super) fn image(
 }
 
 /// A file in the store's scratch space, which is removed when this is dropped.
-struct Temporary(PathBuf);
+pub(super) struct Temporary(PathBuf);
+
+impl Temporary {
+    /// A name for a file. Nothing is created.
+    pub(super) fn new(store: &Store, what: &str) -> Self {
+        Self(store.scratch_path(what))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
 
 impl Drop for Temporary {
     fn drop(&mut self) {
         // If this fails, the next process that opens the store removes the file.
         let _ = std::fs::remove_file(&self.0);
     }
-}
-
-fn temporary(store: &Store, what: &str) -> Temporary {
-    Temporary(store.scratch_path(what))
 }
 
 fn socket() -> Result<PathBuf, ImageError> {
@@ -140,6 +212,10 @@ struct DaemonResponse {
 }
 
 impl DaemonResponse {
+    fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// The body of a successful response. Another status is an error.
     fn checked(mut self) -> io::Result<impl Read> {
         match self.status {

@@ -17,6 +17,7 @@ mod error;
 mod export;
 pub(crate) mod fuzzing;
 mod layout;
+mod load;
 mod outputs;
 mod parallel;
 mod registry;

@@ -1,7 +1,7 @@
 //! Writes the images of a finished build to an output (`--output`).
 
-use super::daemon::load;
 use super::export::{Export, Exported, Format, export_directory, export_tar};
+use super::load::load;
 use super::stored::Images;
 use super::{Destination, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, Registries, ensure_layers};
 use buildscope_oci::{Annotation, Level, Platform, Reference};

@@ -83,11 +83,22 @@ pub struct Export<'a> {
 impl Export<'_> {
     /// Writes a tar archive.
     pub fn to_archive(&self, store: &Store, destination: &Destination, probe: &Probe) -> Result<Exported, ImageError> {
+        self.archive_without(&[], store, destination, probe)
+    }
+
+    /// Writes a tar archive without the files of some layers, which its reader has.
+    pub(crate) fn archive_without(
+        &self,
+        known: &[DiffId],
+        store: &Store,
+        destination: &Destination,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
         let span = probe.phase(Phase::Export);
         let target = Target::open(destination, store)?;
         span.detail(&target.what);
         let mut sink = TarSink::begin(target.file()?, &target.what)?;
-        let exported = self.write(store, &mut sink, &span.probe())?;
+        let exported = self.write(known, store, &mut sink, &span.probe())?;
         let size = sink.finish()?;
         span.quantity(Quantity::BytesWritten, size);
         target.publish()?;
@@ -98,11 +109,38 @@ impl Export<'_> {
     pub fn to_directory(&self, store: &Store, directory: &Path, probe: &Probe) -> Result<Exported, ImageError> {
         let span = probe.phase(Phase::Export);
         span.detail(&directory.display().to_string());
-        self.write(store, &mut DirectorySink::begin(directory)?, &span.probe())
+        self.write(&[], store, &mut DirectorySink::begin(directory)?, &span.probe())
     }
 
-    fn write(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
-        let encoded = self.layers(store, sink, probe)?;
+    /// What an export would give, without writing it; `None` if that depends on how layers are rewritten or compressed.
+    pub(crate) fn described(&self, store: &Store) -> Result<Option<Exported>, ImageError> {
+        let mut encoded = Layers::new();
+        for (diff_id, transform) in self.wanted() {
+            if !transform.is_identity() {
+                return Ok(None);
+            }
+            encoded.insert((diff_id, transform), unchanged(store, diff_id)?.1);
+        }
+        let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
+        Ok(Some(self.all_documents(&layers).exported()))
+    }
+
+    /// The layers of all images, each with what becomes of it.
+    fn wanted(&self) -> impl Iterator<Item = (DiffId, Transform)> {
+        self.images.iter().flat_map(|image| {
+            let layers = image.config.rootfs.diff_ids.iter().enumerate();
+            layers.map(|(number, diff_id)| (*diff_id, self.transform(number < image.base_layers)))
+        })
+    }
+
+    fn write(
+        &self,
+        known: &[DiffId],
+        store: &Store,
+        sink: &mut dyn Sink,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
+        let encoded = self.layers(known, store, sink, probe)?;
         let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
         let documents = self.all_documents(&layers);
         let blobs = documents.configs.iter().chain(&documents.statements);
@@ -124,38 +162,41 @@ impl Export<'_> {
         Ok(exported)
     }
 
-    /// Writes every layer once. Returns the blobs that the layers became.
-    fn layers(&self, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
+    /// Writes every layer once, except the known ones. Returns the blobs that the layers became.
+    fn layers(
+        &self,
+        known: &[DiffId],
+        store: &Store,
+        sink: &mut dyn Sink,
+        probe: &Probe,
+    ) -> Result<Layers, ImageError> {
         let mut done = Layers::new();
         let mut waiting: Vec<Job> = Vec::new();
-        for image in self.images {
-            for (number, &diff_id) in image.config.rootfs.diff_ids.iter().enumerate() {
-                let transform = self.transform(number < image.base_layers);
-                if done.contains_key(&(diff_id, transform))
-                    || waiting.iter().any(|job| (job.diff_id, job.transform) == (diff_id, transform))
-                {
-                    continue;
-                }
-                let file = store.blobs().open(diff_id)?;
-                let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(diff_id)))?.len();
-                if transform.is_identity() && sink.has(&diff_id.into(), size) {
-                    done.insert((diff_id, transform), EncodedLayer { diff_id, digest: diff_id.into(), size });
-                    continue;
-                }
-                if transform.encoding != Encoding::Plain {
-                    // The size of a compressed layer is not known before it is written, so the layers are compressed
-                    // one after the other, each on all cores.
-                    let span = probe.phase(Phase::Compress);
-                    span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
-                    let region = sink.open()?;
-                    let encoded = transform.run(store, diff_id, &region)?;
-                    sink.settle(region, &encoded.digest, encoded.size)?;
-                    done.insert((diff_id, transform), encoded);
-                    continue;
-                }
-                let region = sink.reserve(size)?;
-                waiting.push(Job { diff_id, transform, file, size, region });
+        for (diff_id, transform) in self.wanted() {
+            if done.contains_key(&(diff_id, transform))
+                || waiting.iter().any(|job| (job.diff_id, job.transform) == (diff_id, transform))
+            {
+                continue;
             }
+            let (file, whole) = unchanged(store, diff_id)?;
+            let size = whole.size;
+            if transform.is_identity() && (known.contains(&diff_id) || sink.has(&diff_id.into(), size)) {
+                done.insert((diff_id, transform), whole);
+                continue;
+            }
+            if transform.encoding != Encoding::Plain {
+                // The size of a compressed layer is not known before it is written, so the layers are compressed
+                // one after the other, each on all cores.
+                let span = probe.phase(Phase::Compress);
+                span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
+                let region = sink.open()?;
+                let encoded = transform.run(store, diff_id, &region)?;
+                sink.settle(region, &encoded.digest, encoded.size)?;
+                done.insert((diff_id, transform), encoded);
+                continue;
+            }
+            let region = sink.reserve(size)?;
+            waiting.push(Job { diff_id, transform, file, size, region });
         }
         let encoded = waiting.par_iter().map(|job| job.run(store, probe)).collect::<Vec<_>>();
         // All layers are written before the first error is returned, so that all damaged layers are found.
@@ -308,6 +349,13 @@ impl Documents {
     fn manifests_in_order(&self) -> Vec<Document> {
         self.manifests.iter().chain(&self.attesting).chain(&self.index).cloned().collect()
     }
+}
+
+/// A layer as it is in the store, and its blob.
+fn unchanged(store: &Store, diff_id: DiffId) -> Result<(File, EncodedLayer), ImageError> {
+    let file = store.blobs().open(diff_id)?;
+    let size = file.metadata().map_err(ImageError::file("read", store.blobs().path(diff_id)))?.len();
+    Ok((file, EncodedLayer { diff_id, digest: diff_id.into(), size }))
 }
 
 type Layers = HashMap<(DiffId, Transform), EncodedLayer>;
