@@ -6,7 +6,7 @@ use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::rules::{
-    CacheAdvice, Change, Edit, ReorderKind, late_installs, missing_caches, needs_nothing_before, split_install,
+    CacheAdvice, Change, Edit, Reorder, ReorderKind, late_installs, missing_caches, needs_nothing_before, split_install,
 };
 use buildscope_commands::{Content, Script, Surroundings, Tool, Usage, Work, recognise};
 use buildscope_record::Nanos;
@@ -17,6 +17,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut fetched = BTreeSet::new();
     let late = late_installs(case.file, case.facts);
+    let missing = missing_caches(case.file, case.facts);
     for run in case.runs() {
         let Some(reorder) = late.iter().find(|reorder| reorder.run == run.id.index()) else { continue };
         // The next command finds the dependencies that this one fetched.
@@ -42,11 +43,25 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
             "{caveat}; without a diff: the text of {} is unknown, and it may name other parts of the project (run this with the context in its place)",
             reorder.files.join(", ")
         );
-        let caveat = if reorder.unread { unread.as_str() } else { caveat };
+        let instead = format!("{caveat}; instead of a cache mount, which hides what a layer holds at its place");
+        let hidden = missing.iter().any(|advice| hides(advice, reorder));
+        let caveat = match (reorder.unread, hidden) {
+            (true, _) => unread.as_str(),
+            (false, true) => instead.as_str(),
+            (false, false) => caveat,
+        };
         let advice = about(run, "copy-before-install", gain.min(run.drag), text, caveat);
-        found.push(case.edited(advice, reorder.edits.clone()));
+        found.push(case.edited(advice, if hidden { Vec::new() } else { reorder.edits.clone() }));
     }
     found
+}
+
+/// Whether the mounts of an advice hide what a command fetches before the sources are there.
+fn hides(advice: &CacheAdvice, reorder: &Reorder) -> bool {
+    matches!(reorder.kind, ReorderKind::Fetch(_))
+        && (advice.run, advice.tool) == (reorder.run, reorder.tool)
+        && !advice.edits.is_empty()
+        && advice.caches.iter().any(|cache| cache.content == Content::Store)
 }
 
 /// An install after a copy from another stage waits for that stage, even if it needs nothing from it.

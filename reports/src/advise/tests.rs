@@ -33,6 +33,28 @@ impl Facts for Readable {
 }
 
 #[test]
+fn a_mount_does_not_hide_what_was_fetched_for_it() {
+    let of = |run: &str| {
+        let mut made = Synthetic::default();
+        let (stage, last) = (made.stage("build"), made.stage("last"));
+        let from = made.step(stage, "FROM golang", 0..1);
+        let folder = made.step(stage, "WORKDIR /app", 1..2);
+        let copy = made.step(stage, "COPY . .", 2..20);
+        let build = made.step(stage, run, 20..420);
+        let base = made.step(last, "FROM debian", 0..1);
+        let result = made.step(last, "COPY --from=build /out /out", 420..430);
+        made.data(from, folder).data(folder, copy).data(copy, build).data(build, result).data(base, result);
+        list(&mut made, copy.index(), &["go.mod", "go.sum", "main.go"]);
+        let found = advice_for(&made.finish(430), &[]);
+        let diff = |rule: &str| found.iter().find(|advice| advice.rule == rule).map(|advice| advice.diff.len());
+        (diff("cache-mount"), diff("copy-before-install"))
+    };
+    assert_eq!(of("RUN go build -o /out ."), (Some(2), Some(0)), "one of the two has a diff");
+    let mounts = "--mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build";
+    assert_eq!(of(&format!("RUN {mounts} go build -o /out .")), (None, None));
+}
+
+#[test]
 fn an_unread_list_of_dependencies_gives_no_diff() {
     let steps =
         [("FROM python", 1), ("WORKDIR /app", 1), ("COPY . .", 20), ("RUN pip install -r requirements.txt", 400)];

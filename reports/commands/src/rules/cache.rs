@@ -126,7 +126,7 @@ fn is_same_place(cache: &str, mount: &str) -> bool {
 }
 
 /// The targets of the cache mounts of a RUN.
-fn mounts<'t>(step: &Step<'t>) -> Vec<&'t str> {
+pub(super) fn mounts<'t>(step: &Step<'t>) -> Vec<&'t str> {
     let mounts = step.instruction.each_flag().filter(|(name, value)| *name == "mount" && value.contains("type=cache"));
     mounts
         .flat_map(|(_, value)| value.split(','))

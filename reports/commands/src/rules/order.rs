@@ -202,6 +202,11 @@ fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Optio
     let (_, command, usage) =
         found.usages.iter().find(|(_, _, usage)| !usage.offline && matches!(usage.needs, Needs::Sources(Some(_))))?;
     let Needs::Sources(Some(fetch)) = &usage.needs else { return None };
+    // A mount keeps what is fetched, and hides what a layer holds at its place.
+    let mounted = super::cache::mounts(step);
+    if usage.caches.iter().any(|cache| mounted.iter().any(|target| within(&cache.target, target))) {
+        return None;
+    }
     let base = join(start, usage.folder.as_deref()?);
     let files = absolute(&fetch.files, &base);
     tree.origin(&base)?;
