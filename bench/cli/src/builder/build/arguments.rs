@@ -6,8 +6,9 @@ use super::call::Call;
 use super::docker_flags::DockerFlags;
 use super::kept::Summary;
 use crate::builds::Limits;
-use crate::{Root, units};
-use clap::{Args, ValueEnum};
+use crate::{Failure, Root, units};
+use clap::{Args, Parser, ValueEnum};
+use miette::miette;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,30 +19,30 @@ pub(crate) struct Arguments {
     /// The build context: a directory, the URL of an archive, the URL of a git repository (`URL#REF:DIRECTORY`), or `-` (an
     /// archive or a Dockerfile on standard input)
     #[arg(default_value = ".")]
-    pub(super) context: PathBuf,
+    pub(in crate::builder) context: PathBuf,
     /// The Dockerfile [default: Dockerfile in the context]; `-` reads it from standard input. For a context that is not a
     /// directory, the path is inside the context
     #[arg(short, long, value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
+    pub(in crate::builder) file: Option<PathBuf>,
     /// Name of the image; may be repeated
     #[arg(short, long, value_name = "NAME[:TAG]")]
-    pub(super) tag: Vec<String>,
+    pub(in crate::builder) tag: Vec<String>,
     /// Build this stage and the stages that it needs [default: the last stage]
     #[arg(long, value_name = "STAGE")]
-    pub(super) target: Option<String>,
+    pub(in crate::builder) target: Option<String>,
     /// Set an ARG; without VALUE, from the environment. SOURCE_DATE_EPOCH sets the times in the image
     #[arg(long, value_name = "NAME[=VALUE]")]
-    pub(super) build_arg: Vec<String>,
+    pub(in crate::builder) build_arg: Vec<String>,
     /// An additional context. VALUE is a directory, an archive or its URL, the URL of a git repository,
     /// docker-image://IMAGE, or oci-layout://DIRECTORY[:TAG]
     #[arg(long, value_name = "NAME=VALUE")]
-    pub(super) build_context: Vec<String>,
+    pub(in crate::builder) build_context: Vec<String>,
     /// Add a label to the image
     #[arg(long, value_name = "NAME=VALUE")]
-    pub(super) label: Vec<String>,
+    pub(in crate::builder) label: Vec<String>,
     /// Build for these platforms; for several, the result is an index with one image for each
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
-    pub(super) platform: Vec<String>,
+    pub(in crate::builder) platform: Vec<String>,
     /// What to do: build, check, outline (list arguments, secrets and caches) or targets (list stages); with format=json
     #[arg(
         long,
@@ -50,92 +51,92 @@ pub(crate) struct Arguments {
         default_value = "build",
         hide_default_value = true
     )]
-    pub(super) call: Call,
+    pub(in crate::builder) call: Call,
     /// Check the Dockerfile and do not build: short for --call check
     #[arg(long)]
-    pub(super) check: bool,
+    pub(in crate::builder) check: bool,
     /// Do not use the cache
     #[arg(long)]
-    pub(super) no_cache: bool,
+    pub(in crate::builder) no_cache: bool,
     /// Do not use the cache for these stages
     #[arg(long, value_name = "STAGE", value_delimiter = ',')]
-    pub(super) no_cache_filter: Vec<String>,
+    pub(in crate::builder) no_cache_filter: Vec<String>,
     /// Ask registries for newer base images
     #[arg(long)]
-    pub(super) pull: bool,
+    pub(in crate::builder) pull: bool,
     /// Where to write the image: type=oci,dest=FILE[,rewrite-timestamp=true] and other types [default: the store]
     #[arg(short, long, value_name = "SPEC")]
-    pub(super) output: Vec<String>,
+    pub(in crate::builder) output: Vec<String>,
     /// Push the image to its registry: short for --output type=registry
     #[arg(long)]
-    pub(super) push: bool,
+    pub(in crate::builder) push: bool,
     /// Load the image into the local docker daemon: short for --output type=docker
     #[arg(long)]
-    pub(super) load: bool,
+    pub(in crate::builder) load: bool,
     /// Add an annotation to the image: [LEVEL[PLATFORM]:]KEY=VALUE. LEVEL is manifest, manifest-descriptor, index or
     /// index-descriptor
     #[arg(long, value_name = "ANNOTATION")]
-    pub(super) annotation: Vec<String>,
+    pub(in crate::builder) annotation: Vec<String>,
     /// Attach a provenance attestation: true, or mode=min|max, version=v0.2|v1, builder-id=ID
     #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    pub(super) provenance: Option<String>,
+    pub(in crate::builder) provenance: Option<String>,
     /// Attach an attestation: type=provenance, followed by the options of --provenance
     #[arg(long, value_name = "SPEC")]
-    pub(super) attest: Vec<String>,
+    pub(in crate::builder) attest: Vec<String>,
     /// Import a cache: type=local,src=DIR, type=registry,ref=IMAGE and other types
     #[arg(long, value_name = "SPEC")]
-    pub(super) cache_from: Vec<String>,
+    pub(in crate::builder) cache_from: Vec<String>,
     /// Export the cache: type=local,dest=DIR, type=registry,ref=IMAGE, type=inline and other types
     #[arg(long, value_name = "SPEC")]
-    pub(super) cache_to: Vec<String>,
+    pub(in crate::builder) cache_to: Vec<String>,
     /// Make a secret available to RUN --mount=type=secret
     #[arg(long, value_name = "id=ID[,src=FILE|,env=NAME]")]
-    pub(super) secret: Vec<String>,
+    pub(in crate::builder) secret: Vec<String>,
     /// Make an SSH agent, or an agent with these keys, available to RUN --mount=type=ssh
     #[arg(long, value_name = "ID[=SOCKET|=KEY[,KEY]]")]
-    pub(super) ssh: Vec<String>,
+    pub(in crate::builder) ssh: Vec<String>,
     /// Grant an entitlement to steps that ask for it: network.host, security.insecure, device=PATH
     #[arg(long, value_name = "ENTITLEMENT")]
-    pub(super) allow: Vec<String>,
+    pub(in crate::builder) allow: Vec<String>,
     /// Network of RUN steps: default (isolated if possible), isolated (through slirp4netns or pasta), host, or none
     #[arg(long, value_name = "MODE")]
-    pub(super) network: Option<String>,
+    pub(in crate::builder) network: Option<String>,
     /// Add a line to /etc/hosts of RUN steps
     #[arg(long, value_name = "HOST:IP")]
-    pub(super) add_host: Vec<String>,
+    pub(in crate::builder) add_host: Vec<String>,
     /// Size of /dev/shm of RUN steps
     #[arg(long, value_name = "BYTES")]
-    pub(super) shm_size: Option<String>,
+    pub(in crate::builder) shm_size: Option<String>,
     /// A resource limit of RUN steps (see setrlimit(2))
     #[arg(short, long, value_name = "NAME=SOFT[:HARD]")]
-    pub(super) ulimit: Vec<String>,
+    pub(in crate::builder) ulimit: Vec<String>,
     /// Memory limit of each RUN step
     #[arg(short, long, value_name = "BYTES")]
-    pub(super) memory: Option<String>,
+    pub(in crate::builder) memory: Option<String>,
     /// Number of processors that each RUN step may use
     #[arg(long, value_name = "N")]
-    pub(super) cpus: Option<f64>,
+    pub(in crate::builder) cpus: Option<f64>,
     /// Number of processes and threads that each RUN step may have; -1 for any number
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
-    pub(super) pids_limit: Option<i64>,
+    pub(in crate::builder) pids_limit: Option<i64>,
     /// Time limit of each RUN step
     #[arg(long, value_name = "SECONDS")]
-    pub(super) timeout: Option<f64>,
+    pub(in crate::builder) timeout: Option<f64>,
     /// Write the image ID to this file
     #[arg(long, value_name = "FILE")]
-    pub(super) iidfile: Option<PathBuf>,
+    pub(in crate::builder) iidfile: Option<PathBuf>,
     /// Write the digests of the result to this file, as JSON
     #[arg(long, value_name = "FILE")]
-    pub(super) metadata_file: Option<PathBuf>,
+    pub(in crate::builder) metadata_file: Option<PathBuf>,
 
     #[command(flatten)]
-    pub(super) unverified: UnverifiedRegistries,
+    pub(in crate::builder) unverified: UnverifiedRegistries,
     /// Try this mirror before the registry
     #[arg(long, value_name = "REGISTRY=HOST", help_heading = "Registries")]
-    pub(super) registry_mirror: Vec<String>,
+    pub(in crate::builder) registry_mirror: Vec<String>,
     /// Also trust the certificate authorities in this file (PEM)
     #[arg(long, value_name = "FILE", help_heading = "Registries")]
-    pub(super) registry_ca: Vec<PathBuf>,
+    pub(in crate::builder) registry_ca: Vec<PathBuf>,
 
     /// Granularity of the build graph: serial (one step at a time), stages (stages in parallel), or instructions (every
     /// step as soon as its inputs are ready)
@@ -146,40 +147,40 @@ pub(crate) struct Arguments {
         default_value = "instructions",
         help_heading = "Execution"
     )]
-    pub(super) policy: String,
+    pub(in crate::builder) policy: String,
     /// Maximum number of steps that run at once; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
-    pub(super) jobs: usize,
+    pub(in crate::builder) jobs: usize,
     /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
-    pub(super) driver: String,
+    pub(in crate::builder) driver: String,
     /// Memory for the files that RUN steps change: a size, auto (a quarter of the available memory), or 0 (use the disk). A
     /// step that needs more is run again on the disk
     #[arg(long, value_name = "BYTES", default_value = "auto", help_heading = "Execution")]
-    pub(super) tmpfs_upper: String,
+    pub(in crate::builder) tmpfs_upper: String,
     /// When to fsync: build (once, at the end), layer (after each layer), or never (a power failure may lose the build)
     #[arg(long, value_name = "WHEN", default_value = "build", help_heading = "Execution")]
-    pub(super) sync: String,
+    pub(in crate::builder) sync: String,
     /// Executor of RUN steps: native, or oci (crun or runc)
     #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "Execution")]
-    pub(super) executor: String,
+    pub(in crate::builder) executor: String,
     #[command(flatten)]
-    pub(super) docker: DockerFlags,
+    pub(in crate::builder) docker: DockerFlags,
     #[command(flatten)]
-    pub(super) root: Root,
+    pub(in crate::builder) root: Root,
 
     /// Progress output
     #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
-    pub(super) progress: ProgressMode,
+    pub(in crate::builder) progress: ProgressMode,
     /// Print only the image ID: short for --progress quiet
     #[arg(short, long, help_heading = "Output and diagnostics")]
-    pub(super) quiet: bool,
+    pub(in crate::builder) quiet: bool,
     /// Write the build record to this file (JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(super) record: Option<PathBuf>,
+    pub(in crate::builder) record: Option<PathBuf>,
     /// Do not keep the record of this build in the store (see `buildscope builds`)
     #[arg(long, help_heading = "Output and diagnostics")]
-    pub(super) no_record: bool,
+    pub(in crate::builder) no_record: bool,
     /// Which records are kept: those of the last builds and those that are younger, or of one of the two if only that is
     /// given; at most this size in all
     /// [default: builds=100,age=30d,size=256MB]; none keeps none
@@ -191,28 +192,28 @@ pub(crate) struct Arguments {
         hide_default_value = true,
         help_heading = "Output and diagnostics"
     )]
-    pub(super) keep_records: Limits,
+    pub(in crate::builder) keep_records: Limits,
     /// What is printed at the end of the build, with the progress modes tty and plain; it needs a record
     #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Output and diagnostics")]
-    pub(super) summary: Summary,
+    pub(in crate::builder) summary: Summary,
     /// Write a timeline to this file (Chrome trace JSON; open it in Perfetto)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(super) trace: Option<PathBuf>,
+    pub(in crate::builder) trace: Option<PathBuf>,
     /// Write every internal span of the engine to this file (Chrome trace JSON)
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(super) engine_trace: Option<PathBuf>,
+    pub(in crate::builder) engine_trace: Option<PathBuf>,
     /// Do not observe the processes inside the steps of a recorded build
     #[arg(long, help_heading = "Output and diagnostics")]
-    pub(super) no_processes: bool,
+    pub(in crate::builder) no_processes: bool,
     /// Also sample the stacks of functions that the processes inside the steps run
     #[arg(long, conflicts_with = "no_processes", help_heading = "Output and diagnostics")]
-    pub(super) stacks: bool,
+    pub(in crate::builder) stacks: bool,
     /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
     #[arg(long, help_heading = "Output and diagnostics")]
-    pub(super) expect_cached: bool,
+    pub(in crate::builder) expect_cached: bool,
     /// Exit with code 1 if the build takes longer (90s, 5m), and print why
     #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Output and diagnostics")]
-    pub(super) budget: Option<Duration>,
+    pub(in crate::builder) budget: Option<Duration>,
     /// Exit with code 1 if the build takes this much longer than the median of its kept earlier builds (20%), and print why
     #[arg(
         long,
@@ -221,18 +222,33 @@ pub(crate) struct Arguments {
         conflicts_with = "no_record",
         help_heading = "Output and diagnostics"
     )]
-    pub(super) max_regression: Option<f64>,
+    pub(in crate::builder) max_regression: Option<f64>,
     /// An earlier build that --expect-cached compares with: a record, `last` or an id; may be repeated, oldest first [default:
     /// the last build of this Dockerfile]
     #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "Output and diagnostics")]
-    pub(super) why_miss: Vec<PathBuf>,
+    pub(in crate::builder) why_miss: Vec<PathBuf>,
     /// For experiments: make each occurrence of a phase (process, copy, archive...) or instruction (RUN) take this much
     /// longer
     #[arg(long, value_name = "WHAT=SECONDS", help_heading = "Output and diagnostics")]
-    pub(super) delay: Option<String>,
+    pub(in crate::builder) delay: Option<String>,
     /// Profile the builder, and write flamegraph.svg and stacks.folded to this directory
     #[arg(long, value_name = "DIR", help_heading = "Output and diagnostics")]
-    pub(super) pprof: Option<PathBuf>,
+    pub(in crate::builder) pprof: Option<PathBuf>,
+}
+
+impl Arguments {
+    /// The arguments of a command line without flags. Fails if a variable of the environment has an invalid value.
+    pub(in crate::builder) fn defaults() -> Result<Self, Failure> {
+        #[derive(Debug, Parser)]
+        #[command(no_binary_name = true)]
+        struct Build {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let none: [&str; 0] = [];
+        let build = Build::try_parse_from(none).map_err(|error| Failure::usage(miette!("{error}")))?;
+        Ok(build.arguments)
+    }
 }
 
 const EXAMPLES: &str = "Examples:
@@ -258,11 +274,4 @@ pub(crate) enum ProgressMode {
     /// Nothing
     #[value(alias = "none")]
     Quiet,
-}
-
-impl ProgressMode {
-    /// The name on the command line.
-    pub(in crate::builder) fn name(self) -> String {
-        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
-    }
 }

@@ -106,40 +106,40 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
 #[derive(Debug, Default, Args)]
 pub(crate) struct DockerFlags {
     #[arg(long, hide = true, value_name = "NAME")]
-    builder: Option<String>,
+    pub(in crate::builder) builder: Option<String>,
     #[arg(long, hide = true, value_name = "PATH")]
-    cgroup_parent: Option<String>,
+    pub(in crate::builder) cgroup_parent: Option<String>,
     #[arg(short = 'D', long, hide = true)]
-    debug: bool,
+    pub(in crate::builder) debug: bool,
     /// Resource limits of RUN steps: memory=2g, cpu-quota=50000, cpu-period=100000
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
-    resource: Vec<String>,
+    pub(in crate::builder) resource: Vec<String>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    sbom: Option<String>,
+    pub(in crate::builder) sbom: Option<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
-    memory_swap: Option<String>,
+    pub(in crate::builder) memory_swap: Option<String>,
     #[arg(short = 'c', long, hide = true)]
-    cpu_shares: Option<String>,
+    pub(in crate::builder) cpu_shares: Option<String>,
     #[arg(long, hide = true)]
-    cpu_period: Option<String>,
+    pub(in crate::builder) cpu_period: Option<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
-    cpu_quota: Option<String>,
+    pub(in crate::builder) cpu_quota: Option<String>,
     #[arg(long, hide = true)]
-    cpuset_cpus: Option<String>,
+    pub(in crate::builder) cpuset_cpus: Option<String>,
     #[arg(long, hide = true)]
-    cpuset_mems: Option<String>,
+    pub(in crate::builder) cpuset_mems: Option<String>,
     #[arg(long, hide = true)]
-    compress: bool,
+    pub(in crate::builder) compress: bool,
     #[arg(long, hide = true)]
-    isolation: Option<String>,
+    pub(in crate::builder) isolation: Option<String>,
     #[arg(long, hide = true)]
-    security_opt: Vec<String>,
+    pub(in crate::builder) security_opt: Vec<String>,
     #[arg(long, hide = true)]
-    squash: bool,
+    pub(in crate::builder) squash: bool,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    rm: Option<bool>,
+    pub(in crate::builder) rm: Option<bool>,
     #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
-    force_rm: Option<bool>,
+    pub(in crate::builder) force_rm: Option<bool>,
 }
 
 /// The limits that docker's flags set.

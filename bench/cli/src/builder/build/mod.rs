@@ -11,6 +11,7 @@ mod run_options;
 
 pub(crate) use arguments::{Arguments, ProgressMode};
 pub(super) use call::Subrequest;
+pub(super) use docker_flags::DockerFlags;
 pub(super) use options::Options;
 
 use super::{interrupt, observe, profile, progress};
