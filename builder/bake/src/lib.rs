@@ -18,6 +18,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bakefile;
 mod compose;
 mod csv;
 mod definition;
@@ -27,6 +28,7 @@ mod file;
 mod functions;
 mod paths;
 mod print;
+mod read;
 mod select;
 mod semantic;
 mod target;

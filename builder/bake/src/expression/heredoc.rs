@@ -2,7 +2,7 @@
 
 use hcl_edit::template::{Directive, Element, Template};
 
-use super::template::{Trim, around};
+use super::trim::{Trim, around};
 
 /// Removes the smallest indentation of all lines. A line break that a `~` trims starts no line, and blank lines do not
 /// count.

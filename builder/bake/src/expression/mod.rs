@@ -10,6 +10,7 @@ mod names;
 mod operator;
 mod template;
 mod traversal;
+mod trim;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -17,8 +18,6 @@ use hcl_edit::{Span, expr::Expression as Native};
 
 pub(crate) use constraint::type_of;
 pub(crate) use names::called_functions;
-pub(crate) use operator::{divide, equal, remainder};
-pub(crate) use traversal::element;
 
 use crate::{
     error::{Error, Place, Source},
@@ -30,17 +29,6 @@ const MAX_CALLS: usize = 64;
 
 /// The deepest nesting of expressions, through variables, targets and functions too. The stack has room for some thousands.
 pub(crate) const MAX_DEPTH: usize = 500;
-
-/// The longest text that a template or function gives or a function takes, in bytes. Variables that contain others double in every line.
-const MAX_TEXT: usize = 1 << 20;
-
-/// Checks the length of a text before it is made.
-///
-/// # Errors
-/// If it is longer than `MAX_TEXT`.
-pub(crate) fn check_length(length: usize) -> Result<(), String> {
-    if length > MAX_TEXT { Err(format!("a text is longer than {} MiB", MAX_TEXT >> 20)) } else { Ok(()) }
-}
 
 /// What expressions may refer to.
 pub(crate) trait Scope {

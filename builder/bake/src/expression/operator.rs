@@ -1,7 +1,6 @@
 use hcl_edit::expr::{BinaryOperator, UnaryOperator};
-use num_traits::Zero;
 
-use crate::value::{Number, Type, Value, bounded, convert};
+use crate::value::{Number, Type, Value, bounded, convert, divide, equal, remainder};
 
 /// The value of a prefix operator.
 pub(super) fn unary(operator: UnaryOperator, value: Value) -> Result<Value, String> {
@@ -39,28 +38,6 @@ pub(super) fn binary(operator: BinaryOperator, left: Value, right: Value) -> Res
         Div => Value::Number(bounded(divide(&number(left)?, &number(right)?)?)?),
         Mod => Value::Number(bounded(remainder(&number(left)?, &number(right)?)?)?),
     })
-}
-
-/// Whether two values are equal. Values of different types are not; all nulls are.
-pub(crate) fn equal(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Null(_), Value::Null(_)) => true,
-        _ => left == right,
-    }
-}
-
-pub(crate) fn divide(left: &Number, right: &Number) -> Result<Number, String> {
-    if right.is_zero() {
-        return Err("division by zero".into());
-    }
-    Ok((left / right).with_prec(150))
-}
-
-pub(crate) fn remainder(left: &Number, right: &Number) -> Result<Number, String> {
-    if right.is_zero() {
-        return Err("remainder of a division by zero".into());
-    }
-    Ok(left % right)
 }
 
 fn number(value: Value) -> Result<Number, String> {

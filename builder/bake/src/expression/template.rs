@@ -1,17 +1,15 @@
-use hcl_edit::template::{Directive, Element, HeredocTemplate, Strip, Template};
+use hcl_edit::template::{Directive, Element, HeredocTemplate, Template};
 
-use super::{Environment, Text, check_length, evaluate::loop_locals, heredoc};
+use super::{
+    Environment, Text,
+    evaluate::loop_locals,
+    heredoc,
+    trim::{Trim, around},
+};
 use crate::{
     error::Error,
-    value::{Type, Value, convert},
+    value::{Type, Value, check_length, convert},
 };
-
-/// Which ends of a template a neighbouring `~` trims.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Trim {
-    pub(super) start: bool,
-    pub(super) end: bool,
-}
 
 /// How far a `~` trims.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,14 +130,6 @@ impl Text {
     }
 }
 
-/// Which ends of the literal at `index` its neighbours trim.
-pub(super) fn around(elements: &[&Element], index: usize, outer: Trim) -> Trim {
-    Trim {
-        start: index.checked_sub(1).map_or(outer.start, |before| closing(elements[before]).strip_end()),
-        end: elements.get(index + 1).map_or(outer.end, |after| opening(after).strip_start()),
-    }
-}
-
 fn trimmed(literal: &str, trim: Trim, reach: Reach) -> &str {
     let mut literal = literal;
     if trim.start {
@@ -153,26 +143,4 @@ fn trimmed(literal: &str, trim: Trim, reach: Reach) -> &str {
         literal = &literal[..line + kept];
     }
     literal
-}
-
-fn opening(element: &Element) -> Strip {
-    match element {
-        Element::Literal(_) => Strip::None,
-        Element::Interpolation(interpolation) => interpolation.strip,
-        Element::Directive(directive) => match directive.as_ref() {
-            Directive::If(choice) => choice.if_expr.strip,
-            Directive::For(repetition) => repetition.for_expr.strip,
-        },
-    }
-}
-
-fn closing(element: &Element) -> Strip {
-    match element {
-        Element::Literal(_) => Strip::None,
-        Element::Interpolation(interpolation) => interpolation.strip,
-        Element::Directive(directive) => match directive.as_ref() {
-            Directive::If(choice) => choice.endif_expr.strip,
-            Directive::For(repetition) => repetition.endfor_expr.strip,
-        },
-    }
 }

@@ -3,7 +3,7 @@ use hcl_edit::expr::{Expression as Native, Traversal, TraversalOperator};
 use super::{Environment, Text};
 use crate::{
     error::Error,
-    value::{Type, Value, convert, unify, whole},
+    value::{Value, element, unify},
 };
 
 /// One step of a traversal, with its index evaluated.
@@ -97,32 +97,5 @@ fn field(value: Value, name: &str) -> Result<Value, String> {
             format!("there is no attribute \"{name}\"; the object has: {}", known.join(", "))
         }),
         other => Err(format!("a {} has no attribute \"{name}\"", other.kind())),
-    }
-}
-
-/// The element of a collection at an index or key.
-pub(crate) fn element(value: Value, index: &Value) -> Result<Value, String> {
-    if index.is_null() {
-        return Err("an index is null".into());
-    }
-    match value {
-        Value::Null(_) => Err("cannot index null".into()),
-        Value::List(_, values) | Value::Tuple(values) => {
-            let Value::Number(number) = convert(index.clone(), &Type::Number)? else {
-                return Err("an index is null".into());
-            };
-            let position = whole(&number).and_then(|position| usize::try_from(position).ok());
-            let length = values.len();
-            position
-                .and_then(|position| values.into_iter().nth(position))
-                .ok_or_else(|| format!("index {} is outside of a list of {length} elements", number.normalized()))
-        }
-        Value::Map(_, mut fields) | Value::Object(mut fields) => {
-            let Value::String(name) = convert(index.clone(), &Type::String)? else {
-                return Err("an index is null".into());
-            };
-            fields.remove(&name).ok_or_else(|| format!("there is no element with the key \"{name}\""))
-        }
-        other => Err(format!("a {} has no elements", other.kind())),
     }
 }

@@ -5,10 +5,7 @@ use super::{
     arguments::{sequence, take, text, texts},
     exact, several, with_nulls,
 };
-use crate::{
-    expression::element,
-    value::{Type, Value, convert, from_json, json_text, unify},
-};
+use crate::value::{Type, Value, convert, element, from_json, json_text, unify};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("length", 1, |a| {

@@ -9,10 +9,7 @@ use super::{
     arguments::{boolean, bounded, number, text},
     several, with_nulls,
 };
-use crate::{
-    expression::check_length,
-    value::{Number, Type, Value, json_text, number_text, whole_big},
-};
+use crate::value::{Number, Type, Value, check_length, json_text, number_text, whole_big};
 
 /// The widest field and the most digits after the point.
 const MAX_WIDTH: usize = 4096;

@@ -3,10 +3,7 @@ use super::{
     arguments::{bounded, integer, list_of, number, sequence, sequence_of, size, take, text, texts},
     exact, several, with_nulls,
 };
-use crate::{
-    expression::equal,
-    value::{Number, Type, Value, convert, unify},
-};
+use crate::value::{Number, Type, Value, convert, equal, unify};
 
 /// The most elements that `range` makes.
 const MAX_RANGE: usize = 1024;

@@ -16,7 +16,7 @@ mod text;
 mod time;
 mod version;
 
-use crate::{expression::check_length, value::Value};
+use crate::value::{Value, check_length};
 
 /// A function of the library.
 pub(crate) struct Function {

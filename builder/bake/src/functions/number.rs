@@ -6,10 +6,7 @@ use super::{
     arguments::{boolean, number, size, take, text},
     exact, several, with_nulls,
 };
-use crate::{
-    expression::{divide, equal, remainder},
-    value::{MAX_DIGITS, Number, Value, bounded, parse_number, whole},
-};
+use crate::value::{MAX_DIGITS, Number, Value, bounded, divide, equal, parse_number, remainder, whole};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("absolute", 1, |a| one(a, |number| Ok(number.abs()))),

@@ -8,10 +8,7 @@ use super::{
     exact,
     text::replaced,
 };
-use crate::{
-    expression::check_length,
-    value::{Type, Value},
-};
+use crate::value::{Type, Value, check_length};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("replace", 3, |a| {

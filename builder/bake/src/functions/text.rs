@@ -6,7 +6,7 @@ use super::{
     arguments::{integer, size, take, text, texts},
     exact, several,
 };
-use crate::{expression::check_length, value::Value};
+use crate::value::{Value, check_length};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     exact("upper", 1, |a| map(a, |text| text.to_uppercase())),

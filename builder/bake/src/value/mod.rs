@@ -6,6 +6,7 @@
 mod convert;
 mod json;
 mod number;
+mod operations;
 mod types;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 pub(crate) use convert::{convert, unify};
 pub(crate) use json::{from_json, from_json_as, json_text};
 pub(crate) use number::{MAX_DIGITS, Number, bounded, number_text, parse_number, whole, whole_big};
+pub(crate) use operations::{check_length, divide, element, equal, remainder};
 pub(crate) use types::Type;
 
 /// A value of an expression.

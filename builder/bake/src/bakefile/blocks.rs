@@ -5,14 +5,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use super::{Definition, Group, dedup, parser::Parser};
 use crate::{
+    definition::{Definition, Group, dedup},
     error::Error,
-    expression::{Environment, Locals},
+    expression::{Environment, Locals, Scope},
     file::{Attribute, Block, Body},
     target::{FIELDS, Target, decode, field_type},
     value::{Type, Value, convert},
 };
+
+/// The names that are block kinds, and so cannot be variables.
+pub(super) const KINDS: [&str; 2] = ["group", "target"];
 
 /// The most targets that a matrix makes.
 const MAX_MATRIX: usize = 10_000;
@@ -33,18 +36,18 @@ struct Instance<'a> {
 
 impl<'a> Blocks<'a> {
     /// Expands each matrix and evaluates the names.
-    pub(super) fn named(bodies: &'a [Body], parser: &Parser<'a>) -> Result<Blocks<'a>, Error> {
+    pub(super) fn named(bodies: &'a [Body], scope: &dyn Scope) -> Result<Blocks<'a>, Error> {
         let mut instances: Vec<Instance<'a>> = Vec::new();
         let blocks = bodies.iter().flat_map(|body| &body.blocks);
-        for block in blocks.filter(|block| super::parser::KINDS.contains(&block.kind.as_str())) {
+        for block in blocks.filter(|block| KINDS.contains(&block.kind.as_str())) {
             let [label] = &block.labels[..] else {
                 let message = format!("a {} has one name: {} \"name\" {{ }}", block.kind, block.kind);
                 return Err(Error::new(message).at(&block.place));
             };
             valid_name(label).map_err(|error| error.at(&block.place))?;
             let mut names = BTreeSet::new();
-            for matrix in combinations(block, parser)? {
-                let name = name(block, label, &matrix, parser)?;
+            for matrix in combinations(block, scope)? {
+                let name = name(block, label, &matrix, scope)?;
                 valid_name(&name).map_err(|error| error.at(&block.place))?;
                 if !names.insert(name.clone()) {
                     return Err(Error::new(format!("duplicate name \"{name}\"")).at(&block.place));
@@ -61,75 +64,22 @@ impl<'a> Blocks<'a> {
         Ok(Blocks { instances })
     }
 
-    /// The value of `kind.name.field`, of the last block with that name.
-    pub(super) fn field(
-        &self,
-        kind: &str,
-        name: &str,
-        field: Option<&str>,
-        parser: &Parser<'_>,
-    ) -> Result<Value, Error> {
-        let found = self.instances.iter().rev().find(|instance| instance.block.kind == kind && instance.name == name);
-        let instance = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
-        match field {
-            Some(field) => instance.value(field, parser),
-            None => {
-                let names = FIELDS.iter().chain(["name"].iter());
-                let fields = names.map(|field| Ok(((*field).to_owned(), instance.value(field, parser)?)));
-                Ok(Value::Object(fields.collect::<Result<_, Error>>()?))
-            }
-        }
-    }
-}
-
-impl Instance<'_> {
-    fn value(&self, field: &str, parser: &Parser<'_>) -> Result<Value, Error> {
-        if let Some(value) = self.values.borrow().get(field) {
-            return Ok(value.clone());
-        }
-        if field == "name" {
-            return Ok(Value::from(self.name.as_str()));
-        }
-        let kind = field_type(field)
-            .ok_or_else(|| Error::new(format!("a {} has no attribute \"{field}\"", self.block.kind)))?;
-        let Some(attribute) = self.block.body.attribute(field) else {
-            return Ok(Value::Null(kind));
-        };
-        if !self.running.borrow_mut().insert(field.to_owned()) {
-            let message = format!("reference cycle not allowed for {}.{}.{field}", self.block.kind, self.name);
-            return Err(Error::new(message).at(&attribute.place));
-        }
-        let value = self.evaluate(attribute, parser);
-        self.running.borrow_mut().remove(field);
-        let value = value?;
-        self.values.borrow_mut().insert(field.to_owned(), value.clone());
-        Ok(value)
-    }
-
-    fn evaluate(&self, attribute: &Attribute, parser: &Parser<'_>) -> Result<Value, Error> {
-        let locals = Locals { parent: None, values: self.matrix.clone() };
-        let value = attribute.value.value(Environment::new(parser, Some(&locals)))?;
-        decode::normal(&attribute.name, value)
-            .map_err(|why| Error::new(format!("{}: {why}", attribute.name)).at(&attribute.value.place()))
-    }
-}
-
-impl Parser<'_> {
     /// Evaluates all blocks, and merges those with the same name.
-    pub(super) fn add_blocks(&self, definition: &mut Definition) -> Result<(), Error> {
-        let Some(blocks) = self.blocks.borrow().clone() else {
-            return Ok(());
-        };
+    pub(super) fn add_to(&self, definition: &mut Definition, scope: &dyn Scope) -> Result<(), Error> {
         let mut renamed: Vec<(&Block, Vec<String>)> = Vec::new();
-        for instance in &blocks.instances {
+        for instance in &self.instances {
             if instance.block.kind == "group" {
-                self.add_group(instance, definition)?;
+                let group = instance.group(scope)?;
+                match definition.groups.iter_mut().find(|known| known.name == group.name) {
+                    Some(known) => *known = group,
+                    None => definition.groups.push(group),
+                }
                 continue;
             }
             let mut target = Target { name: instance.name.clone(), ..Target::default() };
             for field in FIELDS {
                 if let Some(attribute) = instance.block.body.attribute(field) {
-                    let value = instance.value(field, self)?;
+                    let value = instance.value(field, scope)?;
                     decode::set(&mut target, field, value)
                         .map_err(|why| Error::new(format!("{field}: {why}")).at(&attribute.value.place()))?;
                 }
@@ -155,44 +105,86 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn add_group(&self, instance: &Instance<'_>, definition: &mut Definition) -> Result<(), Error> {
-        let block = instance.block;
+    /// The value of `kind.name.field`, of the last block with that name.
+    pub(super) fn field(&self, kind: &str, name: &str, field: Option<&str>, scope: &dyn Scope) -> Result<Value, Error> {
+        let found = self.instances.iter().rev().find(|instance| instance.block.kind == kind && instance.name == name);
+        let instance = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
+        match field {
+            Some(field) => instance.value(field, scope),
+            None => {
+                let names = FIELDS.iter().chain(["name"].iter());
+                let fields = names.map(|field| Ok(((*field).to_owned(), instance.value(field, scope)?)));
+                Ok(Value::Object(fields.collect::<Result<_, Error>>()?))
+            }
+        }
+    }
+}
+
+impl Instance<'_> {
+    fn value(&self, field: &str, scope: &dyn Scope) -> Result<Value, Error> {
+        if let Some(value) = self.values.borrow().get(field) {
+            return Ok(value.clone());
+        }
+        if field == "name" {
+            return Ok(Value::from(self.name.as_str()));
+        }
+        let kind = field_type(field)
+            .ok_or_else(|| Error::new(format!("a {} has no attribute \"{field}\"", self.block.kind)))?;
+        let Some(attribute) = self.block.body.attribute(field) else {
+            return Ok(Value::Null(kind));
+        };
+        if !self.running.borrow_mut().insert(field.to_owned()) {
+            let message = format!("reference cycle not allowed for {}.{}.{field}", self.block.kind, self.name);
+            return Err(Error::new(message).at(&attribute.place));
+        }
+        let value = self.evaluate(attribute, scope);
+        self.running.borrow_mut().remove(field);
+        let value = value?;
+        self.values.borrow_mut().insert(field.to_owned(), value.clone());
+        Ok(value)
+    }
+
+    /// The group that the block defines.
+    fn group(&self, scope: &dyn Scope) -> Result<Group, Error> {
+        let block = self.block;
         for unsupported in ["matrix", "name"] {
             if let Some(attribute) = block.body.attribute(unsupported) {
                 return Err(Error::new(format!("{unsupported} is not supported for groups")).at(&attribute.place));
             }
         }
         if block.body.attribute("targets").is_none() {
-            return Err(Error::new(format!("the group \"{}\" needs targets", instance.name)).at(&block.place));
+            return Err(Error::new(format!("the group \"{}\" needs targets", self.name)).at(&block.place));
         }
-        let targets = match instance.value("targets", self)? {
+        let targets = match self.value("targets", scope)? {
             Value::List(_, values) => values.into_iter().filter_map(|value| match value {
                 Value::String(name) => Some(name),
                 _ => None,
             }),
             _ => return Err(Error::new("targets must be a list of names").at(&block.place)),
         };
-        let description = match instance.value("description", self)? {
+        let description = match self.value("description", scope)? {
             Value::String(text) => text,
             _ => String::new(),
         };
-        let group = Group { name: instance.name.clone(), description, targets: targets.collect() };
-        match definition.groups.iter_mut().find(|known| known.name == group.name) {
-            Some(known) => *known = group,
-            None => definition.groups.push(group),
-        }
-        Ok(())
+        Ok(Group { name: self.name.clone(), description, targets: targets.collect() })
+    }
+
+    fn evaluate(&self, attribute: &Attribute, scope: &dyn Scope) -> Result<Value, Error> {
+        let locals = Locals { parent: None, values: self.matrix.clone() };
+        let value = attribute.value.value(Environment::new(scope, Some(&locals)))?;
+        decode::normal(&attribute.name, value)
+            .map_err(|why| Error::new(format!("{}: {why}", attribute.name)).at(&attribute.value.place()))
     }
 }
 
 /// The values of the matrix for each target. Without a matrix there is one target.
-fn combinations(block: &Block, parser: &Parser<'_>) -> Result<Vec<BTreeMap<String, Value>>, Error> {
+fn combinations(block: &Block, scope: &dyn Scope) -> Result<Vec<BTreeMap<String, Value>>, Error> {
     let mut combinations = vec![BTreeMap::new()];
     let Some(attribute) = block.body.attribute("matrix").filter(|_| block.kind == "target") else {
         return Ok(combinations);
     };
     let place = attribute.value.place();
-    let value = attribute.value.value(parser.environment())?;
+    let value = attribute.value.value(Environment::new(scope, None))?;
     let fields = value.fields().ok_or_else(|| Error::new("matrix must be a map").at(&place))?;
     for (name, values) in fields {
         let values: Vec<Value> = match values.pairs() {
@@ -215,7 +207,7 @@ fn combinations(block: &Block, parser: &Parser<'_>) -> Result<Vec<BTreeMap<Strin
     Ok(combinations)
 }
 
-fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, parser: &Parser<'_>) -> Result<String, Error> {
+fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, scope: &dyn Scope) -> Result<String, Error> {
     let Some(attribute) = block.body.attribute("name").filter(|_| block.kind == "target") else {
         return Ok(label.to_owned());
     };
@@ -223,7 +215,7 @@ fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, parser: &P
         return Err(Error::new("name requires matrix").at(&attribute.place));
     }
     let locals = Locals { parent: None, values: matrix.clone() };
-    let value = attribute.value.value(Environment::new(parser, Some(&locals)))?;
+    let value = attribute.value.value(Environment::new(scope, Some(&locals)))?;
     match convert(value, &Type::String) {
         Ok(Value::String(name)) => Ok(name),
         _ => Err(Error::new("name must be a string").at(&attribute.value.place())),

@@ -1,20 +1,8 @@
-//! Definition files as groups and targets.
-//!
-//! *Takes* files, values of variables and the environment. *Gives* groups, targets and variables, evaluated but not yet
-//! selected, inherited or overridden. *Must never know* flags other than `--var`.
-
-mod blocks;
-mod parser;
-mod variables;
+//! What definition files come to: groups, targets and variables, evaluated but not yet selected, inherited or overridden.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{
-    compose,
-    error::{Error, File},
-    file,
-    target::Target,
-};
+use crate::target::Target;
 
 /// What `--list=variables` shows of a variable.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -59,7 +47,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).or_else(|| self.environment.get(name)).map(String::as_str)
     }
 }
@@ -76,32 +64,6 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Reads files. Later files override earlier ones; compose files come before bake files.
-    ///
-    /// # Errors
-    /// The first fault, with its place.
-    pub fn read(files: &[File], inputs: &Inputs) -> Result<Definition, Error> {
-        let mut compose_files = Vec::new();
-        let mut bodies = Vec::new();
-        let environment = compose::environment(inputs)?;
-        for file in files {
-            match Kind::of(file, &environment) {
-                Kind::Compose => compose_files.push(file.clone()),
-                Kind::Bake => bodies.push(file::read(file)?),
-            }
-        }
-        let mut definition = Definition::default();
-        if !compose_files.is_empty() {
-            definition = compose::read(&compose_files, &environment)?;
-            definition.merge_repeated();
-        }
-        if !bodies.is_empty() {
-            parser::read(&bodies, inputs, &mut definition)?;
-            definition.merge_repeated();
-        }
-        Ok(definition)
-    }
-
     pub(crate) fn target(&self, name: &str) -> Option<&Target> {
         self.targets.iter().find(|target| target.name == name)
     }
@@ -111,17 +73,17 @@ impl Definition {
     }
 
     /// Merges targets of the same name into the first.
-    fn merge_repeated(&mut self) {
+    pub(crate) fn merge_repeated(&mut self) {
         for group in &mut self.groups {
             dedup(&mut group.targets);
         }
         let mut merged: Vec<Target> = Vec::with_capacity(self.targets.len());
-        let mut places: HashMap<String, usize> = HashMap::new();
+        let mut positions: HashMap<String, usize> = HashMap::new();
         for target in self.targets.drain(..) {
-            match places.get(&target.name) {
-                Some(&place) => merged[place].merge(&target),
+            match positions.get(&target.name) {
+                Some(&position) => merged[position].merge(&target),
                 None => {
-                    places.insert(target.name.clone(), merged.len());
+                    positions.insert(target.name.clone(), merged.len());
                     merged.push(target);
                 }
             }
@@ -134,26 +96,4 @@ impl Definition {
 pub(crate) fn dedup(names: &mut Vec<String>) {
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
-}
-
-/// The two families of definition files.
-enum Kind {
-    Compose,
-    Bake,
-}
-
-impl Kind {
-    /// The name decides. Without a known ending, a file that reads as compose is one.
-    fn of(file: &File, environment: &BTreeMap<String, String>) -> Kind {
-        let name = file.name.to_lowercase();
-        if name.ends_with(".yml") || name.ends_with(".yaml") {
-            Kind::Compose
-        } else if name.ends_with(".json") || name.ends_with(".hcl") {
-            Kind::Bake
-        } else if compose::read(std::slice::from_ref(file), environment).is_ok() {
-            Kind::Compose
-        } else {
-            Kind::Bake
-        }
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{Variable, parser::Parser};
 use crate::{
+    definition::{Inputs, Variable},
     error::Error,
     expression::{Environment, type_of},
-    file::Block,
+    file::{Attribute, Block},
     value::{Type, Value, convert, from_json_as, json_text, number_text, parse_number},
 };
 
@@ -19,20 +19,29 @@ enum Outside<'a> {
     Json(&'a str),
 }
 
-impl Parser<'_> {
+/// The variables of all files, and what their values come from.
+pub(super) struct Variables<'a> {
+    pub(super) inputs: &'a Inputs,
+    /// The blocks that declare variables, by name.
+    pub(super) blocks: BTreeMap<String, &'a Block>,
+    /// The global attributes by name.
+    pub(super) attributes: BTreeMap<String, &'a Attribute>,
+}
+
+impl Variables<'_> {
     /// The value of a variable: from outside, else from a global attribute, else its default.
-    pub(super) fn evaluate_variable(&self, name: &str) -> Result<Value, Error> {
+    pub(super) fn value(&self, name: &str, environment: Environment<'_>) -> Result<Value, Error> {
         if let Some(builtin) = self.inputs.builtins.get(name) {
             return Ok(Value::from(builtin.as_str()));
         }
-        let variable = self.variables.get(name).copied();
+        let variable = self.blocks.get(name).copied();
         let attribute = self.attributes.get(name);
         let missing = || Error { undefined: true, ..Error::new(format!("variable \"{name}\" does not exist")) };
         let place = attribute.map(|attribute| &attribute.place).or(variable.map(|block| &block.place));
         let place = place.ok_or_else(missing)?;
 
         let constraint = match (attribute, variable) {
-            (None, Some(block)) => constraint(block, self.environment())?,
+            (None, Some(block)) => constraint(block, environment)?,
             _ => None,
         };
         let default = attribute.copied().or_else(|| variable.and_then(|block| block.body.attribute("default")));
@@ -40,7 +49,7 @@ impl Parser<'_> {
         let outside = if variable.is_some() { self.outside(name, constraint.is_some()) } else { None };
         let default = match default {
             Some(attribute) => {
-                let value = attribute.value.value(self.environment())?;
+                let value = attribute.value.value(environment)?;
                 Some(convert(value, &kind).map_err(|why| {
                     Error::new(format!("invalid default of the variable {name}: {why}")).at(&attribute.value.place())
                 })?)
@@ -62,7 +71,7 @@ impl Parser<'_> {
         let text = self.inputs.variable(name);
         if text.is_none() || typed {
             let json = format!("{name}{JSON_SUFFIX}");
-            let taken = self.variables.contains_key(&json) || self.inputs.builtins.contains_key(&json);
+            let taken = self.blocks.contains_key(&json) || self.inputs.builtins.contains_key(&json);
             if !taken && let Some(json) = self.inputs.variable(&json) {
                 return Some(Outside::Json(json));
             }

@@ -1,3 +1,5 @@
+//! The global scope of bake files: variables and functions.
+
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -5,41 +7,22 @@ use std::{
     sync::Arc,
 };
 
-use super::{Definition, Inputs, Variable, blocks::Blocks, variables};
+use super::{
+    blocks::{Blocks, KINDS},
+    variables::{self, Variables},
+};
 use crate::{
+    definition::{Inputs, Variable},
     error::Error,
     expression::{Environment, Expression, MAX_DEPTH, Scope, UserFunction, called_functions},
-    file::{Attribute, Block, Body},
+    file::{Block, Body},
     functions,
     value::Value,
 };
 
-/// Evaluates bake files and adds their groups and targets to `definition`.
-pub(super) fn read(bodies: &[Body], inputs: &Inputs, definition: &mut Definition) -> Result<(), Error> {
-    let parser = Parser::new(bodies, inputs)?;
-    for name in parser.variables.keys() {
-        parser.variable(name)?;
-    }
-    parser.validate()?;
-    parser.check_functions()?;
-    let blocks = Blocks::named(bodies, &parser)?;
-    *parser.blocks.borrow_mut() = Some(Rc::new(blocks));
-    parser.add_blocks(definition)?;
-    for name in parser.attributes.keys() {
-        parser.variable(name)?;
-    }
-    definition.variables = parser.listed();
-    Ok(())
-}
-
-/// The names that are block kinds, and so cannot be variables.
-pub(super) const KINDS: [&str; 2] = ["group", "target"];
-
 /// The global scope of all bake files. Variables are evaluated when they are first needed.
 pub(super) struct Parser<'a> {
-    pub(super) inputs: &'a Inputs,
-    pub(super) variables: BTreeMap<String, &'a Block>,
-    pub(super) attributes: BTreeMap<String, &'a Attribute>,
+    pub(super) variables: Variables<'a>,
     functions: HashMap<String, Arc<UserFunction>>,
     function_blocks: Vec<(&'a str, &'a Block)>,
     values: RefCell<HashMap<String, Value>>,
@@ -52,7 +35,7 @@ pub(super) struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    fn new(bodies: &'a [Body], inputs: &'a Inputs) -> Result<Parser<'a>, Error> {
+    pub(super) fn new(bodies: &'a [Body], inputs: &'a Inputs) -> Result<Parser<'a>, Error> {
         let reserved = |name: &str| KINDS.contains(&name) || inputs.builtins.contains_key(name);
         let mut variables = BTreeMap::new();
         let mut attributes = BTreeMap::new();
@@ -88,9 +71,7 @@ impl<'a> Parser<'a> {
         }
         let functions = HashMap::new();
         let mut parser = Parser {
-            inputs,
-            variables,
-            attributes,
+            variables: Variables { inputs, blocks: variables, attributes },
             functions,
             function_blocks,
             values: RefCell::default(),
@@ -106,12 +87,12 @@ impl<'a> Parser<'a> {
         Ok(parser)
     }
 
-    pub(super) fn environment(&self) -> Environment<'_> {
+    fn environment(&self) -> Environment<'_> {
         Environment::new(self, None)
     }
 
-    fn validate(&self) -> Result<(), Error> {
-        for block in self.variables.values() {
+    pub(super) fn validate(&self) -> Result<(), Error> {
+        for block in self.variables.blocks.values() {
             for rule in block.body.blocks.iter().filter(|block| block.kind == "validation") {
                 variables::validate(rule, self.environment())?;
             }
@@ -120,7 +101,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Functions of files must exist and not call each other in a cycle.
-    fn check_functions(&self) -> Result<(), Error> {
+    pub(super) fn check_functions(&self) -> Result<(), Error> {
         let mut checked = HashSet::new();
         for (name, block) in &self.function_blocks {
             self.check_function(name, &mut Vec::new(), &mut checked).map_err(|error| error.at(&block.place))?;
@@ -148,8 +129,8 @@ impl<'a> Parser<'a> {
     }
 
     /// What `--list=variables` shows.
-    fn listed(&self) -> Vec<Variable> {
-        let list = self.variables.iter().map(|(name, block)| {
+    pub(super) fn listed(&self) -> Vec<Variable> {
+        let list = self.variables.blocks.iter().map(|(name, block)| {
             let value = self.values.borrow().get(name).cloned().unwrap_or(Value::NULL);
             variables::listed(name, block, &value, self.environment())
         });
@@ -197,7 +178,7 @@ impl Scope for Parser<'_> {
         if !self.running.borrow_mut().insert(name.to_owned()) {
             return Err(Error::new(format!("variable cycle not allowed for {name}")));
         }
-        let value = self.evaluate_variable(name);
+        let value = self.variables.value(name, self.environment());
         self.running.borrow_mut().remove(name);
         let value = value?;
         self.values.borrow_mut().insert(name.to_owned(), value.clone());
