@@ -2,7 +2,7 @@
 
 use super::lowering::{MAX_EXPANDED, RunSettings, too_much};
 use super::request::LowerRequest;
-use super::stages::expanded;
+use super::words::expanded;
 use buildscope_dockerfile::lint::{Finding, Rule};
 use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, Kind, PREDEFINED, Text};
 use std::collections::{BTreeMap, BTreeSet};

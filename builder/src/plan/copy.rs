@@ -3,7 +3,7 @@
 use super::graph::{Copy, CopyFrom};
 use super::history::CreatedBy;
 use super::scope::Scope;
-use super::stages::{expanded, out_of_range, unexpandable};
+use super::words::{expanded, out_of_range, unexpandable};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
 

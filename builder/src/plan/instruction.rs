@@ -7,7 +7,7 @@ use super::lowering::{Lowered, Lowering};
 use super::run::RunLowering;
 use super::scope::Scope;
 use super::sources::Sources;
-use super::stages::{expanded, out_of_range, unexpandable};
+use super::words::{expanded, out_of_range, unexpandable};
 use super::{arguments, copy, signal};
 use buildscope_dockerfile::lint::{Finding, Rule};
 use buildscope_dockerfile::{

@@ -27,6 +27,7 @@ mod stages;
 #[cfg(test)]
 mod tests;
 mod trie;
+mod words;
 
 pub use arguments::{SOURCE_DATE_EPOCH, source_date_epoch};
 pub use config::Config;

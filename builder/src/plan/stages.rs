@@ -1,12 +1,12 @@
-//! Finds the stages of a file, their references to stages, images and contexts, and the stages that the target needs.
+//! Finds the stages of a file, and what the names in them refer to: stages, images and contexts.
+
+mod bases;
+mod dependencies;
 
 use super::End;
-use super::request::{ImageResolver, LowerRequest, NamedContext, ResolvedBase};
-use buildscope_dockerfile::expand::NoVariables;
-use buildscope_dockerfile::{
-    self as dockerfile, Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word, closest,
-    mount,
-};
+use super::request::{LowerRequest, NamedContext, ResolvedBase};
+use super::words::expanded;
+use buildscope_dockerfile::{Diagnostic, Dockerfile, Expander, From, Instruction, Kind, Span, Variables, Word};
 use buildscope_oci::{Platform, Reference};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -293,188 +293,9 @@ impl<'a> Stages<'a> {
         self.by_name.keys().map(String::as_str)
     }
 
-    /// Reports stages that depend on themselves, including those that the target does not need.
-    pub(super) fn refuse_cycles(&self, diagnostics: &mut Vec<Diagnostic>) {
-        // 0: not visited, 1: on the current path, 2: finished.
-        let mut state = vec![0_u8; self.list.len()];
-        for start in 0..self.list.len() {
-            if state[start] != 0 {
-                continue;
-            }
-            let mut path = vec![(start, self.needs(start).into_iter())];
-            state[start] = 1;
-            while let Some((stage, needs)) = path.last_mut() {
-                let stage = *stage;
-                match needs.next() {
-                    None => {
-                        state[stage] = 2;
-                        path.pop();
-                    }
-                    Some((other, span)) if state[other] == 1 => {
-                        let name = self.label(other);
-                        diagnostics.push(
-                            Diagnostic::new(span, format!("circular dependency detected on stage: {name}"))
-                                .label(format!("stage {name} depends on itself"))
-                                .help("take the files from an earlier stage"),
-                        );
-                    }
-                    Some((other, _)) if state[other] == 0 => {
-                        state[other] = 1;
-                        path.push((other, self.needs(other).into_iter()));
-                    }
-                    Some(_) => {}
-                }
-            }
-        }
-    }
-
     /// Returns the name of a stage, or the index of a stage without a name.
     pub(super) fn label(&self, stage: usize) -> String {
         self.list[stage].name.clone().unwrap_or_else(|| stage.to_string())
-    }
-
-    /// Returns the stages on which a stage depends, with the positions of the references.
-    fn needs(&self, stage: usize) -> Vec<(usize, Span)> {
-        let this = &self.list[stage];
-        let mut needs = Vec::new();
-        if let BaseOf::Stage(base) = this.base {
-            needs.push((base, this.head.base.span));
-        }
-        if let (Some(after), Some(word)) = (this.after, &this.head.after) {
-            needs.push((after, word.span));
-        }
-        let mut ignored = Vec::new();
-        for word in this.froms() {
-            if let Source::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
-                needs.push((source, word.span));
-            }
-        }
-        needs
-    }
-
-    /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to
-    /// further stages.
-    pub(super) fn resolve(&mut self, target: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
-        let mut waiting = vec![target];
-        while let Some(stage) = waiting.pop() {
-            if std::mem::replace(&mut self.list[stage].live, true) {
-                continue;
-            }
-            self.open(stage, images, diagnostics);
-            waiting.extend(self.needs(stage).into_iter().map(|(other, _)| other));
-            let this = &self.list[stage];
-            let words: Vec<(String, Span, Platform)> =
-                this.froms().map(|word| (word.text.to_string(), word.span, this.platform.clone())).collect();
-            let expander = Expander::new(self.escape);
-            for (word, span, platform) in words {
-                if !expander.word(&word, &NoVariables).is_ok_and(|text| text == word) {
-                    diagnostics.push(variable(span));
-                    continue;
-                }
-                if let Source::Image(image) = self.source(&word, span, diagnostics) {
-                    if self.images.contains_key(&image) {
-                        continue;
-                    }
-                    match images.resolve(&image, &platform) {
-                        Ok(found) => {
-                            self.images.insert(image, found);
-                        }
-                        Err(error) => diagnostics.push(self.unresolved(&word, span, &error.0)),
-                    }
-                }
-            }
-        }
-    }
-
-    /// Resolves the base of a stage and parses its triggers.
-    fn open(&mut self, stage: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
-        let this = &self.list[stage];
-        let span = this.from.span;
-        match &this.base {
-            BaseOf::Image(image) => match images.resolve(image, &this.platform) {
-                Ok(found) => {
-                    let mut triggers = Vec::new();
-                    for text in &found.config.config.on_build {
-                        match dockerfile::parse_trigger(text) {
-                            Ok(instruction) => triggers.push(Trigger {
-                                instruction: at(instruction, this.from),
-                                text: text.clone(),
-                                foreign: true,
-                            }),
-                            Err(error) => diagnostics.push(
-                                Diagnostic::new(span, format!("{error} in the base image's trigger `ONBUILD {text}`"))
-                                    .label("this image cannot be a base")
-                                    .help("build the base image again without that ONBUILD"),
-                            ),
-                        }
-                    }
-                    let this = &mut self.list[stage];
-                    this.triggers = triggers;
-                    this.resolved = Some(found);
-                }
-                Err(error) => {
-                    let diagnostic = self.unresolved(&this.base_name, this.head.base.span, &error.0);
-                    diagnostics.push(diagnostic);
-                }
-            },
-            &BaseOf::Stage(base) => {
-                let from = this.from;
-                let triggers = self.list[base].body.iter().filter_map(|instruction| match &instruction.kind {
-                    Kind::Onbuild(onbuild) => Some(Trigger {
-                        instruction: at(onbuild.instruction.clone(), from),
-                        text: onbuild.text.clone(),
-                        foreign: false,
-                    }),
-                    _ => None,
-                });
-                self.list[stage].triggers = triggers.collect();
-            }
-            BaseOf::Scratch | BaseOf::Context(_) | BaseOf::Target(_) => {}
-        }
-    }
-
-    fn unresolved(&self, word: &str, span: Span, error: &str) -> Diagnostic {
-        let diagnostic = Diagnostic::new(span, format!("{word}: {error}"))
-            .label("no stage above has this name, and no image was found");
-        match closest(word, self.names()) {
-            Some(name) => diagnostic.help(format!("did you mean the stage {name}?")),
-            None => diagnostic.help("check that the name is right, and that the image exists for this platform"),
-        }
-    }
-}
-
-impl<'a> StageOf<'a> {
-    /// Returns the `from` words of all instructions.
-    fn froms(&self) -> impl Iterator<Item = Word<'a>> {
-        let triggers = self.triggers.iter().flat_map(|trigger| {
-            let at_from = |word: Word<'a>| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
-            froms(&trigger.instruction).into_iter().map(at_from)
-        });
-        triggers.chain(self.body.iter().flat_map(froms))
-    }
-}
-
-/// Returns the error of a variable in `--from`. BuildKit must know the dependencies of stages before it expands
-/// variables.
-fn variable(span: Span) -> Diagnostic {
-    let message = "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
-    Diagnostic::new(span, message).label("a variable").help("write FROM $image AS name above, and --from=name here")
-}
-
-/// Moves a trigger to the position of the FROM whose base has it.
-fn at<'t>(instruction: Instruction<'t>, from: &Instruction<'_>) -> Instruction<'t> {
-    Instruction { span: from.span, lines: from.lines, comments: (0, 0), ..instruction }
-}
-
-/// Returns the `from` words of an instruction.
-fn froms<'t>(instruction: &Instruction<'t>) -> Vec<Word<'t>> {
-    match &instruction.kind {
-        Kind::Copy(copy) => copy.from().cloned().into_iter().collect(),
-        Kind::Run(run) => run
-            .mounts()
-            .filter_map(|word| mount::Spec::from_of(word).map(|from| Word { text: from.into(), span: word.span }))
-            .collect(),
-        _ => Vec::new(),
     }
 }
 
@@ -487,38 +308,6 @@ fn familiar(name: &str) -> String {
             None => reference.familiar(),
         },
     )
-}
-
-/// Expands a word. If it cannot be expanded, reports an error at its characters and returns `None`.
-pub(super) fn expanded(
-    expander: &Expander,
-    word: &Word<'_>,
-    variables: &dyn Variables,
-    diagnostics: &mut Vec<Diagnostic>,
-) -> Option<String> {
-    match expander.word(&word.text, variables) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            diagnostics.push(unexpandable(word, &error));
-            None
-        }
-    }
-}
-
-/// Returns the error of an owner or a user with an id that is out of range.
-pub(super) fn out_of_range(word: &Word<'_>, what: &str, text: &str, error: &dockerfile::BadId) -> Diagnostic {
-    Diagnostic::new(word.span, format!("invalid {what} {text:?}: {error}"))
-        .label("the kernel treats the id 4294967295 as \"unchanged\", which would be root")
-        .help("write an id from 0 to 2147483647, or a name of the image's /etc/passwd or /etc/group")
-}
-
-/// Returns the error of a word that cannot be expanded.
-pub(super) fn unexpandable(word: &Word<'_>, error: &dockerfile::ExpandError) -> Diagnostic {
-    let exact = word.span.range().len() == word.text.len() && word.text.is_char_boundary(error.at());
-    let span = if exact { Span::new(word.span.range().start + error.at(), word.span.range().end) } else { word.span };
-    Diagnostic::new(span, format!("failed to process {:?}: {error}", word.text))
-        .label("the error starts here")
-        .help(error.help())
 }
 
 #[cfg(test)]

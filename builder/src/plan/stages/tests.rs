@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::plan::AssumeImages;
+use buildscope_dockerfile::expand::NoVariables;
 use buildscope_dockerfile::parse;
 
 /// Runs `check` on the stages of a file, and returns the messages of the errors.
