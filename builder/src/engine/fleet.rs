@@ -5,9 +5,10 @@
 
 use super::destinations::Destinations;
 use super::finished_build::FinishedBuild;
+use super::live::Live;
 use super::prepare::{self, Naming, Prepared, PreparedPart, Shared};
 use super::progress::Redacting;
-use super::solver::{Live, Solver};
+use super::solver::Solver;
 use super::{BuildError, Built, Engine, Event, Outcome, Progress, Request, cache_import, epoch, finish};
 use crate::http;
 use crate::plan::{End, Fleet, LowerRequest, NamedContext, SharedInputs};
@@ -134,7 +135,7 @@ async fn run(
     let deliveries = Arc::new(deliveries);
     let solve = async {
         let solved = solver.run(&live, jobs).await;
-        // Nothing ends any more.
+        // All steps have ended.
         let _ = ended.send(None);
         solved
     };

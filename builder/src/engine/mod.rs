@@ -15,6 +15,7 @@ mod finished_build;
 mod fleet;
 mod host;
 mod inside;
+mod live;
 mod machine_load;
 mod outcome;
 mod prepare;
@@ -49,7 +50,8 @@ use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
 use destinations::Destinations;
 use finished_build::FinishedBuild;
-use solver::{Live, Solver};
+use live::Live;
+use solver::Solver;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

@@ -1,6 +1,7 @@
 //! Runs the plan: for each step its key, a lookup in the cache, else its effect.
 
 use super::blocking::blocking;
+use super::live::Live;
 use super::outcome::{LayerResult, StepResult};
 use super::prepare::{Prepared, PreparedPart};
 use super::results::Results;
@@ -12,15 +13,14 @@ use super::step_runner::{StepInput, StepRunner};
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::http;
-use crate::plan::{Base, CopyFrom, Op, Plan, Step};
+use crate::plan::{Base, CopyFrom, Op, Step};
 use crate::steps::run::Networks;
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
-use buildscope_schedule::{self as schedule, Dag, Limit, Turn};
+use buildscope_schedule::{self as schedule, Limit, Turn};
 use buildscope_storage::{Removed, Store, Timestamp};
 use parking_lot::Mutex;
 use petgraph::Direction::Incoming;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
+use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -61,36 +61,6 @@ pub(super) struct Failures {
     pub(super) errors: Mutex<BTreeMap<StepId, BuildError>>,
     /// Hears of each step that has a result.
     pub(super) ended: Option<UnboundedSender<Option<StepId>>>,
-}
-
-/// The live part of the plan, as the scheduler sees it.
-pub(super) struct Live {
-    ids: Vec<StepId>,
-    dag: Dag,
-}
-
-impl Live {
-    /// The live steps under a policy, and the order edges that the policy adds, as nodes of the plan.
-    pub(super) fn new(
-        plan: &Plan,
-        policy: schedule::Policy,
-    ) -> Result<(Self, Vec<(NodeIndex, NodeIndex)>), schedule::Cycle> {
-        let nodes: Vec<_> = plan.graph.node_indices().filter(|&node| plan.graph[node].live).collect();
-        let live: BTreeMap<_, _> = nodes.iter().enumerate().map(|(i, &node)| (node, NodeIndex::new(i))).collect();
-        let mut graph = DiGraph::<StepId, ()>::new();
-        for &node in &nodes {
-            graph.add_node(plan.graph[node].id);
-        }
-        for edge in plan.graph.edge_references() {
-            if let (Some(&from), Some(&to)) = (live.get(&edge.source()), live.get(&edge.target())) {
-                graph.add_edge(from, to, ());
-            }
-        }
-        let order = schedule::order_edges(policy, &graph, |node| plan.graph[nodes[node.index()]].stage.0)?;
-        let dag = Dag::with_edges(&graph, order.iter().copied())?;
-        let order = order.into_iter().map(|(from, to)| (nodes[from.index()], nodes[to.index()])).collect();
-        Ok((Self { ids: graph.node_weights().copied().collect(), dag }, order))
-    }
 }
 
 impl Solver {
@@ -193,7 +163,7 @@ impl Solver {
         let ctx = &self.ctx;
         let step = ctx.plan.step(id);
         ctx.progress.event(Event::Started(id));
-        probe.begins(&step.keyword);
+        probe.begins(&step.keyword.name().into());
         let blocked = self.failures.keep_going && self.is_blocked(id);
         let result = if blocked || turn.cancel.is_cancelled() || ctx.cancel.is_cancelled() {
             Err(BuildError::Cancelled)
