@@ -4,6 +4,7 @@
 //! *Takes* workloads, cases and the binaries that build them. *Gives* a [`Run`]: a folder with `run.json` (environment,
 //! order, raw samples) and a build record for each sample. *Must never know* how samples are judged or exported.
 
+mod builds;
 mod calls;
 mod check_image;
 mod child;
@@ -14,6 +15,7 @@ mod peer;
 mod planned;
 mod predictions;
 mod state;
+mod verification;
 
 pub use calls::countable;
 pub use check_image::{Image, check_image};
@@ -23,17 +25,14 @@ pub use predictions::{CheckedPrediction, PredictionPlan, check_predictions, pred
 pub use state::PageCache;
 
 use crate::environment::Environment;
-use crate::run::{Calls, Case, CaseSamples, RUN_SCHEMA, Run, RunError, Sample};
-use buildscope_record::{Digest, Outcome, Record};
-use buildscope_workloads::{Scenario, Workload};
-use child::finish;
+use crate::run::{Calls, Case, RUN_SCHEMA, Run, RunError, Sample};
+use builds::Counted;
+use buildscope_record::Digest;
+use buildscope_workloads::Workload;
 use folders::CaseFolders;
-use nix::sys::resource::{UsageWho, getrusage};
-use planned::StepCache;
 use state::STATES;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -225,272 +224,12 @@ impl<O: MeasureObserver> Measuring<'_, O> {
     }
 }
 
-impl Plan {
-    pub(super) fn workload(&self, case: &Case) -> &Workload {
-        let found = self.workloads.iter().find(|workload| workload.name == case.workload);
-        found.expect("a plan's cases name its workloads")
-    }
-
-    /// The command that builds a case.
-    fn command(&self, planned: &PlannedCase, folders: &CaseFolders, cache: StepCache) -> Command {
-        let PlannedCase { case, runner } = planned;
-        match runner {
-            Runner::Peer(peer) => {
-                peer.command(&folders.context, &tag(case), cache, self.bases.as_deref(), &self.archive())
-            }
-            Runner::Buildscope(binary) => {
-                let mut command = case.subject.command(binary, &folders.store, &folders.context, cache);
-                self.add_inputs(&mut command, case, self.workload(case), folders);
-                command.args(&self.arguments);
-                command
-            }
-        }
-    }
-
-    /// The file to which an image is exported for checking.
-    fn archive(&self) -> PathBuf {
-        self.scratch.join("image.tar")
-    }
-
-    /// Creates each case's folders and builds once in them, untimed. If the build of a case fails, the case gets no
-    /// folders, the failure becomes a sample, and the other cases continue. Fails if no buildscope binary can build a
-    /// workload, or if another builder cannot.
-    async fn prepare(
-        &self,
-        run: &mut Run,
-        observer: &mut impl MeasureObserver,
-        stop: &CancellationToken,
-    ) -> Result<Vec<Option<CaseFolders>>, RunError> {
-        let mut all_folders = Vec::new();
-        for group in self.cases.chunk_by(|one, other| one.case.same_group(&other.case)) {
-            let mut failed = Vec::new();
-            for planned in group {
-                let case = &planned.case;
-                observer.preparing(case);
-                let folders = CaseFolders::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
-                let Some(ended) = finish(self.command(planned, &folders, StepCache::Use), stop).await? else {
-                    run.interrupted = true;
-                    return Ok(all_folders);
-                };
-                let shown = CaseFolders::shown(&case.workload);
-                let command = shell_line(&self.command(planned, &shown, StepCache::of(case.scenario)));
-                let mut samples = Vec::new();
-                all_folders.push(match ended.prepared(case) {
-                    Ok(()) => Some(folders),
-                    Err(error) if !planned.runner.is_buildscope() => return Err(error),
-                    Err(error) => {
-                        samples.push(unbuilt(0, 0, &error));
-                        failed.push(error);
-                        None
-                    }
-                });
-                run.cases.push(CaseSamples { case: case.clone(), command, samples, calls: Vec::new() });
-            }
-            if failed.len() == group.len() {
-                return Err(failed.swap_remove(0));
-            }
-        }
-        Ok(all_folders)
-    }
-
-    async fn sample(
-        &self,
-        planned: &PlannedCase,
-        folders: &CaseFolders,
-        round: u32,
-        position: u32,
-        stop: &CancellationToken,
-    ) -> Result<Option<Sample>, RunError> {
-        let PlannedCase { case, runner } = planned;
-        let workload = self.workload(case);
-        match self.enter(planned, folders, round + 1, stop).await {
-            Err(error @ RunError::Prepare { .. }) => return Ok(Some(unbuilt(round, position, &error))),
-            Err(error) => return Err(error),
-            Ok(false) => return Ok(None),
-            Ok(true) => {}
-        }
-        let relative = PathBuf::from("records").join(case.slug()).join(format!("{round}.json"));
-        let record = self.folder.join(&relative);
-        if let Some(folder) = record.parent() {
-            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
-        }
-        let mut command = self.command(planned, folders, StepCache::of(case.scenario));
-        if runner.is_buildscope() {
-            command.arg("--record").arg(&record);
-        }
-        let (load, io_pressure) = (machine::load(), machine::pressure("io"));
-        let before = cpu();
-        let start = Instant::now();
-        let Some(ended) = finish(command, stop).await? else { return Ok(None) };
-        let wall = start.elapsed().as_secs_f64();
-        let after = cpu();
-        if !runner.is_buildscope() {
-            explained(&ended.log(), &record)?;
-        }
-        let fault = if ended.status.success() {
-            self.check(planned, folders, workload, &record, stop).await?
-        } else {
-            Some(format!("the build failed: {}", ended.tail()))
-        };
-        if stop.is_cancelled() {
-            return Ok(None);
-        }
-        Ok(Some(Sample {
-            round,
-            position,
-            wall,
-            user: after.0 - before.0,
-            system: after.1 - before.1,
-            exit_code: ended.status.code(),
-            load,
-            io_pressure,
-            record: record.is_file().then_some(relative),
-            fault,
-        }))
-    }
-
-    /// Builds once more and counts the system calls.
-    async fn count(
-        &self,
-        planned: &PlannedCase,
-        folders: &CaseFolders,
-        round: u32,
-        stop: &CancellationToken,
-    ) -> Result<Counted, RunError> {
-        match self.enter(planned, folders, round + 1, stop).await {
-            Err(RunError::Prepare { .. }) => return Ok(Counted::Failed),
-            Err(error) => return Err(error),
-            Ok(false) => return Ok(Counted::Stopped),
-            Ok(true) => {}
-        }
-        let counts = self.scratch.join("calls");
-        let command = self.command(planned, folders, StepCache::of(planned.case.scenario));
-        let Some(ended) = finish(calls::counted(&command, &counts), stop).await? else { return Ok(Counted::Stopped) };
-        if !ended.status.success() {
-            return Ok(Counted::Failed);
-        }
-        calls::read(&counts).map(Counted::Calls)
-    }
-
-    /// Checks the image of a build, outside of the measured time. The same build runs again from the cache and
-    /// exports the image.
-    async fn check(
-        &self,
-        planned: &PlannedCase,
-        folders: &CaseFolders,
-        workload: &Workload,
-        record: &Path,
-        stop: &CancellationToken,
-    ) -> Result<Option<String>, RunError> {
-        let PlannedCase { case, runner } = planned;
-        if matches!(case.scenario, Scenario::Warm | Scenario::Imported)
-            && runner.is_buildscope()
-            && let Some(ran) = executed(record)
-        {
-            return Ok(Some(format!("a build with all steps cached ran `{ran}`")));
-        }
-        if workload.manifest.expect.is_empty() {
-            return Ok(None);
-        }
-        let archive = self.archive();
-        let command = match runner {
-            Runner::Peer(peer) if !peer.can_be_checked() => return Ok(None),
-            Runner::Peer(peer) => peer.save(&tag(case), &archive),
-            Runner::Buildscope(_) => {
-                let mut command = self.command(planned, folders, StepCache::Use);
-                command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
-                Some(command)
-            }
-        };
-        if let Some(command) = command {
-            let Some(ended) = finish(command, stop).await? else { return Ok(None) };
-            if !ended.status.success() {
-                return Ok(Some(format!("the image cannot be exported: {}", ended.tail())));
-            }
-        }
-        let mut expect = workload.manifest.expect.clone();
-        let fewer = matches!(runner, Runner::Peer(peer) if peer.leaves_out_empty_layers());
-        if fewer || case.scenario == Scenario::Base {
-            expect.image.layers = None; // the changed base has an additional layer
-        }
-        let faults = Image::read(&archive).map(|image| check_image(&image, &expect));
-        Ok(match faults {
-            Ok(faults) if faults.is_empty() => None,
-            Ok(faults) => Some(faults.join("; ")),
-            Err(error) => Some(format!("the image cannot be read: {error}")),
-        })
-    }
-}
-
-/// The result of a build whose system calls were to be counted.
-enum Counted {
-    Calls(Calls),
-    /// The build failed.
-    Failed,
-    /// The run was interrupted.
-    Stopped,
-}
-
-/// The sample of a build that did not start because its preparation failed.
-fn unbuilt(round: u32, position: u32, error: &RunError) -> Sample {
-    Sample {
-        round,
-        position,
-        wall: 0.0,
-        user: 0.0,
-        system: 0.0,
-        exit_code: None,
-        load: None,
-        io_pressure: None,
-        record: None,
-        fault: Some(error.to_string()),
-    }
-}
-
-/// The name under which a peer stores the image of a case.
-fn tag(case: &Case) -> String {
-    format!("buildscope-bench/{}:latest", case.slug().to_ascii_lowercase())
-}
-
-/// The first RUN, COPY or ADD instruction that a build executed although its result should have been cached.
-fn executed(record: &Path) -> Option<String> {
-    let record: Record = serde_json::from_slice(&fs::read(record).ok()?).ok()?;
-    let work = |instruction: &str| matches!(instruction, "RUN" | "COPY" | "ADD");
-    record
-        .steps
-        .into_iter()
-        .find(|step| step.outcome == Outcome::Executed && work(&step.instruction))
-        .map(|step| step.text)
-}
-
-/// Converts another builder's log to a build record and writes it. A log without steps gives no record.
-fn explained(log: &[u8], record: &Path) -> Result<(), RunError> {
-    let Ok(read) = buildscope_reports::import::import(log) else { return Ok(()) };
-    let file = fs::File::create(record).map_err(RunError::io(record))?;
-    read.write(file).map_err(|error| RunError::io(record)(std::io::Error::other(error)))
-}
-
 /// Measures a constant amount of work, hashing 16 MiB of zeros, in seconds.
 fn canary() -> f64 {
     let zeros = vec![0; 16 << 20];
     let start = Instant::now();
     std::hint::black_box(Digest::of(std::hint::black_box(&zeros)));
     start.elapsed().as_secs_f64()
-}
-
-/// CPU time of all children reaped so far, in seconds: (user, system). Builds run one at a time, so the difference
-/// between two calls belongs to the build between them.
-fn cpu() -> (f64, f64) {
-    let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    getrusage(UsageWho::RUSAGE_CHILDREN)
-        .map_or((0.0, 0.0), |usage| (seconds(usage.user_time()), seconds(usage.system_time())))
-}
-
-/// Formats a command as a user would type it, with only the file name of the program.
-fn shell_line(command: &Command) -> String {
-    let program = Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy();
-    let arguments = command.get_args().map(|argument| argument.to_string_lossy());
-    std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
 /// Removes contexts and stores when it is dropped, also after errors.

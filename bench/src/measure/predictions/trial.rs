@@ -1,6 +1,6 @@
 //! Trials: the settings to build under, and the predictions between them.
 
-use buildscope_record::{Nanos, Phase, Policy, Record};
+use buildscope_record::{Instruction, Nanos, Phase, Policy, Record};
 use buildscope_reports::whatif::{Scenario, Selector};
 
 /// The selections that are delayed: a phase of each group in which steps spend time, and the kinds of steps that take
@@ -10,8 +10,8 @@ const DELAYED: [Selected; 6] = [
     Selected::Phase(Phase::SandboxSetup),
     Selected::Phase(Phase::SnapshotPrepare),
     Selected::Phase(Phase::Copy),
-    Selected::Steps("RUN"),
-    Selected::Steps("COPY"),
+    Selected::Steps(&Instruction::Run),
+    Selected::Steps(&Instruction::Copy),
 ];
 /// Shorter delays would be lost in the noise of small builds.
 const SHORTEST_DELAY: f64 = 0.02;
@@ -21,7 +21,7 @@ const SHORTEST_DELAY: f64 = 0.02;
 pub(super) enum Selected {
     Phase(Phase),
     /// All steps of an instruction.
-    Steps(&'static str),
+    Steps(&'static Instruction),
 }
 
 impl Selected {
@@ -29,14 +29,14 @@ impl Selected {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Phase(phase) => phase.name(),
-            Self::Steps(keyword) => keyword,
+            Self::Steps(instruction) => instruction.name(),
         }
     }
 
     fn selector(self) -> Selector {
         match self {
             Self::Phase(phase) => Selector::Phase(phase),
-            Self::Steps(keyword) => Selector::Instruction(keyword.into()),
+            Self::Steps(instruction) => Selector::Instruction(instruction.clone()),
         }
     }
 
@@ -44,7 +44,7 @@ impl Selected {
     fn is_in(self, record: &Record) -> bool {
         match self {
             Self::Phase(phase) => record.spans.iter().any(|span| span.phase == phase && span.step.is_some()),
-            Self::Steps(keyword) => record.steps.iter().any(|step| step.instruction == keyword),
+            Self::Steps(instruction) => record.steps.iter().any(|step| step.instruction == *instruction),
         }
     }
 }
