@@ -1,6 +1,7 @@
 //! The files that an install needs, among those of the build context.
 
 use super::copies::Tree;
+use super::path_pattern::matches;
 use super::project::Project;
 use crate::usage::{Manifest, Presence, Tool};
 use std::collections::BTreeSet;
@@ -59,29 +60,6 @@ pub(super) fn manifests_in(
     }
     let needed = manifests.iter().any(|manifest| manifest.presence != Presence::Possible);
     (!needed || !present.is_empty()).then_some(present)
-}
-
-/// Whether a path is of a pattern with `*` in its last part.
-pub(super) fn matches(pattern: &str, path: &str) -> bool {
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
-    let (other, file) = path.rsplit_once('/').unwrap_or(("", path));
-    if folder != other {
-        return false;
-    }
-    let mut pieces = name.split('*');
-    let first = pieces.next().unwrap_or_default();
-    let Some(mut rest) = file.strip_prefix(first) else { return false };
-    let pieces: Vec<&str> = pieces.collect();
-    for (at, piece) in pieces.iter().enumerate() {
-        if at + 1 == pieces.len() {
-            return rest.ends_with(piece);
-        }
-        match rest.find(piece) {
-            Some(found) => rest = &rest[found + piece.len()..],
-            None => return false,
-        }
-    }
-    rest.is_empty()
 }
 
 /// Whether the files of a COPY to a directory of the system may change programs or their settings.

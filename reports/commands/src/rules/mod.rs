@@ -8,6 +8,7 @@ mod manifests;
 mod order;
 mod owner;
 mod parallel;
+mod path_pattern;
 mod project;
 mod split;
 mod usual;

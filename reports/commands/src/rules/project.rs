@@ -1,6 +1,6 @@
 //! The files of a project that an install may need besides those that list its dependencies, by their names and by what the lists say.
 
-use super::manifests::matches;
+use super::path_pattern::matches;
 use crate::usage::Tool;
 
 /// A project and what is copied of it for its install.

@@ -1,0 +1,79 @@
+//! When a cache mount is advised.
+
+use super::*;
+
+#[test]
+fn a_cache_mount_hides_nothing_that_is_needed() {
+    let mounts = |steps: &[&str]| {
+        let mut all = vec![("FROM base AS build", 1)];
+        all.extend(steps.iter().map(|text| (*text, 400)));
+        all.push(("CMD [\"/app\"]", 1));
+        let whole = all.iter().map(|(_, length)| length).sum();
+        let found = advice_for(&chain(&all).finish(whole), &[]);
+        let of = found.into_iter().filter(|advice| advice.rule == "cache-mount");
+        of.map(|advice| {
+            advice
+                .diff
+                .iter()
+                .filter_map(|line| line.strip_prefix('+'))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+        .collect::<Vec<_>>()
+    };
+    let lists = "--mount=type=cache,target=/var/cache/apt,sharing=locked --mount=type=cache,target=/var/lib/apt/lists,sharing=locked";
+    let packages = "--mount=type=cache,target=/var/cache/apt,sharing=locked";
+    let keep = "rm -f /etc/apt/apt.conf.d/docker-clean &&";
+    assert_eq!(
+        mounts(&[
+            "RUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc && rm -rf /var/lib/apt/lists/*"
+        ]),
+        [format!("RUN {lists} {keep} apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y gcc")]
+    );
+    assert_eq!(
+        mounts(&["RUN apt-get update", "RUN apt-get install -y gcc"]),
+        [format!("RUN {packages} {keep} apt-get install -y gcc")],
+        "the lists of the first RUN stay in the image"
+    );
+    assert_eq!(
+        mounts(&["RUN apk add --no-cache git"]),
+        ["RUN --mount=type=cache,target=/etc/apk/cache,sharing=locked apk add --update-cache git"]
+    );
+    assert_eq!(
+        mounts(&["RUN pip install --no-cache-dir flask"]),
+        ["RUN --mount=type=cache,target=/root/.cache/pip pip install flask"]
+    );
+    assert_eq!(mounts(&["ENV PIP_NO_CACHE_DIR=1", "RUN pip install flask"]), [""], "the variable turns the cache off");
+    assert_eq!(
+        mounts(&["ENV PIP_CACHE_DIR=/c", "RUN pip install flask"]),
+        ["RUN --mount=type=cache,target=/c pip install flask"]
+    );
+    assert_eq!(mounts(&["USER 1000", "RUN pip install flask"]), [""; 0], "the home directory is unknown");
+    assert_eq!(
+        mounts(&["RUN useradd -m -u 1000 app", "USER app", "RUN pip install flask"]),
+        [""; 0],
+        "the directory would be root's"
+    );
+    assert_eq!(
+        mounts(&["RUN pnpm fetch", "RUN pnpm install --offline"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(
+        mounts(&["RUN mvn dependency:go-offline", "RUN mvn -o package"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(
+        mounts(&["RUN dotnet restore", "RUN dotnet publish --no-restore"]),
+        [""; 0],
+        "the second takes what the first left"
+    );
+    assert_eq!(mounts(&["RUN --network=none pip install flask"]), [""; 0], "nothing is downloaded");
+    assert_eq!(
+        mounts(&["RUN poetry install --no-root"])[0].matches("target=").count(),
+        2,
+        "not the virtual environments"
+    );
+}
