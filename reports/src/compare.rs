@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slower_step_is_named_whose_text_changed_or_that_is_new() {
+    fn slower_steps_with_changed_text_are_named() {
         let build = |texts: &[(&str, u64)]| {
             let mut made = Synthetic::default();
             let stage = made.stage("a");

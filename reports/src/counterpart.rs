@@ -82,9 +82,10 @@ impl<'o> Counterparts<'o> {
                 Some(_) if moved[at] => {}
                 Some(same) => next = others.iter().position(|&other| other == same).map_or(next, |same| same + 1),
                 None => {
-                    let keyword = &record.steps[step].instruction;
+                    let instruction = &record.steps[step].instruction;
                     let gap = (next..others.len()).take_while(|&at| self.back[others[at]].is_none());
-                    if let Some(found) = gap.into_iter().find(|&at| other.steps[others[at]].instruction == *keyword) {
+                    if let Some(found) = gap.into_iter().find(|&at| other.steps[others[at]].instruction == *instruction)
+                    {
                         self.join(step, others[found]);
                         next = found + 1;
                     }

@@ -6,7 +6,7 @@
 use crate::attribute::{Attributed, Attribution, Row, held, nanos};
 use crate::index::Indexed;
 use crate::inside::{Inside, inside};
-use buildscope_record::{Layer, Nanos, Outcome, Phase, Record, Resources, SourceRange, StepId};
+use buildscope_record::{Instruction, Layer, Nanos, Outcome, Phase, Record, Resources, SourceRange, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ pub struct StepExplanation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<String>,
     /// The keyword in upper case: `RUN`.
-    pub instruction: String,
+    pub instruction: Instruction,
     /// The instruction as written, on one line.
     pub text: String,
     /// The lines of the instruction in the Dockerfile.

@@ -49,7 +49,7 @@ fn a_note_and_an_issue_number_are_no_steps() {
 }
 
 #[test]
-fn a_vertex_of_another_front_end_has_a_name_of_its_own() {
+fn a_vertex_of_another_front_end_keeps_its_name() {
     let (record, _) = read("#1 [internal] load x\n#1 DONE 0.1s\n#2 apt install curl\n#2 DONE 2.0s\n#4 fix the page\n");
     assert_eq!(texts(&record), ["[internal] load x", "apt install curl"]);
 }

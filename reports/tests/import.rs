@@ -105,7 +105,7 @@ fn rawjson_of_a_failure() {
 }
 
 #[test]
-fn plain_without_times_begins_each_step_as_soon_as_its_needs_are_done() {
+fn plain_without_times_starts_steps_when_their_inputs_end() {
     let (record, explanation) = read("buildkit.plain.log");
     assert_eq!(record.source.fidelity, Default::default());
     // 0.1 + 0.2 + COPY 0.1 + RUN 1.5 + COPY --from 0.3 + export 0.4
@@ -150,7 +150,7 @@ fn times_of_the_classic_builder_become_phases() {
 }
 
 #[test]
-fn steps_of_buildah_end_where_the_next_begins() {
+fn steps_of_buildah_end_at_the_start_of_the_next() {
     let (record, _) = read("buildah.ts.log");
     // Four steps end at 2, 3, 5 and 6 s. The line after 3 s announces the step after COPY --from=a: that one ended at 3.
     assert_eq!(times(step(&record, "make a")), (0, 2000));

@@ -93,7 +93,7 @@ fn a_source_that_is_asked_twice_counts_up_to_its_dependant() {
 }
 
 #[test]
-fn a_base_that_is_pulled_only_for_the_step_that_runs_is_on_the_path() {
+fn a_base_pulled_for_an_executed_step_is_on_the_path() {
     // BuildKit resolves the base, finds the first step in the cache, and pulls the base when the second has to run.
     let (record, explanation) = read(&rawjson(&[
         ran("[1/3] FROM docker.io/library/gcc", &[], &[(0, 100), (200, 3000)]),

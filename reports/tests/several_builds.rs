@@ -56,7 +56,7 @@ fn two_builds_whose_lines_are_mixed_are_told_apart() {
 }
 
 #[test]
-fn an_end_that_is_written_again_after_the_build_moves_no_step() {
+fn a_repeated_end_after_the_build_moves_no_step() {
     let mut lines = API.to_vec();
     lines.extend([(40.0, "#3 DONE 0.2s"), (50.0, "#2 DONE 0.0s"), (55.0, "#4 DONE 1.0s")]);
     let (alone, again) = (import(timed(&API).as_bytes()).unwrap(), import(timed(&lines).as_bytes()).unwrap());

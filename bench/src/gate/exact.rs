@@ -130,7 +130,7 @@ mod tests {
         assert_eq!((change.before.as_str(), change.after.as_str()), ("100", "101"));
         let [change] = &changes(&[build(100, Some(7))], &[build(100, Some(8))])[..] else { panic!("one change") };
         assert!(change.quantity.ends_with("(occurrence 2)"), "{change:?}");
-        // The second step has no layer any more.
+        // The second step no longer has a layer.
         let [change] = &changes(&[build(100, Some(7))], &[build(100, None)])[..] else { panic!("one change") };
         assert!(change.quantity.ends_with("(occurrence 2)"), "{change:?}");
         assert_eq!((change.before.as_str(), change.after.as_str()), ("7", "no layer"));

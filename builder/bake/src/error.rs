@@ -62,7 +62,7 @@ impl Error {
     }
 }
 
-/// The text of a file in which expressions stand, to turn offsets into lines.
+/// The text of a file with expressions, to turn offsets into lines.
 #[derive(Debug)]
 pub(crate) struct Source {
     name: Arc<str>,

@@ -202,7 +202,7 @@ pub(super) enum Json {
     Strings(Vec<String>),
     /// An array with an element that is not a string, which is an error.
     NotStrings,
-    /// A text that is not a JSON array, and stands for itself.
+    /// A text that is not a JSON array, taken literally.
     None,
 }
 

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_of_which_nothing_is_seen_are_for_children_where_there_are_some() {
+    fn unobserved_waits_with_children_are_for_the_children() {
         let mut account = Account::new(0, 0, 0);
         account.child(0, true);
         account.child(5 * MS, false);

@@ -75,7 +75,7 @@ impl Rings {
         loop {
             let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<io::Result<Vec<_>>>();
             match rings {
-                // An ordinary user may lock only so much (perf_event_mlock_kb).
+                // The memory that an ordinary user may lock is limited (perf_event_mlock_kb).
                 Err(_) if size > SMALLEST => size /= 2,
                 rings => return Ok(Self { rings: rings?, stacks: None, pid, waiting: Vec::new(), lost: 0 }),
             }

@@ -139,7 +139,7 @@ struct RunningStep {
     pidfd: Option<AsyncFd<OwnedFd>>,
     /// The init's process id, which comes with its pidfd.
     init: Option<u32>,
-    /// Whether no process of the step can run any more.
+    /// Whether all processes of the step have ended or can no longer run.
     dead: bool,
     client: Arc<ZygoteClient>,
     cgroup: StepCgroup,

@@ -196,7 +196,7 @@ fn default_signals() {
     let default = Action([0; 4]);
     for number in 1..=64 {
         // SAFETY: `default` is as large as the kernel's structure on 64-bit machines, the mask 8 bytes. SIGKILL and
-        // SIGSTOP cannot be set and keep their default. No handler of the C library is needed any more: an exec follows.
+        // SIGSTOP cannot be set and keep their default. An exec follows, so the handlers of the C library are not needed.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, std::ptr::null::<Action>(), 8) };
     }
 }

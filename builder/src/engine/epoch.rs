@@ -8,7 +8,7 @@ use super::contexts::OpenContext;
 use crate::images::Resolver;
 use crate::plan::{self, Base, LowerRequest, Op, SOURCE_DATE_EPOCH, is_git};
 use crate::sources::{GitAddress, download};
-use buildscope_dockerfile::Dockerfile;
+use buildscope_dockerfile::{Dockerfile, Keyword};
 use buildscope_record::Probe;
 use buildscope_storage::Store;
 use std::collections::BTreeMap;
@@ -68,7 +68,7 @@ impl Sources<'_> {
         for step in plan.steps().filter(|step| step.stage == stage) {
             match &step.op {
                 Op::From(Base::Scratch) => {}
-                Op::Config if step.keyword == "ARG" => {}
+                Op::Config if step.keyword == Keyword::Arg => {}
                 Op::Copy(copy) if copy.add && copy.sources.len() == 1 && source.is_none() => {
                     source = copy.sources.first().cloned();
                 }

@@ -108,7 +108,7 @@ pub fn record(
 fn cache_state(steps: &[record::Step]) -> Option<record::CacheState> {
     use record::Outcome::{Cached, Executed, Failed, Joined};
     let count = |outcomes: &[record::Outcome]| {
-        steps.iter().filter(|step| step.adds_layer() && outcomes.contains(&step.outcome)).count()
+        steps.iter().filter(|step| step.instruction.adds_layer() && outcomes.contains(&step.outcome)).count()
     };
     match (count(&[Cached, Joined]), count(&[Executed, Failed])) {
         (0, _) => None,
@@ -159,7 +159,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
     record::Step {
         id: step.id,
         stage: Some(step.stage),
-        instruction: step.keyword.clone(),
+        instruction: step.keyword.name().into(),
         text: step.text.clone(),
         source: Some(record::SourceRange { line: step.lines.0, end_line: step.lines.1 }),
         outcome: report.outcome,
@@ -190,7 +190,7 @@ fn bring(image: &UsedImage, asked: Option<Nanos>) -> record::Step {
         outcome: if image.cached { record::Outcome::Cached } else { record::Outcome::Executed },
         start: asked,
         end: asked,
-        ..record::Step::of(image.id, "FROM", format!("FROM {}", image.reference))
+        ..record::Step::of(image.id, record::Instruction::From, format!("FROM {}", image.reference))
     }
 }
 

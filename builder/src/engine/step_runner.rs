@@ -297,7 +297,9 @@ impl StepRunner {
         let mut causes: Vec<_> = chain.map(ToString::to_string).collect();
         causes.dedup();
         BuildError::Step(Box::new(StepError {
-            message: shortened(redacted(&format!("{} failed: {}", step.keyword, causes.join(": "))).into_owned()),
+            message: shortened(
+                redacted(&format!("{} failed: {}", step.keyword.name(), causes.join(": "))).into_owned(),
+            ),
             dockerfile: self.dockerfile.clone(),
             span: self.dockerfile.marked(step.span),
             tail: self.dockerfile.tail(step.span),

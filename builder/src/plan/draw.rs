@@ -131,7 +131,7 @@ impl Drawing<'_> {
             json!({
                 "id": step.id,
                 "stage": step.stage,
-                "instruction": step.keyword,
+                "instruction": step.keyword.name(),
                 "text": step.text,
                 "lines": [step.lines.0, step.lines.1],
                 "works": works(step),

@@ -1,8 +1,8 @@
 //! The build graph: the steps of a build, with every word expanded.
 
 use super::{Config, CreatedBy, Environment};
-use buildscope_dockerfile::Span;
 use buildscope_dockerfile::lint::Finding;
+use buildscope_dockerfile::{Keyword, Span};
 use buildscope_oci::Platform;
 use buildscope_record::{ManifestDigest, Origin, StageId, StepId};
 use petgraph::Direction;
@@ -111,8 +111,8 @@ pub struct Step {
     pub id: StepId,
     /// The stage of the step.
     pub stage: StageId,
-    /// The keyword in upper case.
-    pub keyword: String,
+    /// The instruction that it comes from.
+    pub keyword: Keyword,
     /// The instruction as written, on one line.
     pub text: String,
     /// The position in the Dockerfile. For an ONBUILD trigger, it is that of the `FROM` whose base has the trigger.

@@ -182,7 +182,7 @@ impl Lowering<'_> {
         let node = self.graph.add_node(Step {
             id,
             stage: origin.stage,
-            keyword: instruction.keyword().name().into(),
+            keyword: instruction.keyword(),
             text,
             span: instruction.span,
             lines: instruction.lines,

@@ -169,7 +169,7 @@ fn named_contexts_replace_stages_and_images() {
 fn triggers_add_dependencies() {
     let plan = plan("FROM base AS tools\nRUN t\nFROM trig AS mid\nRUN x\nFROM mid\n");
     assert!(plan.stages[0].live, "the base image's trigger copies from it");
-    let words: Vec<_> = plan.steps().map(|step| (&*step.keyword, step.onbuild)).collect();
+    let words: Vec<_> = plan.steps().map(|step| (step.keyword.name(), step.onbuild)).collect();
     assert_eq!(words[2..], [("FROM", false), ("COPY", true), ("ENV", true), ("RUN", false), ("FROM", false)]);
     let config = plan.step(plan.target).config.image().config;
     assert!(config.on_build.is_empty() && config.env.contains(&"T=1".to_owned()));
@@ -431,7 +431,7 @@ fn a_relative_workdir_is_cleaned_and_an_absolute_one_is_kept() {
 
 /// A process gets a variable that is set again after the others. The image configuration keeps its place.
 #[test]
-fn a_variable_that_is_set_again_moves_to_the_end_of_the_process_s_environment() {
+fn a_variable_that_is_set_again_moves_to_the_end() {
     let plan = plan("FROM base\nENV A=1\nENV PATH=/x:$PATH\nARG A=2\nRUN x\n");
     assert_eq!(env_of_last_run(&plan), ["BASE=base", "PATH=/x:/bin", "A=2"]);
     let env = plan.step(plan.target).config.image().config.env;

@@ -71,7 +71,7 @@ pub enum EntryKind {
 pub enum Content {
     /// Bytes in memory.
     Bytes(Arc<[u8]>),
-    /// A file of the host that does not change any more. It is opened when the layer is written.
+    /// A file of the host that no longer changes. It is opened when the layer is written.
     HostFile(PathBuf),
     /// A file of the host that was hashed, and must be unchanged when it is read.
     Pinned(PinnedFile),

@@ -90,7 +90,7 @@ impl Snapshot {
         &self.tree
     }
 
-    /// Writes the changes of the step to a layer. The file system must not be in use any more.
+    /// Writes the changes of the step to a layer. The file system must no longer be in use.
     ///
     /// # Errors
     /// After [`StorageError::LinkChanged`], run the step [again](Store::snapshot_again).

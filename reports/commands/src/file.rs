@@ -88,7 +88,7 @@ pub struct Run {
     pub usages: Vec<(usize, Invocation, Usage)>,
     /// The text of the chain. The places of elements are in it.
     pub script: String,
-    /// Whether the text is understood: a POSIX shell that runs what it says.
+    /// Whether the text is understood: it is for a POSIX shell.
     pub understood: bool,
     /// Whether the chain is the rest of the instruction's line, as opposed to a heredoc or a JSON array.
     pub on_line: bool,

@@ -47,7 +47,7 @@ pub enum Join {
     Then,
     /// It follows `&&`.
     And,
-    /// It follows `||`, or what stands before it runs in the background.
+    /// It follows `||`, or the command before it runs in the background.
     Other,
 }
 

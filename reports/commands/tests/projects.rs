@@ -314,7 +314,7 @@ const CASES: &[Case] = &[
 ];
 
 #[test]
-fn an_install_moves_with_all_that_it_reads_or_not_at_all() {
+fn an_install_moves_only_with_everything_that_it_reads() {
     let mut wrong = Vec::new();
     for (image, run, files, names, texts) in CASES {
         for (expected, readable) in [(names, false), (texts, true)] {

@@ -34,6 +34,7 @@ mod digest;
 mod event;
 mod file;
 mod head;
+mod instruction;
 mod listen;
 mod model;
 mod names;
@@ -50,6 +51,7 @@ pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey
 pub use event::*;
 pub use file::{Fault, RecordError, json_schema};
 pub use head::Head;
+pub use instruction::Instruction;
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;
 pub use names::{CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};

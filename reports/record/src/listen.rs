@@ -325,9 +325,9 @@ mod tests {
         let (collector, length) = (Collector::start(Instant::now()), std::time::Duration::from_millis(3));
         let at = crate::Delayed::Instruction("RUN".into());
         let probe = collector.probe().delayed(crate::Delay::new(at, length, std::thread::sleep));
-        let waits = |keyword| {
+        let waits = |instruction: &str| {
             let before = Instant::now();
-            probe.begins(keyword);
+            probe.begins(&instruction.into());
             before.elapsed() >= length
         };
         assert_eq!([waits("RUN"), waits("RUN")], [true, true]);

@@ -3,7 +3,7 @@
 //! A probe is a handle that a build passes down. It is cheap to clone and may be sent to other threads. Without a subscriber,
 //! the spans are disabled callsites and cost a few nanoseconds each.
 
-use crate::{Phase, StepId, redacted};
+use crate::{Instruction, Phase, StepId, redacted};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -50,8 +50,8 @@ pub struct Delay {
 pub enum Delayed {
     /// A phase.
     Phase(Phase),
-    /// All steps of an instruction, by its keyword in upper case.
-    Instruction(String),
+    /// All steps of an instruction.
+    Instruction(Instruction),
 }
 
 /// The end of a span at which a delay is. A process is delayed after it has run, other phases before.
@@ -102,7 +102,7 @@ impl Probe {
     }
 
     /// Waits for the delay of an experiment, at the start of a step of this instruction.
-    pub fn begins(&self, instruction: &str) {
+    pub fn begins(&self, instruction: &Instruction) {
         if let Some(delay) = &self.delay
             && matches!(&delay.at, Delayed::Instruction(delayed) if delayed == instruction)
         {

@@ -1,6 +1,6 @@
 //! The steps of a record, and what is known of each.
 
-use crate::{ByteSize, DiffId, Nanos, Network, OutputLine, Processes, StageId, StepId, StepKey};
+use crate::{ByteSize, DiffId, Instruction, Nanos, Network, OutputLine, Processes, StageId, StepId, StepKey};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageId>,
     /// The keyword in upper case.
-    pub instruction: String,
+    pub instruction: Instruction,
     /// The instruction as written, on one line.
     pub text: String,
     /// The lines of the instruction in the Dockerfile.
@@ -64,13 +64,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether the instruction is of a kind that adds a layer.
-    pub fn adds_layer(&self) -> bool {
-        matches!(self.instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR")
-    }
-
     /// A pruned step without a stage and without any other facts, for struct update syntax.
-    pub fn of(id: StepId, instruction: impl Into<String>, text: impl Into<String>) -> Self {
+    pub fn of(id: StepId, instruction: impl Into<Instruction>, text: impl Into<String>) -> Self {
         Self {
             id,
             stage: None,

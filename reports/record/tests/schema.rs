@@ -43,7 +43,7 @@ fn examples_satisfy_the_schema_and_survive_a_round_trip() {
 }
 
 #[test]
-fn the_schema_refuses_what_is_no_record() {
+fn the_schema_refuses_other_documents() {
     let validator = jsonschema::validator_for(&json_schema()).unwrap();
     let (_, text) = examples().next().unwrap();
     let good: serde_json::Value = serde_json::from_slice(&text).unwrap();

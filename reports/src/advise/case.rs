@@ -6,7 +6,7 @@ use crate::steps::StepExplanation;
 use crate::whatif::{MAX_DRIFT, RankedChanges, Scenario};
 use buildscope_commands::rules::{Edit, Facts};
 use buildscope_commands::{Environments, File, Instruction, Line, diff};
-use buildscope_record::{Nanos, Outcome, Phase, Record, Step, Tool};
+use buildscope_record::{self as record, Nanos, Outcome, Phase, Record, Step, Tool};
 use std::collections::BTreeSet;
 
 /// A build as the rules see it.
@@ -30,7 +30,7 @@ impl Case<'_> {
 
     /// The RUNs that ran and delayed the end of the build.
     pub(super) fn runs(&self) -> impl Iterator<Item = &StepExplanation> {
-        self.ran().filter(|step| step.instruction == "RUN" && self.worth(step.drag))
+        self.ran().filter(|step| step.instruction == record::Instruction::Run && self.worth(step.drag))
     }
 
     /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
@@ -85,8 +85,11 @@ impl<'c> RecordFacts<'c> {
         };
         let output = |step: &Step| (own || !step.log.is_empty()).then(|| step.log.clone());
         // A log of BuildKit has no ENV, USER or CMD.
-        let settings = ["ENV", "USER", "CMD", "ENTRYPOINT", "LABEL", "ARG", "EXPOSE"];
-        let complete = own || record.steps.iter().any(|step| settings.contains(&step.instruction.as_str()));
+        let setting = |step: &Step| {
+            use record::Instruction::{Arg, Cmd, Entrypoint, Env, Expose, Label, User};
+            matches!(step.instruction, Env | User | Cmd | Entrypoint | Label | Arg | Expose)
+        };
+        let complete = own || record.steps.iter().any(setting);
         Self {
             context,
             files: record.steps.iter().map(files).collect(),

@@ -9,7 +9,7 @@ use buildscope_commands::rules::{
     CacheAdvice, Change, Edit, Reorder, ReorderKind, late_installs, missing_caches, needs_nothing_before, split_install,
 };
 use buildscope_commands::{Content, Script, Surroundings, Tool, Usage, Work, recognise};
-use buildscope_record::Nanos;
+use buildscope_record::{Instruction, Nanos};
 use std::collections::BTreeSet;
 
 /// `COPY . .` before an install: any changed file makes the install run again.
@@ -74,7 +74,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
         let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
         // From the RUN upwards: the copies that it could be moved before. What goes to a directory of the system may be what it needs.
         let movable = |step: &&StepExplanation| {
-            step.instruction == "COPY" && step.text.contains("--from=") && !goes_to_system(case, step)
+            step.instruction == Instruction::Copy && step.text.contains("--from=") && !goes_to_system(case, step)
         };
         let copies: Vec<_> = before.take_while(movable).collect();
         let Some(first) = copies.last() else { continue };

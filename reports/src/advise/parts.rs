@@ -5,7 +5,7 @@ use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::rules::{Change, Edit};
-use buildscope_record::Nanos;
+use buildscope_record::{Instruction, Nanos};
 
 /// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
 pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
@@ -85,8 +85,8 @@ fn has(case: &Case<'_>, folder: &str) -> bool {
 /// files is not known, or if a name is taken.
 fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<Edit>> {
     let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
-    let from = before.clone().find(|step| step.instruction == "FROM")?;
-    let folder = before.rfind(|step| step.instruction == "WORKDIR")?.text.split_once(' ')?.1.trim();
+    let from = before.clone().find(|step| step.instruction == Instruction::From)?;
+    let folder = before.rfind(|step| step.instruction == Instruction::Workdir)?.text.split_once(' ')?.1.trim();
     // With another destination, the files would not be where the parts expect them.
     if !folder.starts_with('/') || !copy.text.ends_with(" . .") && !copy.text.ends_with(" . ./") {
         return None;

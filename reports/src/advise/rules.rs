@@ -13,7 +13,7 @@ use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
 use buildscope_commands::rules::{Change, Edit, RecursiveChange, merged, recursive_changes};
-use buildscope_record::{ByteSize, Nanos, Outcome, Phase, Policy, WaitKind};
+use buildscope_record::{ByteSize, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
 
@@ -66,9 +66,9 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
     };
     let steps: Vec<&StepExplanation> = case.ran().collect();
     let rows = steps.chunk_by(|a, b| {
-        a.stage == b.stage && a.instruction == "RUN" && b.instruction == "RUN" && b.id.0 == a.id.0 + 1
+        a.stage == b.stage && [a, b].iter().all(|step| step.instruction == Instruction::Run) && b.id.0 == a.id.0 + 1
     });
-    let advice = rows.filter(|row| row.len() >= 3 && row[0].instruction == "RUN").filter_map(|row| {
+    let advice = rows.filter(|row| row.len() >= 3 && row[0].instruction == Instruction::Run).filter_map(|row| {
         let overhead: Nanos =
             row.iter().filter(|step| step.on_path).map(|step| step.own.saturating_sub(process(step))).sum();
         let gain = Nanos(overhead.0 / row.len() as u64 * (row.len() as u64 - 1));

@@ -6,7 +6,7 @@ use super::docker_desktop::DesktopClass;
 use super::row_name::{Attributed, Owner};
 use super::walk::Segment;
 use crate::index::{Grouped, Index};
-use buildscope_record::{Group, Nanos, Phase, Record, Span, SpanId, StepId};
+use buildscope_record::{Group, Instruction, Nanos, Phase, Record, Span, SpanId, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
@@ -36,7 +36,7 @@ pub struct Accounts {
     /// By name of the stage, largest first.
     pub stages: Vec<Row<Owner<String>>>,
     /// By kind of instruction, largest first.
-    pub instructions: Vec<Row<Owner<String>>>,
+    pub instructions: Vec<Row<Owner<Instruction>>>,
     /// By line of the Dockerfile on which the instruction starts, largest first.
     pub lines: Vec<Row<Owner<u32>>>,
     /// By class of Docker Desktop's Builds view, largest first. `unattributed` is time for which it has no class.

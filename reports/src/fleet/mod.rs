@@ -14,7 +14,7 @@ pub use view::{html, markdown, text};
 
 use crate::analysis::Analysis;
 use crate::misses::{self, misses};
-use buildscope_record::{Nanos, Outcome, Record};
+use buildscope_record::{Instruction, Nanos, Outcome, Record};
 use std::collections::{BTreeMap, HashMap};
 
 /// The rows of each table, at most.
@@ -151,7 +151,7 @@ impl Fleet {
                 totals.drag += step.drag;
             }
         }
-        if step.instruction == "FROM" {
+        if step.instruction == Instruction::From {
             let base = record.steps[step.id.index()].stage.and_then(|stage| record.stages.get(stage.index()));
             if let Some(base) = base.filter(|base| !record.stages.iter().any(|other| other.name == base.base)) {
                 let totals = self.bases.entry(base.base.clone()).or_default();

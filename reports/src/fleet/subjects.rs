@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(name(&["FROM alpine", "COPY . .", "RUN make"], "ci/1.log"), "ci/1.log");
         // One of three steps was changed, and one was added.
         assert_eq!(name(&["FROM alpine", "COPY . .", "RUN make all", "RUN check"], "ci/2.log"), "ci/1.log");
-        // The base image alone says nothing.
+        // The base image alone does not identify a Dockerfile.
         assert_eq!(name(&["FROM alpine", "RUN other"], "ci/3.log"), "ci/3.log");
         assert_eq!(name(&["FROM node", "RUN npm ci"], "ci/4.log"), "ci/4.log");
         assert_eq!(name(&["FROM node", "RUN npm ci"], "other/5.log"), "ci/4.log");

@@ -9,9 +9,9 @@ use super::guess;
 use super::instant::Instant;
 use super::log::{Line, Log};
 use super::marks::buildah::step;
-use super::names::{self, INTERNAL};
+use super::names;
 use crate::index::Indexed;
-use buildscope_record::{Fidelity, Outcome, Policy, Tool};
+use buildscope_record::{Fidelity, Instruction, Outcome, Policy, Tool};
 use std::collections::{HashMap, HashSet};
 
 /// Reads the builds of a log.
@@ -133,8 +133,8 @@ impl Reader {
     }
 
     fn step(&mut self, at: Option<Instant>, (stage, number): (u32, u32), of: u32, text: &str) {
-        let instruction = names::keyword(text);
-        if instruction == "FROM" {
+        let instruction = names::instruction(text);
+        if instruction == Instruction::From {
             let named = text.split_whitespace().rev().nth(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
             let name = text.split_whitespace().last().filter(|_| named).map_or_else(|| unnamed(stage), str::to_owned);
             self.names.insert(stage, name);
@@ -158,7 +158,7 @@ impl Reader {
 
     fn commit(&mut self, at: Option<Instant>, text: &str) {
         self.commit = Some(self.draft.steps.push(DraftStep {
-            instruction: INTERNAL.into(),
+            instruction: Instruction::Internal,
             text: text.to_owned(),
             outcome: Some(Outcome::Executed),
             start: at,
@@ -233,7 +233,7 @@ fn next_begins(draft: &mut Draft) {
 
 /// Without `--layers` and with several stages at once, nothing says when a step ends.
 fn unknown_ends(draft: &mut Draft) {
-    for step in draft.steps.iter_mut().filter(|step| step.instruction != INTERNAL) {
+    for step in draft.steps.iter_mut().filter(|step| step.instruction != Instruction::Internal) {
         (step.start, step.end) = (None, None);
     }
     draft.notes.push(
@@ -278,7 +278,7 @@ fn ends(
         let before = number.checked_sub(1).and_then(|before| by_number.get(&(stage, before)).copied());
         let (Some(before), Some(at)) = (before, draft.steps[id].start) else { continue };
         // FROM and instructions without a layer have no such line. They end when their successor starts.
-        let layered = matches!(draft.steps[before].instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR");
+        let layered = draft.steps[before].instruction.adds_layer();
         let known =
             done.iter().rposition(|&end| end <= at && Some(end) >= draft.steps[before].start).filter(|_| layered);
         draft.steps[before].end = Some(known.map_or(at, |known| done.remove(known)));

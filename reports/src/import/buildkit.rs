@@ -2,12 +2,12 @@
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::Instant;
-use super::names::{self, INTERNAL, Targets};
+use super::names::{self, Targets};
 use super::output::{LineTime, Output};
 use super::runs::{self, Run};
 use super::{gaps, guess};
 use crate::index::{Index as _, Indexed};
-use buildscope_record::{Fidelity, Outcome, Phase, Tool};
+use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Tool};
 use std::collections::{HashMap, HashSet};
 
 /// How much of a vertex's output is kept.
@@ -302,8 +302,10 @@ fn part(id: &str, whole: Phase) -> Phase {
 /// A vertex without inputs is ordered after the last one that ended before it started. For the first step of a stage, that is the
 /// builder's own work (metadata, base image).
 fn follow(steps: &mut Indexed<DraftId, DraftStep>) {
-    let mut ends: Vec<(Instant, DraftId, bool)> =
-        steps.entries().filter_map(|(id, step)| Some((step.end?, id, step.instruction == INTERNAL))).collect();
+    let mut ends: Vec<(Instant, DraftId, bool)> = steps
+        .entries()
+        .filter_map(|(id, step)| Some((step.end?, id, step.instruction == Instruction::Internal)))
+        .collect();
     ends.sort_unstable();
     for id in steps.indices() {
         let (needs, start, own) = (&steps[id].needs, steps[id].start, steps[id].stage.is_none());

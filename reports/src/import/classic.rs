@@ -6,7 +6,7 @@ use super::log::{Line, Log};
 use super::marks::classic::step;
 use super::output::LineTime;
 use super::{guess, names};
-use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
+use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
 
 /// Reads the builds of a log.
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {
@@ -91,8 +91,8 @@ impl Reader {
     fn step(&mut self, line: &Line, number: u32, of: u32, text: &str) {
         self.close(line.at);
         self.first = self.first.or(Some(line.number));
-        let instruction = names::keyword(text);
-        if instruction == "FROM" {
+        let instruction = names::instruction(text);
+        if instruction == Instruction::From {
             let name = text.split_whitespace().rev().nth(1).filter(|word| word.eq_ignore_ascii_case("as"));
             let last = name.and_then(|_| text.split_whitespace().last());
             self.stage = last.map_or_else(|| self.stages.to_string(), str::to_owned);

@@ -64,7 +64,7 @@ fn json_format(text: &str) -> Option<Format> {
     }
     let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
     let Some(Ok(serde_json::Value::Object(first))) = first else {
-        // Torn within the first object: the first line still says what it is.
+        // Torn within the first object: its first line still shows the format.
         let head = text.get(..text.len().min(400)).unwrap_or(text);
         let has = |key: &str| head.contains(key);
         return if has("\"vertexes\"") || has("\"statuses\"") {

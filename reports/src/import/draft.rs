@@ -1,13 +1,13 @@
 //! A record under construction: steps refer to each other by their index in the draft, and times are those of any clock.
 
 use super::instant::{Instant, rfc3339};
-use super::names::{self, INTERNAL, Name, is_export};
+use super::names::{self, Name, is_export};
 use super::output::Output;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
-    ByteSize, Cache, Counter, Edge, EdgeKind, Fidelity, Layer, Nanos, Options, Outcome, OutputLine, Phase, Record,
-    Resources, Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
+    ByteSize, Cache, Counter, Edge, EdgeKind, Fidelity, Instruction, Layer, Nanos, Options, Outcome, OutputLine, Phase,
+    Record, Resources, Sample, Source, SourceRange, Span, SpanId, Stage, StageId, Step, StepId, Tool, Wait, WaitKind,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -40,7 +40,7 @@ pub(crate) struct DraftStep {
     /// The platform, or `linux/amd64->arm64` for a step that runs on one platform for another.
     pub(crate) platform: Option<String>,
     pub(crate) number: Option<(u32, u32)>,
-    pub(crate) instruction: String,
+    pub(crate) instruction: Instruction,
     pub(crate) text: String,
     pub(crate) lines: Option<(u32, u32)>,
     pub(crate) outcome: Option<Outcome>,
@@ -300,7 +300,7 @@ impl Draft {
         for step in order.iter().map(|&id| &self.steps[id]) {
             let Some(name) = step.stage.as_ref().filter(|name| known.insert(name.as_str())) else { continue };
             let base = names::sources(&step.instruction, &step.text).into_iter().next();
-            stages.push((name.clone(), base.filter(|_| step.instruction == "FROM").unwrap_or_default()));
+            stages.push((name.clone(), base.filter(|_| step.instruction == Instruction::From).unwrap_or_default()));
         }
         stages
     }
@@ -335,12 +335,12 @@ fn finished(step: DraftStep, id: StepId, stages: &HashMap<String, StageId>, at: 
         layer: step.layer,
         resources: step.resources,
         cache: step.cache,
-        locks: if step.instruction == "RUN" { names::locks(&step.text) } else { Vec::new() },
+        locks: if step.instruction == Instruction::Run { names::locks(&step.text) } else { Vec::new() },
         log: step.log.into_iter().skip(keep).collect(),
         output: output.into_iter().map(|(time, text)| OutputLine { at: at(time), text }).collect(),
         exit_code: step.error.as_deref().and_then(names::exit_code),
         error: step.error,
-        ..Step::of(id, if step.instruction.is_empty() { INTERNAL.to_owned() } else { step.instruction }, step.text)
+        ..Step::of(id, step.instruction, step.text)
     }
 }
 

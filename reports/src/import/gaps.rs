@@ -4,7 +4,7 @@
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait, INFERRED};
 use super::instant::Instant;
 use super::names;
-use buildscope_record::{Outcome, Phase, WaitKind};
+use buildscope_record::{Instruction, Outcome, Phase, WaitKind};
 use std::collections::BTreeMap;
 
 /// A gap that is shorter is the builder's own time: starting a process, mounting, rounding.
@@ -187,7 +187,7 @@ impl Running {
 fn lock_waits(draft: &mut Draft) {
     let mut holders: BTreeMap<String, Vec<DraftId>> = BTreeMap::new();
     for (id, step) in draft.steps.entries().filter(|(_, step)| step.start.is_some() && step.end.is_some()) {
-        if step.instruction == "RUN" && step.outcome == Some(Outcome::Executed) {
+        if step.instruction == Instruction::Run && step.outcome == Some(Outcome::Executed) {
             names::locks(&step.text).into_iter().for_each(|lock| holders.entry(lock).or_default().push(id));
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn read(text: &str) -> Result<Draft, String> {
         match category.strip_prefix("Command: ") {
             Some(command) => {
                 let after = draft.steps.indices().next_back();
-                let instruction = names::keyword(command);
+                let instruction = names::instruction(command);
                 let span = DraftSpan { phase: names::phase(&instruction, command), ..span };
                 draft.steps.push(DraftStep {
                     stage: Some("0".to_owned()),

@@ -134,7 +134,7 @@ impl Reader {
         self.steps.push(DraftStep {
             stage: Some(stage.clone()),
             number: u32::try_from(self.steps.len()).ok().map(|index| (index + 1, 0)),
-            instruction: names::keyword(text),
+            instruction: names::instruction(text),
             text: text.to_owned(),
             outcome: Some(outcome),
             start: at,

@@ -1,6 +1,6 @@
 //! The names that builders give their steps: `[stage 2/4] RUN make`, `[internal] load build context`.
 
-use buildscope_record::Phase;
+use buildscope_record::{Instruction, Phase};
 use std::collections::HashSet;
 
 /// The parts of a vertex's name.
@@ -14,14 +14,10 @@ pub(crate) struct Name {
     pub(crate) platform: Option<String>,
     /// The number of the step in its stage, and the number of steps of the stage.
     pub(crate) number: Option<(u32, u32)>,
-    /// `RUN`, `COPY`, `FROM`, or [`INTERNAL`] for the builder's own work.
-    pub(crate) instruction: String,
+    pub(crate) instruction: Instruction,
     /// The rest of the name.
     pub(crate) text: String,
 }
-
-/// The keyword of the builder's own work. It does not occur in Dockerfiles.
-pub(crate) const INTERNAL: &str = "INTERNAL";
 
 /// The words in brackets at the start of a vertex's name, and the text after them.
 fn bracketed(name: &str) -> Option<(Vec<&str>, &str)> {
@@ -65,7 +61,7 @@ impl Targets {
 pub(crate) fn vertex(name: &str, targets: &Targets) -> Name {
     let internal = |target: Option<&str>| Name {
         target: target.map(str::to_owned),
-        instruction: INTERNAL.into(),
+        instruction: Instruction::Internal,
         text: name.to_owned(),
         ..Name::default()
     };
@@ -84,7 +80,7 @@ pub(crate) fn vertex(name: &str, targets: &Targets) -> Name {
         target: target.map(str::to_owned),
         platform: platform.map(str::to_owned),
         number: Some(number),
-        instruction: keyword(rest),
+        instruction: instruction(rest),
         text: rest.to_owned(),
     }
 }
@@ -98,22 +94,23 @@ pub(crate) fn is_export(text: &str) -> bool {
 }
 
 /// Whether an instruction copies files of the build context.
-pub(crate) fn copies_context(instruction: &str, text: &str) -> bool {
-    matches!(instruction, "COPY" | "ADD") && flags(text, "from").next().is_none()
+pub(crate) fn copies_context(instruction: &Instruction, text: &str) -> bool {
+    instruction.copies() && flags(text, "from").next().is_none()
 }
 
-/// The keyword of an instruction in upper case.
-pub(crate) fn keyword(text: &str) -> String {
-    text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase()
+/// The instruction at the start of a text, in any case. An empty text is work of the builder itself.
+pub(crate) fn instruction(text: &str) -> Instruction {
+    let keyword = text.split_whitespace().next();
+    keyword.map_or(Instruction::Internal, |keyword| keyword.to_ascii_uppercase().into())
 }
 
 /// The phase of a step that is one block.
-pub(crate) fn phase(instruction: &str, text: &str) -> Phase {
+pub(crate) fn phase(instruction: &Instruction, text: &str) -> Phase {
     match instruction {
-        "RUN" => return Phase::Process,
-        "COPY" | "ADD" => return Phase::Copy,
-        "FROM" => return Phase::Pull,
-        INTERNAL => {}
+        Instruction::Run => return Phase::Process,
+        Instruction::Copy | Instruction::Add => return Phase::Copy,
+        Instruction::From => return Phase::Pull,
+        Instruction::Internal => {}
         _ => return Phase::Commit,
     }
     let has = |part: &str| text.contains(part);
@@ -155,18 +152,18 @@ pub(crate) fn locks(text: &str) -> Vec<String> {
 }
 
 /// The stages that an instruction uses, from its text.
-pub(crate) fn sources(instruction: &str, text: &str) -> Vec<String> {
+pub(crate) fn sources(instruction: &Instruction, text: &str) -> Vec<String> {
     let from = |mount: &str| mount.split(',').find_map(|part| part.strip_prefix("from=")).map(str::to_owned);
     match instruction {
-        "FROM" => text
+        Instruction::From => text
             .split_whitespace()
             .skip(1)
             .find(|word| !word.starts_with("--"))
             .map(str::to_owned)
             .into_iter()
             .collect(),
-        "COPY" | "ADD" => flags(text, "from").map(str::to_owned).collect(),
-        "RUN" => flags(text, "mount").filter_map(from).collect(),
+        Instruction::Copy | Instruction::Add => flags(text, "from").map(str::to_owned).collect(),
+        Instruction::Run => flags(text, "mount").filter_map(from).collect(),
         _ => Vec::new(),
     }
 }
@@ -200,10 +197,10 @@ mod tests {
             ("build".into(), Some((1, 2)), "FROM".into(), "FROM x".into())
         );
         assert_eq!(name("[stage-16  3/17] COPY a b").1, Some((3, 17)));
-        assert_eq!(name("[internal] load .dockerignore").2, INTERNAL);
-        assert_eq!(name("exporting to image").2, INTERNAL);
-        assert_eq!(name("[").2, INTERNAL);
-        assert_eq!(name("[]").2, INTERNAL);
+        assert_eq!(name("[internal] load .dockerignore").2, Instruction::Internal);
+        assert_eq!(name("exporting to image").2, Instruction::Internal);
+        assert_eq!(name("[").2, Instruction::Internal);
+        assert_eq!(name("[]").2, Instruction::Internal);
     }
 
     #[test]
@@ -229,9 +226,9 @@ mod tests {
     fn flags_are_read_where_they_stand() {
         let run = "RUN --mount=type=cache,target=/c,sharing=locked --mount=type=bind,from=dep,target=/d make --mount=x";
         assert_eq!(locks(run), ["cache-mount:/c"]);
-        assert_eq!(sources("RUN", run), ["dep"]);
-        assert_eq!(sources("COPY", "COPY --from=a --chown=1 /a /b"), ["a"]);
-        assert_eq!(sources("FROM", "FROM --platform=x base AS b"), ["base"]);
+        assert_eq!(sources(&Instruction::Run, run), ["dep"]);
+        assert_eq!(sources(&Instruction::Copy, "COPY --from=a --chown=1 /a /b"), ["a"]);
+        assert_eq!(sources(&Instruction::From, "FROM --platform=x base AS b"), ["base"]);
         assert_eq!(exit_code("did not complete successfully: exit code: 137: context canceled"), Some(137));
     }
 }

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_arrive_in_parts_have_the_time_of_their_beginning() {
+    fn partial_lines_have_the_time_of_their_start() {
         let mut output = Output::default();
         output.add(LineTime::At(5), "hello\nUnpack");
         output.add(LineTime::At(7), "ing gcc (12) ...\r\nSetting up gcc");

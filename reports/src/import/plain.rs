@@ -24,7 +24,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// So many builds at once are told apart.
+/// The most builds at the same time that are distinguished.
 const MOST_AT_ONCE: usize = 16;
 
 /// The builds of a stream of lines. Several may run at once, and then only names, times and durations show whose line it is.
@@ -174,7 +174,7 @@ impl Build {
         if !named && !status && !self.indices.contains_key(&number) && !self.follows(number) {
             return;
         }
-        // A copy of a line behind the build, as in a summary, says nothing new.
+        // A copy of a line after the build, as in a summary, adds nothing.
         if status && self.is_complete() && self.indices.contains_key(&number) {
             return;
         }

@@ -9,7 +9,7 @@ use super::instant::{Instant, parse_time};
 use super::names::{self, Targets};
 use super::trace_span::{Link, TraceSpan};
 use super::{gaps, guess};
-use buildscope_record::{Fidelity, Outcome, Phase, Tool};
+use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Tool};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 
@@ -172,7 +172,7 @@ fn buildkits(spans: &[TraceSpan], vertices: &[&TraceSpan]) -> Draft {
     for span in spans.iter().filter(|span| span.name.starts_with("exporting")) {
         let spans = vec![DraftSpan::new(Phase::Export, span.start, span.end)];
         let (start, end) = (Some(span.start), Some(span.end));
-        let (instruction, text) = (names::INTERNAL.to_owned(), span.name.clone());
+        let (instruction, text) = (Instruction::Internal, span.name.clone());
         draft.steps.push(DraftStep {
             instruction,
             text,
@@ -203,7 +203,7 @@ fn ours(spans: &[TraceSpan]) -> Draft {
         draft.failed |= span.failed.is_some();
         let id = draft.steps.push(DraftStep {
             stage: span.attributes.get("buildscope.stage").cloned(),
-            instruction: names::keyword(&text),
+            instruction: names::instruction(&text),
             text,
             lines: line.map(|line| (line, line)),
             outcome: Some(if span.attributes.get("buildscope.outcome").is_some_and(|known| known == "cached") {

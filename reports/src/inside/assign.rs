@@ -110,7 +110,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
         ways.push(way);
     }
     let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
-    // At equal worth the first is taken: a later command does not begin without a reason.
+    // At equal worth the first command wins: without evidence, a later command does not start.
     let mut end = last.filter_map(|(row, used)| Some((best[row][used]?, std::cmp::Reverse(row), used))).max();
     let mut assigned = vec![None; children.len()];
     if let Some((_, std::cmp::Reverse(row), used)) = end.take() {

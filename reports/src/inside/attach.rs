@@ -4,7 +4,7 @@
 
 use super::text::{one_line, run_text};
 use super::tree;
-use buildscope_record::{Folded, Nanos, Origin, Process, Processes, Record, Step};
+use buildscope_record::{Folded, Instruction, Nanos, Origin, Process, Processes, Record, Step};
 use std::collections::{HashMap, HashSet};
 
 /// The text that a RUN's shell was given, and where it is in the Dockerfile.
@@ -28,7 +28,8 @@ pub fn attach(
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
     let mut replaced = replaced_shells(machine);
     let mut found = 0;
-    for step in record.steps.iter_mut().filter(|step| step.instruction == "RUN" && step.processes.is_none()) {
+    for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
+    {
         let script =
             script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() });
         let text = one_line(&script.text);
@@ -165,7 +166,7 @@ mod tests {
 
     /// busybox and dash execute the last command in the place of the shell, often before the shell's arguments are read.
     #[test]
-    fn a_shell_that_was_replaced_is_known_by_the_program_in_its_place() {
+    fn a_replaced_shell_has_the_name_of_its_program() {
         let source = Source { tool: Tool::DockerClassic, version: None, fidelity: Fidelity::default() };
         let runs = ["RUN sleep 1", "RUN cd /x && exec make \"all\"", "RUN sleep 1"];
         let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();

@@ -1,6 +1,6 @@
 //! The inside of a step of which only the output is known, with its times: from the lines that tools print.
 //!
-//! All of it is inferred: a tool may say late what it does, or not at all.
+//! All of it is inferred: a tool may print a line late, or not at all.
 
 use super::shell::{self, Name, Unit};
 use super::text::{UNATTRIBUTED, one_line, run_text};
@@ -103,7 +103,7 @@ fn unknown(mut row: CommandRow) -> CommandRow {
     row
 }
 
-/// The lines that say something. Commands run in the order of the text, so the command of a line is the first that can have
+/// The lines that show what runs. Commands run in the order of the text, so the command of a line is the first that can have
 /// printed it, from the last one on.
 fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<Mark> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_of_the_shell_says_when_commands_begin() {
+    fn a_shell_trace_has_the_start_of_each_command() {
         let lines = [(1, "+ apt-get update"), (40, "+ apt-get install -y gcc"), (70, "+ rm -rf /var/lib/apt/lists")];
         let rows =
             rows(&step("set -x; apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists", 100, &lines));

@@ -1,4 +1,4 @@
-//! What a shell did itself at each time.
+//! The activity of a shell itself over time.
 
 use buildscope_record::{Nanos, Process, Timeline};
 

@@ -81,7 +81,7 @@ mod tests {
 
     /// The shell ran for 60 in a loop and waited for 20 of another command's 30; of the other 10 it is not known what it did.
     #[test]
-    fn what_a_shell_did_belongs_to_the_commands_that_had_its_time() {
+    fn shell_activity_belongs_to_the_commands_at_that_time() {
         let mut time = ProcessTime { cpu: Nanos(70), runnable: Nanos(7), ..ProcessTime::default() };
         (time.blocked.lock, time.blocked.child) = (Nanos(30), Nanos(500));
         let own = Own { running: Nanos(70), time };

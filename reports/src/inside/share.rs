@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_of_one_of_several_commands_belongs_to_the_part_of_the_text_with_all_of_them() {
+    fn time_of_unknown_commands_belongs_to_their_enclosing_text() {
         let loops = "while a=$a; do :; done; x=1; until b=$b; do :; done";
         let text = format!("{loops}; sleep 1");
         let expected = [row("sleep 1", 40), row(loops, 60)];

@@ -49,7 +49,7 @@ fn chain() -> Record {
 }
 
 #[test]
-fn the_rows_sum_to_the_steps_time_and_say_what_it_went_on() {
+fn the_rows_sum_to_the_steps_time() {
     let Some(inside) = &inside(&chain().steps[0], Nanos(450_000)) else { panic!("one step") };
     let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.wall.0)).collect();
     assert_eq!(
@@ -85,7 +85,7 @@ fn a_program_without_a_shell_is_one_command() {
 }
 
 #[test]
-fn what_a_shell_executes_in_its_place_is_a_command_of_its_own() {
+fn a_program_executed_by_a_shell_is_a_separate_command() {
     let mut list = vec![process(None, "sh", 0, 300_000, 1_000), process(Some(0), "cp", 10_000, 290_000, 1_000)];
     list.push(Process { replaces: Some(0), ..process(None, "make", 300_000, 1_000_000, 9_000) });
     list.push(process(Some(2), "cc1", 310_000, 990_000, 500_000));
@@ -103,7 +103,7 @@ fn counting() -> Vec<Process> {
 }
 
 #[test]
-fn what_a_shell_executes_in_its_place_waits_as_its_process_does() {
+fn a_program_executed_by_a_shell_has_the_waits_of_the_process() {
     let Some(inside) = &inside(&record("exec sleep 1", counting()).steps[0], Nanos::ZERO) else { panic!("one step") };
     let [sleep, shell] = &inside.rows[..] else { panic!("two rows") };
     assert_eq!((&*sleep.text, sleep.spent.blocked.sleep, sleep.cpu), ("exec sleep 1", Nanos(699_000), Nanos(1_000)));
@@ -126,7 +126,7 @@ fn what_a_shell_computes_belongs_to_its_loop() {
 
 /// In a loop, the shell computes for 0.2 ms between two processes.
 #[test]
-fn what_a_shell_computes_between_the_processes_of_a_loop_is_the_loops() {
+fn computing_between_the_processes_of_a_loop_belongs_to_the_loop() {
     let list = vec![
         Process {
             time: ProcessTime { cpu: Nanos(200_000), ..ProcessTime::default() },
@@ -172,7 +172,7 @@ fn flags_are_no_part_of_the_text() {
 
 /// The process takes the whole build, 1 ms: curl takes 0.4 of it, make 0.5.
 #[test]
-fn a_what_if_on_a_command_is_one_on_its_share_of_the_step() {
+fn a_command_selector_scales_its_share_of_the_step() {
     use crate::whatif::{Scenario, whatif};
     use buildscope_record::{Outcome, Phase, Span};
     let mut record = chain();
@@ -223,7 +223,7 @@ fn row(text: &str, ms: u64) -> (String, u64) {
 
 /// curl works 900 ms, tar 100 ms and waits for curl otherwise: they share the time as 9 to 1.
 #[test]
-fn the_parts_of_a_pipeline_have_the_time_in_which_they_did_not_wait_for_each_other() {
+fn waits_within_a_pipeline_are_not_time_of_its_parts() {
     let mut tar = ms(Some(0), "tar", 0, 1000, 100);
     tar.time.blocked = Blocked { lock: Nanos(900_000_000), ..Blocked::default() };
     let list = vec![ms(None, "sh", 0, 1000, 0), ms(Some(0), "curl", 0, 900, 90), tar];

@@ -1,7 +1,7 @@
 //! What changed about one step since the nearest earlier record that has it.
 
 use crate::counterpart::Counterparts;
-use buildscope_record::{Record, Removal, Step, StepId};
+use buildscope_record::{Instruction, Record, Removal, Step, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -112,30 +112,30 @@ fn of_text(record: &Record, step: &Step, found: &Found<'_, '_>) -> Cause {
         return Cause::Instruction;
     }
     // The text of a heredoc is not recorded, so a setting is the cause only if it differs.
-    for keyword in ["SHELL", "USER", "WORKDIR"] {
-        let (before, now) = (settings(other, counterpart, keyword), settings(record, step, keyword));
+    for setting in [Instruction::Shell, Instruction::User, Instruction::Workdir] {
+        let (before, now) = (settings(other, counterpart, &setting), settings(record, step, &setting));
         if before != now {
             return Cause::Setting { before: before.last().cloned(), now: now.last().cloned() };
         }
     }
     let names = if step.text.contains("<<") { Vec::new() } else { variables(&step.text) };
-    if names.is_empty() || step.instruction == "RUN" { Cause::Instruction } else { Cause::Expansion(names) }
+    if names.is_empty() || step.instruction == Instruction::Run { Cause::Instruction } else { Cause::Expansion(names) }
 }
 
 /// The instructions of a kind that are in force at a step: those before it in its stage and in the stages that this starts from.
 /// Of a directory all count, because each may be relative to the one before.
-fn settings(record: &Record, step: &Step, keyword: &str) -> Vec<String> {
+fn settings(record: &Record, step: &Step, instruction: &Instruction) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let (mut stage, mut until) = (step.stage, step.id);
     while let Some(id) = stage {
         let own = record.steps.iter().filter(|other| other.stage == Some(id) && other.id < until);
-        let texts = own.filter(|other| other.instruction.eq_ignore_ascii_case(keyword)).map(|other| other.text.clone());
+        let texts = own.filter(|other| other.instruction == *instruction).map(|other| other.text.clone());
         found.splice(0..0, texts);
         let base = record.stages.get(id.index()).map(|stage| stage.base.as_str()).unwrap_or_default();
         let parent = record.stages[..id.index()].iter().rev().find(|stage| stage.name.eq_ignore_ascii_case(base));
         (stage, until) = (parent.map(|stage| stage.id), StepId(u32::MAX));
     }
-    if keyword != "WORKDIR" {
+    if *instruction != Instruction::Workdir {
         found.drain(..found.len().saturating_sub(1));
     }
     found
@@ -253,7 +253,11 @@ fn property(path: &str, before: Option<String>, now: Option<String>) -> String {
 fn moved(record: &Record, step: &Step, pairs: &Counterparts<'_>, counterpart: &Step) -> Option<Cause> {
     let other = pairs.other();
     let layers = |steps: &[Step], of: &Step| -> Vec<Step> {
-        steps.iter().filter(|step| step.stage == of.stage && step.id < of.id && step.adds_layer()).cloned().collect()
+        steps
+            .iter()
+            .filter(|step| step.stage == of.stage && step.id < of.id && step.instruction.adds_layer())
+            .cloned()
+            .collect()
     };
     let (now, before) = (layers(&record.steps, step), layers(&other.steps, counterpart));
     for inner in &now {

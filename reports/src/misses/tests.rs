@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{explain, synthetic::Synthetic};
-use buildscope_record::{Cache, Removal, StepKey};
+use buildscope_record::{Cache, Instruction, Removal, StepKey};
 
 fn root_misses(now: &Record, earlier: &[Record]) -> Vec<Miss> {
     root_causes(&Analysis::new(now), earlier)
@@ -103,10 +103,10 @@ fn stage(texts: &[&str], times: &str) -> Record {
         let mut key = String::new();
         for step in &mut record.steps {
             let mut inputs = BTreeMap::from([("instruction".to_owned(), step.text.clone())]);
-            if step.instruction != "FROM" {
+            if step.instruction != Instruction::From {
                 inputs.insert("parent".into(), key.clone());
             }
-            if step.instruction == "COPY" {
+            if step.instruction == Instruction::Copy {
                 inputs.insert("times".into(), times.into());
             }
             key = format!("{key};{}", step.text);

@@ -42,9 +42,7 @@ pub fn summary(explanation: &Explanation, style: Style) -> String {
 
 /// How many of the steps that add layers were in the cache.
 fn cached(explanation: &Explanation) -> String {
-    let counted = |step: &&StepExplanation| {
-        matches!(step.instruction.as_str(), "RUN" | "COPY" | "ADD" | "WORKDIR") && step.outcome != Outcome::Pruned
-    };
+    let counted = |step: &&StepExplanation| step.instruction.adds_layer() && step.outcome != Outcome::Pruned;
     let steps: Vec<_> = explanation.steps.iter().filter(counted).collect();
     let cached = steps.iter().filter(|step| matches!(step.outcome, Outcome::Cached | Outcome::Joined)).count();
     match (cached, steps.len()) {

@@ -65,7 +65,7 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     let computing = cpu.zip(cpus).filter(|_| model.failure.is_none());
     let computing = computing.map_or(Nanos::ZERO, |(cpu, cpus)| Nanos(cpu.0 / u64::from(cpus)).min(achieved));
     let capacity = cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
-    // Steps that overlap under one lock by a foreign clock say nothing, nor does work that went on after the failure.
+    // Steps that overlap under one lock by a foreign clock are ignored, nor does work that went on after the failure.
     let fits = |length: Nanos| if outside + length <= achieved { length } else { Nanos::ZERO };
     let locked = under_one_lock(model, &counts).max().unwrap_or(Nanos::ZERO);
     let least = (outside + fits(share).max(span).max(fits(locked))).max(computing);

@@ -110,7 +110,7 @@ fn a_failed_build_is_explained_up_to_its_failure() {
 
 /// 106 of 146 ms pass until another build has made the result.
 #[test]
-fn a_wait_for_another_build_is_time_of_the_step_and_no_part_of_the_bound() {
+fn a_wait_for_another_build_is_not_in_the_bound() {
     let mut made = Synthetic::default();
     let stage = made.stage("a");
     let step = made.idle(stage, "RUN make", Outcome::Joined);
@@ -129,7 +129,7 @@ fn a_wait_for_another_build_is_time_of_the_step_and_no_part_of_the_bound() {
 
 /// `RUN long` needs the builder's result. Only `RUN short` waited for nothing.
 #[test]
-fn a_step_that_needs_a_stage_is_not_said_to_wait_for_it_needlessly() {
+fn a_needed_stage_is_not_a_needless_wait() {
     let mut made = Synthetic::new(Policy::Serial, 1);
     let [builder, last] = ["builder", "1"].map(|name| made.stage(name));
     let make = made.step(builder, "RUN make", 0..600);

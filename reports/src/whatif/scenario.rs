@@ -6,7 +6,7 @@ use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
 use crate::inside::command_share;
 use crate::others::Others;
-use buildscope_record::{EdgeKind, Group, Nanos, Phase, Policy, Record, Span, Step, StepId};
+use buildscope_record::{EdgeKind, Group, Instruction, Nanos, Phase, Policy, Record, Span, Step, StepId};
 use std::fmt;
 use std::str::FromStr;
 
@@ -39,7 +39,7 @@ pub enum Selector {
     /// One phase.
     Phase(Phase),
     /// All steps with a keyword, in upper case.
-    Instruction(String),
+    Instruction(Instruction),
     /// All steps of a stage, by its name.
     Stage(String),
     /// One step.
@@ -73,7 +73,7 @@ impl FromStr for Selector {
             return Ok(Self::Phase(phase));
         }
         let keyword = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_uppercase());
-        if keyword { Ok(Self::Instruction(text.to_owned())) } else { Err(wrong()) }
+        if keyword { Ok(Self::Instruction(text.into())) } else { Err(wrong()) }
     }
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for Selector {
         match self {
             Self::Group(group) => group.fmt(f),
             Self::Phase(phase) => phase.fmt(f),
-            Self::Instruction(keyword) => keyword.fmt(f),
+            Self::Instruction(instruction) => instruction.fmt(f),
             Self::Stage(name) => write!(f, "stage:{name}"),
             Self::Step(step) => write!(f, "step:{}", step.0),
             Self::Line(line) => write!(f, "line:{line}"),
@@ -96,7 +96,7 @@ impl Selector {
     fn step(&self, record: &Record, step: &Step) -> bool {
         match self {
             Self::Group(_) | Self::Phase(_) | Self::Class(_) => true,
-            Self::Instruction(keyword) => step.instruction == *keyword,
+            Self::Instruction(instruction) => step.instruction == *instruction,
             Self::Stage(name) => {
                 step.stage.and_then(|stage| record.stages.get(stage.index())).is_some_and(|stage| stage.name == *name)
             }
@@ -315,7 +315,7 @@ fn base(record: &Record, model: &Model, step: StepId) -> Option<StepId> {
     let within = |from: &Need| from.kind == EdgeKind::Data && stage(from.step) == stage(step);
     let before = |at: &StepId| model.tasks[*at].needs.iter().find(|need| within(need)).map(|need| need.step);
     let first = std::iter::successors(before(&step), before).take(model.tasks.len()).last();
-    first.filter(|first| record.steps.get(first.index()).is_some_and(|step| step.instruction == "FROM"))
+    first.filter(|first| record.steps.get(first.index()).is_some_and(|step| step.instruction == Instruction::From))
 }
 
 /// Adds a delay before the first segment of the selected phase, or at the start of the selected step. A delay sleeps: it demands

@@ -28,7 +28,7 @@ pub(super) struct Work {
 /// The pace at which work proceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Pace {
-    /// Real time.
+    /// Real time: a second of work takes a second.
     Full,
     /// Shared by all serialised work: real time divided by the number of such tasks.
     Kernel,

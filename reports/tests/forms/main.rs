@@ -51,7 +51,7 @@ fn faults(record: &Record, case: &Case, times: Times) -> Vec<String> {
     faults
 }
 
-/// What is said about a step: its stage, its text, its outcome and how long it took.
+/// The facts about a step: its stage, its text, its outcome and how long it took.
 type Said = (String, String, String, u64);
 
 fn said(record: &Record) -> Vec<Said> {

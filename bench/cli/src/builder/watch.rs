@@ -7,7 +7,7 @@ use super::rawjson;
 use super::scripts::Scripts;
 use crate::{Failure, destination, write_message, write_text};
 use buildscope_observe::Observer;
-use buildscope_record::{Nanos, Record};
+use buildscope_record::{Instruction, Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -79,7 +79,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         .wrap_err("reading the command's output")
         .map_err(Failure::Usage)?;
     if let Some(machine) = seen.first() {
-        let runs = record.steps.iter().filter(|step| step.instruction == "RUN").count();
+        let runs = record.steps.iter().filter(|step| step.instruction == Instruction::Run).count();
         let zero = zero(&record, &lines, began);
         let scripts = Scripts::of(&command);
         let found = inside::attach(&mut record, &machine.processes, zero, |step| scripts.find(step));

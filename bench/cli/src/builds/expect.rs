@@ -3,7 +3,7 @@
 use super::kept::{Kept, Subject};
 use buildscope_record::Nanos;
 
-/// The least number of earlier builds that say something.
+/// The fewest earlier builds from which a median is taken.
 const LEAST: usize = 3;
 
 /// How many earlier builds count, the last ones.

@@ -74,7 +74,8 @@ impl Kept {
     fn of(record: &Record, subject: Subject, tags: Vec<String>) -> Self {
         let started = record.started.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string());
         let time = started.parse().unwrap_or_else(|_| jiff::Timestamp::now());
-        let needed = || record.steps.iter().filter(|step| step.adds_layer() && step.outcome != Outcome::Pruned);
+        let needed =
+            || record.steps.iter().filter(|step| step.instruction.adds_layer() && step.outcome != Outcome::Pruned);
         let failed = record.steps.iter().find(|step| step.outcome == Outcome::Failed);
         Self {
             kept: VERSION,

@@ -46,7 +46,7 @@ fn the_commands_of_a_step_have_their_time() {
 
 /// busybox, dash and bash execute the last command of a text in the place of the shell.
 #[test]
-fn a_command_in_the_place_of_the_shell_and_what_the_shell_computes_have_their_time() {
+fn an_executed_command_and_the_shells_computing_have_their_time() {
     let count = "while [ $i -lt 100000 ]; do i=$((i+1)); done";
     let texts = ["sleep 0.4".to_owned(), "exec sleep 0.4".to_owned(), format!("set -e; i=0; {count}; sleep 0.4")];
     let world = World::new(&format!("FROM busybox\n{}", texts.map(|text| format!("RUN {text}\n")).concat()));

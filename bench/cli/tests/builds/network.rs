@@ -108,7 +108,7 @@ fn without_a_connector_steps_have_the_hosts_network_without_raw_sockets() {
 }
 
 #[test(Root)]
-fn an_isolated_network_that_was_asked_for_is_an_error_without_a_connector() {
+fn a_requested_isolated_network_needs_a_connector() {
     let world = World::new("FROM busybox\nRUN true\n");
     let path = nothing();
     let output = world.command(&["--network", "isolated"]).env("PATH", path.path()).output().unwrap();

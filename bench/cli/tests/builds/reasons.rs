@@ -146,7 +146,7 @@ fn a_changed_base_is_named_with_its_digests() {
     let found = misses(&now, &before);
     assert_eq!(found.len(), 1, "{found:?}");
     let (miss, step) = (&found[0], &now.steps[found[0].step.index()]);
-    assert_eq!(step.instruction, "FROM");
+    assert_eq!(step.instruction.name(), "FROM");
     let Cause::Base { image, before, now } = &miss.cause else { panic!("{miss:?}") };
     assert!(image == "base" && before != now && before.starts_with("sha256:"), "{miss:?}");
     assert!(miss.sentence.contains("the base image `base` is sha256:"), "{}", miss.sentence);

@@ -112,7 +112,7 @@ fn expired_and_pruned_results_are_distinguished() {
         let printed = again.stderr().split_whitespace().collect::<Vec<_>>().join(" ").replace("│ ", "");
         assert!(printed.contains(reason), "{printed}");
         let record = again.read();
-        let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
+        let copy = record.steps.iter().find(|step| step.instruction.name() == "COPY").unwrap();
         assert_eq!(copy.cache.as_ref().unwrap().removed, Some(removed));
     }
     assert_eq!(world.build(&["--expect-cached"]).output.status.code(), Some(0));

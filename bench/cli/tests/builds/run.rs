@@ -251,7 +251,7 @@ const BUSY: &str = "FROM busybox\nRUN i=0; while [ $i -lt 1500000 ]; do i=$((i+1
 #[test]
 fn resource_use_of_a_step_is_recorded() {
     let record = World::new(BUSY).build(&[]).record();
-    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
+    let step = record.steps.iter().find(|step| step.instruction.name() == "RUN").unwrap();
     let resources = step.resources.unwrap();
     assert!(resources.minor_faults > 0 && resources.processes == Some(1), "{resources:?}");
 }
@@ -261,7 +261,7 @@ fn resource_use_over_time_is_recorded() {
     let world = World::new(BUSY);
     let trace = world.path("trace.json");
     let record = world.build(&["--trace", trace.to_str().unwrap()]).record();
-    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
+    let step = record.steps.iter().find(|step| step.instruction.name() == "RUN").unwrap();
     let counted = |name: &str| {
         let mine = record.counters.iter().find(|counter| counter.name == name && counter.step == Some(step.id));
         mine.map_or(0, |counter| counter.samples.len())
@@ -547,7 +547,7 @@ fn processors_are_limited_as_requested() {
         return assert!(built.stderr().contains(refused), "{}", built.stderr());
     }
     let record = built.record();
-    let step = record.steps.iter().find(|step| step.instruction == "RUN").unwrap();
+    let step = record.steps.iter().find(|step| step.instruction.name() == "RUN").unwrap();
     let used = step.resources.map(|used| (used.cpu_user + used.cpu_system).as_secs_f64()).unwrap();
     let lasted = (step.end.unwrap() - step.start.unwrap()).as_secs_f64();
     assert!(used > 0.1 && lasted > 4.0 * used - 0.1, "{used} s of CPU time in {lasted} s");

@@ -109,7 +109,7 @@ fn copy_from_an_image_has_its_own_pull_step() {
     world.write("Dockerfile", &format!("FROM scratch\nCOPY --from={image} /app /app\n"));
     let record = world.build(&["--output", world.path("out").to_str().unwrap()]).record();
     let pull = record.spans.iter().find(|span| span.phase == Phase::Pull).unwrap();
-    let copy = record.steps.iter().find(|step| step.instruction == "COPY").unwrap();
+    let copy = record.steps.iter().find(|step| step.instruction.name() == "COPY").unwrap();
     let brought = &record.steps[pull.step.unwrap().index()];
     assert_eq!((&*brought.text, brought.stage), (&*format!("FROM {image}"), None));
     assert!(record.edges.iter().any(|edge| (edge.from, edge.to) == (brought.id, copy.id)));

@@ -16,7 +16,7 @@ fn near(drag: f64, expected: f64) -> bool {
 }
 
 #[test]
-fn steps_that_share_a_lock_have_the_drag_of_their_turn_in_it() {
+fn steps_that_share_a_lock_have_the_drag_of_their_turn() {
     let stage = |number: u32, seconds: f64| {
         format!(
             "FROM busybox AS s{number}\nRUN --mount=type=cache,id=lk,sharing=locked,target=/c sleep {seconds}; touch /l{number}\n"
@@ -43,7 +43,7 @@ fn steps_that_share_a_lock_have_the_drag_of_their_turn_in_it() {
 }
 
 #[test]
-fn of_a_failed_build_the_steps_that_lead_to_the_failure_have_drag() {
+fn steps_that_lead_to_a_failure_have_drag() {
     let world = World::new(
         "FROM busybox AS a\nRUN sleep 0.4\nRUN sleep 0.3; echo no space left here >&2; exit 7\nFROM busybox AS b\nRUN sleep 3\nFROM busybox\nCOPY --from=a / /a\nCOPY --from=b / /b\n",
     );

@@ -126,7 +126,7 @@ fn keyed(own: Vec<Yaml>, other: Vec<Yaml>) -> Vec<Yaml> {
     merged
 }
 
-/// Takes away the tags that only matter to merging: a value to reset is null, one to override is itself.
+/// Removes the tags that only matter to merging: a value to reset is null, one to override is itself.
 pub(super) fn without_tags(value: Yaml) -> Yaml {
     match value {
         Yaml::Tagged(tagged) if tagged.tag == Tag::new("reset") => Yaml::Null,

@@ -1,4 +1,4 @@
-//! Takes away the indentation that all lines of a heredoc have.
+//! Removes the indentation that all lines of a heredoc have.
 
 use hcl_edit::template::{Directive, Element, Template};
 

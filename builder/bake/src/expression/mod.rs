@@ -102,11 +102,11 @@ pub(crate) struct Expression {
     pub(crate) text: Text,
 }
 
-/// The text in which an expression stands.
+/// The text that contains an expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
     pub(crate) source: Arc<Source>,
-    /// The place of the JSON string which contains the text. Offsets in it say nothing about the file.
+    /// The place of the JSON string which contains the text. Offsets in it are not offsets in the file.
     pub(crate) inside: Option<Place>,
 }
 

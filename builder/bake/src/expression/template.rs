@@ -34,7 +34,7 @@ impl Text {
         }
     }
 
-    /// The text of a heredoc. `<<-` takes away the indentation that all lines have.
+    /// The text of a heredoc. `<<-` removes the indentation that all lines have.
     pub(super) fn heredoc(&self, written: &HeredocTemplate, environment: Environment<'_>) -> Result<Value, Error> {
         let flush = self.source.slice(hcl_edit::Span::span(written).unwrap_or(0..0)).starts_with("<<-");
         let raw = hcl_edit::Span::span(&written.template).map(|span| self.source.slice(span));

@@ -64,7 +64,7 @@ pub(crate) struct Forest {
     pub(crate) steps: Vec<Inside>,
     /// How many processes and programs of steps have begun.
     pub(crate) begun: u64,
-    /// Those that have just executed something, and when: what, is to be read.
+    /// Processes that have just executed a program, and when. The program has not been read yet.
     fresh: Vec<(i32, u64)>,
     /// Processes that were gone at the last check although no event had said so, and since when.
     missing: HashMap<i32, u64>,

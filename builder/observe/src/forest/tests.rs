@@ -37,7 +37,7 @@ fn shell() -> Vec<Event> {
 }
 
 #[test]
-fn a_shell_its_child_and_what_it_executes_in_its_place() {
+fn a_shell_with_a_child_and_an_exec() {
     let mut forest = Forest::new(1);
     forest.take(shell());
     let [step] = &forest.steps[..] else { panic!("one step") };
@@ -72,7 +72,7 @@ fn the_kernels_own_sum_has_the_switches_too() {
 
 /// A loop of a shell waits 200 ms for a processor; the sleep that the shell executes in its own place waits 1 ms for one.
 #[test]
-fn waits_of_a_program_are_not_those_of_the_program_before_it() {
+fn waits_belong_to_one_program_of_a_process() {
     let started = |forest: &mut Forest| {
         forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "sh"), event(0, 11, What::In)]);
         forest.take([event(100, 11, What::Out { wanted: true }), event(300, 11, What::In)]);
@@ -101,7 +101,7 @@ fn waits_of_a_program_are_not_those_of_the_program_before_it() {
 
 /// runc's last process has threads, crun's uses some milliseconds of a processor.
 #[test]
-fn what_a_runtime_does_before_it_executes_a_program_is_not_the_programs() {
+fn work_of_a_runtime_before_its_exec_is_not_the_programs() {
     let runs = |between: &[Event]| {
         let mut forest = Forest::new(1);
         forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In)]);
@@ -153,7 +153,7 @@ fn arguments_that_are_read_late_are_those_of_the_last_program() {
 
 /// 4 ms a tick; the shell reads 100 bytes, and what it executes in its place 300.
 #[test]
-fn accounts_of_ended_threads_are_divided_among_the_programs_of_a_process() {
+fn accounts_of_ended_threads_are_divided_among_programs() {
     let mut forest = Forest::new(1);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
     forest.take([forked(1, 12, 11), event(1, 12, What::In), event(4, 12, What::Exited)]);

@@ -37,7 +37,7 @@ pub(crate) struct NewDirectory {
     pub(crate) mtime: Timestamp,
 }
 
-/// What is to be put at a path.
+/// The kind of entry that replaces what is at a path.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Replacement {
     Directory,

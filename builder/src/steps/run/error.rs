@@ -78,7 +78,7 @@ pub enum RunError {
     Secret {
         /// The id of the secret.
         id: String,
-        /// The error of reading it.
+        /// The error of the read.
         source: std::io::Error,
     },
     /// A `required` agent is missing on the command line.

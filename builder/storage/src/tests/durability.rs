@@ -26,7 +26,7 @@ fn the_store_works_after_a_full_disk() {
     builder.push(entry, crate::Content::Bytes(random(16 << 20).into()));
     let error = builder.finish(&Probe::disabled()).unwrap_err();
     assert!(error.to_string().contains("No space left"), "{error}");
-    // The failed layer does not use space any more.
+    // The failed layer no longer uses space.
     let after = layer(store, [file("after", "works")]);
     store.cache().put(LayerKey::of("after"), &CacheEntry { layers: vec![after.diff_id], value: Vec::new() }).unwrap();
     store.sync(&Probe::disabled()).unwrap();

@@ -237,7 +237,7 @@ fn pruning_keeps_items_in_use_and_within_limits() {
 
 /// The clock was set back after the use.
 #[test]
-fn what_was_used_in_the_future_is_recent() {
+fn an_item_used_in_the_future_is_recent() {
     let fixture = store(DriverChoice::Copy);
     let made = layer(&fixture.store, [file("f", "x")]).diff_id;
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5000);
@@ -250,7 +250,7 @@ fn what_was_used_in_the_future_is_recent() {
 }
 
 #[test]
-fn the_reason_of_a_removal_is_kept_until_the_result_is_stored_again() {
+fn a_removal_reason_is_kept_until_the_result_returns() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();

@@ -135,7 +135,7 @@ pub(super) fn mounts<'t>(step: &Step<'t>) -> Vec<&'t str> {
         .collect()
 }
 
-/// The change that adds the mounts. Takes caches away that cannot be added.
+/// The change that adds the mounts. Removes the caches that cannot be added from the list.
 fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> Option<Vec<Edit>> {
     let here = &file.steps[step];
     let mut change = Changes::default();

@@ -1,4 +1,4 @@
-//! Installs that stand after a COPY of sources which they do not need: each edit of a source runs them again.
+//! Installs after a COPY of sources that they do not need: each edit of a source runs them again.
 
 use super::copies::{Tree, between, destination, is_of_system, is_setting};
 use super::evidence::{own_scripts, shows_scripts};
@@ -35,7 +35,7 @@ pub struct Reorder {
     pub unread: bool,
 }
 
-/// What can be done about an install that stands too late.
+/// A change of the file that moves an install before a COPY.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReorderKind {
     /// The whole RUN moves before the COPY.
@@ -55,7 +55,7 @@ enum Reach {
     Any,
 }
 
-/// The installs of a file that stand too late, in order.
+/// The installs of a file that could run before a COPY, in order.
 pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
     let mut found: Vec<Reorder> = Vec::new();
     let late = (0..file.steps.len()).filter_map(|run| late_install(file, run, facts));
@@ -105,7 +105,7 @@ fn late_install(file: &File<'_>, run: usize, facts: &dyn Facts) -> Option<Reorde
     trees.find_map(|(copy, tree)| after_copy(file, run, found, copy, &tree, facts))
 }
 
-/// Whether an install stands too late behind this COPY.
+/// Whether an install after this COPY could run before it.
 fn after_copy(
     file: &File<'_>,
     run: usize,
@@ -120,7 +120,7 @@ fn after_copy(
         Reach::Any => part_or_fetch(file, run, found, tree)?,
     };
     (reorder.copy, reorder.run) = (copy, run);
-    // A part of the context that the install does not need may be meant to be there first.
+    // A COPY of a part of the context that the install does not need may be intended.
     if manifests.is_empty() && !tree.source.is_empty() || already_installed(file, &reorder) {
         return None;
     }
@@ -390,7 +390,7 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
     if !passes || reorder.kind == ReorderKind::Hard || !facts.is_complete() {
         return false;
     }
-    // A fetch stands directly before the COPY.
+    // A fetch goes directly before the COPY.
     if matches!(reorder.kind, ReorderKind::Fetch(_)) && steps.iter().any(|&step| !is_setting(&file.steps[step])) {
         return false;
     }

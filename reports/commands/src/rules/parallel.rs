@@ -20,7 +20,7 @@ pub fn needless_chains(file: &File<'_>) -> Vec<NeedlessChain> {
     let mut found = Vec::new();
     for stage in &file.stages {
         let runs: Vec<usize> = stage.steps.iter().copied().filter(|&step| file.steps[step].run.is_some()).collect();
-        // Only neighbours: what stands between may need the one and bring the other.
+        // Only neighbours: a step between them may need the first and make what the second needs.
         found.extend(runs.windows(2).find_map(|pair| chain(file, pair[0], pair[1])));
     }
     found

@@ -22,7 +22,7 @@ pub(super) fn split_before(step: &Step<'_>, at: usize) -> Option<Split> {
         return None;
     }
     let texts = elements(step)?;
-    // Directories, variables and options that stand before all else are set in both.
+    // Directories, variables and options at the start are set in both.
     let leading = run
         .elements
         .iter()

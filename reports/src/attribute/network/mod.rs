@@ -99,7 +99,7 @@ struct Departures {
 
 /// An edge in the topological order: it passes over the activities between its ends.
 struct Jump {
-    /// The first position passed over.
+    /// The first position that was skipped.
     first: usize,
     /// The position after the last one passed over.
     end: usize,

@@ -15,7 +15,7 @@ pub(crate) struct Times {
     pub(crate) dated: bool,
 }
 
-/// Finds the times among what stands before the lines.
+/// Finds the times in the texts before the lines.
 pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let columns = cuts.iter().map(|cut| cut.stamps.len()).max().unwrap_or(0);
     let column = |column: usize| cuts.iter().map(move |cut| cut.stamps.get(column).copied());

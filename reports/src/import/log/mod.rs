@@ -1,4 +1,4 @@
-//! The lines of a log as people keep it, each with its time and without what stands before the builder's text.
+//! The lines of a log as people keep it, each with its time and without the text that comes before the builder's.
 //!
 //! *Takes* text. *Gives* lines, and how many of them each builder wrote. *Must never know* what the lines mean.
 

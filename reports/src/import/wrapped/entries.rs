@@ -12,7 +12,7 @@ const DEEPEST: usize = 8;
 /// How many lines are looked at to see whether a text is JSON.
 const LOOK: usize = 200;
 
-/// A document, and what stands before it in its line.
+/// A document, and the text before it in its line.
 pub(super) struct Document<'t> {
     pub(super) before: &'t str,
     pub(super) value: Value,
@@ -116,7 +116,7 @@ fn has_mark(value: &Value) -> bool {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Entry {
     pub(super) leaves: BTreeMap<String, String>,
-    /// What stands before its document.
+    /// The text before its document.
     pub(super) before: String,
 }
 

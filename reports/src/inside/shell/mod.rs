@@ -143,7 +143,7 @@ impl Reader {
         self.units[before..].iter_mut().for_each(|unit| unit.background = true);
     }
 
-    /// A pipeline is a unit, but for groups and branches, which are as if their commands stood there.
+    /// A pipeline is a unit, except for groups and branches, which count as their commands.
     fn pipeline(&mut self, pipeline: &Pipeline) {
         match &pipeline.seq[..] {
             [Command::Compound(compound, _)] => match compound {

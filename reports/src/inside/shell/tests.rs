@@ -84,7 +84,7 @@ fn functions_that_call_functions_stay_small() {
 }
 
 #[test]
-fn what_goes_on_in_the_background_is_a_copy_of_the_shell_or_a_program() {
+fn background_jobs_are_subshells_or_programs() {
     assert_eq!(shown("serve 9 & test"), [row("serve 9", "serve", false), row("test", "", false)]);
     assert_eq!(shown("a | b & c"), [row("a | b", "a b", false), row("c", "c", false)]);
     for copy in ["a && b", "{ a; b; }", "while a; do b; done", "wait"] {
@@ -104,7 +104,7 @@ fn substitutions_are_found_wherever_words_are() {
 }
 
 #[test]
-fn branches_are_as_if_they_stood_there() {
+fn branches_count_as_their_commands() {
     assert_eq!(
         shown("if test -f x; then make; else { cmake . && ninja; }; fi"),
         [

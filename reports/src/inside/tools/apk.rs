@@ -3,7 +3,7 @@
 use super::Activity::{Download, Plan, Scripts, Unpack};
 use super::{Family, LineRule, Rule, begins, ended, rule};
 
-/// One program does it all; what it waits for on the network is told apart by that.
+/// One program downloads and installs; its waits for the network are the downloads.
 const RULES: &[Rule] = &[
     rule(&["*"], "/lib/apk/exec/", Scripts),
     rule(&["*"], "lib/apk/exec", Scripts),

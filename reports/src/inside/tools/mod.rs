@@ -40,9 +40,9 @@ pub enum Activity {
     Link,
     /// It runs tests.
     Test,
-    /// It runs what packages bring along to be run.
+    /// It runs scripts that packages contain.
     Scripts,
-    /// It decides what is to be done.
+    /// It decides which packages are needed.
     Plan,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct Family {
 
 /// What programs of these names do.
 pub(super) struct Rule {
-    /// Names; one that ends in `*` stands for all that begin so.
+    /// Names; one that ends in `*` stands for all names with this prefix.
     programs: &'static [&'static str],
     /// What has to be in an argument; of several words each. A word after `=` has to be a whole argument, one after `^` in the
     /// first.
@@ -82,7 +82,7 @@ pub(super) struct Rule {
 
 /// What a line of output says.
 pub(super) struct LineRule {
-    /// The beginning of the line after its spaces; a `*` in it stands for any text.
+    /// The start of the line after its spaces; a `*` in it stands for any text.
     pattern: &'static str,
     says: Says,
     /// A command with this word does not print it; empty for all.

@@ -1,4 +1,4 @@
-//! Ways to keep a log: terminals and their recordings, encodings, compressed files, and what stands around the log.
+//! Ways to keep a log: terminals and their recordings, encodings, compressed files, and text around the log.
 
 use super::{At, Times, Way, each, text, ways};
 use serde_json::json;

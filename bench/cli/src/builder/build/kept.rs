@@ -92,7 +92,7 @@ impl<'b> Recorded<'b> {
     /// The explanation. Cache misses are explained by the build before, except for a build that is too short to be worth
     /// reading another record.
     pub(super) fn explanation(&self) -> &Explanation {
-        let executed = |step: &Step| step.adds_layer() && step.outcome == Outcome::Executed;
+        let executed = |step: &Step| step.instruction.adds_layer() && step.outcome == Outcome::Executed;
         let checked =
             self.options.expect_cached || self.options.budget.is_some() || self.options.max_regression.is_some();
         let brief = self.options.summary != Summary::Full && self.record.wall < BRIEF && !checked;

@@ -166,8 +166,11 @@ fn cpu_time(who: UsageWho) -> Option<record::Nanos> {
 /// Fails with the reasons if steps missed the cache.
 fn expect_cached(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failure> {
     let record = &recorded.record;
-    let ran: Vec<_> =
-        record.steps.iter().filter(|step| step.adds_layer() && step.outcome == record::Outcome::Executed).collect();
+    let ran: Vec<_> = record
+        .steps
+        .iter()
+        .filter(|step| step.instruction.adds_layer() && step.outcome == record::Outcome::Executed)
+        .collect();
     if ran.is_empty() {
         return Ok(());
     }
