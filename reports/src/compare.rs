@@ -54,15 +54,15 @@ fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
 }
 
 /// A cause and the time that it explains.
-struct Cause {
+struct SlowdownCause {
     time: Nanos,
     sentence: String,
 }
 
 /// The longest wait on the critical path for a step whose result is not needed.
-fn waited(analysis: &Analysis<'_>) -> Option<Cause> {
+fn waited(analysis: &Analysis<'_>) -> Option<SlowdownCause> {
     let ordered = NeedlessWait::longest(analysis)
-        .map(|needless| Cause { time: needless.lost, sentence: needless.sentence(analysis) });
+        .map(|needless| SlowdownCause { time: needless.lost, sentence: needless.sentence(analysis) });
     let graph = &analysis.activities.graph;
     let busy = analysis.path.windows(2).filter_map(|pair| {
         let (on, step) = (analysis.step(pair[0].step), analysis.step(pair[1].step));
@@ -75,7 +75,7 @@ fn waited(analysis: &Analysis<'_>) -> Option<Cause> {
         };
         let (text, of, holder) = (quote(&step.text), of_stage(step), quote(&on.text));
         let sentence = format!("{text}{of} waited {time} for the {what} that {holder}{} had", of_stage(on));
-        (time.0 > 0).then_some(Cause { time, sentence })
+        (time.0 > 0).then_some(SlowdownCause { time, sentence })
     });
     ordered.into_iter().chain(busy).max_by_key(|cause| cause.time)
 }
@@ -89,7 +89,7 @@ fn of_stage(step: &StepExplanation) -> String {
 }
 
 /// The step on the critical path that grew most against its counterpart in the other build.
-fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<Cause> {
+fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<SlowdownCause> {
     let others = Counterparts::between(slow.record, fast.record);
     let pairs = slow.steps.iter().filter(|step| step.on_path).map(|step| {
         let other = others.of(step.id).map(|other| fast.step(other.id));
@@ -110,7 +110,7 @@ fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<Cause> {
         None => "and is not in the other".to_owned(),
     };
     let (text, of, mostly) = (quote(&step.text), of_stage(step), mostly.unwrap_or_default());
-    Some(Cause { time, sentence: format!("{text}{of} took {} {against}{mostly}", step.own) })
+    Some(SlowdownCause { time, sentence: format!("{text}{of} took {} {against}{mostly}", step.own) })
 }
 
 /// A step in two builds.

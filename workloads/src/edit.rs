@@ -41,8 +41,8 @@ impl Edit {
             Change::Write(text) => numbered(text),
             Change::Replace([from, to, text]) => {
                 let content = read()?;
-                let place = content.split_once(from).and_then(|(head, rest)| Some((head, rest.split_once(to)?.1)));
-                let (head, tail) = place.ok_or_else(|| WorkloadError::Invalid {
+                let parts = content.split_once(from).and_then(|(head, rest)| Some((head, rest.split_once(to)?.1)));
+                let (head, tail) = parts.ok_or_else(|| WorkloadError::Invalid {
                     workload: self.path.display().to_string(),
                     message: format!("no text between `{from}` and `{to}`"),
                 })?;

@@ -23,7 +23,7 @@ pub(super) struct Logical<'a> {
     /// The joined text.
     pub(super) text: Cow<'a, str>,
     /// The origin of the text in the source.
-    pieces: Pieces,
+    pieces: LinePieces,
     /// The first and the last line, counted from 1.
     pub(super) lines: (u32, u32),
     /// The position from the first character to the end of the last line's content.
@@ -34,7 +34,7 @@ pub(super) struct Logical<'a> {
 
 /// The origin of a joined text in the source. Most instructions have one piece.
 #[derive(Clone, Debug)]
-enum Pieces {
+enum LinePieces {
     /// One piece, with its offset in the joined text, which is 0, and in the source.
     One((usize, usize)),
     /// Several pieces, each with its offset in the joined text and in the source, ascending and never empty.
@@ -47,7 +47,7 @@ impl<'a> Logical<'a> {
     #[inline]
     pub(super) fn word(&self, start: usize, end: usize) -> Word<'a> {
         match (&self.text, &self.pieces) {
-            (Cow::Borrowed(text), Pieces::One((_, offset))) => {
+            (Cow::Borrowed(text), LinePieces::One((_, offset))) => {
                 Word { text: text[start..end].into(), span: Span::new(offset + start, offset + end) }
             }
             (text, _) => Word { text: text[start..end].to_owned().into(), span: self.span_of(start, end) },
@@ -63,8 +63,8 @@ impl<'a> Logical<'a> {
     /// ascending.
     pub(super) fn pieces(&self) -> &[(usize, usize)] {
         match &self.pieces {
-            Pieces::One(piece) => std::slice::from_ref(piece),
-            Pieces::Many(pieces) => pieces,
+            LinePieces::One(piece) => std::slice::from_ref(piece),
+            LinePieces::Many(pieces) => pieces,
         }
     }
 
@@ -72,8 +72,8 @@ impl<'a> Logical<'a> {
     pub(super) fn span_of(&self, start: usize, end: usize) -> Span {
         let end = end.max(start);
         match &self.pieces {
-            Pieces::One((_, offset)) => Span::new(offset + start, offset + end),
-            Pieces::Many(pieces) => {
+            LinePieces::One((_, offset)) => Span::new(offset + start, offset + end),
+            LinePieces::Many(pieces) => {
                 let offset_of = |at: usize| {
                     let i = pieces.partition_point(|(joined, _)| *joined <= at).saturating_sub(1);
                     pieces[i].1 + (at - pieces[i].0)
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         let lines = (first.number, first.number);
         let Some(head) = continued(body, self.escape) else {
             let span = Span::new(start, start + body.len());
-            return Logical { text: body.into(), pieces: Pieces::One((0, start)), lines, span, blank_inside: None };
+            return Logical { text: body.into(), pieces: LinePieces::One((0, start)), lines, span, blank_inside: None };
         };
         self.joined(lines, head, start, start + body.len())
     }
@@ -266,7 +266,7 @@ impl<'a> Reader<'a> {
         }
         let span = Span::new(start, end);
         let blank_inside = blank_inside.then_some(lines.1);
-        Logical { text: text.into(), pieces: Pieces::Many(pieces), lines, span, blank_inside }
+        Logical { text: text.into(), pieces: LinePieces::Many(pieces), lines, span, blank_inside }
     }
 }
 

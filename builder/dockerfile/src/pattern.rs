@@ -2,7 +2,7 @@
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Pattern(Vec<Token>);
+pub(super) struct Pattern(Vec<PatternToken>);
 
 /// The match that is removed if several match at the same position.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -38,7 +38,7 @@ impl Lengths {
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Token {
+enum PatternToken {
     Literal(char),
     Any,
     Star,
@@ -55,15 +55,15 @@ impl Pattern {
         while let Some(c) = chars.next() {
             tokens.push(match c {
                 // Two stars match the same as one.
-                '*' if tokens.last() == Some(&Token::Star) => continue,
-                '*' => Token::Star,
-                '?' => Token::Any,
+                '*' if tokens.last() == Some(&PatternToken::Star) => continue,
+                '*' => PatternToken::Star,
+                '?' => PatternToken::Any,
                 '\\' => match chars.next() {
-                    Some(escaped @ ('*' | '?' | '\\' | '/' | '}')) => Token::Literal(escaped),
+                    Some(escaped @ ('*' | '?' | '\\' | '/' | '}')) => PatternToken::Literal(escaped),
                     Some(other) => return Err(other.to_string()),
                     None => return Err(String::new()),
                 },
-                c => Token::Literal(c),
+                c => PatternToken::Literal(c),
             });
         }
         Ok(Self(tokens))
@@ -79,7 +79,7 @@ impl Pattern {
 
     /// Removes the shortest or longest suffix that matches.
     pub(super) fn strip_suffix<'a>(&self, value: &'a str, which: Match) -> &'a str {
-        let reversed: Vec<Token> = self.0.iter().rev().copied().collect();
+        let reversed: Vec<PatternToken> = self.0.iter().rev().copied().collect();
         match prefixes(&reversed, value.chars().rev()) {
             Some(lengths) => &value[..value.len() - lengths.of(which)],
             None => value,
@@ -156,10 +156,10 @@ impl Pattern {
             here[tokens.len()] = Some(offset(at));
             for (i, token) in tokens.iter().enumerate().rev() {
                 here[i] = match (token, c) {
-                    (Token::Star, Some(_)) => next[i].max(here[i + 1]),
-                    (Token::Star, None) => here[i + 1],
-                    (Token::Any, Some(c)) if c != '\n' => next[i + 1],
-                    (Token::Literal(literal), Some(c)) if *literal == c => next[i + 1],
+                    (PatternToken::Star, Some(_)) => next[i].max(here[i + 1]),
+                    (PatternToken::Star, None) => here[i + 1],
+                    (PatternToken::Any, Some(c)) if c != '\n' => next[i + 1],
+                    (PatternToken::Literal(literal), Some(c)) if *literal == c => next[i + 1],
                     _ => None,
                 };
             }
@@ -171,13 +171,13 @@ impl Pattern {
 }
 
 /// Returns the lengths of the prefixes of `value` that match the tokens. `None` means that no prefix matches.
-fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengths> {
+fn prefixes(tokens: &[PatternToken], value: impl Iterator<Item = char>) -> Option<Lengths> {
     // The states of a nondeterministic automaton. State `i` means that `i` tokens are matched.
     let mut states = vec![false; tokens.len() + 1];
     let mut next = states.clone();
     let close = |states: &mut [bool]| {
         for (i, token) in tokens.iter().enumerate() {
-            if states[i] && *token == Token::Star {
+            if states[i] && *token == PatternToken::Star {
                 states[i + 1] = true;
             }
         }
@@ -197,10 +197,10 @@ fn prefixes(tokens: &[Token], value: impl Iterator<Item = char>) -> Option<Lengt
         for (i, token) in tokens.iter().enumerate() {
             if states[i] {
                 match token {
-                    Token::Star => next[i] = true,
+                    PatternToken::Star => next[i] = true,
                     // As in a regular expression, a wildcard does not match a newline.
-                    Token::Any if c != '\n' => next[i + 1] = true,
-                    Token::Literal(l) if *l == c => next[i + 1] = true,
+                    PatternToken::Any if c != '\n' => next[i + 1] = true,
+                    PatternToken::Literal(l) if *l == c => next[i + 1] = true,
                     _ => {}
                 }
             }

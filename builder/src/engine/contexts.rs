@@ -57,15 +57,15 @@ impl ContextLocation {
             time: tree.time,
             ..Self::from(tree)
         };
-        let place = if is_git(&text) {
+        let found = if is_git(&text) {
             let keep = request.is_set(KEEP_GIT);
             Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
         } else if is_url(&text) {
             download(&text, None, store, probe).and_then(|download| {
                 let path = store.blobs().path(download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
-                let place = from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex());
-                Ok(Self { time: download.last_modified().or(place.time), ..place })
+                let unpacked = from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex());
+                Ok(Self { time: download.last_modified().or(unpacked.time), ..unpacked })
             })
         } else if value.is_file() {
             let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
@@ -73,7 +73,7 @@ impl ContextLocation {
         } else {
             return Ok(Self { dir: value.to_owned(), tree: None, origin: None, time: None });
         };
-        place.map_err(BuildError::Context)
+        found.map_err(BuildError::Context)
     }
 
     /// What tells local contexts apart: the directory, and the ignore file that a Dockerfile has of its own. `None` for a

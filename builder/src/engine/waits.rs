@@ -11,11 +11,11 @@ pub(super) struct Waits {
     probe: Probe,
     /// The step of each node of the scheduler.
     ids: Vec<StepId>,
-    open: Mutex<Vec<Open>>,
+    open: Mutex<Vec<OpenWait>>,
 }
 
 #[derive(Debug)]
-enum Open {
+enum OpenWait {
     Nothing,
     Wait(WaitSpan),
     Dispatch(PhaseSpan),
@@ -24,19 +24,19 @@ enum Open {
 impl Waits {
     /// Starts the wait for dependencies of all steps. The scheduler reports a step without any as ready at once.
     pub(super) fn new(ids: Vec<StepId>, probe: &Probe) -> Self {
-        let open = ids.iter().map(|&id| Open::Wait(probe.at(id, None).wait_dependency())).collect();
+        let open = ids.iter().map(|&id| OpenWait::Wait(probe.at(id, None).wait_dependency())).collect();
         Self { probe: probe.clone(), ids, open: Mutex::new(open) }
     }
 
     /// The probe for the phases of a started step: they are inside its dispatch.
     pub(super) fn inside(&self, node: NodeIndex, slot: u32) -> Probe {
         match &self.open()[node.index()] {
-            Open::Dispatch(span) => span.probe(),
-            Open::Nothing | Open::Wait(_) => self.probe.at(self.ids[node.index()], Some(slot)),
+            OpenWait::Dispatch(span) => span.probe(),
+            OpenWait::Nothing | OpenWait::Wait(_) => self.probe.at(self.ids[node.index()], Some(slot)),
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, Vec<Open>> {
+    fn open(&self) -> MutexGuard<'_, Vec<OpenWait>> {
         // A panic while a span is replaced leaves the vector intact.
         self.open.lock()
     }
@@ -45,22 +45,22 @@ impl Waits {
 impl Observer for Waits {
     fn ready(&self, node: NodeIndex, last: Option<NodeIndex>) {
         let slot = self.probe.at(self.ids[node.index()], None).wait_slot();
-        let waited = std::mem::replace(&mut self.open()[node.index()], Open::Wait(slot));
-        if let (Open::Wait(wait), Some(last)) = (waited, last) {
+        let waited = std::mem::replace(&mut self.open()[node.index()], OpenWait::Wait(slot));
+        if let (OpenWait::Wait(wait), Some(last)) = (waited, last) {
             wait.on(self.ids[last.index()]);
         }
     }
 
     fn started(&self, node: NodeIndex, slot: u32, freed_by: Option<NodeIndex>) {
         let dispatch = self.probe.at(self.ids[node.index()], Some(slot)).phase(Phase::Dispatch);
-        let waited = std::mem::replace(&mut self.open()[node.index()], Open::Dispatch(dispatch));
-        if let (Open::Wait(wait), Some(by)) = (waited, freed_by) {
+        let waited = std::mem::replace(&mut self.open()[node.index()], OpenWait::Dispatch(dispatch));
+        if let (OpenWait::Wait(wait), Some(by)) = (waited, freed_by) {
             wait.on(self.ids[by.index()]);
         }
     }
 
     fn finished(&self, node: NodeIndex) {
-        if let Open::Dispatch(span) = std::mem::replace(&mut self.open()[node.index()], Open::Nothing) {
+        if let OpenWait::Dispatch(span) = std::mem::replace(&mut self.open()[node.index()], OpenWait::Nothing) {
             span.end();
         }
     }

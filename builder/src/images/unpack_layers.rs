@@ -73,7 +73,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
         };
         Ok::<_, ImageError>((imported, encoding, limit))
     })?;
-    if imported.input == Input::LimitExceeded && encoding != Encoding::Plain {
+    if imported.input == PackedLayer::LimitExceeded && encoding != Encoding::Plain {
         let (compressed, limit) = (ByteSize(blob.size), ByteSize(limit));
         return Err(ImageError::Bomb { origin: origin.to_owned(), blob: blob.digest, compressed, limit });
     }
@@ -97,7 +97,9 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             wanted: expected.to_diff_id(),
             found: found.to_diff_id(),
         }),
-        Err(StorageError::Io { source, .. }) if imported.input == Input::Failed && encoding != Encoding::Plain => {
+        Err(StorageError::Io { source, .. })
+            if imported.input == PackedLayer::Failed && encoding != Encoding::Plain =>
+        {
             Err(ImageError::Decompress { origin: origin.to_owned(), blob: blob.digest, source })
         }
         Err(StorageError::BadLayer { offset, reason }) => {
@@ -176,12 +178,12 @@ impl Read for Pieces {
 /// The result of an import, and the state of its input, which tells failures of the input from those of the store.
 struct Imported {
     layer: Result<Layer, StorageError>,
-    input: Input,
+    input: PackedLayer,
 }
 
 /// The state of a tar that is imported.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Input {
+enum PackedLayer {
     /// No error so far.
     Good,
     /// The tar is longer than the limit.
@@ -192,7 +194,7 @@ enum Input {
 
 /// Imports a tar of at most `limit` bytes into the store.
 fn import(store: &Store, tar: impl Read, limit: u64, layer: &ImageLayer, probe: &Probe) -> Imported {
-    let mut limited = Limited { inner: tar, left: limit, input: Input::Good };
+    let mut limited = Limited { inner: tar, left: limit, input: PackedLayer::Good };
     let layer = store.import_layer(&mut limited, Some(layer.diff_id), probe);
     Imported { layer, input: limited.input }
 }
@@ -212,20 +214,20 @@ fn read_head<'a>(from: &mut impl Read, head: &'a mut [u8; 4]) -> io::Result<&'a 
 struct Limited<R> {
     inner: R,
     left: u64,
-    input: Input,
+    input: PackedLayer,
 }
 
 impl<R: Read> Read for Limited<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer).inspect_err(|error| {
             if error.kind() != io::ErrorKind::Interrupted {
-                self.input = Input::Failed;
+                self.input = PackedLayer::Failed;
             }
         })?;
         match self.left.checked_sub(read as u64) {
             Some(left) => self.left = left,
             None => {
-                self.input = Input::LimitExceeded;
+                self.input = PackedLayer::LimitExceeded;
                 return Err(io::Error::other("the limit is exceeded"));
             }
         }

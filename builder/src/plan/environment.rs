@@ -10,10 +10,10 @@ use std::sync::Arc;
 /// Environment variables in the order in which a process gets them: that in which they were last set. (In the image
 /// configuration, a variable that is set again keeps its position.) The list is cheap to clone.
 #[derive(Clone, Default, Debug)]
-pub struct Environment(Chain<Entry>);
+pub struct Environment(Chain<EnvironmentEntry>);
 
 #[derive(Clone, Debug)]
-enum Entry {
+enum EnvironmentEntry {
     /// A variable is set.
     Set(Variable),
     /// A stage starts. As in BuildKit, the variables of the image are set again there: after the build arguments, and over
@@ -32,7 +32,7 @@ pub struct Variable {
     pub argument: bool,
 }
 
-impl Entry {
+impl EnvironmentEntry {
     fn variable(&self) -> Option<&Variable> {
         match self {
             Self::Set(variable) => Some(variable),
@@ -44,18 +44,18 @@ impl Entry {
 impl Environment {
     /// Sets a variable. A variable that is set again moves to the end.
     pub fn set(&mut self, variable: Variable) {
-        self.0.push(Entry::Set(variable));
+        self.0.push(EnvironmentEntry::Set(variable));
     }
 
     /// Starts a stage that is based on a stage with these variables.
     pub(super) fn start_stage(&mut self) {
-        self.0.push(Entry::Stage);
+        self.0.push(EnvironmentEntry::Stage);
     }
 
     /// Returns every variable once, with its latest value.
     pub fn variables(&self) -> Vec<Variable> {
-        let entries: Vec<&Entry> = self.0.oldest_first().collect();
-        let stage = entries.iter().rposition(|entry| matches!(entry, Entry::Stage)).unwrap_or(0);
+        let entries: Vec<&EnvironmentEntry> = self.0.oldest_first().collect();
+        let stage = entries.iter().rposition(|entry| matches!(entry, EnvironmentEntry::Stage)).unwrap_or(0);
         let (before, after) = entries.split_at(stage);
         // A variable of the image that is set again keeps its position there.
         let mut image: IndexMap<&Text, &Variable> = IndexMap::new();

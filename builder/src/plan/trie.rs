@@ -12,14 +12,14 @@ const BITS: u32 = 5;
 /// A map from names to values (a hash array mapped trie, Bagwell 2001). A clone is a reference count. Setting a value
 /// copies only the shared nodes on the path to it.
 #[derive(Clone, Default, Debug)]
-pub(super) struct Trie(Option<Arc<Node>>);
+pub(super) struct Trie(Option<Arc<TrieNode>>);
 
 #[derive(Clone, Debug)]
-enum Node {
+enum TrieNode {
     /// A hash, and the entries with this hash. There is nearly always one.
     Leaf(u64, Vec<(Text, Arc<str>)>),
     /// A bit set of the children that exist, and these children in the order of their bits.
-    Branch(u32, Vec<Arc<Node>>),
+    Branch(u32, Vec<Arc<TrieNode>>),
 }
 
 impl Trie {
@@ -30,10 +30,10 @@ impl Trie {
         let mut level = 0;
         loop {
             match node {
-                Node::Leaf(_, entries) => {
+                TrieNode::Leaf(_, entries) => {
                     return entries.iter().find(|(known, _)| known == name).map(|(_, value)| value);
                 }
-                Node::Branch(set, children) => {
+                TrieNode::Branch(set, children) => {
                     let bit = bit(hash, level);
                     if set & bit == 0 {
                         return None;
@@ -50,32 +50,32 @@ impl Trie {
         let hash = hash(&name);
         match &mut self.0 {
             Some(root) => insert(root, hash, 0, name, value),
-            empty => *empty = Some(Arc::new(Node::Leaf(hash, vec![(name, value)]))),
+            empty => *empty = Some(Arc::new(TrieNode::Leaf(hash, vec![(name, value)]))),
         }
     }
 }
 
-fn insert(node: &mut Arc<Node>, hash: u64, level: u32, name: Text, value: Arc<str>) {
+fn insert(node: &mut Arc<TrieNode>, hash: u64, level: u32, name: Text, value: Arc<str>) {
     match Arc::make_mut(node) {
-        Node::Leaf(own, entries) if *own == hash => match entries.iter_mut().find(|(known, _)| *known == name) {
+        TrieNode::Leaf(own, entries) if *own == hash => match entries.iter_mut().find(|(known, _)| *known == name) {
             Some(entry) => entry.1 = value,
             None => entries.push((name, value)),
         },
-        Node::Leaf(own, _) => {
+        TrieNode::Leaf(own, _) => {
             let bit = bit(*own, level);
             let leaf = Arc::clone(node);
-            *node = Arc::new(Node::Branch(bit, vec![leaf]));
+            *node = Arc::new(TrieNode::Branch(bit, vec![leaf]));
             // Hashes with equal bits on every level are equal, so this recursion ends.
             insert(node, hash, level, name, value);
         }
-        Node::Branch(set, children) => {
+        TrieNode::Branch(set, children) => {
             let bit = bit(hash, level);
             let child = child_index(*set, bit);
             if *set & bit != 0 {
                 insert(&mut children[child], hash, level + 1, name, value);
             } else {
                 *set |= bit;
-                children.insert(child, Arc::new(Node::Leaf(hash, vec![(name, value)])));
+                children.insert(child, Arc::new(TrieNode::Leaf(hash, vec![(name, value)])));
             }
         }
     }

@@ -117,7 +117,7 @@ impl Root {
     }
 
     /// Opens the directory of a new entry, and removes an existing file of its name.
-    fn place<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
+    fn vacate<'p>(&self, path: &'p Path) -> io::Result<(OwnedFd, &'p Path)> {
         let parent = self.directory(path.parent().unwrap_or(Path::new("")))?;
         let name = Path::new(path.file_name().unwrap_or_default());
         match rustix::fs::unlinkat(&parent, name, AtFlags::empty()) {
@@ -127,7 +127,7 @@ impl Root {
     }
 
     fn file(&self, path: &Path, content: &mut impl Read, mode: Mode, time: Timespec) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
+        let (parent, name) = self.vacate(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&parent, name, flags, Mode::RUSR | Mode::WUSR)?);
         io::copy(content, &mut file)?;
@@ -136,7 +136,7 @@ impl Root {
     }
 
     fn symlink(&self, path: &Path, target: &Path, time: Timespec) -> io::Result<()> {
-        let (parent, name) = self.place(path)?;
+        let (parent, name) = self.vacate(path)?;
         rustix::fs::symlinkat(target, &parent, name)?;
         Ok(rustix::fs::utimensat(&parent, name, &times(time), AtFlags::SYMLINK_NOFOLLOW)?)
     }
@@ -153,7 +153,7 @@ impl Root {
         let name = Path::new(path.file_name().unwrap_or_default());
         match rustix::fs::linkat(&directory, file, &target_path, name, AtFlags::empty()) {
             Err(Errno::EXIST) if path != target => {
-                let (parent, name) = self.place(path)?;
+                let (parent, name) = self.vacate(path)?;
                 Ok(rustix::fs::linkat(&directory, file, &parent, name, AtFlags::empty())?)
             }
             Err(Errno::EXIST) => Ok(()),

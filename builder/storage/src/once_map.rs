@@ -16,9 +16,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
 /// Results by key, each made once. Clones share the results.
-pub struct OnceMap<K, V>(Arc<Mutex<HashMap<K, Entry<V>>>>);
+pub struct OnceMap<K, V>(Arc<Mutex<HashMap<K, InFlight<V>>>>);
 
-struct Entry<V> {
+struct InFlight<V> {
     result: Option<V>,
     holder: Option<Holder>,
     /// The holder before.
@@ -106,7 +106,7 @@ impl<K: Eq + Hash + Clone, V: Clone> OnceMap<K, V> {
 
 impl<K: Eq + Hash, V> OnceMap<K, V> {
     /// Changes an entry, wakes the waiters that can go on, and removes the entry if it has become useless.
-    fn update(&self, key: &K, change: impl FnOnce(&mut Entry<V>)) {
+    fn update(&self, key: &K, change: impl FnOnce(&mut InFlight<V>)) {
         let mut entries = self.0.lock();
         let Some(entry) = entries.get_mut(key) else { return };
         change(entry);
@@ -123,7 +123,7 @@ impl<K: Eq + Hash, V> OnceMap<K, V> {
     }
 }
 
-impl<V> Entry<V> {
+impl<V> InFlight<V> {
     fn in_use(&self) -> bool {
         self.holder.is_some() || !self.waiting.is_empty()
     }
@@ -193,7 +193,7 @@ impl<K, V> Default for OnceMap<K, V> {
     }
 }
 
-impl<V> Default for Entry<V> {
+impl<V> Default for InFlight<V> {
     fn default() -> Self {
         Self { result: None, holder: None, last: None, waiting: BTreeMap::new(), arrivals: 0 }
     }

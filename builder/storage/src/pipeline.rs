@@ -67,11 +67,11 @@ pub fn processors() -> usize {
 struct Pipeline<P, A, T> {
     /// How many pieces may be made and not yet taken.
     ahead: usize,
-    state: Mutex<State<P, A, T>>,
+    state: Mutex<PipelineState<P, A, T>>,
     changed: Condvar,
 }
 
-struct State<P, A, T> {
+struct PipelineState<P, A, T> {
     /// The number of pieces that are being made.
     making: usize,
     /// There are no more pieces to make.
@@ -95,7 +95,7 @@ enum Job<P, A, T> {
 
 impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
     fn new(take: T, ahead: usize) -> Self {
-        let state = State {
+        let state = PipelineState {
             making: 0,
             ended: false,
             made: HashMap::new(),
@@ -108,7 +108,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
         Self { ahead, state: Mutex::new(state), changed: Condvar::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<P, A, T>> {
+    fn lock(&self) -> MutexGuard<'_, PipelineState<P, A, T>> {
         self.state.lock()
     }
 
@@ -160,7 +160,7 @@ impl<P: Default, A, T: FnMut(&P) -> A> Pipeline<P, A, T> {
     }
 }
 
-impl<P: Default, A, T> State<P, A, T> {
+impl<P: Default, A, T> PipelineState<P, A, T> {
     /// Whether no job is left. Other threads may still be storing pieces.
     fn is_done(&self) -> bool {
         self.ended && self.making == 0 && self.made.is_empty() && self.take.is_some() && self.taken.is_empty()

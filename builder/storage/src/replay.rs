@@ -26,14 +26,14 @@ struct Directory<'a> {
     /// The row that describes it; `None` for a directory that only exists as a parent.
     row: Option<usize>,
     opaque: bool,
-    children: BTreeMap<&'a [u8], Child>,
+    children: BTreeMap<&'a [u8], ReplayChild>,
     /// Names with a whiteout.
     gone: BTreeSet<&'a [u8]>,
 }
 
 /// What a name in a directory refers to.
 #[derive(Clone, Copy)]
-enum Child {
+enum ReplayChild {
     Directory(usize),
     /// A file, link or device: the row that created it. Equal rows are names of one file.
     Leaf(usize),
@@ -88,35 +88,35 @@ impl<'a> Replay<'a> {
                 return Ok(());
             }
             EntryKind::Directory => match self.directories[directory].children.get(name) {
-                Some(&Child::Directory(known)) => {
+                Some(&ReplayChild::Directory(known)) => {
                     self.directories[known].row = Some(number);
                     return Ok(());
                 }
-                _ => Child::Directory(self.create(Some(number))),
+                _ => ReplayChild::Directory(self.create(Some(number))),
             },
             EntryKind::HardLink { target } => {
                 // All unpackers first remove what is at the path. A link to itself then has no target.
                 self.directories[directory].children.remove(name);
                 self.target(number, target.as_os_str().as_bytes())?
             }
-            _ => Child::Leaf(number),
+            _ => ReplayChild::Leaf(number),
         };
         self.directories[directory].children.insert(name, child);
         Ok(())
     }
 
     /// The file of the hard link in row `number`.
-    fn target(&mut self, number: usize, target: &'a [u8]) -> Result<Child, StorageError> {
+    fn target(&mut self, number: usize, target: &'a [u8]) -> Result<ReplayChild, StorageError> {
         let row = &self.rows[number];
         let name = base_name(target);
         let resolved = self.walk(parent(target), row)?;
         let directory = resolved.known[resolved.known.len() - 1].1;
         let found = self.directories[directory].children.get(name).filter(|_| resolved.missing.is_empty());
         match found {
-            Some(Child::Directory(_)) => Err(bad(row, "is a hard link to a directory")),
-            Some(&Child::Leaf(file)) => {
+            Some(ReplayChild::Directory(_)) => Err(bad(row, "is a hard link to a directory")),
+            Some(&ReplayChild::Leaf(file)) => {
                 self.looks.insert(file, number);
-                Ok(Child::Leaf(file))
+                Ok(ReplayChild::Leaf(file))
             }
             None => {
                 let path = resolved.names().chain([name]).collect::<Vec<_>>().join(&b'/');
@@ -128,7 +128,7 @@ impl<'a> Replay<'a> {
                     return Err(bad(row, "is a hard link to itself"));
                 }
                 self.below.insert(number, path);
-                Ok(Child::Leaf(number))
+                Ok(ReplayChild::Leaf(number))
             }
         }
     }
@@ -139,7 +139,7 @@ impl<'a> Replay<'a> {
         let mut directory = resolved.known[resolved.known.len() - 1].1;
         for name in resolved.missing {
             let made = self.create(None);
-            self.directories[directory].children.insert(name, Child::Directory(made));
+            self.directories[directory].children.insert(name, ReplayChild::Directory(made));
             directory = made;
         }
         Ok(directory)
@@ -164,8 +164,8 @@ impl<'a> Replay<'a> {
             }
             let directory = resolved.known[resolved.known.len() - 1].1;
             match self.directories[directory].children.get(name) {
-                Some(&Child::Directory(next)) if resolved.missing.is_empty() => resolved.known.push((name, next)),
-                Some(&Child::Leaf(leaf)) if resolved.missing.is_empty() => {
+                Some(&ReplayChild::Directory(next)) if resolved.missing.is_empty() => resolved.known.push((name, next)),
+                Some(&ReplayChild::Leaf(leaf)) if resolved.missing.is_empty() => {
                     let EntryKind::Symlink { target } = &self.rows[leaf].entry.kind else {
                         return Err(bad(row, "leads through a file that is not a directory"));
                     };
@@ -191,10 +191,10 @@ impl<'a> Replay<'a> {
     fn settled(&self) -> Vec<Row> {
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut first: HashMap<usize, Vec<u8>> = HashMap::new();
-        let mut todo = vec![(Vec::new(), Child::Directory(ROOT))];
+        let mut todo = vec![(Vec::new(), ReplayChild::Directory(ROOT))];
         while let Some((path, child)) = todo.pop() {
             match child {
-                Child::Leaf(leaf) => {
+                ReplayChild::Leaf(leaf) => {
                     let mut row = self.rows[leaf].renamed(&path);
                     if let Some(look) = self.looks.get(&leaf) {
                         row.look_like(&self.rows[*look]);
@@ -210,7 +210,7 @@ impl<'a> Replay<'a> {
                     }
                     rows.push(row);
                 }
-                Child::Directory(number) => {
+                ReplayChild::Directory(number) => {
                     let directory = &self.directories[number];
                     rows.extend(directory.row.map(|row| self.rows[row].renamed(&path)));
                     rows.extend(directory.opaque.then(|| Row::mark(RecordKind::Opaque, to_path(&path))));

@@ -85,8 +85,8 @@ impl Upper {
             return Ok(());
         }
         match FileType::from_raw_mode(status.stat.st_mode) {
-            FileType::Directory => self.child_directory(level, Child { path, status, lower }, old, changes),
-            _ => self.child_file(level, Child { path, status, lower }, changes),
+            FileType::Directory => self.child_directory(level, UpperChild { path, status, lower }, old, changes),
+            _ => self.child_file(level, UpperChild { path, status, lower }, changes),
         }
     }
 
@@ -101,11 +101,11 @@ impl Upper {
     fn child_directory(
         &self,
         level: &Level<'_>,
-        child: Child,
+        child: UpperChild,
         old: Option<Node>,
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
-        let Child { path, status: Status { host, mut stat, attributes }, lower } = child;
+        let UpperChild { path, status: Status { host, mut stat, attributes }, lower } = child;
         if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
             && only_copied_up(&host, before, changes)?
         {
@@ -127,8 +127,8 @@ impl Upper {
         self.directory(&Level { host: &host, path: &path, base: base.as_ref(), before: before.as_ref() }, changes)
     }
 
-    fn child_file(&self, level: &Level<'_>, child: Child, changes: &mut Changes<'_>) -> Result<(), StorageError> {
-        let Child { path, status: Status { host, stat, attributes }, lower } = child;
+    fn child_file(&self, level: &Level<'_>, child: UpperChild, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+        let UpperChild { path, status: Status { host, stat, attributes }, lower } = child;
         let mut data = Data::Host;
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
             match self.redirect(&host, &attributes, level.base, changes)?.or(lower) {
@@ -235,7 +235,7 @@ impl Level<'_> {
 }
 
 /// An entry of the upper directory.
-struct Child {
+struct UpperChild {
     /// The path from the root.
     path: Vec<u8>,
     status: Status,

@@ -2,6 +2,7 @@
 
 use crate::instruction::Instruction;
 use crate::invocation::Invocation;
+use crate::keyword::Keyword;
 use crate::path::join;
 use crate::script::{Element, Script};
 use crate::tools::recognise;
@@ -97,7 +98,7 @@ pub struct Run {
 impl<'t> File<'t> {
     /// Reads the instructions.
     pub fn read(lines: &[Line<'t>], bases: &Environments) -> Self {
-        let mut reader = Reader {
+        let mut reader = FileReader {
             bases,
             globals: BTreeMap::new(),
             states: Vec::new(),
@@ -108,7 +109,7 @@ impl<'t> File<'t> {
         for line in lines {
             let instruction = Instruction::read(line.text);
             let Some(stage) = line.stage else {
-                if instruction.is("ARG") {
+                if instruction.is(Keyword::Arg) {
                     let defaults =
                         instruction.pairs().into_iter().filter_map(|(name, value)| Some((name, value?.text)));
                     reader.globals.extend(defaults);
@@ -118,9 +119,9 @@ impl<'t> File<'t> {
             };
             while file.stages.len() <= stage {
                 file.stages.push(Stage::default());
-                reader.states.push(State::unknown());
+                reader.states.push(StageState::unknown());
             }
-            if instruction.is("FROM") {
+            if instruction.is(Keyword::From) {
                 reader.start(&mut file.stages, stage, &instruction);
             }
             file.stages[stage].steps.push(file.steps.len());
@@ -151,7 +152,7 @@ impl<'t> File<'t> {
 
 /// What is known of a stage at some point.
 #[derive(Clone, Debug, Default)]
-struct State {
+struct StageState {
     around: Rc<Surroundings>,
     folder: Option<String>,
     arguments: BTreeMap<String, String>,
@@ -161,7 +162,7 @@ struct State {
     foreign_shell: bool,
 }
 
-impl State {
+impl StageState {
     /// The value of a variable in an instruction.
     fn variable(&self, name: &str) -> Option<&str> {
         self.around.variables.get(name).or_else(|| self.arguments.get(name)).map(String::as_str)
@@ -174,16 +175,16 @@ impl State {
     }
 }
 
-struct Reader<'b> {
+struct FileReader<'b> {
     bases: &'b Environments,
     globals: BTreeMap<String, String>,
-    states: Vec<State>,
+    states: Vec<StageState>,
     reads_runs: bool,
     /// How many bytes of environments may still be kept, over all steps.
     memory: usize,
 }
 
-impl Reader<'_> {
+impl FileReader<'_> {
     fn start(&mut self, stages: &mut [Stage], stage: usize, from: &Instruction<'_>) {
         let words = from.words();
         let base = words
@@ -211,7 +212,7 @@ impl Reader<'_> {
         }
         let around =
             Surroundings { variables: Rc::new(variables), home: Some("/root".into()), root: true, image: name, tag };
-        self.states[stage] = State { around: Rc::new(around), folder: Some("/".into()), ..State::default() };
+        self.states[stage] = StageState { around: Rc::new(around), folder: Some("/".into()), ..StageState::default() };
         let user = match self.states[stage].around.image.as_str() {
             "node" => Some(User { name: "node".into(), id: Some("1000".into()), home: "/home/node".into() }),
             _ => None,
@@ -223,8 +224,8 @@ impl Reader<'_> {
         let state = &mut self.states[stage];
         let (folder, around) = (state.folder.clone(), Rc::clone(&state.around));
         let (mut run, mut words) = (None, Vec::new());
-        match instruction.keyword.to_ascii_uppercase().as_str() {
-            "ENV" => {
+        match instruction.kind {
+            Some(Keyword::Env) => {
                 let value = |word: Word| expand(&word.text, |name| state.variable(name)).unwrap_or(word.text);
                 let pairs = instruction.pairs().into_iter();
                 let pairs: Vec<_> = pairs.map(|(name, word)| (name, word.map(value).unwrap_or_default())).collect();
@@ -248,7 +249,7 @@ impl Reader<'_> {
                     variables.insert(name, text);
                 }
             }
-            "ARG" => {
+            Some(Keyword::Arg) => {
                 for (name, value) in instruction.pairs() {
                     let default = match value {
                         Some(word) => expand(&word.text, |name| state.variable(name)),
@@ -259,7 +260,7 @@ impl Reader<'_> {
                     }
                 }
             }
-            "WORKDIR" => {
+            Some(Keyword::Workdir) => {
                 let target = expand(Word::of(instruction.rest).text.as_str(), |name| state.variable(name));
                 state.folder = match (target, &state.folder) {
                     (Some(path), _) if path.starts_with('/') => Some(join("/", &path)),
@@ -267,21 +268,21 @@ impl Reader<'_> {
                     _ => None,
                 };
             }
-            "USER" => users::change(Rc::make_mut(&mut state.around), &state.users, instruction.rest),
-            "COPY" | "ADD" => {
+            Some(Keyword::User) => users::change(Rc::make_mut(&mut state.around), &state.users, instruction.rest),
+            Some(Keyword::Copy | Keyword::Add) => {
                 let known = |word: Word| match expand(&word.text, |name| state.variable(name)) {
                     Some(text) if text != word.text => Word { literal: !text.contains(['*', '?', '[']), text },
                     _ => word,
                 };
                 words = instruction.words().into_iter().map(known).collect();
             }
-            "SHELL" => {
+            Some(Keyword::Shell) => {
                 let shell = instruction.json().unwrap_or_default();
                 let program = shell.first().map(|path| path.rsplit('/').next().unwrap_or(path).to_owned());
                 state.foreign_shell =
                     !program.is_some_and(|name| matches!(name.as_str(), "sh" | "bash" | "ash" | "dash" | "zsh"));
             }
-            "RUN" if self.reads_runs => {
+            Some(Keyword::Run) if self.reads_runs => {
                 let found = run_of(&instruction, state);
                 state
                     .users
@@ -294,7 +295,7 @@ impl Reader<'_> {
     }
 }
 
-fn run_of(instruction: &Instruction<'_>, state: &State) -> Run {
+fn run_of(instruction: &Instruction<'_>, state: &StageState) -> Run {
     let mut run = Run::default();
     let script = if let Some(words) = instruction.json() {
         let words: Vec<Word> = words.iter().map(|word| Word::plain(word)).collect();

@@ -1,5 +1,6 @@
 //! An instruction's text: its keyword, its flags and the rest.
 
+use crate::keyword::Keyword;
 use crate::word::Word;
 
 /// An instruction as text on one line, followed by its heredocs if they are known.
@@ -7,6 +8,8 @@ use crate::word::Word;
 pub struct Instruction<'t> {
     /// The keyword as written.
     pub keyword: &'t str,
+    /// The instruction; `None` for an unknown keyword.
+    pub kind: Option<Keyword>,
     /// The flags as written, with the spaces between them.
     pub flags: &'t str,
     /// What follows the flags on the line.
@@ -31,12 +34,12 @@ impl<'t> Instruction<'t> {
             let at = rest.len() - left.len();
             end = at + left.find(char::is_whitespace).unwrap_or(left.len());
         }
-        Self { keyword, flags: rest[..end].trim(), rest: rest[end..].trim(), documents }
+        Self { keyword, kind: Keyword::parse(keyword), flags: rest[..end].trim(), rest: rest[end..].trim(), documents }
     }
 
-    /// Whether the keyword is this one, in any case.
-    pub fn is(&self, keyword: &str) -> bool {
-        self.keyword.eq_ignore_ascii_case(keyword)
+    /// Whether it is this instruction.
+    pub fn is(&self, keyword: Keyword) -> bool {
+        self.kind == Some(keyword)
     }
 
     /// The flags, each as a name and a value.
@@ -69,7 +72,7 @@ impl<'t> Instruction<'t> {
     pub fn pairs(&self) -> Vec<(String, Option<Word>)> {
         let pieces = pieces(self.rest);
         let Some(first) = pieces.first() else { return Vec::new() };
-        if !first.contains('=') && self.is("ENV") {
+        if !first.contains('=') && self.is(Keyword::Env) {
             let value = self.rest[first.len()..].trim();
             return vec![((*first).to_owned(), Some(Word::of(value)))];
         }

@@ -54,12 +54,13 @@ pub enum Join {
 impl Script {
     /// Reads a text. `None` if the shell's grammar (POSIX and bash) does not accept it.
     pub fn read(text: &str) -> Option<Self> {
-        Self::within(text, &State::default(), 0)
+        Self::within(text, &ShellState::default(), 0)
     }
 
-    fn within(text: &str, state: &State, depth: usize) -> Option<Self> {
+    fn within(text: &str, state: &ShellState, depth: usize) -> Option<Self> {
         let lists = parse(text)?;
-        let mut reader = Reader { offsets: Offsets::of(text), state: state.clone(), functions: Vec::new(), depth };
+        let mut reader =
+            ScriptReader { offsets: Offsets::of(text), state: state.clone(), functions: Vec::new(), depth };
         let mut elements = Vec::new();
         for list in &lists {
             reader.chain(list, &mut elements);
@@ -69,7 +70,8 @@ impl Script {
 
     /// Adds a program that no shell starts.
     pub(crate) fn exec(&mut self, invocation: Invocation) {
-        let mut reader = Reader { offsets: Offsets::of(""), state: State::default(), functions: Vec::new(), depth: 0 };
+        let mut reader =
+            ScriptReader { offsets: Offsets::of(""), state: ShellState::default(), functions: Vec::new(), depth: 0 };
         let mut found = Found::default();
         reader.start(invocation, None, &mut found);
         let Found { commands, leaks, opaque } = found;
@@ -84,7 +86,7 @@ impl Script {
 
 /// What the text has set so far.
 #[derive(Clone, Debug, Default)]
-struct State {
+struct ShellState {
     /// The directory, relative to the start unless it is absolute; `None` if an expansion decides.
     folder: Folder,
     variables: BTreeMap<String, String>,
@@ -126,14 +128,14 @@ impl Setting {
     }
 }
 
-struct Reader {
+struct ScriptReader {
     offsets: Offsets,
-    state: State,
+    state: ShellState,
     functions: Vec<String>,
     depth: usize,
 }
 
-impl Reader {
+impl ScriptReader {
     fn chain(&mut self, list: &CompoundList, elements: &mut Vec<Element>) {
         let mut background = false;
         for item in &list.0 {
@@ -316,7 +318,7 @@ impl Reader {
                 found.commands.push(command);
             }
             Started::Text { text, command } => {
-                let state = State { folder: Folder(command.folder.clone()), variables: command.variables.clone() };
+                let state = ShellState { folder: Folder(command.folder.clone()), variables: command.variables.clone() };
                 match (self.depth < DEEPEST_TEXT).then(|| Script::within(&text, &state, self.depth + 1)).flatten() {
                     Some(script) => {
                         for element in script.elements {

@@ -1,6 +1,7 @@
 //! The text of a Dockerfile: where its instructions are, and how edits change it.
 
 use crate::instruction::Instruction;
+use crate::keyword::Keyword;
 use crate::rules::{Change, Edit};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -308,7 +309,7 @@ fn word_changed(raw: &str, from: &str, to: &str) -> String {
 /// The delimiters of the heredocs that an instruction's line begins.
 fn heredocs(line: &str) -> Vec<String> {
     let instruction = Instruction::read(line);
-    if !["RUN", "COPY", "ADD"].iter().any(|keyword| instruction.is(keyword)) {
+    if !matches!(instruction.kind, Some(Keyword::Run | Keyword::Copy | Keyword::Add)) {
         return Vec::new();
     }
     let words = instruction.rest.split_whitespace();

@@ -34,7 +34,7 @@ struct Spans {
 
 struct Alive {
     /// `None` if the span's build is not recorded.
-    open: Option<Open>,
+    open: Option<OpenSpan>,
     handles: usize,
 }
 
@@ -53,7 +53,7 @@ impl Spans {
         self.alive.get_mut(Self::index(id))?.as_mut()
     }
 
-    fn keep(&mut self, open: Option<Open>) -> Id {
+    fn keep(&mut self, open: Option<OpenSpan>) -> Id {
         let index = self.free.pop().unwrap_or_else(|| {
             self.alive.push(None);
             self.alive.len() - 1
@@ -87,7 +87,7 @@ impl Subscriber for Recorder {
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
         let mut spans = self.lock();
         let parent = attributes.parent().and_then(|id| Some(spans.get(id)?.open.as_ref()?.id));
-        let open = Open::begin(attributes, parent, Instant::now());
+        let open = OpenSpan::begin(attributes, parent, Instant::now());
         spans.keep(open)
     }
 
@@ -139,8 +139,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let now = Instant::now();
         let Some(span) = context.span(id).filter(|span| RecordLayer::wants(span.metadata())) else { return };
-        let parent = span.parent().and_then(|parent| parent.extensions().get::<Open>().map(|open| open.id));
-        if let Some(open) = Open::begin(attributes, parent, now) {
+        let parent = span.parent().and_then(|parent| parent.extensions().get::<OpenSpan>().map(|open| open.id));
+        if let Some(open) = OpenSpan::begin(attributes, parent, now) {
             span.extensions_mut().insert(open);
         }
     }
@@ -148,7 +148,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let now = Instant::now();
         let Some(span) = context.span(id) else { return };
-        if let Some(open) = span.extensions_mut().get_mut::<Open>() {
+        if let Some(open) = span.extensions_mut().get_mut::<OpenSpan>() {
             open.record(values, now);
         }
     }
@@ -162,14 +162,14 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let now = Instant::now();
         let Some(span) = context.span(&id) else { return };
-        if let Some(mut open) = span.extensions_mut().remove::<Open>() {
+        if let Some(mut open) = span.extensions_mut().remove::<OpenSpan>() {
             open.end(now);
         }
     }
 }
 
 /// An open span of a build that is recorded.
-struct Open {
+struct OpenSpan {
     shared: Arc<Shared>,
     kind: &'static str,
     id: SpanId,
@@ -180,7 +180,7 @@ struct Open {
     ended: bool,
 }
 
-impl Open {
+impl OpenSpan {
     fn begin(attributes: &Attributes<'_>, parent: Option<SpanId>, now: Instant) -> Option<Self> {
         let mut seen = Seen::default();
         attributes.record(&mut seen);

@@ -4,6 +4,7 @@ use super::case::{Case, about};
 use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
+use buildscope_commands::Keyword;
 use buildscope_commands::rules::{Change, Edit};
 use buildscope_record::{Instruction, Nanos};
 
@@ -12,12 +13,14 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for copy in case.ran().filter(|step| takes_all(case, step)) {
         let behind = &case.analysis.steps[copy.id.index() + 1..];
-        let parts: Vec<Part<'_>> = behind
+        let parts: Vec<IndependentPart<'_>> = behind
             .iter()
             .take_while(|step| step.stage == copy.stage)
-            .map_while(|step| Some(Part { step, folder: works_in(&step.text).filter(|folder| has(case, folder))? }))
+            .map_while(|step| {
+                Some(IndependentPart { step, folder: works_in(&step.text).filter(|folder| has(case, folder))? })
+            })
             .collect();
-        let others = |part: &Part<'_>| {
+        let others = |part: &IndependentPart<'_>| {
             parts.iter().any(|other| other.folder != part.folder && names(&part.step.text, other.folder))
         };
         let twice = (1..parts.len()).any(|at| parts[..at].iter().any(|part| part.folder == parts[at].folder));
@@ -53,13 +56,13 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
 /// Whether a step copies the whole context.
 pub(super) fn takes_all(case: &Case<'_>, step: &StepExplanation) -> bool {
     let instruction = &case.file.steps[step.id.index()].instruction;
-    (instruction.is("COPY") || instruction.is("ADD"))
+    (instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
         && instruction.flag("from").is_none()
         && instruction.words().first().is_some_and(|word| matches!(word.text.as_str(), "." | "./"))
 }
 
 /// A RUN that works in its own directory.
-struct Part<'c> {
+struct IndependentPart<'c> {
     step: &'c StepExplanation,
     folder: &'c str,
 }
@@ -83,7 +86,7 @@ fn has(case: &Case<'_>, folder: &str) -> bool {
 
 /// The change: the instructions before the COPY become a common stage from which all parts are built. `None` if the location of the
 /// files is not known, or if a name is taken.
-fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<Vec<Edit>> {
+fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[IndependentPart<'_>]) -> Option<Vec<Edit>> {
     let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == Instruction::From)?;
     let folder = before.rfind(|step| step.instruction == Instruction::Workdir)?.text.split_once(' ')?.1.trim();
@@ -101,7 +104,7 @@ fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[Part<'_>]) -> Option<
         return None;
     }
     let mut lines = Vec::new();
-    for Part { step, folder } in parts {
+    for IndependentPart { step, folder } in parts {
         lines.extend([
             format!("FROM {common} AS {folder}"),
             copy.text.replacen(" . .", &format!(" {folder} {folder}/"), 1).replace("//", "/"),

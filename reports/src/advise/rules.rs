@@ -12,7 +12,7 @@ use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
-use buildscope_commands::rules::{Change, Edit, RecursiveChange, merged, recursive_changes};
+use buildscope_commands::rules::{Change, Changer, Edit, RecursiveChange, merged, recursive_changes};
 use buildscope_record::{ByteSize, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
@@ -41,7 +41,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let changes = recursive_changes(case.file);
     for run in case.runs() {
-        let own = |change: &&RecursiveChange| change.run == run.id.index() && change.program == "chown";
+        let own = |change: &&RecursiveChange| change.run == run.id.index() && change.program == Changer::Chown;
         let Some(change) = changes.iter().find(own) else { continue };
         let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
         let text = format!(

@@ -118,9 +118,10 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
     // Groups keep their own order, and empty ones are listed too.
     let groups = Group::ALL.iter().copied().map(Attributed::Of).chain([Attributed::Unattributed]);
     let mut groups: Vec<_> = groups.map(|name| Row { name, wall: Nanos::ZERO, work: Nanos::ZERO }).collect();
-    let mut phases = Table::default();
-    let (mut stages, mut instructions, mut lines) = (Table::default(), Table::default(), Table::default());
-    let mut desktop = Table::default();
+    let mut phases = AccountTable::default();
+    let (mut stages, mut instructions, mut lines) =
+        (AccountTable::default(), AccountTable::default(), AccountTable::default());
+    let mut desktop = AccountTable::default();
     for (&step, by_phase) in ledger {
         let step = step.map(|step| &record.steps[step.index()]);
         let mut whole = Entry::default();
@@ -149,15 +150,15 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
 }
 
 /// Entries summed by name.
-struct Table<N>(HashMap<N, Entry>);
+struct AccountTable<N>(HashMap<N, Entry>);
 
-impl<N> Default for Table<N> {
+impl<N> Default for AccountTable<N> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<N: Hash + Eq + ToString> Table<N> {
+impl<N: Hash + Eq + ToString> AccountTable<N> {
     fn add(&mut self, name: N, entry: Entry) {
         let sum = self.0.entry(name).or_default();
         (sum.wall, sum.work) = (sum.wall + entry.wall, sum.work + entry.work);

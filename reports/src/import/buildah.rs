@@ -20,11 +20,11 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     for stream in
         log.streams(|text| step(text.trim_start()).is_some_and(|(stage, number, ..)| stage == 1 && number == 1))
     {
-        let mut reader = Reader::new();
+        let mut reader = BuildahReader::new();
         for line in stream {
             let text = line.text.trim_start();
             if step(text).is_some_and(|(stage, number, ..)| reader.steps.contains_key(&(stage, number))) {
-                builds.extend(std::mem::replace(&mut reader, Reader::new()).finish(log.dated));
+                builds.extend(std::mem::replace(&mut reader, BuildahReader::new()).finish(log.dated));
             }
             reader.see(line, text);
         }
@@ -34,7 +34,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
 }
 
 /// What was read of one build so far.
-struct Reader {
+struct BuildahReader {
     draft: Draft,
     /// Steps by stage and number.
     steps: HashMap<(u32, u32), DraftId>,
@@ -58,7 +58,7 @@ struct Reader {
     seen: Option<Instant>,
 }
 
-impl Reader {
+impl BuildahReader {
     fn new() -> Self {
         Self {
             draft: Draft::new(Tool::Buildah, Fidelity::default()),

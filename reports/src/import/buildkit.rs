@@ -46,7 +46,7 @@ pub(crate) struct Status {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Vertex {
+struct DraftVertex {
     digest: String,
     name: String,
     inputs: Vec<String>,
@@ -61,7 +61,7 @@ struct Vertex {
     seen: Option<Instant>,
 }
 
-impl Vertex {
+impl DraftVertex {
     fn is_running(&self) -> bool {
         self.runs.iter().any(|(_, end)| end.is_none())
     }
@@ -70,7 +70,7 @@ impl Vertex {
 /// All vertices of a build, in the order in which they were first named.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vertices {
-    vertices: Vec<Vertex>,
+    vertices: Vec<DraftVertex>,
     indices: HashMap<String, usize>,
     /// The names of the vertices that read a Dockerfile, once something after them is done: a build reads each Dockerfile once.
     definitions: HashSet<String>,
@@ -85,11 +85,11 @@ pub(crate) struct Vertices {
 }
 
 impl Vertices {
-    fn at(&mut self, digest: &str) -> &mut Vertex {
+    fn at(&mut self, digest: &str) -> &mut DraftVertex {
         let next = self.vertices.len();
         let index = *self.indices.entry(digest.to_owned()).or_insert(next);
         if index == next {
-            self.vertices.push(Vertex { digest: digest.to_owned(), ..Vertex::default() });
+            self.vertices.push(DraftVertex { digest: digest.to_owned(), ..DraftVertex::default() });
         }
         &mut self.vertices[index]
     }
@@ -185,7 +185,7 @@ impl Vertices {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
         // A vertex that was only referred to has no name and no times.
-        let mut named: Vec<Vertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let mut named: Vec<DraftVertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
         let mut times: Vec<_> =
             named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
         draft.notes = runs::repair(&mut times);
@@ -216,7 +216,7 @@ impl Vertices {
     }
 }
 
-fn step(vertex: Vertex, runs: &[Run], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {
+fn step(vertex: DraftVertex, runs: &[Run], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {
     let name = names::vertex(&vertex.name, targets);
     let phase = names::phase(&name.instruction, &name.text);
     let last = runs.len().saturating_sub(1);

@@ -12,7 +12,7 @@ use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let mut builds = Vec::new();
     for stream in log.streams(|text| step(text.trim_start()).is_some_and(|(number, ..)| number == 1)) {
-        let mut reader = Reader::default();
+        let mut reader = ClassicReader::default();
         for line in stream {
             let first = step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1);
             if first && !reader.steps.is_empty() {
@@ -26,7 +26,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
 }
 
 /// A step with the times of its lines.
-struct Open {
+struct OpenStep {
     step: DraftStep,
     began: Option<Instant>,
     running: Option<Instant>,
@@ -36,9 +36,9 @@ struct Open {
 
 /// What was read of one build so far.
 #[derive(Default)]
-struct Reader {
+struct ClassicReader {
     steps: Vec<DraftStep>,
-    open: Option<Open>,
+    open: Option<OpenStep>,
     stage: String,
     stages: u32,
     /// The number of the first line of the build.
@@ -52,7 +52,7 @@ struct Reader {
     failed: bool,
 }
 
-impl Reader {
+impl ClassicReader {
     fn line(&mut self, line: &Line) {
         let (at, words) = (line.at, line.text.trim_start());
         if let Some((number, of, text)) = step(words) {
@@ -101,12 +101,12 @@ impl Reader {
         let (stage, number) = (Some(self.stage.clone()), Some((number, of)));
         let step =
             DraftStep { stage, number, instruction, text: text.to_owned(), start: line.at, ..DraftStep::default() };
-        self.open = Some(Open { step, began: line.at, running: None, removed: None, seen: line.at });
+        self.open = Some(OpenStep { step, began: line.at, running: None, removed: None, seen: line.at });
     }
 
     /// Ends a step at the next line that does not belong to it. The lines of its container divide it into three phases.
     fn close(&mut self, at: Option<Instant>) {
-        let Some(Open { mut step, began, running, removed, .. }) = self.open.take() else { return };
+        let Some(OpenStep { mut step, began, running, removed, .. }) = self.open.take() else { return };
         step.outcome = step.outcome.or(Some(Outcome::Executed));
         self.failed |= step.outcome == Some(Outcome::Failed);
         if let (Some(began), Some(end)) = (began, at) {

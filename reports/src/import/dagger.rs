@@ -30,7 +30,7 @@ pub(super) fn is_dagger(spans: &[TraceSpan]) -> bool {
 pub(super) fn draft(spans: &[TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, edges: true, waits: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Otlp, fidelity) };
-    let tree = Tree::of(spans);
+    let tree = SpanTree::of(spans);
     for root in spans.iter().filter(|span| !tree.spans.contains_key(parent(span))) {
         draft.saw(root.start);
         draft.saw(root.end.max(root.start));
@@ -82,12 +82,12 @@ fn parent(span: &TraceSpan) -> &str {
 }
 
 /// The spans by id, and the calls that contain other calls.
-struct Tree<'s> {
+struct SpanTree<'s> {
     spans: HashMap<&'s str, &'s TraceSpan>,
     outer: HashSet<&'s str>,
 }
 
-impl<'s> Tree<'s> {
+impl<'s> SpanTree<'s> {
     fn of(spans: &'s [TraceSpan]) -> Self {
         let mut tree =
             Self { spans: spans.iter().map(|span| (span.id.as_str(), span)).collect(), outer: HashSet::new() };
@@ -178,7 +178,7 @@ fn cache(call: &TraceSpan) -> Cache {
 }
 
 /// A wait, from a link that says so: what was waited for, and when.
-fn wait(link: &Link, tree: &Tree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
+fn wait(link: &Link, tree: &SpanTree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
     let fact = |key: &str| link.attributes.get(key).map(String::as_str);
     if fact(PURPOSE) != Some("wait") {
         return None;

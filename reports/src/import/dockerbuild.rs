@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::collections::BTreeSet;
 
 #[derive(Deserialize)]
-struct Index {
+struct ImageIndex {
     manifests: Vec<Descriptor>,
 }
 
@@ -31,13 +31,13 @@ struct Descriptor {
 /// Reads the builds of the export, in its order.
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
     let files = Files::read(bytes)?;
-    let index: Index = document(&files, "index.json")?;
+    let index: ImageIndex = document(&files, "index.json")?;
     // Each document is read once, however often it is named.
     let mut seen = BTreeSet::new();
     let mut drafts = Vec::new();
     for descriptor in index.manifests {
         // A manifest, or an index of manifests.
-        let below = document::<Index>(&files, &blob(&descriptor.digest)).map(|index| index.manifests);
+        let below = document::<ImageIndex>(&files, &blob(&descriptor.digest)).map(|index| index.manifests);
         for descriptor in below.ok().filter(|below| !below.is_empty()).unwrap_or_else(|| vec![descriptor]) {
             if seen.insert(descriptor.digest.clone())
                 && let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest))

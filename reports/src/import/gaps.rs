@@ -16,7 +16,7 @@ const HANDOVER: Instant = 100_000_000;
 /// Infers what the steps of a draft waited for.
 pub(crate) fn infer(draft: &mut Draft) {
     let stamps = settle_cached(draft);
-    let gaps: Vec<Gap> = draft.steps.indices().filter_map(|id| gap(draft, id)).collect();
+    let gaps: Vec<UnexplainedGap> = draft.steps.indices().filter_map(|id| gap(draft, id)).collect();
     let running = Running::new(draft);
     let limit = running.limit(&gaps);
     if let Some(limit) = limit {
@@ -30,24 +30,24 @@ pub(crate) fn infer(draft: &mut Draft) {
 
 /// The time between the end of everything that a step needs and its start.
 #[derive(Clone, Copy, Debug)]
-struct Gap {
+struct UnexplainedGap {
     step: DraftId,
     free: Instant,
     start: Instant,
 }
 
-impl Gap {
+impl UnexplainedGap {
     fn length(&self) -> Instant {
         self.start - self.free
     }
 }
 
-fn gap(draft: &Draft, id: DraftId) -> Option<Gap> {
+fn gap(draft: &Draft, id: DraftId) -> Option<UnexplainedGap> {
     let step = &draft.steps[id];
     let start = step.start.filter(|_| step.outcome != Some(Outcome::Cached))?;
     let ends = step.needs.iter().chain(&step.after).filter_map(|&need| draft.steps[need].end);
     let free = ends.filter(|&end| end <= start).max()?;
-    (free < start).then_some(Gap { step: id, free, start })
+    (free < start).then_some(UnexplainedGap { step: id, free, start })
 }
 
 /// Moves each cached step to the end of what it needs. BuildKit proves cached results when a later step asks for them, often at the
@@ -70,8 +70,14 @@ fn settle_cached(draft: &mut Draft) -> BTreeMap<DraftId, Instant> {
 }
 
 /// Explains one gap: by the step whose end released this one, else by cached results that were looked up meanwhile, else by hashing.
-fn explain(draft: &mut Draft, gap: &Gap, running: &Running, limited: bool, stamps: &BTreeMap<DraftId, Instant>) {
-    let &Gap { step: id, free, start } = gap;
+fn explain(
+    draft: &mut Draft,
+    gap: &UnexplainedGap,
+    running: &Running,
+    limited: bool,
+    stamps: &BTreeMap<DraftId, Instant>,
+) {
+    let &UnexplainedGap { step: id, free, start } = gap;
     let step = &draft.steps[id];
     let looked = looked_up(draft, id, stamps).filter(|&(_, until)| until > free && until <= start);
     let hashes = names::copies_context(&step.instruction, &step.text);
@@ -140,7 +146,7 @@ impl Running {
 
     /// The limit of slots under which these gaps are waits: while steps waited, always the same number ran, and never more. `None` if
     /// the gaps do not look like that.
-    fn limit(&self, gaps: &[Gap]) -> Option<u32> {
+    fn limit(&self, gaps: &[UnexplainedGap]) -> Option<u32> {
         let spans = || self.levels.windows(2).map(|pair| (pair[0].1, pair[1].0 - pair[0].0));
         let mut lengths: BTreeMap<u32, Instant> = BTreeMap::new();
         spans()
@@ -174,7 +180,7 @@ impl Running {
     }
 
     /// The step whose end released the step after a gap, and that end.
-    fn freed(&self, gap: &Gap) -> Option<(DraftId, Instant)> {
+    fn freed(&self, gap: &UnexplainedGap) -> Option<(DraftId, Instant)> {
         let until = self.ends.partition_point(|&(end, _)| end <= gap.start);
         let candidates =
             self.ends[..until].iter().rev().take_while(|&&(end, _)| end > gap.free && gap.start - end <= HANDOVER);

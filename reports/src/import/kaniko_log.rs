@@ -17,7 +17,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
         // Without levels (a log in JSON), every line may be a message.
         let levels = stream.iter().any(|line| level(&line.text).is_some());
         let timed = stream.iter().any(|line| line.at.is_some());
-        let mut reader = Reader::default();
+        let mut reader = KanikoReader::default();
         for line in stream {
             let (written, message) = match level(&line.text) {
                 Some(found) => found,
@@ -47,7 +47,7 @@ fn time(written: &str) -> Option<Instant> {
 
 /// What was read of one build so far.
 #[derive(Default)]
-struct Reader {
+struct KanikoReader {
     steps: Vec<DraftStep>,
     spans: Vec<DraftSpan>,
     /// The phase that lasts, since when, and its message.
@@ -69,7 +69,7 @@ struct Reader {
     finished: bool,
 }
 
-impl Reader {
+impl KanikoReader {
     fn is_over(&self, at: Option<Instant>, message: &str) -> bool {
         let back = matches!((self.last, at), (Some(last), Some(at)) if at < last) && !self.steps.is_empty();
         let first = message.starts_with("Retrieving image manifest") || message.starts_with("Resolved base name");

@@ -17,7 +17,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let starts = |text: &str| numbered(text.trim_start()).is_some_and(|(number, rest)| number <= 1 && is_name(rest));
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut reader = Reader { log, open: vec![Build::default()], builds: Vec::new() };
+        let mut reader = PlainReader { log, open: vec![Build::default()], builds: Vec::new() };
         stream.into_iter().for_each(|line| reader.line(line));
         builds.extend(reader.finish());
     }
@@ -28,13 +28,13 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
 const MOST_AT_ONCE: usize = 16;
 
 /// The builds of a stream of lines. Several may run at once, and then only names, times and durations show whose line it is.
-struct Reader<'l> {
+struct PlainReader<'l> {
     log: &'l Log,
     open: Vec<Build>,
     builds: Vec<Draft>,
 }
 
-impl Reader<'_> {
+impl PlainReader<'_> {
     fn line(&mut self, line: &Line) {
         let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
         if let [build] = &mut self.open[..] {
@@ -99,7 +99,7 @@ impl Reader<'_> {
 /// What was read of one build so far.
 #[derive(Default)]
 struct Build {
-    vertices: Vec<Vertex>,
+    vertices: Vec<PlainVertex>,
     indices: HashMap<u32, usize>,
     /// How many vertices are done.
     done: usize,
@@ -113,7 +113,7 @@ struct Build {
 }
 
 #[derive(Default)]
-struct Vertex {
+struct PlainVertex {
     printed: Printed,
     /// Whether the line that gave the name is surely a name.
     sure: bool,
@@ -183,7 +183,7 @@ impl Build {
         let next = self.vertices.len();
         let index = *self.indices.entry(number).or_insert(next);
         if index == next {
-            self.vertices.push(Vertex::default());
+            self.vertices.push(PlainVertex::default());
         }
         let vertex = &mut self.vertices[index];
         let before = vertex.printed.outcome;

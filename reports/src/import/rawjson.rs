@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[serde(default)]
 struct SolveStatus {
     #[serde(deserialize_with = "nullable")]
-    vertexes: Vec<Vertex>,
+    vertexes: Vec<RawjsonVertex>,
     #[serde(deserialize_with = "nullable")]
     statuses: Vec<VertexStatus>,
     #[serde(deserialize_with = "nullable")]
@@ -20,7 +20,7 @@ struct SolveStatus {
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
-struct Vertex {
+struct RawjsonVertex {
     digest: String,
     name: String,
     #[serde(deserialize_with = "nullable")]
@@ -60,7 +60,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let starts = |text: &str| text.contains("load build definition");
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut reader = Reader::default();
+        let mut reader = RawjsonReader::default();
         let mut text = String::new();
         let mut several = false;
         for line in &stream {
@@ -108,13 +108,13 @@ fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
 }
 
 #[derive(Default)]
-struct Reader {
+struct RawjsonReader {
     vertices: Vertices,
     first: Option<usize>,
     builds: Vec<Draft>,
 }
 
-impl Reader {
+impl RawjsonReader {
     fn status(&mut self, status: SolveStatus, place: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
         for vertex in status.vertexes {

@@ -10,7 +10,7 @@ use buildscope_record::{Blocked, Nanos, Observed, OutputLine, Step};
 use std::collections::BTreeMap;
 
 /// What a line says: that a command begins, or what a tool does.
-struct Mark {
+struct LineMark {
     at: Nanos,
     says: Option<Says>,
     /// The command that printed it, or that begins.
@@ -40,7 +40,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let mut activities: Vec<BTreeMap<Activity, Nanos>> = vec![BTreeMap::new(); units.len()];
     let mut unattributed = Nanos::ZERO;
     let ends = marks.iter().map(|mark| (mark.at, Some(mark))).chain([(end, None)]);
-    let mut before: Option<&Mark> = None;
+    let mut before: Option<&LineMark> = None;
     let mut at = start;
     for (time, mark) in ends {
         let length = time.saturating_sub(at);
@@ -105,7 +105,7 @@ fn unknown(mut row: CommandRow) -> CommandRow {
 
 /// The lines that show what runs. Commands run in the order of the text, so the command of a line is the first that can have
 /// printed it, from the last one on.
-fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<Mark> {
+fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<LineMark> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     let only = (able.len() == 1).then(|| able[0]);
     let mut current: Option<usize> = None;
@@ -118,7 +118,7 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
             let next = (from..units.len()).rev().max_by_key(same).filter(|unit| same(unit) > 0);
             if let Some(unit) = next {
                 current = Some(unit);
-                marks.push(Mark { at, says: None, unit: current });
+                marks.push(LineMark { at, says: None, unit: current });
             }
             continue;
         }
@@ -131,7 +131,7 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
         let next = (from..units.len()).find(prints);
         // A script may run any tool.
         current = next.or(current).or_else(|| able.iter().copied().find(opaque)).or(only);
-        marks.push(Mark { at, says: Some(says), unit: current });
+        marks.push(LineMark { at, says: Some(says), unit: current });
     }
     marks
 }

@@ -96,9 +96,10 @@ impl Process<'_> {
             ends.insert(lane, start + step.duration);
             lanes.insert(step.id, lane);
         }
+        let has_slots = self.record.steps.iter().any(|step| step.slot.is_some());
         for (number, &lane) in ends.keys().enumerate() {
-            let kind = if self.record.steps.iter().any(|step| step.slot.is_some()) { "slot" } else { "lane" };
-            self.track(lane, &format!("{kind} {}", if kind == "slot" { lane - FIRST_SLOT } else { number as u64 }));
+            let name = if has_slots { format!("slot {}", lane - FIRST_SLOT) } else { format!("lane {number}") };
+            self.track(lane, &name);
         }
         lanes
     }

@@ -71,7 +71,7 @@ impl Order {
 
 /// Runs a model whose order is known.
 pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
-    let mut run = Run::new(model, order);
+    let mut run = Replaying::new(model, order);
     run.settle(model.tasks.indices().filter(|&task| run.needs[task] == 0).collect());
     loop {
         run.start();
@@ -84,7 +84,7 @@ pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
     Replay { wall: (run.shared.now() + tail).max(model.least()), steps: run.times }
 }
 
-struct Run<'m> {
+struct Replaying<'m> {
     model: &'m Model,
     order: &'m Order,
     /// By task: how many of its needs are not met yet.
@@ -103,7 +103,7 @@ struct Run<'m> {
     times: Indexed<StepId, Option<Times>>,
 }
 
-impl<'m> Run<'m> {
+impl<'m> Replaying<'m> {
     fn new(model: &'m Model, order: &'m Order) -> Self {
         let count = model.tasks.len();
         // A fold from 0.0: the sum of nothing is -0.0, which sorts before 0.0.

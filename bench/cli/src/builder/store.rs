@@ -17,7 +17,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    work: Work,
+    work: StoreCommand,
     #[command(flatten)]
     root: Root,
 }
@@ -29,13 +29,13 @@ const EXAMPLES: &str = "Examples:
   buildscope store check --repair";
 
 #[derive(Debug, Subcommand)]
-enum Work {
+enum StoreCommand {
     /// Show disk usage, least recently used first, with the instruction and the image of each layer
     #[command(after_help = "Examples:\n  buildscope store du\n  buildscope store du --format json")]
     Du {
         /// Output format
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: ListFormat,
     },
     /// Remove data that no running build and no named image uses, least recently used first
     #[command(
@@ -53,7 +53,7 @@ enum Work {
         filter: Vec<UsageKind>,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: ListFormat,
     },
     /// Read every blob and compare it with its digest; exit code 1 if there is damage that was not repaired
     #[command(after_help = "Examples:\n  buildscope store check\n  buildscope store check --repair")]
@@ -63,12 +63,12 @@ enum Work {
         repair: bool,
         /// Output format
         #[arg(long, value_enum, default_value_t)]
-        format: Format,
+        format: ListFormat,
     },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Format {
+enum ListFormat {
     #[default]
     Text,
     Json,
@@ -86,18 +86,18 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     done
 }
 
-fn work(work: Work, store: &Store) -> Result<(), Failure> {
+fn work(work: StoreCommand, store: &Store) -> Result<(), Failure> {
     let (items, format, title) = match work {
-        Work::Check { repair, format } => return check(store, repair, format),
-        Work::Du { format } => (store.usage().map_err(Failure::internal)?, format, "total"),
-        Work::Prune { keep_bytes, keep_duration, filter, format } => {
+        StoreCommand::Check { repair, format } => return check(store, repair, format),
+        StoreCommand::Du { format } => (store.usage().map_err(Failure::internal)?, format, "total"),
+        StoreCommand::Prune { keep_bytes, keep_duration, filter, format } => {
             let keep = layer_names::of_images(store)?;
             let options = PruneOptions { keep_bytes, keep_duration, kinds: filter, keep };
             (store.prune(&options).map_err(Failure::internal)?, format, "removed")
         }
     };
     let names = layer_names::all(store)?;
-    write_out(&if format == Format::Json {
+    write_out(&if format == ListFormat::Json {
         json(&items, &names)
     } else {
         shown(&text(&items, &names, title)).into_owned()
@@ -106,7 +106,7 @@ fn work(work: Work, store: &Store) -> Result<(), Failure> {
 }
 
 /// Verifies every blob. Reports progress on standard error once a second.
-fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
+fn check(store: &Store, repair: bool, format: ListFormat) -> Result<(), Failure> {
     let reported = Mutex::new(Instant::now());
     let passed = |read: ByteSize, total: ByteSize| {
         let mut reported = reported.lock();
@@ -116,7 +116,7 @@ fn check(store: &Store, repair: bool, format: Format) -> Result<(), Failure> {
         }
     };
     let checked = store.check(repair, &passed).map_err(Failure::internal)?;
-    write_out(&if format == Format::Json {
+    write_out(&if format == ListFormat::Json {
         found_json(&checked, repair)
     } else {
         shown(&found_text(&checked, repair)).into_owned()

@@ -20,11 +20,11 @@ pub(super) struct Build {
     started: Option<String>,
     /// The place in the order of builds that started at the same time or whose start is unknown.
     place: (PathBuf, usize),
-    source: Source,
+    source: RecordSource,
 }
 
 #[derive(Debug)]
-enum Source {
+enum RecordSource {
     /// A kept build, by its id.
     Kept(KeptBuilds, String),
     /// A file with one record.
@@ -37,12 +37,12 @@ impl Build {
     /// Reads the record.
     pub(super) fn read(&self) -> Result<Record, String> {
         match &self.source {
-            Source::Kept(builds, id) => builds.read(id).map_err(|error| format!("build {id}: {error}")),
-            Source::Record(path) => {
+            RecordSource::Kept(builds, id) => builds.read(id).map_err(|error| format!("build {id}: {error}")),
+            RecordSource::Record(path) => {
                 let bytes = read_file(path, LARGEST_LOG).map_err(|error| format!("{}: {error}", path.display()))?;
                 Record::from_json(&bytes).map_err(|error| format!("{}: {error}", path.display()))
             }
-            Source::Imported(record) => Ok((**record).clone()),
+            RecordSource::Imported(record) => Ok((**record).clone()),
         }
     }
 
@@ -58,7 +58,7 @@ pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<Build>, Failure> {
         name: kept.subject.dockerfile.unwrap_or_else(|| kept.tool.to_string()),
         started: Some(kept.started),
         place: (PathBuf::new(), usize::MAX - age),
-        source: Source::Kept(builds.clone(), kept.id),
+        source: RecordSource::Kept(builds.clone(), kept.id),
     };
     Ok(sorted(list.into_iter().enumerate().map(build).collect()))
 }
@@ -85,13 +85,13 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<Build>, Failure> {
 fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<Build>, String> {
     let build = |number, name, started, source| Build { name, started, place: (path.to_owned(), number), source };
     if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
-        return Ok(vec![build(0, name, head.started, Source::Record(path.to_owned()))]);
+        return Ok(vec![build(0, name, head.started, RecordSource::Record(path.to_owned()))]);
     }
     let bytes = read_input(path, LARGEST_LOG).map_err(|error| error.to_string())?;
     let records = import::builds(&bytes).map_err(|error| error.to_string())?.into_records();
     let imported = |(number, record): (usize, Record)| {
         let name = subjects.name(&record, &path.display().to_string());
-        build(number, name, record.started.clone(), Source::Imported(Box::new(record)))
+        build(number, name, record.started.clone(), RecordSource::Imported(Box::new(record)))
     };
     Ok(records.into_iter().enumerate().map(imported).collect())
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const CHUNK: usize = 64;
 
 /// What the threads share.
-struct Work<'b> {
+struct StepWork<'b> {
     builds: &'b [Build],
     chunks: Vec<Range<usize>>,
     /// The number of the chunk to take next.
@@ -37,7 +37,7 @@ struct Sum {
 
 /// Adds up builds that are sorted by Dockerfile and time. A record that cannot be read is named and left out.
 pub(super) fn sum(builds: &[Build]) -> Fleet {
-    let work = Work { builds, chunks: chunks(builds), next: AtomicUsize::new(0), sum: Mutex::default() };
+    let work = StepWork { builds, chunks: chunks(builds), next: AtomicUsize::new(0), sum: Mutex::default() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.chunks.len());
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -60,7 +60,7 @@ fn chunks(builds: &[Build]) -> Vec<Range<usize>> {
     chunks
 }
 
-impl Work<'_> {
+impl StepWork<'_> {
     /// Takes one chunk after the other until all are taken.
     fn run(&self) {
         loop {

@@ -2,7 +2,7 @@
 
 use super::{Linter, Rule};
 use crate::{Instruction, Kind, Span};
-use buildscope_commands::rules::{late_installs, missing_caches, needless_chains, recursive_changes};
+use buildscope_commands::rules::{Changer, late_installs, missing_caches, needless_chains, recursive_changes};
 use buildscope_commands::{Environments, File, Line, Tool};
 
 /// The parts of names of arguments whose values change at every build.
@@ -151,10 +151,10 @@ fn cache_mounts(linter: &mut Linter<'_>, read: &File<'_>) {
 fn recursive(linter: &mut Linter<'_>, read: &File<'_>) {
     for found in recursive_changes(read) {
         let run = &linter.file.instructions[found.run];
-        let (program, value) = (&found.program, &found.value);
-        let flag = if program == "chmod" { "--chmod" } else { "--chown" };
+        let (program, value) = (found.program, &found.value);
+        let flag = if program == Changer::Chmod { "--chmod" } else { "--chown" };
         let instead = match found.copies.last().map(|&copy| &linter.file.instructions[copy]) {
-            Some(copy) if program != "chgrp" => format!(
+            Some(copy) if program != Changer::Chgrp => format!(
                 "write {} {flag}={value} in line {}, and change only the directory itself here",
                 copy.keyword().name(),
                 copy.lines.0

@@ -115,12 +115,12 @@ struct Writer<'a> {
     directory: &'a Path,
     root: OwnedFd,
     /// The directories above the current entry, outermost first.
-    open: Vec<Open>,
+    open: Vec<OpenFile>,
     blobs: HashMap<BlobDigest, File>,
 }
 
 /// A directory whose mode and time are set when the walk leaves it. Until then it must be writable.
-struct Open {
+struct OpenFile {
     path: PathBuf,
     fd: OwnedFd,
     mode: Mode,
@@ -149,7 +149,7 @@ impl Writer<'_> {
                 rustix::fs::mkdirat(at, name, Mode::RWXU).map_err(failed)?;
             }
             let fd = open_directory(at, name).map_err(failed)?;
-            self.open.push(Open { path: entry.path.clone(), fd, mode, mtime: entry.mtime });
+            self.open.push(OpenFile { path: entry.path.clone(), fd, mode, mtime: entry.mtime });
             return Ok(());
         }
         if existing.is_some() {
@@ -190,7 +190,7 @@ impl Writer<'_> {
     /// Leaves directories until only `depth` of them are open.
     fn leave(&mut self, depth: usize) -> Result<(), ImageError> {
         while self.open.len() > depth {
-            let Some(Open { path, fd, mode, mtime }) = self.open.pop() else { return Ok(()) };
+            let Some(OpenFile { path, fd, mode, mtime }) = self.open.pop() else { return Ok(()) };
             rustix::fs::fchmod(&fd, mode).map_err(failed(self.directory, &path))?;
             rustix::fs::futimens(&fd, &times(mtime)).map_err(failed(self.directory, &path))?;
         }

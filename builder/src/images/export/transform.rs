@@ -74,8 +74,8 @@ impl Transform {
         to: &Region,
     ) -> Result<(EncodedLayer, Option<Inspection>), ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
-        let input = Mutex::new(Input::of(SparseReader::new(from).map_err(failed)?, inspection, self));
-        let (mut output, hole) = (Output::default(), OnceLock::new());
+        let input = Mutex::new(LayerInput::of(SparseReader::new(from).map_err(failed)?, inspection, self));
+        let (mut output, hole) = (LayerOutput::default(), OnceLock::new());
         let make = || {
             let (input, hole, mut room) = (&input, &hole, Vec::new());
             move |piece: &mut Vec<u8>| self.make(input, &mut room, piece, hole)
@@ -102,7 +102,7 @@ impl Transform {
     /// input. `hole` keeps the output for a piece of zeros, which is always the same.
     fn make(
         &self,
-        input: &Mutex<Input<SparseReader<'_>>>,
+        input: &Mutex<LayerInput<SparseReader<'_>>>,
         room: &mut Vec<u8>,
         made: &mut Vec<u8>,
         hole: &OnceLock<Vec<u8>>,
@@ -129,7 +129,7 @@ enum Unread {
 }
 
 /// Reads a layer and clamps its times.
-struct Input<R> {
+struct LayerInput<R> {
     from: R,
     clamp: Option<Clamp>,
     /// Checks the bytes that are read.
@@ -140,7 +140,7 @@ struct Input<R> {
     number: usize,
 }
 
-impl<R: Read> Input<R> {
+impl<R: Read> LayerInput<R> {
     fn of(from: R, inspection: Option<Inspection>, transform: &Transform) -> Self {
         let clamp = transform.epoch.map(Clamp::new);
         let content = (clamp.is_some() && transform.encoding != Encoding::Plain).then(Sha256::new);
@@ -188,12 +188,12 @@ fn fill(from: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 /// The hash and the size of the output so far.
 #[derive(Default)]
-struct Output {
+struct LayerOutput {
     blob: Sha256,
     size: u64,
 }
 
-impl Output {
+impl LayerOutput {
     /// Hashes the next piece and returns its offset in the blob.
     fn take(&mut self, piece: &[u8]) -> u64 {
         self.blob.update(piece);

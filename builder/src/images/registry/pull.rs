@@ -157,12 +157,13 @@ impl Blobs for Remote {
         }
         // Manifests below an index have another path than blobs.
         let kind = blob.media_type.as_str();
-        let folder = if kind.is_empty() || ACCEPT.contains(&kind) { "manifests" } else { "blobs" };
+        let is_document = kind.is_empty() || ACCEPT.contains(&kind);
+        let folder = if is_document { "manifests" } else { "blobs" };
         let url = self.repository.url(&format!("{folder}/{}", blob.digest));
-        let mut download = Download {
+        let mut download = BlobDownload {
             repository: self.repository.clone(),
             url,
-            accept: (folder == "manifests").then(|| ACCEPT.join(", ")),
+            accept: is_document.then(|| ACCEPT.join(", ")),
             digest: blob.digest,
             size: blob.size,
             at: 0,
@@ -170,7 +171,7 @@ impl Blobs for Remote {
             retries: Retries::new(RETRIES),
             pace: Pace::new(),
             // Documents are small, so no progress is reported for them.
-            progress: (folder == "blobs" && blob.size > 0).then(|| {
+            progress: (!is_document && blob.size > 0).then(|| {
                 TransferProgress::start(
                     &self.progress,
                     Transfer {
@@ -197,7 +198,7 @@ impl Blobs for Remote {
 }
 
 /// A download of a blob. A broken connection is resumed.
-struct Download {
+struct BlobDownload {
     repository: Repository,
     url: String,
     accept: Option<String>,
@@ -210,7 +211,7 @@ struct Download {
     progress: Option<TransferProgress>,
 }
 
-impl Download {
+impl BlobDownload {
     fn connect(&mut self) -> Result<(), ImageError> {
         let range = format!("bytes={}-", self.at);
         let mut headers = Vec::new();
@@ -240,7 +241,7 @@ impl Download {
     }
 }
 
-impl Read for Download {
+impl Read for BlobDownload {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let fault = match self.body.as_mut().map(|body| body.read(buffer)) {

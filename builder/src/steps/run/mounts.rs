@@ -43,11 +43,11 @@ pub fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
 /// The mounts of one step while it runs. Dropping it releases the cache directories and ends the agents.
 pub(super) struct Mounts {
     /// The mounts by target, in the plan's order.
-    mounts: Vec<(PathBuf, Prepared)>,
+    mounts: Vec<(PathBuf, PreparedMounts)>,
     env: Vec<(String, String)>,
 }
 
-enum Prepared {
+enum PreparedMounts {
     View { view: View, writable: bool },
     Cache { cache: Arc<CacheMount>, readonly: bool },
     Tmpfs { size: Option<u64> },
@@ -69,16 +69,16 @@ impl Mounts {
                 MountKind::Bind { from, source, writable } => {
                     let LayerPath { layers, path } = layers(runner, from, source, origin, probe)?;
                     let view = runner.store.view(&layers, &path, probe)?;
-                    Prepared::View { view, writable: *writable }
+                    PreparedMounts::View { view, writable: *writable }
                 }
                 MountKind::Cache { readonly, .. } => {
                     let (name, _) = cache_name(&mount.kind, origin)?;
                     let cache = caches.get(&name).ok_or_else(|| RunError::NoOrigin(name))?;
-                    Prepared::Cache { cache: Arc::clone(cache), readonly: *readonly }
+                    PreparedMounts::Cache { cache: Arc::clone(cache), readonly: *readonly }
                 }
-                MountKind::Tmpfs { size } => Prepared::Tmpfs { size: *size },
+                MountKind::Tmpfs { size } => PreparedMounts::Tmpfs { size: *size },
                 MountKind::Inline { content, mode } => {
-                    Prepared::File { content: content.as_bytes().to_vec(), mode: *mode, uid: 0, gid: 0 }
+                    PreparedMounts::File { content: content.as_bytes().to_vec(), mode: *mode, uid: 0, gid: 0 }
                 }
                 MountKind::Secret { id, required, env, mode, uid, gid } => {
                     let Some(secret) = runner.options.secrets.get(id) else {
@@ -91,10 +91,10 @@ impl Mounts {
                     if let Some(name) = env {
                         this.env.push((name.clone(), String::from_utf8_lossy(&content).into_owned()));
                     }
-                    Prepared::File { content, mode: *mode, uid: *uid, gid: *gid }
+                    PreparedMounts::File { content, mode: *mode, uid: *uid, gid: *gid }
                 }
                 MountKind::Ssh { id, required, mode, uid, gid } => match runner.options.agents.get(id) {
-                    Some(agent) => Prepared::Agent(
+                    Some(agent) => PreparedMounts::Agent(
                         Agent::forward(agent, *mode, (*uid, *gid))
                             .map_err(|source| RunError::Agent { id: id.clone(), source })?,
                     ),
@@ -117,20 +117,20 @@ impl Mounts {
 
     /// Makes the mounts for the sandbox. Must be called only once.
     pub(super) fn attach(&self, probe: &Probe) -> Result<Vec<SandboxMount>, RunError> {
-        let attach = |(target, prepared): &(PathBuf, Prepared)| {
+        let attach = |(target, prepared): &(PathBuf, PreparedMounts)| {
             let source = match prepared {
                 // Files written to a writable view are discarded with it.
-                Prepared::View { view, writable } => {
+                PreparedMounts::View { view, writable } => {
                     MountSource::Detached { mount: view.mount(probe)?, readonly: !writable }
                 }
-                Prepared::Cache { cache, readonly } => {
+                PreparedMounts::Cache { cache, readonly } => {
                     MountSource::Detached { mount: cache.mount()?, readonly: *readonly }
                 }
-                Prepared::Tmpfs { size } => MountSource::Tmpfs { size: *size },
-                Prepared::File { content, mode, uid, gid } => {
+                PreparedMounts::Tmpfs { size } => MountSource::Tmpfs { size: *size },
+                PreparedMounts::File { content, mode, uid, gid } => {
                     MountSource::Secret { content: content.clone(), mode: *mode, uid: *uid, gid: *gid }
                 }
-                Prepared::Agent(agent) => MountSource::Detached { mount: agent.mount()?, readonly: false },
+                PreparedMounts::Agent(agent) => MountSource::Detached { mount: agent.mount()?, readonly: false },
             };
             Ok(SandboxMount { target: target.clone(), source })
         };

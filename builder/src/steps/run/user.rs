@@ -32,7 +32,7 @@ struct User {
 }
 
 /// A line of the group file.
-struct Group {
+struct GroupLine {
     name: String,
     gid: Result<Id, BadId>,
     members: Vec<String>,
@@ -88,7 +88,7 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
             Credentials { uid, gid: id(gid, GROUP)?, groups: Vec::new() }
         }
         None => {
-            let member = |group: &Group| user.as_ref().is_some_and(|user| group.members.contains(&user.name));
+            let member = |group: &GroupLine| user.as_ref().is_some_and(|user| group.members.contains(&user.name));
             let groups = groups().filter(member).map(|group| id(group.gid, GROUP));
             Credentials { uid, gid: id(gid, PASSWD)?, groups: groups.collect::<Result<_, _>>()? }
         }
@@ -115,10 +115,10 @@ fn user(line: &str) -> Option<User> {
     })
 }
 
-fn group(line: &str) -> Option<Group> {
+fn group(line: &str) -> Option<GroupLine> {
     let fields: Vec<&str> = line.trim().split(':').collect();
     let members = fields.get(3).copied().unwrap_or_default();
-    Some(Group {
+    Some(GroupLine {
         name: (*fields.first()?).to_owned(),
         gid: fields.get(2)?.parse(),
         members: members.split(',').filter(|member| !member.is_empty()).map(str::to_owned).collect(),

@@ -5,6 +5,7 @@ use super::split::without;
 use super::{Change, Edit};
 use crate::Invocation;
 use crate::file::{File, Run, Step};
+use crate::keyword::Keyword;
 use crate::script::Join;
 use crate::touches::{touches, within};
 use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
@@ -411,7 +412,7 @@ fn runs_without_tool(file: &File<'_>, tool: Tool) -> bool {
         .steps
         .iter()
         .map(|&step| &file.steps[step].instruction)
-        .filter(|instruction| instruction.is("CMD") || instruction.is("ENTRYPOINT"))
+        .filter(|instruction| instruction.is(Keyword::Cmd) || instruction.is(Keyword::Entrypoint))
         .collect();
     let programs = match tool {
         Tool::Go => &["go", "air", "dlv"][..],

@@ -1,6 +1,7 @@
 //! A COPY of a directory of the build context, and where its files are in the image.
 
 use crate::file::{File, Step};
+use crate::keyword::Keyword;
 use crate::path::join;
 use crate::touches::within;
 use std::collections::BTreeSet;
@@ -22,7 +23,7 @@ impl Tree {
     pub(crate) fn of(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> Option<Self> {
         let instruction = &step.instruction;
         let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
-        if !(instruction.is("COPY") || instruction.is("ADD"))
+        if !(instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
             || instruction.each_flag().any(|(name, _)| special.contains(&name))
             || instruction.rest.contains("<<")
         {
@@ -66,7 +67,7 @@ pub(crate) fn brings_directory(step: &Step<'_>, listed: Option<&BTreeSet<String>
         let path = join("", path.trim_start_matches('/'));
         path.is_empty() || listed.map_or(!path.contains('.'), |listed| is_directory(&path, listed))
     };
-    (instruction.is("COPY") || instruction.is("ADD"))
+    (instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
         && instruction.flag("from").is_none()
         && sources.iter().any(|word| !word.literal || word.text.ends_with('/') || directory(&word.text))
 }
@@ -79,9 +80,9 @@ pub(crate) fn destination(step: &Step<'_>) -> Option<String> {
 
 /// Whether a step may be passed by others: it makes no files and runs nothing.
 pub(crate) fn is_setting(step: &Step<'_>) -> bool {
-    ["ENV", "ARG", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "STOPSIGNAL", "MAINTAINER", "USER"]
-        .iter()
-        .any(|keyword| step.instruction.is(keyword))
+    use Keyword::{Arg, Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Maintainer, Stopsignal, User};
+    let settings = [Env, Arg, Label, Expose, Cmd, Entrypoint, Healthcheck, Stopsignal, Maintainer, User];
+    step.instruction.kind.is_some_and(|kind| settings.contains(&kind))
 }
 
 /// Whether the paths of the system are below a directory: then what a COPY brings may change any program.

@@ -17,7 +17,7 @@ mod wording;
 pub use cache::{CacheAdvice, missing_caches};
 pub use facts::{Facts, Nothing};
 pub use order::{Reorder, ReorderKind, late_installs, needs_nothing_before};
-pub use owner::{RecursiveChange, recursive_changes};
+pub use owner::{Changer, RecursiveChange, recursive_changes};
 pub use parallel::{NeedlessChain, needless_chains};
 pub use split::{Split, merged, split_install};
 pub use usual::UsualFiles;

@@ -8,6 +8,7 @@ use super::split::{Split, split_before};
 use super::{Change, Edit};
 use crate::Invocation;
 use crate::file::{File, Run};
+use crate::keyword::Keyword;
 use crate::path::join;
 use crate::touches::{touches, within};
 use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
@@ -357,7 +358,7 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
     let folders = tool.installs_into();
     let copied = |step: usize| {
         let instruction = &file.steps[step].instruction;
-        instruction.is("COPY")
+        instruction.is(Keyword::Copy)
             && instruction.flag("from").is_some()
             && instruction
                 .words()
@@ -376,10 +377,10 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
         if is_setting(step) {
             return true;
         }
-        if step.instruction.is("WORKDIR") {
+        if step.instruction.is(Keyword::Workdir) {
             return tree.absolute;
         }
-        if step.instruction.is("COPY") || step.instruction.is("ADD") {
+        if step.instruction.is(Keyword::Copy) || step.instruction.is(Keyword::Add) {
             let Some(target) = destination(step) else { return false };
             return !within(&target, &tree.target) && !within(&tree.target, &target);
         }

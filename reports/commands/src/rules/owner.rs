@@ -4,15 +4,17 @@ use super::copies::{destination, is_setting};
 use super::split::elements;
 use super::{Change, Edit};
 use crate::file::File;
+use crate::keyword::Keyword;
 use crate::touches::{touches, within};
+use std::fmt;
 
 /// A `chown -R` or `chmod -R` of files that earlier layers hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecursiveChange {
     /// The RUN.
     pub run: usize,
-    /// `chown` or `chmod`.
-    pub program: String,
+    /// The program that makes the change.
+    pub program: Changer,
     /// The owner or the mode.
     pub value: String,
     /// The first of the directories that it changes.
@@ -23,6 +25,38 @@ pub struct RecursiveChange {
     pub alone: bool,
     /// The change; empty if it is not certain that the files get the same owners.
     pub edits: Vec<Edit>,
+}
+
+/// A program that changes the owner or the mode of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changer {
+    /// Changes owners.
+    Chown,
+    /// Changes groups.
+    Chgrp,
+    /// Changes modes.
+    Chmod,
+}
+
+impl Changer {
+    /// The program of this name.
+    fn of(program: &str) -> Option<Self> {
+        [Self::Chown, Self::Chgrp, Self::Chmod].into_iter().find(|changer| changer.name() == program)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chown => "chown",
+            Self::Chgrp => "chgrp",
+            Self::Chmod => "chmod",
+        }
+    }
+}
+
+impl fmt::Display for Changer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
 }
 
 /// The recursive changes of a file, in order.
@@ -36,10 +70,7 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
     let commands: Vec<_> = run.elements.iter().flat_map(|element| &element.commands).collect();
     let mut found = Vec::new();
     for (at, command) in commands.iter().enumerate() {
-        let program = command.program();
-        if !matches!(program, "chown" | "chmod" | "chgrp") {
-            continue;
-        }
+        let Some(program) = Changer::of(command.program()) else { continue };
         let options: Vec<_> =
             command.arguments().iter().filter(|word| word.is_option() && !is_mode(&word.text)).collect();
         let recursive = options
@@ -54,13 +85,13 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
         let made = |path: &String| commands[..at].iter().any(|other| makes(other, start, path));
         let Some(path) = paths.iter().find(|path| !made(path)) else { continue };
         let copies = copies_into(file, step, path);
-        if program == "chown" && is_made_later(file, step, &copies, &value.text) {
+        if program == Changer::Chown && is_made_later(file, step, &copies, &value.text) {
             continue;
         }
         let alone = commands.len() == 1 && run.elements.len() == 1;
         let mut change = RecursiveChange {
             run: step,
-            program: program.to_owned(),
+            program,
             value: value.text.clone(),
             path: path.clone(),
             copies,
@@ -68,7 +99,7 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
             edits: Vec::new(),
         };
         if alone
-            && program == "chown"
+            && program == Changer::Chown
             && value.literal
             && paths.len() == 1
             && places.iter().all(|place| place.literal)
@@ -116,7 +147,7 @@ fn copies_into(file: &File<'_>, step: usize, path: &str) -> Vec<usize> {
         .before(step)
         .filter(|&other| {
             let other = &file.steps[other];
-            (other.instruction.is("COPY") || other.instruction.is("ADD"))
+            (other.instruction.is(Keyword::Copy) || other.instruction.is(Keyword::Add))
                 && destination(other)
                     .is_some_and(|target| within(&target, path) || within(path, &target) && target != "/")
         })
@@ -134,7 +165,7 @@ fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
     let steps: Vec<usize> = file.before(change.run).take_while(|&step| step > first).collect();
     let settled = steps.iter().all(|&step| {
         let step = &file.steps[step];
-        is_setting(step) || step.instruction.is("COPY") || step.instruction.is("ADD")
+        is_setting(step) || step.instruction.is(Keyword::Copy) || step.instruction.is(Keyword::Add)
     });
     // What an earlier RUN made in the directory would keep its owner.
     let made = file.before(first).any(|step| {
@@ -153,7 +184,7 @@ fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
         let inside = destination(&file.steps[*copy]).is_some_and(|target| within(&target, &change.path));
         inside
             && instruction.json().is_none()
-            && instruction.is("COPY")
+            && instruction.is(Keyword::Copy)
             && (numeric || instruction.flag("link").is_none())
     };
     let single = elements(&file.steps[change.run]).is_some_and(|texts| texts.len() == 1);

@@ -253,7 +253,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             network.starts.push(0);
             continue;
         };
-        let own = Own::new(activities.inner_waits(step), active);
+        let own = OwnLinks::new(activities.inner_waits(step), active);
         let after = later.get(&step).map_or(Nanos::ZERO, |work| work.length);
         network.lengths.push(int(own.work_until(active.end) + after));
         let link = |from: StepId, release: Nanos| {
@@ -302,7 +302,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
         let Some(source) = activities.interval(step) else { continue };
         for &Waiter { step: other, until } in &work.others {
             let Some(active) = activities.interval(other) else { continue };
-            let ahead = int(Own::new(activities.inner_waits(other), active).work_until(until));
+            let ahead = int(OwnLinks::new(activities.inner_waits(other), active).work_until(until));
             let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };
             links.push(Link { from: step, to: other, lag, rest: 0, ahead });
         }
@@ -345,7 +345,7 @@ pub(crate) fn tail(activities: &Activities<'_>) -> i128 {
 /// How long a step worked before an instant: without waits for other steps, slots and locks.
 pub(crate) fn work_until(activities: &Activities<'_>, step: StepId, at: Nanos) -> Nanos {
     let active = activities.interval(step);
-    active.map_or(Nanos::ZERO, |active| Own::new(activities.waits(step), active).work_until(at))
+    active.map_or(Nanos::ZERO, |active| OwnLinks::new(activities.waits(step), active).work_until(at))
 }
 
 /// How long a step worked: without waits for other steps, slots and locks, and with the deferred work that it did later.
@@ -363,13 +363,13 @@ fn int(nanos: Nanos) -> i128 {
 }
 
 /// The interval of a step without the waits in it.
-struct Own {
+struct OwnLinks {
     active: Interval,
     /// Disjoint and in order.
     waits: Vec<Interval>,
 }
 
-impl Own {
+impl OwnLinks {
     fn new<'w>(waits: impl Iterator<Item = &'w ActivityWait>, active: Interval) -> Self {
         let within = waits.map(|wait| (wait.start.max(active.start), wait.end.min(active.end)));
         let mut within: Vec<_> = within.filter(|(start, end)| start < end).collect();

@@ -43,7 +43,7 @@ pub(crate) struct Log {
 impl Log {
     /// Reads the lines of a log.
     pub(crate) fn read(text: &str) -> Self {
-        let pieces: Vec<Piece<'_>> = text.lines().flat_map(pieces).collect();
+        let pieces: Vec<LinePiece<'_>> = text.lines().flat_map(pieces).collect();
         let prefixes = Prefixes::learn(pieces.iter().map(|piece| &*piece.text));
         let cuts: Vec<Cut<'_>> = pieces.iter().map(|piece| prefixes.cut(&piece.text)).collect();
         let times = clock::times(&cuts);
@@ -87,18 +87,18 @@ impl Log {
 }
 
 /// A part of a line between carriage returns.
-struct Piece<'t> {
+struct LinePiece<'t> {
     text: Cow<'t, str>,
     /// Whether the part replaced another one on the screen.
     redrawn: bool,
 }
 
 /// The parts of a line that count: of a progress line that is redrawn the first and the last, and each that a builder began.
-fn pieces(line: &str) -> Vec<Piece<'_>> {
+fn pieces(line: &str) -> Vec<LinePiece<'_>> {
     // Logs that were put together have byte order marks within them.
     let line = line.trim_end_matches('\r').trim_start_matches('\u{feff}');
     if !line.contains('\r') {
-        return vec![Piece { text: terminal::plain(line), redrawn: false }];
+        return vec![LinePiece { text: terminal::plain(line), redrawn: false }];
     }
     let parts: Vec<&str> = line.split('\r').collect();
     let last = parts.len() - 1;
@@ -107,7 +107,7 @@ fn pieces(line: &str) -> Vec<Piece<'_>> {
         let ends = *index == 0 || *index == last;
         !text.trim().is_empty() && (ends || marks::find(text).is_some())
     };
-    texts.filter(counts).map(|(index, text)| Piece { text, redrawn: index > 0 }).collect()
+    texts.filter(counts).map(|(index, text)| LinePiece { text, redrawn: index > 0 }).collect()
 }
 
 /// A text up to its closing quote, without the escapes in it. In CSV only quotes are escaped, by another one.

@@ -29,14 +29,14 @@ enum Kind {
 
 /// A part of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Part<'t> {
+struct PrefixPart<'t> {
     kind: Kind,
     text: &'t str,
     stamp: Option<Stamp>,
 }
 
 /// The parts of the start of a line, at most `limit`, and where each ends.
-fn parts(line: &str, limit: usize) -> Vec<(Part<'_>, usize)> {
+fn parts(line: &str, limit: usize) -> Vec<(PrefixPart<'_>, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
     while let Some(first) = line[at..].chars().next().filter(|_| found.len() < limit) {
@@ -50,7 +50,7 @@ fn parts(line: &str, limit: usize) -> Vec<(Part<'_>, usize)> {
             }
             None => (Kind::Char(first), first.len_utf8(), None),
         };
-        found.push((Part { kind, text: &rest[..length], stamp }, at + length));
+        found.push((PrefixPart { kind, text: &rest[..length], stamp }, at + length));
         at += length;
     }
     found
@@ -212,11 +212,11 @@ impl Prefixes {
     }
 }
 
-fn fits(part: &Part<'_>, words: Option<&HashSet<String>>) -> bool {
+fn fits(part: &PrefixPart<'_>, words: Option<&HashSet<String>>) -> bool {
     part.kind != Kind::Word || words.is_none_or(|words| words.contains(part.text))
 }
 
-fn described<'t>(parts: &[(Part<'t>, usize)], length: usize) -> Cut<'t> {
+fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
     let mut cut = Cut { length, known: true, ..Cut::default() };
     for (index, (part, _)) in parts.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| parts[before].0.kind);
@@ -232,7 +232,7 @@ fn described<'t>(parts: &[(Part<'t>, usize)], length: usize) -> Cut<'t> {
     }
     let mut last = parts.iter().rev().map(|(part, _)| part);
     if last.next().is_some_and(|part| part.kind == Kind::Char('"')) {
-        let between = |part: &Part<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
+        let between = |part: &PrefixPart<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
         cut.quote = Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped });
     }
     cut

@@ -88,7 +88,7 @@ impl Unit {
 pub(super) fn units(text: &str) -> Vec<Unit> {
     let whole = || vec![Unit { repeats: true, work: Work::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }];
     let Some(program) = parse(text) else { return whole() };
-    let mut reader = Reader {
+    let mut reader = ShellReader {
         offsets: Offsets::of(text),
         programs: Programs::default(),
         works: Works::default(),
@@ -102,7 +102,7 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
     if units.is_empty() { whole() } else { units }
 }
 
-struct Reader {
+struct ShellReader {
     offsets: Offsets,
     programs: Programs,
     works: Works,
@@ -111,7 +111,7 @@ struct Reader {
     units: Vec<Unit>,
 }
 
-impl Reader {
+impl ShellReader {
     fn list(&mut self, list: &CompoundList) {
         for CompoundListItem(commands, separator) in &list.0 {
             match separator {

@@ -15,10 +15,10 @@ use std::time::Instant;
 
 /// Writes each event immediately.
 #[derive(Debug)]
-pub(super) struct Plain<W>(Mutex<State<W>>);
+pub(super) struct Plain<W>(Mutex<PlainState<W>>);
 
 #[derive(Debug)]
-struct State<W> {
+struct PlainState<W> {
     out: W,
     target: Target,
     names: Names,
@@ -43,7 +43,7 @@ enum Subject {
 
 impl<W: Write> Plain<W> {
     pub(super) fn new(out: W, target: Target) -> Self {
-        Self(Mutex::new(State { out, target, names: Names::default(), seen: HashMap::new(), current: None }))
+        Self(Mutex::new(PlainState { out, target, names: Names::default(), seen: HashMap::new(), current: None }))
     }
 }
 
@@ -55,7 +55,7 @@ impl<W: Write + Send> Progress for Plain<W> {
     }
 }
 
-impl<W: Write> State<W> {
+impl<W: Write> PlainState<W> {
     fn event(&mut self, event: Event) -> std::io::Result<()> {
         match event {
             Event::Planned(plan) => {

@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 /// Writes each event immediately.
 #[derive(Debug)]
-pub(super) struct RawJson<W>(Mutex<State<W>>);
+pub(super) struct RawJson<W>(Mutex<RawjsonState<W>>);
 
 #[derive(Debug)]
-struct State<W> {
+struct RawjsonState<W> {
     out: W,
     steps: Steps,
     started: HashMap<Digest, Timestamp>,
@@ -100,7 +100,7 @@ struct Log {
 
 impl<W: Write> RawJson<W> {
     pub(super) fn new(out: W) -> Self {
-        Self(Mutex::new(State { out, steps: Steps::default(), started: HashMap::new(), sums: HashMap::new() }))
+        Self(Mutex::new(RawjsonState { out, steps: Steps::default(), started: HashMap::new(), sums: HashMap::new() }))
     }
 }
 
@@ -112,7 +112,7 @@ impl<W: Write + Send> Progress for RawJson<W> {
     }
 }
 
-impl<W: Write> State<W> {
+impl<W: Write> RawjsonState<W> {
     fn event(&mut self, event: Event) -> std::io::Result<()> {
         let now = Timestamp::now();
         match event {

@@ -30,11 +30,11 @@ pub(super) struct Tty {
     /// The first line: the elapsed time, how many steps are done, and how long the build usually takes.
     header: ProgressBar,
     usual: String,
-    state: Mutex<State>,
+    state: Mutex<Screen>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Screen {
     names: Names,
     critical: Critical,
     /// The step that has the mark.
@@ -73,7 +73,7 @@ impl Tty {
         self.write_line(&format!("{mark} {} {}", cut(name, room), colour(end, style)));
     }
 
-    fn count(&self, state: &State) {
+    fn count(&self, state: &Screen) {
         self.header.set_message(format!(" {} of {} steps{}", state.done, state.steps, self.usual));
     }
 
@@ -87,7 +87,7 @@ impl Tty {
     }
 
     /// Moves the mark to the step that the end waits for now.
-    fn mark(&self, state: &mut State) {
+    fn mark(&self, state: &mut Screen) {
         let step = state.critical.step();
         if step == state.marked {
             return;
@@ -166,7 +166,7 @@ impl Progress for Tty {
             }
             Event::Transfer(moved) => {
                 let name = moved::title(&moved);
-                let State { tasks, sums, .. } = &mut *state;
+                let Screen { tasks, sums, .. } = &mut *state;
                 let bar = tasks.entry(name.clone()).or_insert_with(|| self.bar(&name));
                 let sum = sums.entry(name.clone()).or_default();
                 let all = sum.add(&moved);
