@@ -1,5 +1,7 @@
 //! The requirements of a test, and the handling of missing ones.
 
+use perf_event::Builder;
+use perf_event::events::Software;
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,6 +14,8 @@ const WITHOUT: &str = "BUILDSCOPE_TEST_WITHOUT";
 pub enum Need {
     /// The machine's root user.
     Root,
+    /// Root in the first user namespace and the first process namespace. The kernel reports the exits of processes only there.
+    InitialNamespaces,
     /// A program in `PATH` or in a directory of system programs.
     Program(&'static str),
     /// One of several equivalent programs.
@@ -26,6 +30,8 @@ pub enum Need {
     Cgroups,
     /// Pressure stall information of the kernel.
     Pressure,
+    /// Perf events of all processes (perf_event_open(2)). Many containers forbid them.
+    PerfEvents,
     /// Temporary files on a disk, not in memory.
     TemporaryFilesOnDisk,
     /// A docker daemon that starts.
@@ -42,11 +48,13 @@ impl Need {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Root => "root",
+            Self::InitialNamespaces => "initial-namespaces",
             Self::Program(name) | Self::Device(name) | Self::Variable(name) => name,
             Self::AnyProgram(names) | Self::AnyDevice(names) => names[0],
             Self::LoopDevices => "loop-devices",
             Self::Cgroups => "cgroups",
             Self::Pressure => "pressure",
+            Self::PerfEvents => "perf-events",
             Self::TemporaryFilesOnDisk => "disk",
             Self::Docker => "docker",
             Self::NoEmulator(_) => "no-emulator",
@@ -59,6 +67,12 @@ impl Need {
         let unless = |met: bool, reason: String| (!met).then_some(reason);
         match self {
             Self::Root => unless(root(), "needs root".into()),
+            Self::InitialNamespaces => {
+                // PROC_PID_INIT_INO of linux/proc_ns.h
+                let own = std::fs::read_link("/proc/self/ns/pid");
+                let initial = own.is_ok_and(|path| path.as_os_str() == "pid:[4026531836]");
+                unless(root() && initial, "needs root of the initial namespaces".into())
+            }
             Self::Program(name) => unless(program(name).is_some(), format!("needs the program {name}")),
             Self::AnyProgram(names) => {
                 let found = names.iter().any(|name| program(name).is_some());
@@ -80,6 +94,10 @@ impl Need {
             Self::Pressure => {
                 let readable = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
                 unless(readable, "needs a kernel with pressure stall information".into())
+            }
+            Self::PerfEvents => {
+                let opened = Builder::new(Software::DUMMY).any_pid().one_cpu(0).build();
+                opened.err().map(|error| format!("needs perf events of all processes: {error}"))
             }
             Self::TemporaryFilesOnDisk => {
                 // TMPFS_MAGIC of linux/magic.h

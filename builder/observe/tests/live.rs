@@ -2,9 +2,14 @@
 
 use buildscope_observe::{Collect, Observer};
 use buildscope_record::{Cause, Nanos, Observed, Process, Processes, StackSamples};
+use buildscope_testing::test;
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Instant;
+
+fn main() -> ExitCode {
+    buildscope_testing::main()
+}
 
 fn waiting_shell(step: &str) -> Child {
     let mut shell = Command::new("sh");
@@ -39,17 +44,10 @@ fn one<'a>(seen: &'a Processes, program: &str) -> &'a Process {
     process
 }
 
-/// Machines whose kernel gives an ordinary user no events have the other tests of sampling.
-fn events(seen: &Processes) -> bool {
-    seen.observed == Observed::Events
-}
-
-#[test]
+#[test(PerfEvents)]
 fn processes_have_their_arguments_times_and_waits() {
     let seen = observed("sleep 0.3; cat /dev/zero | head -c 300000000 | tail -c 1 > /dev/null; true");
-    if !events(&seen) {
-        return;
-    }
+    assert_eq!(seen.observed, Observed::Events);
     let sleep = one(&seen, "sleep");
     assert_eq!(sleep.arguments, ["sleep", "0.3"]);
     assert!(sleep.duration() >= Nanos(300_000_000), "{sleep:?}");
@@ -64,35 +62,29 @@ fn processes_have_their_arguments_times_and_waits() {
     }
 }
 
-#[test]
+#[test(PerfEvents)]
 fn two_thousand_processes_are_all_seen() {
     let seen = observed("i=0; while [ $i -lt 1000 ]; do /bin/true; (exit 0); i=$((i+1)); done");
-    if !events(&seen) {
-        return;
-    }
+    assert_eq!(seen.observed, Observed::Events);
     let folded: u64 = seen.folded.iter().map(|folded| folded.count).sum();
     let count = seen.list.iter().filter(|process| process.replaces.is_none()).count() as u64 + folded;
     assert!((2000..=2002).contains(&count), "{count}");
 }
 
-#[test]
+#[test(PerfEvents)]
 fn a_process_that_runs_is_on_a_processor() {
     let seen = observed("sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; true");
-    if !events(&seen) {
-        return;
-    }
+    assert_eq!(seen.observed, Observed::Events);
     let busy = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();
     let known = busy.running() + busy.time.runnable;
     assert!(known.0 * 100 >= busy.duration().0 * 95, "{busy:?}");
 }
 
 /// The kernel tells the exit of every process to root of the initial namespaces; others know it of none.
-#[test]
+#[test(PerfEvents, InitialNamespaces)]
 fn short_processes_have_their_exit_code_bytes_and_memory() {
     let seen = observed("sh -c 'exit 3'; head -c 2000000 /dev/zero > /dev/null; sh -c 'kill -9 $$'; true");
-    if !events(&seen) || !seen.unseen.is_empty() {
-        return;
-    }
+    assert_eq!(seen.observed, Observed::Events);
     let exits: Vec<i32> = seen.list.iter().filter_map(|process| process.exit).collect();
     assert!(exits.contains(&3) && exits.contains(&137), "{seen:?}");
     let head = one(&seen, "head");
@@ -153,13 +145,11 @@ fn odd_names_and_arguments_are_escaped() {
     }
 }
 
-#[test]
+#[test(PerfEvents)]
 fn stacks_have_the_functions_of_a_program() {
     let start = |root| Observer::start(root, Collect::Stacks);
     let seen = observed_by(start, "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; true");
-    if !events(&seen) || seen.unseen.iter().any(|unseen| unseen.starts_with("stacks: ")) {
-        return;
-    }
+    assert_eq!(seen.observed, Observed::Events);
     let busy = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();
     let samples: u64 = busy.stacks.iter().map(|stack| u64::from(stack.samples)).sum();
     // A sample each 9.9 ms of processor time in user mode, which is nearly all of it.
