@@ -36,7 +36,7 @@ pub struct Case {
 
 impl Subject {
     /// The name of its policy; empty for a peer.
-    pub fn policy_name(&self) -> &'static str {
+    pub(crate) fn policy_name(&self) -> &'static str {
         self.policy.map_or("", Policy::name)
     }
 }
@@ -64,12 +64,12 @@ impl Case {
     }
 
     /// Whether both have the same workload and cache state.
-    pub fn same_group(&self, other: &Self) -> bool {
+    pub(crate) fn same_group(&self, other: &Self) -> bool {
         (&self.workload, self.scenario) == (&other.workload, other.scenario)
     }
 
     /// Whether both are equal except for the builder.
-    pub fn same_but_builder(&self, other: &Self) -> bool {
+    pub(crate) fn same_but_builder(&self, other: &Self) -> bool {
         let of = |case: &Self| {
             let subject = &case.subject;
             (case.workload.clone(), case.scenario, subject.policy, subject.driver, subject.jobs)

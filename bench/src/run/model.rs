@@ -93,7 +93,7 @@ impl CaseSamples {
 
     /// The wall times of both in seconds, from the rounds in which both were right. Disturbances of a round affect
     /// both sides.
-    pub fn paired_with(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
+    pub(crate) fn paired_with(&self, other: &Self) -> (Vec<f64>, Vec<f64>) {
         let same_round = |round| self.good().find(move |sample| sample.round == round);
         other.good().filter_map(|sample| Some((same_round(sample.round)?.wall, sample.wall))).unzip()
     }

@@ -209,7 +209,7 @@ impl<'t> Dockerfile<'t> {
     }
 
     /// Returns the comment lines directly above an instruction.
-    pub fn comments_above(&self, instruction: &Instruction<'_>) -> &[Span] {
+    pub(crate) fn comments_above(&self, instruction: &Instruction<'_>) -> &[Span] {
         let (first, end) = instruction.comments;
         self.comments.get(first as usize..end as usize).unwrap_or_default()
     }

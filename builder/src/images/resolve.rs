@@ -134,7 +134,7 @@ impl Resolver {
 
     /// Forgets which layers are in the store, after damaged ones were removed from it. Images without all their layers
     /// are looked up again, since some of them can be made or pulled.
-    pub fn forget_layers(&self) {
+    pub(crate) fn forget_layers(&self) {
         self.layers.forget();
         for ((reference, platform), image) in &*self.found.lock() {
             if !self.is_complete(image) {

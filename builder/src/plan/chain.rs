@@ -25,7 +25,7 @@ impl<T> Chain<T> {
     }
 
     /// Returns the items in the order in which they were pushed.
-    pub fn oldest_first(&self) -> impl Iterator<Item = &T> {
+    pub(crate) fn oldest_first(&self) -> impl Iterator<Item = &T> {
         let items: Vec<&T> = self.newest_first().collect();
         items.into_iter().rev()
     }

@@ -49,14 +49,14 @@ impl Plan {
     }
 
     /// Returns the steps of the stages with these names, whose case does not matter.
-    pub fn steps_of_stages(&self, names: &[String]) -> Vec<StepId> {
+    pub(crate) fn steps_of_stages(&self, names: &[String]) -> Vec<StepId> {
         let named = |stage: &&Stage| names.iter().any(|wanted| stage.is_named(wanted));
         let stages: Vec<_> = self.stages.iter().filter(named).map(|stage| stage.id).collect();
         self.steps().filter(|step| stages.contains(&step.stage)).map(|step| step.id).collect()
     }
 
     /// Returns those of these names that no stage has.
-    pub fn unknown_stages<'n>(&self, names: &'n [String]) -> Vec<&'n str> {
+    pub(crate) fn unknown_stages<'n>(&self, names: &'n [String]) -> Vec<&'n str> {
         let unknown = |name: &&String| !self.stages.iter().any(|stage| stage.is_named(name));
         names.iter().filter(unknown).map(String::as_str).collect()
     }
@@ -364,7 +364,7 @@ pub type BuildArgs = BTreeMap<String, String>;
 
 impl CopyFrom {
     /// Returns whether the files come from outside the graph, so that they do not depend on other steps.
-    pub fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         matches!(self, Self::Context | Self::NamedContext(_) | Self::Empty)
     }
 }

@@ -16,7 +16,7 @@ impl Plan {
     /// Adds the plans for other platforms. If there are any, the names of stages include the platform, as BuildKit
     /// shows them.
     #[must_use]
-    pub fn with_platforms(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
+    pub(crate) fn with_platforms(mut self, platform: &Platform, others: Vec<(Platform, Self)>) -> Self {
         if others.is_empty() {
             return self;
         }

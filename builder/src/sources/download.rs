@@ -36,7 +36,7 @@ impl Download {
     }
 
     /// The time in `Last-Modified`, in seconds since 1970, if the server sent one.
-    pub fn last_modified(&self) -> Option<i64> {
+    pub(crate) fn last_modified(&self) -> Option<i64> {
         self.modified.as_deref().and_then(parse_http_date)
     }
 }

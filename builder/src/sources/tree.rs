@@ -36,7 +36,12 @@ impl Tree {
     ///
     /// # Errors
     /// As [`GitAddress::check_out`].
-    pub fn check_out(address: &str, keep: bool, store: &Store, probe: &Probe) -> Result<(Self, String), SourceError> {
+    pub(crate) fn check_out(
+        address: &str,
+        keep: bool,
+        store: &Store,
+        probe: &Probe,
+    ) -> Result<(Self, String), SourceError> {
         let dir = store.scratch_path("context");
         let address = GitAddress::parse(address)?;
         let keep = address.keep.unwrap_or(keep);
@@ -58,7 +63,12 @@ impl Tree {
     /// If the file cannot be read, decompressed or unpacked; if a Dockerfile is not UTF-8; if an archive leads out of
     /// its directory, is a decompression bomb, or has members other than files, directories and links. Nothing is
     /// written outside of the directory.
-    pub fn unpack_archive(mut file: File, origin: &str, store: &Store, probe: &Probe) -> Result<Self, SourceError> {
+    pub(crate) fn unpack_archive(
+        mut file: File,
+        origin: &str,
+        store: &Store,
+        probe: &Probe,
+    ) -> Result<Self, SourceError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(origin);
         let fail = |error: io::Error| SourceError::fetch(origin, causes(&error));

@@ -43,7 +43,7 @@ impl<'t> Instruction<'t> {
     }
 
     /// The flags, each as a name and a value.
-    pub fn each_flag(&self) -> impl Iterator<Item = (&'t str, &'t str)> {
+    pub(crate) fn each_flag(&self) -> impl Iterator<Item = (&'t str, &'t str)> {
         self.flags.split_whitespace().map(|flag| {
             let flag = flag.trim_start_matches("--");
             flag.split_once('=').unwrap_or((flag, ""))

@@ -110,7 +110,7 @@ impl Invocation {
     }
 
     /// The directory of a program that is written with one.
-    pub fn program_folder(&self) -> Option<&str> {
+    pub(crate) fn program_folder(&self) -> Option<&str> {
         self.words[0].text.rsplit_once('/').map(|(folder, _)| folder)
     }
 

@@ -104,13 +104,13 @@ tools! {
 
 impl Tool {
     /// Whether it installs packages of the operating system, which every other tool may need.
-    pub fn is_system(self) -> bool {
+    pub(crate) fn is_system(self) -> bool {
         matches!(self, Self::Apt | Self::Apk | Self::Dnf | Self::Microdnf | Self::Yum | Self::Zypper | Self::Pacman)
     }
 
     /// The directories in the project that an install of this tool fills. A later COPY of the same names would replace what was
     /// installed.
-    pub fn installs_into(self) -> &'static [&'static str] {
+    pub(crate) fn installs_into(self) -> &'static [&'static str] {
         match self {
             Self::Npm | Self::Yarn | Self::Pnpm | Self::Bun => &["node_modules"],
             Self::Deno => &["node_modules", "vendor"],

@@ -49,7 +49,7 @@ impl Word {
     }
 
     /// Whether the word is an option.
-    pub fn is_option(&self) -> bool {
+    pub(crate) fn is_option(&self) -> bool {
         self.text.len() > 1 && self.text.starts_with('-')
     }
 }

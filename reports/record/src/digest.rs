@@ -178,11 +178,6 @@ impl BlobDigest {
     pub const fn to_manifest(self) -> ManifestDigest {
         ManifestDigest(self.0)
     }
-
-    /// The same digest, of a blob that is known to be an image configuration.
-    pub const fn to_config(self) -> ConfigDigest {
-        ConfigDigest(self.0)
-    }
 }
 
 impl From<DiffId> for BlobDigest {

@@ -47,7 +47,7 @@ impl<K: PartialEq> PartialEq<K> for Attributed<K> {
 
 impl Attributed<Phase> {
     /// Whether it is one of these phases.
-    pub fn is_one_of(self, phases: &[Phase]) -> bool {
+    pub(crate) fn is_one_of(self, phases: &[Phase]) -> bool {
         matches!(self, Self::Of(phase) if phases.contains(&phase))
     }
 }

@@ -133,7 +133,7 @@ pub fn cut(text: &str, width: usize) -> String {
 const SHORTEST_QUOTE: usize = 12;
 
 /// The text, with its backquoted parts shortened until it fits `width`: the words of the sentence stay.
-pub fn shorten_quotes(text: &str, width: usize) -> String {
+pub(crate) fn shorten_quotes(text: &str, width: usize) -> String {
     let mut parts: Vec<String> = text.split('`').map(str::to_owned).collect();
     let whole = |parts: &[String]| parts.join("`");
     loop {

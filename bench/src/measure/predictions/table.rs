@@ -47,7 +47,7 @@ impl CheckedPrediction {
     }
 
     /// Whether the builds vary so little that they can check a prediction.
-    pub fn steady(&self) -> bool {
+    pub(crate) fn steady(&self) -> bool {
         self.spread <= STEADY
     }
 }

@@ -116,7 +116,7 @@ impl CacheTo {
     }
 
     /// Whether a failed export is only a warning.
-    pub fn ignores_errors(&self) -> bool {
+    pub(crate) fn ignores_errors(&self) -> bool {
         match self {
             Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => {
                 options.ignore_error

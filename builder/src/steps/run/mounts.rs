@@ -26,7 +26,7 @@ pub enum MountOrigin<'a> {
 
 /// Returns the COPY that would create the same tree, at the same path, in an empty image as a bind mount from a context
 /// shows. It selects the same files, so its digest is the mount's part of the cache key.
-pub fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
+pub(crate) fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
     // The source is a path, not a pattern.
     let mut literal = String::new();
     for letter in source.trim_matches('/').chars() {

@@ -28,7 +28,7 @@ pub const BLOCK: u64 = 512;
 pub const END: [u8; 1024] = [0; 1024];
 
 /// The size of `size` bytes of data in an archive, with padding.
-pub fn padded(size: u64) -> u64 {
+pub(crate) fn padded(size: u64) -> u64 {
     size.next_multiple_of(BLOCK)
 }
 
