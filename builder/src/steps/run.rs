@@ -14,7 +14,8 @@ mod ssh;
 mod user;
 
 pub use error::RunError;
-pub use mounts::{MountOrigin, bind_as_copy, exclusive};
+pub(crate) use mounts::bind_as_copy;
+pub use mounts::{MountOrigin, exclusive};
 pub use network::{NetworkMode, Networks};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
