@@ -36,6 +36,13 @@ impl Facts for Readable {
     }
 }
 
+/// A record of a build in which step `copy` takes these files.
+fn build(steps: &[(&str, u64)], copy: usize, files: &[&str]) -> Record {
+    let mut made = chain(steps);
+    list(&mut made, copy, files);
+    made.finish(steps.iter().map(|(_, length)| length).sum())
+}
+
 #[test]
 fn a_mount_does_not_hide_what_was_fetched_for_it() {
     let of = |run: &str| {

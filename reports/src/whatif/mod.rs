@@ -22,7 +22,6 @@ mod total;
 
 pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
-pub(crate) use prediction::replayed;
 pub use prediction::{Prediction, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};

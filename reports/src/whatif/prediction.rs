@@ -59,10 +59,3 @@ pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, Scenar
         caveats: scenario.caveats(record),
     })
 }
-
-/// The start and end of each step in the replay of the record as it was.
-pub(crate) fn replayed(record: &Record) -> Vec<(StepId, Nanos, Nanos)> {
-    let replay = replay(&Model::new(&Activities::new(record)));
-    let steps = record.steps.iter().zip(replay.steps);
-    steps.filter_map(|(step, times)| times.map(|times| (step.id, nanos(times.start), nanos(times.end)))).collect()
-}

@@ -53,13 +53,6 @@ fn parts_that_need_each_other_stay_in_order() {
     assert_eq!(parts("RUN cd b && make", known), None, "the context has no such directory");
 }
 
-/// A record of a build in which step `copy` takes these files.
-fn build(steps: &[(&str, u64)], copy: usize, files: &[&str]) -> Record {
-    let mut made = chain(steps);
-    list(&mut made, copy, files);
-    made.finish(steps.iter().map(|(_, length)| length).sum())
-}
-
 #[test]
 fn what_compiles_the_sources_is_not_put_before_them() {
     let go = build(
