@@ -3,7 +3,7 @@
 //! Source: "Build timing" in Docker's documentation of the Builds view. Docker Desktop gives each vertex of BuildKit one class, so a
 //! class is first that of the step, and for the builder's own work that of the phase.
 
-use buildscope_record::{Phase, Step, UnknownName};
+use buildscope_record::{Instruction, Phase, Step, UnknownName};
 use std::fmt;
 use std::str::FromStr;
 
@@ -75,10 +75,10 @@ impl DesktopClass {
 
 /// The class of a step of the Dockerfile.
 fn of_instruction(step: &Step) -> Option<DesktopClass> {
-    match step.instruction.as_str() {
-        "RUN" => Some(DesktopClass::Executions),
-        "FROM" => Some(DesktopClass::ImagePulls),
-        "ADD" => Some(of_source(&step.text).unwrap_or(DesktopClass::FileOperations)),
+    match step.instruction {
+        Instruction::Run => Some(DesktopClass::Executions),
+        Instruction::From => Some(DesktopClass::ImagePulls),
+        Instruction::Add => Some(of_source(&step.text).unwrap_or(DesktopClass::FileOperations)),
         _ => Some(DesktopClass::FileOperations),
     }
 }

@@ -5,7 +5,7 @@ use super::model::Model;
 use super::replay::replay;
 use super::scenario::{Scenario, ScenarioError};
 use crate::attribute::Activities;
-use buildscope_record::{Nanos, Record, StepId};
+use buildscope_record::{Nanos, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
