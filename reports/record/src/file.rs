@@ -59,7 +59,7 @@ pub enum Fault {
     /// An entry refers to a step that does not exist.
     #[error("{entry} names step {}, but there are {steps} steps", .id.0)]
     NoStep {
-        /// The entry that refers to it: `edges[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
+        /// The entry that refers to it: `edges[3]`, `targets[3]`, `spans[3]`, `waits[3]`, `counters[3]`.
         entry: String,
         /// The step that does not exist.
         id: StepId,
@@ -207,6 +207,13 @@ impl Record {
         for (index, edge) in self.edges.iter().enumerate() {
             self.known(edge.from, || format!("edges[{index}]"))?;
             self.known(edge.to, || format!("edges[{index}]"))?;
+        }
+        for (index, target) in self.targets.iter().enumerate() {
+            let entry = || format!("targets[{index}]");
+            target.steps.iter().try_for_each(|&step| self.known(step, entry))?;
+            if let (Some(start), Some(end)) = (target.start, target.end) {
+                ordered(start.0, end.0, entry)?;
+            }
         }
         for (index, span) in self.spans.iter().enumerate() {
             let entry = || format!("spans[{index}]");

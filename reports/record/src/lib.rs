@@ -43,6 +43,7 @@ mod policy;
 mod probe;
 mod processes;
 mod step;
+mod target;
 mod units;
 
 pub use address::{redacted, redacted_in_place};
@@ -54,7 +55,7 @@ pub use head::Head;
 pub use instruction::Instruction;
 pub use listen::{RecordLayer, Recorder};
 pub use model::*;
-pub use names::{CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
+pub use names::{Admission, CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
 pub use phase::{Group, Phase};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
@@ -62,4 +63,5 @@ pub use processes::{
     Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
 };
 pub use step::*;
+pub use target::{Target, TargetOutcome};
 pub use units::{ByteSize, Nanos, StageId, StepId};

@@ -1,6 +1,8 @@
 //! The record's types (docs/design/record.md). Times are nanoseconds since the build's start.
 
-use crate::{ByteSize, CacheState, Counter, DriverName, Edge, Nanos, Policy, Span, StageId, Step, Tool, Wait};
+use crate::{
+    Admission, ByteSize, CacheState, Counter, DriverName, Edge, Nanos, Policy, Span, StageId, Step, Target, Tool, Wait,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,9 @@ pub struct Record {
     pub steps: Vec<Step>,
     /// Which step waits for which.
     pub edges: Vec<Edge>,
+    /// The targets, if several were built in one graph; empty for a build of one Dockerfile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Target>,
     /// What was done, and when.
     pub spans: Vec<Span>,
     /// What steps waited for, and when.
@@ -116,6 +121,7 @@ impl Record {
             stages: Vec::new(),
             steps: Vec::new(),
             edges: Vec::new(),
+            targets: Vec::new(),
             spans: Vec::new(),
             waits: Vec::new(),
             counters: Vec::new(),
@@ -187,6 +193,9 @@ pub struct Options {
     /// The limit of slots; 0 means unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
+    /// What lets a ready step start: `memory` or `slots`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admission: Option<Admission>,
     /// The storage driver that was used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub driver: Option<DriverName>,

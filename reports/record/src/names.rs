@@ -80,6 +80,17 @@ closed_set! {
 }
 
 closed_set! {
+    /// What lets a ready step start.
+    #[derive(Default)]
+    Admission, "admission":
+    /// A free slot, and memory for what the step is expected to need.
+    #[default]
+    Memory = "memory",
+    /// A free slot.
+    Slots = "slots",
+}
+
+closed_set! {
     /// What a build found in its cache.
     CacheState, "cache state":
     /// Nothing, because it did not look (`--no-cache`).
