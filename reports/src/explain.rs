@@ -7,6 +7,7 @@ use crate::attribute::{Accounts, Leg, Parallelism, Segment};
 use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
+use crate::target::{TargetExplanation, targets};
 use crate::whatif::{Bounds, Ranking, rank};
 use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};
@@ -45,6 +46,9 @@ pub struct Explanation {
     pub accounts: Accounts,
     /// Every step, in the order of the Dockerfile.
     pub steps: Vec<StepExplanation>,
+    /// Every target, if several were built in one graph.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetExplanation>,
     /// The observed critical path by step: what delayed the end of the build, through data, order, slots and locks.
     pub path: Vec<Leg>,
     /// The observed critical path by phase: every instant of the build, without gap.
@@ -84,6 +88,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
     let advice = advise(&analysis, &ranked, earlier, context);
     let misses = misses(&analysis, earlier);
     let answer = answer(&analysis);
+    let targets = targets(&analysis);
     Explanation {
         explanation: VERSION,
         answer,
@@ -98,6 +103,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
         accounts: analysis.accounts,
         ranking: ranked.into_ranking(&analysis.steps, &record.source.tool),
         steps: with_misses(analysis.steps, &misses),
+        targets,
         path: analysis.path,
         segments: analysis.segments,
         dependency_path: analysis.dependency_path,

@@ -47,9 +47,11 @@ mod others;
 pub mod render;
 mod steps;
 pub mod synthetic;
+mod target;
 pub mod whatif;
 mod wording;
 
 pub use explain::{Explanation, VERSION, explain, explain_in, explain_with, json_schema};
 pub use others::Others;
 pub use steps::StepExplanation;
+pub use target::{TargetExplanation, UnknownTarget, record_of};

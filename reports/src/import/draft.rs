@@ -3,6 +3,7 @@
 use super::instant::{Instant, rfc3339};
 use super::names::{self, Name, is_export};
 use super::output::Output;
+use super::targets;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
@@ -191,6 +192,7 @@ impl Draft {
 
     /// The record: steps sorted as in a Dockerfile, and time zero at the first observed instant.
     pub(crate) fn finish(mut self) -> Record {
+        let targets = targets::of(&self);
         self.label_stages();
         for step in self.steps.iter_mut() {
             if let (Some(start), Some(end)) = (step.start, step.end) {
@@ -224,6 +226,7 @@ impl Draft {
             .enumerate()
             .map(|(id, (name, base))| Stage { id: StageId(id as u32), name: name.clone(), base: base.clone() })
             .collect();
+        record.targets = targets.into_iter().map(|target| target.finish(&ids, at)).collect();
         for own in order {
             let step = std::mem::take(&mut self.steps[own]);
             let id = ids[own];

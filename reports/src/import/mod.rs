@@ -32,6 +32,7 @@ mod protobuf;
 mod provenance;
 mod rawjson;
 mod runs;
+mod targets;
 mod trace;
 mod trace_span;
 mod vertices;

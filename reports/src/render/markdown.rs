@@ -18,6 +18,7 @@ const WIDTH: usize = 80;
 pub fn markdown(explanation: &Explanation) -> String {
     let verdict = if explanation.succeeded { "Build" } else { "Failed build" };
     let mut out = format!("### {verdict}: {}\n\n{}\n\n", explanation.wall, prose(&explanation.answer));
+    out += &super::targets::in_markdown(explanation);
     out += &steps(explanation);
     let misses: Vec<_> = explanation.misses.iter().take(SHOWN).map(|miss| item(&miss.sentence)).collect();
     if !misses.is_empty() {

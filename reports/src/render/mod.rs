@@ -12,6 +12,8 @@ mod processes;
 mod style;
 mod summary;
 pub mod table;
+mod target_tracks;
+mod targets;
 mod terminal;
 pub mod text;
 pub mod timeline;

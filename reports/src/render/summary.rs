@@ -26,7 +26,7 @@ pub fn summary(explanation: &Explanation, style: Style) -> String {
     let mut rest: Vec<String> = Vec::new();
     if explanation.wall >= SHORT {
         rest.extend(steps(explanation, style).lines().map(str::to_owned));
-        let notes = [missed(explanation), best(explanation)];
+        let notes = [super::targets::line(explanation), missed(explanation), best(explanation)];
         rest.extend(notes.into_iter().flatten().map(|note| cut(&note, style.width)));
     }
     let answer = format!("{} {}", explanation.answer, cached(explanation));
@@ -60,7 +60,9 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     let mut costly: Vec<_> = explanation.steps.iter().filter(costs).collect();
     costly.sort_by_key(|step| std::cmp::Reverse(step.drag));
     let mut table = Table::new([Align::Right, Align::Right, Align::Flexible, Align::Left]);
-    for step in costly.into_iter().take(STEPS) {
+    // The line about targets takes the place of one step.
+    let most = STEPS - usize::from(!explanation.targets.is_empty());
+    for step in costly.into_iter().take(most) {
         let stage = step.stage.clone().unwrap_or_default();
         let line = step.source.map(|source| format!("line {}", source.line));
         let place: Vec<_> = [Some(stage).filter(|stage| !stage.is_empty()), line].into_iter().flatten().collect();

@@ -23,6 +23,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let sections = [
         answer(explanation, style),
         notes(explanation, style),
+        super::targets::text(explanation, style),
         steps(explanation, style),
         super::inside::text(explanation, style),
         groups(explanation, style),

@@ -1,7 +1,7 @@
 //! The build as a timeline in the Trace Event format ("Chrome JSON"), as Perfetto and chrome://tracing open it.
 //!
 //! Each build is a process with a track for its own work, one for the critical path, one for each slot, and tracks for waiting
-//! steps. Flows follow the edges. Counters show how many steps are active and what was measured.
+//! steps. Each target of a build of several is a process too. Flows follow the edges. Counters show how many steps are active and what was measured.
 //! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
 
 use super::instant::{self, micros};
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 const BUILD: u64 = 1;
 const PATH: u64 = 2;
 const FIRST_SLOT: u64 = 10;
-/// The track groups of a build's steps begin at its number times this.
+/// The track groups of a build's steps begin at its number times this, and those of its targets half as much before.
 const GROUPS: u64 = 1_000_000;
 
 /// The timeline of several builds, each with its explanation.
@@ -24,6 +24,8 @@ pub fn timeline(builds: &[(&Record, &Explanation)]) -> Value {
     for (number, &(record, explanation)) in builds.iter().enumerate() {
         Process { pid: number as u64 + 1, record, explanation, events: &mut events, flow: number as u64 * 100_000_000 }
             .write();
+        let target_group = |target: usize| GROUPS * (number as u64 + 1) - GROUPS / 2 + target as u64;
+        events.extend(super::target_tracks::tracks(record, explanation, target_group));
         let group = |step: usize| GROUPS * (number as u64 + 1) + step as u64;
         events.extend(super::processes::tracks(record, group));
     }

@@ -9,6 +9,19 @@ use buildscope_record::{Nanos, Record, StepId};
 const BUDGET: usize = 250_000;
 
 impl Baseline {
+    /// How much sooner the build would have ended if all of these steps were cached, by replay; zero if the replay is not credible.
+    pub(crate) fn drag_together(&self, record: &Record, steps: &[StepId]) -> Nanos {
+        let idle = |step: &StepId| self.model.tasks[*step].segments.is_empty();
+        if self.drift > MAX_DRIFT || steps.iter().all(idle) {
+            return Nanos::ZERO;
+        }
+        let mut model = self.model.clone();
+        for &step in steps {
+            model.tasks[step] = model.tasks[step].cached();
+        }
+        self.gain_of(record, &model)
+    }
+
     /// The drag of each step. `network` is the drag in the network of what happened, which shares nothing. It is kept if the replay is
     /// not credible, and, in a large build, for the steps that have the least of it.
     pub(crate) fn drags(&self, record: &Record, network: &Indexed<StepId, Nanos>) -> Indexed<StepId, Nanos> {

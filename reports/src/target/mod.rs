@@ -1,0 +1,81 @@
+//! The targets of a build of several: each as a build of its own, and its part in the whole.
+//!
+//! *Takes* a record with targets. *Gives* the record of one target ([`record_of`]), and a row for each target
+//! ([`TargetExplanation`]). *Must never know* bake files or how the targets were built.
+
+mod narrow;
+
+pub use narrow::{UnknownTarget, record_of};
+
+use crate::analysis::Analysis;
+use crate::attribute::{Leg, attribute};
+use buildscope_record::{Nanos, Outcome, Record, StepId, Target, TargetOutcome};
+use narrow::Narrowed;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// One target's part in a build of several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetExplanation {
+    /// The name.
+    pub name: String,
+    /// What became of it.
+    pub outcome: TargetOutcome,
+    /// When it was delivered; `None` if it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Nanos>,
+    /// The number of steps that it needs.
+    pub steps: usize,
+    /// How many of them another target needs too.
+    pub shared: usize,
+    /// How many of its steps that add a layer were in the cache.
+    pub cached: usize,
+    /// How many of its steps that add a layer ran.
+    pub executed: usize,
+    /// How much sooner the whole build would have ended if the steps that only this target needs took no time, by replay.
+    pub drag: Nanos,
+    /// The observed critical path to its end, by step.
+    pub path: Vec<Leg>,
+    /// Why it was not built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Explains each target of a record.
+pub(crate) fn targets(analysis: &Analysis<'_>) -> Vec<TargetExplanation> {
+    let record = analysis.record;
+    let needed = record.steps_of_targets();
+    let mut users = vec![0_usize; record.steps.len()];
+    needed.iter().flatten().for_each(|step| users[step.index()] += 1);
+    let explain = |(target, needed): (&Target, &BTreeSet<StepId>)| {
+        let count = |outcomes: &[Outcome]| {
+            let steps = needed.iter().map(|step| &record.steps[step.index()]);
+            steps.filter(|step| step.instruction.adds_layer() && outcomes.contains(&step.outcome)).count()
+        };
+        let own: Vec<StepId> = needed.iter().copied().filter(|step| users[step.index()] == 1).collect();
+        TargetExplanation {
+            name: target.name.clone(),
+            outcome: target.outcome,
+            end: target.end.filter(|_| target.outcome == TargetOutcome::Built),
+            steps: needed.len(),
+            shared: needed.len() - own.len(),
+            cached: count(&[Outcome::Cached, Outcome::Joined]),
+            executed: count(&[Outcome::Executed, Outcome::Failed]),
+            drag: analysis.baseline.drag_together(record, &own),
+            path: path(record, target, needed),
+            error: target.error.clone(),
+        }
+    };
+    record.targets.iter().zip(&needed).map(explain).collect()
+}
+
+/// The observed critical path to the end of a target, with the ids of the whole record.
+fn path(record: &Record, target: &Target, needed: &BTreeSet<StepId>) -> Vec<Leg> {
+    let Narrowed { record: of_target, ids } = Narrowed::new(record, target, needed);
+    let legs = attribute(&of_target).legs.into_iter();
+    legs.map(|leg| Leg { step: ids[leg.step.index()], ..leg }).collect()
+}
+
+#[cfg(test)]
+mod tests;
