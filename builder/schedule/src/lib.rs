@@ -28,10 +28,12 @@
 
 #![forbid(unsafe_code)]
 
+mod budget;
 mod dag;
 mod policy;
 mod run;
 
+pub use budget::{Admitted, Budget, PATIENCE};
 pub use buildscope_record::Policy;
 pub use dag::{Cycle, Dag};
 pub use policy::order_edges;

@@ -30,6 +30,8 @@ pub struct Turn {
     /// The slot of the node: the smallest number, from 0, that no running node has. It is below the limit, if there is
     /// one.
     pub slot: u32,
+    /// The number of nodes on the longest chain that starts at the node, itself included.
+    pub chain: u32,
     /// This token is cancelled when another node has failed, or when the future of [`run`] is dropped. The
     /// function should then end soon, because [`run`] waits for it.
     pub cancel: CancellationToken,
@@ -145,7 +147,7 @@ where
             let Some((_, Reverse(node), since)) = ready.pop() else { break };
             let slot = slots.take();
             observer.started(node, slot, freed_by.filter(|_| since < round));
-            let turn = work(Turn { node, slot, cancel: cancel.child_token() });
+            let turn = work(Turn { node, slot, chain: dag.height[node.index()], cancel: cancel.child_token() });
             if running.tasks.is_empty() && (ready.is_empty() || !limit.allows_one_more(1)) {
                 alone = Some((node, slot, turn.await));
                 break;
