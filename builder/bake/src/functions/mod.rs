@@ -1,9 +1,10 @@
 //! The functions that expressions may call.
 //!
 //! *Takes* values. *Gives* a value, or what is wrong with an argument. *Must never know* files, targets or expressions.
-//! The set is that of buildx 0.36, without `bcrypt`, `rsadecrypt`, `byteslen` and `bytesslice`.
+//! The set is that of buildx 0.36.
 
 mod arguments;
+mod bytes;
 mod collection;
 mod format;
 mod hash;
@@ -11,6 +12,7 @@ mod list;
 mod network;
 mod number;
 mod pattern;
+mod secret;
 mod set;
 mod text;
 mod time;
@@ -46,7 +48,7 @@ const fn with_nulls(function: Function) -> Function {
     Function { nulls: Nulls::Allowed, ..function }
 }
 
-const GROUPS: [&[Function]; 10] = [
+const GROUPS: [&[Function]; 12] = [
     number::FUNCTIONS,
     text::FUNCTIONS,
     pattern::FUNCTIONS,
@@ -57,6 +59,8 @@ const GROUPS: [&[Function]; 10] = [
     hash::FUNCTIONS,
     time::FUNCTIONS,
     network::FUNCTIONS,
+    secret::FUNCTIONS,
+    bytes::FUNCTIONS,
 ];
 
 fn all() -> impl Iterator<Item = &'static Function> {
