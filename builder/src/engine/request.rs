@@ -5,6 +5,7 @@ use super::{BuildError, Provenance, cache_import, prepare};
 use crate::images::{Output, RegistryOptions};
 use crate::plan::BuildArgs;
 use crate::steps::run::RunOptions;
+use buildscope_record::Admission;
 use buildscope_schedule::Policy;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -41,6 +42,8 @@ pub struct Request {
     pub policy: Policy,
     /// The number of slots; 0 means that there is no limit.
     pub jobs: usize,
+    /// What lets a ready RUN start.
+    pub admission: Admission,
     /// Options of RUN steps: `--network`, `--secret`, `--ssh`, `--allow`, limits.
     pub run: RunOptions,
     /// `-t`: names for the image.

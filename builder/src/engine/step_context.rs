@@ -1,6 +1,7 @@
 //! What every step of one build gets.
 
 use super::Progress;
+use super::admission::MemoryAdmission;
 use super::results::Results;
 use crate::plan::{Plan, Step};
 use buildscope_record::Probe;
@@ -14,6 +15,8 @@ pub(super) struct StepContext {
     pub(super) progress: Arc<dyn Progress>,
     pub(super) probe: Probe,
     pub(super) cancel: CancellationToken,
+    /// `None` if a slot is enough to start.
+    pub(super) memory: Option<MemoryAdmission>,
 }
 
 impl StepContext {

@@ -1,5 +1,6 @@
 //! Runs one step: selects its files, fetches the layers below, and calls the effect of its operation.
 
+use super::admission::{MemoryAdmission, StepNames};
 use super::blocking::blocking;
 use super::contexts::OpenContext;
 use super::outcome::StepResult;
@@ -17,8 +18,8 @@ use crate::steps::workdir::workdir;
 use buildscope_dockerfile::{FileText, shortened};
 use buildscope_oci::Platform;
 use buildscope_record::{DiffId, Digest, Phase, Probe, StepKey, redacted};
-use buildscope_sandbox::SandboxError;
-use buildscope_schedule::Turn;
+use buildscope_sandbox::{Exit, SandboxError};
+use buildscope_schedule::{Admitted, Turn};
 use buildscope_storage::Layer;
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -145,6 +146,13 @@ impl StepRunner {
     async fn run_process(&self, input: StepInput<'_>, op: &plan::Run, turn: &Turn) -> Result<Layer, BuildError> {
         let StepInput { ctx, step, below, probe } = input;
         let cancel = ctx.cancel.child_token();
+        let names = ctx.results.reports()[step.id.index()].cache.as_ref().map(|cache| cache.key);
+        let names = names.map(|key| StepNames::of(ctx, step, key));
+        let memory = ctx.memory.as_ref().zip(names.as_ref());
+        let _admitted = match memory {
+            Some((memory, names)) => Some(self.admitted(input, turn, memory, names).await?),
+            None => None,
+        };
         let mounted = blocking(|| self.mounted(ctx, op, probe))?;
         let origin = |from: &CopyFrom| mounted.iter().find(|(of, _)| of == from).map(|(_, origin)| origin.clone());
         let from_mounts = mounted.iter().filter_map(|(_, origin)| match origin {
@@ -192,6 +200,9 @@ impl StepRunner {
         report.log.clone_from(&tail);
         report.locks = exclusive(op, &origin);
         report.network = Some(network.kind());
+        if let (Some((memory, names)), Some(exit)) = (memory, exit_of(&ran)) {
+            memory.observe(names, exit.resources.peak_memory);
+        }
         match ran {
             Ok(Ran { exit, layer }) => {
                 report.ended(&exit);
@@ -211,6 +222,25 @@ impl StepRunner {
                 drop(reports);
                 Err(self.failed_with(step, &error, exit_code, &tail))
             }
+        }
+    }
+
+    /// Waits until there is memory for the step.
+    async fn admitted(
+        &self,
+        StepInput { ctx, probe, .. }: StepInput<'_>,
+        turn: &Turn,
+        memory: &MemoryAdmission,
+        names: &StepNames,
+    ) -> Result<Admitted, BuildError> {
+        if let Some(admitted) = memory.try_admit(names) {
+            return Ok(admitted);
+        }
+        let _wait = probe.wait_lock("memory");
+        tokio::select! {
+            admitted = memory.admit(names, turn.chain) => Ok(admitted),
+            () = turn.cancel.cancelled() => Err(BuildError::Cancelled),
+            () = ctx.cancel.cancelled() => Err(BuildError::Cancelled),
         }
     }
 
@@ -307,6 +337,15 @@ impl StepRunner {
             help: (!log.is_empty()).then(|| format!("its last lines of output:\n{}", log.join("\n"))),
             exit_code,
         }))
+    }
+}
+
+/// How the process of a step ended, if it was started.
+fn exit_of(ran: &Result<Ran, RunError>) -> Option<&Exit> {
+    match ran {
+        Ok(Ran { exit, .. }) => Some(exit),
+        Err(RunError::Failed { exit, .. }) => Some(exit),
+        Err(_) => None,
     }
 }
 

@@ -102,7 +102,7 @@ pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::LayerBuilder;
 pub use layer_store::LayerStore;
 pub use limits::{Allowance, MAX_LAYERS, Unpacked, unpacked_limit};
-pub use memory::spare_memory;
+pub use memory::{available_memory, spare_memory};
 pub use once_map::{Acquired, OnceMap, Turn};
 pub use options::{DriverChoice, StoreOptions, SyncPolicy};
 pub use owner::{MAX_OWNER_ID, owner_id};

@@ -99,17 +99,28 @@ fn tmpfs(like: &StatVfs) -> Result<OwnedFd, StorageError> {
 /// The default memory budget for the changes of steps, in bytes: a quarter of the memory that is available to this process now,
 /// within the limits of its control groups.
 pub fn spare_memory() -> u64 {
+    available_memory() / PART
+}
+
+/// The memory in bytes that is available to this process now, within the limits of its control groups.
+pub fn available_memory() -> u64 {
     let read = |path: PathBuf| std::fs::read_to_string(path).ok();
     let available = read("/proc/meminfo".into()).as_deref().and_then(available).unwrap_or_default();
     let groups = read("/proc/self/cgroup".into()).unwrap_or_default();
     let left = groups.lines().flat_map(|line| left(line, &read)).min();
-    left.map_or(available, |left| available.min(left)) / PART
+    left.map_or(available, |left| available.min(left))
 }
 
 /// `MemAvailable` of `/proc/meminfo` in bytes (proc(5); the file has KiB).
 fn available(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+/// The bytes of unused files in the page cache, from `memory.stat` of a control group with all groups below it.
+fn inactive(text: &str) -> Option<u64> {
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value("total_inactive_file ").or_else(|| value("inactive_file "))
 }
 
 /// The remaining memory in bytes of each limited control group of a line of `/proc/self/cgroup`.
@@ -126,7 +137,9 @@ fn left(line: &str, read: &dyn Fn(PathBuf) -> Option<String>) -> Vec<u64> {
     let groups = Path::new(path.trim_start_matches('/')).ancestors();
     let left = groups.filter_map(|group| {
         let group = Path::new(root).join(group);
-        Some(number(group.join(limit))?.saturating_sub(number(group.join(usage))?))
+        // The page cache of files that were not used lately counts as usage, and is freed when memory is needed.
+        let cached = read(group.join("memory.stat")).as_deref().and_then(inactive).unwrap_or_default();
+        Some(number(group.join(limit))?.saturating_sub(number(group.join(usage))?.saturating_sub(cached)))
     });
     left.collect()
 }
