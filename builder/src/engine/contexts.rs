@@ -2,21 +2,26 @@
 
 use super::{BuildError, Engine, Request};
 use crate::plan::{is_git, is_url};
-use crate::sources::{Context, SourceError, Tree, Verdict, download, read_text, read_text_within};
+use crate::sources::{
+    Context, GitAddress, SourceError, Tree, Verdict, directory_within, download, read_text, read_text_within,
+};
 use buildscope_dockerfile::Ignore;
 use buildscope_record::{Probe, redacted};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The build argument that makes BuildKit keep the `.git` directory of a git context.
 const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 
 /// The directory of a context on this machine.
+#[derive(Clone)]
 pub(super) struct ContextLocation {
     dir: PathBuf,
-    /// The fetched tree, if the context was remote. It is removed when this is dropped.
-    tree: Option<Tree>,
+    /// The fetched tree, if the context was remote. It is removed when the last user drops it.
+    tree: Option<Arc<Tree>>,
     /// The source of the tree.
     origin: Option<TreeOrigin>,
     /// The time of a remote context, in seconds since 1970: that of the commit, `Last-Modified`, or the latest time of a
@@ -25,6 +30,7 @@ pub(super) struct ContextLocation {
 }
 
 /// The address and digest of a fetched context.
+#[derive(Clone)]
 pub(super) struct TreeOrigin {
     /// The address, without a password.
     pub(super) uri: String,
@@ -36,7 +42,7 @@ pub(super) struct TreeOrigin {
 
 impl ContextLocation {
     /// Locates the main context.
-    pub(super) fn of_request(engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
+    fn of_request(engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         match &request.context_file {
             Some(file) => {
                 let file = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**file)));
@@ -49,7 +55,7 @@ impl ContextLocation {
     }
 
     /// Locates `value`: a directory, an archive, or the address of a git repository or an archive.
-    pub(super) fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
+    fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         let text = value.to_string_lossy();
         let store = &engine.store;
         let from = |tree: Tree, algorithm, hex: &str| Self {
@@ -76,14 +82,20 @@ impl ContextLocation {
         found.map_err(BuildError::Context)
     }
 
-    /// What tells local contexts apart: the directory, and the ignore file that a Dockerfile has of its own. `None` for a
-    /// fetched context.
+    /// What tells contexts apart: the directory, and the ignore file that a Dockerfile has of its own. `None` for a directory
+    /// that does not exist.
     pub(super) fn identity(&self, own: Option<&Path>) -> Option<(PathBuf, Option<PathBuf>)> {
-        if self.tree.is_some() {
-            return None;
-        }
         let dir = self.dir.canonicalize().ok()?;
         Some((dir, own.map(ignore_of).filter(|path| path.exists())))
+    }
+
+    /// A directory of a checkout as a context. `address` names it.
+    fn below(self, directory: &str, address: &str) -> Result<Self, BuildError> {
+        let found = directory_within(&self.dir, directory);
+        let missing = || SourceError::fetch(&redacted(address), format!("it has no directory `{directory}`"));
+        let dir = found.ok_or_else(missing).map_err(BuildError::Context)?;
+        let origin = self.origin.map(|origin| TreeOrigin { uri: redacted(address).into_owned(), ..origin });
+        Ok(Self { dir, origin, ..self })
     }
 
     /// The directory.
@@ -128,9 +140,58 @@ impl ContextLocation {
     }
 }
 
+/// The contexts that were fetched or unpacked, so that several targets fetch each once.
+#[derive(Default)]
+pub(super) struct FetchedContexts {
+    /// By what the user gave, and whether `.git` is kept.
+    known: HashMap<(PathBuf, bool), ContextLocation>,
+}
+
+impl FetchedContexts {
+    /// Locates the main context of a request.
+    pub(super) fn of_request(
+        &mut self,
+        engine: &Engine,
+        request: &Request,
+        probe: &Probe,
+    ) -> Result<ContextLocation, BuildError> {
+        match &request.context_file {
+            Some(_) => ContextLocation::of_request(engine, request, probe),
+            None => self.find(&request.context, engine, request, probe),
+        }
+    }
+
+    /// Locates `value`: a directory, an archive, or the address of a git repository or an archive. Directories of one
+    /// repository are parts of one checkout.
+    pub(super) fn find(
+        &mut self,
+        value: &Path,
+        engine: &Engine,
+        request: &Request,
+        probe: &Probe,
+    ) -> Result<ContextLocation, BuildError> {
+        let key = (value.to_owned(), request.is_set(KEEP_GIT));
+        if let Some(known) = self.known.get(&key) {
+            return Ok(known.clone());
+        }
+        let text = value.to_string_lossy();
+        let whole = GitAddress::whole_of(&text).filter(|_| is_git(&text));
+        let location = match whole {
+            Some((whole, directory)) => {
+                self.find(Path::new(&whole), engine, request, probe)?.below(&directory, &text)?
+            }
+            None => ContextLocation::find(value, engine, request, probe)?,
+        };
+        if location.tree.is_some() {
+            self.known.insert(key, location.clone());
+        }
+        Ok(location)
+    }
+}
+
 impl From<Tree> for ContextLocation {
     fn from(tree: Tree) -> Self {
-        Self { dir: tree.path().to_owned(), tree: Some(tree), origin: None, time: None }
+        Self { dir: tree.path().to_owned(), tree: Some(Arc::new(tree)), origin: None, time: None }
     }
 }
 
@@ -141,7 +202,7 @@ pub(super) struct OpenContext {
     pub(super) origin: Option<TreeOrigin>,
     /// The time of a remote context, in seconds since 1970. A local context has none: its times say when it was copied.
     pub(super) time: Option<i64>,
-    _tree: Option<Tree>,
+    _tree: Option<Arc<Tree>>,
 }
 
 /// The ignore file of a Dockerfile, which has priority over the context's `.dockerignore`: `NAME.dockerignore` next to it.

@@ -3,6 +3,7 @@
 //! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
 //! of every step. Only the order of the phases is decided here; the modules do the work.
 
+mod admission;
 mod blocking;
 mod cache_export;
 mod cache_import;
@@ -38,7 +39,7 @@ pub use error::{BuildError, StepError};
 pub use fleet::{FleetOutcome, FleetRequest, FleetTarget, TargetEnd, build_fleet};
 pub use host::host;
 pub use machine_load::{LoadMeter, MachineUse};
-pub use outcome::{Built, Outcome, StepReport};
+pub use outcome::{Built, Outcome, StepReport, TargetReport};
 use progress::Redacting;
 pub use progress::{Event, Progress, Stream};
 pub use provenance::Provenance;
@@ -81,6 +82,7 @@ pub async fn build(
         order_edges: Vec::new(),
         reports: Vec::new(),
         used_images: Vec::new(),
+        targets: Vec::new(),
         result: Err(BuildError::Cancelled),
     };
     let progress: Arc<dyn Progress> = Arc::new(Redacting(progress));
@@ -108,7 +110,7 @@ async fn run(
     let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
     outcome.order_edges = order_edges;
     for round in 1.. {
-        let solved = solver.run(&live, request.jobs).await;
+        let solved = solver.run(&live, request.jobs, None).await;
         outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
         // Results that were finished before a failure are kept.

@@ -1,6 +1,6 @@
 //! The outcome of a build and of each of its steps.
 
-use super::BuildError;
+use super::{BuildError, TargetEnd};
 use crate::images::Exported;
 use crate::plan::{Plan, Step};
 use crate::steps::copy::FileCount;
@@ -13,6 +13,7 @@ use petgraph::graph::NodeIndex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The outcome of a build. That of a failed build has the steps that ran.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Outcome {
     pub reports: Vec<StepReport>,
     /// The images that steps took files from.
     pub used_images: Vec<UsedImage>,
+    /// The targets of a build of several; empty for a build of one Dockerfile.
+    pub targets: Vec<TargetReport>,
     /// The image, or the error.
     pub result: Result<Built, BuildError>,
 }
@@ -41,6 +44,44 @@ pub struct UsedImage {
     pub(super) by: Vec<StepId>,
     /// Whether all of its layers were in the store.
     pub(super) cached: bool,
+}
+
+/// The report of a target of several.
+#[derive(Clone, Debug)]
+pub struct TargetReport {
+    name: String,
+    /// The steps whose results the target is.
+    steps: Vec<StepId>,
+    outcome: record::TargetOutcome,
+    /// When the delivery began and ended.
+    delivery: Option<(Instant, Instant)>,
+    image: Option<BlobDigest>,
+    error: Option<String>,
+}
+
+impl TargetReport {
+    pub(super) fn new(name: String, steps: Vec<StepId>, end: &TargetEnd, delivery: Option<(Instant, Instant)>) -> Self {
+        let (outcome, image, error) = match end {
+            TargetEnd::Built(built, _) => (record::TargetOutcome::Built, built.id, None),
+            TargetEnd::Failed(error) => (record::TargetOutcome::Failed, None, Some(error.to_string())),
+            TargetEnd::Skipped(why) => (record::TargetOutcome::Skipped, None, Some(why.clone())),
+        };
+        Self { name, steps, outcome, delivery, image, error }
+    }
+
+    /// The target in a record whose time zero is `epoch`.
+    pub(super) fn describe(&self, epoch: Instant) -> record::Target {
+        let at = |instant: Instant| record::Nanos::from(instant.saturating_duration_since(epoch));
+        record::Target {
+            name: self.name.clone(),
+            steps: self.steps.clone(),
+            outcome: self.outcome,
+            start: self.delivery.map(|(start, _)| at(start)),
+            end: self.delivery.map(|(_, end)| at(end)),
+            image: self.image.map(|image| image.to_string()),
+            error: self.error.clone(),
+        }
+    }
 }
 
 /// A finished image.

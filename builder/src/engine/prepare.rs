@@ -1,6 +1,6 @@
 //! Everything before the first step: reading, parsing, lowering, opening contexts.
 
-use super::contexts::{ContextLocation, OpenContext};
+use super::contexts::{ContextLocation, FetchedContexts, OpenContext};
 use super::{BuildError, DockerfileInput, Engine, Event, Progress, Request, cache_import, epoch};
 use crate::http;
 use crate::images::{Credentials, ImportedCache, NamedImage, ProgressSink, Registries, Resolver};
@@ -31,7 +31,8 @@ pub(super) struct PreparedPart {
     pub(super) images: Arc<Resolver>,
     pub(super) context: Arc<OpenContext>,
     pub(super) named: BTreeMap<String, Arc<OpenContext>>,
-    pub(super) imported: ImportedCache,
+    /// The imported caches of all requests.
+    pub(super) imported: Arc<ImportedCache>,
     /// The text of the Dockerfile, for messages that point into it.
     pub(super) dockerfile: dockerfile::FileText,
     /// `SOURCE_DATE_EPOCH` in seconds since 1970.
@@ -42,11 +43,13 @@ pub(super) struct PreparedPart {
     pub(super) ignored: Vec<StepId>,
 }
 
-/// What several requests of one process share: each context is opened and each image is resolved once.
+/// What several requests of one process share: each context is fetched and opened once, and each image is resolved once.
 #[derive(Default)]
 pub(super) struct Shared {
     contexts: HashMap<(PathBuf, Option<PathBuf>), Arc<OpenContext>>,
-    resolver: Option<Arc<Resolver>>,
+    fetched: FetchedContexts,
+    /// By whether registries are asked for newer images.
+    resolvers: HashMap<bool, Arc<Resolver>>,
     naming: Naming,
 }
 
@@ -98,7 +101,7 @@ pub(super) fn read(
     probe: &Probe,
 ) -> Result<Input, BuildError> {
     let span = probe.phase(Phase::Read);
-    let location = ContextLocation::of_request(engine, request, &span.probe())?;
+    let location = shared.fetched.of_request(engine, request, &span.probe())?;
     let (name, text) = read_dockerfile(&request.dockerfile, &location)?;
     let own = match &request.dockerfile {
         DockerfileInput::File(path) => Some(path.clone()),
@@ -140,7 +143,7 @@ pub(super) fn prepare(
     let (platform, others) = platforms(request)?;
     let (images, contexts, named) = named_contexts(engine, request, &mut shared, progress, probe)?;
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
-    let imported = cache_import::import(request, &images, &wanted, progress)?;
+    let imported = Arc::new(cache_import::import(request, &images, &wanted, progress)?);
     let mut of_first = lower_request(request, platform.clone(), contexts);
     let sources = epoch::Sources { context: &input.context, named: &named, images: &images, store: &engine.store };
     let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
@@ -240,14 +243,14 @@ pub(super) fn named_contexts(
                 return Err(BuildError::Request(what));
             }
             None => {
-                let location = ContextLocation::find(Path::new(value), engine, request, probe)?;
+                let location = shared.fetched.find(Path::new(value), engine, request, probe)?;
                 let context = shared.open(location, None, engine)?;
                 directories.insert(name.clone(), context);
                 kinds.insert(name.clone(), NamedContext::Directory);
             }
         }
     }
-    if let Some(known) = &shared.resolver {
+    if let Some(known) = shared.resolvers.get(&request.pull) {
         return Ok((Arc::clone(known), kinds, directories));
     }
     let progress = Arc::clone(progress);
@@ -255,7 +258,7 @@ pub(super) fn named_contexts(
     let registries = Registries::new(request.registries.clone(), Credentials::of_docker()?).watched(sink);
     let resolver = Resolver::new(&engine.store, images, probe.clone()).with_registries(registries).newest(request.pull);
     let resolver = Arc::new(resolver);
-    shared.resolver = Some(Arc::clone(&resolver));
+    shared.resolvers.insert(request.pull, Arc::clone(&resolver));
     Ok((resolver, kinds, directories))
 }
 

@@ -29,6 +29,7 @@ impl Setting {
         let options = record::Options {
             policy: Some(request.policy),
             jobs: u32::try_from(request.jobs).ok(),
+            admission: Some(request.admission),
             driver: Some(store.driver_name()),
             executor: Some(request.run.executor.name()),
             cache: request.no_cache.then_some(record::CacheState::Cold),
@@ -43,6 +44,20 @@ impl Setting {
             target: request.target.clone(),
         };
         Self { host: host(store.root()), options }
+    }
+
+    /// Describes this machine and a build of several targets on `store`. The Dockerfile is left out if they have several, and the
+    /// cache counts as ignored only if all of them ignore it.
+    pub fn of_targets<'r>(requests: impl Iterator<Item = &'r Request> + Clone, store: &Store) -> Self {
+        let first = requests.clone().next().cloned().unwrap_or_default();
+        let mut setting = Self::of(&first, store);
+        let file = |request: &Request| format!("{:?} {:?}", request.context, request.dockerfile);
+        let options = &mut setting.options;
+        options.dockerfile =
+            options.dockerfile.take().filter(|_| requests.clone().all(|other| file(other) == file(&first)));
+        options.cache = options.cache.filter(|_| requests.clone().all(|other| other.no_cache));
+        options.target = None;
+        setting
     }
 }
 
@@ -91,6 +106,7 @@ pub fn record(
             .plan
             .as_ref()
             .map_or_else(Vec::new, |plan| edges(plan, &outcome.order_edges, &outcome.used_images)),
+        targets: outcome.targets.iter().map(|target| target.describe(epoch)).collect(),
         spans: trace.spans,
         waits: trace.waits,
         counters: trace.counters,

@@ -7,7 +7,7 @@ use super::BuildError;
 use super::blocking::blocking;
 use super::cache_import;
 use super::outcome::StepResult;
-use super::step_cache::StepCache;
+use super::solver::Part;
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
 use super::step_runner::StepRunner;
@@ -36,21 +36,26 @@ pub(super) struct Found {
     pub(super) files: BTreeMap<StepId, Files>,
 }
 
-/// Finds the steps that can be skipped.
-pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) -> Result<Found, BuildError> {
+/// Finds the steps that can be skipped. `part_of` returns the part with which a step runs.
+pub(super) fn find<'p>(
+    ctx: &StepContext,
+    parts: &'p [Part],
+    part_of: &dyn Fn(StepId) -> &'p Part,
+) -> Result<Found, BuildError> {
     let plan = &ctx.plan;
     // All steps of a chain are needed, so only a stage that others take files from can be skipped.
     let is_source = plan.graph.edge_weights().any(|edge| *edge == Dependency::Source);
-    if cache.imported.is_empty() || cache.ignores_results() || !is_source {
+    let unused = |part: &Part| part.cache.imported.is_empty() || part.cache.ignores_results();
+    if parts.iter().all(unused) || !is_source {
         return Ok(Found::default());
     }
     let span = ctx.probe.phase(Phase::CacheLookup);
     span.detail("steps that an imported cache makes unnecessary");
     let mut files = BTreeMap::new();
-    if blocking(|| is_all_stored(ctx, cache, runner, &mut files))? {
+    if blocking(|| is_all_stored(ctx, part_of, &mut files))? {
         return Ok(Found { files, ..Found::default() });
     }
-    let known = blocking(|| known_results(ctx, cache, runner, &mut files))?;
+    let known = blocking(|| known_results(ctx, part_of, &mut files))?;
     let mut needed = vec![false; plan.graph.node_count()];
     let mut open: Vec<NodeIndex> = plan.targets().map(|id| NodeIndex::new(id.index())).collect();
     while let Some(node) = open.pop() {
@@ -70,15 +75,18 @@ pub(super) fn find(ctx: &StepContext, cache: &StepCache, runner: &StepRunner) ->
 
 /// Whether the store has the results of all steps, so that no imported cache needs to be read. The files that were selected go to
 /// `selected`.
-fn is_all_stored(
+fn is_all_stored<'p>(
     ctx: &StepContext,
-    cache: &StepCache,
-    runner: &StepRunner,
+    part_of: &dyn Fn(StepId) -> &'p Part,
     selected: &mut BTreeMap<StepId, Files>,
 ) -> Result<bool, BuildError> {
     let plan = &ctx.plan;
     let mut results: Vec<StepResult> = vec![StepResult::empty(); plan.graph.node_count()];
     for step in plan.steps().filter(|step| step.live) {
+        let Part { cache, runner, .. } = part_of(step.id);
+        if cache.ignores_results() {
+            return Ok(false);
+        }
         let below = match &step.op {
             Op::From(Base::Stage(from)) => results[from.index()].clone(),
             Op::From(_) => StepResult::empty(),
@@ -116,15 +124,19 @@ fn select<'a>(
 
 /// The part of each step's result that is known before any step runs, by [`StepId`]. The files that were selected go to
 /// `selected`.
-fn known_results(
+fn known_results<'p>(
     ctx: &StepContext,
-    cache: &StepCache,
-    runner: &StepRunner,
+    part_of: &dyn Fn(StepId) -> &'p Part,
     selected: &mut BTreeMap<StepId, Files>,
 ) -> Result<Vec<Option<Skipped>>, BuildError> {
     let plan = &ctx.plan;
     let mut known: Vec<Option<Skipped>> = vec![None; plan.graph.node_count()];
     for step in plan.steps().filter(|step| step.live) {
+        let Part { cache, runner, .. } = part_of(step.id);
+        // Without results of the cache, the step runs, and so does what needs it.
+        if cache.ignores_results() {
+            continue;
+        }
         let edges = plan.graph.edges_directed(NodeIndex::new(step.id.index()), Incoming);
         // The key does not contain the steps that it only runs after.
         let mut inputs = edges.filter(|edge| *edge.weight() != Dependency::After).map(|edge| edge.source());

@@ -1,5 +1,6 @@
 //! Runs the plan: for each step its key, a lookup in the cache, else its effect.
 
+use super::admission::MemoryAdmission;
 use super::blocking::blocking;
 use super::live::Live;
 use super::outcome::{LayerResult, StepResult};
@@ -59,8 +60,6 @@ pub(super) struct Failures {
     pub(super) keep_going: bool,
     /// The errors of the steps that have failed.
     pub(super) errors: Mutex<BTreeMap<StepId, BuildError>>,
-    /// Hears of each step that has a result.
-    pub(super) ended: Option<UnboundedSender<Option<StepId>>>,
 }
 
 impl Solver {
@@ -76,8 +75,11 @@ impl Solver {
         let Prepared { plan, parts, owners, started } = prepared;
         let part = |(part, request): (PreparedPart, &&Request)| Part::new(engine, request, part, Arc::clone(&progress));
         let parts = parts.into_iter().zip(requests).map(part).collect();
+        let admission = requests.first().map(|request| request.admission).unwrap_or_default();
+        let memory = MemoryAdmission::new(admission, &engine.store);
+        let results = Results::new(&plan);
         Self {
-            ctx: StepContext { results: Results::new(&plan), plan, progress, probe: probe.clone(), cancel },
+            ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory },
             parts,
             owners,
             failures: Failures::default(),
@@ -128,13 +130,15 @@ impl Solver {
         layers.into_iter().filter(|layer| self.store().blobs().contains(layer)).collect()
     }
 
-    /// Runs all live steps. Their results are in the context, whether it succeeds or not.
-    pub(super) async fn run(self: &Arc<Self>, live: &Live, jobs: usize) -> Result<(), BuildError> {
-        // Steps of several targets may be in the caches of one and not of another.
-        let found = match &self.parts[..] {
-            [only] => skipped::find(&self.ctx, &only.cache, &only.runner)?,
-            _ => skipped::Found::default(),
-        };
+    /// Runs all live steps. Their results are in the context, whether it succeeds or not. `ended` hears of each step that has a
+    /// result.
+    pub(super) async fn run(
+        self: &Arc<Self>,
+        live: &Live,
+        jobs: usize,
+        ended: Option<UnboundedSender<Option<StepId>>>,
+    ) -> Result<(), BuildError> {
+        let found = skipped::find(&self.ctx, &self.parts, &|step| self.part(step))?;
         *self.selected_early.lock() = found.files;
         let skipped = self.skipped.get_or_init(|| found.steps);
         let waits = Waits::new(live.ids.clone(), &self.ctx.probe);
@@ -142,15 +146,23 @@ impl Solver {
             let solver = Arc::clone(self);
             let (id, probe) = (live.ids[turn.node.index()], waits.inside(turn.node, turn.slot));
             let skipped = skipped.get(&id).map(|skipped| skipped.result.clone());
+            let ended = ended.clone();
             async move {
                 match skipped {
                     Some(result) => solver.skip(id, result),
                     None => solver.turn(id, turn, &probe).await?,
                 }
+                if let Some(ended) = ended.filter(|_| solver.ctx.results.finished(id).is_some()) {
+                    let _ = ended.send(Some(id));
+                }
                 Ok(())
             }
         });
-        ran.await.map(drop).map_err(|failure| failure.error)
+        let ran = ran.await.map(drop).map_err(|failure| failure.error);
+        if let Some(memory) = &self.ctx.memory {
+            memory.save();
+        }
+        ran
     }
 
     fn skip(&self, id: StepId, result: StepResult) {
@@ -184,9 +196,6 @@ impl Solver {
         match result {
             Ok((result, _)) => {
                 ctx.results.set(id, result);
-                if let Some(ended) = &self.failures.ended {
-                    let _ = ended.send(Some(id));
-                }
                 Ok(())
             }
             Err(error) if self.failures.keep_going => {
@@ -328,7 +337,6 @@ impl Solver {
 impl Part {
     fn new(engine: &Engine, request: &Request, prepared: PreparedPart, progress: Arc<dyn Progress>) -> Self {
         let PreparedPart { images, context, named, imported, dockerfile, epoch, targets, ignored } = prepared;
-        let imported = Arc::new(imported);
         Self {
             cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
                 .no_cache(request.no_cache)

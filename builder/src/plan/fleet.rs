@@ -1,5 +1,6 @@
 //! Several targets in one graph: equal steps of different targets are one node.
 
+use super::config::Change;
 use super::graph::{CopyFrom, Dependency, MountKind, Op, Plan, Stage, Step};
 use super::lowering::{Lowered, Lowering};
 use super::scope::Scope;
@@ -8,7 +9,7 @@ use buildscope_oci::Platform;
 use buildscope_record::StepId;
 use petgraph::graph::DiGraph;
 use serde_json::json;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The graph of several targets, which may use each other as contexts.
 #[derive(Clone, Debug, Default)]
@@ -29,6 +30,17 @@ pub struct End {
     pub step: StepId,
     pub(super) scope: Scope,
     pub(super) platform: Platform,
+}
+
+impl End {
+    /// The same end with labels that the request adds to the image.
+    pub fn labelled(mut self, labels: &BTreeMap<String, String>) -> Self {
+        if !labels.is_empty() {
+            let labels = labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            self.scope.config.push(Change::Labels(labels));
+        }
+        self
+    }
 }
 
 /// Each step ends one target at most as far as contexts are concerned.

@@ -80,6 +80,15 @@ impl GitAddress {
         Ok(address)
     }
 
+    /// Splits an address of the form `repository#reference:directory` into that of the whole repository and the directory.
+    /// `None` if it names no directory in this way.
+    pub fn whole_of(text: &str) -> Option<(String, String)> {
+        let (repository, fragment) = text.split_once('#')?;
+        let (reference, directory) = fragment.split_once(':').filter(|(_, directory)| !directory.is_empty())?;
+        let whole = if reference.is_empty() { repository.to_owned() } else { format!("{repository}#{reference}") };
+        Some((whole, directory.to_owned()))
+    }
+
     /// Takes one part of a query, `name=value`, with the names of BuildKit.
     fn query(&mut self, pair: &str) -> Result<(), String> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
@@ -162,14 +171,18 @@ impl GitAddress {
             return Err(fail(format!("`{reference}` is the commit {}, not {wanted}", checkout.commit)));
         }
         if let Some(directory) = &self.directory {
-            let inside = |path: &Path| path.starts_with(&checkout.dir);
-            let tree = checkout.dir.join(directory.trim_start_matches('/')).canonicalize().ok();
-            let root = checkout.dir.canonicalize().map_err(|error| SourceError::io("find", &checkout.dir, error))?;
-            let tree = tree.filter(|tree| tree.is_dir() && (inside(tree) || tree.starts_with(&root)));
+            let tree = directory_within(&checkout.dir, directory);
             checkout.tree = tree.ok_or_else(|| fail(format!("it has no directory `{directory}`")))?;
         }
         Ok(checkout)
     }
+}
+
+/// A directory below another one. Links out of it are not followed.
+pub fn directory_within(root: &Path, directory: &str) -> Option<PathBuf> {
+    let root = root.canonicalize().ok()?;
+    let found = root.join(directory.trim_start_matches('/')).canonicalize().ok()?;
+    (found.is_dir() && found.starts_with(&root)).then_some(found)
 }
 
 impl Drop for Checkout {

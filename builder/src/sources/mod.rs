@@ -24,7 +24,7 @@ pub use content::ContentInfo;
 pub use context::Context;
 pub use download::{Download, download, file_name};
 pub use error::SourceError;
-pub use git::{Checkout, GitAddress};
+pub use git::{Checkout, GitAddress, directory_within};
 pub use node::{Node, NodeKind};
 pub use scan::Verdict;
 pub use stat::Identity;

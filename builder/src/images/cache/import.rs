@@ -20,7 +20,7 @@ use std::sync::{Arc, OnceLock};
 /// The caches that one build imports. They are read when a step asks for a record that the store does not have.
 #[derive(Default)]
 pub struct ImportedCache {
-    sources: Option<Sources>,
+    sources: Vec<Sources>,
     records: OnceLock<Records>,
     /// The layers that are being fetched: two steps do not fetch the same layer twice.
     fetching: OnceMap<DiffId, Infallible>,
@@ -56,22 +56,29 @@ impl ImportedCache {
         }
         let (registries, images, platforms) = (registries.cloned(), images.clone(), platforms.to_vec());
         let sources = Sources { from, registries, images, platforms, report: Box::new(report) };
-        Self { sources: Some(sources), ..Self::default() }
+        Self { sources: vec![sources], ..Self::default() }
+    }
+
+    /// Adds the caches of another one, which must not have been read. Records that are in an earlier cache stay.
+    pub fn absorb(&mut self, other: Self) {
+        self.sources.extend(other.sources);
     }
 
     /// Whether the build names no cache.
     pub fn is_empty(&self) -> bool {
-        self.sources.is_none()
+        self.sources.is_empty()
     }
 
     /// The record of a key. Its layer may be missing in the store. The first call reads the documents of all caches, and other calls
     /// wait for it.
     pub fn look_up(&self, key: &StepKey, probe: &Probe) -> Option<&CacheRecord> {
-        let sources = self.sources.as_ref()?;
+        if self.is_empty() {
+            return None;
+        }
         let records = self.records.get().unwrap_or_else(|| {
             let span = probe.phase(Phase::Resolve);
             span.detail("cache");
-            self.records.get_or_init(|| sources.read())
+            self.records.get_or_init(|| Sources::read(&self.sources))
         });
         records.records.get(key)
     }
@@ -98,17 +105,18 @@ impl ImportedCache {
 
 impl fmt::Debug for ImportedCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let from = self.sources.as_ref().map(|sources| &sources.from);
+        let from: Vec<_> = self.sources.iter().map(|sources| &sources.from).collect();
         f.debug_struct("ImportedCache").field("from", &from).field("is_read", &self.records.get().is_some()).finish()
     }
 }
 
 impl Sources {
-    fn read(&self) -> Records {
+    fn read(all: &[Self]) -> Records {
         let mut records = Records::default();
-        for origin in &self.from {
-            if let Err(fault) = records.add(origin, self.registries.as_ref(), &self.images, &self.platforms) {
-                (self.report)(fault);
+        for sources in all {
+            for origin in &sources.from {
+                let added = records.add(origin, sources.registries.as_ref(), &sources.images, &sources.platforms);
+                added.unwrap_or_else(&sources.report);
             }
         }
         records

@@ -49,25 +49,10 @@ impl Stages<'_> {
     /// Resolves the base of a stage and parses its triggers.
     fn open(&mut self, stage: usize, images: &dyn ImageResolver, diagnostics: &mut Vec<Diagnostic>) {
         let this = &self.list[stage];
-        let span = this.from.span;
         match &this.base {
             BaseOf::Image(image) => match images.resolve(image, &this.platform) {
                 Ok(found) => {
-                    let mut triggers = Vec::new();
-                    for text in &found.config.config.on_build {
-                        match dockerfile::parse_trigger(text) {
-                            Ok(instruction) => triggers.push(Trigger {
-                                instruction: at(instruction, this.from),
-                                text: text.clone(),
-                                foreign: true,
-                            }),
-                            Err(error) => diagnostics.push(
-                                Diagnostic::new(span, format!("{error} in the base image's trigger `ONBUILD {text}`"))
-                                    .label("this image cannot be a base")
-                                    .help("build the base image again without that ONBUILD"),
-                            ),
-                        }
-                    }
+                    let triggers = foreign_triggers(&found.config.config.on_build, this.from, diagnostics);
                     let this = &mut self.list[stage];
                     this.triggers = triggers;
                     this.resolved = Some(found);
@@ -89,7 +74,12 @@ impl Stages<'_> {
                 });
                 self.list[stage].triggers = triggers.collect();
             }
-            BaseOf::Scratch | BaseOf::Context(_) | BaseOf::Target(_) => {}
+            BaseOf::Target(end) => {
+                let image = end.scope.config.image();
+                let triggers = foreign_triggers(&image.config.on_build, this.from, diagnostics);
+                self.list[stage].triggers = triggers;
+            }
+            BaseOf::Scratch | BaseOf::Context(_) => {}
         }
     }
 
@@ -108,6 +98,28 @@ impl Stages<'_> {
 fn variable(span: Span) -> Diagnostic {
     let message = "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
     Diagnostic::new(span, message).label("a variable").help("write FROM $image AS name above, and --from=name here")
+}
+
+/// Parses the ONBUILD triggers of an image that is the base of `from`.
+fn foreign_triggers<'t>(
+    texts: &[String],
+    from: &Instruction<'_>,
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<Trigger<'t>> {
+    let mut triggers = Vec::new();
+    for text in texts {
+        match dockerfile::parse_trigger(text) {
+            Ok(instruction) => {
+                triggers.push(Trigger { instruction: at(instruction, from), text: text.clone(), foreign: true });
+            }
+            Err(error) => diagnostics.push(
+                Diagnostic::new(from.span, format!("{error} in the base image's trigger `ONBUILD {text}`"))
+                    .label("this image cannot be a base")
+                    .help("build the base image again without that ONBUILD"),
+            ),
+        }
+    }
+    triggers
 }
 
 /// Moves a trigger to the position of the FROM whose base has it.
