@@ -122,6 +122,8 @@ impl Workload {
             quick: false,
             generate: Vec::new(),
             edit,
+            first: Vec::new(),
+            bake: None,
             expect: Expect::default(),
         };
         Self { name, manifest, folder: full, form_of: None, left_out }
@@ -233,11 +235,15 @@ mod tests {
     #[test]
     fn every_workload_is_valid_and_has_a_dockerfile() {
         for workload in corpus().all().unwrap() {
-            let makes_one =
-                workload.manifest.generate.iter().any(|part| {
-                    matches!(part, Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. })
-                });
-            assert!(makes_one || workload.folder.join("Dockerfile").is_file(), "{}", workload.name);
+            let makes_one = workload.manifest.generate.iter().any(|part| {
+                matches!(
+                    part,
+                    Generate::Stages { .. } | Generate::Tree { .. } | Generate::Steps { .. } | Generate::Fleet { .. }
+                )
+            });
+            let file = if workload.manifest.bake.is_some() { "compose.yaml" } else { "Dockerfile" };
+            let has_one = workload.folder.join(file).is_file() || workload.folder.join("docker-bake.hcl").is_file();
+            assert!(makes_one || has_one, "{}", workload.name);
         }
     }
 

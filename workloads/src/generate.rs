@@ -109,6 +109,20 @@ pub enum Generate {
         /// The base image of the stage.
         base: String,
     },
+    /// A bake file with many images of several teams, and a Dockerfile for each image: `images/N/Dockerfile`. In all texts `{n}` is
+    /// the number of the image, `{team}` that of its team, and `{base}` that of its base.
+    Fleet {
+        /// Number of images.
+        images: u32,
+        /// Number of teams; image `n` belongs to team `n` modulo this.
+        teams: u32,
+        /// Number of bases; the images of team `t` have base `t` modulo this.
+        bases: u32,
+        /// The instructions of the first stage, which has the name `base`.
+        first: String,
+        /// The instructions of the last stage.
+        last: String,
+    },
 }
 
 fn one() -> u32 {
@@ -184,8 +198,33 @@ impl Generate {
                 }
                 write(&context.join("Dockerfile"), text.as_bytes())
             }
+            Self::Fleet { images, teams, bases, first, last } => fleet(context, *images, *teams, *bases, [first, last]),
         }
     }
+}
+
+fn fleet(context: &Path, images: u32, teams: u32, bases: u32, stages: [&str; 2]) -> Result<(), WorkloadError> {
+    let (mut targets, mut names) = (String::new(), Vec::new());
+    for n in 0..images {
+        let team = n % teams.max(1);
+        let base = team % bases.max(1);
+        let fill = |text: &str| {
+            let text = text.trim_end().replace("{n}", &n.to_string()).replace("{team}", &team.to_string());
+            text.replace("{base}", &base.to_string())
+        };
+        let [first, last] = stages.map(fill);
+        let text = format!("FROM busybox AS base\n{first}\n\nFROM base\n{last}\n");
+        write(&context.join(format!("images/{n}/Dockerfile")), text.as_bytes())?;
+        let name = format!("team{team}-image{n}");
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            targets,
+            "target \"{name}\" {{\n  dockerfile = \"images/{n}/Dockerfile\"\n  tags = [\"fleet/{name}:latest\"]\n}}\n"
+        );
+        names.push(format!("\"{name}\""));
+    }
+    let group = format!("group \"default\" {{\n  targets = [{}]\n}}\n\n", names.join(", "));
+    write(&context.join("docker-bake.hcl"), (group + targets.trim_end() + "\n").as_bytes())
 }
 
 /// Words and line ends, which compress about as well as source code.
@@ -298,6 +337,22 @@ mod tests {
                         FROM busybox AS s2\nCOPY --from=s4 /o /a\nCOPY --from=s4 /o /b\n\
                         FROM busybox AS s1\nCOPY --from=s2 /o /a\nCOPY --from=s3 /o /b\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_fleet_has_a_dockerfile_and_a_target_for_each_image() {
+        let context = tempfile::tempdir().unwrap();
+        let (first, last) = ("RUN : {base}".into(), "RUN : {team}\nCOPY images/{n} /\n".into());
+        Generate::Fleet { images: 5, teams: 4, bases: 3, first, last }.write(context.path()).unwrap();
+        let read = |path: &str| fs::read_to_string(context.path().join(path)).unwrap();
+        assert_eq!(
+            read("images/4/Dockerfile"),
+            "FROM busybox AS base\nRUN : 0\n\nFROM base\nRUN : 0\nCOPY images/4 /\n"
+        );
+        assert!(read("images/3/Dockerfile").starts_with("FROM busybox AS base\nRUN : 0\n\nFROM base\nRUN : 3\n"));
+        let bake = read("docker-bake.hcl");
+        assert!(bake.contains("target \"team0-image4\" {\n  dockerfile = \"images/4/Dockerfile\"\n"), "{bake}");
+        assert_eq!(bake.matches("\ntarget ").count(), 5);
     }
 
     #[test]

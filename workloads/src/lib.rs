@@ -32,4 +32,4 @@ pub use corpus::{Corpus, Workload};
 pub use edit::{Change, Edit};
 pub use error::WorkloadError;
 pub use generate::Generate;
-pub use manifest::{Category, Expect, ExpectedFile, ExpectedImage, Manifest, Scenario};
+pub use manifest::{Bake, Category, Expect, ExpectedFile, ExpectedImage, Manifest, Scenario};

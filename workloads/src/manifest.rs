@@ -32,8 +32,22 @@ pub struct Manifest {
     /// Changes for the edit scenarios.
     #[serde(default)]
     pub edit: Vec<Edit>,
+    /// Arguments of the first, untimed build of buildscope, from which later builds know what steps need.
+    #[serde(default)]
+    pub first: Vec<String>,
+    /// How the targets of its bake or compose file are built; `None` for a Dockerfile.
+    #[serde(default)]
+    pub bake: Option<Bake>,
     /// The expected result.
     pub expect: Expect,
+}
+
+/// A workload of several targets in one bake or compose file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bake {
+    /// The target whose image is compared with the expectations.
+    pub checked: String,
 }
 
 /// The aspect that a workload exercises.
