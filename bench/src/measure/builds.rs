@@ -2,7 +2,7 @@
 
 use super::child::finish;
 use super::folders::CaseFolders;
-use super::planned::StepCache;
+use super::planned::{StepCache, Work};
 use super::{MeasureObserver, Plan, PlannedCase, Runner, calls, machine};
 use crate::run::{Calls, Case, CaseSamples, Run, RunError, Sample};
 use buildscope_workloads::Workload;
@@ -27,8 +27,12 @@ impl Plan {
                 peer.command(&folders.context, &tag(case), cache, self.bases.as_deref(), &self.archive())
             }
             Runner::Buildscope(binary) => {
-                let mut command = case.subject.command(binary, &folders.store, &folders.context, cache);
-                self.add_inputs(&mut command, case, self.workload(case), folders);
+                let workload = self.workload(case);
+                let work = Work::of(workload);
+                let mut command = case.subject.command(binary, &folders.store, &folders.context, cache, work);
+                if work == Work::Build {
+                    self.add_inputs(&mut command, case, workload, folders);
+                }
                 command.args(&self.arguments);
                 command
             }
@@ -56,7 +60,11 @@ impl Plan {
                 let case = &planned.case;
                 observer.preparing(case);
                 let folders = CaseFolders::make(&self.scratch, &case.slug(), self.workload(case), case.scenario)?;
-                let Some(ended) = finish(self.command(planned, &folders, StepCache::Use), stop).await? else {
+                let mut first = self.command(planned, &folders, StepCache::Use);
+                if planned.runner.is_buildscope() {
+                    first.args(&self.workload(case).manifest.first);
+                }
+                let Some(ended) = finish(first, stop).await? else {
                     run.interrupted = true;
                     return Ok(all_folders);
                 };

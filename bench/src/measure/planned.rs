@@ -3,7 +3,7 @@
 use super::Peer;
 use crate::run::{Case, Subject};
 use buildscope_record::DriverChoice;
-use buildscope_workloads::Scenario;
+use buildscope_workloads::{Scenario, Workload};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -45,10 +45,11 @@ impl StepCache {
 }
 
 impl Runner {
-    /// Whether this builder can be brought into a cache state. The harness does not empty the store of another
-    /// builder or replace its base images.
-    pub fn supports(&self, scenario: Scenario) -> bool {
-        !matches!((self, scenario), (Self::Peer(_), Scenario::Base | Scenario::Imported))
+    /// Whether this builder builds a workload and can be brought into a cache state. The harness does not empty the store of
+    /// another builder or replace its base images, and it has no command for the targets of a bake file.
+    pub fn supports(&self, workload: &Workload, scenario: Scenario) -> bool {
+        let is_peer = matches!(self, Self::Peer(_));
+        !(is_peer && (workload.manifest.bake.is_some() || matches!(scenario, Scenario::Base | Scenario::Imported)))
     }
 
     pub(super) fn is_buildscope(&self) -> bool {
@@ -63,15 +64,15 @@ impl Subject {
         Self { builder, version, policy: None, driver: DriverChoice::Auto, jobs: 0 }
     }
 
-    /// The command of a buildscope binary that builds `context` with the store in `root`.
-    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, cache: StepCache) -> Command {
+    /// The command of a buildscope binary that builds `context` with the store in `root`. A workload of several targets is built from
+    /// its bake file.
+    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, cache: StepCache, work: Work) -> Command {
         let mut command = Command::new(binary);
-        command.args(["build", "--progress", "quiet"]);
+        command.args([work.name(), "--progress", "quiet"]);
         // A variable, because older binaries do not know the flag --no-record.
         command.env("BUILDSCOPE_KEEP_RECORDS", "none");
         if let Some(policy) = self.policy {
-            // Older binaries know only this name.
-            command.args(["--policy", policy.name()]);
+            command.args([work.policy_flag(), policy.name()]);
         }
         if self.driver != DriverChoice::Auto {
             command.args(["--driver", self.driver.name()]);
@@ -80,7 +81,41 @@ impl Subject {
             command.args(["--jobs", &self.jobs.to_string()]);
         }
         command.args(cache.flag());
-        command.arg("--root").arg(root).arg(context);
+        command.arg("--root").arg(root);
+        match work {
+            Work::Build => command.arg(context),
+            Work::Bake => command.current_dir(context),
+        };
         command
+    }
+}
+
+/// The command that builds a workload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// One Dockerfile.
+    Build,
+    /// The targets of a bake or compose file.
+    Bake,
+}
+
+impl Work {
+    pub(super) fn of(workload: &Workload) -> Self {
+        if workload.manifest.bake.is_some() { Self::Bake } else { Self::Build }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Bake => "bake",
+        }
+    }
+
+    /// Older binaries know the flag of `build` only by its first name.
+    fn policy_flag(self) -> &'static str {
+        match self {
+            Self::Build => "--policy",
+            Self::Bake => "--granularity",
+        }
     }
 }

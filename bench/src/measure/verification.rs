@@ -7,7 +7,7 @@ use super::planned::StepCache;
 use super::{Image, Plan, PlannedCase, Runner, check_image};
 use crate::run::RunError;
 use buildscope_record::{Instruction, Outcome, Record};
-use buildscope_workloads::{Scenario, Workload};
+use buildscope_workloads::{Bake, Scenario, Workload};
 use std::fs;
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,14 @@ impl Plan {
             Runner::Peer(peer) => peer.save(&tag(case), &archive),
             Runner::Buildscope(_) => {
                 let mut command = self.command(planned, folders, StepCache::Use);
-                command.arg("--output").arg(format!("type=oci,dest={}", archive.display()));
+                let output = format!("type=oci,dest={}", archive.display());
+                match &workload.manifest.bake {
+                    None => command.arg("--output").arg(output),
+                    Some(Bake { checked }) => {
+                        command.arg("--allow").arg(format!("fs.write={}", archive.display()));
+                        command.arg("--set").arg(format!("{checked}.output={output}"))
+                    }
+                };
                 Some(command)
             }
         };

@@ -265,7 +265,7 @@ impl Arguments {
             .flat_map(|(workload, scenario)| {
                 let twice = twice(workload);
                 let able = move |(subject, runner): &&(Subject, Runner)| {
-                    runner.supports(scenario) && (twice || subject.builder != AGAIN)
+                    runner.supports(workload, scenario) && (twice || subject.builder != AGAIN)
                 };
                 subjects.iter().filter(able).map(move |(subject, runner)| PlannedCase {
                     case: Case { workload: workload.name.clone(), scenario, subject: subject.clone() },
