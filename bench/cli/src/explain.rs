@@ -11,7 +11,7 @@ use buildscope_record::{Policy, Record};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
 use buildscope_reports::render::Account;
-use buildscope_reports::{Explanation, explain_in, render};
+use buildscope_reports::{Explanation, explain_in, record_of, render};
 use clap::{Args, ValueEnum};
 use miette::miette;
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
     /// Take this build of a file with several, counted from 1 [default: the slowest]
     #[arg(long = "build", value_name = "N")]
     number: Option<usize>,
+    /// Explain this target of a build of several (`bake`) as if it were a build of its own
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormat,
@@ -67,6 +70,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain --by lines
   buildscope explain --format html -o build.html
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
+  buildscope explain --target api                         a target of the last bake
   buildscope explain .                                    builds twice: serial and parallel
   buildscope explain build.json --why-miss earlier.json
   buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
@@ -119,10 +123,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
     let Found { record, kept } = found;
+    let record = builds::narrowed(record, arguments.target.as_deref())?;
     if let Some(kept) = kept.as_ref().filter(|_| earlier.is_empty()) {
         let builds = KeptBuilds::of(&root.resolve()?);
         let list = builds.list().unwrap_or_default();
         earlier.extend(builds::earlier(&builds, &list, &kept.subject, Some(&kept.id)));
+    }
+    if let Some(target) = &arguments.target {
+        // A target that is new was not built before.
+        earlier = earlier.iter().filter_map(|record| record_of(record, target).ok()).collect();
     }
     let dockerfile = arguments.dockerfile(&record, kept.as_ref());
     let directory = arguments.context(&record, kept.as_ref(), &dockerfile);

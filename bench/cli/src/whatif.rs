@@ -19,6 +19,9 @@ pub(crate) struct Arguments {
     /// Take this build of a file with several, counted from 1 [default: the slowest]
     #[arg(long = "build", value_name = "N")]
     number: Option<usize>,
+    /// Predict this target of a build of several (`bake`) as if it were a build of its own
+    #[arg(long, value_name = "NAME")]
+    target: Option<String>,
     /// Maximum number of steps that run at once; 0 means no limit. Several numbers give a line each (1,2,4)
     #[arg(short, long, value_name = "N", value_delimiter = ',')]
     jobs: Vec<u32>,
@@ -63,6 +66,7 @@ const EXAMPLES: &str = "Examples:
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = builds::find(&arguments.build, arguments.number, &arguments.root)?.record;
+    let record = builds::narrowed(record, arguments.target.as_deref())?;
     let scenario = arguments.scenario(&record)?;
     let scenarios = arguments.settings(&scenario);
     let predict = |scenario: &Scenario| whatif(&record, scenario).into_diagnostic().map_err(Failure::Usage);

@@ -12,6 +12,7 @@ mod observe;
 mod profile;
 mod progress;
 mod rawjson;
+mod recording;
 mod scripts;
 mod store;
 mod unverified;

@@ -4,7 +4,7 @@ use super::kept::{Kept, KeptBuilds, Subject};
 use crate::input::{LARGEST_LOG, read_input};
 use crate::{Failure, Root};
 use buildscope_record::Record;
-use buildscope_reports::import;
+use buildscope_reports::{import, record_of};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::path::Path;
 
@@ -51,6 +51,14 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
 /// The record that `name` means; see [`find`].
 pub(crate) fn read(name: &Path, root: &Root) -> Result<Record, Failure> {
     Ok(find(name, None, root)?.record)
+}
+
+/// The record of a target of a build of several, or the whole record.
+pub(crate) fn narrowed(record: Record, target: Option<&str>) -> Result<Record, Failure> {
+    match target {
+        Some(target) => record_of(&record, target).into_diagnostic().map_err(Failure::Usage),
+        None => Ok(record),
+    }
 }
 
 /// The last of these kept builds that is of the same Dockerfile and succeeded before the build `id`.

@@ -9,7 +9,7 @@ mod limits;
 mod list;
 
 pub(crate) use expect::Expected;
-pub(crate) use find::{Found, earlier, find, read};
+pub(crate) use find::{Found, earlier, find, narrowed, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs bake in the world's context.
-fn bake(world: &World, args: &[&str]) -> Output {
+pub(crate) fn bake(world: &World, args: &[&str]) -> Output {
     let mut command: Command = world.command_on(&[], &[]);
     let program = command.get_program().to_owned();
     command = Command::new(program);
@@ -17,27 +17,27 @@ fn bake(world: &World, args: &[&str]) -> Output {
     command.env_remove("SOURCE_DATE_EPOCH").env_remove("BUILDSCOPE_ROOT").output().unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn succeeded(output: Output) -> String {
+pub(crate) fn succeeded(output: Output) -> String {
     assert!(output.status.success(), "{}{}", stdout(&output), stderr(&output));
     stdout(&output)
 }
 
-fn recorded(world: &World, args: &[&str]) -> Record {
+pub(crate) fn recorded(world: &World, args: &[&str]) -> Record {
     let path = world.path("bake.json");
     succeeded(bake(world, &[args, &["--record", path.to_str().unwrap()]].concat()));
     Record::read(fs::File::open(path).unwrap()).unwrap()
 }
 
 /// How many steps with this text ran.
-fn ran(record: &Record, text: &str) -> usize {
+pub(crate) fn ran(record: &Record, text: &str) -> usize {
     record.steps.iter().filter(|step| step.text == text && step.outcome == Outcome::Executed).count()
 }
 

@@ -1,10 +1,13 @@
 //! Whole builds through the command line, as a user runs them, with real sandboxes and drivers.
 //! `scripts/test-rootless` also runs the tests about steps as an ordinary user.
 
+mod admission;
 mod advice;
 mod arguments;
 mod attested;
 mod bake;
+mod bake_inputs;
+mod bake_record;
 mod bases;
 mod buckets;
 mod cache;

@@ -1,7 +1,8 @@
 //! The command line of `bake`: the flags of `docker buildx bake` and our own.
 
-use super::super::build::ProgressMode;
+use super::super::recording::RecordingFlags;
 use super::super::unverified::UnverifiedRegistries;
+use super::remote::is_remote;
 use crate::Root;
 use clap::Args;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Targets, groups or patterns [default: default]
+    /// Targets, groups or patterns [default: default]. A git repository (URL#REF:DIRECTORY) before them has the definition
     pub(super) target: Vec<String>,
     /// A bake or compose file; may be repeated, and later ones override earlier ones; `-` is standard input [default:
     /// compose.yaml, docker-bake.json, docker-bake.hcl and their variants, as far as they exist]
@@ -76,30 +77,44 @@ pub(crate) struct Arguments {
     /// Maximum number of steps of all targets that run at once; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
     pub(super) jobs: usize,
+    /// What lets a ready RUN start: memory (a free slot, and memory for what it is expected to need after earlier builds), or
+    /// slots (a free slot)
+    #[arg(long, value_name = "ADMISSION", default_value = "memory", help_heading = "Execution")]
+    pub(super) admission: String,
     /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
     pub(super) driver: String,
     #[command(flatten)]
     pub(super) root: Root,
 
-    /// Progress output
-    #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
-    pub(super) progress: ProgressMode,
-    /// Write the build record of all targets to this file (JSON)
-    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(super) record: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) recording: RecordingFlags,
 }
 
 const EXAMPLES: &str = "Examples:
   buildscope bake
   buildscope bake -f compose.yaml --print web
   buildscope bake --set '*.platform=linux/arm64' --var TAG=1.2 release
-  buildscope bake --keep-going --jobs 8 all";
+  buildscope bake --keep-going --jobs 8 all
+  buildscope bake https://host/shop.git#main --print";
 
 impl Arguments {
+    /// The repository or URL that has the definition.
+    pub(super) fn repository(&self) -> Option<&str> {
+        self.target.first().map(String::as_str).filter(|first| is_remote(first))
+    }
+
+    /// The value of `BAKE_CMD_CONTEXT`: the second repository, which a definition may use as a context.
+    pub(super) fn command_context(&self) -> &str {
+        let second = self.target.get(1).filter(|second| self.repository().is_some() && is_remote(second));
+        second.map_or("cwd://", String::as_str)
+    }
+
     /// The names of what is built.
     pub(super) fn targets(&self) -> Vec<String> {
-        if self.target.is_empty() { vec!["default".into()] } else { self.target.clone() }
+        let repositories = usize::from(self.repository().is_some()) + usize::from(self.command_context() != "cwd://");
+        let names = &self.target[repositories..];
+        if names.is_empty() { vec!["default".into()] } else { names.to_vec() }
     }
 
     /// The overrides, with those that have a flag of their own.

@@ -1,6 +1,7 @@
 //! The definition files, and where their variables come from.
 
 use super::Arguments;
+use super::remote::Remote;
 use crate::Failure;
 use buildscope_bake::{File, Inputs, read_bounded, read_text};
 use buildscope_oci::Platform;
@@ -23,23 +24,32 @@ const DEFAULT: [&str; 8] = [
 /// Keeps variables from being read from the environment.
 const NO_ENVIRONMENT: &str = "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP";
 
-/// Reads the definition files.
-pub(super) fn read(arguments: &Arguments) -> Result<Vec<File>, Failure> {
-    if let Some(url) = arguments.target.first().filter(|target| target.contains("://") || target.starts_with("git@")) {
-        return Err(Failure::usage(miette!(
-            help = "clone the repository, and run bake in it",
-            "definitions from a git repository or a URL ({url}) are not supported yet"
-        )));
-    }
+/// The definition, and where it comes from.
+pub(super) struct Source {
+    pub(super) files: Vec<File>,
+    /// The repository, if the files are not of this directory.
+    pub(super) remote: Option<Remote>,
+}
+
+/// Reads the definition files: of the repository that the first argument names, else of this directory.
+pub(super) fn read(arguments: &Arguments) -> Result<Source, Failure> {
+    let remote = arguments.repository().map(Remote::fetch).transpose()?;
+    let directory = remote.as_ref().map_or(Path::new(""), Remote::directory);
     let mut files = Vec::new();
     if arguments.file.is_empty() {
-        for name in DEFAULT.into_iter().filter(|name| Path::new(name).exists()) {
-            files.push(file(Path::new(name), read_text(name))?);
+        for name in DEFAULT.into_iter().filter(|name| directory.join(name).exists()) {
+            let text = remote.as_ref().map_or_else(|| read_text(name), |remote| remote.read(Path::new(name)));
+            files.push(file(Path::new(name), text)?);
         }
     }
     for name in &arguments.file {
-        let local = name.strip_prefix("cwd://").unwrap_or(name);
-        files.push(file(local, named(local))?);
+        files.push(match (name.strip_prefix("cwd://"), &remote) {
+            (Err(_), Some(remote)) if name != Path::new("-") => file(name, remote.read(name))?,
+            (local, _) => {
+                let path = local.unwrap_or(name);
+                file(path, named(path))?
+            }
+        });
     }
     if files.is_empty() {
         return Err(Failure::usage(miette!(
@@ -47,7 +57,7 @@ pub(super) fn read(arguments: &Arguments) -> Result<Vec<File>, Failure> {
             "couldn't find a bake definition"
         )));
     }
-    Ok(files)
+    Ok(Source { files, remote })
 }
 
 /// A file that --file names, which may be a pipe.
@@ -87,7 +97,7 @@ pub(super) fn inputs(arguments: &Arguments) -> Result<Inputs, Failure> {
             None => return Err(Failure::usage(miette!("invalid variable \"{variable}\", expected key=value"))),
         };
     }
-    inputs.builtins.insert("BAKE_CMD_CONTEXT".into(), "cwd://".into());
+    inputs.builtins.insert("BAKE_CMD_CONTEXT".into(), arguments.command_context().to_owned());
     inputs.builtins.insert("BAKE_LOCAL_PLATFORM".into(), Platform::host().to_string());
     Ok(inputs)
 }

@@ -3,21 +3,22 @@
 mod arguments;
 mod files;
 mod privileges;
+mod remote;
 mod request;
 mod table;
 
 pub(crate) use arguments::Arguments;
 
 use super::build::{Options, Subrequest};
-use super::{interrupt, observe, progress};
+use super::recording::{Experiment, first_of};
+use crate::builds::Subject;
+use crate::output::write_file;
 use crate::{Failure, write_message, write_out};
 use buildscope_bake::{Definition, ListFormat, Selection};
-use buildscope_builder::engine::{self, Engine, FleetOutcome, FleetRequest, FleetTarget, TargetEnd};
-use buildscope_record::{Collector, Phase};
-use buildscope_sandbox::{self as sandbox, Isolation, Zygote};
+use buildscope_builder::engine::{self, Engine, FleetOutcome, FleetRequest, FleetTarget, Progress, TargetEnd};
+use buildscope_record::Probe;
 use buildscope_storage::Store;
-use miette::{IntoDiagnostic, WrapErr, miette};
-use std::fs::File;
+use miette::miette;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,18 +26,26 @@ use tokio_util::sync::CancellationToken;
 /// Prints, lists, checks or builds targets.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let inputs = files::inputs(&arguments)?;
-    let definition = Definition::read(&files::read(&arguments)?, &inputs).map_err(definition_fault)?;
+    let source = files::read(&arguments)?;
+    let definition = Definition::read(&source.files, &inputs).map_err(definition_fault)?;
     if let Some(list) = &arguments.list {
         write_out(&listed(&definition, list)?);
         return Ok(());
     }
-    let selection = definition
+    let mut selection = definition
         .select(&arguments.targets(), &arguments.settings(), &inputs.environment)
         .map_err(definition_fault)?;
+    if let Some(remote) = &source.remote {
+        remote.own_contexts(&mut selection);
+    }
     if arguments.print {
         write_out(&(selection.print() + "\n"));
         return Ok(());
     }
+    if let Some(remote) = &source.remote {
+        remote.contexts_below(&mut selection);
+    }
+    remote::local_contexts(&mut selection);
     privileges::check(&selection, &arguments.allow)?;
     let targets = request::targets(&selection, &arguments)?;
     if targets.iter().any(|target| target.options.asks() != Subrequest::Build) {
@@ -96,7 +105,9 @@ fn build(targets: Vec<Target>, selection: &Selection, arguments: &Arguments, beg
     let Some(first) = targets.first() else {
         return Err(Failure::usage(miette!("no targets to build")));
     };
-    let options = first.options.shared();
+    let store = first.options.store.clone();
+    let tags = targets.iter().flat_map(|target| target.options.request.tags.iter().cloned()).collect();
+    let recording = arguments.recording.clone().resolve(&arguments.root, subject(arguments), tags)?;
     let fleet = FleetRequest {
         targets: targets
             .into_iter()
@@ -105,50 +116,36 @@ fn build(targets: Vec<Target>, selection: &Selection, arguments: &Arguments, beg
         keep_going: arguments.keep_going,
     };
     let names: Vec<String> = fleet.targets.iter().map(|target| target.name.clone()).collect();
-    // Both must happen before any thread exists, as in `build`.
-    let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
-    let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
-    if let Isolation::SingleId { reason } = isolation {
-        write_message(&format!("warning: {reason}"));
-    }
-    let listening = observe::listen(arguments.record.is_some(), None)?;
-    let collector = Collector::start(began);
-    let store = Store::open(&options.root, options.store.clone()).map_err(Failure::internal)?;
-    collector.interval(Phase::SandboxSetup, None, None, began, Instant::now());
-    let engine = Engine { store, zygote };
-    let setting = fleet.targets.first().map(|target| engine::Setting::of(&target.request, &engine.store));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
-    let cancel = CancellationToken::new();
-    interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
-    let progress = progress::view(options.progress, || None);
-    let probe = collector.probe();
-    let FleetOutcome { outcome, ends } =
-        runtime.block_on(engine::build_fleet(&engine, fleet, &probe, progress, cancel));
-    if let (Some(path), Some(setting)) = (&arguments.record, setting) {
-        let record = engine::record(&outcome, collector, setting, |_| Vec::new(), || None);
-        let written = File::create(path).into_diagnostic().and_then(|file| record.write(file).into_diagnostic());
-        written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
-    }
-    listening.finish()?;
-    if ends.is_empty() {
-        return match outcome.result {
-            Err(error) => Err(Failure::failed(error)),
-            Ok(_) => Ok(()),
-        };
-    }
-    if let Some(path) = &arguments.metadata_file {
-        let text = format!("{:#}\n", table::metadata(&names, &ends, selection));
-        std::fs::write(path, text)
-            .into_diagnostic()
-            .wrap_err_with(|| path.display().to_string())
-            .map_err(Failure::Usage)?;
-    }
-    conclude(&names, ends)
+    let setting =
+        |store: &Store| engine::Setting::of_targets(fleet.targets.iter().map(|target| &target.request), store);
+    let work = async |engine: &Engine, probe: &Probe, progress: Arc<dyn Progress>, cancel: CancellationToken| {
+        let FleetOutcome { outcome, ends } = engine::build_fleet(engine, &fleet, probe, progress, cancel).await;
+        (outcome, ends)
+    };
+    let ended = recording.run(&store, Experiment::default(), began, setting, work)?;
+    ended.conclude(|outcome, ends| {
+        if ends.is_empty() {
+            return outcome.result.map(drop).map_err(Failure::failed);
+        }
+        let described = arguments
+            .metadata_file
+            .as_ref()
+            .map_or(Ok(()), |path| write_file(path, format!("{:#}\n", table::metadata(&names, &ends, selection))));
+        first_of([conclude(&names, ends, began), described])
+    })
+}
+
+/// What is built, for the list of builds: the directory, the files and the targets. Two bakes of one subject can be compared.
+fn subject(arguments: &Arguments) -> Subject {
+    let here = std::env::current_dir().map(|directory| directory.display().to_string()).ok();
+    let files: Vec<String> = arguments.file.iter().map(|file| file.display().to_string()).collect();
+    let files = if files.is_empty() { "bake".to_owned() } else { files.join(", ") };
+    Subject { context: here, dockerfile: Some(files), target: Some(arguments.targets().join(" ")) }
 }
 
 /// Prints the table, and then the error of each target that failed.
-fn conclude(names: &[String], ends: Vec<TargetEnd>) -> Result<(), Failure> {
-    write_out(&table::of(names, &ends));
+fn conclude(names: &[String], ends: Vec<TargetEnd>, began: Instant) -> Result<(), Failure> {
+    write_out(&table::of(names, &ends, began));
     let all_built = ends.iter().all(|end| matches!(end, TargetEnd::Built(..)));
     for (name, end) in names.iter().zip(ends) {
         if let TargetEnd::Failed(error) = end {

@@ -2,6 +2,7 @@
 
 use super::super::build;
 use super::super::build::DockerFlags;
+use super::super::recording::RecordingFlags;
 use super::{Arguments, Target};
 use crate::Failure;
 use buildscope_bake::{self as bake, Selection};
@@ -81,10 +82,11 @@ fn with_execution(build: build::Arguments, arguments: &Arguments) -> build::Argu
         unverified: arguments.unverified.clone(),
         policy: arguments.policy.clone(),
         jobs: arguments.jobs,
+        admission: arguments.admission.clone(),
         driver: arguments.driver.clone(),
         root: arguments.root.clone(),
-        progress: arguments.progress,
-        no_record: true,
+        // Earlier builds are read once, for all targets.
+        recording: RecordingFlags { why_miss: Vec::new(), ..arguments.recording.clone() },
         ..build
     }
 }

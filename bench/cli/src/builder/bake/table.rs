@@ -5,14 +5,16 @@ use buildscope_builder::engine::TargetEnd;
 use buildscope_oci::Reference;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use serde_json::{Map, Value, json};
+use std::time::Instant;
 
-/// A row for each target: its name, how it ended and after which time, and its image.
-pub(super) fn of(names: &[String], ends: &[TargetEnd]) -> String {
+/// A row for each target: its name, how it ended, after which time from `began`, and its image.
+pub(super) fn of(names: &[String], ends: &[TargetEnd], began: Instant) -> String {
     let mut table = Table::new([Align::Left, Align::Left, Align::Right, Align::Left]).flush();
     table.row(["TARGET", "RESULT", "AFTER", "IMAGE"].map(Cell::new));
     for (name, end) in names.iter().zip(ends) {
         let (result, after, image) = match end {
-            TargetEnd::Built(built, after) => {
+            TargetEnd::Built(built, at) => {
+                let after = at.saturating_duration_since(began);
                 let id = built.id.map(|id| id.to_string()).unwrap_or_default();
                 ("built", format!("{:.1} s", after.as_secs_f64()), id)
             }

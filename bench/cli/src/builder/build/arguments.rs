@@ -1,16 +1,13 @@
 //! The command line of `build`: the flags of `docker buildx build` and our own.
 
+use super::super::recording::RecordingFlags;
 use super::super::unverified::UnverifiedRegistries;
-use super::budget;
 use super::call::Call;
 use super::docker_flags::DockerFlags;
-use super::kept::Summary;
-use crate::builds::Limits;
-use crate::{Failure, Root, units};
-use clap::{Args, Parser, ValueEnum};
+use crate::{Failure, Root};
+use clap::{Args, Parser};
 use miette::miette;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// Build an image from a Dockerfile
 #[derive(Debug, Args)]
@@ -151,6 +148,10 @@ pub(crate) struct Arguments {
     /// Maximum number of steps that run at once; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
     pub(in crate::builder) jobs: usize,
+    /// What lets a ready RUN start: memory (a free slot, and memory for what it is expected to need after earlier builds), or
+    /// slots (a free slot)
+    #[arg(long, value_name = "ADMISSION", default_value = "memory", help_heading = "Execution")]
+    pub(in crate::builder) admission: String,
     /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
     pub(in crate::builder) driver: String,
@@ -169,64 +170,11 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     pub(in crate::builder) root: Root,
 
-    /// Progress output
-    #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
-    pub(in crate::builder) progress: ProgressMode,
+    #[command(flatten)]
+    pub(in crate::builder) recording: RecordingFlags,
     /// Print only the image ID: short for --progress quiet
     #[arg(short, long, help_heading = "Output and diagnostics")]
     pub(in crate::builder) quiet: bool,
-    /// Write the build record to this file (JSON)
-    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) record: Option<PathBuf>,
-    /// Do not keep the record of this build in the store (see `buildscope builds`)
-    #[arg(long, help_heading = "Output and diagnostics")]
-    pub(in crate::builder) no_record: bool,
-    /// Which records are kept: those of the last builds and those that are younger, or of one of the two if only that is
-    /// given; at most this size in all
-    /// [default: builds=100,age=30d,size=256MB]; none keeps none
-    #[arg(
-        long,
-        value_name = "LIMITS",
-        env = "BUILDSCOPE_KEEP_RECORDS",
-        default_value = "",
-        hide_default_value = true,
-        help_heading = "Output and diagnostics"
-    )]
-    pub(in crate::builder) keep_records: Limits,
-    /// What is printed at the end of the build, with the progress modes tty and plain; it needs a record
-    #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) summary: Summary,
-    /// Write a timeline to this file (Chrome trace JSON; open it in Perfetto)
-    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) trace: Option<PathBuf>,
-    /// Write every internal span of the engine to this file (Chrome trace JSON)
-    #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) engine_trace: Option<PathBuf>,
-    /// Do not observe the processes inside the steps of a recorded build
-    #[arg(long, help_heading = "Output and diagnostics")]
-    pub(in crate::builder) no_processes: bool,
-    /// Also sample the stacks of functions that the processes inside the steps run
-    #[arg(long, conflicts_with = "no_processes", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) stacks: bool,
-    /// Exit with code 1 if a RUN, COPY, ADD or WORKDIR misses the cache, and print what changed
-    #[arg(long, help_heading = "Output and diagnostics")]
-    pub(in crate::builder) expect_cached: bool,
-    /// Exit with code 1 if the build takes longer (90s, 5m), and print why
-    #[arg(long, value_name = "TIME", value_parser = units::duration, help_heading = "Output and diagnostics")]
-    pub(in crate::builder) budget: Option<Duration>,
-    /// Exit with code 1 if the build takes this much longer than the median of its kept earlier builds (20%), and print why
-    #[arg(
-        long,
-        value_name = "SHARE",
-        value_parser = budget::share,
-        conflicts_with = "no_record",
-        help_heading = "Output and diagnostics"
-    )]
-    pub(in crate::builder) max_regression: Option<f64>,
-    /// An earlier build that --expect-cached compares with: a record, `last` or an id; may be repeated, oldest first [default:
-    /// the last build of this Dockerfile]
-    #[arg(long, value_name = "RECORD", requires = "expect_cached", help_heading = "Output and diagnostics")]
-    pub(in crate::builder) why_miss: Vec<PathBuf>,
     /// For experiments: make each occurrence of a phase (process, copy, archive...) or instruction (RUN) take this much
     /// longer
     #[arg(long, value_name = "WHAT=SECONDS", help_heading = "Output and diagnostics")]
@@ -258,20 +206,3 @@ const EXAMPLES: &str = "Examples:
   buildscope build --record now.json --expect-cached --why-miss before.json .
   buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
   SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";
-
-/// Progress output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ProgressMode {
-    /// tty on a terminal, else plain
-    #[default]
-    Auto,
-    /// Live lines on a terminal
-    Tty,
-    /// One line for each event, in the format of BuildKit
-    Plain,
-    /// JSON lines in the format of BuildKit (SolveStatus)
-    Rawjson,
-    /// Nothing
-    #[value(alias = "none")]
-    Quiet,
-}

@@ -51,7 +51,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         target: request.target.clone(),
         platform: Platform::host(),
         contexts: request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        root: options.root.clone(),
+        root: options.recording.root.clone(),
         own_rules: OwnRules::Advise,
     };
     let format = if options.call.json { Format::Json } else { Format::Text };

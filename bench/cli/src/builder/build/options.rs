@@ -1,18 +1,17 @@
 //! Resolves the command line of `build`: fills in defaults and rejects unsupported options.
 
-use super::arguments::{Arguments, ProgressMode};
+use super::super::recording::{ProgressMode, Recording};
+use super::arguments::Arguments;
 use super::call::{Call, Subrequest};
-use super::kept::{Keeping, Summary};
 use super::run_options::size;
-use crate::builds::{Limits, Subject};
+use crate::builds::Subject;
 use crate::check::Source;
-use crate::{Failure, builds, destination, otlp};
+use crate::{Failure, destination};
 use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{SOURCE_DATE_EPOCH, is_git, is_url};
 use buildscope_dockerfile::Keyword;
-use buildscope_observe::Collect;
-use buildscope_record::{Delayed, DriverChoice, Phase, Record, redacted};
+use buildscope_record::{Admission, Delayed, DriverChoice, Phase, redacted};
 use buildscope_schedule::Policy;
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -23,44 +22,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The most files that a kept record names for one step. Without a limit, a context of a million files would fill the
-/// store with names.
-const KEPT_FILES: usize = 10_000;
-
 /// A build that is ready to run.
 #[derive(Debug)]
 pub(in crate::builder) struct Options {
     pub(super) call: Call,
     pub(in crate::builder) request: Request,
-    pub(super) root: PathBuf,
-    pub(super) store: StoreOptions,
-    pub(super) progress: ProgressMode,
+    pub(in crate::builder) store: StoreOptions,
+    pub(in crate::builder) recording: Recording,
     pub(super) iidfile: Option<PathBuf>,
     pub(super) metadata_file: Option<PathBuf>,
-    pub(super) record: Option<PathBuf>,
-    /// How the record is kept in the store; `None` for `--no-record`.
-    pub(super) keeping: Option<Keeping>,
-    pub(super) summary: Summary,
-    pub(super) budget: Option<Duration>,
-    /// The share by which the build may take longer than the median of earlier ones.
-    pub(super) max_regression: Option<f64>,
-    pub(super) trace: Option<PathBuf>,
-    pub(super) engine_trace: Option<PathBuf>,
     pub(super) pprof: Option<PathBuf>,
-    /// What is collected of the processes inside the steps of a recorded build, if anything.
-    pub(super) processes: Option<Collect>,
-    pub(super) expect_cached: bool,
-    /// The earlier builds that `--expect-cached` compares with, as `--why-miss` names them.
-    pub(super) why_miss: Vec<Record>,
     pub(super) delay: Option<(Delayed, Duration)>,
-}
-
-/// The options of several builds in one process.
-#[derive(Debug)]
-pub(in crate::builder) struct Shared {
-    pub(in crate::builder) root: PathBuf,
-    pub(in crate::builder) store: StoreOptions,
-    pub(in crate::builder) progress: ProgressMode,
 }
 
 impl Options {
@@ -69,24 +41,12 @@ impl Options {
         self.call.subrequest
     }
 
-    /// The options that apply to all builds of a process.
-    pub(in crate::builder) fn shared(&self) -> Shared {
-        Shared { root: self.root.clone(), store: self.store.clone(), progress: self.progress }
-    }
-
     /// Answers `--call` and `--check`.
     pub(in crate::builder) fn answer(&self) -> Result<(), Failure> {
         match super::check::subject(self)? {
             Some(subject) => subject.answer(self.call),
             None => Ok(()),
         }
-    }
-
-    /// Whether the build is recorded.
-    pub(super) fn wants_record(&self) -> bool {
-        let files = self.record.is_some() || self.trace.is_some();
-        let sent = otlp::endpoint_of_environment().is_some();
-        files || sent || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
     }
 }
 
@@ -104,31 +64,18 @@ impl Arguments {
             sync: sync_policy(&self.sync)?,
             memory: Some(memory).filter(|bytes| *bytes > 0),
         };
-        // They are read before the build: afterwards, `last` would be this build.
-        let why_miss = self.why_miss.iter().map(|name| builds::read(name, &self.root)).collect::<Result<_, _>>()?;
+        let mut recording = self.recording.clone();
+        if self.quiet {
+            recording.progress = ProgressMode::Quiet;
+        }
         Ok(Options {
             call,
+            recording: recording.resolve(&self.root, self.subject(), request.tags.clone())?,
             request,
-            root: self.root.resolve()?,
             store,
-            progress: progress_mode(if self.quiet { ProgressMode::Quiet } else { self.progress }),
-            keeping: self.keeping(),
             iidfile: self.iidfile,
             metadata_file: self.metadata_file,
-            record: self.record,
-            summary: self.summary,
-            budget: self.budget,
-            max_regression: self.max_regression,
-            trace: self.trace,
-            engine_trace: self.engine_trace,
             pprof: self.pprof,
-            processes: match (self.no_processes, self.stacks) {
-                (true, _) => None,
-                (false, true) => Some(Collect::Stacks),
-                (false, false) => Some(Collect::Processes),
-            },
-            expect_cached: self.expect_cached,
-            why_miss,
             delay: self.delay.as_deref().map(delay).transpose()?,
         })
     }
@@ -137,10 +84,7 @@ impl Arguments {
     fn check_flags(&self) -> Result<(), Failure> {
         self.docker.check()?;
         self.refuse_rego()?;
-        if self.max_regression.is_some() && self.keep_records == Limits::NONE {
-            let what = "--max-regression compares with kept builds: keep at least three records";
-            return Err(Failure::usage(miette!("{what}")));
-        }
+        self.recording.check()?;
         self.check_destinations()
     }
 
@@ -161,13 +105,10 @@ impl Arguments {
             platforms: self.platform.clone(),
             no_cache: self.no_cache,
             no_cache_stages: self.no_cache_filter.clone(),
-            named_files: match (self.record.is_some() || self.expect_cached, self.keeping()) {
-                (true, _) => usize::MAX,
-                (false, Some(_)) => KEPT_FILES,
-                (false, None) => 0,
-            },
+            named_files: self.recording.named_files(),
             policy: self.policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?,
             jobs: self.jobs,
+            admission: self.admission.parse::<Admission>().into_diagnostic().map_err(Failure::Usage)?,
             run: self.run_options()?,
             tags: self.tag.clone(),
             pull: self.pull,
@@ -200,21 +141,9 @@ impl Arguments {
         arguments
     }
 
-    /// How the record is kept; `None` if it is not.
-    fn keeping(&self) -> Option<Keeping> {
-        let kept = !self.no_record && self.keep_records != Limits::NONE;
-        kept.then(|| Keeping { limits: self.keep_records, subject: self.subject() })
-    }
-
     /// Fails if a file that the build writes at its end cannot be written.
     fn check_destinations(&self) -> Result<(), Failure> {
-        let files = [
-            ("--iidfile", &self.iidfile),
-            ("--metadata-file", &self.metadata_file),
-            ("--record", &self.record),
-            ("--trace", &self.trace),
-            ("--engine-trace", &self.engine_trace),
-        ];
+        let files = [("--iidfile", &self.iidfile), ("--metadata-file", &self.metadata_file)];
         let mut given = files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
         given.try_for_each(|(flag, path)| destination::check_file(flag, path))
     }
@@ -323,15 +252,6 @@ fn delay(text: &str) -> Result<(Delayed, Duration), Failure> {
     });
     let wrong = || miette!("--delay takes PHASE=SECONDS or INSTRUCTION=SECONDS (`copy=0.5`, `COPY=0.5`), not `{text}`");
     parsed.ok_or_else(|| Failure::usage(wrong()))
-}
-
-/// The view for this mode: `auto` is live on a terminal, and plain elsewhere.
-fn progress_mode(mode: ProgressMode) -> ProgressMode {
-    match mode {
-        ProgressMode::Auto if std::io::stderr().is_terminal() => ProgressMode::Tty,
-        ProgressMode::Auto => ProgressMode::Plain,
-        mode => mode,
-    }
 }
 
 fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {

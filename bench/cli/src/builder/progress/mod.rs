@@ -10,7 +10,7 @@ mod plain;
 mod rawjson;
 mod tty;
 
-use super::build::ProgressMode;
+use super::recording::ProgressMode;
 use crate::builds::Expected;
 use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;

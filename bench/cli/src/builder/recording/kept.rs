@@ -1,7 +1,6 @@
 //! What a build leaves in the store and on the terminal: its kept record, and the summary at its end.
 
-use super::arguments::ProgressMode;
-use super::options::Options;
+use super::{ProgressMode, Recording};
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
 use crate::{otlp, output, terminal, write_message};
 use buildscope_record::{Nanos, Outcome, Record, Step};
@@ -33,16 +32,16 @@ pub(super) struct Keeping {
 }
 
 /// How long earlier builds of this Dockerfile took.
-pub(super) fn expected(options: &Options) -> Option<Expected> {
-    let subject = &options.keeping.as_ref()?.subject;
-    Expected::of(&KeptBuilds::of(&options.root).list().ok()?, subject)
+pub(super) fn expected(recording: &Recording) -> Option<Expected> {
+    let subject = &recording.keeping.as_ref()?.subject;
+    Expected::of(&KeptBuilds::of(&recording.root).list().ok()?, subject)
 }
 
 /// Keeps the record. A store that cannot be written to must not fail the build.
-pub(super) fn keep(options: &Options, record: &Record) -> Option<Kept> {
-    let Keeping { limits, subject } = options.keeping.as_ref()?;
-    let builds = KeptBuilds::of(&options.root);
-    match builds.keep(record, subject.clone(), options.request.tags.clone(), limits) {
+pub(super) fn keep(recording: &Recording, record: &Record) -> Option<Kept> {
+    let Keeping { limits, subject } = recording.keeping.as_ref()?;
+    let builds = KeptBuilds::of(&recording.root);
+    match builds.keep(record, subject.clone(), recording.tags.clone(), limits) {
         Ok(kept) => Some(kept),
         Err(error) => {
             write_message(&format!(
@@ -56,7 +55,7 @@ pub(super) fn keep(options: &Options, record: &Record) -> Option<Kept> {
 /// The record of this build, what the kept builds of the same Dockerfile say about it, and its explanation. Each part is
 /// read or computed once, when it is first needed.
 pub(super) struct Recorded<'b> {
-    options: &'b Options,
+    recording: &'b Recording,
     pub(super) record: Record,
     kept: Option<Kept>,
     list: OnceCell<Vec<Kept>>,
@@ -65,9 +64,9 @@ pub(super) struct Recorded<'b> {
 }
 
 impl<'b> Recorded<'b> {
-    pub(super) fn new(options: &'b Options, record: Record, kept: Option<Kept>) -> Self {
+    pub(super) fn new(recording: &'b Recording, record: Record, kept: Option<Kept>) -> Self {
         let (list, before, explanation) = Default::default();
-        Self { options, record, kept, list, before, explanation }
+        Self { recording, record, kept, list, before, explanation }
     }
 
     /// How long the other builds of this Dockerfile took that had about as much in the cache.
@@ -83,8 +82,8 @@ impl<'b> Recorded<'b> {
     /// The build of the same Dockerfile before this one.
     pub(super) fn before(&self) -> Option<&Record> {
         let find = || {
-            let builds = KeptBuilds::of(&self.options.root);
-            builds::earlier(&builds, self.list(), &self.options.keeping.as_ref()?.subject, self.id())
+            let builds = KeptBuilds::of(&self.recording.root);
+            builds::earlier(&builds, self.list(), &self.recording.keeping.as_ref()?.subject, self.id())
         };
         self.before.get_or_init(find).as_ref()
     }
@@ -94,8 +93,8 @@ impl<'b> Recorded<'b> {
     pub(super) fn explanation(&self) -> &Explanation {
         let executed = |step: &Step| step.instruction.adds_layer() && step.outcome == Outcome::Executed;
         let checked =
-            self.options.expect_cached || self.options.budget.is_some() || self.options.max_regression.is_some();
-        let brief = self.options.summary != Summary::Full && self.record.wall < BRIEF && !checked;
+            self.recording.expect_cached || self.recording.budget.is_some() || self.recording.max_regression.is_some();
+        let brief = self.recording.summary != Summary::Full && self.record.wall < BRIEF && !checked;
         let compared = self.record.steps.iter().any(executed) && !brief;
         self.explanation.get_or_init(|| {
             let before = compared.then(|| self.before()).flatten();
@@ -104,7 +103,7 @@ impl<'b> Recorded<'b> {
     }
 
     fn list(&self) -> &[Kept] {
-        self.list.get_or_init(|| KeptBuilds::of(&self.options.root).list().unwrap_or_default())
+        self.list.get_or_init(|| KeptBuilds::of(&self.recording.root).list().unwrap_or_default())
     }
 
     fn id(&self) -> Option<&str> {
@@ -113,9 +112,9 @@ impl<'b> Recorded<'b> {
 
     /// Prints the summary of a build that succeeded.
     pub(super) fn summarize(&self) {
-        let shown = matches!(self.options.progress, ProgressMode::Tty | ProgressMode::Plain);
+        let shown = matches!(self.recording.progress, ProgressMode::Tty | ProgressMode::Plain);
         let style = terminal::style_of(&std::io::stderr());
-        let text = match self.options.summary {
+        let text = match self.recording.summary {
             _ if !shown => return,
             Summary::None => return,
             Summary::Full => render::text(self.explanation(), style),

@@ -1,7 +1,7 @@
 //! `--budget` and `--max-regression`: a build that takes too long fails, with the reason.
 
+use super::Recording;
 use super::kept::Recorded;
-use super::options::Options;
 use crate::builds::Expected;
 use crate::{Failure, write_message};
 use buildscope_record::Nanos;
@@ -19,10 +19,10 @@ pub(super) fn share(text: &str) -> Result<f64, miette::Report> {
 }
 
 /// Fails if the build took longer than its budget, or than its earlier builds allow.
-pub(super) fn check(options: &Options, recorded: &Recorded<'_>) -> Result<(), Failure> {
+pub(super) fn check(recording: &Recording, recorded: &Recorded<'_>) -> Result<(), Failure> {
     let wall = recorded.record.wall;
-    let over = options.budget.and_then(|budget| over_budget(wall, budget));
-    let over = match (over, options.max_regression) {
+    let over = recording.budget.and_then(|budget| over_budget(wall, budget));
+    let over = match (over, recording.max_regression) {
         (None, Some(share)) => slower(wall, share, recorded),
         (over, _) => over,
     };

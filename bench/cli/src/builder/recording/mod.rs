@@ -1,0 +1,270 @@
+//! Running the engine with all that observes it: the record, the processes inside steps, the summary, and what is demanded of a
+//! build. `build` and `bake` differ only in the work.
+
+mod budget;
+mod flags;
+mod kept;
+mod mode;
+
+pub(crate) use flags::RecordingFlags;
+pub(crate) use mode::ProgressMode;
+
+use super::{interrupt, observe, profile, progress};
+use crate::output::write_whole;
+use crate::{Failure, explain, otlp, write_message};
+use buildscope_builder::engine::{Engine, LoadMeter, Outcome, Progress, Setting, record as record_of};
+use buildscope_observe::{Collect, Observer};
+use buildscope_record::{self as record, Collector, Delay, Delayed, Nanos, Phase, Probe, Record};
+use buildscope_reports::explain_with;
+use buildscope_sandbox::{self as sandbox, Isolation, Zygote};
+use buildscope_storage::{Store, StoreOptions};
+use kept::{Keeping, Recorded, Summary};
+use miette::{IntoDiagnostic, WrapErr, miette};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// What is observed of a build, where it is written, and what is demanded.
+#[derive(Debug)]
+pub(in crate::builder) struct Recording {
+    pub(in crate::builder) root: PathBuf,
+    pub(in crate::builder) progress: ProgressMode,
+    /// The names of the images, for the list of builds.
+    tags: Vec<String>,
+    record: Option<PathBuf>,
+    /// How the record is kept in the store; `None` for `--no-record`.
+    keeping: Option<Keeping>,
+    summary: Summary,
+    budget: Option<Duration>,
+    /// The share by which the build may take longer than the median of earlier ones.
+    max_regression: Option<f64>,
+    trace: Option<PathBuf>,
+    engine_trace: Option<PathBuf>,
+    /// What is collected of the processes inside the steps of a recorded build, if anything.
+    processes: Option<Collect>,
+    expect_cached: bool,
+    /// The earlier builds that `--expect-cached` compares with, as `--why-miss` names them.
+    why_miss: Vec<Record>,
+}
+
+/// For experiments: what is delayed, and where a profile of the builder goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::builder) struct Experiment<'e> {
+    pub(in crate::builder) delay: Option<&'e (Delayed, Duration)>,
+    pub(in crate::builder) pprof: Option<&'e Path>,
+}
+
+/// Work that has ended, with its record.
+#[must_use = "the results are written by `conclude`"]
+pub(in crate::builder) struct Ended<'r, T> {
+    recording: &'r Recording,
+    outcome: Outcome,
+    /// What the work returned besides the outcome.
+    rest: T,
+    recorded: Option<Recorded<'r>>,
+    /// The first failure of what was written meanwhile.
+    written: Result<(), Failure>,
+}
+
+impl Recording {
+    /// Whether the build is recorded.
+    fn wants_record(&self) -> bool {
+        let files = self.record.is_some() || self.trace.is_some();
+        let sent = otlp::endpoint_of_environment().is_some();
+        files || sent || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
+    }
+
+    /// Runs `work` on an engine. `setting` describes it for the record. `began` is when the program started.
+    pub(in crate::builder) fn run<T>(
+        &self,
+        store: &StoreOptions,
+        experiment: Experiment<'_>,
+        began: Instant,
+        setting: impl FnOnce(&Store) -> Setting,
+        work: impl AsyncFnOnce(&Engine, &Probe, Arc<dyn Progress>, CancellationToken) -> (Outcome, T),
+    ) -> Result<Ended<'_, T>, Failure> {
+        // The time to load the program is not part of the build.
+        let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
+        // Both must happen before any thread exists: a process with threads cannot create a user namespace. The zygote,
+        // which starts the steps, prepares itself meanwhile.
+        let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
+        let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
+        if let Isolation::SingleId { reason } = &isolation {
+            write_message(&format!("warning: {reason}"));
+        }
+        let records = self.wants_record();
+        // The kernel prepares events while the store is opened.
+        let collect = self.processes.filter(|_| records);
+        let observer = collect.and_then(|collect| Observer::start(zygote.pid(), collect));
+        let listening = observe::listen(records, self.engine_trace.as_deref())?;
+        let profile = profile::Profile::start(experiment.pprof)?;
+        let meter = if records { LoadMeter::start() } else { None };
+        let collector = Collector::start(began);
+        let opened = Instant::now();
+        let engine = Engine { store: Store::open(&self.root, store.clone()).map_err(Failure::internal)?, zygote };
+        // The first phase covers everything until the Dockerfile is read.
+        collector.interval(Phase::SandboxSetup, None, None, began, opened);
+        collector.interval(Phase::SnapshotPrepare, None, None, opened, Instant::now());
+
+        let probe = experiment.delayed(collector.probe());
+        let span = probe.phase(Phase::Dispatch);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
+        span.end();
+        let cancel = CancellationToken::new();
+        interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
+        let progress = progress::view(self.progress, || kept::expected(self));
+        // Processes that start before it is ready are not observed.
+        observer.iter().for_each(Observer::wait_until_ready);
+        let (outcome, rest) = runtime.block_on(work(&engine, &probe, progress, cancel));
+        let profiled = profile.map_or(Ok(()), profile::Profile::finish);
+        let machine = meter.and_then(LoadMeter::stop);
+        // The record is written while zygote, threads and store shut down, so that recording does not prolong the build.
+        let Engine { store, zygote } = engine;
+        // The time to create the record is not part of the build.
+        let own = cpu_time(UsageWho::RUSAGE_SELF).map(|own| own.saturating_sub(loaded));
+        let setting = records.then(|| setting(&store));
+        let (recorded, written) = std::thread::scope(|scope| {
+            let stored = scope.spawn(|| drop((runtime, store)));
+            let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
+            let record = setting.map(|setting| {
+                let processes = |epoch| observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
+                let mut record = record_of(&outcome, collector, setting, processes, || joined(helped));
+                record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
+                record
+            });
+            let kept = record.as_ref().and_then(|record| kept::keep(self, record));
+            let written = record.as_ref().map_or(Ok(()), |record| self.write(record));
+            joined(stored);
+            (record.map(|record| Recorded::new(self, record, kept)), written)
+        });
+        let written = first_of([written, listening.finish(), profiled]);
+        Ok(Ended { recording: self, outcome, rest, recorded, written })
+    }
+
+    fn write(&self, record: &Record) -> Result<(), Failure> {
+        if let Some(path) = &self.record {
+            let written = write_whole(path, |file| record.write(file)).into_diagnostic();
+            written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
+        }
+        Ok(())
+    }
+}
+
+impl Experiment<'_> {
+    fn delayed(self, probe: Probe) -> Probe {
+        match self.delay.cloned() {
+            Some((delayed, length)) => probe.delayed(Delay::new(delayed, length, delay)),
+            None => probe,
+        }
+    }
+}
+
+impl<T> Ended<'_, T> {
+    /// Lets `finish` write the results, describes the build, and checks what was demanded of it. A file that cannot be written
+    /// must not hide the outcome of the build.
+    pub(in crate::builder) fn conclude(
+        self,
+        finish: impl FnOnce(Outcome, T) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Self { recording, outcome, rest, recorded, written } = self;
+        let concluded = || {
+            let recorded = recorded.as_ref();
+            let drawn = match (&recording.trace, recorded) {
+                (Some(path), Some(recorded)) => explain::write_timeline(path, &recorded.record, recorded.explanation()),
+                _ => Ok(()),
+            };
+            let missed = match recorded {
+                Some(recorded) if recording.expect_cached && outcome.result.is_ok() => {
+                    expect_cached(recording, recorded)
+                }
+                _ => Ok(()),
+            };
+            let finished = finish(outcome, rest);
+            if let Some(recorded) = recorded {
+                recorded.send();
+            }
+            finished?;
+            if let Some(recorded) = recorded {
+                recorded.summarize();
+                budget::check(recording, recorded)?;
+            }
+            first_of([missed, drawn])
+        };
+        first_of([concluded(), written])
+    }
+}
+
+/// The first failure. Further ones are reported as warnings.
+pub(in crate::builder) fn first_of(results: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    let mut failures = results.into_iter().filter_map(Result::err);
+    let first = failures.next();
+    failures.for_each(|failure| write_message(&format!("warning: {failure}")));
+    first.map_or(Ok(()), Err)
+}
+
+/// Delays for exactly the requested time. A sleep ends some tenths of a millisecond late, so the last part is a busy
+/// wait.
+fn delay(length: Duration) {
+    const LATE: Duration = Duration::from_micros(400);
+    let until = Instant::now() + length;
+    tokio::task::block_in_place(|| {
+        std::thread::sleep(length.saturating_sub(LATE));
+        while Instant::now() < until {
+            std::hint::spin_loop();
+        }
+    });
+}
+
+/// Joins a thread and continues its panic here. The thread has already printed the panic message.
+fn joined<T>(thread: std::thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The CPU time of the zygote and all steps; `None` if a step is still running. It is known when the zygote has
+/// exited.
+fn cpu_of_children(zygote: Arc<Zygote>) -> Option<Nanos> {
+    drop(Arc::into_inner(zygote)?);
+    cpu_time(UsageWho::RUSAGE_CHILDREN)
+}
+
+fn cpu_time(who: UsageWho) -> Option<Nanos> {
+    let usage = getrusage(who).ok()?;
+    let micros = |time: TimeVal| u64::try_from(time.tv_sec() * 1_000_000 + time.tv_usec()).ok();
+    Some(Nanos((micros(usage.user_time())? + micros(usage.system_time())?) * 1_000))
+}
+
+/// Fails with the reasons if steps missed the cache.
+fn expect_cached(recording: &Recording, recorded: &Recorded<'_>) -> Result<(), Failure> {
+    let record = &recorded.record;
+    let ran: Vec<_> = record
+        .steps
+        .iter()
+        .filter(|step| step.instruction.adds_layer() && step.outcome == record::Outcome::Executed)
+        .collect();
+    if ran.is_empty() {
+        return Ok(());
+    }
+    let of_named;
+    let explanation = if recording.why_miss.is_empty() {
+        recorded.explanation()
+    } else {
+        of_named = explain_with(record, &recording.why_miss);
+        &of_named
+    };
+    let reason = |step: &&record::Step| match &explanation.steps[step.id.index()].miss {
+        Some(why) => format!("  {why}"),
+        None => format!("  `{}`", step.text),
+    };
+    let (reasons, help): (Vec<String>, _) = if recording.why_miss.is_empty() && recorded.before().is_none() {
+        let help = "give the record of an earlier build to see what changed: --why-miss RECORD";
+        (ran.iter().map(reason).collect(), help)
+    } else {
+        let reasons = explanation.misses.iter().map(|miss| format!("  {}", miss.sentence));
+        (reasons.collect(), "`buildscope explain --why-miss` explains more")
+    };
+    let (count, reasons) = (ran.len(), reasons.join("\n"));
+    Err(Failure::failed(miette!(help = help, "{count} steps ran although all were expected in the cache:\n{reasons}")))
+}
