@@ -6,7 +6,7 @@ use super::lowering::{Lowered, Lowering};
 use super::scope::Scope;
 use buildscope_dockerfile::lint::Finding;
 use buildscope_oci::Platform;
-use buildscope_record::StepId;
+use buildscope_record::{StageId, StepId};
 use petgraph::graph::DiGraph;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -99,11 +99,16 @@ impl Lowering<'_> {
         scope: &Scope,
         parent: Option<StepId>,
         sources: &BTreeSet<StepId>,
+        stage: StageId,
     ) -> Option<String> {
         let sharing = self.context.request.sharing.as_ref()?;
         if lowered.op == Op::Pruned {
             return None;
         }
+        // A stage whose results are not looked up shares nothing with one of the same steps.
+        let name = self.stages.list[stage.index() - self.stages_before].name.as_deref();
+        let ignored =
+            name.filter(|name| sharing.ignored_stages.iter().any(|ignored| ignored.eq_ignore_ascii_case(name)));
         let contexts = looks_outside(&lowered.op).then_some(&sharing.contexts);
         // The operation of an instruction that only changes the configuration does not say how.
         let identity = json!([
@@ -112,6 +117,7 @@ impl Lowering<'_> {
             sources,
             contexts,
             sharing.options,
+            ignored,
             lowered.history.to_string(),
             scope.config.image(),
         ]);

@@ -10,11 +10,11 @@ use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
 use super::{PlanError, arguments};
-use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction};
+use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction, Kind};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::NodeIndex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
@@ -58,7 +58,7 @@ impl Fleet {
             graph: std::mem::take(&mut self.graph),
             stages_before: self.stages.len(),
             known: &self.known,
-            fresh: Vec::new(),
+            fresh: HashMap::new(),
             ends: Vec::new(),
             diagnostics,
             warnings: arguments::undeclared(file, request),
@@ -168,9 +168,12 @@ impl Lowering<'_> {
 
     fn add(&mut self, origin: &Origin<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
         let sources: BTreeSet<StepId> = lowered.sources.iter().copied().collect();
-        let identity = self.identity(&lowered, scope, parent, &sources);
-        if let Some(known) = identity.as_ref().and_then(|identity| self.known.get(identity)) {
-            return *known;
+        // A FROM that waits for another stage must not be one step with a FROM that the other stage needs.
+        let waits = matches!(&origin.instruction.kind, Kind::From(from) if from.after.is_some());
+        let identity = if waits { None } else { self.identity(&lowered, scope, parent, &sources, origin.stage) };
+        let known = |identity: &String| self.known.get(identity).or_else(|| self.fresh.get(identity)).copied();
+        if let Some(known) = identity.as_ref().and_then(known) {
+            return known;
         }
         let id = StepId::from_index(self.graph.node_count());
         self.fresh.extend(identity.map(|identity| (identity, id)));

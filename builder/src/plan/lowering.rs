@@ -30,8 +30,8 @@ pub(super) struct Lowering<'a> {
     pub(super) stages_before: usize,
     /// The steps of the targets before this one, by what they do.
     pub(super) known: &'a HashMap<String, StepId>,
-    /// The steps of this target that others may share.
-    pub(super) fresh: Vec<(String, StepId)>,
+    /// The steps of this target that its other stages and other targets may share, by what they do.
+    pub(super) fresh: HashMap<String, StepId>,
     /// The last step of each stage so far, and the scope after it.
     pub(super) ends: Vec<(StepId, Scope)>,
     pub(super) diagnostics: Vec<Diagnostic>,

@@ -32,6 +32,8 @@ pub struct SharedInputs {
     pub contexts: String,
     /// The options of RUN, and whether the cache is used.
     pub options: String,
+    /// The stages whose results are not looked up.
+    pub ignored_stages: Vec<String>,
 }
 
 impl Default for LowerRequest {

@@ -79,6 +79,32 @@ fn equal_steps_of_two_targets_are_one_node() {
 }
 
 #[test]
+fn stages_of_a_target_that_begin_alike_share_their_steps_with_other_targets() {
+    let world = World::new(
+        "FROM busybox AS tools\nRUN echo tools > /tools\nFROM busybox AS source\nRUN echo source > /source\n\
+         FROM busybox\nARG NAME\nCOPY --from=tools /tools /\nCOPY --from=source /source /\nRUN echo $NAME > /name\n\
+         FROM --after=source busybox AS later\nRUN echo later > /later\n",
+    );
+    let target = |name: &str| {
+        format!(
+            "target \"{name}\" {{\n  args = {{ NAME = \"{name}\" }}\n  target = \"{}\"\n}}\n",
+            if name == "three" { "later" } else { "2" }
+        )
+    };
+    let targets: String = ["one", "two", "three"].map(target).concat();
+    world.write(
+        "docker-bake.hcl",
+        &format!("group \"default\" {{ targets = [\"one\", \"two\", \"three\"] }}\n{targets}"),
+    );
+    let record = recorded(&world, &[]);
+    for text in ["RUN echo tools > /tools", "RUN echo source > /source", "COPY --from=tools /tools /"] {
+        assert_eq!((nodes(&record, text), ran(&record, text)), (1, 1), "{text}");
+    }
+    assert_eq!(nodes(&record, "RUN echo $NAME > /name"), 2);
+    assert_eq!(nodes(&record, "RUN echo later > /later"), 1);
+}
+
+#[test]
 fn a_target_has_the_digest_of_a_single_build() {
     let world = World::new(DOCKERFILE);
     world.write("file", "content");

@@ -87,6 +87,7 @@ impl Lowering<'_> {
         of_first.sharing = Some(SharedInputs {
             contexts: format!("{:p} {:?}", Arc::as_ptr(&input.context), addresses(&named)),
             options: format!("{:?} {} {:?} {epoch:?}", request.run, request.no_cache, request.no_cache_stages),
+            ignored_stages: request.no_cache_stages.clone(),
         });
         let mut targets = Vec::with_capacity(wanted.len());
         for platform in wanted {
