@@ -9,6 +9,7 @@ use super::stat::{Identity, Status};
 use super::stat_cache::{Memory, Record};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::{Content, HostRoot, PinnedFile};
+use parking_lot::Mutex;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::ffi::OsString;
@@ -25,6 +26,9 @@ pub struct Context {
     /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
     memory: Arc<Memory>,
+    /// Held while files are hashed: steps that copy the same files at the same time read them once. The files are read on all
+    /// cores, so that steps with different files lose little.
+    hashing: Mutex<()>,
 }
 
 impl Context {
@@ -44,7 +48,7 @@ impl Context {
         let root = Node::new(OsString::new(), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
-        Ok(Self { host: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory })
+        Ok(Self { host: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory, hashing: Mutex::default() })
     }
 
     /// The absolute path of the directory, without symbolic links.
@@ -90,7 +94,9 @@ impl Context {
     /// build are not read again.
     pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextHash);
-        let files: Vec<_> = files.iter().filter(|(node, _)| node.content.get().is_none()).collect();
+        let is_new = |(node, _): &&(&Node, &Path)| node.content.get().is_none();
+        let _hashing = files.iter().any(|file| is_new(&file)).then(|| self.hashing.lock());
+        let files: Vec<_> = files.iter().filter(is_new).collect();
         let known = self.memory.known();
         let hasher = Hasher { root: self.host.fd.as_fd(), root_path: &self.host.path, kept: &self.kept };
         let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
@@ -110,7 +116,7 @@ impl Context {
                         (content, record)
                     }
                 };
-                // Another step may have hashed the same file meanwhile, with the same result.
+                // A file may be in the list twice.
                 let _ = node.content.set(content);
                 Ok(record)
             })
