@@ -65,15 +65,15 @@ pub(super) fn in_markdown(explanation: &Explanation) -> String {
     out + "\n" + &sharing(explanation) + "\n\n"
 }
 
-/// One line about all targets: how many were built, which one ended last, and what they share.
+/// One line about all targets: which one ended last, and what they share.
 pub(super) fn line(explanation: &Explanation) -> Option<String> {
     let last = explanation.targets.iter().max_by_key(|target| target.end)?;
-    let end = last.end?;
+    last.end?;
     let drag = match last.drag {
         Nanos::ZERO => String::new(),
-        drag => format!(", {} of the build by its own steps", percent(drag, explanation.wall)),
+        drag => format!(" ({} by its own steps)", percent(drag, explanation.wall)),
     };
-    Some(format!("targets: {} ended last, after {end}{drag}; {}", last.name, sharing(explanation)))
+    Some(format!("targets: {} ended last{drag}; {}", last.name, sharing(explanation)))
 }
 
 /// The targets that were not built first, then the last to end first.

@@ -82,7 +82,7 @@ fn equal_steps_of_two_targets_are_one_node() {
 fn stages_of_a_target_that_begin_alike_share_their_steps_with_other_targets() {
     let world = World::new(
         "FROM busybox AS tools\nRUN echo tools > /tools\nFROM busybox AS source\nRUN echo source > /source\n\
-         FROM busybox\nARG NAME\nCOPY --from=tools /tools /\nCOPY --from=source /source /\nRUN echo $NAME > /name\n\
+         FROM busybox\nCOPY --from=tools /tools /\nCOPY --from=source /source /\nARG NAME\nRUN echo $NAME > /name\n\
          FROM --after=source busybox AS later\nRUN echo later > /later\n",
     );
     let target = |name: &str| {

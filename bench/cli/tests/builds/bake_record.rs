@@ -57,7 +57,7 @@ fn a_bake_is_kept_and_explained_as_a_whole_and_by_target() {
     let summary = stderr(&built);
     succeeded(built);
     assert!(
-        summary.contains("targets: slow ended last") && summary.contains("6 steps of 2 targets are 4"),
+        summary.contains("targets: slow ended last") && summary.contains("6 steps of 2 targets are 4 in one graph"),
         "{summary}"
     );
     let whole = run(&world, &["explain", "last"]);

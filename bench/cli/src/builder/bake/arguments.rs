@@ -14,8 +14,8 @@ pub(crate) struct Arguments {
     /// Targets, groups or patterns [default: default]. A git repository (URL#REF:DIRECTORY) before them has the definition
     pub(super) target: Vec<String>,
     /// A bake or compose file; may be repeated, and later ones override earlier ones; `-` is standard input [default:
-    /// compose.yaml, docker-bake.json, docker-bake.hcl and their variants, as far as they exist]
-    #[arg(short, long, value_name = "FILE", env = "BUILDX_BAKE_FILE", value_delimiter = ':', hide_env = true)]
+    /// those of BUILDX_BAKE_FILE, else compose.yaml, docker-bake.json, docker-bake.hcl and their variants, as far as they exist]
+    #[arg(short, long, value_name = "FILE")]
     pub(super) file: Vec<PathBuf>,
     /// Override an attribute of the targets that a pattern matches; KEY+ adds to a list
     #[arg(long, value_name = "PATTERN.KEY[+]=VALUE")]
@@ -99,6 +99,16 @@ const EXAMPLES: &str = "Examples:
   buildscope bake https://host/shop.git#main --print";
 
 impl Arguments {
+    /// The files that are named with `--file`, else in the environment.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        if !self.file.is_empty() {
+            return self.file.clone();
+        }
+        let named = std::env::var("BUILDX_BAKE_FILE").unwrap_or_default();
+        let separator = std::env::var("BUILDX_BAKE_FILE_SEPARATOR").ok().filter(|separator| !separator.is_empty());
+        named.split(separator.as_deref().unwrap_or(":")).filter(|name| !name.is_empty()).map(PathBuf::from).collect()
+    }
+
     /// The repository or URL that has the definition.
     pub(super) fn repository(&self) -> Option<&str> {
         self.target.first().map(String::as_str).filter(|first| is_remote(first))

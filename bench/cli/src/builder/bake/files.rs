@@ -35,14 +35,14 @@ pub(super) struct Source {
 pub(super) fn read(arguments: &Arguments) -> Result<Source, Failure> {
     let remote = arguments.repository().map(Remote::fetch).transpose()?;
     let directory = remote.as_ref().map_or(Path::new(""), Remote::directory);
-    let mut files = Vec::new();
-    if arguments.file.is_empty() {
+    let (mut files, given) = (Vec::new(), arguments.files());
+    if given.is_empty() {
         for name in DEFAULT.into_iter().filter(|name| directory.join(name).exists()) {
             let text = remote.as_ref().map_or_else(|| read_text(name), |remote| remote.read(Path::new(name)));
             files.push(file(Path::new(name), text)?);
         }
     }
-    for name in &arguments.file {
+    for name in &given {
         files.push(match (name.strip_prefix("cwd://"), &remote) {
             (Err(_), Some(remote)) if name != Path::new("-") => file(name, remote.read(name))?,
             (local, _) => {

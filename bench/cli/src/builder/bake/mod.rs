@@ -138,7 +138,7 @@ fn build(targets: Vec<Target>, selection: &Selection, arguments: &Arguments, beg
 /// What is built, for the list of builds: the directory, the files and the targets. Two bakes of one subject can be compared.
 fn subject(arguments: &Arguments) -> Subject {
     let here = std::env::current_dir().map(|directory| directory.display().to_string()).ok();
-    let files: Vec<String> = arguments.file.iter().map(|file| file.display().to_string()).collect();
+    let files: Vec<String> = arguments.files().iter().map(|file| file.display().to_string()).collect();
     let files = if files.is_empty() { "bake".to_owned() } else { files.join(", ") };
     Subject { context: here, dockerfile: Some(files), target: Some(arguments.targets().join(" ")) }
 }
