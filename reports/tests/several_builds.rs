@@ -132,7 +132,19 @@ fn targets_of_bake_are_one_build() {
     };
     let both = builds((target("api", 0.0) + &target("web", 6.1)).as_bytes()).unwrap();
     assert_eq!(both.records().len(), 1);
-    assert_eq!(both.records()[0].wall.0 / 1_000_000, 12_100);
+    let record = &both.records()[0];
+    assert_eq!(record.wall.0 / 1_000_000, 12_100);
+    let millis = |time: Option<buildscope_record::Nanos>| time.unwrap().0 / 1_000_000;
+    let delivered =
+        |target: &buildscope_record::Target| (target.name.clone(), millis(target.start), millis(target.end));
+    let targets: Vec<_> = record.targets.iter().map(delivered).collect();
+    assert_eq!(targets, [("api".into(), 5_000, 6_000), ("web".into(), 11_100, 12_100)]);
+    // Each target needs its own RUN.
+    for (target, needed) in record.targets.iter().zip(record.steps_of_targets()) {
+        let stages = needed.iter().filter_map(|step| record.steps[step.index()].stage);
+        let names: Vec<_> = stages.map(|stage| record.stages[stage.index()].name.split(' ').next().unwrap()).collect();
+        assert!(!names.is_empty() && names.iter().all(|name| *name == target.name), "{names:?}");
+    }
     // The same target again is another build.
     let again = target("api", 6.1).replace("sha256:", "sha256:1");
     assert_eq!(builds((target("api", 0.0) + &again).as_bytes()).unwrap().records().len(), 2);

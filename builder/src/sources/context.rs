@@ -48,7 +48,14 @@ impl Context {
         let root = Node::new(OsString::new(), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
-        Ok(Self { host: Arc::new(HostRoot { fd, path }), root, filter, kept: AtomicU64::new(0), memory, hashing: Mutex::default() })
+        Ok(Self {
+            host: Arc::new(HostRoot { fd, path }),
+            root,
+            filter,
+            kept: AtomicU64::new(0),
+            memory,
+            hashing: Mutex::default(),
+        })
     }
 
     /// The absolute path of the directory, without symbolic links.
