@@ -157,13 +157,13 @@ async fn run(
             Some(Delivered { result: Err(error), times }) => (TargetEnd::Failed(error), Some(times)),
             None => (missing.end(&solver, part), None),
         };
-        let ends: Vec<_> = (0..deliveries.len()).map(end).collect();
-        let report = |(part, (end, times)): (usize, &(TargetEnd, Option<(Instant, Instant)>))| {
+        let (ends, times): (Vec<_>, Vec<_>) = (0..deliveries.len()).map(end).unzip();
+        let report = |part: usize| {
             let steps = solver.parts[part].targets.clone();
-            TargetReport::new(deliveries[part].name.clone(), steps, end, *times)
+            TargetReport::new(deliveries[part].name.clone(), steps, &ends[part], times[part])
         };
-        outcome.targets = ends.iter().enumerate().map(report).collect();
-        return Ok(ends.into_iter().map(|(end, _)| end).collect());
+        outcome.targets = (0..deliveries.len()).map(report).collect();
+        return Ok(ends);
     }
     unreachable!("the last round returns")
 }

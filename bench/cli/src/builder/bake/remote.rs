@@ -42,11 +42,6 @@ impl Remote {
         &self.checkout.tree
     }
 
-    /// The address without a password.
-    pub(super) fn address(&self) -> String {
-        redacted(&self.address).into_owned()
-    }
-
     /// The text of a file of the directory. Links out of it are not followed.
     pub(super) fn read(&self, name: &Path) -> io::Result<String> {
         let text = read_text_within(self.directory(), name)?;
