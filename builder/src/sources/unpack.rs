@@ -351,6 +351,8 @@ mod tests {
         let gnu = header.as_gnu_mut().unwrap();
         gnu.sparse[0].set_offset(0);
         gnu.sparse[0].set_length(512);
+        gnu.sparse[1].set_offset(1 << 50);
+        gnu.sparse[1].set_length(0);
         gnu.set_real_size(1 << 50);
         header.set_cksum();
         let archive = [header.as_bytes(), &[0; 512][..], &[0; 1024]].concat();

@@ -7,8 +7,10 @@ use super::millis;
 use crate::StorageError;
 use crate::error::Context;
 use rusqlite::Connection;
-use rustix::fs::FlockOperation;
+use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -82,9 +84,32 @@ fn lock(directory: &Path) -> Result<File, StorageError> {
     Ok(lock)
 }
 
+/// The size of SQLite's shared memory, in bytes.
+const SHARED: u64 = 32 << 10;
+
+/// Fails if there is no space for SQLite's shared memory. SQLite maps that file and allocates one byte of each page. Where a page has
+/// several blocks (ext4 below 512 MB has blocks of 1 KiB), writing to the others on a full disk ends the process with SIGBUS.
+fn check_space(directory: &Path) -> rusqlite::Result<()> {
+    let shared = directory.join(FILES[2]);
+    if fs::metadata(&shared).is_ok_and(|file| file.blocks() * 512 >= SHARED) {
+        return Ok(());
+    }
+    let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+    // A file system without unnamed files or allocation is not checked.
+    let allocated = rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)
+        .and_then(|file| rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, 2 * SHARED));
+    match allocated {
+        Err(Errno::NOSPC | Errno::DQUOT) => {
+            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL), None))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// A connection to the database, if it has tables of this version.
 fn open(directory: &Path) -> rusqlite::Result<Option<Connection>> {
     let path = directory.join(FILES[0]);
+    check_space(directory)?;
     let connection = Connection::open(&path)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(32);
@@ -115,6 +140,7 @@ fn create(directory: &Path) -> Result<(), StorageError> {
             _ => {}
         }
     }
+    check_space(directory)?;
     let connection = Connection::open(&new)?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch(SCHEMA)?;
@@ -153,5 +179,41 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
                 || [SQLITE_IOERR_SHMSIZE, SQLITE_IOERR_WRITE].contains(&error.extended_code)
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_testing::{Disk, Need, require};
+    use std::io::Write;
+
+    /// Writes until the disk has only this many free blocks of 1 KiB.
+    fn fill(path: &Path, left: u64) {
+        let mut file = File::create(path).unwrap();
+        while file.write_all(&[1; 1024]).is_ok() {}
+        file.sync_all().unwrap();
+        file.set_len(file.metadata().unwrap().len() - left * 1024).unwrap();
+        file.sync_all().unwrap();
+    }
+
+    /// Without a check, SQLite's shared memory ends the process with SIGBUS.
+    #[test]
+    #[ignore = "needs root, loop devices and mkfs.ext4"]
+    fn a_disk_with_few_free_blocks_is_full() {
+        require(&[Need::LoopDevices, Need::Program("mkfs.ext4")]);
+        let disk = Disk::mounted("ext4", 8 << 20);
+        drop(connect(&disk.at).unwrap());
+        let ballast = disk.at.join("ballast");
+        for left in 0..80 {
+            fill(&ballast, left);
+            match connect(&disk.at) {
+                Ok(connection) => drop(connection),
+                Err(StorageError::Cache(error)) => assert!(is_full(&error), "{left}: {error}"),
+                Err(error) => panic!("{left}: {error}"),
+            }
+            fs::remove_file(&ballast).unwrap();
+        }
+        assert!(connect(&disk.at).is_ok());
     }
 }
