@@ -39,6 +39,20 @@ int main(int count, char **arguments) {
     pause_for(seconds);
   } else if (!strcmp(mode, "naps")) {
     while (clock_of(CLOCK_MONOTONIC) - begun < nanos) pause_for(0.01);
+  } else if (!strcmp(mode, "parent")) {
+    // A child that it does not wait for lives as long as it naps.
+    if (!fork()) {
+      pause_for(2 * seconds);
+      _exit(0);
+    }
+    while (clock_of(CLOCK_MONOTONIC) - begun < nanos) pause_for(0.002);
+  } else if (!strcmp(mode, "drip")) {
+    // A writer whose reader waits often and briefly.
+    while (clock_of(CLOCK_MONOTONIC) - begun < nanos) {
+      pause_for(0.0005);
+      if (write(1, "x", 1) < 0) return 1;
+    }
+    return 0;
   } else if (!strcmp(mode, "fsync")) {
     int file = open(arguments[3], O_CREAT | O_WRONLY | O_TRUNC, 0644);
     char block[4096] = {1};

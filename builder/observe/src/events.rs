@@ -26,7 +26,7 @@ const SETTLED: u64 = 1_000_000;
 
 /// All ring buffers together take at most this much, unless each would be smaller than [`SMALLEST`].
 const RINGS: usize = 4 << 20;
-const LARGEST: usize = 1 << 20;
+const LARGEST: usize = 512 << 10;
 const SMALLEST: usize = 32 << 10;
 
 impl std::fmt::Debug for Rings {
@@ -45,6 +45,8 @@ pub(crate) struct Rings {
     /// Read, but perhaps not in order yet.
     waiting: Vec<Event>,
     lost: u64,
+    /// The size of one ring.
+    size: usize,
 }
 
 impl Rings {
@@ -77,7 +79,7 @@ impl Rings {
             match rings {
                 // The memory that an ordinary user may lock is limited (perf_event_mlock_kb).
                 Err(_) if size > SMALLEST => size /= 2,
-                rings => return Ok(Self { rings: rings?, stacks: None, pid, waiting: Vec::new(), lost: 0 }),
+                rings => return Ok(Self { rings: rings?, stacks: None, pid, waiting: Vec::new(), lost: 0, size }),
             }
         }
     }
@@ -109,6 +111,14 @@ impl Rings {
         self.waiting.sort_by_key(|event| event.time);
         let settled = self.waiting.partition_point(|event| event.time <= until);
         self.waiting.drain(..settled).collect()
+    }
+
+    /// Whether so many reports in one reading may fill a ring before the next but a few.
+    pub(crate) fn is_crowded_by(&self, reports: usize) -> bool {
+        /// Most reports are of context switches.
+        const REPORT: usize = 48;
+        const PART: usize = 4;
+        reports > self.size / REPORT / PART
     }
 
     /// The number of reports that the kernel dropped because the buffers were full.

@@ -1,5 +1,7 @@
 //! Keeping a step of any number of processes small: the shortest ones become totals of their program and parent.
 
+use crate::blocked::ProgramWaits;
+use crate::programs::Programs;
 use crate::run::Run;
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime};
 use std::collections::{BTreeMap, HashSet};
@@ -26,6 +28,7 @@ struct Total {
     written: u64,
     peak_memory: u64,
     time: ProcessTime,
+    waits: ProgramWaits,
 }
 
 impl Total {
@@ -40,6 +43,7 @@ impl Total {
             written: run.written().unwrap_or(0),
             peak_memory: run.usage.peak_memory.unwrap_or(0),
             time: run.time,
+            waits: *run.waits(),
         }
     }
 
@@ -53,6 +57,7 @@ impl Total {
         self.written += other.written;
         self.peak_memory = self.peak_memory.max(other.peak_memory);
         self.time += other.time;
+        self.waits += other.waits;
     }
 }
 
@@ -76,6 +81,13 @@ impl Totals {
             if let Some(total) = self.0.remove(&key) {
                 self.add(to, key.1, total);
             }
+        }
+    }
+
+    /// Says what they were blocked on, by what is known of their programs.
+    pub(crate) fn resolve(&mut self, programs: &Programs) {
+        for ((_, program), total) in &mut self.0 {
+            total.time.blocked = total.waits.resolved(&programs.of(program));
         }
     }
 

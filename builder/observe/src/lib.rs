@@ -12,14 +12,18 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod blocked;
 mod compat;
 mod event;
 mod events;
 mod exits;
 mod fold;
 mod forest;
+mod lane;
 mod observer;
+mod pace;
 mod procfs;
+mod programs;
 mod ring;
 mod run;
 mod sampled;

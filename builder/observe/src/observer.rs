@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::events::Rings;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
+use crate::pace::{Found, Pace};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
@@ -14,11 +15,6 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often events are read. While processes start, it is often, so that their arguments can be read before they end.
-const SHORTEST: Duration = Duration::from_millis(4);
-const LONGEST: Duration = Duration::from_millis(20);
-/// Events between two readings; a ring buffer has room for some twenty times as many.
-const MANY: usize = 500;
 /// Lowers the priority of this thread alone (setpriority(2)).
 const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
@@ -135,6 +131,12 @@ struct Watch {
     forest: Forest,
 }
 
+/// The processor time of this thread.
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
 /// The monotonic clock, which is that of the events too.
 fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -167,28 +169,21 @@ impl Watch {
     fn until(mut self, stop: &AtomicBool) -> Self {
         // A machine whose processors are all taken would let it read too late. An ordinary user may not ask for that.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
-        let mut pause = SHORTEST;
+        let mut pace = Pace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
-            let events = self.read();
-            self.read_exits();
-            let (begun, count) = (self.forest.begun, events.len());
-            self.forest.take(events);
-            // The few events of other programs do not count, but many fill the ring buffers.
-            let busy = self.forest.begun != begun || count > MANY;
-            self.look();
+            let begun = processor_time();
+            let found = self.round();
             let time = now();
             self.forest.end_hidden(time);
             if time.saturating_sub(checked) > CHECK {
                 checked = time;
                 self.forest.end_vanished(time, procfs::lives);
             }
-            pause = match self.source {
+            std::thread::park_timeout(match self.source {
                 Source::Sampled(_) => sampled::INTERVAL,
-                Source::Events(_) if busy => SHORTEST,
-                Source::Events(_) => (pause * 3 / 2).min(LONGEST),
-            };
-            std::thread::park_timeout(pause);
+                Source::Events(_) => pace.after(found, processor_time().saturating_sub(begun)),
+            });
         }
         let rest = match &mut self.source {
             Source::Events(rings) => rings.rest(),
@@ -198,6 +193,21 @@ impl Watch {
         self.forest.take(rest);
         self.forest.finish(now());
         self
+    }
+
+    /// Reads what has happened since the last time, and looks at living processes.
+    fn round(&mut self) -> Found {
+        let events = self.read();
+        self.read_exits();
+        let (begun, count) = (self.forest.begun, events.len());
+        self.forest.take(events);
+        self.look();
+        match &self.source {
+            Source::Events(rings) if rings.is_crowded_by(count) => Found::Crowd,
+            // The few events of other programs do not count.
+            _ if self.forest.begun != begun => Found::Starts,
+            _ => Found::Nothing,
+        }
     }
 
     fn read_exits(&mut self) {
@@ -231,13 +241,11 @@ impl Watch {
         let mut looks = LOOKS;
         let has_accounts = self.exits.is_some();
         let time = now();
-        self.forest.living(|pid, run| {
-            if looks > 0 && run.wants_sample(time) {
+        self.forest.living(|pid, run, programs| {
+            if looks > 0 && (run.wants_look(time) || programs.want_look(run)) {
                 looks -= 1;
                 let at = now();
-                if let Some(cause) = wait::cause(pid, run.has_children()) {
-                    run.blocked_on(at, cause);
-                }
+                run.looked_at(at, wait::cause(pid, run.has_children()));
             }
             read_usage(pid, run, time, has_accounts);
         });

@@ -1,6 +1,7 @@
 //! One program in one process, and its account.
 
 use crate::account::Account;
+use crate::blocked::ProgramWaits;
 use crate::event::Frames;
 use crate::exits::Exit;
 use buildscope_record::{Nanos, Process, ProcessTime};
@@ -182,9 +183,19 @@ impl Run {
         }
     }
 
-    /// Adds a sample of the process.
-    pub(crate) fn blocked_on(&mut self, time: u64, cause: buildscope_record::Cause) {
-        self.account.blocked_on(time, cause);
+    /// Its waits so far.
+    pub(crate) fn waits(&self) -> &ProgramWaits {
+        self.account.waits()
+    }
+
+    /// Says what it was blocked on; `program` are the waits of processes like it.
+    pub(crate) fn resolve(&mut self, program: &ProgramWaits) {
+        self.time.blocked = self.account.resolved(program);
+    }
+
+    /// Adds what a look at the process showed: what it was blocked on, if it was.
+    pub(crate) fn looked_at(&mut self, time: u64, cause: Option<buildscope_record::Cause>) {
+        self.account.looked_at(time, cause);
     }
 
     /// These functions ran when it was sampled. Of too many stacks only the outer functions are kept.
@@ -196,8 +207,13 @@ impl Run {
         *self.samples.entry(frames).or_default() += 1;
     }
 
-    pub(crate) fn wants_sample(&self, now: u64) -> bool {
-        self.account.wants_sample(now)
+    pub(crate) fn wants_look(&self, now: u64) -> bool {
+        self.account.wants_look(now)
+    }
+
+    /// Whether there is a sample of the wait that goes on.
+    pub(crate) fn has_sample(&self) -> bool {
+        self.account.has_sample()
     }
 
     /// Whether it has running children.

@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::event::{Event, What};
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
+use crate::programs::Programs;
 use crate::run::{Run, Usage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -47,6 +48,7 @@ pub(crate) struct Inside {
     pub(crate) end: Option<u64>,
     pub(crate) runs: BTreeMap<u32, Run>,
     pub(crate) totals: Totals,
+    pub(crate) programs: Programs,
     /// Events that were dropped while it ran.
     pub(crate) lost: u64,
     /// Processes that went on without reports.
@@ -181,7 +183,7 @@ impl Forest {
         let above = parent.and_then(|parent| inside.runs.get_mut(&parent));
         let program = above.as_ref().map_or_else(String::new, |run| run.program.clone());
         if let Some(above) = above {
-            above.account.child(time, true);
+            above.account.child_started();
             above.had_children = true;
         }
         let run = inside.add(Run { parent, program, ..Run::new(pid, time, Account::new(time, 0, 1)) });
@@ -211,6 +213,7 @@ impl Forest {
         }
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
+        inside.programs.add(run);
         // Arguments that were read after this are not those of the program before.
         let (arguments, named) =
             if run.named > time { (std::mem::take(&mut run.arguments), run.named) } else { (Vec::new(), 0) };
@@ -305,12 +308,13 @@ impl Forest {
         run.waits_at_exit();
         run.end(time);
         run.exited();
+        inside.programs.add(run);
         // A program that was executed in the parent's place did not start the child and does not wait for it.
         let parent = run.parent;
         if let Some(parent) =
             parent.and_then(|parent| inside.runs.get_mut(&parent)).filter(|parent| parent.end.is_none())
         {
-            parent.account.child(time, false);
+            parent.account.child_ended();
         }
         if inside.runs.len() > MOST {
             fold(&mut inside.runs, &mut inside.totals, MOST / 2);
@@ -370,11 +374,12 @@ impl Forest {
         }
     }
 
-    /// Each living process with what it runs.
-    pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut Run)) {
+    /// Each living process with what it runs, and with the programs of its step.
+    pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut Run, &mut Programs)) {
         for (&pid, place) in &self.places {
-            if let Some(run) = place.run.and_then(|run| self.steps[place.step].runs.get_mut(&run)) {
-                each(pid, run);
+            let Inside { runs, programs, .. } = &mut self.steps[place.step];
+            if let Some(run) = place.run.and_then(|run| runs.get_mut(&run)) {
+                each(pid, run, programs);
             }
         }
     }
@@ -425,19 +430,38 @@ impl Forest {
         }
     }
 
-    /// Ends what still runs.
+    /// Ends what still runs, and says what each process was blocked on.
     pub(crate) fn finish(&mut self, time: u64) {
         for step in 0..self.steps.len() {
             if self.steps[step].end.is_none() {
                 self.step_ended(time, step);
             }
+            self.steps[step].resolve();
         }
     }
 }
 
 impl Inside {
     fn new(init: i32, start: u64) -> Self {
-        Self { init, start, end: None, runs: BTreeMap::new(), totals: Totals::default(), lost: 0, hidden: 0, next: 0 }
+        Self {
+            init,
+            start,
+            end: None,
+            runs: BTreeMap::new(),
+            totals: Totals::default(),
+            programs: Programs::default(),
+            lost: 0,
+            hidden: 0,
+            next: 0,
+        }
+    }
+
+    /// Says what each process was blocked on, by samples of it and of its program.
+    fn resolve(&mut self) {
+        for run in self.runs.values_mut() {
+            run.resolve(&self.programs.like(run));
+        }
+        self.totals.resolve(&self.programs);
     }
 
     fn add(&mut self, run: Run) -> u32 {

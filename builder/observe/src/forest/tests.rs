@@ -40,6 +40,7 @@ fn shell() -> Vec<Event> {
 fn a_shell_with_a_child_and_an_exec() {
     let mut forest = Forest::new(1);
     forest.take(shell());
+    forest.finish(50 * MS);
     let [step] = &forest.steps[..] else { panic!("one step") };
     assert_eq!((step.init, step.end), (10, Some(41 * MS)));
     let runs: Vec<_> = step.runs.values().map(|run| (&*run.program, run.start / MS, run.end.unwrap() / MS)).collect();
@@ -52,6 +53,30 @@ fn a_shell_with_a_child_and_an_exec() {
     assert_eq!(forest.fresh(), [], "all have ended");
 }
 
+/// Of one short process it is never seen what it waits for, of others of its program it is.
+#[test]
+fn the_waits_of_a_short_process_are_like_those_of_its_program() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+    for number in 0..4 {
+        let (pid, start) = (20 + number, 1 + 10 * number as u64);
+        forest.take([forked(start, pid, 11), event(start, pid, What::In), executed(start, pid, "reader")]);
+        forest.take([event(start + 2, pid, What::Out { wanted: false })]);
+        if number < 3 {
+            let seen = Some(Cause::Lock);
+            forest.living(|living, run, _| {
+                if living == pid {
+                    run.looked_at((start + 3) * MS, seen)
+                }
+            });
+        }
+        forest.take([event(start + 6, pid, What::In), event(start + 7, pid, What::Exited)]);
+    }
+    forest.finish(50 * MS);
+    let locks: Vec<_> = forest.steps[0].runs.values().map(|run| run.time.blocked.lock).collect();
+    assert_eq!(locks, [Nanos(0), Nanos(4 * MS), Nanos(4 * MS), Nanos(4 * MS), Nanos(4 * MS)]);
+}
+
 #[test]
 fn the_kernels_own_sum_has_the_switches_too() {
     let mut forest = Forest::new(1);
@@ -61,7 +86,7 @@ fn the_kernels_own_sum_has_the_switches_too() {
         executed(0, 11, "fsync"),
         event(20, 11, What::Out { wanted: false }),
     ]);
-    forest.living(|_, run| run.scheduled(25 * MS, 0));
+    forest.living(|_, run, _| run.scheduled(25 * MS, 0));
     forest.take([event(30, 11, What::In), event(50, 11, What::Exited)]);
     assert_eq!(
         forest.steps[0].runs[&0].time.cpu,
@@ -80,12 +105,13 @@ fn waits_belong_to_one_program_of_a_process() {
     };
     let ended = |forest: &mut Forest| {
         forest.take([event(900, 11, What::In), event(900, 11, What::Exited)]);
+        forest.finish(900 * MS);
         let run = &forest.steps[0].runs[&1];
         (run.time.cpu, run.time.runnable, run.time.blocked.total())
     };
     let mut asked = Forest::new(1);
     started(&mut asked);
-    asked.living(|_, run| run.scheduled(200 * MS, 201 * MS));
+    asked.living(|_, run, _| run.scheduled(200 * MS, 201 * MS));
     assert_eq!(ended(&mut asked), (Nanos(0), Nanos(MS), Nanos(499 * MS)));
     let mut told = Forest::new(1);
     started(&mut told);
@@ -95,7 +121,7 @@ fn waits_belong_to_one_program_of_a_process() {
     let mut late = Forest::new(1);
     started(&mut late);
     late.executed_before(11, || Some(260 * MS));
-    late.living(|_, run| run.scheduled(200 * MS, 261 * MS));
+    late.living(|_, run, _| run.scheduled(200 * MS, 261 * MS));
     assert_eq!(ended(&mut late), (Nanos(0), Nanos(MS), Nanos(499 * MS)));
 }
 
@@ -126,6 +152,7 @@ fn a_process_that_executes_a_set_uid_program_has_not_ended() {
     root.take([event(1, 11, What::Exited), event(3, 11, What::Out { wanted: false }), event(50, 11, What::In)]);
     // The real end is long after the exec.
     root.take([event(52, 11, What::Exited)]);
+    root.finish(52 * MS);
     let run = &root.steps[0].runs[&0];
     assert_eq!((run.end, run.time.cpu, run.time.blocked.total()), (Some(52 * MS), Nanos(5 * MS), Nanos(47 * MS)));
 
@@ -136,6 +163,7 @@ fn a_process_that_executes_a_set_uid_program_has_not_ended() {
     assert_eq!(ordinary.steps[0].runs[&0].end, None);
     ordinary = ordinary.asking(|_| false, Reports::Ordinary);
     ordinary.end_hidden(40 * MS);
+    ordinary.finish(60 * MS);
     let run = &ordinary.steps[0].runs[&0];
     assert_eq!((run.end, run.time.cpu, run.time.blocked.unknown), (Some(40 * MS), Nanos(MS), Nanos(39 * MS)));
     assert_eq!(ordinary.steps[0].hidden, 1);
@@ -157,7 +185,7 @@ fn accounts_of_ended_threads_are_divided_among_programs() {
     let mut forest = Forest::new(1);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
     forest.take([forked(1, 12, 11), event(1, 12, What::In), event(4, 12, What::Exited)]);
-    forest.living(|_, run| (run.usage.user, run.usage.read) = (4 * MS, Some(100)));
+    forest.living(|_, run, _| (run.usage.user, run.usage.read) = (4 * MS, Some(100)));
     forest.take([executed(10, 11, "cc")]);
     let exit = Exit {
         tid: 11,
@@ -203,6 +231,7 @@ fn threads_are_one_process() {
         thread(11, What::Exited),
         event(12, 11, What::Exited),
     ]);
+    forest.finish(12 * MS);
     let run = &forest.steps[0].runs[&0];
     let process = run.process(Nanos);
     assert_eq!((process.threads, process.end), (2, Nanos(12 * MS)));

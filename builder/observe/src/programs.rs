@@ -1,0 +1,76 @@
+//! The waits of a step's programs: what is known of some processes of a program is a model of the waits of the others.
+
+use crate::blocked::ProgramWaits;
+use crate::run::Run;
+use std::collections::HashMap;
+
+/// Waits of this many programs are kept.
+const MOST: usize = 1000;
+
+/// The programs of a step that ran in processes that have ended.
+#[derive(Debug, Default)]
+pub(crate) struct Programs(HashMap<String, Program>);
+
+#[derive(Debug, Default)]
+struct Program {
+    executed: Kind,
+    /// Copies of its processes that executed nothing: they often do something else.
+    forked: Kind,
+}
+
+#[derive(Debug, Default)]
+struct Kind {
+    waits: ProgramWaits,
+    /// How often living processes were looked at only because of these waits.
+    looks: u32,
+}
+
+impl Program {
+    fn kind(&self, run: &Run) -> &Kind {
+        if run.forked { &self.forked } else { &self.executed }
+    }
+
+    fn kind_mut(&mut self, run: &Run) -> &mut Kind {
+        if run.forked { &mut self.forked } else { &mut self.executed }
+    }
+}
+
+impl Programs {
+    /// Adds the waits of a process that has ended.
+    pub(crate) fn add(&mut self, run: &Run) {
+        if let Some(program) = self.0.get_mut(&run.program) {
+            program.kind_mut(run).waits += *run.waits();
+        } else if self.0.len() < MOST {
+            let mut program = Program::default();
+            program.kind_mut(run).waits = *run.waits();
+            self.0.insert(run.program.clone(), program);
+        }
+    }
+
+    /// Whether to look at a living process because too little is known of what its program waits for; counts the look.
+    pub(crate) fn want_look(&mut self, run: &Run) -> bool {
+        if run.has_sample() {
+            return false;
+        }
+        let Some(program) = self.0.get_mut(&run.program) else { return false };
+        let kind = program.kind_mut(run);
+        let wanted = kind.waits.want_look(kind.looks);
+        kind.looks += u32::from(wanted);
+        wanted
+    }
+
+    /// The waits of processes like this one.
+    pub(crate) fn like(&self, run: &Run) -> ProgramWaits {
+        self.0.get(&run.program).map(|program| program.kind(run).waits).unwrap_or_default()
+    }
+
+    /// The waits of all processes of a program.
+    pub(crate) fn of(&self, program: &str) -> ProgramWaits {
+        let mut waits = ProgramWaits::default();
+        if let Some(program) = self.0.get(program) {
+            waits += program.executed.waits;
+            waits += program.forked.waits;
+        }
+        waits
+    }
+}
