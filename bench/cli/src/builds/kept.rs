@@ -259,7 +259,8 @@ fn write(path: &Path, kept: &Kept, record: &Record) -> io::Result<()> {
     let mut to = GzEncoder::new(io::BufWriter::new(fs::File::create(path)?), Compression::fast());
     serde_json::to_writer(&mut to, kept)?;
     to.write_all(b"\n")?;
-    serde_json::to_writer(&mut to, record)?;
+    // In one piece: the compressor works at each write, and JSON is written in tiny ones.
+    to.write_all(&serde_json::to_vec(record)?)?;
     to.write_all(b"\n")?;
     to.finish()?.flush()
 }

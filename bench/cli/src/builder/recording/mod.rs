@@ -10,6 +10,7 @@ pub(crate) use flags::RecordingFlags;
 pub(crate) use mode::ProgressMode;
 
 use super::{interrupt, observe, profile, progress};
+use crate::builds::Kept;
 use crate::output::write_whole;
 use crate::{Failure, explain, otlp, write_message};
 use buildscope_builder::engine::{Engine, LoadMeter, Outcome, Progress, Setting, record as record_of};
@@ -135,8 +136,7 @@ impl Recording {
                 record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
                 record
             });
-            let kept = record.as_ref().and_then(|record| kept::keep(self, record));
-            let written = record.as_ref().map_or(Ok(()), |record| self.write(record));
+            let (kept, written) = record.as_ref().map_or((None, Ok(())), |record| self.store(record));
             joined(stored);
             (record.map(|record| Recorded::new(self, record, kept)), written)
         });
@@ -144,12 +144,12 @@ impl Recording {
         Ok(Ended { recording: self, outcome, rest, recorded, written })
     }
 
-    fn write(&self, record: &Record) -> Result<(), Failure> {
-        if let Some(path) = &self.record {
-            let written = write_whole(path, |file| record.write(file)).into_diagnostic();
-            written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)?;
-        }
-        Ok(())
+    /// Keeps the record in the store and writes it to the file that the user named, both at the same time.
+    fn store(&self, record: &Record) -> (Option<Kept>, Result<(), Failure>) {
+        std::thread::scope(|scope| {
+            let writing = self.record.as_ref().map(|path| scope.spawn(move || write_record(path, record)));
+            (kept::keep(self, record), writing.map_or(Ok(()), joined))
+        })
     }
 }
 
@@ -216,6 +216,11 @@ fn delay(length: Duration) {
             std::hint::spin_loop();
         }
     });
+}
+
+fn write_record(path: &Path, record: &Record) -> Result<(), Failure> {
+    let written = write_whole(path, |file| record.write(file)).into_diagnostic();
+    written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)
 }
 
 /// Joins a thread and continues its panic here. The thread has already printed the panic message.
