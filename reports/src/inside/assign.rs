@@ -13,13 +13,14 @@ pub(super) struct Child<'a> {
     pub(super) program: &'a str,
     /// It executed nothing: the shell's own copy.
     pub(super) forked: bool,
+    pub(super) arguments: &'a [String],
 }
 
 /// The processes of jobs as the alignment sees them.
 pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
     let child = |job: &Job| {
         let last = tree.process(job.last);
-        Child { program: &last.program, forked: last.forked }
+        Child { program: &last.program, forked: last.forked, arguments: &last.arguments }
     };
     jobs.iter().map(child).collect()
 }
@@ -31,8 +32,26 @@ const COUNTED: usize = 12;
 /// Longer alignments take more time than they are worth: the rest of the processes belong to the last command.
 const LONGEST: usize = 3000;
 
-/// What a name's agreement is worth. A process of another name than its command's costs nothing, but gains nothing.
-fn worth(unit: &Unit, child: Child<'_>) -> i32 {
+/// What it is worth that a process belongs to a command: its name agrees, and the command's text has its arguments. A process of which
+/// neither is true costs nothing, but gains nothing.
+fn worth(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
+    const SAID: i32 = 4;
+    let said = says(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
+    named(unit, child) + if said { SAID } else { 0 }
+}
+
+/// Whether a command's text has the arguments as they are: none of them comes from a variable.
+fn says(text: &str, arguments: &[String]) -> bool {
+    fn words(text: &str) -> impl Iterator<Item = &str> {
+        text.split(|c: char| c.is_whitespace() || "\"'\\;|&()".contains(c)).filter(|word| !word.is_empty())
+    }
+    let wanted: Vec<&str> = arguments.iter().flat_map(|argument| words(argument)).collect();
+    let text: Vec<&str> = words(text).collect();
+    wanted.len() > 1 && text.windows(wanted.len()).any(|window| window == wanted)
+}
+
+/// What a name's agreement is worth.
+fn named(unit: &Unit, child: Child<'_>) -> i32 {
     let one = |name: &Name| match name {
         Name::Is(name) if is(name, child.program) => 8,
         // A program that the shell is said to start may be part of the shell (busybox).
@@ -59,8 +78,8 @@ fn is(name: &str, program: &str) -> bool {
             && !program[name.len()..].starts_with(char::is_alphabetic)
 }
 
-/// The unit of each child, by its index; `None` if no unit can have started it.
-pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize>> {
+/// The unit of each child, by its index; `None` if no unit can have started it. `text` is the shell's.
+pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {
         return vec![None; children.len()];
@@ -77,7 +96,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
         let mut before: Option<(i32, (u32, u32))> = if number == 0 { Some((0, (0, 0))) } else { None };
         for (row, &unit) in able.iter().enumerate() {
             let unit = &units[unit];
-            let gain = worth(unit, child);
+            let gain = worth(unit, child, text);
             let names = unit.names.len().min(COUNTED);
             let mut put = |used: usize, score: i32, from: (u32, u32)| {
                 if next[row][used].is_none_or(|known| score > known) {
@@ -129,13 +148,13 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize
 
 /// The unit of each child where the shell goes through the units again and again: from the last one on, the first whose name
 /// agrees best.
-pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>]) -> Vec<Option<usize>> {
+pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
     let mut last = None;
     let mut next = |child: &Child<'_>| {
         let first = last.map_or(0, |last| last + 1);
         let order = (0..units.len()).map(|number| (first + number) % units.len());
-        let best = order.rev().max_by_key(|&unit| worth(&units[unit], *child));
-        last = best.filter(|&unit| worth(&units[unit], *child) > 0).or(last);
+        let best = order.rev().max_by_key(|&unit| worth(&units[unit], *child, text));
+        last = best.filter(|&unit| worth(&units[unit], *child, text) > 0).or(last);
         last
     };
     children.iter().map(&mut next).collect()
@@ -146,14 +165,30 @@ mod tests {
     use super::super::shell::units;
     use super::*;
 
+    /// Names of programs; `&` before one says that the process executed nothing. After a name there may be arguments.
     fn assigned(text: &str, children: &[&str]) -> Vec<String> {
         let units = units(text);
+        let words = |line: &&str| line.trim_start_matches('&').split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let arguments: Vec<Vec<String>> = children.iter().map(words).collect();
         let children: Vec<_> = children
             .iter()
-            .map(|name| Child { program: name.trim_start_matches('&'), forked: name.starts_with('&') })
+            .zip(&arguments)
+            .map(|(line, arguments)| Child { program: &arguments[0], forked: line.starts_with('&'), arguments })
             .collect();
-        let text = |unit: Option<usize>| unit.map_or("-", |unit| &text[units[unit].span.clone()]).to_owned();
-        assign(&units, &children).into_iter().map(text).collect()
+        let of = |unit: Option<usize>| unit.map_or("-", |unit| &text[units[unit].span.clone()]).to_owned();
+        assign(&units, &children, text).into_iter().map(of).collect()
+    }
+
+    /// Of a sampled build, the short processes are missing.
+    #[test]
+    fn arguments_tell_commands_of_one_name_apart() {
+        let text = "sleep 0.5 && while [ $i ]; do true; done; (sleep 0.3) && sh -c \"sleep 0.2; true\"";
+        assert_eq!(
+            assigned(text, &["sleep 0.5", "true", "&sh", "sleep 0.3", "sleep 0.2"])[3..],
+            ["(sleep 0.3)", "sh -c \"sleep 0.2; true\""]
+        );
+        assert_eq!(assigned("test -f x && cp a b; cp 'c d' e; cp $x f", &["cp c d e"]), ["cp 'c d' e"]);
+        assert_eq!(assigned("sleep 0.35; sleep 0.3", &["sleep 0.3"]), ["sleep 0.3"]);
     }
 
     #[test]
@@ -189,12 +224,13 @@ mod tests {
 
     #[test]
     fn the_commands_of_a_loop_come_in_turn() {
-        let units = units("gcc $i; strip $i; cp $i x");
-        let child = |program| Child { program, forked: false };
+        let text = "gcc $i; strip $i; cp $i x";
+        let units = units(text);
+        let child = |program| Child { program, forked: false, arguments: &[] };
         let children = ["gcc", "strip", "cp", "gcc", "strip", "other", "gcc"].map(child);
-        let assigned: Vec<_> = assign_repeated(&units, &children).into_iter().flatten().collect();
+        let assigned: Vec<_> = assign_repeated(&units, &children, text).into_iter().flatten().collect();
         assert_eq!(assigned, [0, 1, 2, 0, 1, 1, 0]);
-        assert_eq!(assign_repeated(&units, &[child("other")]), [None]);
+        assert_eq!(assign_repeated(&units, &[child("other")], text), [None]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
     let text = places.text;
     let units = shell::units(text);
     let jobs = tree.jobs(shell);
-    let assigned = assign(&units, &children(tree, &jobs));
+    let assigned = assign(&units, &children(tree, &jobs), text);
     let spans: Vec<_> = jobs
         .iter()
         .zip(&assigned)

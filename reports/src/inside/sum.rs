@@ -102,7 +102,8 @@ impl Sum {
         self.running += running;
         self.count += count;
         let own = running + time.runnable + time.blocked.total().saturating_sub(time.blocked.child);
-        let cost = Cost { count, time: own, network: time.blocked.network, cpu: time.cpu };
+        // A program in the place of another adds no process, but it ran.
+        let cost = Cost { count: count.max(1), time: own, network: time.blocked.network, cpu: time.cpu };
         *self.programs.entry(program.to_owned()).or_default() += cost;
         if let Some(activity) = activity {
             *self.activities.entry(activity).or_default() += cost;

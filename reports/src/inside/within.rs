@@ -84,11 +84,11 @@ impl<'a> Within<'a> {
                     if forked { self.tree.jobs(job.all[0]) } else { vec![job.clone()] }
                 });
                 let inner: Vec<Job> = copies.collect();
-                let assigned = assign(units, &children(self.tree, &inner));
+                let assigned = assign(units, &children(self.tree, &inner), self.places.text);
                 self.in_turn(units, &inner, &assigned, Order::Once, self.copy(jobs))
             }
             Inner::Repeated(units) => {
-                let assigned = assign_repeated(units, &children(self.tree, jobs));
+                let assigned = assign_repeated(units, &children(self.tree, jobs), self.places.text);
                 let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
                 self.in_turn(units, jobs, &assigned, Order::Cycle, shell)
             }
@@ -109,7 +109,7 @@ impl<'a> Within<'a> {
 
     /// The parts of a pipeline. Each has the time in which it did not wait for the others.
     fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<Part<'u>> {
-        let assigned = assign(units, &children(self.tree, jobs));
+        let assigned = assign(units, &children(self.tree, jobs), self.places.text);
         let mut parts: Vec<Part<'_>> = units.iter().map(|unit| self.part(unit)).collect();
         for (job, unit) in jobs.iter().zip(assigned) {
             parts[unit.unwrap_or(units.len() - 1)].jobs.push(job.clone());
