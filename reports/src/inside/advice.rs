@@ -77,24 +77,39 @@ fn unsafe_io(row: &CommandRow) -> Option<Finding> {
 }
 
 fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
-    let make = runs(row, &["make"])
-        && !row.text.split_whitespace().any(|word| word.starts_with("-j") || word.starts_with("--jobs"));
+    let parallel = ["-j", "--jobs", "--parallel"];
+    let has_jobs = row.text.split_whitespace().any(|word| parallel.iter().any(|option| word.starts_with(option)));
+    let builds = runs(row, &["make"]) || runs(row, &["cmake", "--build"]);
     let units: u64 =
         row.activities.iter().filter(|done| done.activity == Activity::Compile).map(|done| done.count).sum();
-    if !make || units < 4 || processors < 2 || row.processors() > ONE {
+    if !builds || has_jobs || units < 4 || processors < 2 || row.processors() > ONE {
         return None;
     }
     let gain = Nanos(row.spent.processor.0 / u64::from(processors) * u64::from(processors - 1));
+    let change = with_jobs(&row.text);
     let text = format!(
-        "`{}` uses {:.1} of {processors} processors for {units} compiler runs: `make -j$(nproc)`",
+        "`{}` uses {:.1} of {processors} processors for {units} compiler runs: `{}`",
         row.text,
-        row.processors()
+        row.processors(),
+        change.as_deref().unwrap_or("make -j$(nproc)")
     );
     let caveat = "the makefile must allow it, and other steps need processors too";
     let mut finding = Finding::of("make-jobs", row, gain, text, caveat);
-    let rest = row.text.strip_prefix("make").filter(|rest| rest.is_empty() || rest.starts_with(' '));
-    finding.change = rest.map(|rest| (row.text.clone(), format!("make -j\"$(nproc)\"{rest}")));
+    finding.change = change.map(|new| (row.text.clone(), new));
     Some(finding)
+}
+
+/// The command with as many jobs as processors; `None` if it is not certain where the option belongs.
+fn with_jobs(command: &str) -> Option<String> {
+    if let Some(rest) = command.strip_prefix("make").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
+        return Some(format!("make -j\"$(nproc)\"{rest}"));
+    }
+    // The directory comes first, and what follows `--` is for the tool that cmake starts.
+    let words = command.strip_prefix("cmake --build ")?;
+    let (folder, rest) = words.split_at(words.find(' ').unwrap_or(words.len()));
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./_-".contains(c);
+    let known = !folder.is_empty() && !folder.starts_with('-') && folder.chars().all(plain);
+    known.then(|| format!("cmake --build {folder} --parallel \"$(nproc)\"{rest}"))
 }
 
 fn wheels(row: &CommandRow) -> Option<Finding> {
@@ -250,6 +265,14 @@ mod tests {
         assert_eq!(found(make.clone()), [("make-jobs", 7 * SECOND)]);
         assert_eq!(jobs(&make, 8).unwrap().change.unwrap().1, "make -j\"$(nproc)\" all");
         make.text = "make -j4 all".into();
+        assert_eq!(found(make.clone()), []);
+        make.text = "cmake --build out --target all".into();
+        let finding = jobs(&make, 8).unwrap();
+        assert_eq!(finding.change.unwrap().1, "cmake --build out --parallel \"$(nproc)\" --target all");
+        assert!(finding.text.ends_with("`cmake --build out --parallel \"$(nproc)\" --target all`"), "{}", finding.text);
+        make.text = "cmake --build out --parallel 2".into();
         assert_eq!(found(make), []);
+        assert_eq!(with_jobs("cmake --build \"$out\""), None);
+        assert_eq!(with_jobs("cmake --build .").as_deref(), Some("cmake --build . --parallel \"$(nproc)\""));
     }
 }
