@@ -325,7 +325,23 @@ fn a_step_opens_with_its_commands_and_processes() {
     let page = page(&example("inside.json"));
     let script = "select(build.steps.findIndex((step) => step.inside));";
     let document = run("inside", &page, script);
-    for mark in ["class=\"inside\"", "class=\"lanes\"", "sleep 0.3"] {
+    for mark in ["class=\"inside\"", "class=\"lanes\"", "class=\"flame\"", "sleep 0.3"] {
         assert!(document.contains(mark), "{mark}");
     }
+}
+
+#[test(AnyProgram(crate::CHROMIUM))]
+fn a_click_makes_a_frame_of_the_flame_graph_as_wide_as_all() {
+    let page = page(&example("inside.json"));
+    let script = "select(build.steps.findIndex((step) => step.text.startsWith('RUN <<EOF')));
+        const frame = () => [...document.querySelectorAll('.flame g')].find((box) => box.textContent === 'sleep');
+        const width = () => Number(frame().querySelector('rect').getAttribute('width'));
+        const before = width();
+        frame().dispatchEvent(new MouseEvent('click'));
+        const after = width();
+        frame().dispatchEvent(new MouseEvent('click'));
+        document.documentElement.dataset.widths = [before < 400, after, width() === before].join();";
+    let document = run("flame", &page, script);
+    assert_eq!(attribute(&document, "data-error"), None);
+    assert_eq!(attribute(&document, "data-widths"), Some("true,439.5,true"));
 }

@@ -10,36 +10,43 @@ pub fn folded_stacks(record: &Record) -> String {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for step in &record.steps {
         let Some(seen) = &step.processes else { continue };
-        let tree = Tree::of(seen);
         let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
         let place = stage.map(|stage| format!("{}: ", stage.name)).unwrap_or_default();
         let top = frame(&format!("{place}{}", step.text));
-        for (index, process) in (0..).zip(&seen.list) {
-            let stack = stack(&tree, index, &top);
-            put_process(&mut lines, seen, &stack, process);
-            for folded in tree.folded(index) {
-                let below = format!("{stack};{}", frame(&folded.program));
-                let blocked = folded.time.runnable + folded.time.blocked.total();
-                put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
-            }
-        }
-        for folded in tree.loose() {
-            let blocked = folded.time.runnable + folded.time.blocked.total();
-            let below = format!("{top};{}", frame(&folded.program));
-            put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
+        for (stack, micros) in stacks(seen) {
+            *lines.entry(format!("{top};{stack}")).or_default() += micros;
         }
     }
     lines.into_iter().map(|(stack, weight)| format!("{stack} {weight}\n")).collect()
 }
 
-fn stack(tree: &Tree<'_>, index: u32, top: &str) -> String {
+/// The stacks of a step, with the microseconds of each. Semicolons part their frames.
+pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
+    let mut lines = BTreeMap::new();
+    let tree = Tree::of(seen);
+    for (index, process) in (0..).zip(&seen.list) {
+        let stack = stack(&tree, index);
+        put_process(&mut lines, seen, &stack, process);
+        for folded in tree.folded(index) {
+            let blocked = folded.time.runnable + folded.time.blocked.total();
+            let below = format!("{stack};{}", frame(&folded.program));
+            put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
+        }
+    }
+    for folded in tree.loose() {
+        let blocked = folded.time.runnable + folded.time.blocked.total();
+        put(&mut lines, &frame(&folded.program), folded.duration.saturating_sub(blocked), folded.time);
+    }
+    lines
+}
+
+fn stack(tree: &Tree<'_>, index: u32) -> String {
     let mut names = vec![name(tree.process(index))];
     let mut at = tree.process(index).parent;
     while let Some(parent) = at {
         names.push(name(tree.process(parent)));
         at = tree.process(parent).parent;
     }
-    names.push(top.to_owned());
     names.reverse();
     names.join(";")
 }

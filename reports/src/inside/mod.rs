@@ -27,6 +27,7 @@ mod within;
 
 pub use attach::{ScriptText, attach};
 pub use folded::folded_stacks;
+pub(crate) use folded::stacks;
 pub(crate) use inferred::is_mark;
 pub use place::SourcePlace;
 pub use tools::Activity;

@@ -4,6 +4,7 @@
 //! caller gives the width of the terminal and says whether it has colours.
 
 mod account;
+mod flame;
 pub mod html;
 mod inside;
 pub mod instant;

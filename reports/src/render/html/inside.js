@@ -1,4 +1,4 @@
-// Inside a step: its commands, and its processes as lanes coloured by what they did.
+// Inside a step: its commands, its processes as lanes coloured by what they did, and their flame graph.
 const STATES = {
   c: ["on a processor", "execution"], r: ["waiting for a processor", "ready"], d: ["disk", "storage"], n: ["network", "transfer"],
   w: ["waiting for a child", "line"], l: ["lock or pipe", "held"], s: ["sleep", "blocked"], u: ["unknown wait", "unattributed"],
@@ -40,7 +40,7 @@ function insideOf(id) {
   const counted = `${inside.processes} ${inside.processes === 1 ? "process" : "processes"}`;
   const about = `Inside: ${({ events: counted, sampled: `${counted}, sampled`, inferred: "inferred from its output" })[inside.observed]}`;
   const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
-  return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...unseen];
+  return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...flameOf(id), ...unseen];
 }
 
 function lanesOf(id) {
@@ -71,4 +71,35 @@ function lanesOf(id) {
   const legend = make("p", { class: "legend" });
   for (const [name, colour] of Object.values(STATES)) legend.append(make("span", { class: "swatch", style: `background: var(--${colour})` }), `${name}  `);
   return [drawing, legend];
+}
+
+/** The letter of the state that a frame of the flame graph is. */
+const FRAMES = { "[on a processor]": "c", "[waiting for a processor]": "r", "[disk]": "d", "[network]": "n", "[lock or pipe]": "l", "[sleep]": "s", "[unknown wait]": "u" };
+
+/** Programs below those that started them, functions below programs, as wide as their time. A click on a frame makes it as wide as all. */
+function flameOf(id) {
+  const frames = data.flames[id];
+  if (!frames || !frames.length) return [];
+  const height = 14, width = 440, whole = Math.max(...frames.map(([, at, length]) => at + length));
+  const depth = Math.max(...frames.map((frame) => frame[0])) + 1;
+  const drawing = make("svg", { class: "flame", viewBox: `0 0 ${width} ${depth * height}`, role: "img", "aria-label": `flame graph of ${frames.length} frames` });
+  const draw = (from, until) => {
+    const x = (at) => ((Math.min(Math.max(at, from), until) - from) / (until - from)) * width;
+    drawing.replaceChildren(...frames.filter(([, at, length]) => at < until && at + length > from).map(([level, at, length, name]) => {
+      const left = x(at), wide = x(at + length) - left, state = FRAMES[name];
+      const box = make("g", {
+        onpointermove: (event) => showTip(event, `${name}\n${time(length * 1000)}, ${percent(length, whole)}`), onpointerleave: hideTip,
+        onclick: () => (at === from && at + length === until ? draw(0, whole) : draw(at, at + length)),
+      });
+      box.append(make("rect", { x: left, y: level * height + 0.5, width: Math.max(0.5, wide - 0.5), height: height - 1, style: `fill: var(--${state ? STATES[state][1] : "line"})` }));
+      if (wide > 40) {
+        const label = make("text", { x: left + 3, y: level * height + height - 4, style: "font-size: 9px; fill: var(--face)" });
+        label.append(name.slice(0, Math.floor(wide / 5.5)));
+        box.append(label);
+      }
+      return box;
+    }));
+  };
+  draw(0, whole);
+  return [make("h4", {}, "Where the time of its processes went"), drawing];
 }

@@ -33,6 +33,7 @@ struct Data<'a> {
     extras: Vec<Extra<'a>>,
     /// The processes inside each step.
     processes: Vec<Option<super::processes::Lanes<'a>>>,
+    flames: Vec<Option<super::flame::Flame>>,
     whatif: WhatIf,
 }
 
@@ -124,6 +125,7 @@ fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
         edges: record.edges.iter().map(|edge| (edge.from, edge.to, u8::from(edge.kind == EdgeKind::Order))).collect(),
         extras: extras.collect(),
         processes: record.steps.iter().map(|step| step.processes.as_ref().map(super::processes::Lanes::of)).collect(),
+        flames: record.steps.iter().map(|step| step.processes.as_ref().map(super::flame::Flame::of)).collect(),
         whatif: WhatIf::new(record),
     }
 }
