@@ -74,10 +74,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let status = child.wait().map_err(Failure::internal)?;
     let seen = observer.finish(epoch);
     let lines = lines.into_inner();
-    let mut record = import::import(&log(&lines))
-        .into_diagnostic()
-        .wrap_err("reading the command's output")
-        .map_err(Failure::Usage)?;
+    let failed = || Failure::failed(miette!("{program} ended with {status}"));
+    let mut record = match import::import(&log(&lines)) {
+        // A command that fails early says why, in no builder's form.
+        Err(_) if !status.success() => return Err(failed()),
+        imported => imported.into_diagnostic().wrap_err("reading the command's output").map_err(Failure::Usage)?,
+    };
     if let Some(machine) = seen.first() {
         let runs = record.steps.iter().filter(|step| step.instruction == Instruction::Run).count();
         let zero = zero(&record, &lines, began);
@@ -92,7 +94,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
         None => write_text(&render::text(&explain(&record), render::Style::default())),
     }
-    if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) }
+    if status.success() { Ok(()) } else { Err(failed()) }
 }
 
 /// Passes each line through immediately, and keeps it with its time.

@@ -1,10 +1,13 @@
 //! Processes inside steps in the record.
 
-use crate::world::World;
+use crate::world::{Built, World};
 use buildscope_record::{Cause, Nanos, Observed, Record};
 use buildscope_reports::explain;
 use buildscope_reports::inside::{CommandRow, RowKind, folded_stacks};
+use buildscope_reports::render::{Style, text};
 use buildscope_testing::test;
+use std::path::Path;
+use std::process::Command;
 
 const STEPS: &str = "FROM busybox
 RUN sleep 0.4 && cd /tmp && (sleep 0.1; true) && i=0; while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done
@@ -128,6 +131,33 @@ fn steps_of_stock_runtimes_are_observed() {
     }
 }
 
+/// `perf_event_paranoid` 3 and 4 refuse perf events with EACCES, the seccomp profiles of docker and podman with EPERM, and a kernel
+/// without them with ENOSYS.
+#[test(Root, Program("strace"))]
+fn a_build_without_perf_events_is_sampled_and_says_so() {
+    for (error, words) in
+        [("EACCES", "Permission denied"), ("EPERM", "Operation not permitted"), ("ENOSYS", "not implemented")]
+    {
+        let world = World::new("FROM busybox\nRUN sleep 0.5 && cd / && /bin/true\n");
+        let record = world.path("record.json");
+        let build = world.command(&["--no-cache", "--record", record.to_str().unwrap()]);
+        let inject = format!("inject=perf_event_open:error={error}");
+        let mut traced = Command::new("strace");
+        traced.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=perf_event_open", "-e", &inject]);
+        let output = traced.arg(build.get_program()).args(build.get_args()).output().unwrap();
+        let record = Built { output, record }.record();
+        let seen = record.steps.iter().find_map(|step| step.processes.as_ref()).expect("processes");
+        assert_eq!(seen.observed, Observed::Sampled);
+        let explanation = explain(&record);
+        let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
+        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+        let sleep = inside.rows.iter().find(|row| row.text == "sleep 0.5").unwrap_or_else(|| panic!("{inside:#?}"));
+        assert!(sleep.wall >= Nanos(400_000_000), "{sleep:?}");
+        let shown = text(&explanation, Style::default());
+        assert!(shown.contains("perf_event_open failed") && shown.contains(words), "{shown}");
+    }
+}
+
 /// Observation does not change the image ID.
 #[test]
 fn observation_does_not_change_the_image() {
@@ -158,4 +188,81 @@ fn arguments_from_secrets_are_not_recorded() {
     built.record();
     assert!(text.contains("\"processes\""), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
+}
+
+/// What `whatif` predicts of a record with these arguments: how much shorter the build is.
+fn gain(record: &Path, args: &[&str]) -> Nanos {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_buildscope")).args(["whatif", "--json"]).arg(record).args(args).output();
+    let output = output.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let prediction: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let time = |name: &str| prediction[name].as_u64().unwrap();
+    Nanos(time("measured").saturating_sub(time("wall")))
+}
+
+/// The steps run one after the other. A command of its own stage runs at the same time as the step before its own.
+#[test]
+fn a_command_can_be_free_faster_cached_or_moved() {
+    let world = World::new("FROM busybox\nRUN sleep 0.3\nRUN sleep 0.8 && sleep 0.4 && true\n");
+    let built = world.build(&["--no-cache"]);
+    let record = built.record();
+    let explanation = explain(&record);
+    let inside = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).next_back().expect("an inside");
+    let wall = inside.rows.iter().find(|row| row.text == "sleep 0.8").expect("a row").wall;
+    let near = |one: Nanos, other: Nanos| one.0.abs_diff(other.0) < 20_000_000;
+    let name = "command:sleep 0.8";
+    let free = gain(&built.record, &["--without", name]);
+    assert!(near(free, wall), "{free} of {wall}");
+    assert_eq!(gain(&built.record, &["--cached", name]), free);
+    let faster = gain(&built.record, &["--faster", "command:sleep 0.8=2"]);
+    assert!(near(faster, Nanos(wall.0 / 2)), "{faster} of {wall}");
+    let moved = gain(&built.record, &["--move", name]);
+    assert!(moved > Nanos(250_000_000) && moved < wall, "{moved} of {wall}");
+    let drag = gain(&built.record, &["--without", "command:sleep 0.4"]);
+    let shown = inside.rows.iter().find(|row| row.text == "sleep 0.4").expect("a row").drag;
+    assert!(near(drag, shown), "the drag of a command is {shown}, without it the build is {drag} shorter");
+}
+
+/// A builder that prints what docker's classic builder prints, and gives the text of each RUN to a shell, as all builders do.
+const BUILDER: &str = r#"
+echo "Sending build context to Docker daemon  2.048kB"
+echo "Step 1/3 : FROM busybox"
+echo " ---> 6858809bf669"
+echo "Step 2/3 : RUN sleep 0.5 && /bin/true"
+echo " ---> Running in 0123456789ab"
+/bin/sh -c "sleep 0.5 && /bin/true"
+echo "Removing intermediate container 0123456789ab"
+echo " ---> 1858809bf669"
+echo "Step 3/3 : RUN sleep 0.3"
+echo " ---> Running in 1123456789ab"
+/bin/sh -c "sleep 0.3"
+echo "Removing intermediate container 1123456789ab"
+echo " ---> 2858809bf669"
+echo "Successfully built 2858809bf669"
+"#;
+
+#[test(Root)]
+fn the_steps_of_another_builder_have_an_inside() {
+    let world = World::empty();
+    let record = world.path("record.json");
+    let observe = |script: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        command.args(["observe", "--record"]).arg(&record).args(["--", "sh", "-c", script]).output().unwrap()
+    };
+    let output = observe(BUILDER);
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && message.contains("processes of 2 of 2 RUN steps were found"), "{message}");
+    let explanation = explain(&Record::read(std::fs::File::open(&record).unwrap()).unwrap());
+    for (step, text, least) in [(1, "sleep 0.5", 450_000_000), (2, "sleep 0.3", 250_000_000)] {
+        let inside = explanation.steps[step].inside.as_ref().expect("an inside");
+        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+        let sleep = inside.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("{inside:#?}"));
+        assert!(sleep.wall >= Nanos(least) && sleep.spent.blocked[Cause::Sleep].0 * 10 > sleep.wall.0 * 7, "{sleep:?}");
+    }
+    // A command that fails before it builds has said why.
+    let output = observe("echo 'no such option' >&2; exit 7");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("no such option") && message.contains("sh ended with exit status: 7"), "{message}");
 }
