@@ -44,7 +44,9 @@ impl Profiler {
         Ok(Self { guard: builder.build()?, start: processor_time() })
     }
 
-    /// Ends. The processor time that no sample shows, because pprof leaves it out, has the frame [`NOT_UNWOUND`].
+    /// Ends. The processor time that no sample shows, because pprof leaves it out, has the frame [`NOT_UNWOUND`]. Samples that are too
+    /// many are made fewer in proportion: the kernel charges a whole tick to the thread that it interrupts, which a busy machine
+    /// interrupts more often.
     ///
     /// # Errors
     /// If the samples cannot be read.
@@ -52,8 +54,17 @@ impl Profiler {
         let used = processor_time() - self.start;
         let mut report = self.guard.report().build()?;
         let seen: isize = report.data.values().sum();
-        let left_out = (used.as_secs_f64() * f64::from(samples_per_second())).round() as isize - seen;
-        if left_out > 0 {
+        let all = used.as_secs_f64() * f64::from(samples_per_second());
+        let left_out = all.round() as isize - seen;
+        if left_out < 0 {
+            let (mut exact, mut given) = (0.0, 0);
+            for samples in report.data.values_mut() {
+                exact += *samples as f64 * all / seen as f64;
+                *samples = exact.round() as isize - given;
+                given += *samples;
+            }
+            report.data.retain(|_, samples| *samples > 0);
+        } else if left_out > 0 {
             let symbol = Symbol { name: Some(NOT_UNWOUND.into()), addr: None, lineno: None, filename: None };
             let frames = Frames {
                 frames: vec![vec![symbol]],
