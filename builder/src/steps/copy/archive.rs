@@ -18,6 +18,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+/// The longest path of a member in bytes: PATH_MAX without the terminating zero, as for other builders.
+const MAX_PATH: usize = 4095;
+
 /// The first member's headers must be within this many bytes: room for two extended headers of the largest size.
 const SNIFFED: u64 = 4 << 20;
 /// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
@@ -86,6 +89,9 @@ impl<'a> Archive<'a> {
         };
         if base.len() > 255 {
             return Err(self.bad(format!("the file name in `{}` is longer than 255 bytes", name.display())));
+        }
+        if name.as_os_str().len() > MAX_PATH {
+            return Err(self.bad(format!("a path is longer than {MAX_PATH} bytes")));
         }
         let parent = target.follow(root, name.parent().unwrap_or(Path::new("")))?;
         target.make_directories(&parent, NewDirectory { mode: 0o755, owner: Owner::default(), mtime: now })?;

@@ -98,14 +98,18 @@ impl Target {
 
     /// Creates the directory at `path` and its missing parents. Existing directories do not change.
     pub(crate) fn make_directories(&mut self, path: &Path, new: NewDirectory) -> Result<(), CopyError> {
-        let mut missing = Vec::new();
-        for above in path.ancestors() {
+        if matches!(self.look(path), Some(Entry { kind: EntryKind::Directory, .. })) {
+            return Ok(());
+        }
+        // From the root: below the first directory that is missing, nothing has to be looked up.
+        let mut missing: Vec<&Path> = path.ancestors().collect();
+        while let Some(above) = missing.last() {
             match self.look(above) {
-                Some(Entry { kind: EntryKind::Directory, .. }) => break,
+                Some(Entry { kind: EntryKind::Directory, .. }) => drop(missing.pop()),
                 Some(entry) => {
-                    return Err(CopyError::NotADirectory { path: above.to_owned(), found: called(&entry.kind) });
+                    return Err(CopyError::NotADirectory { path: above.to_path_buf(), found: called(&entry.kind) });
                 }
-                None => missing.push(above),
+                None => break,
             }
         }
         for path in missing.into_iter().rev() {

@@ -46,14 +46,21 @@ pub(super) fn follow(
     };
     push(&mut todo, path);
     let mut links = 0;
+    let mut missing = false;
     while let Some(name) = todo.pop() {
         if name == ".." {
             done.pop();
+            missing = false;
             continue;
         }
         done.push(&name);
+        if missing {
+            // Nothing exists below a path that does not exist. Looking is expensive in a deep tree.
+            continue;
+        }
         match look(&done)? {
-            Stop::Nothing | Stop::Directory => {}
+            Stop::Nothing => missing = true,
+            Stop::Directory => {}
             Stop::Link(to) => {
                 links += 1;
                 if links > MAX_LINKS {
