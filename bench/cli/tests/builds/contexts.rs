@@ -68,7 +68,8 @@ fn built(world: &World, args: &[&str], stdin: Option<&[u8]>) {
 fn refused(world: &World, args: &[&str], stdin: Option<&[u8]>) -> String {
     let output = build(world, args, stdin);
     assert_eq!(output.status.code(), Some(1), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stderr).replace('\n', " ")
+    // Messages are wrapped at the width of a terminal.
+    String::from_utf8_lossy(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn read(world: &World, file: &str) -> String {
