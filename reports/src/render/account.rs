@@ -9,7 +9,7 @@ use crate::wording::percent;
 use buildscope_record::{Nanos, redacted};
 use std::fmt::Display;
 
-/// A table of [`Accounts`](crate::Accounts).
+/// A table of [`Accounts`](crate::attribute::Accounts).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Account {
     /// By group of phases.
