@@ -26,7 +26,7 @@ const SETTLED: u64 = 1_000_000;
 
 /// All ring buffers together take at most this much, unless each would be smaller than [`SMALLEST`].
 const RINGS: usize = 4 << 20;
-const LARGEST: usize = 512 << 10;
+const LARGEST: usize = 1 << 20;
 const SMALLEST: usize = 32 << 10;
 
 impl std::fmt::Debug for Rings {
@@ -113,11 +113,11 @@ impl Rings {
         self.waiting.drain(..settled).collect()
     }
 
-    /// Whether so many reports in one reading may fill a ring before the next but a few.
+    /// Whether there are so many reports in one reading that a ring may be full after a longer pause. They may come in bursts.
     pub(crate) fn is_crowded_by(&self, reports: usize) -> bool {
         /// Most reports are of context switches.
         const REPORT: usize = 48;
-        const PART: usize = 4;
+        const PART: usize = 40;
         reports > self.size / REPORT / PART
     }
 

@@ -131,12 +131,6 @@ struct Watch {
     forest: Forest,
 }
 
-/// The processor time of this thread.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
-}
-
 /// The monotonic clock, which is that of the events too.
 fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
@@ -172,7 +166,6 @@ impl Watch {
         let mut pace = Pace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
-            let begun = processor_time();
             let found = self.round();
             let time = now();
             self.forest.end_hidden(time);
@@ -182,7 +175,7 @@ impl Watch {
             }
             std::thread::park_timeout(match self.source {
                 Source::Sampled(_) => sampled::INTERVAL,
-                Source::Events(_) => pace.after(found, processor_time().saturating_sub(begun)),
+                Source::Events(_) => pace.after(found),
             });
         }
         let rest = match &mut self.source {
