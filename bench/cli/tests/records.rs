@@ -42,12 +42,9 @@ fn the_time_of_a_build_is_divided_as_docker_desktop_does() {
     std::fs::write(log.path(), text).unwrap();
     let path = log.path().to_str().unwrap();
     let table = succeeds(&["explain", path, "--by", "docker-desktop"]);
-    for row in [
-        "Executions 7.00 s 70 %",
-        "Local file transfers 2.00 s 20 %",
-        "File operations 1.00 s 10 %",
-        "total 10.0 s",
-    ] {
+    for row in
+        ["Executions 7.00 s 70 %", "Local file transfers 2.00 s 20 %", "File operations 1.00 s 10 %", "total 10.0 s"]
+    {
         let words: Vec<_> = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
         assert!(words.iter().any(|line| line.starts_with(row)), "{row}: {table}");
     }
