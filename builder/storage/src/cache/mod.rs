@@ -1,7 +1,7 @@
 //! The cache index: cache keys and the layers that they gave. An SQLite database in WAL mode, shared by all builds on one store.
 //!
 //! All builds see an entry at once. [`sync`](CacheIndex::sync), called once per build, makes entries durable: it syncs their layers first,
-//! and waits for no file of another program ([`durable`](super::durable)).
+//! and waits for no file of another program ([`durable`]).
 //! Until then an entry is marked as not durable. The first start after a reboot checks the layers of marked entries and drops
 //! those with an incomplete layer ([`recovery`](super::recovery)). A killed process loses nothing: its files are complete in the
 //! page cache.
