@@ -2,9 +2,10 @@
 
 use super::contexts::TreeOrigin;
 use super::outcome::StepReport;
+use super::part::Part;
 use super::results::Results;
 use super::skipped::Skipped;
-use super::solver::{Part, Solver};
+use super::solver::Solver;
 use super::{Progress, Request};
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::Plan;

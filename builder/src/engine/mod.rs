@@ -19,6 +19,7 @@ mod inside;
 mod live;
 mod machine_load;
 mod outcome;
+mod part;
 mod prepare;
 mod progress;
 mod provenance;

@@ -7,7 +7,7 @@ use super::BuildError;
 use super::blocking::blocking;
 use super::cache_import;
 use super::outcome::StepResult;
-use super::solver::Part;
+use super::part::Part;
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
 use super::step_runner::StepRunner;

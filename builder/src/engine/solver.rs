@@ -4,18 +4,18 @@ use super::admission::MemoryAdmission;
 use super::blocking::blocking;
 use super::live::Live;
 use super::outcome::{LayerResult, StepResult};
+use super::part::Part;
 use super::prepare::{Prepared, PreparedPart};
 use super::results::Results;
 use super::skipped::{self, Skipped};
-use super::step_cache::{Admission, StepCache};
+use super::step_cache::Admission;
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
-use super::step_runner::{StepInput, StepRunner};
+use super::step_runner::StepInput;
 use super::waits::Waits;
 use super::{BuildError, Engine, Event, Progress, Request};
 use crate::http;
 use crate::plan::{Base, CopyFrom, Op, Step};
-use crate::steps::run::Networks;
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
 use buildscope_schedule::{self as schedule, Limit, Turn};
 use buildscope_storage::{Removed, Store, Timestamp};
@@ -43,14 +43,6 @@ pub(super) struct Solver {
     named_files: usize,
     /// Files of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, Files>>,
-}
-
-/// What the steps of one request run with.
-pub(super) struct Part {
-    pub(super) cache: StepCache,
-    pub(super) runner: StepRunner,
-    /// The steps whose results are the images.
-    pub(super) targets: Vec<StepId>,
 }
 
 /// What happens when a step fails.
@@ -330,31 +322,6 @@ impl Solver {
         if let (Some(removed), Some(cache)) = (removed, &mut reports[id.index()].cache) {
             cache.removed = Some(removed.why);
             cache.miss = Some(format_removal(&removed));
-        }
-    }
-}
-
-impl Part {
-    fn new(engine: &Engine, request: &Request, prepared: PreparedPart, progress: Arc<dyn Progress>) -> Self {
-        let PreparedPart { images, context, named, imported, dockerfile, epoch, targets, ignored } = prepared;
-        Self {
-            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
-                .no_cache(request.no_cache)
-                .ignore(ignored),
-            runner: StepRunner {
-                engine: engine.clone(),
-                images,
-                imported,
-                context,
-                named,
-                dockerfile,
-                epoch,
-                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
-                    progress.event(Event::Warning(warning))
-                }),
-                run_options: request.run.clone(),
-            },
-            targets,
         }
     }
 }

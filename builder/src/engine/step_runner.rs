@@ -147,7 +147,7 @@ impl StepRunner {
         let StepInput { ctx, step, below, probe } = input;
         let cancel = ctx.cancel.child_token();
         let names = ctx.results.reports()[step.id.index()].cache.as_ref().map(|cache| cache.key);
-        let names = names.map(|key| StepNames::of(ctx, step, key));
+        let names = names.map(|key| StepNames::of(&ctx.plan, step, key));
         let memory = ctx.memory.as_ref().zip(names.as_ref());
         let _admitted = match memory {
             Some((memory, names)) => Some(self.admitted(input, turn, memory, names).await?),

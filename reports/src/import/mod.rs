@@ -15,6 +15,7 @@ mod detect;
 mod dockerbuild;
 mod draft;
 mod duration;
+mod finish;
 mod format;
 mod gaps;
 mod guess;

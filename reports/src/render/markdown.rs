@@ -2,6 +2,7 @@
 //! collapsed. GitHub and GitLab render the critical path as a Mermaid gantt chart.
 
 use super::table::cut;
+use super::targets;
 use crate::compare::Pair;
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
@@ -18,7 +19,7 @@ const WIDTH: usize = 80;
 pub fn markdown(explanation: &Explanation) -> String {
     let verdict = if explanation.succeeded { "Build" } else { "Failed build" };
     let mut out = format!("### {verdict}: {}\n\n{}\n\n", explanation.wall, prose(&explanation.answer));
-    out += &super::targets::in_markdown(explanation);
+    out += &targets(explanation);
     out += &steps(explanation);
     let misses: Vec<_> = explanation.misses.iter().take(SHOWN).map(|miss| item(&miss.sentence)).collect();
     if !misses.is_empty() {
@@ -42,6 +43,27 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], most: usize) -> String {
         out += &row([prose(&pair.stage), code(&pair.text), first, second, phase.unwrap_or_default()]);
     }
     out
+}
+
+/// The targets of a build of several; empty for other builds.
+fn targets(explanation: &Explanation) -> String {
+    if explanation.targets.is_empty() {
+        return String::new();
+    }
+    let head = ["target", "result", "after", "steps", "shared", "cached", "drag"].map(str::to_owned);
+    let mut out = row(head) + "|---|---|--:|--:|--:|--:|--:|\n";
+    for target in targets::listed(explanation).into_iter().take(targets::SHOWN) {
+        out += &row([
+            prose(&target.name),
+            target.outcome.name().to_owned(),
+            target.end.map(|end| end.to_string()).unwrap_or_default(),
+            target.steps.to_string(),
+            target.shared.to_string(),
+            target.cached.to_string(),
+            targets::time(target.drag),
+        ]);
+    }
+    out + "\n" + &targets::sharing(explanation) + "\n\n"
 }
 
 fn steps(explanation: &Explanation) -> String {

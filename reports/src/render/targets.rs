@@ -1,6 +1,5 @@
 //! The targets of a build of several, as a table and as lines of a summary.
 
-use super::markdown;
 use super::style::{BOLD, DIM, Style, heading};
 use super::table::{Align, Cell, Table, cut};
 use crate::wording::{percent, quote};
@@ -9,7 +8,7 @@ use buildscope_record::{Nanos, TargetOutcome};
 use std::fmt::Write as _;
 
 /// How many targets are listed.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 
 /// A row for each target, the last to end first; empty for a build without targets.
 pub(super) fn text(explanation: &Explanation, style: Style) -> String {
@@ -44,27 +43,6 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     out
 }
 
-/// The same as a table of Markdown.
-pub(super) fn in_markdown(explanation: &Explanation) -> String {
-    if explanation.targets.is_empty() {
-        return String::new();
-    }
-    let head = ["target", "result", "after", "steps", "shared", "cached", "drag"].map(str::to_owned);
-    let mut out = markdown::row(head) + "|---|---|--:|--:|--:|--:|--:|\n";
-    for target in listed(explanation).into_iter().take(SHOWN) {
-        out += &markdown::row([
-            markdown::prose(&target.name),
-            target.outcome.name().to_owned(),
-            target.end.map(|end| end.to_string()).unwrap_or_default(),
-            target.steps.to_string(),
-            target.shared.to_string(),
-            target.cached.to_string(),
-            time(target.drag),
-        ]);
-    }
-    out + "\n" + &sharing(explanation) + "\n\n"
-}
-
 /// One line about all targets: which one ended last, and what they share.
 pub(super) fn line(explanation: &Explanation) -> Option<String> {
     let last = explanation.targets.iter().max_by_key(|target| target.end)?;
@@ -77,21 +55,21 @@ pub(super) fn line(explanation: &Explanation) -> Option<String> {
 }
 
 /// The targets that were not built first, then the last to end first.
-fn listed(explanation: &Explanation) -> Vec<&TargetExplanation> {
+pub(super) fn listed(explanation: &Explanation) -> Vec<&TargetExplanation> {
     let mut listed: Vec<_> = explanation.targets.iter().collect();
     listed.sort_by_key(|target| (target.outcome == TargetOutcome::Built, std::cmp::Reverse(target.end)));
     listed
 }
 
 /// How much work the targets have in common, in one sentence without a full stop.
-fn sharing(explanation: &Explanation) -> String {
+pub(super) fn sharing(explanation: &Explanation) -> String {
     let steps: usize = explanation.targets.iter().map(|target| target.steps).sum();
     let nodes = explanation.steps.iter().filter(|step| step.outcome != buildscope_record::Outcome::Pruned).count();
     let targets = explanation.targets.len();
     format!("{steps} steps of {targets} target{} are {nodes} in one graph", if targets == 1 { "" } else { "s" })
 }
 
-fn time(time: Nanos) -> String {
+pub(super) fn time(time: Nanos) -> String {
     if time > Nanos::ZERO { time.to_string() } else { String::new() }
 }
 

@@ -5,8 +5,7 @@
 mod peaks;
 mod pressure;
 
-use super::step_context::StepContext;
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 use buildscope_record::{Admission, ByteSize, StepKey};
 use buildscope_schedule::{Admitted, Budget};
 use buildscope_storage::{Store, available_memory};
@@ -37,8 +36,8 @@ pub(super) struct StepNames {
 }
 
 impl StepNames {
-    pub(super) fn of(ctx: &StepContext, step: &Step, key: StepKey) -> Self {
-        let stage = &ctx.plan.stages[step.stage.index()];
+    pub(super) fn of(plan: &Plan, step: &Step, key: StepKey) -> Self {
+        let stage = &plan.stages[step.stage.index()];
         Self { key, text: format!("{} {}", stage.name.as_deref().unwrap_or_default(), step.text) }
     }
 }

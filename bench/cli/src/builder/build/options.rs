@@ -1,6 +1,7 @@
 //! Resolves the command line of `build`: fills in defaults and rejects unsupported options.
 
-use super::super::recording::{ProgressMode, Recording};
+use super::super::progress::ProgressMode;
+use super::super::recording::Recording;
 use super::arguments::Arguments;
 use super::call::{Call, Subrequest};
 use super::run_options::size;

@@ -4,13 +4,15 @@
 //! that tools for BuildKit's output also read ours.
 
 mod critical;
+mod mode;
 mod moved;
 mod names;
 mod plain;
 mod rawjson;
 mod tty;
 
-use super::recording::ProgressMode;
+pub(crate) use mode::ProgressMode;
+
 use crate::builds::Expected;
 use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;

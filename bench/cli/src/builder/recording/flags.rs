@@ -1,8 +1,9 @@
 //! The flags of the commands that build, about progress, records and what is demanded of a build.
 
+use super::super::progress::ProgressMode;
+use super::Recording;
 use super::budget;
 use super::kept::{Keeping, Summary};
-use super::{ProgressMode, Recording};
 use crate::builds::{Limits, Subject};
 use crate::{Failure, Root, builds, destination, units};
 use buildscope_observe::Collect;

@@ -1,6 +1,7 @@
 //! What a build leaves in the store and on the terminal: its kept record, and the summary at its end.
 
-use super::{ProgressMode, Recording};
+use super::super::progress::ProgressMode;
+use super::Recording;
 use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
 use crate::{otlp, output, terminal, write_message};
 use buildscope_record::{Nanos, Outcome, Record, Step};

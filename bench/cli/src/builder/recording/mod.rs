@@ -4,11 +4,10 @@
 mod budget;
 mod flags;
 mod kept;
-mod mode;
 
 pub(crate) use flags::RecordingFlags;
-pub(crate) use mode::ProgressMode;
 
+use super::progress::ProgressMode;
 use super::{interrupt, observe, profile, progress};
 use crate::builds::Kept;
 use crate::output::write_whole;

@@ -1,0 +1,42 @@
+//! What belongs to one of the requests that a build answers.
+
+use super::prepare::PreparedPart;
+use super::step_cache::StepCache;
+use super::step_runner::StepRunner;
+use super::{Engine, Event, Progress, Request};
+use crate::steps::run::Networks;
+use buildscope_record::StepId;
+use std::sync::Arc;
+
+/// What the steps of one request run with.
+pub(super) struct Part {
+    pub(super) cache: StepCache,
+    pub(super) runner: StepRunner,
+    /// The steps whose results are the images.
+    pub(super) targets: Vec<StepId>,
+}
+
+impl Part {
+    pub(super) fn new(engine: &Engine, request: &Request, prepared: PreparedPart, progress: Arc<dyn Progress>) -> Self {
+        let PreparedPart { images, context, named, imported, dockerfile, epoch, targets, ignored } = prepared;
+        Self {
+            cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
+                .no_cache(request.no_cache)
+                .ignore(ignored),
+            runner: StepRunner {
+                engine: engine.clone(),
+                images,
+                imported,
+                context,
+                named,
+                dockerfile,
+                epoch,
+                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
+                    progress.event(Event::Warning(warning))
+                }),
+                run_options: request.run.clone(),
+            },
+            targets,
+        }
+    }
+}
