@@ -9,23 +9,21 @@ use std::fs;
 const STAGES: u32 = 4;
 
 /// The step of a stage.
-fn step(stage: u32) -> String {
-    format!("RUN sleep 1; echo {stage} > /{stage}")
+fn step(stage: u32, seconds: u32) -> String {
+    format!("RUN sleep {seconds}; echo {stage} > /{stage}")
 }
 
-/// Independent stages with a step each.
-fn world() -> World {
-    let stages: String = (0..STAGES).map(|n| format!("FROM busybox AS s{n}\n{}\n", step(n))).collect();
+/// Independent stages with a step each, which takes that many seconds and once needed that much memory.
+fn world(seconds: u32, peak: u64) -> World {
+    let stages: String = (0..STAGES).map(|n| format!("FROM busybox AS s{n}\n{}\n", step(n, seconds))).collect();
     let copies: String = (0..STAGES).map(|n| format!("COPY --from=s{n} /{n} /\n")).collect();
-    World::new(&format!("{stages}FROM busybox\n{copies}"))
-}
-
-/// Writes that earlier builds measured these peaks, by stage and text.
-fn remember(world: &World, peak: u64) {
-    let name = |n: u32| Digest::of(format!("text s{n} {}", step(n))).hex()[..32].to_owned();
+    let world = World::new(&format!("{stages}FROM busybox\n{copies}"));
+    // By stage and text.
+    let name = |n: u32| Digest::of(format!("text s{n} {}", step(n, seconds))).hex()[..32].to_owned();
     let peaks: Map<String, Json> = (0..STAGES).map(|n| (name(n), json!({ "bytes": peak, "at": 1 }))).collect();
     fs::create_dir_all(&world.store).unwrap();
     fs::write(world.store.join("peaks.json"), json!({ "version": 1, "peaks": peaks }).to_string()).unwrap();
+    world
 }
 
 fn total_memory() -> u64 {
@@ -50,9 +48,8 @@ fn most_at_once(record: &Record) -> usize {
 
 #[test]
 fn steps_whose_peaks_do_not_fit_together_run_one_after_the_other() {
-    let world = world();
     // Two of them are more than there is, whatever else runs on this machine.
-    remember(&world, total_memory() / 10 * 6);
+    let world = world(1, total_memory() / 10 * 6);
     let record = world.build(&["--no-cache"]).record();
     assert_eq!((processes(&record).len(), most_at_once(&record)), (STAGES as usize, 1));
     let waits = record.waits.iter().filter(|wait| wait.name.as_deref() == Some("memory"));
@@ -62,8 +59,7 @@ fn steps_whose_peaks_do_not_fit_together_run_one_after_the_other() {
 
 #[test]
 fn with_slots_alone_memory_does_not_matter() {
-    let world = world();
-    remember(&world, total_memory() / 10 * 6);
+    let world = world(4, total_memory() / 10 * 6);
     let record = world.build(&["--no-cache", "--admission", "slots"]).record();
     assert!(most_at_once(&record) > 1, "{:?}", processes(&record));
     assert!(record.waits.iter().all(|wait| wait.name.as_deref() != Some("memory")));
