@@ -38,7 +38,8 @@ fn the_record_has_each_target_with_its_steps_and_its_end() {
     assert_eq!([slow.outcome, quick.outcome], [TargetOutcome::Built; 2]);
     for target in [slow, quick] {
         let last = target.steps.iter().map(|step| record.steps[step.index()].end.unwrap()).max().unwrap();
-        assert!(last <= target.start.unwrap() && target.start <= target.end && target.end.unwrap() <= record.wall);
+        let (start, end) = (target.start.unwrap(), target.end.unwrap());
+        assert!(start <= end && last <= end && end <= record.wall, "{last} {start} {end} {}", record.wall);
     }
     let text = |id: &StepId| record.steps[id.index()].text.clone();
     let needed = record.steps_of_targets();
