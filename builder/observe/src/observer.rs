@@ -196,9 +196,9 @@ impl Watch {
         self.forest.take(events);
         self.look();
         match &self.source {
-            Source::Events(rings) if rings.is_crowded_by(count) => Found::Crowd,
+            Source::Events(rings) if rings.is_crowded_by(count) => Found::Activity,
             // The few events of other programs do not count.
-            _ if self.forest.begun != begun => Found::Starts,
+            _ if self.forest.begun != begun => Found::Activity,
             _ => Found::Nothing,
         }
     }

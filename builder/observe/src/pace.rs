@@ -15,10 +15,8 @@ pub(crate) struct Pace {
 /// What a reading found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
-    /// Processes of steps have started.
-    Starts,
-    /// So many reports that the buffers may be full before the longest pause is over.
-    Crowd,
+    /// Processes of steps have started, or there were so many reports that the buffers may be full before the longest pause is over.
+    Activity,
     Nothing,
 }
 
@@ -30,7 +28,7 @@ impl Pace {
     /// The pause after a reading.
     pub(crate) fn after(&mut self, found: Found) -> Duration {
         self.pause = match found {
-            Found::Starts | Found::Crowd => SHORTEST,
+            Found::Activity => SHORTEST,
             Found::Nothing => (self.pause * 3 / 2).min(LONGEST),
         };
         self.pause
@@ -42,12 +40,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_starts_pauses_become_longer() {
+    fn without_activity_pauses_become_longer() {
         let mut pace = Pace::new();
         let pauses: Vec<_> = (0..5).map(|_| pace.after(Found::Nothing).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
-        assert_eq!(pace.after(Found::Starts), SHORTEST);
-        pace.after(Found::Nothing);
-        assert_eq!(pace.after(Found::Crowd), SHORTEST);
+        assert_eq!(pace.after(Found::Activity), SHORTEST);
     }
 }

@@ -78,14 +78,7 @@ pub async fn build(
     progress: Arc<dyn Progress>,
     cancel: CancellationToken,
 ) -> Outcome {
-    let mut outcome = Outcome {
-        plan: None,
-        order_edges: Vec::new(),
-        reports: Vec::new(),
-        used_images: Vec::new(),
-        targets: Vec::new(),
-        result: Err(BuildError::Cancelled),
-    };
+    let mut outcome = Outcome::nothing_yet();
     let progress: Arc<dyn Progress> = Arc::new(Redacting(progress));
     outcome.result = run(engine, request, probe, progress, cancel, &mut outcome).await;
     outcome

@@ -32,6 +32,20 @@ pub struct Outcome {
     pub result: Result<Built, BuildError>,
 }
 
+impl Outcome {
+    /// The outcome before anything has run.
+    pub(super) fn nothing_yet() -> Self {
+        Self {
+            plan: None,
+            order_edges: Vec::new(),
+            reports: Vec::new(),
+            used_images: Vec::new(),
+            targets: Vec::new(),
+            result: Err(BuildError::Cancelled),
+        }
+    }
+}
+
 /// An image that steps took files from, by `COPY --from` or a mount. No line of the Dockerfile stands for pulling it, so the
 /// record has a step without a stage for it.
 #[derive(Clone, Debug)]

@@ -16,7 +16,8 @@ use std::path::{Component, Path, PathBuf};
 const DIRECTORY_MODE: u32 = 0o755;
 
 /// Unpacks a tar into a directory. In a context, all files belong to root (Dockerfile reference, "COPY"). Modes and times
-/// are the archive's, whose files may have the allowance. Returns the latest time of a member, in seconds since 1970; `None` if there is no member.
+/// are the archive's. The files may have as many bytes as the allowance has left. Returns the latest time of a member, in seconds since
+/// 1970; `None` for an archive without members.
 ///
 /// # Errors
 /// If the archive cannot be read, a member leads out of the directory, or has another kind than file, directory and link.
@@ -212,6 +213,7 @@ fn decimal(text: &str) -> Option<Timespec> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::sparse_petabyte;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::time::{Duration, Instant};
@@ -343,21 +345,8 @@ mod tests {
     /// A hole of the archive would be written to the disk.
     #[test]
     fn a_sparse_file_of_petabytes_is_refused() {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(tar::EntryType::GNUSparse);
-        header.set_path("sparse").unwrap();
-        header.set_mode(0o644);
-        header.set_size(512);
-        let gnu = header.as_gnu_mut().unwrap();
-        gnu.sparse[0].set_offset(0);
-        gnu.sparse[0].set_length(512);
-        gnu.sparse[1].set_offset(1 << 50);
-        gnu.sparse[1].set_length(0);
-        gnu.set_real_size(1 << 50);
-        header.set_cksum();
-        let archive = [header.as_bytes(), &[0; 512][..], &[0; 1024]].concat();
         let folder = tempfile::tempdir().unwrap();
-        let error = unpack(&*archive, folder.path(), Allowance::of(2048)).unwrap_err();
+        let error = unpack(&*sparse_petabyte(), folder.path(), Allowance::of(2048)).unwrap_err();
         assert!(error.to_string().contains("decompression bomb"), "{error}");
     }
 }

@@ -94,12 +94,11 @@ fn in_parallel(targets: &[Target]) -> Result<Vec<bool>, StorageError> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
-        while let Some((number, target)) =
-            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|n| Some((n, targets.get(n)?)))
-        {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(target) = targets.get(number) else { return Ok::<_, StorageError>(done) };
             done.push((number, target.sync()?));
         }
-        Ok::<_, StorageError>(done)
     };
     let threads = THREADS.min(targets.len().div_ceil(2));
     let results = std::thread::scope(|scope| {

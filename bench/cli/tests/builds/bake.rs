@@ -145,12 +145,8 @@ target "files" {
     assert_eq!(printed.lines().filter(|line| line.contains(" built ")).count(), 3, "{printed}");
 }
 
-#[test]
-fn keep_going_builds_what_does_not_need_the_failed_step() {
-    let world = World::empty();
-    world.write(
-        "docker-bake.hcl",
-        r#"
+/// A target that fails, one that needs it, and one that is built.
+pub(crate) const ONE_FAILS: &str = r#"
 group "default" { targets = ["bad", "user", "good"] }
 target "bad" { dockerfile-inline = "FROM busybox\nRUN exit 7\n" }
 target "user" {
@@ -161,8 +157,12 @@ target "good" {
   dockerfile-inline = "FROM busybox\nRUN sleep 0.2; echo good > /good\n"
   output = ["type=local,dest=out"]
 }
-"#,
-    );
+"#;
+
+#[test]
+fn keep_going_builds_what_does_not_need_the_failed_step() {
+    let world = World::empty();
+    world.write("docker-bake.hcl", ONE_FAILS);
     let failed = bake(&world, &["--keep-going"]);
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
     assert_eq!(fs::read_to_string(world.context().join("out/good")).unwrap(), "good\n");

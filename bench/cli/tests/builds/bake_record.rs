@@ -1,6 +1,6 @@
 //! The record of a bake: its targets, and what the other commands say about each.
 
-use crate::bake::{bake, recorded, stderr, stdout, succeeded};
+use crate::bake::{ONE_FAILS, bake, recorded, stderr, stdout, succeeded};
 use crate::world::World;
 use buildscope_record::{StepId, TargetOutcome};
 use buildscope_testing::test;
@@ -114,18 +114,7 @@ fn a_bake_has_a_budget_and_names_what_missed_the_cache() {
 #[test]
 fn a_failed_target_is_in_the_record_with_its_error() {
     let world = World::empty();
-    world.write(
-        "docker-bake.hcl",
-        r#"
-group "default" { targets = ["bad", "user", "good"] }
-target "bad" { dockerfile-inline = "FROM busybox\nRUN exit 7\n" }
-target "user" {
-  contexts = { bad = "target:bad" }
-  dockerfile-inline = "FROM bad\nRUN true\n"
-}
-target "good" { dockerfile-inline = "FROM busybox\nRUN echo good > /good\n" }
-"#,
-    );
+    world.write("docker-bake.hcl", ONE_FAILS);
     let path = world.path("record.json");
     bake(&world, &["--keep-going", "--record", path.to_str().unwrap()]);
     let record = buildscope_record::Record::read(fs::File::open(path).unwrap()).unwrap();

@@ -69,15 +69,7 @@ pub async fn build_fleet(
     cancel: CancellationToken,
 ) -> FleetOutcome {
     let progress: Arc<dyn Progress> = Arc::new(Redacting(progress));
-    let result = Err(BuildError::Cancelled);
-    let mut outcome = Outcome {
-        plan: None,
-        order_edges: Vec::new(),
-        reports: Vec::new(),
-        used_images: Vec::new(),
-        targets: Vec::new(),
-        result,
-    };
+    let mut outcome = Outcome::nothing_yet();
     let all = fleet.targets.len();
     let ends = match run(engine, fleet, probe, progress, cancel, &mut outcome).await {
         Ok(ends) => {

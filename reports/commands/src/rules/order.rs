@@ -32,7 +32,7 @@ pub struct Reorder {
     pub files: Vec<String>,
     /// The change; empty if it is not certain that the build works with it.
     pub edits: Vec<Edit>,
-    /// Whether there is no change only because the texts of `files` are unknown: they may name other parts of the project.
+    /// Whether `edits` is empty because the texts of `files` are unknown: they may name other parts of the project.
     pub unread: bool,
 }
 

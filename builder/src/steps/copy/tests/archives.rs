@@ -1,6 +1,7 @@
 //! ADD of archives.
 
 use super::{Kit, add, dir, file, op, tar};
+use crate::fixtures::sparse_petabyte;
 use crate::plan::Copy;
 use crate::steps::copy::CopyError;
 use rustix::time::{ClockId, clock_gettime};
@@ -125,19 +126,7 @@ fn directories_of_an_archive_may_be_deep() {
 #[test]
 fn a_sparse_file_of_petabytes_is_refused() {
     let mut kit = Kit::new();
-    let mut header = tar::Header::new_gnu();
-    header.set_entry_type(tar::EntryType::GNUSparse);
-    header.set_path("sparse").unwrap();
-    header.set_mode(0o644);
-    header.set_size(512);
-    let gnu = header.as_gnu_mut().unwrap();
-    gnu.sparse[0].set_offset(0);
-    gnu.sparse[0].set_length(512);
-    gnu.sparse[1].set_offset(1 << 50);
-    gnu.sparse[1].set_length(0);
-    gnu.set_real_size(1 << 50);
-    header.set_cksum();
-    kit.write("bomb.tar", [header.as_bytes(), &[0; 512][..], &[0; 1024]].concat());
+    kit.write("bomb.tar", sparse_petabyte());
     let error = kit.try_copy(&add(&["bomb.tar"], "/")).unwrap_err();
     assert!(error.to_string().contains("decompression bomb"), "{error}");
 }
