@@ -55,6 +55,7 @@ fn main() -> Result<()> {
     predictions(&studies.join("2026-11-27-predictions"))?;
     census(&studies.join("2026-11-28-census"))?;
     night(&studies.join("2026-11-27-night"))?;
+    bake(&studies.join("2026-11-28-bake"))?;
     account(&studies.join("../../docs/pictures/account.svg"))
 }
 
@@ -234,6 +235,32 @@ fn night(folder: &Path) -> Result<()> {
         axis: "wall time in seconds (median and quartiles)",
         series: builders.to_vec(),
         rows: walls.into_iter().map(row).collect(),
+        scale: Scale::Logarithmic,
+        neutral: None,
+    }
+    .draw(&folder.join("walls.svg"))
+}
+
+/// The wall times of the builds of many images, by how they were built.
+fn bake(folder: &Path) -> Result<()> {
+    let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
+    for sample in table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["ok"] == "True") {
+        let case = match sample["workload"].as_str() {
+            "fleet-40" => format!("{}: {}", sample["scenario"], sample["way"]),
+            other => format!("{other}: {}", sample["way"]),
+        };
+        let wall = sample["wall"].parse()?;
+        match rows.iter_mut().find(|row| row.0 == case) {
+            Some(row) => row.1.push(wall),
+            None => rows.push((case, vec![wall])),
+        }
+    }
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    Figure {
+        title: "Forty images, and eight steps with 3 GB each",
+        axis: "wall time in seconds (median and quartiles)",
+        series: vec!["builds that succeeded"],
+        rows: rows.into_iter().map(|(case, walls)| (case, vec![spread(walls)])).collect(),
         scale: Scale::Logarithmic,
         neutral: None,
     }
