@@ -4,7 +4,7 @@ use crate::Failure;
 use buildscope_commands::Source;
 use buildscope_commands::rules::{Change, Edit};
 use buildscope_reports::Explanation;
-use buildscope_reports::advise::Advice;
+use buildscope_reports::advise::{Advice, IGNORE_RULE};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,7 +66,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     let ignored: BTreeSet<&str> = explanation.advice.iter().filter_map(Advice::ignored).collect();
     if !ignored.is_empty() {
         patch += &ignore_patch(dockerfile, &ignored);
-        taken.push("dockerignore".to_owned());
+        taken.push(IGNORE_RULE.to_owned());
     }
     let elsewhere = in_current_directory(dockerfile).is_none();
     let directory = dockerfile.parent().filter(|_| elsewhere).map(Path::to_owned);

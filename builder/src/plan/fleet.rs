@@ -109,7 +109,7 @@ impl Lowering<'_> {
         let name = self.stages.list[stage.index() - self.stages_before].name.as_deref();
         let ignored =
             name.filter(|name| sharing.ignored_stages.iter().any(|ignored| ignored.eq_ignore_ascii_case(name)));
-        let contexts = looks_outside(&lowered.op).then_some(&sharing.contexts);
+        let contexts = reads_a_context(&lowered.op).then_some(&sharing.contexts);
         // The operation of an instruction that only changes the configuration does not say how.
         let identity = json!([
             lowered.op,
@@ -126,7 +126,7 @@ impl Lowering<'_> {
 }
 
 /// Whether a step takes files from a context.
-fn looks_outside(op: &Op) -> bool {
+fn reads_a_context(op: &Op) -> bool {
     let outside = |from: &CopyFrom| matches!(from, CopyFrom::Context | CopyFrom::NamedContext(_));
     match op {
         Op::From(base) => matches!(base, super::Base::Context(_)),

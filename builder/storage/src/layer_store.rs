@@ -3,7 +3,7 @@
 
 use super::error::Context;
 use super::index::LayerIndex;
-use super::layout::{Access, BLOBS, blob_path, touch};
+use super::layout::{Access, BLOBS, INDEXES, blob_path, touch};
 use super::options::SyncPolicy;
 use super::scratch::Scratch;
 use super::tree::Tree;
@@ -41,7 +41,7 @@ impl LayerStore {
     pub(super) fn open(root: &Path, sync: SyncPolicy) -> Result<Self, StorageError> {
         let directory = |name: &str| root.join(name);
         // Created at every start: a store of an earlier version lacks directories that were added later.
-        for name in [BLOBS, "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
+        for name in [BLOBS, INDEXES, "erofs", "lowers", "mounts", "claims", "tmp"] {
             // Images contain setuid programs and device nodes, which no other user of this host may reach.
             let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
             made.context("create", directory(name))?;
@@ -219,7 +219,7 @@ impl LayerStore {
 
     /// Registers the files of a layer that this process relies on: its next sync includes them.
     fn note(&self, diff_id: &DiffId) {
-        for kept in [BLOBS, "index"] {
+        for kept in [BLOBS, INDEXES] {
             self.cache().used_file(format!("{kept}/{}", diff_id.hex()));
         }
     }
@@ -240,7 +240,7 @@ impl LayerStore {
         fs::write(&temporary, index.as_bytes()).context("write", &temporary)?;
         let to = self.index_path(&index.layer().diff_id);
         fs::rename(&temporary, &to).context("rename to", to)?;
-        self.cache().wrote_file(format!("index/{}", index.layer().diff_id.hex()));
+        self.cache().wrote_file(format!("{INDEXES}/{}", index.layer().diff_id.hex()));
         Ok(())
     }
 
@@ -251,7 +251,7 @@ impl LayerStore {
     }
 
     pub(crate) fn index_path(&self, diff_id: &DiffId) -> PathBuf {
-        self.inner.root.join("index").join(diff_id.hex())
+        self.inner.root.join(INDEXES).join(diff_id.hex())
     }
 
     /// How often files were removed because they were damaged. What a driver caches is valid as long as this is the same.

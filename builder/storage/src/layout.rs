@@ -12,8 +12,10 @@ use std::path::Path;
 
 /// The directory of the blobs.
 pub(crate) const BLOBS: &str = "blobs/sha256";
+/// The directory of the layers' indexes.
+pub(crate) const INDEXES: &str = "index";
 /// The directories with blobs and files derived from them. The files have the name of the blob, or of a hash of several.
-pub(crate) const KEPT: [&str; 4] = [BLOBS, "index", "erofs", "lowers"];
+pub(crate) const KEPT: [&str; 4] = [BLOBS, INDEXES, "erofs", "lowers"];
 
 /// The path of a blob, relative to the store.
 pub(crate) fn blob_path(digest: impl Into<BlobDigest>) -> String {

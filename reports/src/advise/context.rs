@@ -2,7 +2,7 @@
 
 use super::case::Case;
 use super::parts::takes_all;
-use super::suggestion::Advice;
+use super::suggestion::{Advice, IGNORE_RULE};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::{Invocation, Needs, Tool};
@@ -56,7 +56,7 @@ pub(super) fn unused_context(case: &Case<'_>) -> Vec<Advice> {
         let gain = Nanos((u128::from(spent.0) * u128::from(cost(entry)) / u128::from(total.max(1))) as u64);
         let certain = step.is_none_or(|copy| is_needless(case, copy, &entry.path));
         Some(Advice {
-            rule: "dockerignore".into(),
+            rule: IGNORE_RULE.into(),
             text: format!("add `{}` to .dockerignore: {} in {} files {whose}", entry.path, entry.bytes, entry.files),
             gain,
             caveat: format!("by its share of the context's files and bytes; {caveat}"),

@@ -10,7 +10,7 @@ mod parts;
 mod rules;
 mod suggestion;
 
-pub use suggestion::Advice;
+pub use suggestion::{Advice, IGNORE_RULE};
 
 use crate::analysis::Analysis;
 use crate::whatif::RankedChanges;

@@ -7,6 +7,9 @@ use buildscope_record::{Nanos, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The rule whose change is a line of the .dockerignore.
+pub const IGNORE_RULE: &str = "dockerignore";
+
 /// A suggestion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
@@ -56,6 +59,6 @@ impl Advice {
 
     /// The line that the change adds to the .dockerignore.
     pub fn ignored(&self) -> Option<&str> {
-        if self.rule == "dockerignore" { self.diff.first()?.strip_prefix('+') } else { None }
+        if self.rule == IGNORE_RULE { self.diff.first()?.strip_prefix('+') } else { None }
     }
 }

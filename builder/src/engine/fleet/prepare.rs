@@ -131,6 +131,7 @@ fn order(deliveries: &[Delivery]) -> Result<Vec<usize>, BuildError> {
     fn visit(
         index: usize,
         deliveries: &[Delivery],
+        positions: &HashMap<&str, usize>,
         path: &mut Vec<usize>,
         order: &mut Vec<usize>,
     ) -> Result<(), BuildError> {
@@ -143,17 +144,17 @@ fn order(deliveries: &[Delivery]) -> Result<Vec<usize>, BuildError> {
         }
         path.push(index);
         for used in deliveries[index].request.named_contexts.values().filter_map(|value| value.strip_prefix(TARGET)) {
-            let position = deliveries.iter().position(|delivery| delivery.name == used);
             let missing = || BuildError::Request(format!("target {name}: unknown target {used}"));
-            visit(position.ok_or_else(missing)?, deliveries, path, order)?;
+            visit(*positions.get(used).ok_or_else(missing)?, deliveries, positions, path, order)?;
         }
         path.pop();
         order.push(index);
         Ok(())
     }
+    let positions = deliveries.iter().enumerate().map(|(index, delivery)| (delivery.name.as_str(), index)).collect();
     let mut ordered = Vec::with_capacity(deliveries.len());
     for index in 0..deliveries.len() {
-        visit(index, deliveries, &mut Vec::new(), &mut ordered)?;
+        visit(index, deliveries, &positions, &mut Vec::new(), &mut ordered)?;
     }
     Ok(ordered)
 }

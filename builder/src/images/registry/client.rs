@@ -100,6 +100,23 @@ struct Host {
     authorizations: Mutex<HashMap<String, String>>,
 }
 
+/// How a registry is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Scheme {
+    Http,
+    Https,
+}
+
+impl Scheme {
+    /// The scheme as it is written in an address.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
 impl Host {
     /// Connects to a host and determines whether it uses TLS.
     fn find(name: &str, options: &RegistryOptions, credentials: &Credentials) -> Result<Self, ImageError> {
@@ -107,21 +124,21 @@ impl Host {
         let trust = Trust { authorities: options.authorities.clone(), unverified: insecure };
         let agent = http::agent(name, &trust).map_err(|(path, error)| ImageError::file("read", path)(error))?;
         let address = if name == "docker.io" { format!("registry-1.{name}") } else { name.to_owned() };
-        let host = |scheme: &str| Self {
+        let host = |scheme: Scheme| Self {
             name: name.to_owned(),
-            base: format!("{scheme}://{address}"),
+            base: format!("{}://{address}", scheme.name()),
             agent: agent.clone(),
             login: None,
             authorizations: Mutex::default(),
         };
-        let schemes: &[&str] = match (options.plain_http.contains(name), insecure || is_loopback(name)) {
-            (true, _) => &["http"],
+        let schemes: &[Scheme] = match (options.plain_http.contains(name), insecure || is_loopback(name)) {
+            (true, _) => &[Scheme::Http],
             // As in docker, a registry on this machine may use plain HTTP without being marked as insecure.
-            (false, true) => &["https", "http"],
-            (false, false) => &["https"],
+            (false, true) => &[Scheme::Https, Scheme::Http],
+            (false, false) => &[Scheme::Https],
         };
         let mut fault = None;
-        for scheme in schemes {
+        for &scheme in schemes {
             let host = host(scheme);
             // If there is a second scheme to try, one failed attempt is enough. Otherwise two, so that an unreachable
             // host is reported soon.
@@ -130,7 +147,7 @@ impl Host {
                 host.send(&ApiRequest::new(Access::Pull, Method::GET, &format!("{}/v2/", host.base)), &[])
             }) {
                 // A server that expects TLS responds to a plain request with 400. It is not a plain registry.
-                Ok(response) if *scheme == "http" && !matches!(response.status().as_u16(), 200 | 401) => {}
+                Ok(response) if scheme == Scheme::Http && !matches!(response.status().as_u16(), 200 | 401) => {}
                 Ok(_) => return Ok(Self { login: credentials.login(name)?, ..host }),
                 Err(error) => fault = fault.or(Some(error)),
             }
