@@ -94,6 +94,7 @@ impl Kept {
     }
 }
 
+#[cfg(all(feature = "build", target_os = "linux"))]
 impl Kept {
     /// Which part of the steps was in the cache, from 0 to 1.
     pub(crate) fn cached_share(&self) -> f64 {

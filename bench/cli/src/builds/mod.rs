@@ -2,12 +2,14 @@
 //!
 //! Every build leaves a record in the store. The other commands read it as `last`, `^1` (the one before) or by its id.
 
+#[cfg(all(feature = "build", target_os = "linux"))]
 mod expect;
 mod find;
 mod kept;
 mod limits;
 mod list;
 
+#[cfg(all(feature = "build", target_os = "linux"))]
 pub(crate) use expect::Expected;
 pub(crate) use find::{Found, earlier, find, narrowed, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};

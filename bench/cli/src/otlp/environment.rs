@@ -1,14 +1,8 @@
 //! The environment variables of OpenTelemetry that a build honours: where spans go, and the span that the build belongs
 //! to.
 
+use super::spans::Parent;
 use opentelemetry::trace::{SpanId, TraceId};
-
-/// The span of another program that the build is a part of (W3C Trace Context).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Parent {
-    pub(super) trace: TraceId,
-    pub(super) span: SpanId,
-}
 
 impl Parent {
     /// From `TRACEPARENT`. An invalid value is ignored, as the specification asks for.

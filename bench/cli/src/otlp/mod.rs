@@ -2,10 +2,13 @@
 //!
 //! The HTTP client is ureq, which the registry client uses too. It needs no asynchronous runtime.
 
+#[cfg(all(feature = "build", target_os = "linux"))]
 mod environment;
 mod spans;
 
-pub(super) use environment::{Parent, endpoint as endpoint_of_environment, wants_grpc};
+#[cfg(all(feature = "build", target_os = "linux"))]
+pub(super) use environment::{endpoint as endpoint_of_environment, wants_grpc};
+pub(super) use spans::Parent;
 
 use super::Failure;
 use buildscope_record::Record;

@@ -3,7 +3,6 @@
 //! The build is the root span. A step is a child of it. A span of the record is a child of its step or of the
 //! enclosing span. Importing these spans restores the record, except for waits, counters and resources.
 
-use super::Parent;
 use buildscope_record::{
     CacheState, Digest, DriverName, EdgeKind, Nanos, Outcome, Policy, Record, SpanId as RecordedId,
 };
@@ -14,6 +13,13 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The span of another program that the build is a part of (W3C Trace Context).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(super) trace: TraceId,
+    pub(super) span: SpanId,
+}
 
 /// The resource attributes: the builder (or `OTEL_SERVICE_NAME`) and its version.
 pub(super) fn resource(record: &Record) -> Resource {
