@@ -11,7 +11,7 @@ use super::mountpoint::{MountpointKind, Root};
 use super::scratch::{SCRATCH, Scratch};
 use super::spec::{self, Privileges, SHM_SIZE};
 use super::sys;
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::fs::{Access, AtFlags, CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MountFlags, MountPropagationFlags, OpenTreeFlags};
 use std::ffi::OsStr;
@@ -269,7 +269,10 @@ impl Template {
         let sys = sys.at("/sys")?;
         attach(sys.as_fd(), target, Path::new("")).at("/sys")?;
         if message.privileges != Privileges::Insecure {
-            for path in &self.masked_sys {
+            // A mask that is made and not attached would cost the step a grace period of the kernel (RCU) when it is dropped.
+            let exists =
+                |path: &&String| rustix::fs::accessat(&sys, path.as_str(), Access::EXISTS, AtFlags::empty()).is_ok();
+            for path in self.masked_sys.iter().filter(exists) {
                 let mask = clone(CWD, Path::new(EMPTY)).at("making a mask")?;
                 match attach(mask.as_fd(), &sys, Path::new(path)) {
                     Ok(()) | Err(Errno::NOENT) => {}

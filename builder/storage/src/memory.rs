@@ -5,6 +5,7 @@
 
 use super::StorageError;
 use super::error::Context;
+use super::scratch::Scratch;
 use parking_lot::Mutex;
 use rustix::fs::{StatVfs, XattrFlags, fstatvfs, setxattr, statvfs};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen};
@@ -34,9 +35,13 @@ pub(crate) struct Memory {
 impl Budget {
     /// A budget of `bytes`. `None` if tmpfs does not support `user.` attributes, as before Linux 6.6: steps would see a difference from
     /// the disk.
-    pub(crate) fn new(bytes: u64, like: &Path) -> Option<Arc<Self>> {
+    pub(crate) fn new(bytes: u64, like: &Path, scratch: &Scratch) -> Option<Arc<Self>> {
         let budget = Arc::new(Self { bytes, used: Mutex::default() });
-        let takes = |memory: Memory| setxattr(memory.root(), "user.buildscope", b"1", XattrFlags::empty()).is_ok();
+        let takes = |memory: Memory| {
+            let takes = setxattr(memory.root(), "user.buildscope", b"1", XattrFlags::empty()).is_ok();
+            scratch.discard_mount(memory.leave());
+            takes
+        };
         budget.take(like).is_ok_and(takes).then_some(budget)
     }
 

@@ -64,10 +64,16 @@ impl Erofs {
             let mount = mount(backing, &image, &data);
             scratch.discard(image);
             scratch.discard(data);
-            let lowers = vec![Lower::Mount(Arc::new(mount?))];
+            let lower = Arc::new(mount?);
             // Created last: the stack removes it, and there is no stack if the mount failed.
             fs::create_dir(&dir).context("create", &dir)?;
-            Stack::prepare(overlay.with(SnapshotMode::OnDisk), dir, lowers, Arc::clone(scratch))?.mount().map(drop)
+            let lowers = vec![Lower::Mount(Arc::clone(&lower))];
+            let stack = Stack::prepare(overlay.with(SnapshotMode::OnDisk), dir, lowers, Arc::clone(scratch))?;
+            let mounted = stack.mount();
+            drop(stack);
+            // Closing a mount takes a grace period of the kernel (RCU), for which the first step must not wait.
+            scratch.discard_mount(lower);
+            mounted.map(|mount| scratch.discard_mount(Arc::new(mount)))
         };
         let backing = match try_it(Backing::Files) {
             Ok(()) => Backing::Files,

@@ -36,12 +36,15 @@ impl Overlay {
         let dir = scratch.path("probe");
         let lower = dir.join("lower");
         fs::create_dir_all(&lower).context("create", &lower)?;
-        let budget = memory.and_then(|bytes| Budget::new(bytes, &dir));
+        let budget = memory.and_then(|bytes| Budget::new(bytes, &dir, scratch));
         let overlay = Self { marks: Marks::here(), budget };
         let tried = Stack::prepare(overlay.clone(), dir.clone(), vec![Lower::Directory(lower)], Arc::clone(scratch))
             .and_then(|stack| stack.mount());
         match tried {
-            Ok(_) => Ok(overlay),
+            Ok(mount) => {
+                scratch.discard_mount(Arc::new(mount));
+                Ok(overlay)
+            }
             Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
         }
     }
@@ -277,7 +280,11 @@ impl Prepared for Stack {
         // The upper directory is removed after a crash, so overlayfs need not sync it.
         fsconfig_set_flag(&fs, "volatile").context("configure overlayfs", "volatile")?;
         fsconfig_create(&fs).context("mount", &self.dir)?;
-        drop((detached, changes));
+        // Closing a detached mount takes a grace period of the kernel (RCU), for which the step must not wait.
+        if self.memory.is_none() {
+            detached.push(changes);
+        }
+        detached.into_iter().for_each(|mount| self.scratch.discard_mount(Arc::new(mount)));
         fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).context("mount", &self.dir)
     }
 
