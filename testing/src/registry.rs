@@ -78,6 +78,12 @@ impl Registry {
         self.folder.path().join("ca.crt")
     }
 
+    /// The directory of a repository in the registry's storage (distribution, "Storage drivers": the layout of the paths).
+    #[must_use]
+    pub fn repository(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data/docker/registry/v2/repositories").join(name)
+    }
+
     /// The full name of an image in this registry.
     #[must_use]
     pub fn name(&self, name: &str) -> String {

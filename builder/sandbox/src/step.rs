@@ -60,7 +60,8 @@ impl Zygote {
         // A runtime needs every capability.
         let privileges = if runtime.is_some() { Privileges::Insecure } else { spec.privileges };
         let config = SandboxConfig { own_network: matches!(spec.network, StepNetwork::None), privileges, limited };
-        let mut step = RunningStep::new(self.client.take(config)?, Arc::clone(&self.client))?;
+        let client = self.client()?;
+        let mut step = RunningStep::new(client.take(config)?, client)?;
         step.client.cgroups.limit(&mut step.cgroup, &spec.limits)?;
         let limits = spec.limits.clone();
         if runtime.is_none() {
@@ -93,6 +94,8 @@ impl Zygote {
         let Ended { exit, lasted, made, rootfs, teardown } = ended?;
         logged.map_err(SandboxError::io("reading the step's output"))?;
         mountpoint::remove_made(rootfs.as_fd(), &made);
+        // This may be the last reference to the step's file system. The kernel unmounts it then, which takes a grace period (RCU).
+        tokio::task::spawn_blocking(move || drop(rootfs));
         let status = status(exit.status);
         let mut resources = resources(&exit);
         // The pressure of a step of a few milliseconds is not worth reading three files.

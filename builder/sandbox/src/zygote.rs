@@ -1,4 +1,4 @@
-//! The zygote: a process with one thread, started before the builder has more, from which the steps are cloned.
+//! The zygote: a process with one thread, from which the steps are cloned. It starts when the first step is about to run.
 //!
 //! After a fork, a process with several threads must only exec, but a step needs more: namespaces, mounts, privileges. The zygote
 //! also prepares, once and in parallel to the start of the builder, the state that all steps share.
@@ -38,9 +38,24 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEW
 /// that still runs.
 #[derive(Debug)]
 pub struct Zygote {
-    pub(super) client: Arc<ZygoteClient>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+enum State {
+    NotStarted(OnStart),
+    Started(Started),
+}
+
+/// The process of a zygote.
+#[derive(Debug)]
+struct Started {
+    client: Arc<ZygoteClient>,
     process: Child,
 }
+
+/// What is called when a zygote has started, with its process id.
+struct OnStart(Option<Box<dyn FnOnce(u32) + Send>>);
 
 /// The builder's connection to the zygote, which requests sandboxes.
 #[derive(Debug)]
@@ -77,6 +92,53 @@ impl Zygote {
     /// # Errors
     /// Fails if this program's file was moved or replaced, or if a process cannot be started.
     pub fn start() -> Result<Self, SandboxError> {
+        let zygote = Self::on_demand(drop);
+        zygote.ensure_started()?;
+        Ok(zygote)
+    }
+
+    /// A zygote that starts when the first step needs it, or at [`ensure_started`](Self::ensure_started): a build that runs no process
+    /// does not pay for it. `on_start` is called with its process id before the first step.
+    pub fn on_demand(on_start: impl FnOnce(u32) + Send + 'static) -> Self {
+        Self { state: Mutex::new(State::NotStarted(OnStart(Some(Box::new(on_start))))) }
+    }
+
+    /// Starts the zygote, unless it has been started.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn ensure_started(&self) -> Result<(), SandboxError> {
+        self.client().map(drop)
+    }
+
+    /// The connection to the zygote, which is started if it has not been.
+    pub(super) fn client(&self) -> Result<Arc<ZygoteClient>, SandboxError> {
+        // The lock is held while the zygote starts: another thread that needs it waits.
+        let mut state = self.state.lock();
+        if let State::NotStarted(on_start) = &mut *state {
+            let started = Started::start()?;
+            if let Some(on_start) = on_start.0.take() {
+                on_start(started.process.id());
+            }
+            *state = State::Started(started);
+        }
+        match &*state {
+            State::Started(started) => Ok(Arc::clone(&started.client)),
+            State::NotStarted(_) => Err(SandboxError::Gone),
+        }
+    }
+
+    /// The zygote's process id, if it has been started.
+    pub fn pid(&self) -> Option<u32> {
+        match &*self.state.lock() {
+            State::Started(started) => Some(started.process.id()),
+            State::NotStarted(_) => None,
+        }
+    }
+}
+
+impl Started {
+    fn start() -> Result<Self, SandboxError> {
         let start = |what| move |errno| SandboxError::Start { what, errno };
         let program = own_program().map_err(start("mounting this program read-only"))?;
         let (ours, theirs) = channel::pair().map_err(start("making a socket pair"))?;
@@ -96,10 +158,11 @@ impl Zygote {
         let client = ZygoteClient { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
         Ok(Self { client: Arc::new(client), process })
     }
+}
 
-    /// The zygote's process id.
-    pub fn pid(&self) -> u32 {
-        self.process.id()
+impl std::fmt::Debug for OnStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("OnStart").field(&self.0.is_some()).finish()
     }
 }
 
@@ -162,7 +225,7 @@ impl ZygoteClient {
     }
 }
 
-impl Drop for Zygote {
+impl Drop for Started {
     fn drop(&mut self) {
         // The zygote ends when its socket closes and makes no further sandbox. A spare init ends when its channel closes.
         let _ = rustix::net::shutdown(&self.client.socket, rustix::net::Shutdown::Both);

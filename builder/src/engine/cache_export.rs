@@ -36,8 +36,12 @@ pub(super) fn export(
             CacheMode::Max => build.plan.steps().filter(|step| step.live).collect(),
         };
         let records = records(build, steps);
-        let export =
-            CacheExport { records: &records, imported: Some(build.imported), registries: build.images.registries() };
+        let export = CacheExport {
+            records: &records,
+            imported: Some(build.imported),
+            registries: build.images.registries(),
+            prepared: build.prepared,
+        };
         let task = |done| build.progress.event(Event::Task { name: "exporting the cache".into(), done });
         task(false);
         match export.write(build.store, target, probe) {

@@ -5,16 +5,20 @@ use super::finished_build::FinishedBuild;
 use super::provenance::{invocation, predicate};
 use super::{BuildError, Built, Event, cache_export};
 use crate::http;
-use crate::images::{self, BuiltStep, CacheTo, Delivery, Image, inline_cache};
+use crate::images::{self, BuiltStep, CacheTo, Delivery, Draft, Exported, Image, Output, inline_cache};
 use crate::plan::{Op, Plan, Step};
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
+use std::panic::resume_unwind;
+use std::thread::ScopedJoinHandle;
 
-/// Assembles the image, writes it to all outputs, names it, and exports the cache.
+/// Assembles the image, writes it to all outputs, exports the cache, and names the image. `drafts` has what was begun of each output.
 pub(super) fn finish(
     build: &FinishedBuild<'_>,
-    Destinations { names, outputs, caches }: &Destinations,
+    destinations: &Destinations,
+    drafts: Vec<Option<Draft>>,
     probe: &Probe,
 ) -> Result<Built, BuildError> {
+    let Destinations { names, outputs, caches } = destinations;
     let request = build.request;
     let span = probe.phase(Phase::Commit);
     let image = |target: StepId| {
@@ -42,15 +46,15 @@ pub(super) fn finish(
         cache: Some(build.imported),
         predicates: &predicates,
         index: request.is_multi_platform(),
+        prepared: build.prepared,
     };
     let mut built = Built { id: Some(BlobDigest::of(images[0].config_bytes())), ..Built::default() };
     let attested = images.iter().zip(&predicates).map(|(image, said)| (image.platform(), said.content.clone()));
     built.provenance = attested.collect();
-    for (output, text) in outputs.iter().zip(&request.outputs) {
-        let task = |done| build.progress.event(Event::Task { name: format!("exporting to {text}"), done });
-        task(false);
-        let exported = delivery.write(output, probe)?;
-        task(true);
+    let written = write(build, &delivery, destinations, drafts, probe);
+    // An image that was there already needs none of the blobs that were sent for it.
+    build.prepared.cancel_uploads();
+    for exported in written? {
         if built.exported.is_empty() {
             // The first output decides: with rewritten times, its image differs from the one in the store.
             built.id = Some(exported.id());
@@ -70,10 +74,57 @@ pub(super) fn finish(
         built.manifest.get_or_insert(kept.target.digest.to_manifest());
         span.end();
     }
-    let mut steps: Vec<&Step> = build.targets.iter().flat_map(|target| chain(build.plan, *target)).collect();
-    steps.dedup_by_key(|step| step.id);
-    cache_export::export(build, caches, &steps, probe)?;
     Ok(built)
+}
+
+/// Writes all outputs, and the caches at the same time. Returns what was exported to each output, in their order.
+fn write(
+    build: &FinishedBuild<'_>,
+    delivery: &Delivery<'_>,
+    Destinations { outputs, caches, .. }: &Destinations,
+    drafts: Vec<Option<Draft>>,
+    probe: &Probe,
+) -> Result<Vec<Exported>, BuildError> {
+    if outputs.iter().any(Output::needs_layers) {
+        delivery.fetch(probe)?;
+    }
+    let write = |((output, text), draft): ((&Output, &String), Option<Draft>)| {
+        let task = |done| build.progress.event(Event::Task { name: format!("exporting to {text}"), done });
+        task(false);
+        let exported = delivery.write(output, draft, probe)?;
+        task(true);
+        Ok::<_, BuildError>(exported)
+    };
+    let export_caches = || {
+        let mut steps: Vec<&Step> = build.targets.iter().flat_map(|target| chain(build.plan, *target)).collect();
+        steps.dedup_by_key(|step| step.id);
+        cache_export::export(build, caches, &steps, probe)
+    };
+    let works =
+        outputs.iter().zip(&build.request.outputs).zip(drafts.into_iter().chain(std::iter::repeat_with(|| None)));
+    if outputs.len() + caches.len() < 2 || overlap(outputs) {
+        let exported = works.map(write).collect::<Result<_, _>>()?;
+        return export_caches().map(|()| exported);
+    }
+    let join = |thread: ScopedJoinHandle<'_, _>| thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+    std::thread::scope(|scope| {
+        let write = &write;
+        let threads: Vec<_> = works.map(|work| scope.spawn(move || write(work))).collect();
+        let cached = export_caches();
+        let exported = threads.into_iter().map(join).collect::<Vec<_>>().into_iter().collect::<Result<_, _>>()?;
+        cached.map(|()| exported)
+    })
+}
+
+/// Whether outputs must be written one after the other, because one is in the directory of another or both are streams.
+fn overlap(outputs: &[Output]) -> bool {
+    let is_within =
+        |one: &Output, other: &Output| one.path().zip(other.path()).is_some_and(|(one, other)| one.starts_with(other));
+    let streams = outputs.iter().filter(|output| output.writes_to_stdout()).count();
+    let within = |(number, one): (usize, &Output)| {
+        outputs.iter().enumerate().any(|(other, output)| other != number && is_within(one, output))
+    };
+    streams > 1 || outputs.iter().enumerate().any(within)
 }
 
 /// The documents of a target's image: its base, and what each step after it has added.

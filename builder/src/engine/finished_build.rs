@@ -7,7 +7,7 @@ use super::results::Results;
 use super::skipped::Skipped;
 use super::solver::Solver;
 use super::{Progress, Request};
-use crate::images::{ImportedCache, Resolver};
+use crate::images::{ImportedCache, PreparedBlobs, Resolver};
 use crate::plan::Plan;
 use buildscope_record::StepId;
 use buildscope_storage::{Store, Timestamp};
@@ -26,6 +26,8 @@ pub(super) struct FinishedBuild<'a> {
     pub(super) store: &'a Store,
     pub(super) images: &'a Resolver,
     pub(super) imported: &'a ImportedCache,
+    /// What was compressed and sent while steps ran.
+    pub(super) prepared: &'a PreparedBlobs,
     pub(super) progress: &'a dyn Progress,
     /// The text of the Dockerfile.
     pub(super) dockerfile: &'a str,
@@ -51,6 +53,7 @@ impl<'a> FinishedBuild<'a> {
             store: &part.cache.store,
             images: &part.runner.images,
             imported: &part.cache.imported,
+            prepared: &part.prepared,
             progress: &*solver.ctx.progress,
             dockerfile: part.runner.dockerfile.text(),
             context_origin: part.runner.context.origin.as_ref(),

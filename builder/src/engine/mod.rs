@@ -9,6 +9,7 @@ mod cache_export;
 mod cache_import;
 mod contexts;
 mod destinations;
+mod early;
 mod epoch;
 mod error;
 mod finish;
@@ -35,6 +36,7 @@ mod step_log;
 mod step_runner;
 mod verification;
 mod waits;
+mod warm_up;
 
 pub use error::{BuildError, StepError};
 pub use fleet::{FleetOutcome, FleetRequest, FleetTarget, TargetEnd, build_fleet};
@@ -51,11 +53,13 @@ use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
 use destinations::Destinations;
+use early::Early;
 use finished_build::FinishedBuild;
 use live::Live;
-use solver::Solver;
+use solver::{Ended, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
+use warm_up::WarmUp;
 
 /// How often a build is run at most if blobs are found damaged.
 const ROUNDS: u32 = 3;
@@ -93,6 +97,7 @@ async fn run(
     outcome: &mut Outcome,
 ) -> Result<Built, BuildError> {
     let destinations = Destinations::of(request)?;
+    let warm_up = WarmUp::new(engine);
     let prepared = prepare::prepare(engine, request, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
@@ -100,19 +105,26 @@ async fn run(
         progress.event(Event::Warning(format!("--no-cache-filter {name}: the Dockerfile has no stage of this name")));
     }
 
-    let mut solver = Arc::new(Solver::new(engine, &[request], prepared, probe, Arc::clone(&progress), cancel));
+    let mut solver = Arc::new(Solver::new(warm_up, &[request], prepared, probe, Arc::clone(&progress), cancel));
     let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
     outcome.order_edges = order_edges;
     for round in 1.. {
-        let solved = solver.run(&live, request.jobs, None).await;
+        let early = Early::new(&solver, &solver.parts[0], &destinations, probe).map(Arc::new);
+        let ended = early.clone().map(|early| -> Arc<Ended> {
+            Arc::new(move |solver: &Solver, step| early.ended(solver, &solver.parts[0], step))
+        });
+        let solved = solver.run(&live, request.jobs, ended).await;
+        early.iter().filter(|_| solved.is_ok()).for_each(|early| early.hurry());
         outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
         // Results that were finished before a failure are kept.
         let synced = engine.store.sync(probe).map_err(BuildError::from);
         let built = solved.and(synced).and_then(|()| {
             let build = FinishedBuild::new(&solver, &solver.parts[0], request, &outcome.reports);
-            finish::finish(&build, &destinations, probe)
+            let drafts = early.as_ref().map(|early| early.finish()).unwrap_or_default();
+            finish::finish(&build, &destinations, drafts, probe)
         });
+        early.iter().filter(|_| built.is_err()).for_each(|early| early.abandon());
         let repaired = repair(&mut solver, round, built.is_err());
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
         if !repaired {

@@ -4,6 +4,7 @@ use super::prepare::PreparedPart;
 use super::step_cache::StepCache;
 use super::step_runner::StepRunner;
 use super::{Engine, Event, Progress, Request};
+use crate::images::PreparedBlobs;
 use crate::steps::run::Networks;
 use buildscope_record::StepId;
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub(super) struct Part {
     pub(super) runner: StepRunner,
     /// The steps whose results are the images.
     pub(super) targets: Vec<StepId>,
+    /// What was compressed and sent so far.
+    pub(super) prepared: Arc<PreparedBlobs>,
 }
 
 impl Part {
@@ -37,6 +40,7 @@ impl Part {
                 run_options: request.run.clone(),
             },
             targets,
+            prepared: Arc::new(PreparedBlobs::of(&engine.store)),
         }
     }
 }

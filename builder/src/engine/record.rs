@@ -30,7 +30,7 @@ impl Setting {
             policy: Some(request.policy),
             jobs: u32::try_from(request.jobs).ok(),
             admission: Some(request.admission),
-            driver: Some(store.driver_name()),
+            driver: store.driver_name(),
             executor: Some(request.run.executor.name()),
             cache: request.no_cache.then_some(record::CacheState::Cold),
             no_cache_stages: request.no_cache_stages.clone(),

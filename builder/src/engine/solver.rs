@@ -13,7 +13,8 @@ use super::step_context::StepContext;
 use super::step_keys::{self, Files};
 use super::step_runner::StepInput;
 use super::waits::Waits;
-use super::{BuildError, Engine, Event, Progress, Request};
+use super::warm_up::WarmUp;
+use super::{BuildError, Event, Progress, Request};
 use crate::http;
 use crate::plan::{Base, CopyFrom, Op, Step};
 use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
@@ -25,7 +26,6 @@ use petgraph::graph::NodeIndex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
 /// The steps of one build: it looks each up, runs what is not found, and stores the result.
@@ -43,7 +43,13 @@ pub(super) struct Solver {
     named_files: usize,
     /// Files of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, Files>>,
+    warm_up: WarmUp,
+    /// Whether some step is a RUN.
+    runs_processes: bool,
 }
+
+/// Called when a step has ended with a result.
+pub(super) type Ended = dyn Fn(&Solver, StepId) + Send + Sync;
 
 /// What happens when a step fails.
 #[derive(Default)]
@@ -57,7 +63,7 @@ pub(super) struct Failures {
 impl Solver {
     /// Prepares to run a plan. There is a request for each part.
     pub(super) fn new(
-        engine: &Engine,
+        warm_up: WarmUp,
         requests: &[&Request],
         prepared: Prepared,
         probe: &Probe,
@@ -65,11 +71,14 @@ impl Solver {
         cancel: CancellationToken,
     ) -> Self {
         let Prepared { plan, parts, owners, started } = prepared;
-        let part = |(part, request): (PreparedPart, &&Request)| Part::new(engine, request, part, Arc::clone(&progress));
+        let part = |(part, request): (PreparedPart, &&Request)| {
+            Part::new(&warm_up.engine, request, part, Arc::clone(&progress))
+        };
         let parts = parts.into_iter().zip(requests).map(part).collect();
         let admission = requests.first().map(|request| request.admission).unwrap_or_default();
-        let memory = MemoryAdmission::new(admission, &engine.store);
+        let memory = MemoryAdmission::new(admission, &warm_up.engine.store);
         let results = Results::new(&plan);
+        let runs_processes = plan.steps().any(|step| step.live && matches!(step.op, Op::Run(_)));
         Self {
             ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory },
             parts,
@@ -79,6 +88,8 @@ impl Solver {
             started,
             named_files: requests.iter().map(|request| request.named_files).max().unwrap_or_default(),
             selected_early: Mutex::default(),
+            warm_up,
+            runs_processes,
         }
     }
 
@@ -122,13 +133,13 @@ impl Solver {
         layers.into_iter().filter(|layer| self.store().blobs().contains(layer)).collect()
     }
 
-    /// Runs all live steps. Their results are in the context, whether it succeeds or not. `ended` hears of each step that has a
+    /// Runs all live steps. Their results are in the context, whether it succeeds or not. `ended` is called for each step that has a
     /// result.
     pub(super) async fn run(
         self: &Arc<Self>,
         live: &Live,
         jobs: usize,
-        ended: Option<UnboundedSender<Option<StepId>>>,
+        ended: Option<Arc<Ended>>,
     ) -> Result<(), BuildError> {
         let found = skipped::find(&self.ctx, &self.parts, &|step| self.part(step))?;
         *self.selected_early.lock() = found.files;
@@ -145,7 +156,7 @@ impl Solver {
                     None => solver.turn(id, turn, &probe).await?,
                 }
                 if let Some(ended) = ended.filter(|_| solver.ctx.results.finished(id).is_some()) {
-                    let _ = ended.send(Some(id));
+                    ended(&solver, id);
                 }
                 Ok(())
             }
@@ -238,6 +249,9 @@ impl Solver {
         let layer_key = step_keys::layer_key(&layers_of, step, key, &files);
         if let Some(layer) = cache.look_up(step.id, layer_key, key, probe)? {
             return Ok(ran_or_cached(StepResult { cached: true, ..below.with(layer.key, Some(layer)) }));
+        }
+        if self.runs_processes {
+            self.warm_up.start();
         }
         let cancelled = async {
             tokio::select! {

@@ -106,6 +106,10 @@ pub enum ImageError {
         found: DiffId,
     },
 
+    /// The work is not wanted any more: the build has failed or was cancelled.
+    #[error("stopped")]
+    Stopped,
+
     /// A layer unpacks to more than the limit.
     #[error("{origin}: layer {blob} ({compressed}) unpacks to more than {limit}, like a decompression bomb")]
     Bomb {

@@ -13,12 +13,14 @@ mod base;
 mod cache;
 mod daemon;
 mod document;
+mod early;
 mod error;
 mod export;
 pub(crate) mod fuzzing;
 mod layout;
 mod load;
 mod outputs;
+mod pace;
 mod parallel;
 mod registry;
 mod resolve;
@@ -33,11 +35,13 @@ pub use cache::{
     CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, S3Cache,
     inline_cache,
 };
+pub use early::{CertainLayer, Draft, EarlyDelivery};
 pub use error::ImageError;
-pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, package};
+pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package};
 pub use export::{Export, Exported, Format, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;
+pub use pace::Pace;
 pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};

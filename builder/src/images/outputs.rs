@@ -1,9 +1,12 @@
 //! Writes the images of a finished build to an output (`--output`).
 
+use super::ensure_layers;
 use super::export::{Export, Exported, Format, export_directory, export_tar};
 use super::load::load;
 use super::stored::Images;
-use super::{Destination, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, Registries, ensure_layers};
+use super::{
+    Destination, Draft, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, PreparedBlobs, Registries,
+};
 use buildscope_oci::{Annotation, Level, Platform, Reference};
 use buildscope_oci::{CREATED, Descriptor, media};
 use buildscope_record::{BlobDigest, DiffId, Probe};
@@ -29,14 +32,14 @@ pub struct Delivery<'a> {
     pub predicates: &'a [Predicate],
     /// Whether one image is delivered as several are: below an index, or in a directory of its platform.
     pub index: bool,
+    /// What was compressed and sent before.
+    pub prepared: &'a PreparedBlobs,
 }
 
 impl Delivery<'_> {
-    /// Writes one output. For an output that is not an image, the result describes the copy that the store keeps.
-    pub fn write(&self, output: &Output, probe: &Probe) -> Result<Exported, ImageError> {
-        if !matches!(output.kind, OutputKind::Image { push: true } | OutputKind::CacheOnly) {
-            self.fetch(probe)?;
-        }
+    /// Writes one output, of which a part may be in `draft`. For an output that is not an image, the result describes the copy that
+    /// the store keeps. The layers must have been [fetched](Self::fetch) if the output [needs](Output::needs_layers) them.
+    pub fn write(&self, output: &Output, draft: Option<Draft>, probe: &Probe) -> Result<Exported, ImageError> {
         let named = output.image.names.iter().map(|name| name.parse()).collect::<Result<Vec<Reference>, _>>()?;
         let names = [self.names, &named].concat();
         let export = |format| {
@@ -60,9 +63,11 @@ impl Delivery<'_> {
             return Err(ImageError::malformed("--annotation", fault));
         }
         match &output.kind {
-            OutputKind::Oci { dest, tar: true } => export(Format::Oci).to_archive(self.store, dest, probe),
+            OutputKind::Oci { dest, tar: true } => {
+                export(Format::Oci).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
+            }
             OutputKind::Oci { dest: Destination::Path(path), tar: false } => {
-                export(Format::Oci).to_directory(self.store, path, probe)
+                export(Format::Oci).directory_from(draft.and_then(Draft::into_directory), self.store, path, probe)
             }
             OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
@@ -71,7 +76,9 @@ impl Delivery<'_> {
                 let fault = "type=docker can only contain one platform: build for one, or use type=oci";
                 Err(ImageError::malformed("--output", fault))
             }
-            OutputKind::Docker { dest: Some(dest) } => export(Format::Docker).to_archive(self.store, dest, probe),
+            OutputKind::Docker { dest: Some(dest) } => {
+                export(Format::Docker).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
+            }
             OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
             OutputKind::Local { dest, platform_split } => {
                 let split = *platform_split && self.splits();
@@ -103,14 +110,14 @@ impl Delivery<'_> {
                 let registries =
                     self.registries.ok_or_else(|| ImageError::malformed("--output", "cannot push offline"))?;
                 // The image is not kept in the store: layers of a registry need not have been fetched.
-                export(Format::Oci).to_registry(self.store, registries, self.cache, probe)
+                export(Format::Oci).to_registry_from(self.prepared, self.store, registries, self.cache, probe)
             }
             OutputKind::CacheOnly => Ok(self.undelivered()),
         }
     }
 
     /// Fetches layers that no step needed: those of a base image or of an imported cache.
-    fn fetch(&self, probe: &Probe) -> Result<(), ImageError> {
+    pub fn fetch(&self, probe: &Probe) -> Result<(), ImageError> {
         for image in self.images {
             if let Some(base) = image.base.as_deref() {
                 ensure_layers(self.store, base, probe)?;

@@ -87,7 +87,11 @@ impl LayerStore {
         blobs.filter(|blob| !self.blobs().is_written(blob) && !self.blobs().is_verified(blob)).collect()
     }
 
-    fn look_through(&self, blob: BlobDigest) -> Result<(), StorageError> {
+    /// Verifies a blob on this thread, unless this process has written or verified it. A damaged blob is removed.
+    ///
+    /// # Errors
+    /// [`StorageError::DamagedBlob`], and errors of reading.
+    pub fn look_through(&self, blob: BlobDigest) -> Result<(), StorageError> {
         let Some(mut inspection) = self.inspect(blob)? else { return Ok(()) };
         let file = self.blobs().open(blob)?;
         let mut reader = SparseReader::new(&file).context("read", self.blobs().path(blob))?;

@@ -92,6 +92,11 @@ impl LayerStore {
         &self.inner.blobs
     }
 
+    /// Whether no build has used the store before.
+    pub fn is_empty(&self) -> bool {
+        self.cache().is_new()
+    }
+
     /// The cache index.
     pub fn cache(&self) -> &CacheIndex {
         &self.inner.cache

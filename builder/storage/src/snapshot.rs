@@ -49,7 +49,7 @@ impl Store {
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         span.quantity(Quantity::FilesWalked, layers.len() as u64);
-        let prepared = self.driver().prepare(self, &tree, mode, &span.probe())?;
+        let prepared = self.driver()?.prepare(self, &tree, mode, &span.probe())?;
         Ok(Snapshot { store: self.clone(), tree, prepared })
     }
 
@@ -61,7 +61,7 @@ impl Store {
         if resolved.entry.is_none() {
             return Err(StorageError::BadPath { path: path.to_owned(), reason: "it does not exist" });
         }
-        let prepared = self.driver().prepare(self, &tree, SnapshotMode::OnDisk, &span.probe())?;
+        let prepared = self.driver()?.prepare(self, &tree, SnapshotMode::OnDisk, &span.probe())?;
         Ok(View { prepared, path: resolved.path })
     }
 }
@@ -70,7 +70,9 @@ impl Snapshot {
     /// The file system as a detached mount. Call it once.
     pub fn mount(&self, probe: &Probe) -> Result<OwnedFd, StorageError> {
         let span = probe.phase(Phase::Mount);
-        span.detail(self.store.driver_name().name());
+        if let Some(driver) = self.store.driver_name() {
+            span.detail(driver.name());
+        }
         self.prepared.mount()
     }
 

@@ -5,34 +5,57 @@ use super::driver::{self, Driver};
 use super::layer::LayerBuilder;
 use super::layer_store::LayerStore;
 use super::once_map::OnceMap;
-use super::options::StoreOptions;
+use super::options::{DriverChoice, StoreOptions};
 use buildscope_record::DriverName;
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+/// The driver, which is chosen when the first step needs a file system: trying drivers takes some milliseconds.
+struct ChosenDriver {
+    options: StoreOptions,
+    chosen: Mutex<Option<Arc<dyn Driver>>>,
+}
+
 /// The store. It is cheap to clone and shared between threads. Other processes may use the same directory.
 #[derive(Clone)]
 pub struct Store {
     layers: LayerStore,
-    driver: Arc<dyn Driver>,
+    driver: Arc<ChosenDriver>,
     /// The exclusive cache mounts in use by this process, by id.
     exclusive_mounts: OnceMap<String, Infallible>,
 }
 
 impl Store {
     /// Opens the store at `root` and creates it if it is missing. This costs a few system calls; the cache index is opened on first
-    /// use.
+    /// use, and the best driver is chosen on first use.
+    ///
+    /// # Errors
+    /// Errors of the file system, and [`StorageError::Driver`] if the driver in `options` does not work here.
     pub fn open(root: &Path, options: StoreOptions) -> Result<Self, StorageError> {
         let layers = LayerStore::open(root, options.sync)?;
-        let driver = driver::choose(layers.root(), &options, layers.scratch())?.into();
-        Ok(Self { layers, driver, exclusive_mounts: OnceMap::default() })
+        let is_named = options.driver != DriverChoice::Auto;
+        let driver = ChosenDriver { options, chosen: Mutex::default() };
+        let store = Self { layers, driver: Arc::new(driver), exclusive_mounts: OnceMap::default() };
+        if is_named {
+            store.choose_driver()?;
+        }
+        Ok(store)
     }
 
-    /// The driver in use.
-    pub fn driver_name(&self) -> DriverName {
-        self.driver.name()
+    /// Chooses the driver, unless it has been chosen.
+    ///
+    /// # Errors
+    /// [`StorageError::Driver`] if the driver does not work here.
+    pub fn choose_driver(&self) -> Result<(), StorageError> {
+        self.driver().map(drop)
+    }
+
+    /// The driver in use, if one has been chosen.
+    pub fn driver_name(&self) -> Option<DriverName> {
+        self.driver.chosen.lock().as_ref().map(|driver| driver.name())
     }
 
     /// Starts a new layer.
@@ -40,8 +63,15 @@ impl Store {
         LayerBuilder::new(self.layers.clone())
     }
 
-    pub(crate) fn driver(&self) -> &dyn Driver {
-        &*self.driver
+    pub(crate) fn driver(&self) -> Result<Arc<dyn Driver>, StorageError> {
+        let ChosenDriver { options, chosen } = &*self.driver;
+        // The lock is held while drivers are tried: another thread that needs one waits for the same.
+        let mut chosen = chosen.lock();
+        let driver = match chosen.take() {
+            Some(driver) => driver,
+            None => driver::choose(self.layers.root(), options, self.layers.scratch())?.into(),
+        };
+        Ok(Arc::clone(chosen.insert(driver)))
     }
 
     pub(crate) fn exclusive_mounts(&self) -> &OnceMap<String, Infallible> {

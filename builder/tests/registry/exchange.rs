@@ -3,7 +3,7 @@
 use crate::{Scene, noise};
 use buildscope_builder::images::{
     CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageError, ImageOptions,
-    ImportedCache, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
+    ImportedCache, PreparedBlobs, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{DiffId, Probe, StepKey};
@@ -197,7 +197,8 @@ fn caches_are_exported_and_imported() {
     let diff_id = image.config.rootfs.diff_ids[0];
     let record = CacheRecord { key: StepKey::of("key"), diff_id, value: serde_json::json!({"files": 1}) };
     let records = std::slice::from_ref(&record);
-    let export = CacheExport { records, imported: None, registries: Some(&registries) };
+    let prepared = PreparedBlobs::of(&scene.store);
+    let export = CacheExport { records, imported: None, registries: Some(&registries), prepared: &prepared };
 
     let folder = scene.folder.path().join("cache").display().to_string();
     let name = format!("{}/team/cache:main", registry.host);

@@ -15,6 +15,7 @@ mod ci_docs;
 mod contexts;
 mod daemon;
 mod damage;
+mod delivery;
 mod digests;
 mod docker_flags;
 mod durability;

@@ -276,7 +276,7 @@ pub(crate) fn victim(world: &World) -> ExitCode {
     match std::env::args().nth(2).as_deref() {
         Some("sleep") => {
             let mut out = std::io::stdout();
-            writeln!(out, "{}", world.zygote.pid()).unwrap();
+            writeln!(out, "{}", world.zygote.pid().unwrap()).unwrap();
             let log = |line: LogLine<'_>| {
                 let mut out = std::io::stdout();
                 writeln!(out, "{}", String::from_utf8_lossy(line.text)).unwrap();
@@ -300,10 +300,11 @@ pub(crate) fn victim(world: &World) -> ExitCode {
             let run = || world.status(step(root.path(), &["true"]));
             (0..10).for_each(|_| assert!(run().success()));
             // The spare sandbox is prepared while the program runs, which may end first.
-            soon("a spare sandbox is ready", || steps_of(world.zygote.pid()) == 1);
-            let before = holdings(world.zygote.pid());
+            soon("a spare sandbox is ready", || steps_of(world.zygote.pid().unwrap()) == 1);
+            let before = holdings(world.zygote.pid().unwrap());
             (0..1000).for_each(|_| assert!(run().success()));
-            let leaked = || holdings(world.zygote.pid()).into_iter().find(|(what, count)| before[what] < *count);
+            let leaked =
+                || holdings(world.zygote.pid().unwrap()).into_iter().find(|(what, count)| before[what] < *count);
             soon("everything is released", || {
                 let leaked = leaked();
                 leaked.iter().for_each(|leaked| eprintln!("before {}: {leaked:?}", before[leaked.0]));

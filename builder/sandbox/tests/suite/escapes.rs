@@ -474,7 +474,7 @@ fn workdirs(world: &World) {
 /// An ordinary user cannot read the descriptors of the zygote's children, so this test checks them only as root.
 fn descriptors(world: &World) {
     let root = rootfs();
-    let zygote = world.zygote.pid().to_string();
+    let zygote = world.zygote.pid().unwrap().to_string();
     let children = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let seen = std::thread::scope(|scope| {
         let step = scope.spawn(|| world.succeed(step(root.path(), &["sleep", "1.5"])));

@@ -106,7 +106,7 @@ fn killed_builder(_: &World) {
 pub(crate) fn sleeping_victim(world: &World, root: &Path, name: &str) {
     let runtime = runtimes().into_iter().find(|runtime| runtime.program.ends_with(name)).unwrap();
     let mut out = std::io::stdout();
-    writeln!(out, "{}\n{}\n{}", world.zygote.pid(), sleep(), root.display()).unwrap();
+    writeln!(out, "{}\n{}\n{}", world.zygote.pid().unwrap(), sleep(), root.display()).unwrap();
     let log = |line: LogLine<'_>| {
         let mut out = std::io::stdout();
         writeln!(out, "{}", String::from_utf8_lossy(line.text)).unwrap();
@@ -188,10 +188,11 @@ fn hundred(world: &World) {
             assert_eq!(exit.unwrap().status, Status::Code(0), "{output}");
         };
         run();
-        let before = holdings(world.zygote.pid());
+        let before = holdings(world.zygote.pid().unwrap());
         (0..100).for_each(|_| run());
         soon("everything is released", || {
-            holdings(world.zygote.pid()).into_iter().all(|(what, count)| count <= before[what]) && bundles() == 0
+            holdings(world.zygote.pid().unwrap()).into_iter().all(|(what, count)| count <= before[what])
+                && bundles() == 0
         });
     }
 }

@@ -101,7 +101,7 @@ fn hidden(world: &World) {
 fn namespaces(world: &World) {
     const KINDS: [&str; 7] = ["mnt", "pid", "ipc", "uts", "cgroup", "net", "user"];
     let root = rootfs();
-    let threads = || std::fs::read_dir(format!("/proc/{}/task", world.zygote.pid())).unwrap().count();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", world.zygote.pid().unwrap())).unwrap().count();
     let own = KINDS.map(|kind| std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().display().to_string());
     for (network, common) in [(StepNetwork::Host, &["net", "user"][..]), (StepNetwork::None, &["user"])] {
         let script = format!("for kind in {}; do readlink /proc/self/ns/$kind; done", KINDS.join(" "));

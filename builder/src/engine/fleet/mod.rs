@@ -7,11 +7,13 @@ mod missing;
 mod prepare;
 
 use super::destinations::Destinations;
+use super::early::Early;
 use super::finished_build::FinishedBuild;
 use super::live::Live;
 use super::outcome::TargetReport;
 use super::progress::Redacting;
 use super::solver::Solver;
+use super::warm_up::WarmUp;
 use super::{BuildError, Built, Engine, Event, Outcome, Progress, Request, finish, repair};
 use buildscope_record::{Phase, Probe, StepId};
 use missing::Missing;
@@ -113,11 +115,12 @@ async fn run(
     }
     let Some(first) = deliveries.first() else { return Ok(Vec::new()) };
     let (policy, jobs) = (first.request.policy, first.request.jobs);
+    let warm_up = WarmUp::new(engine);
     let prepared = prepare::prepare(engine, &deliveries, &progress, probe)?;
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
     let requests: Vec<&Request> = deliveries.iter().map(|delivery| &delivery.request).collect();
-    let mut solver = Solver::new(engine, &requests, prepared, probe, Arc::clone(&progress), cancel);
+    let mut solver = Solver::new(warm_up, &requests, prepared, probe, Arc::clone(&progress), cancel);
     solver.failures.keep_going = fleet.keep_going;
     let mut solver = Arc::new(solver);
     let (live, order_edges) = Live::new(&solver.ctx.plan, policy)?;
@@ -125,14 +128,30 @@ async fn run(
     let deliveries = Arc::new(deliveries);
     let mut delivered = BTreeMap::new();
     for round in 1.. {
+        let open = |part: &usize| !delivered.contains_key(part);
+        let early = |part: usize| {
+            let early = Early::new(&solver, &solver.parts[part], &deliveries[part].destinations, probe)?;
+            Some((part, early))
+        };
+        let early: Arc<BTreeMap<usize, Early>> =
+            Arc::new((0..deliveries.len()).filter(open).filter_map(early).collect());
         let (ended, ends) = mpsc::unbounded_channel();
         let solve = async {
-            let solved = solver.run(&live, jobs, Some(ended.clone())).await;
+            let (early, ended_step) = (Arc::clone(&early), ended.clone());
+            let note = move |solver: &Solver, step| {
+                early.iter().for_each(|(part, early)| early.ended(solver, &solver.parts[*part], step));
+                let _ = ended_step.send(Some(step));
+            };
+            let solved = solver.run(&live, jobs, Some(Arc::new(note))).await;
             // All steps have ended.
             let _ = ended.send(None);
             solved
         };
-        let (solved, now) = tokio::join!(solve, deliver_all(&solver, &deliveries, ends, &delivered, probe));
+        let (solved, now) = tokio::join!(solve, deliver_all(&solver, &deliveries, ends, (&delivered, &early), probe));
+        for (_, early) in early.iter().filter(|(part, _)| now.get(part).is_none_or(|one| one.result.is_err())) {
+            early.abandon();
+        }
+        drop(early);
         delivered.extend(now);
         let all_built = delivered.len() == deliveries.len() && delivered.values().all(|one| one.result.is_ok());
         outcome.reports.clone_from(&solver.ctx.results.reports());
@@ -166,16 +185,17 @@ async fn deliver_all(
     solver: &Arc<Solver>,
     deliveries: &Arc<Vec<Delivery>>,
     mut ends: mpsc::UnboundedReceiver<Option<StepId>>,
-    delivered: &BTreeMap<usize, Delivered>,
+    (delivered, early): (&BTreeMap<usize, Delivered>, &Arc<BTreeMap<usize, Early>>),
     probe: &Probe,
 ) -> BTreeMap<usize, Delivered> {
     let mut tasks: BTreeMap<usize, JoinHandle<Delivered>> = BTreeMap::new();
     while let Some(Some(step)) = ends.recv().await {
         for part in completed(solver, step).into_iter().filter(|part| !delivered.contains_key(part)) {
             let (solver, deliveries, probe) = (Arc::clone(solver), Arc::clone(deliveries), probe.clone());
+            let early = Arc::clone(early);
             let deliver = move || {
                 let began = Instant::now();
-                let result = deliver(&solver, part, &deliveries[part], &probe);
+                let result = deliver(&solver, part, &deliveries[part], early.get(&part), &probe);
                 Delivered { result, times: (began, Instant::now()) }
             };
             tasks.entry(part).or_insert_with(|| tokio::task::spawn_blocking(deliver));
@@ -199,7 +219,14 @@ fn completed(solver: &Solver, step: StepId) -> Vec<usize> {
 }
 
 /// Writes the image of a target.
-fn deliver(solver: &Solver, part: usize, delivery: &Delivery, probe: &Probe) -> Result<Built, BuildError> {
+fn deliver(
+    solver: &Solver,
+    part: usize,
+    delivery: &Delivery,
+    early: Option<&Early>,
+    probe: &Probe,
+) -> Result<Built, BuildError> {
+    early.into_iter().for_each(Early::hurry);
     let part = &solver.parts[part];
     // The name of the target tells its delivery from those of others.
     let span = probe.phase(Phase::Commit);
@@ -208,5 +235,6 @@ fn deliver(solver: &Solver, part: usize, delivery: &Delivery, probe: &Probe) -> 
     part.cache.store.sync(&probe)?;
     let reports = solver.ctx.results.reports().clone();
     let build = FinishedBuild::new(solver, part, &delivery.request, &reports);
-    finish::finish(&build, &delivery.destinations, &probe)
+    let drafts = early.map(Early::finish).unwrap_or_default();
+    finish::finish(&build, &delivery.destinations, drafts, &probe)
 }

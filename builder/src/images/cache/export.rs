@@ -1,7 +1,7 @@
 //! Exports the cache of a build.
 
 use super::super::document::Document;
-use super::super::export::{Compressed, DirectorySink, Sink, Transform};
+use super::super::export::{DirectorySink, PreparedBlobs, Sink};
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, INLINE, Layer, Outcome, Record};
@@ -22,6 +22,8 @@ pub struct CacheExport<'a> {
     pub imported: Option<&'a ImportedCache>,
     /// The registries. `None` offline.
     pub registries: Option<&'a Registries>,
+    /// What was compressed and sent before.
+    pub prepared: &'a PreparedBlobs,
 }
 
 /// A layer of the cache, and the source of its bytes.
@@ -50,7 +52,7 @@ impl CacheExport<'_> {
                 let mut uploads: Vec<BlobUpload> = blobs.into_iter().map(upload).collect();
                 let Document { descriptor, bytes } = config;
                 uploads.push(BlobUpload { descriptor, from: None, content: BlobContent::Bytes(bytes) });
-                registries.push(reference, &uploads, &[manifest], probe)
+                registries.push(reference, &uploads, &[manifest], &self.prepared.uploads, probe)
             }
             CacheTo::S3 { cache, options } => {
                 let span = probe.phase(Phase::Push);
@@ -108,8 +110,8 @@ impl CacheExport<'_> {
 
     /// The layers as blobs of the cache. A layer that was not fetched keeps its blob from the imported cache.
     fn blobs(&self, store: &Store, options: CacheOptions, probe: &Probe) -> Result<Vec<Blob>, ImageError> {
-        let compressed = Compressed::of(store);
-        let transform = Transform { epoch: None, encoding: options.compression, level: options.level };
+        let compressed = &self.prepared.compressed;
+        let transform = options.transform();
         let mut blobs: Vec<Blob> = Vec::new();
         for record in self.records {
             let diff_id = record.diff_id;

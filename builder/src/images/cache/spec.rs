@@ -1,6 +1,7 @@
 //! Parses `--cache-to` and `--cache-from` with the options of buildx.
 
 use super::super::LayoutImage;
+use super::super::export::Transform;
 use super::S3Cache;
 use buildscope_oci::csv_fields;
 use buildscope_oci::{Encoding, Reference};
@@ -107,22 +108,22 @@ impl CacheTo {
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: without_secrets(text), fault })
     }
 
+    /// What is exported, and how. An inline cache has only records.
+    pub(crate) fn options(&self) -> Option<&CacheOptions> {
+        match self {
+            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => Some(options),
+            Self::Inline => None,
+        }
+    }
+
     /// The steps that are exported.
     pub fn mode(&self) -> CacheMode {
-        match self {
-            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => options.mode,
-            Self::Inline => CacheMode::Min,
-        }
+        self.options().map_or(CacheMode::Min, |options| options.mode)
     }
 
     /// Whether a failed export is only a warning.
     pub(crate) fn ignores_errors(&self) -> bool {
-        match self {
-            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => {
-                options.ignore_error
-            }
-            Self::Inline => false,
-        }
+        self.options().is_some_and(|options| options.ignore_error)
     }
 }
 
@@ -155,6 +156,11 @@ impl CacheFrom {
 }
 
 impl CacheOptions {
+    /// What becomes of a layer.
+    pub(crate) fn transform(&self) -> Transform {
+        Transform { epoch: None, encoding: self.compression, level: self.level }
+    }
+
     /// The keys that local and registry caches share.
     const KEYS: [&'static str; 7] = [
         "mode",

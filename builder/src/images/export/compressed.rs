@@ -1,5 +1,6 @@
 //! Compressed blobs of the store's layers. Each layer is compressed once, and the digest of the result is remembered.
 
+use super::super::pace::Pace;
 use super::super::registry::BlobContent;
 use super::super::resolved::Hashing;
 use super::super::stored::Images;
@@ -15,16 +16,26 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
-/// Compresses layers, and keeps the files until the blobs are sent.
+/// Compresses layers, and keeps the files until the blobs are sent. Clones share the files: several outputs and caches compress a
+/// layer once.
 #[derive(Clone)]
 pub(crate) struct Compressed {
     store: Store,
-    files: Arc<Mutex<HashMap<BlobDigest, File>>>,
+    files: Arc<Mutex<HashMap<(DiffId, Transform), Arc<Slot>>>>,
+    pace: Arc<Pace>,
 }
+
+/// The place of one compressed layer, locked while it is made.
+type Slot = Mutex<Option<(EncodedLayer, File)>>;
 
 impl Compressed {
     pub(crate) fn of(store: &Store) -> Self {
-        Self { store: store.clone(), files: Arc::default() }
+        Self { store: store.clone(), files: Arc::default(), pace: Arc::default() }
+    }
+
+    /// The same layers, compressed at this pace.
+    pub(crate) fn paced(&self, pace: &Arc<Pace>) -> Self {
+        Self { pace: Arc::clone(pace), ..self.clone() }
     }
 
     /// Describes the compressed layer. It is only compressed if the result is not remembered.
@@ -34,31 +45,41 @@ impl Compressed {
         transform: Transform,
         probe: &Probe,
     ) -> Result<EncodedLayer, ImageError> {
-        let (images, note) = (Images::of(&self.store), note(diff_id, transform));
-        if let Some(encoded) = images.note::<EncodedLayer>(&note)? {
-            return Ok(encoded);
+        match Images::of(&self.store).note::<EncodedLayer>(&note(diff_id, transform))? {
+            Some(encoded) => Ok(encoded),
+            None => self.made(diff_id, transform, probe).map(|(encoded, _)| encoded),
         }
-        let (encoded, file) = self.compress(diff_id, transform, probe)?;
-        images.take_note(&note, &encoded)?;
-        self.files.lock().insert(encoded.digest, file);
-        Ok(encoded)
     }
 
     /// The bytes of a blob that [`layer`](Self::layer) described, made when they are needed.
     pub(crate) fn content(&self, digest: BlobDigest, diff_id: DiffId, transform: Transform) -> BlobContent {
         let this = self.clone();
         BlobContent::Lazy(Box::new(move || {
-            if let Some(file) = this.files.lock().get(&digest) {
-                return file.try_clone().map_err(|source| ImageError::Read { origin: digest.to_string(), source });
-            }
-            // The layer was compressed in an earlier build. Compressing it again gives the same bytes.
-            let (encoded, file) = this.compress(diff_id, transform, &Probe::disabled())?;
+            // If the layer was compressed in an earlier build, compressing it again gives the same bytes.
+            let (encoded, file) = this.made(diff_id, transform, &Probe::disabled())?;
             if encoded.digest == digest {
                 Ok(file)
             } else {
                 Err(ImageError::BlobDigest { origin: diff_id.to_string(), wanted: digest, found: encoded.digest })
             }
         }))
+    }
+
+    /// The compressed layer and its file. A thread that needs a layer which another thread compresses waits for it.
+    fn made(&self, diff_id: DiffId, transform: Transform, probe: &Probe) -> Result<(EncodedLayer, File), ImageError> {
+        let slot = Arc::clone(self.files.lock().entry((diff_id, transform)).or_default());
+        let mut made = slot.lock();
+        let (encoded, file) = match made.take() {
+            Some(known) => made.insert(known),
+            None => {
+                let compressed = self.compress(diff_id, transform, probe)?;
+                Images::of(&self.store).take_note(&note(diff_id, transform), &compressed.0)?;
+                made.insert(compressed)
+            }
+        };
+        let file =
+            file.try_clone().map_err(|source| ImageError::Read { origin: encoded.digest.to_string(), source })?;
+        Ok((*encoded, file))
     }
 
     /// A blob that is sent as it is: fetched from its source and verified.
@@ -91,7 +112,7 @@ impl Compressed {
         span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
         let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
-        let encoded = transform.run(&self.store, diff_id, &Region::of(to))?;
+        let encoded = transform.run(&self.store, diff_id, &Region::of(to), &self.pace)?;
         Ok((encoded, file))
     }
 }

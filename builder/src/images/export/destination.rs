@@ -50,10 +50,9 @@ impl Target {
             Some(_) => PathBuf::from("."),
             None => store.root().join("tmp"),
         };
-        if path.is_some() {
-            fs::create_dir_all(&folder).map_err(ImageError::file("create", &folder))?;
-        }
-        let (file, temporary) = create(&folder).map_err(ImageError::file("create a file in", &folder))?;
+        // Missing folders are created when the file is complete. The file can be linked from any folder of the same file system.
+        let nearby = folder.ancestors().find(|nearby| nearby.exists()).unwrap_or(Path::new("."));
+        let (file, temporary) = create(nearby).map_err(ImageError::file("create a file in", nearby))?;
         let what = match destination {
             Destination::Stdout => "the standard output".to_owned(),
             Destination::Path(path) => path.display().to_string(),
@@ -69,6 +68,7 @@ impl Target {
     /// Moves or copies the finished file to the destination.
     pub(crate) fn publish(self) -> Result<(), ImageError> {
         if let Some(path) = &self.path {
+            fs::create_dir_all(&self.folder).map_err(ImageError::file("create", &self.folder))?;
             let temporary = match self.temporary {
                 Some(temporary) => Ok(temporary),
                 None => name(&self.file, &self.folder),
@@ -88,12 +88,19 @@ impl Target {
     }
 }
 
-/// Creates a file without a name, which a killed process does not leave behind. File systems without such files (NFS) get one with
-/// a name.
-fn create(folder: &Path) -> io::Result<(File, Option<TempPath>)> {
+/// Creates a file without a name, which a killed process does not leave behind.
+///
+/// # Errors
+/// Errors of open(2), also on file systems without such files (NFS).
+pub(super) fn nameless(folder: &Path) -> io::Result<File> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    if let Ok(file) = openat(CWD, folder, flags, Mode::from_raw_mode(MODE)) {
-        return Ok((file.into(), None));
+    Ok(openat(CWD, folder, flags, Mode::from_raw_mode(MODE))?.into())
+}
+
+/// Creates a file without a name, or with one where that is not possible.
+fn create(folder: &Path) -> io::Result<(File, Option<TempPath>)> {
+    if let Ok(file) = nameless(folder) {
+        return Ok((file, None));
     }
     let named =
         tempfile::Builder::new().prefix(PREFIX).permissions(Permissions::from_mode(MODE)).tempfile_in(folder)?;
@@ -101,8 +108,8 @@ fn create(folder: &Path) -> io::Result<(File, Option<TempPath>)> {
     Ok((file, Some(path)))
 }
 
-/// Gives a nameless file a temporary name.
-fn name(file: &File, folder: &Path) -> io::Result<TempPath> {
+/// Gives a nameless file a temporary name in a folder of the same file system.
+pub(super) fn name(file: &File, folder: &Path) -> io::Result<TempPath> {
     let descriptor = format!("/proc/self/fd/{}", file.as_raw_fd());
     let link = |path: &Path| Ok(linkat(CWD, &descriptor, CWD, path, AtFlags::SYMLINK_FOLLOW)?);
     Ok(tempfile::Builder::new().prefix(PREFIX).make_in(folder, link)?.into_temp_path())

@@ -8,8 +8,10 @@ mod clamp;
 mod compressed;
 mod copy;
 mod destination;
+mod draft;
 mod encode;
 mod files;
+mod prepared;
 mod registry;
 mod sink;
 mod spec;
@@ -17,23 +19,27 @@ mod transform;
 
 pub use attest::{Predicate, package};
 pub(crate) use compressed::Compressed;
+pub(crate) use draft::{Added, ArchiveDraft, DirectoryDraft, LayerWriter};
 pub use files::{export_directory, export_tar};
+pub use prepared::PreparedBlobs;
+pub(crate) use registry::{LayerOrigin, Push};
 pub(crate) use sink::{DirectorySink, Sink};
 pub use spec::{Destination, ImageOptions, Output, OutputError, OutputKind};
 pub(crate) use transform::Transform;
 
 use super::document::Document;
 use super::layout::blob_path;
+use super::pace::Pace;
 use super::{Image, ImageError, ImageLayer};
 use attest::Attestation;
 use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Index, Manifest, REF_NAME, media};
 use buildscope_oci::{Level, Reference, annotations};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
-use destination::Target;
+use draft::Begun;
 use rayon::prelude::*;
 use serde::Serialize;
-use sink::{Region, TarSink};
+use sink::Region;
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -83,7 +89,28 @@ pub struct Export<'a> {
 impl Export<'_> {
     /// Writes a tar archive.
     pub fn to_archive(&self, store: &Store, destination: &Destination, probe: &Probe) -> Result<Exported, ImageError> {
-        self.archive_without(&[], store, destination, probe)
+        self.archive_from(None, store, destination, probe)
+    }
+
+    /// Completes an archive, or writes a whole one if no draft is given or its layers are not those of the images.
+    pub(crate) fn archive_from(
+        &self,
+        draft: Option<ArchiveDraft>,
+        store: &Store,
+        destination: &Destination,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
+        let span = probe.phase(Phase::Export);
+        let ArchiveDraft { target, mut tar, begun } = match draft.filter(|draft| draft.begun.fits(self.wanted())) {
+            Some(draft) => draft,
+            None => ArchiveDraft::begin(destination, store)?,
+        };
+        span.detail(&target.what);
+        let exported = self.write(begun, store, &mut tar, &span.probe())?;
+        let size = tar.finish()?;
+        span.quantity(Quantity::BytesWritten, size);
+        target.publish()?;
+        Ok(exported)
     }
 
     /// Writes a tar archive without the files of some layers, which its reader has.
@@ -94,22 +121,38 @@ impl Export<'_> {
         destination: &Destination,
         probe: &Probe,
     ) -> Result<Exported, ImageError> {
-        let span = probe.phase(Phase::Export);
-        let target = Target::open(destination, store)?;
-        span.detail(&target.what);
-        let mut sink = TarSink::begin(target.file()?, &target.what)?;
-        let exported = self.write(known, store, &mut sink, &span.probe())?;
-        let size = sink.finish()?;
-        span.quantity(Quantity::BytesWritten, size);
-        target.publish()?;
-        Ok(exported)
+        let mut draft = ArchiveDraft::begin(destination, store)?;
+        for (diff_id, transform) in
+            self.wanted().filter(|(diff_id, transform)| transform.is_identity() && known.contains(diff_id))
+        {
+            draft.begun.layers.insert((diff_id, transform), unchanged(store, diff_id)?.1);
+        }
+        self.archive_from(Some(draft), store, destination, probe)
     }
 
     /// Writes a layout directory.
     pub fn to_directory(&self, store: &Store, directory: &Path, probe: &Probe) -> Result<Exported, ImageError> {
+        self.directory_from(None, store, directory, probe)
+    }
+
+    /// Completes a layout directory, or writes a whole one if no draft is given or its layers are not those of the images.
+    pub(crate) fn directory_from(
+        &self,
+        draft: Option<DirectoryDraft>,
+        store: &Store,
+        directory: &Path,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
         let span = probe.phase(Phase::Export);
         span.detail(&directory.display().to_string());
-        self.write(&[], store, &mut DirectorySink::begin(directory)?, &span.probe())
+        let DirectoryDraft { mut sink, begun } = match draft.filter(|draft| draft.begun.fits(self.wanted())) {
+            Some(mut draft) => {
+                draft.sink.publish()?;
+                draft
+            }
+            None => DirectoryDraft { sink: DirectorySink::begin(directory)?, begun: Begun::default() },
+        };
+        self.write(begun, store, &mut sink, &span.probe())
     }
 
     /// What an export would give, without writing it; `None` if that depends on how layers are rewritten or compressed.
@@ -133,14 +176,8 @@ impl Export<'_> {
         })
     }
 
-    fn write(
-        &self,
-        known: &[DiffId],
-        store: &Store,
-        sink: &mut dyn Sink,
-        probe: &Probe,
-    ) -> Result<Exported, ImageError> {
-        let encoded = self.layers(known, store, sink, probe)?;
+    fn write(&self, begun: Begun, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
+        let encoded = self.layers(begun, store, sink, probe)?;
         let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
         let documents = self.all_documents(&layers);
         let blobs = documents.configs.iter().chain(&documents.statements);
@@ -162,15 +199,9 @@ impl Export<'_> {
         Ok(exported)
     }
 
-    /// Writes every layer once, except the known ones. Returns the blobs that the layers became.
-    fn layers(
-        &self,
-        known: &[DiffId],
-        store: &Store,
-        sink: &mut dyn Sink,
-        probe: &Probe,
-    ) -> Result<Layers, ImageError> {
-        let mut done = Layers::new();
+    /// Writes every layer once, except those that the sink was begun with. Returns the blobs that the layers became.
+    fn layers(&self, begun: Begun, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
+        let mut done = begun.layers;
         let mut waiting: Vec<Job> = Vec::new();
         for (diff_id, transform) in self.wanted() {
             if done.contains_key(&(diff_id, transform))
@@ -180,18 +211,14 @@ impl Export<'_> {
             }
             let (file, whole) = unchanged(store, diff_id)?;
             let size = whole.size;
-            if transform.is_identity() && (known.contains(&diff_id) || sink.has(&diff_id.into(), size)) {
+            if transform.is_identity() && sink.has(&diff_id.into(), size) {
                 done.insert((diff_id, transform), whole);
                 continue;
             }
             if transform.encoding != Encoding::Plain {
                 // The size of a compressed layer is not known before it is written, so the layers are compressed
                 // one after the other, each on all cores.
-                let span = probe.phase(Phase::Compress);
-                span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
-                let region = sink.open()?;
-                let encoded = transform.run(store, diff_id, &region)?;
-                sink.settle(region, &encoded.digest, encoded.size)?;
+                let encoded = compress(store, diff_id, transform, sink, &Pace::default(), probe)?;
                 done.insert((diff_id, transform), encoded);
                 continue;
             }
@@ -208,13 +235,9 @@ impl Export<'_> {
         Ok(done)
     }
 
-    /// The transform of a layer. As in BuildKit, times are not rewritten in the layers of the base image.
+    /// The transform of a layer in a file.
     fn transform(&self, base: bool) -> Transform {
-        Transform {
-            epoch: self.epoch.filter(|_| self.options.rewrite_timestamp && !base),
-            encoding: self.options.compression.unwrap_or(Encoding::Plain),
-            level: self.options.level,
-        }
+        self.options.transform(self.epoch, base, Encoding::Plain)
     }
 
     /// The layers of an image in this export.
@@ -278,9 +301,8 @@ impl Export<'_> {
         Documents { configs, statements, manifests, attesting, index, created: self.created() }
     }
 
-    /// BuildKit 0.31 and later write OCI's types also for `type=docker`.
     fn oci_types(&self) -> bool {
-        self.options.oci_media_types.unwrap_or(true)
+        self.options.has_oci_types()
     }
 
     /// The index in `index.json`: one entry for each name, or one without a name.
@@ -358,6 +380,24 @@ fn unchanged(store: &Store, diff_id: DiffId) -> Result<(File, EncodedLayer), Ima
     Ok((file, EncodedLayer { diff_id, digest: diff_id.into(), size }))
 }
 
+/// Compresses a layer into a new region of the sink.
+fn compress(
+    store: &Store,
+    diff_id: DiffId,
+    transform: Transform,
+    sink: &mut dyn Sink,
+    pace: &Pace,
+    probe: &Probe,
+) -> Result<EncodedLayer, ImageError> {
+    let span = probe.phase(Phase::Compress);
+    let (_, EncodedLayer { size, .. }) = unchanged(store, diff_id)?;
+    span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
+    let region = sink.open()?;
+    let encoded = transform.run(store, diff_id, &region, pace)?;
+    sink.settle(region, &encoded.digest, encoded.size)?;
+    Ok(encoded)
+}
+
 type Layers = HashMap<(DiffId, Transform), EncodedLayer>;
 
 /// A layer to be written to a known region of the output.
@@ -382,7 +422,7 @@ impl Job {
         }
         let span = probe.phase(Phase::Digest);
         span.quantity(Quantity::BytesHashed, *size);
-        transform.run(store, *diff_id, region)
+        transform.run(store, *diff_id, region, &Pace::default())
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::cache::ImportedCache;
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{Blobs, Image, ImageError, ImageLayer, Registries};
 use super::transform::Transform;
-use super::{Compressed, Export, Exported};
+use super::{Compressed, Export, Exported, ImageOptions, PreparedBlobs};
 use buildscope_oci::{Descriptor, Encoding, Reference};
 use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
@@ -21,16 +21,29 @@ impl Export<'_> {
         cache: Option<&ImportedCache>,
         probe: &Probe,
     ) -> Result<Exported, ImageError> {
+        self.to_registry_from(&PreparedBlobs::of(store), store, registries, cache, probe)
+    }
+
+    /// Pushes the images. Blobs in `prepared` are not compressed or sent again.
+    pub(crate) fn to_registry_from(
+        &self,
+        prepared: &PreparedBlobs,
+        store: &Store,
+        registries: &Registries,
+        cache: Option<&ImportedCache>,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
         if self.names.is_empty() {
             return Err(ImageError::malformed("--output", "a push needs a name: add `-t NAME` or `name=NAME`"));
         }
-        let push = Push { export: self, store, cache, compressed: Compressed::of(store), probe };
+        let compressed = &prepared.compressed;
+        let push = Push { options: self.options, epoch: self.epoch, store, cache, compressed, probe };
         let layers = self.images.iter().map(|image| push.layers(image)).collect::<Result<Vec<_>, _>>()?;
         let entries = |layers: &Vec<PushedLayer>| layers.iter().map(|layer| layer.entry.clone()).collect();
         let entries: Vec<Vec<ImageLayer>> = layers.iter().map(entries).collect();
         let documents = self.all_documents(&entries);
         for name in self.names {
-            let layers = layers.iter().flatten().map(|layer| layer.upload(name, &push.compressed));
+            let layers = layers.iter().flatten().map(|layer| layer.upload(name, compressed));
             let small = documents.configs.iter().chain(&documents.statements).map(|document| BlobUpload {
                 descriptor: document.descriptor.clone(),
                 from: None,
@@ -45,41 +58,52 @@ impl Export<'_> {
             let digest = documents.exported().target.digest.to_manifest();
             let untagged = || Reference { tag: None, digest: Some(digest), ..name.clone() };
             let target = if self.options.by_digest { untagged() } else { name.clone() };
-            registries.push(&target, &uploads, &documents.manifests_in_order(), probe)?;
+            registries.push(&target, &uploads, &documents.manifests_in_order(), &prepared.uploads, probe)?;
         }
         Ok(documents.exported())
     }
 }
 
 /// The context of a push.
-struct Push<'a> {
-    export: &'a Export<'a>,
-    store: &'a Store,
-    cache: Option<&'a ImportedCache>,
-    compressed: Compressed,
-    probe: &'a Probe,
+pub(crate) struct Push<'a> {
+    pub(crate) options: &'a ImageOptions,
+    /// `SOURCE_DATE_EPOCH`.
+    pub(crate) epoch: Option<i64>,
+    pub(crate) store: &'a Store,
+    pub(crate) cache: Option<&'a ImportedCache>,
+    pub(crate) compressed: &'a Compressed,
+    pub(crate) probe: &'a Probe,
+}
+
+/// A layer, and for a layer of the base image its blob there.
+pub(crate) struct LayerOrigin {
+    pub(crate) diff_id: DiffId,
+    pub(crate) of_base: Option<(Descriptor, Arc<dyn Blobs>)>,
 }
 
 impl Push<'_> {
     /// The layers of an image, as blobs to push.
     fn layers(&self, image: &Image) -> Result<Vec<PushedLayer>, ImageError> {
+        let of_base = |number: usize| {
+            let base = image.base.as_ref().filter(|_| number < image.base_layers)?;
+            Some((base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)))
+        };
         let ids = image.config.rootfs.diff_ids.iter().enumerate();
-        ids.map(|(number, diff_id)| self.layer(image, number, *diff_id)).collect()
+        ids.map(|(number, diff_id)| self.layer(&LayerOrigin { diff_id: *diff_id, of_base: of_base(number) })).collect()
     }
 
-    fn layer(&self, image: &Image, number: usize, diff_id: DiffId) -> Result<PushedLayer, ImageError> {
-        let Self { export, store, cache, compressed, probe } = self;
-        let mut transform = export.transform(number < image.base_layers);
+    /// A layer as a blob to push: the original one, or one that is compressed here.
+    pub(crate) fn layer(&self, LayerOrigin { diff_id, of_base }: &LayerOrigin) -> Result<PushedLayer, ImageError> {
+        let Self { options, epoch, store, cache, compressed, probe } = self;
+        let diff_id = *diff_id;
         // Layers are compressed for a registry by default, as in BuildKit.
-        transform.encoding = export.options.compression.unwrap_or(Encoding::Gzip);
-        let of_base = image.base.as_ref().filter(|_| number < image.base_layers);
-        let of_base = of_base.map(|base| (base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)));
+        let transform = options.transform(*epoch, of_base.is_some(), Encoding::Gzip);
         let of_cache =
             || cache.as_ref()?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(diff_id));
-        let original = of_base.or_else(of_cache).filter(|(descriptor, _)| {
+        let original = of_base.clone().or_else(of_cache).filter(|(descriptor, _)| {
             let plain =
                 descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == BlobDigest::from(diff_id);
-            !plain && !export.options.force
+            !plain && !options.force
         });
         if let Some((descriptor, blobs)) = original {
             return Ok(PushedLayer { entry: ImageLayer { descriptor, diff_id }, source: BlobSource::Original(blobs) });
@@ -88,7 +112,8 @@ impl Push<'_> {
             cache.ensure(store, &[diff_id], probe)?;
         }
         let encoded = compressed.layer(diff_id, transform, probe)?;
-        let media = if export.oci_types() { transform.encoding.oci_layer() } else { transform.encoding.docker_layer() };
+        let oci = options.has_oci_types();
+        let media = if oci { transform.encoding.oci_layer() } else { transform.encoding.docker_layer() };
         let descriptor = Descriptor::new(&media, encoded.digest, encoded.size);
         let entry = ImageLayer { descriptor, diff_id: encoded.diff_id };
         Ok(PushedLayer { entry, source: BlobSource::Store { diff_id, transform } })
@@ -96,7 +121,7 @@ impl Push<'_> {
 }
 
 /// A layer of an image that is pushed, and the source of its bytes.
-struct PushedLayer {
+pub(crate) struct PushedLayer {
     entry: ImageLayer,
     source: BlobSource,
 }
@@ -114,7 +139,7 @@ enum BlobSource {
 }
 
 impl PushedLayer {
-    fn upload(&self, to: &Reference, compressed: &Compressed) -> BlobUpload {
+    pub(crate) fn upload(&self, to: &Reference, compressed: &Compressed) -> BlobUpload {
         let descriptor = self.entry.descriptor.clone();
         match &self.source {
             BlobSource::Store { diff_id, transform } => {

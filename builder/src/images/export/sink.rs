@@ -5,6 +5,7 @@
 use super::super::ImageError;
 use super::super::layout::blob_path;
 use super::copy::copy_range;
+use super::destination::{name, nameless};
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{BLOCK, Header, write_octal};
 use std::fs::{self, File};
@@ -152,13 +153,48 @@ impl Sink for TarSink {
 pub(crate) struct DirectorySink {
     root: PathBuf,
     next: u32,
+    /// Before the directory is begun: where files without a name can be created.
+    nearby: Option<PathBuf>,
+    /// Blobs without a name.
+    unnamed: Vec<(BlobDigest, Arc<File>)>,
 }
 
 impl DirectorySink {
     pub(crate) fn begin(root: &Path) -> Result<Self, ImageError> {
-        let blobs = root.join("blobs/sha256");
+        let mut sink = Self { root: root.to_owned(), next: 0, nearby: None, unnamed: Vec::new() };
+        sink.publish()?;
+        Ok(sink)
+    }
+
+    /// A directory that is not created, and whose blobs have no names, before [`publish`](Self::publish) is called. `None` on file
+    /// systems without nameless files.
+    pub(crate) fn unpublished(root: &Path) -> Option<Self> {
+        let root = std::path::absolute(root).ok()?;
+        let nearby = root.ancestors().find(|folder| folder.is_dir())?.to_owned();
+        nameless(&nearby).ok()?;
+        Some(Self { root, next: 0, nearby: Some(nearby), unnamed: Vec::new() })
+    }
+
+    /// Creates the directory, and gives the blobs their names.
+    pub(crate) fn publish(&mut self) -> Result<(), ImageError> {
+        let blobs = self.root.join("blobs/sha256");
         fs::create_dir_all(&blobs).map_err(ImageError::file("create", &blobs))?;
-        Ok(Self { root: root.to_owned(), next: 0 })
+        self.nearby = None;
+        for (digest, file) in std::mem::take(&mut self.unnamed) {
+            let to = self.path(&digest);
+            let named = name(&file, &blobs).and_then(|path| Ok(path.persist(&to)?));
+            named.map_err(ImageError::file("create", to))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The number of open files without a name.
+    pub(crate) fn open_files(&self) -> usize {
+        self.unnamed.len()
     }
 
     fn path(&self, digest: &BlobDigest) -> PathBuf {
@@ -177,21 +213,28 @@ impl Sink for DirectorySink {
     }
 
     fn open(&mut self) -> Result<Region, ImageError> {
+        if let Some(nearby) = &self.nearby {
+            return Ok(Region::of(nameless(nearby).map_err(ImageError::file("create a file in", nearby))?));
+        }
         let path = self.temporary();
         let file = File::create(&path).map_err(ImageError::file("create", &path))?;
         Ok(Region { file: Arc::new(file), at: 0, path: Some(path) })
     }
 
     fn settle(&mut self, mut region: Region, digest: &BlobDigest, size: u64) -> Result<(), ImageError> {
-        // Every region of this sink has a path until it is settled.
-        let Some(from) = region.path.take() else { return Ok(()) };
+        let Some(from) = region.path.take() else {
+            region.file.set_len(size).map_err(written(format!("blob {digest}")))?;
+            self.unnamed.push((*digest, Arc::clone(&region.file)));
+            return Ok(());
+        };
         region.file.set_len(size).map_err(ImageError::file("write", &from))?;
         let to = self.path(digest);
         fs::rename(&from, &to).map_err(ImageError::file("rename to", to))
     }
 
     fn has(&self, digest: &BlobDigest, size: u64) -> bool {
-        fs::symlink_metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
+        self.unnamed.iter().any(|(known, _)| known == digest)
+            || fs::symlink_metadata(self.path(digest)).is_ok_and(|found| found.is_file() && found.len() == size)
     }
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImageError> {

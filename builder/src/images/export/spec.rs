@@ -1,8 +1,9 @@
 //! Parses `--output` with the options of buildx.
 
+use super::transform::Transform;
 use buildscope_oci::csv_fields;
 use buildscope_oci::{Annotation, Encoding};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One `--output`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +83,23 @@ pub struct ImageOptions {
     pub annotations: Vec<Annotation>,
 }
 
+impl ImageOptions {
+    /// Whether documents have OCI's media types. BuildKit 0.31 and later write them also for `type=docker`.
+    pub(crate) fn has_oci_types(&self) -> bool {
+        self.oci_media_types.unwrap_or(true)
+    }
+
+    /// The transform of a layer, with the compression that is the exporter's default. As in BuildKit, times are not rewritten in the
+    /// layers of the base image.
+    pub(crate) fn transform(&self, epoch: Option<i64>, of_base: bool, default: Encoding) -> Transform {
+        Transform {
+            epoch: epoch.filter(|_| self.rewrite_timestamp && !of_base),
+            encoding: self.compression.unwrap_or(default),
+            level: self.level,
+        }
+    }
+}
+
 /// An invalid value of `--output`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("--output {text}: {fault}")]
@@ -114,6 +132,25 @@ impl Output {
             given.take(key.trim(), value).map_err(&fault)?;
         }
         given.output().map_err(fault)
+    }
+
+    /// Whether all layers must be in the store. A push sends layers of a base image from where they are.
+    pub fn needs_layers(&self) -> bool {
+        !matches!(self.kind, OutputKind::Image { push: true } | OutputKind::CacheOnly)
+    }
+
+    /// The path that is written, if it is one.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.kind {
+            OutputKind::Oci { dest, .. } | OutputKind::Tar { dest } | OutputKind::Docker { dest: Some(dest) } => {
+                match dest {
+                    Destination::Path(path) => Some(path),
+                    Destination::Stdout => None,
+                }
+            }
+            OutputKind::Local { dest, .. } => Some(dest),
+            OutputKind::Docker { dest: None } | OutputKind::Image { .. } | OutputKind::CacheOnly => None,
+        }
     }
 
     /// Whether the output goes to the standard output.

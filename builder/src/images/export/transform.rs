@@ -1,6 +1,7 @@
 //! Transforms a stored layer for an export: copies it, clamps its times, compresses it.
 
 use super::super::ImageError;
+use super::super::pace::Pace;
 use super::clamp::Clamp;
 use super::encode::encode;
 use super::sink::Region;
@@ -49,9 +50,15 @@ impl Transform {
 
     /// Reads a stored layer, transforms it and writes it to the region. A damaged layer is an error, and is removed from
     /// the store.
-    pub(crate) fn run(&self, store: &Store, diff_id: DiffId, to: &Region) -> Result<EncodedLayer, ImageError> {
+    pub(crate) fn run(
+        &self,
+        store: &Store,
+        diff_id: DiffId,
+        to: &Region,
+        pace: &Pace,
+    ) -> Result<EncodedLayer, ImageError> {
         let from = store.blobs().open(diff_id)?;
-        match self.change(&from, diff_id, store.inspect(diff_id)?, to) {
+        match self.change(&from, (diff_id, store.inspect(diff_id)?), to, pace) {
             Ok((encoded, inspection)) => {
                 inspection.map_or(Ok(()), |inspection| store.judge(inspection))?;
                 Ok(encoded)
@@ -69,16 +76,19 @@ impl Transform {
     fn change(
         &self,
         from: &File,
-        diff_id: DiffId,
-        inspection: Option<Inspection>,
+        (diff_id, inspection): (DiffId, Option<Inspection>),
         to: &Region,
+        pace: &Pace,
     ) -> Result<(EncodedLayer, Option<Inspection>), ImageError> {
         let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
         let input = Mutex::new(LayerInput::of(SparseReader::new(from).map_err(failed)?, inspection, self));
         let (mut output, hole) = (LayerOutput::default(), OnceLock::new());
         let make = || {
             let (input, hole, mut room) = (&input, &hole, Vec::new());
-            move |piece: &mut Vec<u8>| self.make(input, &mut room, piece, hole)
+            move |piece: &mut Vec<u8>| {
+                pace.admit().map_err(Unread::Image)?;
+                self.make(input, &mut room, piece, hole)
+            }
         };
         let store = |piece: &Vec<u8>, at| to.file.write_all_at(piece, to.at + at).map_err(Unread::Io);
         let pieces = from.metadata().map_err(failed)?.len().div_ceil(PIECE as u64);
@@ -86,6 +96,7 @@ impl Transform {
         pipeline::run(threads, make, |piece: &Vec<u8>| output.take(piece), store).map_err(|unread| match unread {
             Unread::Io(source) => failed(source),
             Unread::Fault(fault) => ImageError::malformed(diff_id, fault),
+            Unread::Image(error) => error,
         })?;
         let (digest, size) = output.finish();
         let input = input.into_inner();
@@ -126,6 +137,7 @@ impl Transform {
 enum Unread {
     Io(io::Error),
     Fault(String),
+    Image(ImageError),
 }
 
 /// Reads a layer and clamps its times.

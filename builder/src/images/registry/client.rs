@@ -163,7 +163,7 @@ impl Host {
             message = message.header(*name, *value);
         }
         match (&request.method, request.limit) {
-            (&Method::GET | &Method::HEAD, TimeLimit::Whole) => self.agent.run(message.body(())?),
+            (&Method::GET | &Method::HEAD | &Method::DELETE, TimeLimit::Whole) => self.agent.run(message.body(())?),
             (&Method::GET | &Method::HEAD, TimeLimit::Paced) => {
                 self.agent.run(self.agent.configure_request(message.body(())?).timeout_global(None).build())
             }

@@ -8,11 +8,13 @@ mod auth;
 mod challenge;
 mod client;
 pub(super) mod fuzzing;
+mod open_uploads;
 mod progress;
 mod pull;
 mod push;
 
 pub use auth::Credentials;
 pub use client::{Registries, RegistryOptions};
+pub(crate) use open_uploads::OpenUploads;
 pub use progress::{Direction, ProgressSink, Transfer};
 pub(crate) use push::{BlobContent, BlobUpload};

@@ -5,22 +5,24 @@ use super::super::ImageError;
 use super::super::document::Document;
 use super::super::parallel::in_parallel;
 use super::client::{Access, ApiRequest, Registries, Repository};
+use super::open_uploads::OpenUploads;
 use super::progress::{Direction, Transfer, TransferProgress};
 use crate::http::{Retries, RetryPolicy, asked_pause};
 use buildscope_oci::Descriptor;
 use buildscope_oci::Reference;
-use buildscope_record::{ManifestDigest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, ManifestDigest, Phase, Probe, Quantity};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use ureq::http::{Method, StatusCode};
+use ureq::Body;
+use ureq::http::{Method, Response, StatusCode};
 
 /// The size of a request, in bytes: the most that a broken connection loses. Distribution's registry needs at least
 /// 5 MiB for chunks that it puts into an object store.
-const CHUNK: u64 = 16 << 20;
+pub(super) const CHUNK: u64 = 16 << 20;
 /// How often an upload is resumed or started again without progress in between.
 const RETRIES: RetryPolicy =
     RetryPolicy { retries: 4, first_pause: Duration::from_millis(200), increment: Duration::from_millis(200) };
@@ -65,6 +67,33 @@ impl BlobContent {
     }
 }
 
+/// Reads the bytes of a blob at an offset.
+pub(super) type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
+
+impl BlobContent {
+    /// Calls `work` with a function that reads the bytes.
+    pub(super) fn reader<T>(&self, work: impl FnOnce(&ReadAt<'_>) -> Result<T, ImageError>) -> Result<T, ImageError> {
+        match self {
+            Self::Bytes(bytes) => work(&|buffer, at| {
+                buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
+                Ok(())
+            }),
+            Self::Lazy(make) => {
+                let file = make()?;
+                work(&|buffer, at| file.read_exact_at(buffer, at))
+            }
+        }
+    }
+}
+
+/// The start of an upload.
+pub(super) enum Begun {
+    /// The repository has the blob.
+    Present,
+    /// The bytes go to this address.
+    At(String),
+}
+
 impl std::fmt::Debug for BlobContent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -75,13 +104,14 @@ impl std::fmt::Debug for BlobContent {
 }
 
 impl Registries {
-    /// Sends blobs, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
+    /// Sends blobs, unless they were sent before in `open`, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
     /// reference. If the reference has a digest, there is no tag.
     pub(crate) fn push(
         &self,
         reference: &Reference,
         blobs: &[BlobUpload],
         manifests: &[Document],
+        open: &OpenUploads,
         probe: &Probe,
     ) -> Result<(), ImageError> {
         let span = probe.phase(Phase::Push);
@@ -107,7 +137,11 @@ impl Registries {
                     total: size,
                 },
             );
-            sent.fetch_add(repository.push_blob(upload, &mut progress)?, Ordering::Relaxed);
+            if open.finish(&repository, &digest) {
+                progress.at(size);
+            } else {
+                sent.fetch_add(repository.push_blob(upload, &mut progress)?, Ordering::Relaxed);
+            }
             Ok::<_, ImageError>(())
         })?;
         span.quantity(Quantity::BytesRead, sent.into_inner());
@@ -134,41 +168,39 @@ impl Repository {
 
     /// Makes sure that the repository has the blob. Returns the number of bytes that were sent.
     fn push_blob(&self, upload: &BlobUpload, progress: &mut TransferProgress) -> Result<u64, ImageError> {
-        let Descriptor { digest, size, .. } = &upload.descriptor;
         let (mut retries, mut started) = (Retries::new(RETRIES), false);
-        let existing = self.url(&format!("blobs/{digest}"));
         loop {
-            let head = self.request(&ApiRequest::new(Access::Push, Method::HEAD, &existing))?;
-            if head.status() == StatusCode::OK {
-                return Ok(if started { *size } else { 0 });
-            }
-            let mount = upload.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
-            let url = self.url(&format!("blobs/uploads/{mount}"));
-            let mut response = self.request(&ApiRequest::new(Access::Push, Method::POST, &url))?;
-            match response.status() {
-                // The blob was mounted.
-                StatusCode::CREATED => return Ok(0),
-                StatusCode::ACCEPTED => started = true,
-                _ => return Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
-            }
-            let location = self.location(&response, "an upload")?;
-            let sent = match &upload.content {
-                BlobContent::Bytes(bytes) => {
-                    let read = |buffer: &mut [u8], at| {
-                        buffer.copy_from_slice(&bytes[at as usize..at as usize + buffer.len()]);
-                        Ok(())
-                    };
-                    self.upload(location, &upload.descriptor, progress, &mut retries, read)
-                }
-                BlobContent::Lazy(make) => {
-                    let file = make()?;
-                    let read = |buffer: &mut [u8], at| file.read_exact_at(buffer, at);
-                    self.upload(location, &upload.descriptor, progress, &mut retries, read)
-                }
-            }?;
+            let location = match self.begin_upload(upload)? {
+                Begun::Present if started => return Ok(upload.descriptor.size),
+                Begun::Present => return Ok(0),
+                Begun::At(location) => location,
+            };
+            started = true;
+            let sent = upload
+                .content
+                .reader(|read| self.upload(location.clone(), &upload.descriptor, progress, &mut retries, read))?;
             if sent {
-                return Ok(*size);
+                return Ok(upload.descriptor.size);
             }
+        }
+    }
+
+    /// Starts an upload, unless the repository has the blob or can take it from another repository.
+    pub(super) fn begin_upload(&self, upload: &BlobUpload) -> Result<Begun, ImageError> {
+        let digest = &upload.descriptor.digest;
+        let existing = self.url(&format!("blobs/{digest}"));
+        let head = self.request(&ApiRequest::new(Access::Push, Method::HEAD, &existing))?;
+        if head.status() == StatusCode::OK {
+            return Ok(Begun::Present);
+        }
+        let mount = upload.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
+        let url = self.url(&format!("blobs/uploads/{mount}"));
+        let mut response = self.request(&ApiRequest::new(Access::Push, Method::POST, &url))?;
+        match response.status() {
+            // The blob was mounted.
+            StatusCode::CREATED => Ok(Begun::Present),
+            StatusCode::ACCEPTED => Ok(Begun::At(self.location(&response, "an upload")?)),
+            _ => Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
         }
     }
 
@@ -181,7 +213,7 @@ impl Repository {
         &Descriptor { ref digest, size, .. }: &Descriptor,
         progress: &mut TransferProgress,
         retries: &mut Retries,
-        read: impl Fn(&mut [u8], u64) -> io::Result<()>,
+        read: &ReadAt<'_>,
     ) -> Result<bool, ImageError> {
         let what = || format!("cannot push blob {digest} into {}", self.name);
         let failed = |source| ImageError::Read { origin: digest.to_string(), source };
@@ -190,11 +222,7 @@ impl Repository {
         while at < size {
             let chunk = &mut buffer[..CHUNK.min(size - at) as usize];
             read(chunk, at).map_err(failed)?;
-            let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
-            let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
-            // Not retried automatically: a part of the chunk may have arrived.
-            let request = ApiRequest::new(Access::Push, Method::PATCH, &location).headers(&headers).body(chunk);
-            let (fault, pause) = match self.request_once(&request) {
+            let (fault, pause) = match self.send_chunk(&location, at, chunk) {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
@@ -217,9 +245,7 @@ impl Repository {
             retries.progress(at);
             location = self.location(&status, "an upload")?;
         }
-        let separator = if location.contains('?') { '&' } else { '?' };
-        let url = format!("{location}{separator}digest={digest}");
-        let mut response = self.request(&ApiRequest::new(Access::Push, Method::PUT, &url))?;
+        let mut response = self.finish_upload(&location, digest)?;
         match response.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
             status if is_final(status) || !retries.wait(asked_pause(&response)) => {
@@ -227,6 +253,20 @@ impl Repository {
             }
             _ => Ok(false),
         }
+    }
+
+    /// Sends the next bytes of a blob. This is not retried automatically: a part of the chunk may have arrived.
+    pub(super) fn send_chunk(&self, location: &str, at: u64, chunk: &[u8]) -> Result<Response<Body>, ImageError> {
+        let range = format!("{at}-{}", at + chunk.len() as u64 - 1);
+        let headers = [("Content-Type", "application/octet-stream"), ("Content-Range", &range)];
+        self.request_once(&ApiRequest::new(Access::Push, Method::PATCH, location).headers(&headers).body(chunk))
+    }
+
+    /// Makes a blob of an upload whose bytes were all sent.
+    pub(super) fn finish_upload(&self, location: &str, digest: &BlobDigest) -> Result<Response<Body>, ImageError> {
+        let separator = if location.contains('?') { '&' } else { '?' };
+        let url = format!("{location}{separator}digest={digest}");
+        self.request(&ApiRequest::new(Access::Push, Method::PUT, &url))
     }
 
     fn put_manifest(&self, name: &str, manifest: &Document) -> Result<(), ImageError> {
@@ -243,7 +283,7 @@ impl Repository {
         }
     }
 
-    fn location(&self, response: &ureq::http::Response<ureq::Body>, what: &str) -> Result<String, ImageError> {
+    pub(super) fn location(&self, response: &Response<Body>, what: &str) -> Result<String, ImageError> {
         let location = response.headers().get("location").and_then(|value| value.to_str().ok());
         let fault = || ImageError::Registry {
             registry: self.registry().to_owned(),

@@ -125,6 +125,11 @@ impl CacheIndex {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Whether the database does not exist yet.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.shared.database.join(FILES[0]).exists()
+    }
+
     /// The entry of `key`, if it exists and all of its layers are in the store. They are not pruned while this process lives.
     pub fn get(&self, key: &LayerKey) -> Result<Option<CacheHit>, StorageError> {
         let row = self.with(&mut self.state(), |connection| {

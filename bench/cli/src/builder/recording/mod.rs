@@ -22,6 +22,7 @@ use kept::{Keeping, Recorded, Summary};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,17 +89,13 @@ impl Recording {
     ) -> Result<Ended<'_, T>, Failure> {
         // The time to load the program is not part of the build.
         let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
-        // Both must happen before any thread exists: a process with threads cannot create a user namespace. The zygote,
-        // which starts the steps, prepares itself meanwhile.
+        // Before any thread exists: a process with threads cannot create a user namespace.
         let isolation = sandbox::isolate_process().map_err(Failure::internal)?;
-        let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
         if let Isolation::SingleId { reason } = &isolation {
             write_message(&format!("warning: {reason}"));
         }
         let records = self.wants_record();
-        // The kernel prepares events while the store is opened.
-        let collect = self.processes.filter(|_| records);
-        let observer = collect.and_then(|collect| Observer::start(zygote.pid(), collect));
+        let (zygote, observer) = observed_zygote(self.processes.filter(|_| records));
         let listening = observe::listen(records, self.engine_trace.as_deref())?;
         let profile = profile::Profile::start(experiment.pprof)?;
         let meter = if records { LoadMeter::start() } else { None };
@@ -116,8 +113,6 @@ impl Recording {
         let cancel = CancellationToken::new();
         interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
         let progress = progress::view(self.progress, || kept::expected(self));
-        // Processes that start before it is ready are not observed.
-        observer.iter().for_each(Observer::wait_until_ready);
         let (outcome, rest) = runtime.block_on(work(&engine, &probe, progress, cancel));
         let profiled = profile.map_or(Ok(()), profile::Profile::finish);
         let machine = meter.and_then(LoadMeter::stop);
@@ -130,7 +125,8 @@ impl Recording {
             let stored = scope.spawn(|| drop((runtime, store)));
             let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
             let record = setting.map(|setting| {
-                let processes = |epoch| observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
+                let processes =
+                    |epoch| observer.lock().take().map(|observer| observer.finish(epoch)).unwrap_or_default();
                 let mut record = record_of(&outcome, collector, setting, processes, || joined(helped));
                 record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
                 record
@@ -150,6 +146,18 @@ impl Recording {
             (kept::keep(self, record), writing.map_or(Ok(()), joined))
         })
     }
+}
+
+/// The zygote of a build, and the observer of the processes that it starts. A build without processes starts neither.
+fn observed_zygote(collect: Option<Collect>) -> (Arc<Zygote>, Arc<Mutex<Option<Observer>>>) {
+    let observer = Arc::<Mutex<Option<Observer>>>::default();
+    let started = Arc::clone(&observer);
+    let observe = move |pid| {
+        *started.lock() = collect.and_then(|collect| Observer::start(pid, collect));
+        // Processes that start before it is ready are not observed.
+        started.lock().iter().for_each(Observer::wait_until_ready);
+    };
+    (Arc::new(Zygote::on_demand(observe)), observer)
 }
 
 impl Experiment<'_> {
