@@ -110,7 +110,7 @@ impl Delivery<'_> {
                 let registries =
                     self.registries.ok_or_else(|| ImageError::malformed("--output", "cannot push offline"))?;
                 // The image is not kept in the store: layers of a registry need not have been fetched.
-                export(Format::Oci).to_registry_from(self.prepared, self.store, registries, self.cache, probe)
+                export(Format::Oci).push_from(self.prepared, self.store, registries, self.cache, probe)
             }
             OutputKind::CacheOnly => Ok(self.undelivered()),
         }

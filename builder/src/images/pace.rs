@@ -70,7 +70,8 @@ impl Pace {
         let asked = Instant::now();
         let mut state = self.state.lock();
         loop {
-            match state.mode {
+            let mode = state.mode;
+            match mode {
                 Mode::Stopped => return Err(ImageError::Stopped),
                 Mode::Unlimited => return Ok(()),
                 Mode::AlongsideSteps if asked.elapsed() >= PATIENCE || state.finds_idle_processor() => return Ok(()),

@@ -21,12 +21,15 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(crate) struct Compressed {
     store: Store,
-    files: Arc<Mutex<HashMap<(DiffId, Transform), Arc<Slot>>>>,
+    files: Arc<Mutex<Slots>>,
     pace: Arc<Pace>,
 }
 
 /// The place of one compressed layer, locked while it is made.
 type Slot = Mutex<Option<(EncodedLayer, File)>>;
+
+/// The compressed layers of a build.
+type Slots = HashMap<(DiffId, Transform), Arc<Slot>>;
 
 impl Compressed {
     pub(crate) fn of(store: &Store) -> Self {

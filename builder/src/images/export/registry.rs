@@ -21,11 +21,11 @@ impl Export<'_> {
         cache: Option<&ImportedCache>,
         probe: &Probe,
     ) -> Result<Exported, ImageError> {
-        self.to_registry_from(&PreparedBlobs::of(store), store, registries, cache, probe)
+        self.push_from(&PreparedBlobs::of(store), store, registries, cache, probe)
     }
 
     /// Pushes the images. Blobs in `prepared` are not compressed or sent again.
-    pub(crate) fn to_registry_from(
+    pub(crate) fn push_from(
         &self,
         prepared: &PreparedBlobs,
         store: &Store,
