@@ -120,6 +120,8 @@ pub struct StepReport {
     pub cache: Option<record::Cache>,
     /// The layer.
     pub layer: Option<Layer>,
+    /// The base image of a FROM.
+    pub base: Option<record::BaseImage>,
     /// The resources that its process used.
     pub resources: Option<record::Resources>,
     /// The process id of the step's init, by which the observer of processes identifies the step.
@@ -154,6 +156,7 @@ impl StepReport {
             outcome,
             cache: None,
             layer: None,
+            base: None,
             resources: None,
             init: None,
             network: None,

@@ -151,11 +151,11 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
 
 /// A digest of what a build did, without times: of stages, steps and edges as JSON with sorted keys. It is known before the
 /// image is written, so the image's provenance can contain it. From a record it is computed by
-/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .log, .resources, .processes, .network)]}' RECORD | sha256sum`.
+/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .base, .log, .resources, .processes, .network)]}' RECORD | sha256sum`.
 pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
-        record::Step { log: Vec::new(), resources: None, network: None, ..described }
+        record::Step { base: None, log: Vec::new(), resources: None, network: None, ..described }
     };
     let steps = plan.steps().zip(reports).map(step).chain(used.iter().map(|image| bring(image, None)));
     let steps: Vec<_> = steps.collect();
@@ -188,6 +188,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
             files: layer.files,
             digest: Some(layer.diff_id),
         }),
+        base: report.base,
         resources: report.resources,
         processes: None,
         network: report.network,

@@ -2,8 +2,10 @@
 
 use super::outcome::{StepReport, StepResult, UsedImage};
 use crate::plan::{ImageSource, Plan, Step};
-use buildscope_record::{Outcome, StepId};
+use buildscope_record::{BaseImage, ByteSize, DiffId, Outcome, StepId};
+use buildscope_storage::BlobStore;
 use parking_lot::{Mutex, MutexGuard};
+use std::fs;
 use std::sync::OnceLock;
 
 /// Results and reports of all steps, by [`StepId`].
@@ -49,6 +51,21 @@ impl Results {
     pub(super) fn reports(&self) -> MutexGuard<'_, Vec<StepReport>> {
         // A report is replaced, or its fields are set one by one: a panic between leaves it readable.
         self.reports.lock()
+    }
+
+    /// Reports the size of each base image: that of its layers which the store has. A base that no step has read has none there.
+    pub(super) fn report_bases(&self, blobs: &BlobStore) {
+        for (report, result) in self.reports().iter_mut().zip(&self.steps) {
+            let Some(StepResult { base: Some((from, _)), layers, .. }) = result.get() else { continue };
+            let is_from = self.steps.get(from.index()).is_some_and(|step| std::ptr::eq(step, result));
+            if !is_from {
+                continue;
+            }
+            let size = |layer: &DiffId| fs::metadata(blobs.path(layer)).ok().map(|data| data.len());
+            let sizes: Vec<u64> = layers.iter().filter_map(size).collect();
+            let bytes = ByteSize(sizes.iter().sum());
+            report.base = (!sizes.is_empty()).then(|| BaseImage { bytes, layers: layers.len() as u32 });
+        }
     }
 
     /// The images that steps have taken files from so far.

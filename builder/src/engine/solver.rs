@@ -165,6 +165,7 @@ impl Solver {
         if let Some(memory) = &self.ctx.memory {
             memory.save();
         }
+        self.ctx.results.report_bases(self.store().blobs());
         ran
     }
 

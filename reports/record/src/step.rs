@@ -37,6 +37,9 @@ pub struct Step {
     /// The layer that the step made or found in the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer: Option<Layer>,
+    /// The base image of a FROM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<BaseImage>,
     /// The resources that the step's processes used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -78,6 +81,7 @@ impl Step {
             slot: None,
             cache: None,
             layer: None,
+            base: None,
             resources: None,
             processes: None,
             network: None,
@@ -153,6 +157,15 @@ pub struct Layer {
     /// The digest of the uncompressed tar; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<DiffId>,
+}
+
+/// What is known of a base image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BaseImage {
+    /// The size of its uncompressed layers, as far as they were in the store when the steps had ended.
+    pub bytes: ByteSize,
+    /// The number of its layers.
+    pub layers: u32,
 }
 
 /// The resources that a step's processes used.

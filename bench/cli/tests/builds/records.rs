@@ -41,6 +41,20 @@ fn one_slot_causes_slot_waits() {
     assert!(record.steps.iter().all(|step| step.slot.is_none_or(|slot| slot == 0)));
 }
 
+/// busybox is one layer, which the first build of a store makes.
+#[test]
+fn a_record_has_the_size_of_its_base_image() {
+    let world = World::new("FROM busybox AS a\nRUN true\nFROM a\nRUN echo b > /b\nFROM scratch\nCOPY --from=1 /b /\n");
+    let record = world.build(&["--no-cache"]).record();
+    let made = record.spans.iter().find(|span| span.phase == Phase::Archive && span.step.is_none());
+    let bytes = made.and_then(|span| span.fields.get("bytes_written")).copied();
+    let bases: Vec<_> = record.steps.iter().map(|step| step.base.map(|base| (base.bytes.0, base.layers))).collect();
+    assert!(bytes.is_some_and(|bytes| bytes > 0 && bytes % 512 == 0), "{bytes:?}");
+    assert_eq!(bases, [bytes.map(|bytes| (bytes, 1)), None, None, None, None, None]);
+    let again = world.build(&[]).record();
+    assert!(again.steps.iter().all(|step| step.base.is_none_or(|base| Some(base.bytes.0) == bytes)));
+}
+
 /// The CPU time of the build includes the builder's own work and that of the steps.
 #[test]
 fn cpu_time_of_the_build_includes_its_steps() {
