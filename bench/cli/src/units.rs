@@ -26,11 +26,13 @@ pub(super) fn bytes(text: &str) -> Result<ByteSize, miette::Report> {
     }
 }
 
-/// Parses a number with a unit: seconds, minutes, hours, days.
+/// Parses a number with a unit: microseconds, milliseconds, seconds, minutes, hours, days.
 pub(super) fn duration(text: &str) -> Result<Duration, miette::Report> {
-    let wrong = || miette!("invalid duration `{text}`: write 90s, 30m, 12h or 7d");
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    let wrong = || miette!("invalid duration `{text}`: write 10ms, 90s, 30m, 12h or 7d");
+    let (number, unit) = text.split_at(text.find(char::is_alphabetic).unwrap_or(text.len()));
     let factor = match unit {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
         "s" | "" => 1.0,
         "m" | "min" => 60.0,
         "h" => 3_600.0,
@@ -51,6 +53,8 @@ mod tests {
         assert_eq!(bytes("1.5 KiB").unwrap(), ByteSize(1536));
         assert_eq!(duration("7d").unwrap(), Duration::from_secs(604_800));
         assert_eq!(duration("1.5h").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(duration("10ms").unwrap(), Duration::from_millis(10));
+        assert_eq!(["250us", "250µs"].map(|text| duration(text).unwrap()), [Duration::from_micros(250); 2]);
         assert!(bytes("99999999999999999999").is_err() && bytes("20000000TiB").is_err());
         assert!(bytes("ten").is_err() && duration("1y").is_err() && duration("-1s").is_err());
     }

@@ -33,6 +33,38 @@ fn a_record_is_explained_replayed_compared_and_imported() {
     assert!(imported["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
 }
 
+/// Two steps of 1 and 1.2 s: one slot takes 2.2 s, two machines of one slot 1.2 s and the round trips.
+#[test]
+fn a_record_is_replayed_on_several_machines() {
+    let record = example("diamond.instructions.json");
+    let record = record.to_str().unwrap();
+    let network = ["--bandwidth", "1Gbit/s", "--rtt", "10ms"];
+    let arguments = |more: &[&'static str]| [&["whatif", record, "--jobs", "1"][..], &network, more].concat();
+    let text = succeeds(&arguments(&["--machines", "2"]));
+    assert!(text.contains("2 machines pay: one such machine takes 2.21 s."), "{text}");
+    assert!(text.contains("caveat: the size of one layer or base image is not in the record"), "{text}");
+    assert!(text.contains("1 (this one)"), "{text}");
+    let json: Value = serde_json::from_str(&succeeds(&arguments(&["--machines", "2", "--json"]))).unwrap();
+    assert_eq!(json["machines"]["verdict"], "pays");
+    assert_eq!(json["machines"]["bandwidth"], 125e6);
+    assert!((1_210_000_000..1_260_000_000).contains(&json["wall"].as_u64().unwrap()), "{}", json["wall"]);
+    let table = succeeds(&arguments(&["--machines", "1,2,4"]));
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(rows[0], ["machines", "bandwidth", "jobs", "cores"]);
+    assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "2", "4"]);
+    let unlimited = succeeds(&["whatif", record, "--machines", "2"]);
+    assert!(unlimited.contains("2 machines do not pay because of the longest path"), "{unlimited}");
+    for refused in [
+        &["whatif", record, "--bandwidth", "1Gbit/s"][..],
+        &["whatif", record, "--rtt", "10ms"],
+        &["whatif", record, "--machines", "0"],
+        &["whatif", record, "--machines", "2", "--bandwidth", "100"],
+        &["whatif", record, "--machines", "2", "--rtt", "10kg"],
+    ] {
+        assert_eq!(buildscope(refused).status.code(), Some(2), "{refused:?}");
+    }
+}
+
 #[test]
 fn the_time_of_a_build_is_divided_as_docker_desktop_does() {
     let log = tempfile::NamedTempFile::new().unwrap();

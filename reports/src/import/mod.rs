@@ -25,7 +25,7 @@ mod kaniko;
 mod kaniko_log;
 mod log;
 mod marks;
-mod names;
+pub(crate) mod names;
 mod output;
 mod package;
 mod plain;

@@ -2,7 +2,7 @@
 //!
 //! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift: the error of the replay of
 //! the record as it was. *Must never know* how a build is done: it reschedules the measured work, with the same
-//! dependencies, finite slots, exclusive locks and shared processors.
+//! dependencies, finite slots, exclusive locks and shared processors, on one machine or on [several](machines).
 //!
 //! Each prediction lists what it does not model: steps share more than processors (disk, memory bandwidth), the page cache
 //! depends on the order of the steps, and a step that never competed for processors may scale differently than assumed.
@@ -11,6 +11,7 @@ mod baseline;
 mod bounds;
 mod drag;
 mod load;
+mod machines;
 mod model;
 mod page;
 mod prediction;
@@ -22,6 +23,7 @@ mod total;
 
 pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
+pub use machines::{Bandwidth, InvalidBandwidth, MachineUse, Machines, OnMachines, Stay, Verdict};
 pub use prediction::{Prediction, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};

@@ -1,6 +1,7 @@
 //! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
 
 use super::load::{Load, Process, active_waits, busy, computes, kernel};
+use super::machines::Cluster;
 use crate::attribute::{Activities, Piece, deferred};
 use crate::graph::Need;
 use crate::index::{Index, Indexed};
@@ -92,9 +93,9 @@ pub(crate) struct Model {
     pub(crate) tasks: Indexed<StepId, Task>,
     /// The step whose failure ends the build.
     pub(crate) failure: Option<StepId>,
-    /// The limit of slots. `None` is unlimited.
+    /// The limit of slots of each machine. `None` is unlimited.
     pub(crate) slots: Option<usize>,
-    /// The number of processors. `None` if the record does not say; the replay is then not limited by them.
+    /// The number of processors of each machine. `None` if the record does not say; the replay is then not limited by them.
     pub(crate) cpus: Option<f64>,
     /// Whether slots go first to the step with the longest chain of dependents, and then, like locks, to the first in the file.
     /// That is the order of our scheduler. Other builders are assumed to serve first come, first served.
@@ -113,6 +114,8 @@ pub(crate) struct Model {
     /// The summed length of all segments and of the build's own work as measured, in nanoseconds. A scenario that keeps a share
     /// of it keeps the same share of `unassigned_cpu`.
     pub(crate) measured_length: f64,
+    /// The machines that share the steps. `None` if all run on one.
+    pub(crate) cluster: Option<Cluster>,
 }
 
 impl Model {
@@ -145,6 +148,7 @@ impl Model {
             own_demand: 0.0,
             unassigned_cpu: 0.0,
             measured_length: 0.0,
+            cluster: None,
         };
         model.measured_length = model.lengths();
         if let (Some(used), Some(cpus)) = (record.cpu, cpus) {
@@ -177,7 +181,7 @@ impl Model {
         segments + self.own_busy() * self.own_demand
     }
 
-    /// A lower bound of the wall time: the CPU time of the build, spread evenly over its processors. A build that fails sooner uses
+    /// A lower bound of the wall time: the CPU time of the build, spread evenly over the processors of all machines. A build that fails sooner uses
     /// less of it.
     pub(crate) fn least(&self) -> f64 {
         if self.failure.is_some() {
@@ -185,7 +189,9 @@ impl Model {
         }
         let kept = if self.measured_length > 0.0 { (self.lengths() / self.measured_length).min(1.0) } else { 0.0 };
         let own = self.unassigned_cpu > 0.0 || self.own_demand > 0.0;
-        self.cpus.filter(|_| own).map_or(0.0, |cpus| (self.assigned_cpu() + self.unassigned_cpu * kept) / cpus)
+        let machines = self.cluster.as_ref().map_or(1, |cluster| cluster.count) as f64;
+        let cpus = self.cpus.filter(|_| own).map(|cpus| cpus * machines);
+        cpus.map_or(0.0, |cpus| (self.assigned_cpu() + self.unassigned_cpu * kept) / cpus)
     }
 
     /// Whether it is known how many processors any step wants.

@@ -1,6 +1,7 @@
 //! Predictions: the wall time of a build under a scenario.
 
 use super::baseline::{Baseline, MAX_DRIFT, nanos};
+use super::machines::{OnMachines, on_machines};
 use super::model::Model;
 use super::replay::replay;
 use super::scenario::{Scenario, ScenarioError};
@@ -24,6 +25,9 @@ pub struct Prediction {
     pub steps: Vec<Option<(Nanos, Nanos)>>,
     /// What the prediction assumes.
     pub caveats: Vec<String>,
+    /// What each machine does; `None` if the scenario has no machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machines: Option<OnMachines>,
 }
 
 impl Prediction {
@@ -46,7 +50,11 @@ pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, Scenar
     scenario.check(record)?;
     let activities = Activities::new(record);
     let base = Baseline::new(record, Model::new(&activities));
-    let changed = replay(&scenario.apply(record, &base.model));
+    let model = scenario.apply(record, &base.model);
+    let changed = replay(&model);
+    let machines = on_machines(record, &base, scenario, (&model, &changed));
+    let mut caveats = scenario.caveats(record);
+    caveats.extend(model.cluster.iter().flat_map(|cluster| cluster.caveats(&model)));
     // Moved commands come after the steps of the record.
     let steps = changed.steps.iter().take(record.steps.len());
     let steps = steps.map(|times| times.map(|times| (nanos(times.start), nanos(times.end)))).collect();
@@ -56,6 +64,7 @@ pub fn whatif(record: &Record, scenario: &Scenario) -> Result<Prediction, Scenar
         replayed: nanos(base.wall),
         drift: base.drift,
         steps,
-        caveats: scenario.caveats(record),
+        caveats,
+        machines,
     })
 }

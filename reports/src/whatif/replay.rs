@@ -1,7 +1,9 @@
-//! Runs a model: a discrete-event simulation with slots, locks and [shared processors](super::share).
+//! Runs a model: a discrete-event simulation with slots, locks and [shared processors](super::share), on one machine or on
+//! [several](super::machines).
 
+use super::machines::{Clocks, MachineIndex, MachineUse, Network, Resource};
 use super::model::Model;
-use super::share::{Shared, Work};
+use super::share::Work;
 use super::total::Total;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
@@ -15,6 +17,10 @@ pub(crate) struct Replay {
     pub(crate) wall: f64,
     /// By step; `None` for a step that did not run.
     pub(crate) steps: Indexed<StepId, Option<Times>>,
+    /// By step, the machine that it was given to; `None` for a step without a slot, and if the model has no machines.
+    pub(crate) placed: Indexed<StepId, Option<MachineIndex>>,
+    /// What each machine did; empty if the model has no machines.
+    pub(crate) uses: Vec<MachineUse>,
 }
 
 /// When a step ran in the replay.
@@ -36,11 +42,26 @@ struct QueueKey {
     task: StepId,
 }
 
+/// What an active task does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// It has its slot, and has not started.
+    Lag,
+    /// It fetches data.
+    Fetch,
+    /// It waits for data that other tasks fetch.
+    Arrival,
+    /// It is in the segment with that index.
+    Work(usize),
+    /// It uploads its result.
+    Upload,
+}
+
 /// A task that has its slot, or needs none.
 struct Active {
     task: StepId,
-    /// The index of the segment that the task is in; `None` before the first, while it lags.
-    segment: Option<usize>,
+    machine: MachineIndex,
+    part: Part,
     started: f64,
     /// Whether the task holds its locks.
     holds: bool,
@@ -81,7 +102,14 @@ pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
     }
     run.stop();
     let tail: f64 = model.tail.iter().map(|work| work.length).sum();
-    Replay { wall: (run.shared.now() + tail).max(model.least()), steps: run.times }
+    let delivery = run.network.as_ref().filter(|_| model.failure.is_none()).map_or(0.0, Network::delivery);
+    let placed = model.tasks.indices().map(|task| run.network.as_ref().and_then(|network| network.machine_of(task)));
+    Replay {
+        wall: (run.clocks.now() + delivery + tail).max(model.least()),
+        placed: placed.collect(),
+        uses: run.network.as_ref().map_or_else(Vec::new, Network::usage),
+        steps: run.times,
+    }
 }
 
 struct Replaying<'m> {
@@ -94,12 +122,13 @@ struct Replaying<'m> {
     /// Tasks that are ready and need no slot.
     free: Vec<QueueKey>,
     active: Indexed<StepId, Option<Active>>,
-    shared: Shared,
+    clocks: Clocks,
+    /// `None` if the model has no machines.
+    network: Option<Network<'m>>,
     /// Tasks that have their slot and wait for locks.
     waiting: Vec<Active>,
     /// By lock.
     held: Vec<bool>,
-    used_slots: usize,
     times: Indexed<StepId, Option<Times>>,
 }
 
@@ -115,10 +144,10 @@ impl<'m> Replaying<'m> {
             ready: BTreeSet::new(),
             free: Vec::new(),
             active: model.tasks.iter().map(|_| None).collect(),
-            shared: Shared::new(model.cpus, count, start),
+            clocks: Clocks::new(model, start),
+            network: model.cluster.as_ref().map(|cluster| Network::new(model, cluster)),
             waiting: Vec::new(),
             held: vec![false; model.locks],
-            used_slots: 0,
             times: Indexed::filled(None, count),
         }
     }
@@ -141,7 +170,7 @@ impl<'m> Replaying<'m> {
             Some(chains) => QueueKey { chain: Reverse(chains[task]), ready: Total(0.0), started: Total(0.0), task },
             None => QueueKey {
                 chain: Reverse(0),
-                ready: Total(self.shared.now()),
+                ready: Total(self.clocks.now()),
                 started: Total(self.model.tasks[task].started.max(0.0)),
                 task,
             },
@@ -160,24 +189,47 @@ impl<'m> Replaying<'m> {
 
     /// Gives slots to ready tasks.
     fn start(&mut self) {
-        let mut started = std::mem::take(&mut self.free);
-        while self.model.slots.is_none_or(|slots| self.used_slots < slots)
+        let here = |key: QueueKey| (key, MachineIndex::HERE, 0.0);
+        let mut started: Vec<_> = std::mem::take(&mut self.free).into_iter().map(here).collect();
+        let mut waiting = Vec::new();
+        while self.clocks.any_slot()
             && let Some(key) = self.ready.pop_first()
         {
-            self.used_slots += 1;
-            started.push(key);
+            let Some(machine) = self.place(key.task) else {
+                waiting.push(key);
+                continue;
+            };
+            self.clocks.take_slot(machine);
+            let trips = self.network.as_mut().map_or(0.0, |network| network.assign(key.task, machine));
+            started.push((key, machine, trips));
         }
-        started.sort_unstable();
-        for QueueKey { task, .. } in started {
-            let lag = Work { length: self.model.tasks[task].lag, demand: 0.0, kernel: false };
-            self.shared.start(task, lag);
-            self.active[task] = Some(Active { task, segment: None, started: self.shared.now(), holds: false });
+        self.ready.extend(waiting);
+        started.sort_unstable_by_key(|&(key, ..)| key);
+        for (QueueKey { task, .. }, machine, trips) in started {
+            let active = Active { task, machine, part: Part::Lag, started: self.clocks.now(), holds: false };
+            self.run(active, Resource::Processors, sleep(self.model.tasks[task].lag + trips));
         }
+    }
+
+    /// The machine with a free slot that a task goes to.
+    fn place(&self, task: StepId) -> Option<MachineIndex> {
+        let free = |machine| self.clocks.has_slot(machine);
+        match &self.network {
+            Some(network) => network.place(task, free),
+            None => Some(MachineIndex::HERE).filter(|&here| free(here)),
+        }
+    }
+
+    /// Starts what a task does next.
+    fn run(&mut self, active: Active, resource: Resource, work: Work) {
+        let task = active.task;
+        self.clocks.start(active.machine, resource, task, work);
+        self.active[task] = Some(active);
     }
 
     /// Advances to the next instant at which something ends. Returns false when nothing is left to end.
     fn advance(&mut self) -> bool {
-        let ended = self.shared.advance();
+        let ended = self.clocks.advance();
         let any = !ended.is_empty();
         for task in ended {
             if let Some(active) = self.active[task].take() {
@@ -188,35 +240,80 @@ impl<'m> Replaying<'m> {
         any
     }
 
-    /// Starts the segment that the task has come to.
-    fn start_segment(&mut self, active: Active) {
-        if let Some(segment) = active.segment.map(|segment| &self.model.tasks[active.task].segments[segment]) {
-            let work = Work { length: segment.length, demand: segment.demand, kernel: segment.kernel };
-            self.shared.start(active.task, work);
+    /// A task ended a part: it starts the next one.
+    fn proceed(&mut self, mut active: Active) {
+        match active.part {
+            Part::Lag => {
+                active.started = self.clocks.now();
+                self.fetch(active);
+            }
+            Part::Fetch => self.fetched(active),
+            Part::Arrival => self.work(active, 0),
+            Part::Work(segment) => {
+                if self.model.tasks[active.task].segments[segment].unlocks {
+                    self.release(&mut active);
+                }
+                self.work(active, segment + 1);
+            }
+            Part::Upload => self.finish(active),
         }
-        let task = active.task;
-        self.active[task] = Some(active);
     }
 
-    /// A task ended a segment: it starts the next one, waits for its locks before that, or is done.
-    fn proceed(&mut self, mut active: Active) {
+    /// Fetches the data that a task needs, or waits until others have fetched it.
+    fn fetch(&mut self, active: Active) {
+        let Some(network) = &self.network else { return self.work(active, 0) };
+        match network.fetch_time(active.task) {
+            Some(time) => self.run(Active { part: Part::Fetch, ..active }, Resource::Download, transfer(time)),
+            None if network.waits(active.task) => {
+                let task = active.task;
+                self.active[task] = Some(Active { part: Part::Arrival, ..active });
+            }
+            None => self.work(active, 0),
+        }
+    }
+
+    /// A task has fetched its data: it starts, and so do those that waited for the same data.
+    fn fetched(&mut self, active: Active) {
+        let task = active.task;
+        self.active[task] = Some(Active { part: Part::Arrival, ..active });
+        let complete = self.network.as_mut().map_or_else(Vec::new, |network| network.fetched(task));
+        for task in complete {
+            // A task that still lags looks for its data when it starts.
+            if self.active[task].as_ref().is_some_and(|active| active.part == Part::Arrival)
+                && let Some(active) = self.active[task].take()
+            {
+                self.proceed(active);
+            }
+        }
+    }
+
+    /// Starts a segment of a task. Before that, it waits for its locks; after the last one, it is done.
+    fn work(&mut self, mut active: Active, segment: usize) {
+        active.part = Part::Work(segment);
         let task = &self.model.tasks[active.task];
-        if active.segment.is_none() {
-            active.started = self.shared.now();
-        }
-        if active.segment.is_some_and(|segment| task.segments[segment].unlocks) {
-            self.release(&mut active);
-        }
-        let next = active.segment.map_or(0, |segment| segment + 1);
-        let Some(segment) = task.segments.get(next) else { return self.finish(active) };
-        active.segment = Some(next);
-        if segment.locks && self.locked(active.task) {
+        let Some(next) = task.segments.get(segment) else { return self.upload(active) };
+        if next.locks && self.locked(active.task) {
             return self.waiting.push(active);
         }
-        if segment.locks {
+        if next.locks {
             self.take(&mut active);
         }
-        self.start_segment(active);
+        self.start_segment(active, segment);
+    }
+
+    fn start_segment(&mut self, active: Active, segment: usize) {
+        let segment = &self.model.tasks[active.task].segments[segment];
+        let work = Work { length: segment.length, demand: segment.demand, kernel: segment.kernel };
+        self.run(active, Resource::Processors, work);
+    }
+
+    /// Uploads the result of a task that ran on another machine.
+    fn upload(&mut self, mut active: Active) {
+        self.release(&mut active);
+        match self.network.as_mut().and_then(|network| network.upload_time(active.task)) {
+            Some(time) => self.run(Active { part: Part::Upload, ..active }, Resource::Upload, transfer(time)),
+            None => self.finish(active),
+        }
     }
 
     /// Whether another task holds one of the task's locks.
@@ -235,10 +332,15 @@ impl<'m> Replaying<'m> {
         }
     }
 
-    fn finish(&mut self, mut active: Active) {
-        self.release(&mut active);
-        self.times[active.task] = Some(Times { start: active.started, end: self.shared.now() });
-        self.used_slots -= usize::from(self.model.tasks[active.task].slot);
+    fn finish(&mut self, active: Active) {
+        let (start, end) = (active.started, self.clocks.now());
+        self.times[active.task] = Some(Times { start, end });
+        if let Some(network) = &mut self.network {
+            network.ended(active.task, end - start);
+        }
+        if self.model.tasks[active.task].slot {
+            self.clocks.free_slot(active.machine);
+        }
         let mut met = Vec::new();
         self.meet(active.task, &mut met);
         self.settle(met);
@@ -246,7 +348,7 @@ impl<'m> Replaying<'m> {
 
     /// Ends the tasks that still run: the failure of another one cancels them.
     fn stop(&mut self) {
-        let end = self.shared.now();
+        let end = self.clocks.now();
         let waiting = self.waiting.drain(..);
         for active in self.active.iter_mut().filter_map(Option::take).chain(waiting) {
             self.times[active.task] = Some(Times { start: active.started, end });
@@ -266,9 +368,21 @@ impl<'m> Replaying<'m> {
             }
             let mut active = self.waiting.remove(next);
             self.take(&mut active);
-            self.start_segment(active);
+            if let Part::Work(segment) = active.part {
+                self.start_segment(active, segment);
+            }
         }
     }
+}
+
+/// Time in which a task demands no processor.
+fn sleep(length: f64) -> Work {
+    Work { length, demand: 0.0, kernel: false }
+}
+
+/// Data on a link. All that is on it at a time proceeds at the pace of one, as work that the kernel serialises does.
+fn transfer(length: f64) -> Work {
+    Work { length, demand: 0.0, kernel: true }
 }
 
 /// By task, the number of tasks on the longest chain from it to a task without dependents.

@@ -1,5 +1,6 @@
 //! Scenarios: other slots, other processors, another policy, and steps or phases that take more or less time.
 
+use super::machines::{Cluster, Machines};
 use super::model::{Model, Task, WorkSegment};
 use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};
@@ -26,6 +27,9 @@ pub enum ScenarioError {
         "unknown effect of other processors: this record does not say how many the build had, or what its steps used"
     )]
     Processors,
+    /// The number of machines is zero, or too large.
+    #[error("the number of machines must be from 1 to {most}, not {0}", most = Machines::MOST)]
+    Machines(u32),
     /// The step is the builder's own work.
     #[error("`{0}` is the builder's own work, which is never in a cache")]
     NeverCached(String),
@@ -139,10 +143,12 @@ impl Selector {
 /// What is different from the record; by default nothing.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
-    /// The limit of slots; 0 means unlimited.
+    /// The limit of slots of each machine; 0 means unlimited.
     pub jobs: Option<u32>,
-    /// The number of processors.
+    /// The number of processors of each machine.
     pub cores: Option<f64>,
+    /// The machines that share the steps. `None` runs all on one.
+    pub machines: Option<Machines>,
     /// The policy.
     pub policy: Option<Policy>,
     /// How many times faster the selected work is; infinity means that it takes no time.
@@ -165,6 +171,11 @@ impl Scenario {
         let measured = record.host.cpus.is_some() && used();
         if self.cores.is_some() && !measured {
             return Err(ScenarioError::Processors);
+        }
+        if let Some(machines) = self.machines
+            && !(1..=Machines::MOST).contains(&machines.count)
+        {
+            return Err(ScenarioError::Machines(machines.count));
         }
         let changed = self.faster.iter().map(|(selector, _)| selector);
         let selectors = changed.chain(self.delays.iter().map(|(selector, _)| selector)).chain(&self.moved);
@@ -200,7 +211,7 @@ impl Scenario {
         });
         caveats.extend(others);
         let mut add = |when: bool, what: &str| caveats.extend(when.then(|| what.to_owned()));
-        let order = self.jobs.is_some() || self.policy.is_some() || self.cores.is_some();
+        let order = self.jobs.is_some() || self.policy.is_some() || self.cores.is_some() || self.machines.is_some();
         add(
             order && !record.source.fidelity.resources,
             "the CPU use of steps was not recorded: they are assumed not to slow each other down",
@@ -279,6 +290,9 @@ impl Scenario {
         }
         if self.without_locks {
             model.tasks.iter_mut().for_each(|task| task.locks.clear());
+        }
+        if let Some(machines) = self.machines {
+            Cluster::join(record, &mut model, machines);
         }
         model
     }

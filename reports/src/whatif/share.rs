@@ -36,6 +36,14 @@ enum Pace {
     Share,
 }
 
+/// The work that ends first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NextEnd {
+    pace: Pace,
+    /// In nanoseconds from now.
+    pub(super) after: f64,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Going {
     work: Work,
@@ -149,9 +157,8 @@ impl Shared {
         }
     }
 
-    /// Advances to the next instant at which work ends. Returns the tasks whose work ended, in the order of their starts; empty if
-    /// nothing is running.
-    pub(super) fn advance(&mut self) -> Vec<StepId> {
+    /// The work that ends first; `None` if nothing is running.
+    pub(super) fn next_end(&mut self) -> Option<NextEnd> {
         self.divide();
         let (in_kernel, fair) = (self.kernel_ends.len() as f64, self.fair_share());
         let first = |ends: &ByNumber| ends.first().map(|&(end, _)| end.0);
@@ -160,16 +167,21 @@ impl Shared {
             (Pace::Kernel, first(&self.kernel_ends).map(|end| (end - self.kernel) * in_kernel)),
             (Pace::Share, first(&self.share_ends).map(|end| (end - self.share) / fair)),
         ];
-        let next = next.into_iter().filter_map(|(pace, after)| Some((pace, after?.max(0.0))));
-        let Some((pace, after)) = next.min_by(|(_, one), (_, other)| one.total_cmp(other)) else { return Vec::new() };
+        let next = next.into_iter().filter_map(|(pace, after)| Some(NextEnd { pace, after: after?.max(0.0) }));
+        next.min_by(|one, other| one.after.total_cmp(&other.after))
+    }
+
+    /// Lets `after` nanoseconds pass, in which nothing ends before `next`, the result of [`Self::next_end`]. Returns the tasks whose work
+    /// ended, in the order of their starts.
+    pub(super) fn pass(&mut self, after: f64, next: Option<NextEnd>) -> Vec<StepId> {
         self.now += after;
         if !self.kernel_ends.is_empty() {
-            self.kernel += after / in_kernel;
+            self.kernel += after / self.kernel_ends.len() as f64;
         }
         if !self.share_ends.is_empty() {
-            self.share += after * fair;
+            self.share += after * self.fair_share();
         }
-        self.ended(pace)
+        self.ended(next.filter(|next| next.after <= after).map(|next| next.pace))
     }
 
     /// How many processors each task gets whose demand is not met.
@@ -239,10 +251,10 @@ impl Shared {
         }
     }
 
-    /// Removes the work that is done: the first of that pace, and everything that ends with it.
-    fn ended(&mut self, pace: Pace) -> Vec<StepId> {
+    /// Removes the work that is done: the first of that pace, and everything that has ended by now.
+    fn ended(&mut self, first: Option<Pace>) -> Vec<StepId> {
         let mut ended = Vec::new();
-        ended.extend(self.end_first(pace, f64::INFINITY));
+        ended.extend(first.and_then(|pace| self.end_first(pace, f64::INFINITY)));
         for pace in [Pace::Full, Pace::Kernel, Pace::Share] {
             while let Some(task) = self.end_first(pace, DONE) {
                 ended.push(task);
@@ -289,10 +301,8 @@ mod tests {
         all.iter().enumerate().for_each(|(task, work)| shared.start(StepId::from_index(task), *work));
         let mut ends = vec![f64::NAN; all.len()];
         loop {
-            let ended = shared.advance();
-            if ended.is_empty() {
-                return ends;
-            }
+            let Some(next) = shared.next_end() else { return ends };
+            let ended = shared.pass(next.after, Some(next));
             ended.into_iter().for_each(|task| ends[task.index()] = shared.now());
         }
     }
@@ -373,11 +383,8 @@ mod tests {
                 }
             };
             begin(&mut shared, &mut begun, &mut begins, 4);
-            loop {
-                let ended = shared.advance();
-                if ended.is_empty() {
-                    break;
-                }
+            while let Some(next) = shared.next_end() {
+                let ended = shared.pass(next.after, Some(next));
                 for task in ended.into_iter().map(StepId::index) {
                     ends[task] = shared.now();
                     // None to three tasks start.

@@ -1,13 +1,15 @@
 //! `buildscope whatif`.
 
-use super::{Failure, Root, builds, shown, write_out};
+mod text;
+
+use super::{Failure, Root, builds, shown, units, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
-use buildscope_reports::render::table::{Align, Cell, Table};
-use buildscope_reports::whatif::{MAX_DRIFT, Prediction, Scenario, Selector, whatif};
+use buildscope_reports::whatif::{Bandwidth, Machines, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
-use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::time::Duration;
+use text::{format_prediction, format_settings};
 
 /// Predict how long a recorded build would take under other resources
 #[derive(Debug, Args)]
@@ -22,12 +24,21 @@ pub(crate) struct Arguments {
     /// Predict this target of a build of several (`bake`) as if it were a build of its own
     #[arg(long, value_name = "NAME")]
     target: Option<String>,
-    /// Maximum number of steps that run at once; 0 means no limit. Several numbers give a line each (1,2,4)
+    /// Maximum number of steps that run at once (on each machine); 0 means no limit. Several numbers give a line each (1,2,4)
     #[arg(short, long, value_name = "N", value_delimiter = ',')]
     jobs: Vec<u32>,
-    /// Number of processors. Several numbers give a line each (4,8)
+    /// Number of processors (of each machine). Several numbers give a line each (4,8)
     #[arg(long, value_name = "N", value_delimiter = ',')]
     cores: Vec<f64>,
+    /// Number of machines that share the steps, with the one that builds. Several numbers give a line each (1,2,4)
+    #[arg(long, value_name = "N", value_delimiter = ',')]
+    machines: Vec<u32>,
+    /// Bandwidth of each machine's link: 100MB/s, 1Gbit/s. Several give a line each [default: data moves in no time]
+    #[arg(long, value_name = "RATE", value_delimiter = ',', requires = "machines")]
+    bandwidth: Vec<Bandwidth>,
+    /// Time of a round trip between the machines: 10ms [default: none]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, requires = "machines")]
+    rtt: Option<Duration>,
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
@@ -60,6 +71,7 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --cores 8 --without storage
   buildscope whatif build.json --faster line:12=2 --cached line:7
   buildscope whatif last --cores 2,4,8
+  buildscope whatif last --machines 1,2,4 --jobs 4 --cores 4 --bandwidth 1Gbit/s --rtt 1ms
   buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2
   buildscope whatif build.json --move 'command:npm ci' --cached 'command:pip install'";
 
@@ -81,14 +93,20 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
-    /// One scenario for each combination of slots and processors.
+    /// One scenario for each combination of machines, bandwidths, slots and processors.
     fn settings(&self, scenario: &Scenario) -> Vec<Scenario> {
-        let jobs: Vec<_> =
-            if self.jobs.is_empty() { vec![None] } else { self.jobs.iter().copied().map(Some).collect() };
-        let cores: Vec<_> =
-            if self.cores.is_empty() { vec![None] } else { self.cores.iter().copied().map(Some).collect() };
-        let of = |jobs| cores.iter().map(move |&cores| Scenario { jobs, cores, ..scenario.clone() });
-        jobs.into_iter().flat_map(of).collect()
+        let rtt = self.rtt.map_or(Nanos::ZERO, Nanos::from);
+        let mut settings = vec![scenario.clone()];
+        vary(&mut settings, &self.machines, |scenario, &count| {
+            scenario.machines = Some(Machines { count, bandwidth: None, rtt });
+        });
+        vary(&mut settings, &self.bandwidth, |scenario, &bandwidth| {
+            let machines = scenario.machines.as_mut();
+            machines.into_iter().for_each(|machines| machines.bandwidth = Some(bandwidth));
+        });
+        vary(&mut settings, &self.jobs, |scenario, &jobs| scenario.jobs = Some(jobs));
+        vary(&mut settings, &self.cores, |scenario, &cores| scenario.cores = Some(cores));
+        settings
     }
 
     /// What changes in every setting.
@@ -135,6 +153,19 @@ impl Arguments {
     }
 }
 
+/// Replaces each setting by one for each value; without values, nothing changes.
+fn vary<T>(settings: &mut Vec<Scenario>, values: &[T], set: impl Fn(&mut Scenario, &T)) {
+    if values.is_empty() {
+        return;
+    }
+    let with = |scenario: &Scenario, value: &T| {
+        let mut changed = scenario.clone();
+        set(&mut changed, value);
+        changed
+    };
+    *settings = settings.iter().flat_map(|scenario| values.iter().map(move |value| with(scenario, value))).collect();
+}
+
 /// The steps that `--cached` means; a number is that of a step.
 fn cached(text: &str, record: &Record) -> Result<Vec<StepId>, Failure> {
     let wrong = || miette!("--cached takes line:N, step:N, stage:NAME, an instruction or command:TEXT, not `{text}`");
@@ -150,62 +181,9 @@ fn cached(text: &str, record: &Record) -> Result<Vec<StepId>, Failure> {
     }
 }
 
-/// One line for each combination of slots and processors.
-fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]) -> String {
-    let mut table = Table::new([Align::Right, Align::Right, Align::Right, Align::Left]).flush();
-    table.row(["jobs", "cores", "wall", ""].map(Cell::from));
-    for (scenario, prediction) in scenarios.iter().zip(predictions) {
-        let jobs = scenario.jobs.map_or_else(|| "-".to_owned(), |jobs| jobs.to_string());
-        let cores = scenario.cores.map_or_else(|| "-".to_owned(), |cores| cores.to_string());
-        let note = if prediction.credible() { "" } else { "unreliable" };
-        table.row([jobs, cores, prediction.wall.to_string(), change(prediction) + note].map(Cell::from));
-    }
-    table.plain(100)
-}
-
-fn change(prediction: &Prediction) -> String {
-    if prediction.measured == Nanos::ZERO {
-        return "the record has no times".to_owned();
-    }
-    match prediction.speedup() {
-        _ if prediction.wall == Nanos::ZERO => "nothing is left".to_owned(),
-        speedup if speedup > 1000.0 => "more than 1000x faster".to_owned(),
-        speedup if (speedup - 1.0).abs() < 0.005 => "no change".to_owned(),
-        speedup if speedup > 1.0 => format!("{speedup:.2}x faster"),
-        speedup => format!("{:.2}x slower", 1.0 / speedup),
-    }
-}
-
 /// Parses `WHAT=NUMBER` with a number above 0.
 fn pair<'t>(flag: &str, text: &'t str) -> Result<(&'t str, f64), Failure> {
     let parsed = text.rsplit_once('=').and_then(|(what, number)| Some((what, number.parse::<f64>().ok()?)));
     let above = parsed.filter(|(_, number)| *number > 0.0);
     above.ok_or_else(|| Failure::usage(miette!("{flag} takes WHAT=NUMBER with a number above 0, not `{text}`")))
-}
-
-fn format_prediction(record: &Record, prediction: &Prediction) -> String {
-    let Prediction { wall, measured, drift, .. } = prediction;
-    let mut text = format!("{wall} instead of {measured} ({}).\n", change(prediction));
-    if !prediction.credible() {
-        let (percent, most) = (drift * 100.0, MAX_DRIFT * 100.0);
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "Unreliable: the replay of the unchanged build is {percent:.1} % off, more than {most:.0} %."
-        );
-    }
-    for caveat in &prediction.caveats {
-        let _ = writeln!(text, "  caveat: {caveat}");
-    }
-    let mut moved: Vec<_> =
-        record.steps.iter().zip(&prediction.steps).filter_map(|(step, times)| Some((step, (*times)?))).collect();
-    moved.sort_by_key(|(step, (_, end))| std::cmp::Reverse(step.end.unwrap_or(*end).0.abs_diff(end.0)));
-    for (step, (start, end)) in moved
-        .iter()
-        .take(5)
-        .filter(|(step, (_, end))| step.end.is_some_and(|known| known.0.abs_diff(end.0) > measured.0 / 100))
-    {
-        let _ = writeln!(text, "  {start} .. {end}: {}", step.text);
-    }
-    text
 }

@@ -1,0 +1,214 @@
+//! What is where during a replay, and what is on the way.
+
+use super::data::{Where, contents, inputs};
+use super::on_machines::MachineUse;
+use super::{Cluster, MachineIndex};
+use crate::index::{Index, Indexed};
+use crate::whatif::model::{Model, WorkSegment};
+use buildscope_record::{ByteSize, Nanos, StepId};
+
+/// Whether a machine has the layer or base image that a step adds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Holding {
+    #[default]
+    Absent,
+    /// This step fetches it.
+    Coming(StepId),
+    Held,
+}
+
+/// The data of a machine, and how busy it is.
+#[derive(Clone, Debug)]
+pub(super) struct MachineState {
+    /// By the step that adds it.
+    pub(super) data: Indexed<StepId, Holding>,
+    /// The bytes on the way to it.
+    pub(super) coming: f64,
+    /// The processors that its running steps demand.
+    pub(super) demand: f64,
+    usage: MachineUse,
+}
+
+/// What a step fetches, and which others wait for it.
+#[derive(Clone, Debug, Default)]
+struct Fetch {
+    machine: Option<MachineIndex>,
+    /// The steps whose data it fetches itself.
+    items: Vec<StepId>,
+    bytes: f64,
+    /// How many fetches, its own and those of others, it still waits for.
+    awaits: usize,
+    /// The steps that wait for the data that it fetches.
+    others: Vec<StepId>,
+}
+
+/// How much a step computes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepLoad {
+    /// In nanoseconds.
+    pub(super) length: f64,
+    /// The processors that it demands on average.
+    pub(super) demand: f64,
+}
+
+/// The data of all machines.
+pub(in crate::whatif) struct Network<'m> {
+    pub(super) model: &'m Model,
+    pub(super) cluster: &'m Cluster,
+    /// The machines that were used so far.
+    pub(super) machines: Indexed<MachineIndex, MachineState>,
+    pub(super) loads: Indexed<StepId, StepLoad>,
+    fetches: Indexed<StepId, Fetch>,
+}
+
+impl<'m> Network<'m> {
+    /// The machine that builds has the base images, and the results of all steps that do not run.
+    pub(in crate::whatif) fn new(model: &'m Model, cluster: &'m Cluster) -> Self {
+        let load = |segments: &[WorkSegment]| {
+            let length: f64 = segments.iter().map(|segment| segment.length).sum();
+            let cpu: f64 = segments.iter().map(|segment| segment.length * segment.demand).sum();
+            StepLoad { length, demand: if length > 0.0 { cpu / length } else { 0.0 } }
+        };
+        let mut network = Self {
+            model,
+            cluster,
+            machines: Indexed::default(),
+            loads: model.tasks.iter().map(|task| load(&task.segments)).collect(),
+            fetches: Indexed::filled(Fetch::default(), model.tasks.len()),
+        };
+        network.open(MachineIndex::HERE);
+        for (step, task) in model.tasks.entries() {
+            if !task.runs || cluster.steps[step].place == Where::Base {
+                network.machines[MachineIndex::HERE].data[step] = Holding::Held;
+            }
+        }
+        network
+    }
+
+    fn open(&mut self, machine: MachineIndex) {
+        while self.machines.len() <= machine.index() {
+            self.machines.push(MachineState {
+                data: Indexed::filled(Holding::Absent, self.model.tasks.len()),
+                coming: 0.0,
+                demand: 0.0,
+                usage: MachineUse::default(),
+            });
+        }
+    }
+
+    /// Gives a step to a machine. Returns how long it takes until its work or its fetch can start, in nanoseconds: a round trip if the
+    /// machine is not this one, and one if it fetches anything.
+    pub(in crate::whatif) fn assign(&mut self, step: StepId, machine: MachineIndex) -> f64 {
+        self.open(machine);
+        let state = &mut self.machines[machine];
+        state.demand += self.loads[step].demand;
+        state.usage.steps += 1;
+        let mut fetch = Fetch { machine: Some(machine), ..Fetch::default() };
+        let mut from: Vec<StepId> = Vec::new();
+        // A step from the cache reads nothing.
+        let works = self.loads[step].length > 0.0;
+        for item in works.then(|| inputs(&self.cluster.steps, step)).into_iter().flatten() {
+            match state.data[item] {
+                Holding::Absent => {
+                    state.data[item] = Holding::Coming(step);
+                    fetch.bytes += self.cluster.steps[item].added.bytes();
+                    fetch.items.push(item);
+                }
+                Holding::Coming(other) => from.push(other),
+                Holding::Held => {}
+            }
+        }
+        from.sort_unstable();
+        from.dedup();
+        state.coming += fetch.bytes;
+        let trips = u8::from(machine != MachineIndex::HERE) + u8::from(!fetch.items.is_empty());
+        fetch.awaits = from.len() + usize::from(!fetch.items.is_empty());
+        from.into_iter().for_each(|other| self.fetches[other].others.push(step));
+        fetch.others.append(&mut self.fetches[step].others);
+        self.fetches[step] = fetch;
+        f64::from(trips) * self.cluster.rtt
+    }
+
+    /// How long the step's own fetch takes on a link that nothing else uses, in nanoseconds; `None` if it fetches nothing.
+    pub(in crate::whatif) fn fetch_time(&self, step: StepId) -> Option<f64> {
+        let fetch = &self.fetches[step];
+        (!fetch.items.is_empty()).then(|| self.cluster.transfer(fetch.bytes))
+    }
+
+    /// Whether the step waits for data.
+    pub(in crate::whatif) fn waits(&self, step: StepId) -> bool {
+        self.fetches[step].awaits > 0
+    }
+
+    /// A fetch has ended. Returns the steps that waited for nothing else.
+    pub(in crate::whatif) fn fetched(&mut self, step: StepId) -> Vec<StepId> {
+        let fetch = &mut self.fetches[step];
+        let machine = fetch.machine.unwrap_or(MachineIndex::HERE);
+        let (items, bytes) = (std::mem::take(&mut fetch.items), fetch.bytes);
+        let waiting = [step].into_iter().chain(std::mem::take(&mut fetch.others));
+        let state = &mut self.machines[machine];
+        state.coming = (state.coming - bytes).max(0.0);
+        state.usage.fetched.0 += bytes as u64;
+        items.into_iter().for_each(|item| state.data[item] = Holding::Held);
+        let mut complete = Vec::new();
+        for waiting in waiting {
+            self.fetches[waiting].awaits -= 1;
+            if self.fetches[waiting].awaits == 0 {
+                complete.push(waiting);
+            }
+        }
+        complete
+    }
+
+    /// How long the upload of a result takes on a link that nothing else uses, in nanoseconds; `None` if there is nothing to upload.
+    pub(in crate::whatif) fn upload_time(&mut self, step: StepId) -> Option<f64> {
+        let machine = self.machine_of(step).filter(|&machine| machine != MachineIndex::HERE)?;
+        let bytes = self.cluster.steps[step].added.bytes();
+        self.machines[machine].usage.uploaded.0 += bytes as u64;
+        (bytes > 0.0).then(|| self.cluster.transfer(bytes))
+    }
+
+    /// A step has ended after that many nanoseconds: its machine has its result.
+    pub(in crate::whatif) fn ended(&mut self, step: StepId, busy: f64) {
+        let placed = self.machine_of(step);
+        let state = &mut self.machines[placed.unwrap_or(MachineIndex::HERE)];
+        state.data[step] = Holding::Held;
+        if placed.is_some() {
+            state.demand = (state.demand - self.loads[step].demand).max(0.0);
+            // A float-to-integer `as` saturates.
+            state.usage.busy += Nanos(busy.round() as u64);
+        }
+    }
+
+    /// The machine that a step was given to.
+    pub(in crate::whatif) fn machine_of(&self, step: StepId) -> Option<MachineIndex> {
+        self.fetches[step].machine
+    }
+
+    /// The bytes of the image that this machine does not have when all steps have ended.
+    pub(in crate::whatif) fn missing_here(&self) -> f64 {
+        let mut missing: Vec<StepId> =
+            self.cluster.wanted.iter().flat_map(|&step| contents(&self.cluster.steps, step)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        let here = &self.machines[MachineIndex::HERE].data;
+        missing.retain(|&item| here[item] != Holding::Held);
+        missing.into_iter().map(|item| self.cluster.steps[item].added.bytes()).fold(0.0, |sum, bytes| sum + bytes)
+    }
+
+    /// How long that many bytes of the image take to get here, in nanoseconds.
+    pub(in crate::whatif) fn delivery(&self) -> f64 {
+        match self.missing_here() {
+            0.0 => 0.0,
+            bytes => self.cluster.rtt + self.cluster.transfer(bytes),
+        }
+    }
+
+    /// What each machine did. Machines without steps did nothing.
+    pub(in crate::whatif) fn usage(&self) -> Vec<MachineUse> {
+        let mut all: Vec<MachineUse> = self.machines.iter().map(|state| state.usage).collect();
+        all[0].fetched = ByteSize(all[0].fetched.0 + self.missing_here() as u64);
+        all.resize(self.cluster.count, MachineUse::default());
+        all
+    }
+}
