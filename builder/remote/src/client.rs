@@ -1,0 +1,187 @@
+//! The connection to a server.
+
+use super::address::Transport;
+use super::credentials::Headers;
+use super::messages::capabilities_client::CapabilitiesClient;
+use super::messages::{GetCapabilitiesRequest, ServerCapabilities};
+use super::retry::retried;
+use super::{Address, RemoteError, RemoteOptions};
+use std::fs;
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::OnceCell;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+/// The time limit for a connection.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Silent connections are probed by the kernel at this interval. HTTP/2 pings would not do: servers in C++ close a connection that
+/// sends more than two of them in five minutes.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// The largest message that servers accept if they do not say otherwise: gRPC's default of 4 MiB.
+const MESSAGE: u64 = 4 << 20;
+/// The room in a message for everything but the content of blobs.
+const OVERHEAD: u64 = 64 << 10;
+/// The window of HTTP/2's flow control, in bytes. The default of 64 KiB would limit a link of 10 ms to 6 MB/s.
+const WINDOW: u32 = 4 << 20;
+
+/// What a service of the server is reached through.
+pub(crate) type Service = InterceptedService<Channel, Headers>;
+
+/// A client of one server. It is cheap to clone, and connects with its first call.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    options: RemoteOptions,
+    service: Service,
+    capabilities: OnceCell<ServerCapabilities>,
+}
+
+/// The runtime of all clients. Its thread starts with the first client.
+pub(crate) fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        // Fails only if the process cannot have another thread.
+        builder.worker_threads(1).thread_name("remote").enable_all().build().expect("a thread")
+    })
+}
+
+impl Client {
+    /// Prepares a client. No connection is made yet.
+    ///
+    /// # Errors
+    /// Fails if a file of the options cannot be read, or a certificate or header is invalid.
+    pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
+        let headers = Headers::of(&options)?;
+        let endpoint = endpoint(&options)?;
+        let channel = {
+            let _inside = runtime().enter();
+            endpoint.connect_lazy()
+        };
+        let service = InterceptedService::new(channel, headers);
+        Ok(Self { inner: Arc::new(Inner { options, service, capabilities: OnceCell::new() }) })
+    }
+
+    /// The address of the server.
+    pub fn address(&self) -> &Address {
+        &self.inner.options.address
+    }
+
+    /// The options of the connection.
+    pub fn options(&self) -> &RemoteOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn renews_token(&self) -> bool {
+        self.inner.options.token_file.is_some()
+    }
+
+    pub(crate) fn instance(&self) -> String {
+        self.address().instance.clone()
+    }
+
+    pub(crate) fn service(&self) -> Service {
+        self.inner.service.clone()
+    }
+
+    /// Runs a call on the runtime of the clients and waits for its end. The thread of the caller may belong to another runtime.
+    pub fn wait<T: Send + 'static>(&self, call: impl Future<Output = T> + Send + 'static) -> T {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let task = runtime().spawn(async move {
+            // The receiver waits for it.
+            let _ = sender.send(call.await);
+        });
+        match receiver.recv() {
+            Ok(done) => done,
+            // The task has panicked, and its message was printed.
+            Err(_) => panic!("a remote call failed: {task:?}"),
+        }
+    }
+
+    /// What the server offers. It is asked once.
+    pub async fn capabilities(&self) -> Result<&ServerCapabilities, RemoteError> {
+        self.inner.capabilities.get_or_try_init(|| self.ask_capabilities()).await
+    }
+
+    /// Asks the server again what it offers, once and without retries: whether it is there.
+    pub(crate) async fn is_there(&self) -> Result<(), RemoteError> {
+        let mut client = CapabilitiesClient::new(self.service());
+        let request = GetCapabilitiesRequest { instance_name: self.instance() };
+        self.in_time("asking for its capabilities", client.get_capabilities(request)).await.map(drop)
+    }
+
+    async fn ask_capabilities(&self) -> Result<ServerCapabilities, RemoteError> {
+        let what = "asking for its capabilities";
+        retried!(self, async {
+            let mut client = CapabilitiesClient::new(self.service());
+            let request = GetCapabilitiesRequest { instance_name: self.instance() };
+            Ok(self.in_time(what, client.get_capabilities(request)).await?.into_inner())
+        })
+    }
+
+    /// The number of bytes of content that a message may have.
+    pub(crate) async fn largest_batch(&self) -> Result<u64, RemoteError> {
+        let capabilities = self.capabilities().await?;
+        let said = capabilities.cache_capabilities.as_ref().map_or(0, |cache| cache.max_batch_total_size_bytes);
+        let said = u64::try_from(said).ok().filter(|said| *said > 0).unwrap_or(MESSAGE);
+        Ok(said.clamp(2 * OVERHEAD, MESSAGE) - OVERHEAD)
+    }
+
+    /// Checks that the server can execute actions for this client.
+    ///
+    /// # Errors
+    /// [`RemoteError::Unsupported`] if it cannot.
+    pub async fn check_execution(&self) -> Result<(), RemoteError> {
+        let capabilities = self.capabilities().await?;
+        if capabilities.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled) {
+            return Ok(());
+        }
+        let fault = "the server executes no actions (exec_enabled is false)".to_owned();
+        Err(RemoteError::Unsupported { address: self.address().clone(), fault })
+    }
+}
+
+fn endpoint(options: &RemoteOptions) -> Result<Endpoint, RemoteError> {
+    let (uri, encrypted) = match &options.address.transport {
+        Transport::Plain(authority) => (format!("http://{authority}"), false),
+        Transport::Tls(authority) => (format!("https://{authority}"), true),
+        Transport::Socket(path) => (format!("unix:{}", path.display()), false),
+    };
+    let invalid = |what| move |error: tonic::transport::Error| RemoteError::Invalid { what, fault: causes(&error) };
+    let mut endpoint = Endpoint::new(uri)
+        .map_err(invalid("the address"))?
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(KEEP_ALIVE))
+        .tcp_keepalive_interval(Some(KEEP_ALIVE))
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW);
+    if encrypted {
+        endpoint = endpoint.tls_config(tls(options)?).map_err(invalid("TLS"))?;
+    }
+    Ok(endpoint)
+}
+
+fn tls(options: &RemoteOptions) -> Result<ClientTlsConfig, RemoteError> {
+    let read = |path| fs::read(path).map_err(RemoteError::file(path));
+    let mut config = ClientTlsConfig::new();
+    config = match &options.authority {
+        Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
+        None => config.with_webpki_roots(),
+    };
+    if let Some((certificate, key)) = &options.identity {
+        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
+    }
+    Ok(config)
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

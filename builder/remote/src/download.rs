@@ -1,0 +1,140 @@
+//! Downloads of blobs as streams, verified, resumed after a break.
+
+use super::{Blob, Client, RemoteError};
+use bazel_remote_apis::google::bytestream::ReadRequest;
+use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
+use buildscope_record::BlobDigest;
+use sha2::{Digest as _, Sha256};
+use std::io::{self, Read, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+use tonic::Code;
+
+/// How often a download is resumed without having got a byte.
+const BREAKS: u32 = 4;
+/// The pause before a download is resumed.
+const PAUSE: Duration = Duration::from_millis(200);
+/// The number of pieces between the connection and the reader.
+const PIECES: usize = 8;
+
+impl Client {
+    /// Downloads a blob. Its digest and size are verified; `to` may have got wrong bytes before an error.
+    ///
+    /// # Errors
+    /// [`RemoteError::Missing`], [`RemoteError::Corrupt`], and errors of the connection. An error of `to` ends the download.
+    pub async fn download(&self, blob: Blob, to: &mut (dyn Write + Send)) -> Result<(), RemoteError> {
+        let (mut hash, mut offset, mut breaks) = (Sha256::new(), 0, 0);
+        while offset < blob.size {
+            let before = offset;
+            match self.read_on(blob, &mut offset, &mut hash, to).await {
+                Ok(()) => {}
+                Err(error) if !error.is_transient() => return Err(error),
+                Err(error) => {
+                    breaks = if offset > before { 0 } else { breaks + 1 };
+                    if breaks == BREAKS {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+        let found = BlobDigest::from_bytes(hash.finalize().into());
+        if found == blob.digest && offset == blob.size {
+            return Ok(());
+        }
+        Err(RemoteError::Corrupt { address: self.address().clone(), wanted: blob.digest, found })
+    }
+
+    /// Reads from `offset` to the end of the stream.
+    async fn read_on(
+        &self,
+        blob: Blob,
+        offset: &mut u64,
+        hash: &mut Sha256,
+        to: &mut (dyn Write + Send),
+    ) -> Result<(), RemoteError> {
+        const WHAT: &str = "reading a blob";
+        let instance = self.instance();
+        let prefix = if instance.is_empty() { String::new() } else { format!("{instance}/") };
+        let request = ReadRequest {
+            resource_name: format!("{prefix}blobs/{}/{}", blob.digest.hex(), blob.size),
+            read_offset: *offset as i64,
+            read_limit: 0,
+        };
+        let mut client = ByteStreamClient::new(self.service());
+        let lost = |error: RemoteError| match error {
+            RemoteError::Refused { code: Code::NotFound, .. } => self.lost(blob.digest),
+            error => error,
+        };
+        let mut stream = self.in_time(WHAT, client.read(request)).await.map_err(lost)?.into_inner();
+        while let Some(piece) = self.in_time(WHAT, stream.message()).await.map_err(lost)? {
+            hash.update(&piece.data);
+            *offset += piece.data.len() as u64;
+            if *offset > blob.size {
+                let fault = format!("blob {} is longer than {} bytes", blob.digest, blob.size);
+                return Err(RemoteError::Unsupported { address: self.address().clone(), fault });
+            }
+            to.write_all(&piece.data)
+                .map_err(|error| RemoteError::Invalid { what: "the downloaded blob", fault: error.to_string() })?;
+        }
+        if *offset < blob.size {
+            // The server ended the stream too early. It is resumed.
+            let (address, after) = (self.address().clone(), self.options().timeout);
+            return Err(RemoteError::Stalled { address, what: WHAT, after });
+        }
+        Ok(())
+    }
+
+    /// Opens a blob as a reader for any thread. An error of the download is an error of reading.
+    pub fn open(&self, blob: Blob) -> impl Read + Send + use<> {
+        let (sender, receiver) = mpsc::sync_channel(PIECES);
+        let client = self.clone();
+        super::client::runtime().spawn(async move {
+            let mut pipe = Pipe { sender: sender.clone() };
+            if let Err(error) = client.download(blob, &mut pipe).await {
+                // The reader may have been dropped.
+                let _ = tokio::task::block_in_place(|| sender.send(Err(error)));
+            }
+        });
+        Pieces { receiver, piece: Vec::new(), at: 0 }
+    }
+}
+
+/// Passes the pieces of a download on.
+struct Pipe {
+    sender: mpsc::SyncSender<Result<Vec<u8>, RemoteError>>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = tokio::task::block_in_place(|| self.sender.send(Ok(bytes.to_vec())));
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The pieces of a download as a stream of bytes.
+struct Pieces {
+    receiver: mpsc::Receiver<Result<Vec<u8>, RemoteError>>,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            match self.receiver.recv() {
+                Ok(piece) => (self.piece, self.at) = (piece.map_err(io::Error::other)?, 0),
+                Err(mpsc::RecvError) => return Ok(0),
+            }
+        }
+        let length = buffer.len().min(self.piece.len() - self.at);
+        buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
+    }
+}

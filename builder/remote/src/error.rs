@@ -1,0 +1,172 @@
+//! Errors of a server and of the connection to it.
+
+use super::Address;
+use buildscope_record::BlobDigest;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+use tonic::{Code, Status};
+
+/// A failed call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum RemoteError {
+    /// A file with credentials or certificates, or a file to upload, cannot be read.
+    #[error("cannot read {}: {fault}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The error of the operating system.
+        fault: String,
+    },
+    /// A certificate, a key or a header cannot be used.
+    #[error("{what}: {fault}")]
+    Invalid {
+        /// The thing that is invalid.
+        what: &'static str,
+        /// The cause.
+        fault: String,
+    },
+    /// The server cannot be reached.
+    #[error("cannot connect to {address}: {fault}")]
+    Unreachable {
+        /// The server.
+        address: Address,
+        /// The cause.
+        fault: String,
+    },
+    /// The server answered with an error.
+    #[error("{address}: {what}: {}{}", code_name(*code), text_of(message))]
+    Refused {
+        /// The server.
+        address: Address,
+        /// The call.
+        what: &'static str,
+        /// The status of the answer.
+        code: Code,
+        /// The server's message.
+        message: String,
+    },
+    /// The server did not answer in time, or a transfer stood still.
+    #[error("{address}: {what}: nothing came for {} s", after.as_secs_f64())]
+    Stalled {
+        /// The server.
+        address: Address,
+        /// The call.
+        what: &'static str,
+        /// The time limit.
+        after: Duration,
+    },
+    /// The server does not have blobs that it needs or should have.
+    #[error("{address}: the server does not have {}", blobs_of(blobs))]
+    Missing {
+        /// The server.
+        address: Address,
+        /// The blobs, if the server named them.
+        blobs: Vec<BlobDigest>,
+    },
+    /// The content of a blob does not have its digest.
+    #[error("{address}: blob {wanted} is corrupt: its content has digest {found}")]
+    Corrupt {
+        /// The server.
+        address: Address,
+        /// The digest that was asked for.
+        wanted: BlobDigest,
+        /// The digest of the content.
+        found: BlobDigest,
+    },
+    /// The server lacks something that is needed.
+    #[error("{address}: {fault}")]
+    Unsupported {
+        /// The server.
+        address: Address,
+        /// What it lacks.
+        fault: String,
+    },
+}
+
+impl RemoteError {
+    pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        |error| Self::File { path: path.into(), fault: error.to_string() }
+    }
+
+    pub(crate) fn of(address: &Address, what: &'static str, status: &Status) -> Self {
+        let (address, message) = (address.clone(), sentence(status));
+        match status.code() {
+            // Without metadata from the server, the connection itself failed.
+            Code::Unavailable if std::error::Error::source(status).is_some() => {
+                Self::Unreachable { address, fault: message }
+            }
+            code => Self::Refused { address, what, code, message },
+        }
+    }
+
+    /// Whether the same call may succeed if it is sent again.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Stalled { .. } => true,
+            Self::Refused { code, .. } => matches!(
+                code,
+                Code::Unavailable
+                    | Code::ResourceExhausted
+                    | Code::Aborted
+                    | Code::DeadlineExceeded
+                    | Code::Internal
+                    | Code::Unknown
+                    | Code::Cancelled
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether the server rejected the credentials.
+    pub fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Refused { code: Code::Unauthenticated, .. })
+    }
+
+    /// Whether the server does not have what was asked for.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Refused { code: Code::NotFound, .. })
+    }
+}
+
+/// The message of a status with the causes below it.
+fn sentence(status: &Status) -> String {
+    let mut causes: Vec<String> = vec![status.message().to_owned()];
+    let mut source = std::error::Error::source(status);
+    while let Some(error) = source {
+        let text = error.to_string();
+        if !causes.iter().any(|cause| cause.contains(&text)) {
+            causes.push(text);
+        }
+        source = error.source();
+    }
+    causes.retain(|cause| !cause.is_empty());
+    buildscope_record::redacted(&causes.join(": ")).into_owned()
+}
+
+fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Unauthenticated => "the credentials are missing, wrong or expired",
+        Code::PermissionDenied => "permission denied",
+        Code::NotFound => "not found",
+        Code::Unimplemented => "the server does not offer this",
+        Code::ResourceExhausted => "the server is out of resources",
+        Code::Unavailable => "the server is unavailable",
+        Code::DeadlineExceeded => "the deadline has passed",
+        Code::InvalidArgument => "the server rejects the request",
+        Code::FailedPrecondition => "a precondition is not met",
+        _ => "the server failed",
+    }
+}
+
+fn text_of(message: &str) -> String {
+    if message.is_empty() { String::new() } else { format!(": {message}") }
+}
+
+fn blobs_of(blobs: &[BlobDigest]) -> String {
+    match blobs {
+        [] => "a blob of the action".into(),
+        [one] => format!("blob {one}"),
+        [first, rest @ ..] => format!("blob {first} and {} others", rest.len()),
+    }
+}

@@ -1,0 +1,248 @@
+//! Execution of actions.
+
+use super::messages::execution_client::ExecutionClient;
+use super::messages::{
+    ActionResult, ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, ExecutedActionMetadata,
+};
+use super::{Blob, Client, RemoteError};
+use bazel_remote_apis::google::longrunning::{Operation, operation};
+use bazel_remote_apis::google::protobuf::{Any, Timestamp};
+use buildscope_record::BlobDigest;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tonic::{Code, Streaming};
+
+/// How often an action is executed if its server or its worker fails.
+const ATTEMPTS: u32 = 3;
+/// The silence after which the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// The detail of a FAILED_PRECONDITION (google/rpc/error_details.proto), which the generated messages lack.
+#[derive(Clone, PartialEq, Message)]
+struct PreconditionFailure {
+    #[prost(message, repeated, tag = "1")]
+    violations: Vec<Violation>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Violation {
+    #[prost(string, tag = "1")]
+    kind: String,
+    #[prost(string, tag = "2")]
+    subject: String,
+}
+
+/// Whether a result of the action cache is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CacheUse {
+    /// A cached result is taken.
+    Cached,
+    /// The action is executed.
+    Fresh,
+}
+
+/// The result of an action.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// The exit code of the command.
+    pub exit_code: i32,
+    /// The output files by path.
+    pub outputs: BTreeMap<String, OutputFile>,
+    /// The standard output, if the server included it.
+    pub stdout: Vec<u8>,
+    /// The standard error, if the server included it.
+    pub stderr: Vec<u8>,
+    /// Whether the result is from the action cache.
+    pub is_cached: bool,
+    /// The worker that executed it; empty if unknown.
+    pub worker: String,
+    /// When the worker did what, by the clocks of the server.
+    pub times: WorkerTimes,
+}
+
+/// An output file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// The digest and size.
+    pub blob: Blob,
+    /// The content, if the server included it.
+    pub contents: Vec<u8>,
+}
+
+/// Times of an execution; `None` if the server does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerTimes {
+    /// When the action was queued.
+    pub queued: Option<SystemTime>,
+    /// When the worker got it.
+    pub started: Option<SystemTime>,
+    /// When the worker was done with it.
+    pub completed: Option<SystemTime>,
+}
+
+impl Client {
+    /// Executes an action whose blobs the server has.
+    ///
+    /// # Errors
+    /// [`RemoteError::Missing`] if the server lacks a blob of the action: the caller sends it and tries again.
+    pub async fn execute(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
+        let mut attempt = 1;
+        loop {
+            match self.execute_once(action, cache, inline).await {
+                Err(error) if attempt < ATTEMPTS && error.is_transient() => attempt += 1,
+                done => return done,
+            }
+            tokio::time::sleep(Duration::from_millis(200) * attempt).await;
+        }
+    }
+
+    async fn execute_once(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
+        const WHAT: &str = "executing an action";
+        let request = ExecuteRequest {
+            instance_name: self.instance(),
+            action_digest: Some(action.to_message()),
+            skip_cache_lookup: cache == CacheUse::Fresh,
+            inline_stdout: true,
+            inline_stderr: true,
+            inline_output_files: inline.to_vec(),
+            ..Default::default()
+        };
+        let mut client = ExecutionClient::new(self.service());
+        // Some servers send their first message when the action has ended.
+        let failed = |status: tonic::Status| {
+            self.precondition(&status).unwrap_or_else(|| RemoteError::of(self.address(), WHAT, &status))
+        };
+        let opening = self.while_there(client.execute(request)).await?;
+        let mut stream = opening.map_err(failed)?.into_inner();
+        let mut worker = String::new();
+        loop {
+            let operation = self.next(&mut stream).await?.map_err(failed)?;
+            let Some(operation) = operation else {
+                // The connection broke after the server had taken the action.
+                let address = self.address().clone();
+                return Err(RemoteError::Unreachable { address, fault: "the stream ended before the action".into() });
+            };
+            if let Some(name) = operation.metadata.as_ref().and_then(worker_of) {
+                worker = name;
+            }
+            if operation.done {
+                let mut finished = self.finished(operation)?;
+                if finished.worker.is_empty() {
+                    finished.worker = worker;
+                }
+                return Ok(finished);
+            }
+        }
+    }
+
+    async fn next(
+        &self,
+        stream: &mut Streaming<Operation>,
+    ) -> Result<Result<Option<Operation>, tonic::Status>, RemoteError> {
+        self.while_there(stream.message()).await
+    }
+
+    /// Waits for something that may take as long as an action, while the server answers questions.
+    async fn while_there<T>(&self, wait: impl Future<Output = T>) -> Result<T, RemoteError> {
+        tokio::pin!(wait);
+        loop {
+            match tokio::time::timeout(SILENCE.min(self.options().timeout), &mut wait).await {
+                Ok(done) => return Ok(done),
+                Err(_) => {
+                    tokio::select! {
+                        done = &mut wait => return Ok(done),
+                        there = self.is_there() => there?,
+                    }
+                }
+            }
+        }
+    }
+
+    fn finished(&self, operation: Operation) -> Result<Finished, RemoteError> {
+        const WHAT: &str = "executing an action";
+        let invalid = |fault: &str| RemoteError::Unsupported { address: self.address().clone(), fault: fault.into() };
+        let any = match operation.result {
+            Some(operation::Result::Response(any)) => any,
+            Some(operation::Result::Error(status)) => return Err(self.refused(WHAT, status)),
+            None => return Err(invalid("the finished operation has no result")),
+        };
+        let response =
+            ExecuteResponse::decode(&any.value[..]).map_err(|_| invalid("the result of the action is not valid"))?;
+        match response.status {
+            Some(status) if status.code != 0 => Err(self.refused(WHAT, status)),
+            _ => {
+                let result = response.result.ok_or_else(|| invalid("the action has no result"))?;
+                Finished::of(result, response.cached_result)
+            }
+        }
+    }
+
+    /// The error of a status that names missing blobs: code FAILED_PRECONDITION with violations of type MISSING.
+    fn precondition(&self, status: &tonic::Status) -> Option<RemoteError> {
+        if status.code() != Code::FailedPrecondition {
+            return None;
+        }
+        let details = bazel_remote_apis::google::rpc::Status::decode(status.details()).ok();
+        Some(self.missing_of(&details.map(|status| status.details).unwrap_or_default()))
+    }
+
+    fn refused(&self, what: &'static str, status: bazel_remote_apis::google::rpc::Status) -> RemoteError {
+        match Code::from(status.code) {
+            Code::FailedPrecondition => self.missing_of(&status.details),
+            // An action may refer to a blob that was evicted between the question and the execution.
+            Code::NotFound => RemoteError::Missing { address: self.address().clone(), blobs: Vec::new() },
+            code => RemoteError::Refused { address: self.address().clone(), what, code, message: status.message },
+        }
+    }
+
+    fn missing_of(&self, details: &[Any]) -> RemoteError {
+        let failures = details.iter().filter_map(|any| PreconditionFailure::decode(&any.value[..]).ok());
+        let violations = failures.flat_map(|failure| failure.violations).filter(|one| one.kind == "MISSING");
+        // The subject is `blobs/HASH/SIZE`.
+        let digest = |subject: String| format!("sha256:{}", subject.split('/').nth(1)?).parse::<BlobDigest>().ok();
+        let blobs = violations.filter_map(|violation| digest(violation.subject)).collect();
+        RemoteError::Missing { address: self.address().clone(), blobs }
+    }
+}
+
+impl Finished {
+    pub(crate) fn of(result: ActionResult, is_cached: bool) -> Result<Self, RemoteError> {
+        let mut outputs = BTreeMap::new();
+        for file in result.output_files {
+            let blob = Blob::of_message(file.digest.as_ref(), "an output file")?;
+            outputs.insert(file.path, OutputFile { blob, contents: file.contents });
+        }
+        let metadata = result.execution_metadata.unwrap_or_default();
+        Ok(Self {
+            exit_code: result.exit_code,
+            outputs,
+            stdout: result.stdout_raw,
+            stderr: result.stderr_raw,
+            is_cached,
+            times: WorkerTimes::of(&metadata),
+            worker: metadata.worker,
+        })
+    }
+}
+
+impl WorkerTimes {
+    fn of(metadata: &ExecutedActionMetadata) -> Self {
+        let at = |timestamp: &Option<Timestamp>| {
+            let Timestamp { seconds, nanos } = (*timestamp)?;
+            let since = Duration::new(u64::try_from(seconds).ok()?, u32::try_from(nanos).ok()?);
+            UNIX_EPOCH.checked_add(since).filter(|_| seconds > 0)
+        };
+        Self {
+            queued: at(&metadata.queued_timestamp),
+            started: at(&metadata.worker_start_timestamp),
+            completed: at(&metadata.worker_completed_timestamp),
+        }
+    }
+}
+
+/// The worker that the metadata of a running operation names.
+fn worker_of(metadata: &Any) -> Option<String> {
+    let metadata = ExecuteOperationMetadata::decode(&metadata.value[..]).ok()?;
+    Some(metadata.partial_execution_metadata?.worker).filter(|worker| !worker.is_empty())
+}

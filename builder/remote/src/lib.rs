@@ -1,0 +1,36 @@
+//! A client of the Remote Execution API (REAPI v2): content-addressed blobs, the action cache, execution.
+//!
+//! *Takes* the address of a server, credentials, blobs and actions. *Gives* blobs whose digests were verified, and the results of
+//! actions. *Must never know* what a layer, an image or a step is.
+//!
+//! All calls are retried if the server is busy or the connection breaks, and each has a deadline. The client has its own runtime
+//! with one thread, so its blocking functions can be called from any thread.
+
+#![forbid(unsafe_code)]
+
+mod action;
+mod actions;
+mod address;
+mod blob;
+mod cas;
+mod client;
+mod credentials;
+mod download;
+mod error;
+mod execute;
+mod options;
+mod retry;
+mod runner;
+mod upload;
+
+pub use action::{Action, Input, PreparedAction};
+pub use actions::CacheEntry;
+pub use address::{Address, AddressError};
+pub use blob::{Blob, Content, Upload};
+pub use client::Client;
+pub use error::RemoteError;
+pub use execute::{CacheUse, Finished, OutputFile, WorkerTimes};
+pub use options::RemoteOptions;
+pub use runner::ActionOutcome;
+
+pub use bazel_remote_apis::build::bazel::remote::execution::v2 as messages;

@@ -1,0 +1,199 @@
+//! Uploads: small blobs together in one message, large ones as streams.
+
+use super::cas::batch_length;
+use super::messages::BatchUpdateBlobsRequest;
+use super::messages::batch_update_blobs_request::Request as BatchEntry;
+use super::messages::content_addressable_storage_client::ContentAddressableStorageClient;
+use super::retry::retried;
+use super::{Blob, Client, Content, RemoteError, Upload};
+use bazel_remote_apis::google::bytestream::WriteRequest;
+use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
+use parking_lot::Mutex;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
+
+/// The size of a piece of a stream, in bytes.
+const PIECE: usize = 1 << 20;
+/// The number of pieces between the file and the connection.
+const PIECES: usize = 4;
+/// The number of streams at once.
+const STREAMS: usize = 4;
+/// Blobs of at most this size are sent together.
+const SMALL: u64 = 512 << 10;
+
+impl Client {
+    /// Sends the blobs that the server does not have.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be read, or the server rejects a blob: the content of a file may not have its digest.
+    pub async fn upload(&self, uploads: Vec<Upload>) -> Result<(), RemoteError> {
+        let blobs: Vec<Blob> = uploads.iter().map(|upload| upload.blob).filter(|blob| blob.size > 0).collect();
+        let missing = self.missing(&blobs).await?;
+        self.send(uploads.into_iter().filter(|upload| missing.contains(&upload.blob)).collect()).await
+    }
+
+    /// Sends blobs without asking which of them the server has.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    pub async fn send(&self, mut wanted: Vec<Upload>) -> Result<(), RemoteError> {
+        wanted.sort_by_key(|upload| upload.blob);
+        wanted.dedup_by_key(|upload| upload.blob);
+        let small = |upload: &Upload| upload.blob.size <= SMALL && matches!(upload.content, Content::Bytes(_));
+        let (small, large): (Vec<Upload>, Vec<Upload>) = wanted.into_iter().partition(small);
+        self.upload_together(small).await?;
+        let mut streams = tokio::task::JoinSet::new();
+        for upload in large {
+            if streams.len() == STREAMS {
+                joined(streams.join_next().await)?;
+            }
+            let client = self.clone();
+            streams.spawn(async move { client.upload_stream(upload).await });
+        }
+        while let Some(done) = streams.join_next().await {
+            joined(Some(done))?;
+        }
+        Ok(())
+    }
+
+    async fn upload_together(&self, mut uploads: Vec<Upload>) -> Result<(), RemoteError> {
+        if uploads.is_empty() {
+            return Ok(());
+        }
+        let batch = self.largest_batch().await?;
+        while !uploads.is_empty() {
+            let blobs: Vec<Blob> = uploads.iter().map(|upload| upload.blob).collect();
+            let rest = uploads.split_off(batch_length(&blobs, batch));
+            self.upload_batch(&uploads).await?;
+            uploads = rest;
+        }
+        Ok(())
+    }
+
+    async fn upload_batch(&self, uploads: &[Upload]) -> Result<(), RemoteError> {
+        const WHAT: &str = "sending blobs";
+        let entry = |upload: &Upload| BatchEntry {
+            digest: Some(upload.blob.to_message()),
+            data: match &upload.content {
+                Content::Bytes(bytes) => bytes.to_vec(),
+                Content::File(_) => Vec::new(),
+            },
+            ..Default::default()
+        };
+        retried!(self, async {
+            let requests = uploads.iter().map(entry).collect();
+            let request = BatchUpdateBlobsRequest { instance_name: self.instance(), requests, ..Default::default() };
+            let mut client = ContentAddressableStorageClient::new(self.service());
+            let answer = self.in_time(WHAT, client.batch_update_blobs(request)).await?.into_inner();
+            for status in answer.responses.into_iter().filter_map(|response| response.status) {
+                if status.code != 0 {
+                    let (address, code) = (self.address().clone(), Code::from(status.code));
+                    return Err(RemoteError::Refused { address, what: WHAT, code, message: status.message });
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Sends a blob as a stream. A failed attempt starts again from the beginning.
+    async fn upload_stream(&self, upload: Upload) -> Result<(), RemoteError> {
+        retried!(self, async {
+            let progress = Arc::new(Mutex::new(Instant::now()));
+            let (sender, receiver) = mpsc::channel(PIECES);
+            let instance = self.instance();
+            let prefix = if instance.is_empty() { String::new() } else { format!("{instance}/") };
+            let Blob { digest, size } = upload.blob;
+            let name = format!("{prefix}uploads/{}/blobs/{}/{size}", uuid::Uuid::new_v4(), digest.hex());
+            let reader = tokio::task::spawn_blocking({
+                let (content, progress) = (upload.content.clone(), Arc::clone(&progress));
+                move || pieces(&content, size, &name, &progress, &sender)
+            });
+            let mut client = ByteStreamClient::new(self.service());
+            let answer = self.moving("sending a blob", &progress, client.write(ReceiverStream::new(receiver))).await;
+            // If the server ended the stream early, the reader has ended without an error.
+            let read = reader.await.unwrap_or(Ok(()));
+            match answer {
+                // REAPI: a server that has the blob meanwhile may answer before the end, with the full size.
+                Ok(answer) if answer.get_ref().committed_size == upload.blob.size as i64 => Ok(()),
+                Ok(answer) => {
+                    let fault = format!("it took {} of {size} bytes of {digest}", answer.get_ref().committed_size);
+                    Err(RemoteError::Unsupported { address: self.address().clone(), fault })
+                }
+                Err(error) => read.and(Err(error)),
+            }
+        })
+    }
+
+    /// Waits for the answer to a stream, and fails if the stream stands still.
+    async fn moving<T>(
+        &self,
+        what: &'static str,
+        progress: &Mutex<Instant>,
+        call: impl Future<Output = Result<T, tonic::Status>>,
+    ) -> Result<T, RemoteError> {
+        const LOOK: Duration = Duration::from_millis(500);
+        let (address, after) = (self.address(), self.options().timeout);
+        let stalled = async {
+            while progress.lock().elapsed() < after {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        tokio::select! {
+            answer = call => answer.map_err(|status| RemoteError::of(address, what, &status)),
+            () = stalled => Err(RemoteError::Stalled { address: address.clone(), what, after }),
+        }
+    }
+}
+
+/// Sends the pieces of a blob until its end, or until the stream has ended.
+fn pieces(
+    content: &Content,
+    size: u64,
+    name: &str,
+    progress: &Mutex<Instant>,
+    sender: &mpsc::Sender<WriteRequest>,
+) -> Result<(), RemoteError> {
+    let read = |data: &mut [u8], offset: u64| match content {
+        Content::Bytes(bytes) => {
+            let start = usize::try_from(offset).unwrap_or(bytes.len());
+            data.copy_from_slice(&bytes[start..start + data.len()]);
+            Ok(())
+        }
+        Content::File(file) => file.read_exact_at(data, offset),
+    };
+    let mut offset = 0;
+    while offset < size {
+        let length = PIECE.min(usize::try_from(size - offset).unwrap_or(PIECE));
+        let mut data = vec![0; length];
+        read(&mut data, offset)
+            .map_err(|error| RemoteError::Invalid { what: "the blob to send", fault: error.to_string() })?;
+        let end = offset + length as u64;
+        let request = WriteRequest {
+            // Only the first request needs the name.
+            resource_name: if offset == 0 { name.to_owned() } else { String::new() },
+            write_offset: offset as i64,
+            finish_write: end == size,
+            data,
+        };
+        if sender.blocking_send(request).is_err() {
+            return Ok(());
+        }
+        *progress.lock() = Instant::now();
+        offset = end;
+    }
+    Ok(())
+}
+
+/// The result of a task that has ended.
+pub(crate) fn joined(done: Option<Result<Result<(), RemoteError>, tokio::task::JoinError>>) -> Result<(), RemoteError> {
+    match done {
+        None => Ok(()),
+        Some(Ok(done)) => done,
+        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Some(Err(_)) => Ok(()),
+    }
+}
