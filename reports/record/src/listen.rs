@@ -4,7 +4,7 @@
 //! next to the other layers of a subscriber.
 
 use crate::collect::{Amounts, Shared};
-use crate::probe::{ENDED, NONE, Quantity, TARGET};
+use crate::probe::{BEGAN_AGO, ENDED, ENDED_AGO, NONE, Quantity, TARGET};
 use crate::{Nanos, Phase, Span, SpanId, StepId, Wait, WaitKind};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -201,8 +201,10 @@ impl OpenSpan {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        let (id, parent, start, end) = (self.id, self.parent, self.start, self.shared.at(now));
-        let Seen { step, slot, on, text: name, amounts, .. } = std::mem::take(&mut self.seen);
+        let (id, parent) = (self.id, self.parent);
+        let Seen { step, slot, on, text: name, amounts, began_ago, ended_ago, .. } = std::mem::take(&mut self.seen);
+        let ago = |ago: u64| self.shared.at(now).saturating_sub(Nanos(ago));
+        let (start, end) = (began_ago.map_or(self.start, ago), ended_ago.map_or(self.shared.at(now), ago));
         if let Some(phase) = Phase::from_name(self.kind) {
             self.shared.span(Span { id, parent, step, slot, name, start, end, ..Span::of(phase) }, amounts);
         } else if let (Some(kind), Some(step)) = (WaitKind::from_span_name(self.kind), step) {
@@ -230,6 +232,9 @@ struct Seen {
     value: f64,
     amounts: Amounts,
     ended: bool,
+    /// How long ago the interval began and ended, if it was measured elsewhere.
+    began_ago: Option<u64>,
+    ended_ago: Option<u64>,
 }
 
 impl Visit for Seen {
@@ -240,6 +245,8 @@ impl Visit for Seen {
             "step" if value != NONE => self.step = id().map(StepId),
             "slot" if value != NONE => self.slot = id(),
             "step" | "slot" => {}
+            BEGAN_AGO => self.began_ago = Some(value),
+            ENDED_AGO => self.ended_ago = Some(value),
             "on" => self.on = id().map(StepId),
             name => {
                 if let Some(at) = Quantity::ALL.iter().position(|quantity| quantity.name() == name) {
@@ -296,6 +303,26 @@ mod tests {
             let [lower, resolve] = &trace.spans[..] else { panic!("{:?}", trace.spans) };
             assert!(lower.end <= ended && resolve.start > ended);
             assert_eq!(resolve.parent, Some(lower.id));
+        });
+    }
+
+    #[test]
+    fn an_interval_that_was_measured_elsewhere_keeps_its_times_and_its_parent() {
+        heard(|| {
+            let zero = Instant::now();
+            let collector = Collector::start(zero);
+            let span = collector.probe().at(StepId(1), None).phase(Phase::Dispatch);
+            let at = |millis| zero + std::time::Duration::from_millis(millis);
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            span.probe().interval(Phase::Process, "worker-1", at(5), at(20));
+            span.end();
+            let trace = collector.finish();
+            let [process, dispatch] = &trace.spans[..] else { panic!("{:?}", trace.spans) };
+            assert_eq!((process.parent, process.step), (Some(dispatch.id), Some(StepId(1))));
+            assert_eq!(process.name.as_deref(), Some("worker-1"));
+            // The clock is read twice, so both may be later by the time between.
+            assert!((5_000_000..500_000_000).contains(&process.start.0), "{process:?}");
+            assert_eq!(process.duration().0, 15_000_000);
         });
     }
 

@@ -202,6 +202,9 @@ pub struct Options {
     /// The executor: `native`, or the program name of the OCI runtime.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executor: Option<String>,
+    /// The servers that RUN steps could be sent to (`--remote`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remote: Vec<String>,
     /// What the build found in the cache: `cold` (`--no-cache`), `warm` (every step) or `edit` (some steps).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,

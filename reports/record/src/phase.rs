@@ -58,7 +58,7 @@ macro_rules! phases {
                         target: TARGET, parent: probe.parent(), $name,
                         build = probe.build().0, step = probe.step_field(), slot = probe.slot_field(), detail = Empty,
                         files_walked = Empty, files_changed = Empty, bytes_read = Empty,
-                        bytes_written = Empty, bytes_hashed = Empty, bytes_compressed = Empty, ended = Empty,
+                        bytes_written = Empty, bytes_hashed = Empty, bytes_compressed = Empty, ended = Empty, began_ago = Empty, ended_ago = Empty,
                     )),+
                 }
             }

@@ -7,7 +7,7 @@ use crate::{Instruction, Phase, StepId, redacted};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::{Span, field::Empty};
 
 /// The `tracing` target of every span and event of a build record.
@@ -17,6 +17,9 @@ pub(crate) const NONE: u64 = u64::MAX;
 
 /// The field that marks the end of a span's interval.
 pub(crate) const ENDED: &str = "ended";
+/// The fields of an interval that was measured elsewhere: how long ago it began and ended, in nanoseconds.
+pub(crate) const BEGAN_AGO: &str = "began_ago";
+pub(crate) const ENDED_AGO: &str = "ended_ago";
 
 /// Identifies a build within one process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -120,6 +123,16 @@ impl Probe {
         let span = PhaseSpan { span: phase.open(self), phase, at: self.clone() };
         span.delay(Boundary::Start);
         span
+    }
+
+    /// Adds an interval that was measured elsewhere, for example on another machine. It is within the span of this probe.
+    pub fn interval(&self, phase: Phase, name: &str, start: Instant, end: Instant) {
+        let (span, now) = (phase.open(self), Instant::now());
+        let ago = |instant| u64::try_from(now.saturating_duration_since(instant).as_nanos()).unwrap_or(u64::MAX);
+        span.record("detail", &*redacted(name));
+        span.record(BEGAN_AGO, ago(start));
+        span.record(ENDED_AGO, ago(end));
+        span.record(ENDED, true);
     }
 
     /// Opens a wait for the results of other steps. [`WaitSpan::on`] names the last of them when the wait ends.

@@ -49,6 +49,9 @@ pub struct Step {
     /// The network that the step's processes had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// Where the step ran, if the build had other machines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
     /// Lines of the output that say what the step does, with their times, where the processes were not observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputLine>,
@@ -85,12 +88,41 @@ impl Step {
             resources: None,
             processes: None,
             network: None,
+            place: None,
             output: Vec::new(),
             locks: Vec::new(),
             log: Vec::new(),
             exit_code: None,
             error: None,
         }
+    }
+}
+
+/// Where a step ran.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Place {
+    /// The other machine that ran it, as its server names it; `None` for the machine of the builder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// Why no other machine ran it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_here: Option<String>,
+}
+
+impl Place {
+    /// Another machine.
+    pub fn on(machine: impl Into<String>) -> Self {
+        Self { machine: Some(machine.into()), why_here: None }
+    }
+
+    /// The machine of the builder, for this reason.
+    pub fn here(why: impl Into<String>) -> Self {
+        Self { machine: None, why_here: Some(why.into()) }
+    }
+
+    /// Whether it is another machine.
+    pub fn is_away(&self) -> bool {
+        self.machine.is_some()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The build as a timeline in the Trace Event format ("Chrome JSON"), as Perfetto and chrome://tracing open it.
 //!
-//! Each build is a process with a track for its own work, one for the critical path, one for each slot, and tracks for waiting
-//! steps. Each target of a build of several is a process too. Flows follow the edges. Counters show how many steps are active and what was measured.
+//! Each build is a process with a track for its own work, one for the critical path, one for each slot and each other machine, and
+//! tracks for waiting steps. Each target of a build of several is a process too. Flows follow the edges. Counters show how many steps are active and what was measured.
 //! Source: "Trace Event Format" (Duffy, Sinclair), sections "Duration", "Flow", "Counter" and "Metadata Events".
 
 use super::instant::{self, micros};
@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, HashMap};
 const BUILD: u64 = 1;
 const PATH: u64 = 2;
 const FIRST_SLOT: u64 = 10;
+/// The tracks of other machines, and how many of them each may have at most.
+const FIRST_MACHINE: u64 = 100_000;
+const TRACKS_OF_MACHINE: u64 = 1_000;
 /// The track groups of a build's steps begin at its number times this, and those of its targets half as much before.
 const GROUPS: u64 = 1_000_000;
 
@@ -82,25 +85,50 @@ impl Process<'_> {
         }));
     }
 
-    /// The track of each step: that of its slot, or, if slots are unknown, the first that is free.
+    /// The track of each step: the first free one of the machine that ran it; for the builder's own that of its slot, or, if slots
+    /// are unknown, the first that is free.
     fn lanes(&mut self) -> HashMap<StepId, u64> {
         let mut lanes = HashMap::new();
+        let mut machines: Vec<&str> = Vec::new();
         let mut ends: BTreeMap<u64, Nanos> = BTreeMap::new();
         let mut steps: Vec<&StepExplanation> =
             self.explanation.steps.iter().filter(|step| step.start.is_some()).collect();
         steps.sort_by_key(|step| (step.start, step.id));
         for step in steps {
             let start = step.start.unwrap_or(Nanos::ZERO);
-            let wanted = self.record.steps[step.id.index()].slot.map(|slot| FIRST_SLOT + u64::from(slot));
+            let recorded = &self.record.steps[step.id.index()];
             let free = |lane: &u64| ends.get(lane).is_none_or(|&end| end <= start);
-            // Slices on one track must nest, so a step whose slot is still busy by the clock goes to another track.
-            let lane = wanted.filter(free).or_else(|| (FIRST_SLOT..).find(free)).unwrap_or(FIRST_SLOT);
+            let lane = match recorded.place.as_ref().and_then(|place| place.machine.as_deref()) {
+                Some(machine) => {
+                    let index = machines.iter().position(|known| *known == machine).unwrap_or_else(|| {
+                        machines.push(machine);
+                        machines.len() - 1
+                    });
+                    let first = FIRST_MACHINE + TRACKS_OF_MACHINE * index as u64;
+                    (first..).find(free).unwrap_or(first)
+                }
+                None => {
+                    let wanted = recorded.slot.map(|slot| FIRST_SLOT + u64::from(slot));
+                    // Slices on one track must nest, so a step whose slot is still busy by the clock goes to another track.
+                    wanted.filter(free).or_else(|| (FIRST_SLOT..).find(free)).unwrap_or(FIRST_SLOT)
+                }
+            };
             ends.insert(lane, start + step.duration);
             lanes.insert(step.id, lane);
         }
         let has_slots = self.record.steps.iter().any(|step| step.slot.is_some());
         for (number, &lane) in ends.keys().enumerate() {
-            let name = if has_slots { format!("slot {}", lane - FIRST_SLOT) } else { format!("lane {number}") };
+            let name = match lane.checked_sub(FIRST_MACHINE) {
+                Some(of_machine) => {
+                    let machine = machines[(of_machine / TRACKS_OF_MACHINE) as usize];
+                    match of_machine % TRACKS_OF_MACHINE {
+                        0 => machine.to_owned(),
+                        more => format!("{machine} ({})", more + 1),
+                    }
+                }
+                None if has_slots => format!("slot {}", lane - FIRST_SLOT),
+                None => format!("lane {number}"),
+            };
             self.track(lane, &name);
         }
         lanes
