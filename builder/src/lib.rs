@@ -47,5 +47,6 @@ pub mod fuzzing;
 mod http;
 pub mod images;
 pub mod plan;
+pub mod remote;
 pub mod sources;
 pub mod steps;

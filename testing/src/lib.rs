@@ -16,12 +16,14 @@
 
 #![forbid(unsafe_code)]
 
+mod casd;
 mod disk;
 mod need;
 mod random;
 mod registry;
 
 pub use buildscope_testing_macros::test;
+pub use casd::Casd;
 pub use disk::Disk;
 #[doc(hidden)]
 pub use inventory;

@@ -29,6 +29,6 @@ pub(super) fn import(
 /// The result that an imported cache has for a key. A record whose parts contradict each other is ignored.
 pub(super) fn look_up(cache: &ImportedCache, key: &StepKey, probe: &Probe) -> Option<LayerResult> {
     let record = cache.look_up(key, probe)?;
-    let layer: LayerResult = serde_json::from_value(record.value.clone()).ok()?;
+    let layer: LayerResult = serde_json::from_value(record.value).ok()?;
     (layer.diff_id == record.diff_id).then_some(layer)
 }

@@ -4,6 +4,7 @@
 //! of every step. Only the order of the phases is decided here; the modules do the work.
 
 mod admission;
+mod away;
 mod blocking;
 mod cache_export;
 mod cache_import;
@@ -105,7 +106,7 @@ async fn run(
         progress.event(Event::Warning(format!("--no-cache-filter {name}: the Dockerfile has no stage of this name")));
     }
 
-    let mut solver = Arc::new(Solver::new(warm_up, &[request], prepared, probe, Arc::clone(&progress), cancel));
+    let mut solver = Arc::new(Solver::new(warm_up, &[request], prepared, probe, Arc::clone(&progress), cancel)?);
     let (live, order_edges) = Live::new(&solver.ctx.plan, request.policy)?;
     outcome.order_edges = order_edges;
     for round in 1.. {
@@ -118,8 +119,10 @@ async fn run(
         outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
         // Results that were finished before a failure are kept.
+        let fetched =
+            solved.and_then(|()| blocking::blocking(|| solver.fetch_layers(&solver.parts[0], &destinations, probe)));
         let synced = engine.store.sync(probe).map_err(BuildError::from);
-        let built = solved.and(synced).and_then(|()| {
+        let built = fetched.and(synced).and_then(|()| {
             let build = FinishedBuild::new(&solver, &solver.parts[0], request, &outcome.reports);
             let drafts = early.as_ref().map(|early| early.finish()).unwrap_or_default();
             finish::finish(&build, &destinations, drafts, probe)
@@ -142,6 +145,8 @@ async fn run(
 fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
     let store = solver.store().clone();
     let mut damaged = store.take_damaged();
+    // Layers that only another machine had count as damaged: the steps that made them run again.
+    damaged.extend(solver.machines.iter().flat_map(|machines| machines.take_lost()));
     if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;
     }

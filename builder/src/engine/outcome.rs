@@ -1,5 +1,6 @@
 //! The outcome of a build and of each of its steps.
 
+use super::away::Placed;
 use super::{BuildError, TargetEnd};
 use crate::images::Exported;
 use crate::plan::{Plan, Step};
@@ -128,6 +129,10 @@ pub struct StepReport {
     pub init: Option<u32>,
     /// The network that its process had.
     pub network: Option<record::Network>,
+    /// Where it ran, if the build had other machines.
+    pub place: Option<record::Place>,
+    /// The processes inside it, if it ran on another machine.
+    pub processes: Option<Placed>,
     /// The names of the exclusive locks that the step held.
     pub locks: Vec<String>,
     /// Number of files and bytes that the step takes from the context, by the names at its top level. Only if the
@@ -160,6 +165,8 @@ impl StepReport {
             resources: None,
             init: None,
             network: None,
+            place: None,
+            processes: None,
             locks: Vec::new(),
             context: BTreeMap::new(),
             log: Vec::new(),

@@ -5,6 +5,7 @@ use super::step_cache::StepCache;
 use super::step_runner::StepRunner;
 use super::{Engine, Event, Progress, Request};
 use crate::images::PreparedBlobs;
+use crate::remote::Machines;
 use crate::steps::run::Networks;
 use buildscope_record::StepId;
 use std::sync::Arc;
@@ -20,7 +21,13 @@ pub(super) struct Part {
 }
 
 impl Part {
-    pub(super) fn new(engine: &Engine, request: &Request, prepared: PreparedPart, progress: Arc<dyn Progress>) -> Self {
+    pub(super) fn new(
+        engine: &Engine,
+        request: &Request,
+        prepared: PreparedPart,
+        machines: Option<Arc<Machines>>,
+        progress: Arc<dyn Progress>,
+    ) -> Self {
         let PreparedPart { images, context, named, imported, dockerfile, epoch, targets, ignored } = prepared;
         Self {
             cache: StepCache::new(engine.store.clone(), Arc::clone(&imported))
@@ -38,6 +45,7 @@ impl Part {
                     progress.event(Event::Warning(warning))
                 }),
                 run_options: request.run.clone(),
+                machines,
             },
             targets,
             prepared: Arc::new(PreparedBlobs::of(&engine.store)),

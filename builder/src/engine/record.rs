@@ -32,6 +32,7 @@ impl Setting {
             admission: Some(request.admission),
             driver: store.driver_name(),
             executor: Some(request.run.executor.name()),
+            remote: request.remote.iter().flat_map(|remote| &remote.servers).map(|of| of.address.to_string()).collect(),
             cache: request.no_cache.then_some(record::CacheState::Cold),
             no_cache_stages: request.no_cache_stages.clone(),
             dockerfile: match &request.dockerfile {
@@ -113,6 +114,9 @@ pub fn record(
         context: context(&outcome.reports),
     };
     record.counters.extend(step_counters(&record));
+    for (step, report) in outcome.steps() {
+        record.steps[step.id.index()].processes = report.processes.as_ref().map(|placed| placed.in_record(epoch));
+    }
     inside::add_processes(&mut record, outcome, processes(epoch));
     record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));
     record.cpu = cpu();
@@ -151,11 +155,11 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
 
 /// A digest of what a build did, without times: of stages, steps and edges as JSON with sorted keys. It is known before the
 /// image is written, so the image's provenance can contain it. From a record it is computed by
-/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .base, .log, .resources, .processes, .network)]}' RECORD | sha256sum`.
+/// `jq -cSj '{stages, edges: [.edges[] | select(.kind == "data")], steps: [.steps[] | del(.start, .end, .slot, .base, .log, .resources, .processes, .network, .place)]}' RECORD | sha256sum`.
 pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
-        record::Step { base: None, log: Vec::new(), resources: None, network: None, ..described }
+        record::Step { base: None, log: Vec::new(), resources: None, network: None, place: None, ..described }
     };
     let steps = plan.steps().zip(reports).map(step).chain(used.iter().map(|image| bring(image, None)));
     let steps: Vec<_> = steps.collect();
@@ -192,6 +196,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
         resources: report.resources,
         processes: None,
         network: report.network,
+        place: report.place.clone(),
         output: Vec::new(),
         locks: report.locks.clone(),
         log: report.log.clone(),

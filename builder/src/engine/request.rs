@@ -4,6 +4,7 @@ use super::destinations::Destinations;
 use super::{BuildError, Provenance, cache_import, prepare};
 use crate::images::{Output, RegistryOptions};
 use crate::plan::BuildArgs;
+use crate::remote::RemoteRequest;
 use crate::steps::run::RunOptions;
 use buildscope_record::Admission;
 use buildscope_schedule::Policy;
@@ -44,6 +45,8 @@ pub struct Request {
     pub jobs: usize,
     /// What lets a ready RUN start.
     pub admission: Admission,
+    /// The servers that RUN steps are sent to; `None` runs all of them on this machine.
+    pub remote: Option<RemoteRequest>,
     /// Options of RUN steps: `--network`, `--secret`, `--ssh`, `--allow`, limits.
     pub run: RunOptions,
     /// `-t`: names for the image.

@@ -2,6 +2,7 @@
 
 use super::admission::MemoryAdmission;
 use super::blocking::blocking;
+use super::destinations::Destinations;
 use super::live::Live;
 use super::outcome::{LayerResult, StepResult};
 use super::part::Part;
@@ -11,13 +12,17 @@ use super::skipped::{self, Skipped};
 use super::step_cache::Admission;
 use super::step_context::StepContext;
 use super::step_keys::{self, Files};
-use super::step_runner::StepInput;
+use super::step_runner::{Made, StepInput};
 use super::waits::Waits;
 use super::warm_up::WarmUp;
 use super::{BuildError, Event, Progress, Request};
 use crate::http;
+use crate::images::CacheMode;
 use crate::plan::{Base, CopyFrom, Op, Step};
-use buildscope_record::{self as record, BlobDigest, DiffId, Outcome, Phase, Probe, Removal, StepId, StepKey};
+use crate::remote::Machines;
+use buildscope_record::{
+    self as record, BlobDigest, DiffId, LayerKey, Outcome, Phase, Probe, Removal, StepId, StepKey,
+};
 use buildscope_schedule::{self as schedule, Limit, Turn};
 use buildscope_storage::{Removed, Store, Timestamp};
 use parking_lot::Mutex;
@@ -39,6 +44,10 @@ pub(super) struct Solver {
     pub(super) skipped: OnceLock<BTreeMap<StepId, Skipped>>,
     /// When the build started.
     pub(super) started: Timestamp,
+    /// The other machines, which all parts share.
+    pub(super) machines: Option<Arc<Machines>>,
+    /// Results whose layers were on other machines when their steps ended.
+    kept_away: Mutex<Vec<([LayerKey; 2], LayerResult)>>,
     /// Reports name each file.
     named_files: usize,
     /// Files of steps that were selected before the step's turn.
@@ -69,28 +78,32 @@ impl Solver {
         probe: &Probe,
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
+        let remote = requests.first().and_then(|request| request.remote.as_ref());
+        let machines = remote.map(Machines::new).transpose()?.map(Arc::new);
         let Prepared { plan, parts, owners, started } = prepared;
         let part = |(part, request): (PreparedPart, &&Request)| {
-            Part::new(&warm_up.engine, request, part, Arc::clone(&progress))
+            Part::new(&warm_up.engine, request, part, machines.clone(), Arc::clone(&progress))
         };
         let parts = parts.into_iter().zip(requests).map(part).collect();
         let admission = requests.first().map(|request| request.admission).unwrap_or_default();
         let memory = MemoryAdmission::new(admission, &warm_up.engine.store);
         let results = Results::new(&plan);
         let runs_processes = plan.steps().any(|step| step.live && matches!(step.op, Op::Run(_)));
-        Self {
+        Ok(Self {
             ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory },
             parts,
             owners,
             failures: Failures::default(),
             skipped: OnceLock::new(),
             started,
+            machines,
+            kept_away: Mutex::default(),
             named_files: requests.iter().map(|request| request.named_files).max().unwrap_or_default(),
             selected_early: Mutex::default(),
             warm_up,
             runs_processes,
-        }
+        })
     }
 
     /// What a step runs with.
@@ -124,6 +137,30 @@ impl Solver {
         self.skipped = OnceLock::new();
         self.selected_early = Mutex::default();
         self.ctx.results = Results::new(&self.ctx.plan);
+    }
+
+    /// Fetches the layers that the images, or a cache of all steps, have and that other machines made. Stores the results that have
+    /// become complete by that.
+    pub(super) fn fetch_layers(
+        &self,
+        part: &Part,
+        destinations: &Destinations,
+        probe: &Probe,
+    ) -> Result<(), BuildError> {
+        if self.machines.is_none() {
+            return Ok(());
+        }
+        for target in &part.targets {
+            part.runner.fetch_made_away(&self.ctx.results.of(*target).layers, probe)?;
+        }
+        if destinations.caches.iter().any(|cache| cache.mode() == CacheMode::Max) {
+            let finished = self.ctx.plan.steps().filter_map(|step| self.ctx.results.finished(step.id)?.layer);
+            let layers: Vec<DiffId> = finished.map(|layer| layer.diff_id).collect();
+            part.runner.fetch_made_away(&layers, probe)?;
+        }
+        let here = |(_, layer): &mut ([LayerKey; 2], LayerResult)| self.store().blobs().contains(layer.diff_id);
+        let complete: Vec<_> = self.kept_away.lock().extract_if(.., here).collect();
+        complete.iter().try_for_each(|(keys, layer)| part.cache.remember(keys, *layer))
     }
 
     /// The layers of the targets that have finished.
@@ -275,17 +312,26 @@ impl Solver {
         let content_key = step_keys::layer_key(&layers_of, step, key, &files);
         let keys = [layer_key, content_key];
         let known = if content_key == layer_key { None } else { cache.look_up(step.id, content_key, key, probe)? };
-        let cached = known.is_some();
-        let layer = match known {
-            Some(layer) => layer,
+        let (layer, cached) = match known {
+            Some(layer) => (layer, true),
             None => {
                 self.note_removal(step.id, cache.removed(keys, probe)?);
-                let layer = runner.run(StepInput { ctx: &self.ctx, step, below: &below, probe }, files, turn).await?;
-                LayerResult::new(key, layer, http::now())
+                let input =
+                    StepInput { ctx: &self.ctx, step, below: &below, cache: cache.use_of_servers(step.id), probe };
+                let (layer, cached) = match runner.run(input, files, turn).await? {
+                    Made::Ran(layer) => (layer, false),
+                    Made::Found(layer) => (layer, true),
+                };
+                (LayerResult::new(key, layer, http::now()), cached)
             }
         };
         let span = probe.phase(Phase::Commit);
-        cache.remember(&keys, layer)?;
+        if self.store().blobs().contains(layer.diff_id) {
+            cache.remember(&keys, layer)?;
+        } else {
+            // The cache index has only layers that are here.
+            self.kept_away.lock().push((keys, layer));
+        }
         guard.complete(layer);
         span.end();
         Ok(ran_or_cached(StepResult { cached, ..below.with(key, Some(layer)) }))

@@ -5,6 +5,7 @@ use super::outcome::LayerResult;
 use super::{BuildError, cache_import};
 use crate::images::ImportedCache;
 use buildscope_record::{LayerKey, Phase, Probe, StepId, StepKey};
+use buildscope_remote::CacheUse;
 use buildscope_storage::{Acquired, CacheEntry, OnceMap, Removed, StepLock, StorageError, Store, Turn};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -81,6 +82,12 @@ impl StepCache {
     pub(super) fn ignore(mut self, steps: impl IntoIterator<Item = StepId>) -> Self {
         self.ignored.extend(steps);
         self
+    }
+
+    /// Whether results that servers have are taken for a step.
+    pub(super) fn use_of_servers(&self, step: StepId) -> CacheUse {
+        let fresh = self.no_cache || self.ignored.contains(&step) || self.distrusted.contains(&step);
+        if fresh { CacheUse::Fresh } else { CacheUse::Cached }
     }
 
     /// Looks in this store's cache index, then in the imported caches. Files from another machine have other times anyway,

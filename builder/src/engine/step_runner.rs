@@ -12,12 +12,14 @@ use super::{BuildError, Engine, StepError};
 use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
+use crate::remote::Machines;
 use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_dockerfile::{FileText, shortened};
 use buildscope_oci::Platform;
 use buildscope_record::{DiffId, Digest, Phase, Probe, StepKey, redacted};
+use buildscope_remote::CacheUse;
 use buildscope_sandbox::{Exit, SandboxError};
 use buildscope_schedule::{Admitted, Turn};
 use buildscope_storage::Layer;
@@ -38,6 +40,16 @@ pub(super) struct StepRunner {
     pub(super) epoch: Option<i64>,
     pub(super) run_options: RunOptions,
     pub(super) networks: Networks,
+    /// The other machines of the build.
+    pub(super) machines: Option<Arc<Machines>>,
+}
+
+/// The layer of a step, and how it was made.
+pub(super) enum Made {
+    /// The step ran.
+    Ran(Layer),
+    /// A server had the result of an equal step.
+    Found(Layer),
 }
 
 /// A step, and what it runs with.
@@ -47,6 +59,8 @@ pub(super) struct StepInput<'a> {
     pub(super) step: &'a Step,
     /// The result that the step continues from.
     pub(super) below: &'a StepResult,
+    /// Whether results that servers have are taken.
+    pub(super) cache: CacheUse,
     pub(super) probe: &'a Probe,
 }
 
@@ -109,9 +123,18 @@ impl StepRunner {
         select().map_err(|error: CopyError| self.failed(step, &error))
     }
 
-    /// Runs the step with the selected files, and returns its layer.
-    pub(super) async fn run(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Layer, BuildError> {
-        let StepInput { ctx, step, below, probe } = input;
+    /// Runs the step with the selected files, here or on another machine, and returns its layer.
+    pub(super) async fn run(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Made, BuildError> {
+        if let Op::Run(op) = &input.step.op
+            && let Some(made) = self.run_away(input, op, turn).await?
+        {
+            return Ok(made);
+        }
+        self.run_here(input, files, turn).await.map(Made::Ran)
+    }
+
+    async fn run_here(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Layer, BuildError> {
+        let StepInput { ctx, step, below, probe, .. } = input;
         let store = &self.engine.store;
         blocking(|| self.fetch(ctx, below, probe))?;
         match &step.op {
@@ -131,7 +154,7 @@ impl StepRunner {
     }
 
     fn copy(&self, input: StepInput<'_>, op: &plan::Copy, selection: Option<Selection>) -> Result<Layer, BuildError> {
-        let StepInput { ctx, step, below, probe } = input;
+        let StepInput { ctx, step, below, probe, .. } = input;
         let selection = match selection {
             Some(selection) => selection,
             None => {
@@ -144,7 +167,7 @@ impl StepRunner {
     }
 
     async fn run_process(&self, input: StepInput<'_>, op: &plan::Run, turn: &Turn) -> Result<Layer, BuildError> {
-        let StepInput { ctx, step, below, probe } = input;
+        let StepInput { ctx, step, below, probe, .. } = input;
         let cancel = ctx.cancel.child_token();
         let names = ctx.results.reports()[step.id.index()].cache.as_ref().map(|cache| cache.key);
         let names = names.map(|key| StepNames::of(&ctx.plan, step, key));
@@ -166,20 +189,16 @@ impl StepRunner {
             let _connecting = probe.phase(Phase::SandboxSetup);
             self.networks.of(op).await.map_err(|error| self.failed(step, &error))?
         };
-        let ran = async {
-            let mut on_disk = false;
-            loop {
+        let ran = {
+            let Engine { store, zygote } = &self.engine;
+            let runner = Runner { store, zygote, options: &self.run_options, on_disk: false };
+            let process = RunInput { op, parent: &below.layers, network: &network, origin: &origin };
+            let log = || {
                 let log = StepLog::new(step.id, Arc::clone(&ctx.progress));
                 tail = log.tail();
-                let Engine { store, zygote } = &self.engine;
-                let runner = Runner { store, zygote, options: &self.run_options, on_disk };
-                let process = RunInput { op, parent: &below.layers, network: &network, origin: &origin };
-                match runner.run(process, log, cancel.clone(), probe).await {
-                    // Nothing of the attempt is left. The second one has room, and no hard links into lower layers.
-                    Err(RunError::RetryOnDisk) if !on_disk => on_disk = true,
-                    ran => return ran,
-                }
-            }
+                log
+            };
+            runner.run_to_end(process, log, cancel.clone(), probe)
         };
         let others_fail = async {
             turn.cancel.cancelled().await;
@@ -265,7 +284,7 @@ impl StepRunner {
     }
 
     /// The files that a COPY takes from.
-    fn origin(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
+    pub(super) fn origin(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
         Ok(match from {
             CopyFrom::Context => Origin::Context(&self.context.context),
             CopyFrom::NamedContext(name) => {
@@ -279,7 +298,12 @@ impl StepRunner {
     }
 
     /// The layers of a stage or an image, in the store.
-    fn layers(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Arc<[DiffId]>, BuildError> {
+    pub(super) fn layers(
+        &self,
+        ctx: &StepContext,
+        from: &CopyFrom,
+        probe: &Probe,
+    ) -> Result<Arc<[DiffId]>, BuildError> {
         match from {
             CopyFrom::Stage(id) => {
                 let result = ctx.results.of(*id);
@@ -301,22 +325,21 @@ impl StepRunner {
         }
     }
 
-    /// Fetches all layers that are not in the store: the base image's, which counts as time of the FROM whichever step
-    /// asks first, and those of an imported cache.
-    fn fetch(&self, ctx: &StepContext, result: &StepResult, probe: &Probe) -> Result<(), BuildError> {
-        if let Some((from, manifest)) = &result.base {
-            self.images.layers(manifest, &ctx.probe.at(*from, None), probe)?;
-        }
+    /// Fetches all layers that are not in the store: the base image's, those that other machines made, and those of an imported
+    /// cache.
+    pub(super) fn fetch(&self, ctx: &StepContext, result: &StepResult, probe: &Probe) -> Result<(), BuildError> {
+        self.fetch_base(ctx, result, probe)?;
+        self.fetch_made_away(&result.layers, probe)?;
         self.imported.ensure(&self.engine.store, &result.layers, probe)?;
         Ok(())
     }
 
     /// The error of a step, with its instruction and line in the Dockerfile.
-    fn failed(&self, step: &Step, error: &dyn std::error::Error) -> BuildError {
+    pub(super) fn failed(&self, step: &Step, error: &dyn std::error::Error) -> BuildError {
         self.failed_with(step, error, None, &[])
     }
 
-    fn failed_with(
+    pub(super) fn failed_with(
         &self,
         step: &Step,
         error: &dyn std::error::Error,
@@ -350,7 +373,7 @@ fn exit_of(ran: &Result<Ran, RunError>) -> Option<&Exit> {
 }
 
 /// Whether a step is for another platform than this machine's.
-fn is_foreign(ctx: &StepContext, step: &Step) -> bool {
+pub(super) fn is_foreign(ctx: &StepContext, step: &Step) -> bool {
     let platform = &ctx.plan.stages[step.stage.index()].platform;
     Platform::host().distance(platform) != Some(0)
 }

@@ -2,6 +2,7 @@
 
 use buildscope_oci::{PlatformError, ReferenceError};
 use buildscope_record::{BlobDigest, ByteSize, DiffId};
+use buildscope_remote::RemoteError;
 use std::io;
 use std::path::PathBuf;
 
@@ -17,6 +18,10 @@ pub enum ImageError {
     /// A platform is malformed.
     #[error(transparent)]
     Platform(#[from] PlatformError),
+
+    /// A server of the Remote Execution API failed.
+    #[error(transparent)]
+    Remote(Box<RemoteError>),
 
     /// An operation on a file failed.
     #[error("cannot {action} {}: {source}", .path.display())]
@@ -198,6 +203,12 @@ pub enum ImageError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] buildscope_storage::StorageError),
+}
+
+impl From<RemoteError> for ImageError {
+    fn from(error: RemoteError) -> Self {
+        Self::Remote(Box::new(error))
+    }
 }
 
 impl ImageError {

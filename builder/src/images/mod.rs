@@ -31,9 +31,10 @@ mod unpack_layers;
 pub use assemble::{BuiltStep, Image, assemble};
 pub use base::{DebianBase, busybox_base};
 pub use buildscope_oci::csv_fields;
+pub(crate) use cache::CasBlobs;
 pub use cache::{
-    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, S3Cache,
-    inline_cache,
+    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, ReapiCache,
+    S3Cache, inline_cache,
 };
 pub use early::{CertainLayer, Draft, EarlyDelivery};
 pub use error::ImageError;
@@ -46,4 +47,5 @@ pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOpt
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
 pub use stored::{Images, Named};
+pub(crate) use unpack_layers::ensure as ensure_all;
 pub use unpack_layers::ensure_layers;

@@ -14,8 +14,8 @@ mod ssh;
 mod user;
 
 pub use error::RunError;
-pub(crate) use mounts::bind_as_copy;
 pub use mounts::{MountOrigin, exclusive};
+pub(crate) use mounts::{bind_as_copy, context_layer};
 pub use network::{NetworkMode, Networks};
 pub use options::{AgentSource, Allowed, Executor, RunOptions, SecretSource};
 
@@ -127,6 +127,27 @@ impl Runner<'_> {
         match tokio::task::block_in_place(|| snapshot.commit(probe)) {
             Err(StorageError::LinkChanged { .. }) if !self.on_disk => Err(RunError::RetryOnDisk),
             layer => Ok(Ran { layer: layer?, exit }),
+        }
+    }
+
+    /// Like [`run`](Self::run). If the step has to run again on the disk, it does: nothing is left of the first attempt. `log` makes the
+    /// sink of each attempt.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_to_end<L: LogSink>(
+        mut self,
+        input: RunInput<'_, '_>,
+        mut log: impl FnMut() -> L,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> Result<Ran, RunError> {
+        loop {
+            match self.run(input, log(), cancel.clone(), probe).await {
+                // The second attempt has room, and no hard links into lower layers.
+                Err(RunError::RetryOnDisk) if !self.on_disk => self.on_disk = true,
+                ran => return ran,
+            }
         }
     }
 

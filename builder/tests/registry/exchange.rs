@@ -214,7 +214,7 @@ fn caches_are_exported_and_imported() {
         let fresh = Scene::new();
         let from = [CacheFrom::parse(&from).unwrap()];
         let (cache, faults) = imported(&from, &registries, &fresh);
-        assert_eq!(cache.look_up(&record.key, &Probe::disabled()), Some(&record), "{from:?}");
+        assert_eq!(cache.look_up(&record.key, &Probe::disabled()).as_ref(), Some(&record), "{from:?}");
         assert_eq!(cache.look_up(&StepKey::of("other"), &Probe::disabled()), None);
         assert_eq!(faults.try_iter().count(), 0, "{from:?}");
         assert!(fresh.store.layer(&diff_id).unwrap().is_none(), "layers must not be fetched before they are needed");

@@ -13,6 +13,8 @@ mod profile;
 mod progress;
 mod rawjson;
 mod recording;
+mod remote_flags;
+mod runner;
 mod scripts;
 mod store;
 mod unverified;
@@ -32,6 +34,7 @@ pub(super) enum Command {
     Base(base::Arguments),
     Store(store::Arguments),
     Observe(watch::Arguments),
+    Runner(runner::Arguments),
 }
 
 /// The start of this process. The time of a build starts here, before the arguments are parsed.
@@ -68,5 +71,6 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         Command::Base(arguments) => base::run(arguments),
         Command::Store(arguments) => store::run(arguments),
         Command::Observe(arguments) => watch::run(arguments),
+        Command::Runner(arguments) => runner::run(arguments, started),
     }
 }

@@ -33,6 +33,8 @@ mod platforms;
 mod reach;
 mod reasons;
 mod records;
+mod remote;
+mod remote_faults;
 mod run;
 mod signals;
 mod storage;

@@ -120,7 +120,7 @@ async fn run(
     outcome.plan = Some(Arc::clone(&prepared.plan));
     progress.event(Event::Planned(Arc::clone(&prepared.plan)));
     let requests: Vec<&Request> = deliveries.iter().map(|delivery| &delivery.request).collect();
-    let mut solver = Solver::new(warm_up, &requests, prepared, probe, Arc::clone(&progress), cancel);
+    let mut solver = Solver::new(warm_up, &requests, prepared, probe, Arc::clone(&progress), cancel)?;
     solver.failures.keep_going = fleet.keep_going;
     let mut solver = Arc::new(solver);
     let (live, order_edges) = Live::new(&solver.ctx.plan, policy)?;
@@ -232,6 +232,7 @@ fn deliver(
     let span = probe.phase(Phase::Commit);
     span.detail(&delivery.name);
     let probe = span.probe();
+    solver.fetch_layers(part, &delivery.destinations, &probe)?;
     part.cache.store.sync(&probe)?;
     let reports = solver.ctx.results.reports().clone();
     let build = FinishedBuild::new(solver, part, &delivery.request, &reports);

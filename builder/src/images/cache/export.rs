@@ -64,6 +64,15 @@ impl CacheExport<'_> {
                 let (config, _) = documents(self.records, &blobs);
                 objects.write_manifests(&config.bytes)
             }
+            CacheTo::Reapi { cache, options } => {
+                let span = probe.phase(Phase::Push);
+                span.detail("cache");
+                let server = cache.open()?;
+                let blobs = self.blobs(store, *options, &span.probe())?;
+                let layers: Vec<_> =
+                    blobs.into_iter().map(|blob| (blob.diff_id, blob.descriptor, blob.content)).collect();
+                server.write(self.records, &layers)
+            }
         }
     }
 

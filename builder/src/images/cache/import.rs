@@ -5,6 +5,7 @@ use super::super::stored::Images;
 use super::super::unpack_layers::ensure;
 use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
 use super::document::{CACHE_CONFIG, CacheConfig, INLINE, Layer};
+use super::reapi::RemoteCache;
 use super::{CacheFrom, CacheRecord, S3Cache};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +13,7 @@ use buildscope_oci::Descriptor;
 use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepKey};
 use buildscope_storage::{Acquired, OnceMap, Store};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt;
@@ -22,6 +24,10 @@ use std::sync::{Arc, OnceLock};
 pub struct ImportedCache {
     sources: Vec<Sources>,
     records: OnceLock<Records>,
+    /// What servers that are asked for each key have answered.
+    asked: Mutex<HashMap<StepKey, Option<CacheRecord>>>,
+    /// Layers that were offered one by one, which the store may not have.
+    offered: Mutex<HashMap<DiffId, LayerSource>>,
     /// The layers that are being fetched: two steps do not fetch the same layer twice.
     fetching: OnceMap<DiffId, Infallible>,
 }
@@ -35,11 +41,16 @@ struct Sources {
     report: Box<dyn Fn(ImageError) + Send + Sync>,
 }
 
+/// The blob of a layer, and its source.
+type LayerSource = (Descriptor, Arc<dyn Blobs>);
+
 /// The content of all caches.
 #[derive(Default)]
 struct Records {
     records: HashMap<StepKey, CacheRecord>,
-    layers: HashMap<DiffId, (Descriptor, Arc<dyn Blobs>)>,
+    layers: HashMap<DiffId, LayerSource>,
+    /// Caches without a list of their records: they are asked for each key.
+    servers: Vec<RemoteCache>,
 }
 
 impl ImportedCache {
@@ -71,7 +82,7 @@ impl ImportedCache {
 
     /// The record of a key. Its layer may be missing in the store. The first call reads the documents of all caches, and other calls
     /// wait for it.
-    pub fn look_up(&self, key: &StepKey, probe: &Probe) -> Option<&CacheRecord> {
+    pub fn look_up(&self, key: &StepKey, probe: &Probe) -> Option<CacheRecord> {
         if self.is_empty() {
             return None;
         }
@@ -80,24 +91,54 @@ impl ImportedCache {
             span.detail("cache");
             self.records.get_or_init(|| Sources::read(&self.sources))
         });
-        records.records.get(key)
+        records.records.get(key).cloned().or_else(|| self.ask(records, key, probe))
+    }
+
+    /// Asks the servers for a key, once. A server that fails is reported and not asked again.
+    fn ask(&self, records: &Records, key: &StepKey, probe: &Probe) -> Option<CacheRecord> {
+        if records.servers.is_empty() {
+            return None;
+        }
+        if let Some(answer) = self.asked.lock().get(key) {
+            return answer.clone();
+        }
+        let span = probe.phase(Phase::CacheLookup);
+        let found = records.servers.iter().find_map(|server| {
+            span.detail(server.origin());
+            let found = server.find(key).unwrap_or_else(|error| {
+                if let Some(sources) = self.sources.first() {
+                    (sources.report)(error);
+                }
+                None
+            });
+            let (record, descriptor) = found?;
+            self.offer(record.diff_id, descriptor, server.blobs());
+            Some(record)
+        });
+        self.asked.lock().insert(*key, found.clone());
+        found
+    }
+
+    /// Makes a layer known that the store may not have.
+    fn offer(&self, diff_id: DiffId, descriptor: Descriptor, blobs: Arc<dyn Blobs>) {
+        self.offered.lock().insert(diff_id, (descriptor, blobs));
     }
 
     /// The blob of a layer, and its source, if a record was looked up.
-    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<(Descriptor, Arc<dyn Blobs>)> {
-        self.records.get()?.layers.get(diff_id).cloned()
+    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<LayerSource> {
+        let offered = self.offered.lock().get(diff_id).cloned();
+        offered.or_else(|| self.records.get()?.layers.get(diff_id).cloned())
     }
 
     /// Fetches the layers that the cache has and the store does not have.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
-        // A cache that was not read gave no result.
-        let Some(records) = self.records.get() else { return Ok(()) };
         let missing = |diff_id: &&DiffId| !store.blobs().contains(**diff_id);
         for diff_id in layers.iter().filter(missing) {
-            let Some((descriptor, blobs)) = records.layers.get(diff_id) else { continue };
+            // A cache that was not read has given no layer.
+            let Some((descriptor, blobs)) = self.blob(diff_id) else { continue };
             let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
             // Another step may have fetched it meanwhile; then this returns at once.
-            ensure(store, &**blobs, &[ImageLayer { descriptor: descriptor.clone(), diff_id: *diff_id }], probe)?;
+            ensure(store, &*blobs, &[ImageLayer { descriptor, diff_id: *diff_id }], probe)?;
         }
         Ok(())
     }
@@ -134,6 +175,10 @@ impl Records {
         let first = platforms.first().cloned().unwrap_or_else(Platform::host);
         let (blobs, root) = match (from, registries) {
             (CacheFrom::S3(cache), _) => return self.bucket(cache),
+            (CacheFrom::Reapi(cache), _) => {
+                self.servers.push(cache.open()?);
+                return Ok(());
+            }
             (CacheFrom::Local(layout), _) => layout.root(&first)?,
             (CacheFrom::Registry(reference), Some(registries)) => registries.root(reference, images)?,
             (CacheFrom::Registry(reference), None) => {

@@ -14,11 +14,14 @@
 mod document;
 mod export;
 mod import;
+mod reapi;
 mod s3;
 mod spec;
 
 pub use export::{CacheExport, inline_cache};
 pub use import::ImportedCache;
+pub(crate) use reapi::CasBlobs;
+pub use reapi::ReapiCache;
 pub use s3::S3Cache;
 pub use spec::{CacheFrom, CacheMode, CacheOptions, CacheSpecError, CacheTo};
 

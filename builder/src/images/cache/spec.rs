@@ -2,7 +2,7 @@
 
 use super::super::LayoutImage;
 use super::super::export::Transform;
-use super::S3Cache;
+use super::{ReapiCache, S3Cache};
 use buildscope_oci::csv_fields;
 use buildscope_oci::{Encoding, Reference};
 use std::path::PathBuf;
@@ -56,6 +56,13 @@ pub enum CacheTo {
         /// What is exported, and how.
         options: CacheOptions,
     },
+    /// `type=reapi`: on a server of the Remote Execution API.
+    Reapi {
+        /// The server.
+        cache: ReapiCache,
+        /// What is exported, and how.
+        options: CacheOptions,
+    },
     /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
     Inline,
 }
@@ -69,6 +76,8 @@ pub enum CacheFrom {
     Registry(Reference),
     /// `type=s3`.
     S3(S3Cache),
+    /// `type=reapi`.
+    Reapi(ReapiCache),
 }
 
 /// An invalid value of `--cache-to` or `--cache-from`.
@@ -101,8 +110,12 @@ impl CacheTo {
                     fields.only(&[&S3Cache::KEYS[..], &CacheOptions::KEYS[..]].concat())?;
                     Ok(Self::S3 { cache: S3Cache::of(|name| fields.get(name))?, options })
                 }
+                "reapi" => {
+                    fields.only(&[&ReapiCache::KEYS[..], &CacheOptions::KEYS[..]].concat())?;
+                    Ok(Self::Reapi { cache: fields.reapi()?, options })
+                }
                 "inline" => fields.only(&[]).map(|()| Self::Inline),
-                other => Err(unknown(other, "local, registry, s3 or inline")),
+                other => Err(unknown(other, "local, registry, s3, reapi or inline")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: without_secrets(text), fault })
@@ -111,7 +124,10 @@ impl CacheTo {
     /// What is exported, and how. An inline cache has only records.
     pub(crate) fn options(&self) -> Option<&CacheOptions> {
         match self {
-            Self::Local { options, .. } | Self::Registry { options, .. } | Self::S3 { options, .. } => Some(options),
+            Self::Local { options, .. }
+            | Self::Registry { options, .. }
+            | Self::S3 { options, .. }
+            | Self::Reapi { options, .. } => Some(options),
             Self::Inline => None,
         }
     }
@@ -148,7 +164,11 @@ impl CacheFrom {
                     fields.only(&S3Cache::KEYS)?;
                     Ok(Self::S3(S3Cache::of(|name| fields.get(name))?))
                 }
-                other => Err(unknown(other, "local, registry or s3")),
+                "reapi" => {
+                    fields.only(&ReapiCache::KEYS)?;
+                    Ok(Self::Reapi(fields.reapi()?))
+                }
+                other => Err(unknown(other, "local, registry, s3 or reapi")),
             }
         };
         read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: without_secrets(text), fault })
@@ -161,7 +181,7 @@ impl CacheOptions {
         Transform { epoch: None, encoding: self.compression, level: self.level }
     }
 
-    /// The keys that local and registry caches share.
+    /// The keys that all caches share but those in an image.
     const KEYS: [&'static str; 7] = [
         "mode",
         "compression",
@@ -176,7 +196,9 @@ impl CacheOptions {
 /// The value of a flag as messages show it.
 fn without_secrets(text: &str) -> String {
     let shown = |field: &str| match field.split_once('=') {
-        Some((key @ ("access_key_id" | "secret_access_key" | "session_token"), _)) => format!("{key}=..."),
+        Some((key @ ("access_key_id" | "secret_access_key" | "session_token" | "token" | "header"), _)) => {
+            format!("{key}=...")
+        }
         _ => field.to_owned(),
     };
     text.split(',').map(shown).collect::<Vec<_>>().join(",")
@@ -216,6 +238,15 @@ impl Fields {
 
     fn get(&self, key: &str) -> Option<&str> {
         self.pairs.iter().rev().find(|pair| pair.0 == key).map(|pair| pair.1.as_str())
+    }
+
+    fn all<'f>(&'f self, key: &'f str) -> impl Iterator<Item = &'f str> {
+        self.pairs.iter().filter(move |pair| pair.0 == key).map(|pair| pair.1.as_str())
+    }
+
+    fn reapi(&self) -> Result<ReapiCache, String> {
+        self.need("url")?;
+        ReapiCache::of(|name| self.get(name), self.all("header"))
     }
 
     fn options(&self) -> Result<CacheOptions, String> {
@@ -287,11 +318,21 @@ mod tests {
         ));
         let from = CacheFrom::parse("type=local,src=d").unwrap();
         assert_eq!(from, CacheFrom::Local(LayoutImage { path: "d".into(), tag: None, digest: None }));
+        let text = "type=reapi,url=grpcs://cache.example/team,token_file=t,header=X-A=1,header=x-b: 2,ca=a,cert=c,key=k,timeout=2";
+        let CacheFrom::Reapi(ReapiCache(server)) = CacheFrom::parse(text).unwrap() else { panic!("another type") };
+        assert_eq!(server.address.to_string(), "grpcs://cache.example:443/team");
+        assert_eq!(server.headers, [("x-a", "1"), ("x-b", "2")].map(|(name, value)| (name.into(), value.into())));
+        assert_eq!(server.identity, Some(("c".into(), "k".into())));
+        assert_eq!(server.timeout.as_secs(), 2);
         for (text, named) in [
             ("type=gha", "actions/cache"),
             ("type=azblob", "type=registry"),
             ("type=other", "`other`"),
             ("type=s3,bucket=b,region=r,access_key_id=a,secret_access_key=hidden,colour=red", "`colour`"),
+            ("type=reapi", "url="),
+            ("type=reapi,url=cache.example", "grpc://HOST:PORT"),
+            ("type=reapi,url=grpc://h:1,token=hidden,colour=red", "`colour`"),
+            ("type=reapi,url=grpc://h:1,cert=c.pem", "key="),
             ("type=local", "dest="),
             ("type=local,dest=d,image-manifest=false", "image-manifest"),
             ("type=local,dest=d,ignore-error=maybe", "ignore-error"),

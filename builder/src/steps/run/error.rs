@@ -100,6 +100,9 @@ pub enum RunError {
         /// The name of the permission, as in buildx.
         entitlement: String,
     },
+    /// The step failed on another machine, with this message.
+    #[error("{0}")]
+    Away(String),
     /// The source of a bind mount does not exist in the build.
     #[error("cannot mount from {0}: the build has no such stage, image or context")]
     NoOrigin(String),

@@ -4,10 +4,10 @@ use super::ssh::Agent;
 use super::{RunError, Runner};
 use crate::plan::{self, CopyFrom, MountKind, Run, Sharing};
 use crate::sources::Context;
-use crate::steps::copy::{self, Origin, Selection};
+use crate::steps::copy::{self, CopyError, Origin, Selection};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_sandbox::{MountSource, SandboxMount};
-use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, LayerPath, Timestamp, View};
+use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, LayerPath, Store, Timestamp, View};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -217,12 +217,23 @@ fn layers<'o>(
     match origin(from).ok_or_else(|| RunError::NoOrigin(describe(from)))? {
         MountOrigin::Layers(layers) => Ok(LayerPath { layers, path }),
         MountOrigin::Context(context) => {
-            let op = bind_as_copy(from, source);
-            let selection = Selection::of(&op, &Origin::Context(context), runner.store, probe)?;
-            let layer = copy::copy(&op, &selection, &[], Timestamp::default(), runner.store, probe)?;
-            Ok(LayerPath { layers: vec![layer.diff_id], path })
+            let layer = context_layer(runner.store, from, source, context, probe)?;
+            Ok(LayerPath { layers: vec![layer], path })
         }
     }
+}
+
+/// Makes the layer that stands for a bind mount from a context.
+pub(crate) fn context_layer(
+    store: &Store,
+    from: &CopyFrom,
+    source: &str,
+    context: &Context,
+    probe: &Probe,
+) -> Result<DiffId, CopyError> {
+    let op = bind_as_copy(from, source);
+    let selection = Selection::of(&op, &Origin::Context(context), store, probe)?;
+    Ok(copy::copy(&op, &selection, &[], Timestamp::default(), store, probe)?.diff_id)
 }
 
 fn describe(from: &CopyFrom) -> String {

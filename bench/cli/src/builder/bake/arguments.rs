@@ -1,6 +1,7 @@
 //! The command line of `bake`: the flags of `docker buildx bake` and our own.
 
 use super::super::recording::RecordingFlags;
+use super::super::remote_flags::RemoteFlags;
 use super::super::unverified::UnverifiedRegistries;
 use super::remote::is_remote;
 use crate::Root;
@@ -84,6 +85,8 @@ pub(crate) struct Arguments {
     /// Storage driver: auto, erofs, overlay, fuse-overlayfs, btrfs or copy
     #[arg(long, value_name = "DRIVER", default_value = "auto", help_heading = "Execution")]
     pub(super) driver: String,
+    #[command(flatten)]
+    pub(super) remote: RemoteFlags,
     #[command(flatten)]
     pub(super) root: Root,
 

@@ -85,6 +85,7 @@ fn with_execution(build: build::Arguments, arguments: &Arguments) -> build::Argu
         admission: arguments.admission.clone(),
         driver: arguments.driver.clone(),
         root: arguments.root.clone(),
+        remote: arguments.remote.clone(),
         // Earlier builds are read once, for all targets.
         recording: RecordingFlags { why_miss: Vec::new(), ..arguments.recording.clone() },
         ..build

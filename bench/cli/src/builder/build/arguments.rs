@@ -1,6 +1,7 @@
 //! The command line of `build`: the flags of `docker buildx build` and our own.
 
 use super::super::recording::RecordingFlags;
+use super::super::remote_flags::RemoteFlags;
 use super::super::unverified::UnverifiedRegistries;
 use super::call::Call;
 use super::docker_flags::DockerFlags;
@@ -165,6 +166,8 @@ pub(crate) struct Arguments {
     /// Executor of RUN steps: native, or oci (crun or runc)
     #[arg(long, value_name = "EXECUTOR", default_value = "native", help_heading = "Execution")]
     pub(in crate::builder) executor: String,
+    #[command(flatten)]
+    pub(in crate::builder) remote: RemoteFlags,
     #[command(flatten)]
     pub(in crate::builder) docker: DockerFlags,
     #[command(flatten)]

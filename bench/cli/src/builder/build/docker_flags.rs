@@ -32,11 +32,11 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
     ("--build-arg", Same),
     ("--build-context", Same),
     ("--builder", Refused("buildscope is itself the builder: leave the flag out")),
-    ("--cache-from", Differs("`local`, `registry` and `s3`; `gha` and `azblob` are refused by name")),
+    ("--cache-from", Differs("`local`, `registry`, `s3` and `reapi`; `gha` and `azblob` are refused by name")),
     (
         "--cache-to",
         Differs(
-            "`local`, `registry`, `s3` and `inline`; `gha` and `azblob` are refused by name; no options of `docker` media types",
+            "`local`, `registry`, `s3`, `reapi` and `inline`; `gha` and `azblob` are refused by name; no options of `docker` media types",
         ),
     ),
     (

@@ -110,6 +110,7 @@ impl Arguments {
             policy: self.policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?,
             jobs: self.jobs,
             admission: self.admission.parse::<Admission>().into_diagnostic().map_err(Failure::Usage)?,
+            remote: self.remote.request()?,
             run: self.run_options()?,
             tags: self.tag.clone(),
             pull: self.pull,

@@ -1,0 +1,188 @@
+//! Steps and caches on a server of the Remote Execution API: buildbox-casd with our runner.
+
+use crate::world::{World, flat, steps};
+use buildscope_record::{Outcome, Phase, Record, Step};
+use buildscope_testing::{Casd, test};
+use buildscope_workloads::Corpus;
+use std::path::Path;
+
+/// A server that runs steps with the program under test.
+pub(crate) fn machine() -> Casd {
+    Casd::executing(Path::new(env!("CARGO_BIN_EXE_buildscope")))
+}
+
+/// The step whose text contains `part`.
+pub(crate) fn step<'r>(record: &'r Record, part: &str) -> &'r Step {
+    record.steps.iter().find(|step| step.text.contains(part)).unwrap()
+}
+
+/// The machine that ran a step.
+pub(crate) fn ran_on<'r>(record: &'r Record, part: &str) -> Option<&'r str> {
+    step(record, part).place.as_ref()?.machine.as_deref()
+}
+
+#[test(Program("buildbox-casd"))]
+fn a_cache_on_a_server_serves_another_store() {
+    let server = Casd::start();
+    let dockerfile =
+        "FROM busybox AS tools\nRUN echo tool > /tool\nFROM busybox\nCOPY --from=tools /tool /\nRUN cat /tool > /out\n";
+    let cache = format!("type=reapi,url={}", server.address());
+    let here = World::new(dockerfile);
+    let digest = here.digest(&["--cache-to", &format!("{cache},mode=max")]);
+
+    let there = World::new(dockerfile);
+    let record = there.build(&["--cache-from", &cache]).record();
+    assert_eq!(steps(&record, Outcome::Executed), [""; 0], "all steps come from the server");
+    assert_eq!(there.digest(&["--cache-from", &cache]), digest);
+    // The exports of several builds are in one cache.
+    let other = World::new("FROM busybox\nRUN echo other > /other\n");
+    other.build(&["--cache-to", &cache]).record();
+    for world in [there, other] {
+        world.forget();
+        let record = world.build(&["--cache-from", &cache]).record();
+        assert_eq!(steps(&record, Outcome::Executed), [""; 0]);
+    }
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_remote_build_has_the_digest_of_a_local_one() {
+    let server = machine();
+    let corpus = Corpus::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../workloads/corpus")).unwrap();
+    for name in ["diamond", "metadata", "hard-links", "delete-heavy"] {
+        let workload = corpus.all().unwrap().into_iter().find(|workload| workload.name == name).unwrap();
+        let world = World::empty();
+        workload.materialise(&world.context()).unwrap();
+        let local = world.digest(&[]);
+        world.forget();
+        let remote = world.digest(&["--remote", &server.address(), "--remote-fallback", "fail"]);
+        assert_eq!(remote, local, "{name}");
+    }
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn the_record_has_the_phases_of_the_other_machine() {
+    let server = machine();
+    let world = World::new(
+        "FROM busybox AS one\nRUN echo words; head -c 1000000 /dev/zero > /big\n\
+         FROM busybox\nRUN echo small > /small\n",
+    );
+    let built = world.build(&["--remote", &server.address(), "--target", "one"]);
+    let record = built.record();
+    let run = step(&record, "RUN");
+    assert_eq!(ran_on(&record, "RUN"), Some("machine-1"));
+    assert_eq!(run.log, ["words"]);
+    assert!(built.stderr().contains("words"), "{}", built.stderr());
+    assert_eq!((run.exit_code, run.outcome), (Some(0), Outcome::Executed));
+    let layer = run.layer.unwrap();
+    assert_eq!(layer.files, 1, "the size and the files of the layer are known");
+    assert!(layer.bytes.0 > 1_000_000);
+    let spans = |phase| record.spans.iter().filter(move |span| span.step == Some(run.id) && span.phase == phase);
+    let (start, end) = (run.start.unwrap(), run.end.unwrap());
+    for phase in [Phase::Pull, Phase::Process, Phase::Diff, Phase::Push] {
+        let of_machine = spans(phase).find(|span| span.name.as_deref() == Some("machine-1"));
+        let span = of_machine.unwrap_or_else(|| panic!("no span of {phase}"));
+        assert!(start <= span.start && span.start <= span.end && span.end <= end, "{phase}: {span:?}");
+    }
+    let processes = run.processes.as_ref().expect("the processes inside the step");
+    assert!(processes.list.iter().any(|process| process.program == "sh"), "{processes:?}");
+    assert_eq!(record.options.remote, [server.address()]);
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_layer_that_only_other_remote_steps_need_is_not_downloaded() {
+    let server = machine();
+    let world = World::new(
+        "FROM busybox AS made\nRUN head -c 3000000 /dev/urandom > /big\nRUN wc -c < /big > /size\n\
+         FROM busybox\nRUN --mount=from=made,source=/size,target=/size cat /size > /out\n",
+    );
+    let record = world.build(&["--remote", &server.address(), "--remote-fallback", "fail"]).record();
+    let is_here = |part: &str| {
+        let digest = step(&record, part).layer.unwrap().digest.unwrap();
+        world.store.join("blobs/sha256").join(digest.hex()).exists()
+    };
+    assert!(!is_here("urandom") && !is_here("wc -c"));
+    assert!(is_here("cat /size"), "the image's own layers are in the store");
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn the_results_of_equal_steps_come_from_the_server() {
+    let server = machine();
+    let remote = ["--remote", &server.address()];
+    let dockerfile = "FROM busybox\nRUN date +%s%N > /time\n";
+    let (here, there) = (World::new(dockerfile), World::new(dockerfile));
+    let first = here.build(&remote).record();
+    let second = there.build(&remote).record();
+    assert_eq!(step(&second, "date").outcome, Outcome::Cached);
+    assert_eq!(step(&second, "date").layer, step(&first, "date").layer);
+    there.forget();
+    let third = there.build(&[&remote[..], &["--no-cache"]].concat()).record();
+    assert_eq!(step(&third, "date").outcome, Outcome::Executed);
+    assert_ne!(step(&third, "date").layer, step(&first, "date").layer);
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_failure_is_not_taken_from_the_servers_cache() {
+    let server = machine();
+    let world = World::new("FROM busybox\nRUN echo tried at $(date +%s%N); exit 7\n");
+    let remote = ["--remote", &server.address(), "--remote-fallback", "fail"];
+    let run = || {
+        let built = world.build(&remote);
+        assert_eq!(built.output.status.code(), Some(1), "{}", built.stderr());
+        let message = flat(&built.output.stderr);
+        assert!(message.contains("did not complete successfully: exit code: 7"), "{message}");
+        step(&built.read(), "exit 7").log.clone()
+    };
+    let (first, second) = (run(), run());
+    assert!(first[0].starts_with("tried at"), "{first:?}");
+    assert_ne!(first, second, "it ran again");
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn steps_with_something_of_this_machine_stay_here() {
+    let server = machine();
+    let world = World::new(
+        "FROM busybox\n\
+         RUN --mount=type=secret,id=word,required=true cat /run/secrets/word | wc -c > /a\n\
+         RUN --mount=type=cache,target=/cache echo b > /cache/b\n\
+         RUN --network=host echo c > /c\n\
+         RUN --security=insecure echo d > /d\n\
+         RUN echo e > /e\n",
+    );
+    std::fs::write(world.path("word"), "correct horse battery").unwrap();
+    let secret = format!("id=word,src={}", world.path("word").display());
+    let allow = ["--allow", "network.host,security.insecure"];
+    let args = ["--remote", &server.address(), "--secret", &secret];
+    let record = world.build(&[&args[..], &allow].concat()).record();
+    for (part, why) in [
+        ("type=secret", "a secret"),
+        ("type=cache", "a cache mount"),
+        ("--network=host", "the network of this machine"),
+        ("--security=insecure", "--security=insecure"),
+    ] {
+        let place = step(&record, part).place.clone().unwrap();
+        assert!(place.machine.is_none() && place.why_here.unwrap().contains(why), "{part}");
+    }
+    assert_eq!(ran_on(&record, "echo e"), Some("machine-1"));
+    let mut grep = std::process::Command::new("grep");
+    let found = grep.args(["-r", "-l", "correct horse battery"]).arg(server.folder()).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&found.stdout), "", "the secret is not on the server");
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_bake_runs_its_steps_on_other_machines() {
+    let server = machine();
+    let world = World::new("FROM busybox\nARG WORD\nRUN echo $WORD > /word\n");
+    world.write(
+        "docker-bake.json",
+        r#"{"group": {"default": {"targets": ["a", "b"]}}, "target": {"a": {"args": {"WORD": "a"}}, "b": {"args": {"WORD": "b"}}}}"#,
+    );
+    let record = world.path("record.json");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    command.arg("bake").arg("--root").arg(&world.store).current_dir(world.context());
+    command.args(["--remote", &server.address(), "--remote-fallback", "fail", "--record"]).arg(&record);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let record = Record::read(std::fs::File::open(&record).unwrap()).unwrap();
+    let away = record.steps.iter().filter(|step| step.place.as_ref().is_some_and(|place| place.is_away()));
+    assert_eq!(away.count(), 2);
+}

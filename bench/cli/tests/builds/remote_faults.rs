@@ -1,0 +1,192 @@
+//! Servers that fail: the build has the same image, or says why it has none.
+
+use crate::remote::{machine, ran_on, step};
+use crate::world::{World, flat};
+use buildscope_record::Outcome;
+use buildscope_testing::{Casd, test};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
+/// An address at which nothing listens.
+fn nobody() -> String {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    format!("grpc://127.0.0.1:{port}")
+}
+
+#[test]
+fn a_server_that_is_not_there_is_named() {
+    let address = nobody();
+    let world = World::new("FROM busybox\nRUN echo a > /a\n");
+    let local = world.digest(&[]);
+    world.forget();
+    assert_eq!(world.digest(&["--remote", &address]), local);
+    world.forget();
+    let built = world.build(&["--remote", &address]);
+    let record = built.record();
+    let why = step(&record, "RUN").place.clone().unwrap().why_here.unwrap();
+    assert!(why.contains(&address) && flat(&built.output.stderr).contains(&address), "{why}");
+    world.forget();
+    let built = world.build(&["--remote", &address, "--remote-fallback", "fail"]);
+    assert_eq!(built.output.status.code(), Some(1));
+    assert!(flat(&built.output.stderr).contains(&address), "{}", built.stderr());
+
+    let cache = format!("type=reapi,url={address}");
+    let built = world.build(&["--cache-from", &cache]);
+    built.record();
+    assert!(flat(&built.output.stderr).contains(&address), "{}", built.stderr());
+    let built = world.build(&["--cache-to", &cache]);
+    assert_eq!(built.output.status.code(), Some(1));
+    let built = world.build(&["--cache-to", &format!("{cache},ignore-error=true")]);
+    built.record();
+}
+
+#[test(Program("buildbox-casd"))]
+fn a_server_without_executors_is_named() {
+    let server = Casd::start();
+    let world = World::new("FROM busybox\nRUN echo a > /a\n");
+    let built = world.build(&["--remote", &server.address(), "--remote-fallback", "fail"]);
+    assert_eq!(built.output.status.code(), Some(1));
+    assert!(flat(&built.output.stderr).contains("executes no actions"), "{}", built.stderr());
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_server_that_dies_during_a_step_is_replaced() {
+    let (mut first, second) = (machine(), machine());
+    let world = World::new("FROM busybox\nRUN echo start > /a; sleep 3\nRUN cat /a > /b\n");
+    let record = world.path("record.json");
+    let both = [&first.address(), &second.address()].map(String::clone);
+    let args = ["--remote", &both[0], "--remote", &both[1], "--remote-fallback", "fail", "--record"];
+    let mut build = world.command(&[&args[..], &[record.to_str().unwrap()]].concat()).spawn().unwrap();
+    // The step has begun when the worker has a store.
+    let start = Instant::now();
+    while !first.store().join("tmp").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", first.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    first.kill();
+    assert!(build.wait().unwrap().success());
+    let record = buildscope_record::Record::read(fs::File::open(&record).unwrap()).unwrap();
+    assert_eq!(step(&record, "sleep").outcome, Outcome::Executed);
+    assert!(ran_on(&record, "cat /a").is_some());
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_layer_that_died_with_its_server_is_made_again() {
+    let mut server = machine();
+    let world = World::new("FROM busybox\nRUN echo made > /made\nRUN sleep 2; cat /made > /copy\n");
+    let local = world.digest(&[]);
+    world.forget();
+    let address = server.address();
+    let digest = std::thread::scope(|scope| {
+        let build = scope.spawn(|| world.digest(&["--remote", &address]));
+        // The base and the layer of the first step.
+        let blobs = || fs::read_dir(server.store().join("blobs/sha256")).map_or(0, Iterator::count);
+        let start = Instant::now();
+        while blobs() < 2 && !build.is_finished() {
+            assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", server.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // The second step needs the layer that only the server has.
+        std::thread::sleep(Duration::from_millis(500));
+        server.kill();
+        build.join().unwrap()
+    });
+    assert_eq!(digest, local);
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_blob_that_the_server_evicted_is_sent_or_made_again() {
+    let server = machine();
+    let world = World::new(
+        "FROM busybox AS made\nRUN echo made > /made\nFROM busybox\nCOPY --from=made /made /\nRUN cat /made > /b\n",
+    );
+    let remote = ["--remote", &server.address(), "--remote-fallback", "fail"];
+    let record = world.build(&remote).record();
+    let digest = world.digest(&remote);
+    for step in &record.steps {
+        let Some(layer) = step.layer.and_then(|layer| layer.digest) else { continue };
+        // Not all of them are on the server.
+        let _ = fs::remove_file(server.blob(&layer.hex()));
+    }
+    world.forget();
+    assert_eq!(world.digest(&remote), digest);
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_corrupt_blob_of_a_server_gets_into_no_image() {
+    let server = Casd::start();
+    let world = World::new("FROM busybox\nRUN head -c 200000 /dev/urandom > /a\n");
+    let cache = format!("type=reapi,url={}", server.address());
+    let digest = world.digest(&["--cache-to", &cache]);
+    let mut changed = 0;
+    for folder in fs::read_dir(server.blob("00aa").parent().unwrap().parent().unwrap()).unwrap() {
+        for file in fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            if bytes.len() > 100_000 {
+                bytes[50_000] ^= 1;
+                fs::remove_file(&path).unwrap();
+                fs::write(&path, bytes).unwrap();
+                changed += 1;
+            }
+        }
+    }
+    assert!(changed > 0);
+    world.forget();
+    let built = world.build(&[
+        "--cache-from",
+        &cache,
+        "--output",
+        &format!("type=oci,dest={}", world.path("out.tar").display()),
+    ]);
+    assert!(!built.output.status.success(), "{digest}");
+    assert!(flat(&built.output.stderr).contains("corrupt"), "{}", built.stderr());
+}
+
+/// Passes connections on to a server, and stops to pass bytes when `stop` is true.
+fn stalling(port: u16, after: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("grpc://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(client) = stream else { return };
+            let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { return };
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            std::thread::spawn(move || pass(server, client, after));
+        }
+    });
+    address
+}
+
+/// Passes the first bytes on, then nothing, while the connection stays open.
+fn pass(mut from: TcpStream, mut to: TcpStream, mut left: usize) {
+    let mut buffer = [0; 4096];
+    while let Ok(read) = from.read(&mut buffer) {
+        if read == 0 || read > left {
+            break;
+        }
+        left -= read;
+        if to.write_all(&buffer[..read]).is_err() {
+            return;
+        }
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn a_network_that_stalls_does_not_stop_the_build() {
+    let server = machine();
+    let world = World::new("FROM busybox\nRUN echo a > /a\n");
+    let local = world.digest(&[]);
+    for after in [0, 100, 400] {
+        world.forget();
+        let address = stalling(server.port(), after);
+        let digest = world.digest(&["--remote", &address, "--remote-timeout", "0.5"]);
+        assert_eq!(digest, local, "after {after} bytes");
+    }
+}

@@ -1,0 +1,267 @@
+//! Runs a RUN step on another machine, if the build has some and the step can.
+
+use super::blocking::blocking;
+use super::outcome::StepResult;
+use super::step_context::StepContext;
+use super::step_log::{StepLog, Tail};
+use super::step_runner::{Made, StepInput, StepRunner};
+use super::{BuildError, Event};
+use crate::images::ImageError;
+use crate::plan::{self, CopyFrom, MountKind, Step};
+use crate::remote::{Account, Away, Description, Fallback, LayerFiles, Machines, MountDescription, Settings, why_here};
+use crate::steps::copy::Origin;
+use crate::steps::run::{RunError, context_layer};
+use buildscope_record::{DiffId, Nanos, Phase, Place, Probe, Processes};
+use buildscope_sandbox::{self as sandbox, LogLine, LogSink as _};
+use buildscope_schedule::Turn;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The files of a build's layers.
+struct Files<'a> {
+    runner: &'a StepRunner,
+    machines: &'a Machines,
+    probe: &'a Probe,
+}
+
+impl LayerFiles for Files<'_> {
+    fn open(&self, layer: DiffId) -> Result<File, ImageError> {
+        let store = &self.runner.engine.store;
+        self.machines.ensure(store, &[layer], self.probe)?;
+        self.runner.imported.ensure(store, &[layer], self.probe)?;
+        // A damaged layer must not get onto a server.
+        store.verified(&store.unverified(&[layer]), || ())?;
+        Ok(store.blobs().open(layer)?)
+    }
+}
+
+impl StepRunner {
+    /// Runs a step on another machine. Returns `None` if it has to run here.
+    pub(super) async fn run_away(
+        &self,
+        input: StepInput<'_>,
+        op: &plan::Run,
+        turn: &Turn,
+    ) -> Result<Option<Made>, BuildError> {
+        let StepInput { ctx, step, probe, cache, .. } = input;
+        let Some(machines) = &self.machines else { return Ok(None) };
+        let foreign = super::step_runner::is_foreign(ctx, step).then_some("it is for another platform");
+        let settings = match why_here(op, &self.run_options).or(foreign) {
+            Some(why) => Err(why),
+            None => Settings::of(op, &self.run_options).ok_or("it has the network of this machine"),
+        };
+        let settings = match settings {
+            Ok(settings) => settings,
+            Err(why) => {
+                note_place(ctx, step, Place::here(why));
+                return Ok(None);
+            }
+        };
+        let description = blocking(|| self.describe(input, op, settings, machines))?;
+        let files = Files { runner: self, machines, probe };
+        let away = tokio::select! {
+            away = machines.run(&description, &files, cache, probe) => away,
+            () = turn.cancel.cancelled() => return Err(BuildError::Cancelled),
+            () = ctx.cancel.cancelled() => return Err(BuildError::Cancelled),
+        };
+        match (away, machines.fallback()) {
+            (Ok(away), _) => self.took(input, op, away).map(Some),
+            (Err(error), Fallback::Fail) => Err(self.failed(step, &error)),
+            (Err(error), Fallback::Local) => {
+                let why = format!("no server ran it: {error}");
+                ctx.progress.event(Event::Warning(format!("`{}` runs on this machine: {why}", step.text)));
+                note_place(ctx, step, Place::here(&why));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Everything that the step's result depends on. The layers themselves stay where they are.
+    fn describe(
+        &self,
+        StepInput { ctx, below, probe, .. }: StepInput<'_>,
+        op: &plan::Run,
+        settings: Settings,
+        machines: &Machines,
+    ) -> Result<Description, BuildError> {
+        self.fetch_base(ctx, below, probe)?;
+        let mut all: Vec<DiffId> = below.layers.to_vec();
+        let mut mounts = Vec::new();
+        for mount in &op.mounts {
+            mounts.push(match &mount.kind {
+                MountKind::Bind { from, source, writable } => {
+                    let layers = self.layers_of_mount(ctx, from, source, probe)?;
+                    all.extend(&layers);
+                    MountDescription::Bind { layers, source: source.clone(), writable: *writable }
+                }
+                MountKind::Tmpfs { size } => MountDescription::Tmpfs { size: *size },
+                MountKind::Inline { content, mode } => {
+                    MountDescription::Inline { content: content.clone(), mode: *mode }
+                }
+                MountKind::Cache { .. } | MountKind::Secret { .. } | MountKind::Ssh { .. } => {
+                    unreachable!("such a step stays here")
+                }
+            });
+        }
+        let mut sizes = BTreeMap::new();
+        for layer in all {
+            sizes.insert(layer, self.size(layer, machines, probe)?);
+        }
+        Ok(Description::of(op, &below.layers, sizes, mounts, settings))
+    }
+
+    /// The layers of a mount's source. Those that other machines made are not fetched.
+    fn layers_of_mount(
+        &self,
+        ctx: &StepContext,
+        from: &CopyFrom,
+        source: &str,
+        probe: &Probe,
+    ) -> Result<Vec<DiffId>, BuildError> {
+        match from {
+            CopyFrom::Stage(id) => {
+                let result = ctx.results.of(*id);
+                self.fetch_base(ctx, result, probe)?;
+                Ok(result.layers.to_vec())
+            }
+            CopyFrom::Image(_) => Ok(self.layers(ctx, from, probe)?.to_vec()),
+            CopyFrom::Empty => Ok(Vec::new()),
+            CopyFrom::Context | CopyFrom::NamedContext(_) => {
+                let Origin::Context(context) = self.origin(ctx, from, probe)? else { return Ok(Vec::new()) };
+                let layer = context_layer(&self.engine.store, from, source, context, probe);
+                Ok(vec![layer.map_err(|error| BuildError::Request(error.to_string()))?])
+            }
+        }
+    }
+
+    fn size(&self, layer: DiffId, machines: &Machines, probe: &Probe) -> Result<u64, BuildError> {
+        let store = &self.engine.store;
+        if let Some(size) = machines.size(&layer) {
+            return Ok(size);
+        }
+        self.imported.ensure(store, &[layer], probe)?;
+        match store.layer(&layer)? {
+            Some(layer) => Ok(layer.size),
+            None => Err(buildscope_storage::StorageError::MissingBlob(layer.into()).into()),
+        }
+    }
+
+    /// Enters the result of another machine.
+    fn took(
+        &self,
+        StepInput { ctx, step, probe, .. }: StepInput<'_>,
+        op: &plan::Run,
+        away: Away,
+    ) -> Result<Made, BuildError> {
+        let Away { account, machine, is_cached, times, queued } = away;
+        let tail = print(ctx, step, &account).lines();
+        let exit = account.exit();
+        {
+            let mut reports = ctx.results.reports();
+            let report = &mut reports[step.id.index()];
+            report.log.clone_from(&tail);
+            report.network = account.network;
+            report.place = Some(Place::on(&machine));
+            if !is_cached {
+                exit.iter().for_each(|exit| report.ended(exit));
+                let begin = draw(probe, &account, &machine, times, queued);
+                report.processes = account.processes.clone().map(|processes| Placed { processes, begin });
+            }
+        }
+        let error = match (account.layer(), exit, account.failure) {
+            (Some(layer), Some(_), None) if is_cached => return Ok(Made::Found(layer)),
+            (Some(layer), Some(_), None) => return Ok(Made::Ran(layer)),
+            (_, Some(exit), None) => RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) },
+            (_, _, Some(failure)) => RunError::Away(failure.message),
+            (_, None, None) => RunError::Away(format!("{machine} did not say how the step ended")),
+        };
+        let exit_code = match &error {
+            RunError::Failed { exit, .. } => Some(exit.status.code()),
+            _ => None,
+        };
+        Err(self.failed_with(step, &error, exit_code, &tail))
+    }
+
+    /// Fetches those of these layers that other machines made.
+    pub(super) fn fetch_made_away(&self, layers: &[DiffId], probe: &Probe) -> Result<(), BuildError> {
+        match &self.machines {
+            Some(machines) => Ok(machines.ensure(&self.engine.store, layers, probe)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Fetches the layers of the base image, which counts as time of the FROM whichever step asks first.
+    pub(super) fn fetch_base(&self, ctx: &StepContext, result: &StepResult, probe: &Probe) -> Result<(), BuildError> {
+        if let Some((from, manifest)) = &result.base {
+            self.images.layers(manifest, &ctx.probe.at(*from, None), probe)?;
+        }
+        Ok(())
+    }
+}
+
+/// Processes inside a step on another machine, and when that machine began to work for the step.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    processes: Processes,
+    begin: Instant,
+}
+
+impl Placed {
+    /// The processes with times of a record whose time zero is `epoch`.
+    pub(super) fn in_record(&self, epoch: Instant) -> Processes {
+        let shift = Nanos::from(self.begin.saturating_duration_since(epoch));
+        let mut processes = self.processes.clone();
+        let mut times: Vec<&mut Nanos> = vec![&mut processes.start, &mut processes.end];
+        times.extend(processes.list.iter_mut().flat_map(|one| [&mut one.start, &mut one.end]));
+        times.extend(processes.folded.iter_mut().flat_map(|one| [&mut one.start, &mut one.end]));
+        times.into_iter().for_each(|time| *time += shift);
+        processes
+    }
+}
+
+fn note_place(ctx: &StepContext, step: &Step, place: Place) {
+    ctx.results.reports()[step.id.index()].place = Some(place);
+}
+
+/// Shows what the step printed. Returns its last lines.
+fn print(ctx: &StepContext, step: &Step, account: &Account) -> Tail {
+    let begin = Instant::now();
+    let mut log = StepLog::new(step.id, Arc::clone(&ctx.progress));
+    let tail = log.tail();
+    for line in &account.lines {
+        let (stream, at, text) = line.parts();
+        let stream = match stream {
+            super::Stream::Stdout => sandbox::Stream::Out,
+            super::Stream::Stderr => sandbox::Stream::Err,
+        };
+        log.line(LogLine { stream, at: begin + at, text: &text, ended: true });
+    }
+    tail
+}
+
+/// Draws the work of the other machine. Its clock is not ours: what the action took in addition to the work and the wait for a
+/// worker was on the way, half of it before. Returns when the work began.
+fn draw(
+    probe: &Probe,
+    account: &Account,
+    machine: &str,
+    (sent, received): (Instant, Instant),
+    queued: Duration,
+) -> Instant {
+    let work = account.phases.iter().map(|phase| phase.2).max().unwrap_or(Nanos::ZERO);
+    let work = Duration::from_nanos(work.0);
+    let whole = received.saturating_duration_since(sent);
+    let queued = queued.min(whole.saturating_sub(work));
+    let way = whole.saturating_sub(work + queued);
+    let begin = sent + way / 2 + queued;
+    if !queued.is_zero() {
+        probe.interval(Phase::Queue, machine, sent + way / 2, begin);
+    }
+    for (phase, start, end) in &account.phases {
+        let at = |time: &Nanos| (begin + Duration::from_nanos(time.0)).min(received);
+        probe.interval(*phase, machine, at(start), at(end));
+    }
+    begin
+}

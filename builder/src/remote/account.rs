@@ -1,0 +1,200 @@
+//! The account of a step that another machine ran.
+
+use super::ACCOUNT;
+use crate::engine::Stream;
+use crate::steps::run::RunError;
+use buildscope_record::{DiffId, Nanos, Network, Phase, Processes, Resources};
+use buildscope_sandbox::{Exit, SandboxError, Status};
+use buildscope_storage::Layer;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// The version of the form.
+const FORMAT: u32 = 1;
+
+/// What a machine did for a step. Times count from the start of the worker's process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Account {
+    format: u32,
+    /// The name of the machine.
+    pub machine: String,
+    /// The layer; `None` if the step failed.
+    layer: Option<DescribedLayer>,
+    /// How the step's process ended, if it was started.
+    exit: Option<DescribedExit>,
+    /// The error, if there is one.
+    pub failure: Option<Failure>,
+    /// The network that the step had.
+    pub network: Option<Network>,
+    /// The phases of the work, in the order of their ends.
+    pub phases: Vec<(Phase, Nanos, Nanos)>,
+    /// The processes inside the step, if they were observed.
+    pub processes: Option<Processes>,
+    /// What the step printed.
+    pub lines: Vec<Line>,
+}
+
+/// The error of a step, or of the machine that should run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Whose error it is.
+    pub kind: FailureKind,
+    /// The message.
+    pub message: String,
+}
+
+/// Whose error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FailureKind {
+    /// The step's: it would fail on every machine.
+    Step,
+    /// The machine's: the step may succeed on another one.
+    Machine,
+}
+
+/// A line, or a piece of a long line, that the step printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// Whether it was written to standard error.
+    error: bool,
+    /// The time since the start of the step's process.
+    at: Nanos,
+    /// The text, if it is UTF-8.
+    text: String,
+    /// The bytes in hexadecimal digits, if they are not UTF-8.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    hex: String,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct DescribedLayer {
+    diff_id: DiffId,
+    size: u64,
+    files: u64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct DescribedExit {
+    code: Option<i32>,
+    signal: Option<i32>,
+    oom: bool,
+    resources: Resources,
+}
+
+impl Account {
+    /// The account of a machine that has done nothing yet.
+    pub(super) fn of(machine: String) -> Self {
+        Self {
+            format: FORMAT,
+            machine,
+            layer: None,
+            exit: None,
+            failure: None,
+            network: None,
+            phases: Vec::new(),
+            processes: None,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Reads an account.
+    ///
+    /// # Errors
+    /// Fails if it is not one of this version.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
+        let account: Self =
+            serde_json::from_slice(bytes).map_err(|error| format!("{ACCOUNT} is not valid: {error}"))?;
+        if account.format != FORMAT {
+            return Err(format!("{ACCOUNT} has version {}; this program reads {FORMAT}", account.format));
+        }
+        Ok(account)
+    }
+
+    /// The JSON form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Texts, numbers and digests always serialise.
+        serde_json::to_vec(self).expect("plain data")
+    }
+
+    /// Enters the end of the step: its layer, or its error.
+    pub(super) fn ended(&mut self, ran: Result<(Layer, Exit), RunError>) {
+        match ran {
+            Ok((Layer { diff_id, size, files }, exit)) => {
+                self.layer = Some(DescribedLayer { diff_id, size, files });
+                self.exit = Some(DescribedExit::of(&exit));
+            }
+            // The status says it.
+            Err(RunError::Failed { exit, .. }) => self.exit = Some(DescribedExit::of(&exit)),
+            Err(error) => self.failed(kind(&error), &error),
+        }
+    }
+
+    /// Enters an error with its causes.
+    pub(super) fn failed(&mut self, kind: FailureKind, error: &dyn std::error::Error) {
+        let chain = std::iter::successors(Some(error), |error| error.source());
+        let mut causes: Vec<String> = chain.map(ToString::to_string).collect();
+        causes.dedup();
+        self.failure = Some(Failure { kind, message: causes.join(": ") });
+    }
+
+    /// The layer of the step.
+    pub fn layer(&self) -> Option<Layer> {
+        self.layer.map(|DescribedLayer { diff_id, size, files }| Layer { diff_id, size, files })
+    }
+
+    /// How the step's process ended.
+    pub(crate) fn exit(&self) -> Option<Exit> {
+        let DescribedExit { code, signal, oom, resources } = self.exit?;
+        let status = signal.map_or(Status::Code(code.unwrap_or_default()), Status::Signal);
+        Some(Exit { status, oom, resources, init: None })
+    }
+
+    /// The exit code for the server: that of the step, or 1 for another failure.
+    pub fn exit_code(&self) -> i32 {
+        match (self.exit(), &self.failure) {
+            (Some(exit), None) => exit.status.code(),
+            _ => 1,
+        }
+    }
+}
+
+impl DescribedExit {
+    fn of(exit: &Exit) -> Self {
+        let (code, signal) = match exit.status {
+            Status::Code(code) => (Some(code), None),
+            Status::Signal(signal) => (None, Some(signal)),
+        };
+        Self { code, signal, oom: exit.oom, resources: exit.resources }
+    }
+}
+
+impl Line {
+    pub(super) fn of(stream: Stream, at: Duration, bytes: &[u8]) -> Self {
+        let (text, hex) = match std::str::from_utf8(bytes) {
+            Ok(text) => (text.to_owned(), String::new()),
+            Err(_) => (String::new(), hex::encode(bytes)),
+        };
+        Self { error: stream == Stream::Stderr, at: at.into(), text, hex }
+    }
+
+    /// The stream, the time since the start of the process, and the bytes.
+    pub(crate) fn parts(&self) -> (Stream, Duration, Vec<u8>) {
+        let stream = if self.error { Stream::Stderr } else { Stream::Stdout };
+        let bytes = match hex::decode(&self.hex) {
+            Ok(bytes) if !bytes.is_empty() => bytes,
+            _ => self.text.clone().into_bytes(),
+        };
+        (stream, Duration::from_nanos(self.at.0), bytes)
+    }
+}
+
+/// Whose error it is.
+fn kind(error: &RunError) -> FailureKind {
+    match error {
+        RunError::Storage(_) | RunError::RetryOnDisk => FailureKind::Machine,
+        RunError::Sandbox(SandboxError::Exec { .. } | SandboxError::TimedOut(_)) => FailureKind::Step,
+        RunError::Sandbox(_) => FailureKind::Machine,
+        _ => FailureKind::Step,
+    }
+}

@@ -1,0 +1,91 @@
+//! Layers that servers have: those that this machine may have to fetch, and those that it has to send.
+
+use super::machines::{Machine, Machines};
+use crate::images::{ImageError, ImageLayer, ensure_all};
+use buildscope_oci::{Descriptor, Encoding};
+use buildscope_record::{BlobDigest, DiffId, Probe};
+use buildscope_storage::{Acquired, OnceMap, Store};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fs::File;
+use std::sync::Arc;
+
+/// Opens the files of layers, to send them.
+pub(crate) trait LayerFiles: Sync {
+    /// The file of a layer. It is fetched first if this machine does not have it.
+    fn open(&self, layer: DiffId) -> Result<File, ImageError>;
+}
+
+/// The layers that steps on other machines made and this machine may not have.
+#[derive(Default)]
+pub(super) struct KeptLayers {
+    kept: Mutex<HashMap<DiffId, Kept>>,
+    /// Those that their server has lost.
+    lost: Mutex<Vec<BlobDigest>>,
+    /// Those that are being fetched: two steps do not fetch the same layer twice.
+    fetching: OnceMap<DiffId, Infallible>,
+}
+
+/// A layer on a server.
+#[derive(Clone)]
+struct Kept {
+    size: u64,
+    machine: Arc<Machine>,
+}
+
+impl KeptLayers {
+    pub(super) fn add(&self, layer: DiffId, size: u64, machine: &Arc<Machine>) {
+        self.kept.lock().insert(layer, Kept { size, machine: Arc::clone(machine) });
+    }
+
+    /// The number of bytes of these layers that are on other servers than this one.
+    pub(super) fn elsewhere(&self, layers: impl Iterator<Item = DiffId>, machine: &Arc<Machine>) -> u64 {
+        let kept = self.kept.lock();
+        let away = layers.filter_map(|layer| kept.get(&layer)).filter(|kept| !Arc::ptr_eq(&kept.machine, machine));
+        away.map(|kept| kept.size).sum()
+    }
+
+    fn find(&self, layer: &DiffId) -> Option<Kept> {
+        self.kept.lock().get(layer).cloned()
+    }
+}
+
+impl Machines {
+    /// The size of a layer that a step on another machine made.
+    pub(crate) fn size(&self, layer: &DiffId) -> Option<u64> {
+        self.layers().find(layer).map(|kept| kept.size)
+    }
+
+    /// Fetches the layers that other machines made and the store does not have. A layer that cannot be fetched is
+    /// [lost](Self::take_lost).
+    pub(crate) fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
+        let missing = |layer: &&DiffId| !store.blobs().contains(**layer);
+        for layer in layers.iter().filter(missing) {
+            let Some(kept) = self.layers().find(layer) else { continue };
+            let fetching = &self.layers().fetching;
+            let Acquired::Ours(_turn) = fetching.acquire_blocking(layer, probe.step(), probe, "remote layer");
+            let descriptor = Descriptor::new(&Encoding::Plain.oci_layer(), BlobDigest::from(layer), kept.size);
+            let wanted = [ImageLayer { descriptor, diff_id: *layer }];
+            ensure_all(store, &kept.machine.blobs, &wanted, probe).inspect_err(|error| {
+                if !matches!(error, ImageError::Store(_)) {
+                    self.lose(*layer);
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Forgets a layer that its server no longer has.
+    fn lose(&self, layer: DiffId) {
+        let layers = self.layers();
+        if layers.kept.lock().remove(&layer).is_some() {
+            layers.lost.lock().push(layer.into());
+        }
+    }
+
+    /// The layers that were lost since the last call. The steps that made them have to run again.
+    pub(crate) fn take_lost(&self) -> Vec<BlobDigest> {
+        std::mem::take(&mut self.layers().lost.lock())
+    }
+}

@@ -1,0 +1,276 @@
+//! The servers of a build: chooses one for each step, sends it what it lacks, and takes the result.
+
+use super::layers::{KeptLayers, LayerFiles};
+use super::program::{self, Program};
+use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
+use crate::images::{CasBlobs, ImageError};
+use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
+use buildscope_remote::{
+    Action, Blob, CacheUse, Client, Content, Finished, Input, PreparedAction, RemoteError, Upload,
+};
+use buildscope_storage::Layer;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How often an action is executed on one server if blobs are missing there, or its cached result cannot be used.
+const ROUNDS: u32 = 3;
+/// The largest account that is read, in bytes.
+const LARGEST_ACCOUNT: u64 = 128 << 20;
+/// What a worker may need in addition to the time limit of a step: for fetching layers and sending the result.
+const SLACK: Duration = Duration::from_secs(600);
+
+/// The servers of a build.
+pub(crate) struct Machines {
+    machines: Vec<Arc<Machine>>,
+    request: RemoteRequest,
+    layers: KeptLayers,
+}
+
+/// A server.
+pub(super) struct Machine {
+    pub(super) client: Client,
+    pub(super) blobs: CasBlobs,
+    /// The number of steps that this build runs there.
+    running: AtomicUsize,
+    /// It has failed. No step is sent to it any more.
+    failed: AtomicBool,
+}
+
+/// A step that another machine has run.
+pub(crate) struct Away {
+    pub(crate) account: Account,
+    /// The machine, as the server or the account names it.
+    pub(crate) machine: String,
+    /// Whether the result is from the server's action cache.
+    pub(crate) is_cached: bool,
+    /// When the action was sent, and when its result arrived.
+    pub(crate) times: (Instant, Instant),
+    /// How long it waited for a worker.
+    pub(crate) queued: Duration,
+}
+
+/// What is sent for a step.
+struct Package<'a> {
+    description: &'a Description,
+    action: PreparedAction,
+    step: Upload,
+    program: Program,
+    files: &'a dyn LayerFiles,
+}
+
+/// A step that runs on a machine, for its load.
+struct Load<'m>(&'m Arc<Machine>);
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Machines {
+    /// Prepares the connections.
+    pub(crate) fn new(request: &RemoteRequest) -> Result<Self, ImageError> {
+        let machine = |options: &buildscope_remote::RemoteOptions| {
+            let client = Client::new(options.clone())?;
+            let blobs = CasBlobs::new(client.clone());
+            let (running, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+            Ok::<_, RemoteError>(Arc::new(Machine { client, blobs, running, failed }))
+        };
+        let machines = request.servers.iter().map(machine).collect::<Result<_, _>>()?;
+        Ok(Self { machines, request: request.clone(), layers: KeptLayers::default() })
+    }
+
+    pub(crate) fn fallback(&self) -> super::Fallback {
+        self.request.fallback
+    }
+
+    pub(super) fn layers(&self) -> &KeptLayers {
+        &self.layers
+    }
+
+    /// Runs a step on the server with the fewest steps of this build, or takes its result from there. A server that fails is not
+    /// used again in this build.
+    ///
+    /// # Errors
+    /// The error of the last server.
+    pub(crate) async fn run(
+        &self,
+        description: &Description,
+        files: &dyn LayerFiles,
+        cache: CacheUse,
+        probe: &Probe,
+    ) -> Result<Away, ImageError> {
+        let program = tokio::task::block_in_place(program::own)?;
+        let step = Upload::bytes(description.to_bytes());
+        let action = self.action(description, &step, &program).prepare();
+        let package = Package { description, action, step, program, files };
+        let mut last = None;
+        while let Some(load) = self.choose(description) {
+            let machine = load.0;
+            match self.run_on(machine, &package, cache, probe).await {
+                Err(ImageError::Remote(error)) => {
+                    machine.failed.store(true, Ordering::Relaxed);
+                    last = Some(*error);
+                }
+                done => return done,
+            }
+        }
+        let none = || RemoteError::Invalid { what: "no server is left", fault: "all have failed in this build".into() };
+        Err(last.unwrap_or_else(none).into())
+    }
+
+    /// The server with the fewest steps of this build; of those the one that lacks the fewest bytes of the step's layers.
+    fn choose(&self, description: &Description) -> Option<Load<'_>> {
+        let layers = || description.layers().map(|(layer, _)| layer);
+        let usable = self.machines.iter().filter(|machine| !machine.failed.load(Ordering::Relaxed));
+        let chosen = usable.min_by_key(|machine| {
+            (machine.running.load(Ordering::Relaxed), self.layers.elsewhere(layers(), machine))
+        })?;
+        chosen.running.fetch_add(1, Ordering::Relaxed);
+        Some(Load(chosen))
+    }
+
+    fn action(&self, description: &Description, step: &Upload, program: &Program) -> Action {
+        let file = |path: String, blob, executable| Input { path, blob, executable };
+        let layer = |(layer, size): (buildscope_record::DiffId, u64)| {
+            file(format!("{LAYERS}/{}", layer.hex()), Blob { digest: layer.into(), size }, false)
+        };
+        let mut inputs: Vec<Input> = description.layers().map(layer).collect();
+        inputs.push(file(DESCRIPTION.into(), step.blob, false));
+        inputs.push(file(PROGRAM.into(), program.blob, true));
+        Action {
+            arguments: [&format!("./{PROGRAM}"), "runner", "--step", DESCRIPTION].map(str::to_owned).into(),
+            environment: Vec::new(),
+            inputs,
+            outputs: vec![LAYER.into(), ACCOUNT.into()],
+            properties: self.request.properties.clone(),
+            timeout: description.settings.timeout().map(|timeout| timeout + SLACK),
+        }
+    }
+
+    async fn run_on(
+        &self,
+        machine: &Arc<Machine>,
+        package: &Package<'_>,
+        mut cache: CacheUse,
+        probe: &Probe,
+    ) -> Result<Away, ImageError> {
+        let (client, inline) = (&machine.client, [ACCOUNT.to_owned()]);
+        let action = package.action.digest;
+        let asked = Instant::now();
+        if cache == CacheUse::Cached
+            && let Some(found) = client.cached(action, &inline).await?
+        {
+            match self.take(machine, found, asked).await {
+                Ok(away) if away.account.layer().is_some() => return Ok(away),
+                // A result that failed, or whose files are gone.
+                _ => cache = CacheUse::Fresh,
+            }
+        }
+        client.check_execution().await?;
+        for round in 1.. {
+            machine.send(package, probe).await?;
+            let sent = Instant::now();
+            match client.execute(action, cache, &inline).await {
+                // A server may keep the result of a failed action, and its own failures.
+                Ok(finished) if finished.is_cached && finished.exit_code != 0 && round < ROUNDS => {
+                    cache = CacheUse::Fresh;
+                }
+                Ok(finished) => return self.take(machine, finished, sent).await,
+                // Evicted between the question and the execution.
+                Err(RemoteError::Missing { .. }) if round < ROUNDS => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        unreachable!("the last round returns")
+    }
+
+    /// Takes the result of an action. Its layer stays on the server.
+    async fn take(&self, machine: &Arc<Machine>, finished: Finished, sent: Instant) -> Result<Away, ImageError> {
+        let client = &machine.client;
+        let account = machine.account(&finished).await?;
+        let fault = |fault: String| RemoteError::Unsupported { address: client.address().clone(), fault };
+        if let Some(failure) = account.failure.as_ref().filter(|failure| failure.kind == FailureKind::Machine) {
+            return Err(fault(format!("the worker {} failed: {}", account.machine, failure.message)).into());
+        }
+        if let Some(Layer { diff_id, size, .. }) = account.layer() {
+            let wanted = Blob { digest: diff_id.into(), size };
+            let output = finished.outputs.get(LAYER).map(|output| output.blob);
+            match output {
+                Some(found) if found == wanted => {}
+                Some(Blob { digest: found, .. }) => {
+                    let address = client.address().clone();
+                    return Err(RemoteError::Corrupt { address, wanted: wanted.digest, found }.into());
+                }
+                None => return Err(fault(format!("the action has no output `{LAYER}`")).into()),
+            }
+            if let Some(Blob { digest, .. }) = client.missing(&[wanted]).await?.first() {
+                return Err(RemoteError::Missing { address: client.address().clone(), blobs: vec![*digest] }.into());
+            }
+            self.layers.add(diff_id, size, machine);
+        }
+        let worker = if finished.worker.is_empty() { &account.machine } else { &finished.worker };
+        let times = finished.times;
+        let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
+        Ok(Away {
+            machine: worker.clone(),
+            account,
+            is_cached: finished.is_cached,
+            times: (sent, Instant::now()),
+            queued: queued.unwrap_or_default(),
+        })
+    }
+}
+
+impl Machine {
+    /// Sends what the server lacks of an action.
+    async fn send(&self, package: &Package<'_>, probe: &Probe) -> Result<(), ImageError> {
+        let Package { description, action, step, program, files } = package;
+        let mut wanted: Vec<Blob> = action.uploads.iter().map(|upload| upload.blob).collect();
+        wanted.extend([step.blob, program.blob]);
+        wanted.extend(description.layers().map(|(layer, size)| Blob { digest: layer.into(), size }));
+        let missing = self.client.missing(&wanted).await?;
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let span = probe.phase(Phase::Push);
+        span.detail(&self.client.address().to_string());
+        span.quantity(Quantity::BytesRead, missing.iter().map(|blob| blob.size).sum());
+        let own = action.uploads.iter().chain([step]).cloned();
+        let mut uploads: Vec<Upload> = own.filter(|upload| missing.contains(&upload.blob)).collect();
+        let file = |blob, file| Upload { blob, content: Content::File(file) };
+        if missing.contains(&program.blob) {
+            uploads.push(file(program.blob, Arc::clone(&program.file)));
+        }
+        for (layer, size) in description.layers() {
+            let blob = Blob { digest: layer.into(), size };
+            if missing.contains(&blob) {
+                let opened = tokio::task::block_in_place(|| files.open(layer))?;
+                uploads.push(file(blob, Arc::new(opened)));
+            }
+        }
+        self.client.send(uploads).await?;
+        Ok(())
+    }
+
+    /// Reads the account of a finished action.
+    async fn account(&self, finished: &Finished) -> Result<Account, RemoteError> {
+        let fault = |fault: String| RemoteError::Unsupported { address: self.client.address().clone(), fault };
+        let Some(output) = finished.outputs.get(ACCOUNT) else {
+            let said = String::from_utf8_lossy(&finished.stderr);
+            let said = said.trim().lines().last().unwrap_or("it says nothing").to_owned();
+            return Err(fault(format!("the worker ran no step (exit code {}): {said}", finished.exit_code)));
+        };
+        let blob = output.blob;
+        if blob.size > LARGEST_ACCOUNT {
+            return Err(fault(format!("the account of the step has {} bytes", blob.size)));
+        }
+        let bytes = if !output.contents.is_empty() && BlobDigest::of(&output.contents) == blob.digest {
+            output.contents.clone()
+        } else {
+            self.client.read(&[blob]).await?.remove(&blob.digest).unwrap_or_default()
+        };
+        Account::read(&bytes).map_err(fault)
+    }
+}

@@ -1,0 +1,34 @@
+//! RUN steps on other machines, through servers of the Remote Execution API.
+//!
+//! *Takes* a RUN with the layers below it. *Gives* its layer, which stays on the server until something needs it, and the account of
+//! the machine that ran it. The same module is the other side: [`Worker`] does what a description asks for. *Must never know* how
+//! steps are scheduled, or how a server is spoken to ([`buildscope_remote`]).
+
+mod account;
+mod description;
+mod layers;
+mod machines;
+mod place;
+mod program;
+mod request;
+mod worker;
+
+pub use account::{Account, Failure, FailureKind, Line};
+pub use description::Description;
+pub(crate) use description::{MountDescription, Settings};
+pub(crate) use layers::LayerFiles;
+pub(crate) use machines::{Away, Machines};
+pub(crate) use place::why_here;
+pub use request::{Fallback, RemoteRequest};
+pub use worker::{LayerOrigin, Worker};
+
+/// The path of the description in an action's input root.
+pub const DESCRIPTION: &str = "step.json";
+/// The directory of an action's layers, each named by the digits of its diff id.
+pub const LAYERS: &str = "layers";
+/// The path of this program in an action's input root.
+pub const PROGRAM: &str = "buildscope";
+/// The output with the step's layer.
+pub const LAYER: &str = "layer";
+/// The output with the account.
+pub const ACCOUNT: &str = "account.json";
