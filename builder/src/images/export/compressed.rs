@@ -125,7 +125,7 @@ impl Compressed {
 fn note(diff_id: DiffId, Transform { epoch, encoding, level }: Transform) -> String {
     let epoch = epoch.map_or_else(|| "own".into(), |epoch| epoch.to_string());
     let level = level.map_or_else(|| "default".into(), |level| level.to_string());
-    format!("blobs/{}-{encoding:?}-{level}-{epoch}-2", diff_id.hex())
+    format!("blobs/{}-{encoding:?}-{level}-{epoch}-3", diff_id.hex())
 }
 
 /// Creates a file without a name, which disappears with its last handle.

@@ -1,12 +1,14 @@
 //! Compresses a piece of a layer to gzip members or a zstd frame.
 
 use buildscope_oci::Encoding;
+use libdeflater::{CompressionLvl, Compressor};
 use std::cell::RefCell;
-use std::io::{self, Write};
+use std::collections::BTreeMap;
+use std::io;
 
 /// The default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
-/// The default level of zlib.
+/// The default level of gzip(1).
 const GZIP_LEVEL: u32 = 6;
 /// The unit, in bytes, in which gzip decides whether data can be compressed.
 const BLOCK: usize = 128 << 10;
@@ -51,13 +53,29 @@ fn gzip(piece: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
             length += more;
         }
         let (member, after) = rest.split_at(length);
-        let level = if dense { flate2::Compression::none() } else { flate2::Compression::new(level) };
-        let mut encoder = flate2::write::GzEncoder::new(&mut *out, level);
-        encoder.write_all(member)?;
-        encoder.finish()?;
+        gzip_member(member, if dense { 0 } else { level }, out)?;
         rest = after;
     }
     Ok(())
+}
+
+/// Appends one gzip member. The compressors are kept by each thread: creating one takes as long as compressing some kilobytes.
+fn gzip_member(bytes: &[u8], level: u32, out: &mut Vec<u8>) -> io::Result<()> {
+    thread_local! {
+        static COMPRESSORS: RefCell<BTreeMap<u32, Compressor>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    COMPRESSORS.with_borrow_mut(|kept| {
+        let new = || {
+            let level = i32::try_from(level).ok().and_then(|level| CompressionLvl::new(level).ok());
+            Compressor::new(level.unwrap_or_default())
+        };
+        let compressor = kept.entry(level).or_insert_with(new);
+        let from = out.len();
+        out.resize(from + compressor.gzip_compress_bound(bytes.len()), 0);
+        let length = compressor.gzip_compress(bytes, &mut out[from..]).map_err(io::Error::other)?;
+        out.truncate(from + length);
+        Ok(())
+    })
 }
 
 /// Whether deflate cannot compress a block: all bytes are equally frequent, and hardly any string is repeated.
