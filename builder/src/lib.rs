@@ -40,8 +40,6 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
-#[cfg(test)]
-mod fixtures;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;

@@ -16,12 +16,14 @@
 
 #![forbid(unsafe_code)]
 
+mod archives;
 mod casd;
 mod disk;
 mod need;
 mod random;
 mod registry;
 
+pub use archives::sparse_petabyte;
 pub use buildscope_testing_macros::test;
 pub use casd::Casd;
 pub use disk::Disk;

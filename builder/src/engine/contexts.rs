@@ -114,7 +114,9 @@ impl ContextLocation {
         let ignore = self.ignore(own.map(ignore_of))?.map(filter);
         // A fetched tree has another path in each build, so caching digests by path would never hit.
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
-        let context = Context::open(&self.dir, ignore, cache.as_deref()).map_err(BuildError::Context)?;
+        let context = Context::open(&self.dir, ignore, cache.as_deref())
+            .map_err(BuildError::Context)?
+            .with_spool(engine.store.spool());
         Ok(OpenContext { context, origin: self.origin, time: self.time, _tree: self.tree })
     }
 

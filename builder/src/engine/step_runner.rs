@@ -162,7 +162,7 @@ impl StepRunner {
                 Selection::of(op, &origin, &self.engine.store, probe).map_err(|error| self.failed(step, &error))?
             }
         };
-        copy::copy(op, &selection, &below.layers, http::now(), &self.engine.store, probe)
+        copy::copy(op, selection, &below.layers, http::now(), &self.engine.store, probe)
             .map_err(|error| self.failed(step, &error))
     }
 

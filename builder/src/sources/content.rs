@@ -11,14 +11,45 @@ pub struct ContentInfo {
     pub digest: Digest,
     /// The number of bytes.
     pub size: u64,
+    /// Where the bytes are.
+    pub(super) place: Place,
+    pub(super) rare: Option<Box<RareContent>>,
+}
+
+/// What few files have.
+#[derive(Clone, Debug)]
+pub(super) struct RareContent {
     /// The value of `security.capability`, the only extended attribute that image layers carry.
-    pub capability: Option<Vec<u8>>,
-    /// The bytes, if they are kept in memory.
-    pub(super) kept: Option<Arc<[u8]>>,
-    /// The state of the file when the bytes were read.
-    pub(super) identity: Identity,
-    /// The place in the store with the bytes.
-    pub(super) stored_at: Option<StoredAt>,
+    pub(super) capability: Option<Vec<u8>>,
+    /// The state of the file when the bytes were read, if it is not the state of the scan.
+    pub(super) identity: Option<Identity>,
+}
+
+/// Where the bytes of a file are.
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// In the file alone.
+    File,
+    Memory(Arc<[u8]>),
+    /// At an offset of the context's spool.
+    Spool(u64),
+    /// At an offset of a blob in the list of the context.
+    Stored {
+        blob: u32,
+        offset: u64,
+    },
+}
+
+impl ContentInfo {
+    /// The value of `security.capability`, the only extended attribute that image layers carry.
+    pub fn capability(&self) -> Option<&[u8]> {
+        self.rare.as_ref()?.capability.as_deref()
+    }
+
+    /// The state of the file when the bytes were read, if it is not the state of the scan.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.rare.as_ref()?.identity
+    }
 }
 
 /// A place in the store: an offset in a blob.

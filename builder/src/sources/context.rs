@@ -1,18 +1,18 @@
 //! A build context: a directory, scanned and hashed on demand.
 
 use super::SourceError;
-use super::content::{ContentInfo, StoredAt};
+use super::content::{ContentInfo, Place};
 use super::hash::Hasher;
 use super::node::{Node, NodeKind};
 use super::scan::{Filter, Scanner, Verdict};
-use super::stat::{Identity, Status};
+use super::stat::Status;
 use super::stat_cache::{Memory, Record};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
-use buildscope_storage::{Content, HostRoot, PinnedFile};
+use buildscope_storage::{Content, HostRoot, PinnedFile, Spool};
 use parking_lot::Mutex;
 use rayon::prelude::*;
 use rustix::fs::{Mode, OFlags, fstat, open};
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +25,11 @@ pub struct Context {
     filter: Option<Filter>,
     /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
+    /// Where further small files are kept.
+    spool: Option<Arc<Spool>>,
     memory: Arc<Memory>,
+    /// The blobs that contain files of the context.
+    blobs: Mutex<Vec<BlobDigest>>,
     /// Held while files are hashed: steps that copy the same files at the same time read them once. The files are read on all
     /// cores, so that steps with different files lose little.
     hashing: Mutex<()>,
@@ -45,7 +49,7 @@ impl Context {
         let fail = |error| SourceError::io("open the context", &path, error);
         let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
         let stat = Status::from(&fstat(&fd).map_err(fail)?);
-        let root = Node::new(OsString::new(), NodeKind::Directory, stat);
+        let root = Node::new(OsStr::new("").into(), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
         Ok(Self {
@@ -53,9 +57,17 @@ impl Context {
             root,
             filter,
             kept: AtomicU64::new(0),
+            spool: None,
             memory,
+            blobs: Mutex::default(),
             hashing: Mutex::default(),
         })
+    }
+
+    /// Keeps the bytes of small files in `spool` between hashing and copying, if they are too many for the memory.
+    #[must_use]
+    pub fn with_spool(self, spool: Spool) -> Self {
+        Self { spool: Some(Arc::new(spool)), ..self }
     }
 
     /// The absolute path of the directory, without symbolic links.
@@ -97,60 +109,96 @@ impl Context {
         result
     }
 
-    /// Determines the content of these files, given with their paths. Files whose `stat` is the same as in an earlier
-    /// build are not read again.
-    pub fn hash(&self, files: &[(&Node, &Path)], probe: &Probe) -> Result<(), SourceError> {
+    /// Determines the content of these files, whose paths `path_of` gives by their number in the list. Files whose `stat` is the same as
+    /// in an earlier build are not read again.
+    pub fn hash(
+        &self,
+        files: &[&Node],
+        path_of: &(dyn Fn(usize) -> PathBuf + Sync),
+        probe: &Probe,
+    ) -> Result<(), SourceError> {
+        /// The number of files that a thread reads before it keeps them: enough that keeping costs little, and at most 4 MiB.
+        const AT_ONCE: usize = 64;
         let span = probe.phase(Phase::ContextHash);
-        let is_new = |(node, _): &&(&Node, &Path)| node.content.get().is_none();
-        let _hashing = files.iter().any(|file| is_new(&file)).then(|| self.hashing.lock());
-        let files: Vec<_> = files.iter().filter(is_new).collect();
-        let known = self.memory.known();
-        let hasher = Hasher { root: self.host.fd.as_fd(), root_path: &self.host.path, kept: &self.kept };
-        let (read, changed) = (AtomicU64::new(0), AtomicU64::new(0));
-        let new: Vec<Option<Record>> = files
-            .par_iter()
-            .with_min_len(64)
-            .map(|(node, path)| {
-                let (content, record) = match known.get(&Identity::from(&node.stat)) {
-                    Some(&Record { identity, digest, stored_at }) => {
-                        let size = identity.size;
-                        (ContentInfo { digest, size, capability: None, kept: None, identity, stored_at }, None)
-                    }
-                    None => {
-                        let (content, record) = hasher.read(path, &node.stat)?;
-                        read.fetch_add(content.size, Ordering::Relaxed);
-                        changed.fetch_add(1, Ordering::Relaxed);
-                        (content, record)
-                    }
-                };
-                // A file may be in the list twice.
-                let _ = node.content.set(content);
-                Ok(record)
+        let is_new = |number: &usize| files[*number].content().is_none();
+        let _hashing = (0..files.len()).any(|number| is_new(&number)).then(|| self.hashing.lock());
+        let mut new: Vec<usize> = (0..files.len()).filter(is_new).collect();
+        span.quantity(Quantity::FilesWalked, new.len() as u64);
+        let wanted = new.iter().map(|number| files[*number].host()).zip(&new).map(|(host, number)| (host, *number));
+        self.memory.find(wanted.collect(), |number, record| {
+            let node = files[number];
+            if record.identity == node.identity() {
+                node.set_content(self.known_content(record));
+            }
+        });
+        new.retain(is_new);
+        let hasher = Hasher {
+            root: self.host.fd.as_fd(),
+            root_path: &self.host.path,
+            kept: &self.kept,
+            spool: self.spool.as_deref(),
+        };
+        let read = AtomicU64::new(0);
+        let records: Vec<Vec<Record>> = new
+            .par_chunks(AT_ONCE)
+            .map(|numbers| {
+                let nodes: Vec<(&Node, PathBuf)> =
+                    numbers.iter().map(|number| (files[*number], path_of(*number))).collect();
+                let mut records = Vec::with_capacity(numbers.len());
+                for ((node, _), (content, record)) in nodes.iter().zip(hasher.read_all(&nodes)?) {
+                    read.fetch_add(content.size, Ordering::Relaxed);
+                    records.extend(record);
+                    node.set_content(content);
+                }
+                Ok(records)
             })
             .collect::<Result<_, SourceError>>()?;
         let read = read.into_inner();
-        span.quantity(Quantity::FilesWalked, files.len() as u64).quantity(Quantity::FilesChanged, changed.into_inner());
+        span.quantity(Quantity::FilesChanged, new.len() as u64);
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
-        drop(known);
-        self.memory.learn(new.into_iter().flatten().collect());
+        self.memory.learn(records.concat());
         Ok(())
     }
 
-    /// The source of the bytes of `node`, the regular file at `path`: memory, a blob of an earlier layer that contains
+    /// The content of a file that was hashed in an earlier build.
+    fn known_content(&self, Record { identity, digest, stored_at }: &Record) -> ContentInfo {
+        let place = stored_at.map_or(Place::File, |at| {
+            let mut blobs = self.blobs.lock();
+            let blob = blobs.iter().rposition(|blob| *blob == at.blob).unwrap_or_else(|| {
+                blobs.push(at.blob);
+                blobs.len() - 1
+            });
+            u32::try_from(blob).map_or(Place::File, |blob| Place::Stored { blob, offset: at.offset })
+        });
+        ContentInfo { digest: *digest, size: identity.size, place, rare: None }
+    }
+
+    /// The source of the bytes of `node`, the regular file whose path `path` gives: memory, a blob of an earlier layer that contains
     /// them (if `has` confirms that the store still has it), or the file itself, which must not have changed since it
     /// was hashed.
-    pub fn content(&self, node: &Node, path: &Path, mut has: impl FnMut(&BlobDigest) -> bool) -> Content {
-        match node.content.get() {
-            Some(ContentInfo { kept: Some(bytes), .. }) => Content::Bytes(Arc::clone(bytes)),
-            Some(&ContentInfo { stored_at: Some(StoredAt { blob, offset }), size, .. }) if has(&blob) => {
-                Content::Blob { blob, offset, length: size, sparse: None }
+    pub fn content(
+        &self,
+        node: &Node,
+        path: impl FnOnce() -> PathBuf,
+        mut has: impl FnMut(&BlobDigest) -> bool,
+    ) -> Content {
+        let content = node.content();
+        match (content.map(|content| (&content.place, content.size)), &self.spool) {
+            (Some((Place::Memory(bytes), _)), _) => return Content::Bytes(Arc::clone(bytes)),
+            (Some((Place::Spool(offset), length)), Some(spool)) => {
+                return Content::Spooled { spool: Arc::clone(spool), offset: *offset, length };
             }
-            content => {
-                // A file that was not hashed yet must not have changed since it was scanned.
-                let identity = content.map_or(node.identity(), |content| content.identity);
-                Content::Pinned(PinnedFile::new(Arc::clone(&self.host), path.to_owned(), identity))
+            (Some((Place::Stored { blob, offset }, length)), _) => {
+                let blob = self.blobs.lock().get(*blob as usize).copied();
+                if let Some(blob) = blob.filter(&mut has) {
+                    return Content::Blob { blob, offset: *offset, length, sparse: None };
+                }
             }
+            _ => {}
         }
+        // A file that was not hashed yet must not have changed since it was scanned.
+        let identity = content.and_then(ContentInfo::identity).unwrap_or(node.identity());
+        Content::Pinned(PinnedFile::new(Arc::clone(&self.host), path(), identity))
     }
 
     /// The cache of the files' digests.
@@ -197,7 +245,7 @@ mod tests {
         assert_eq!(names(&context, ""), ["a"]);
         assert_eq!(names(&context, "a"), ["b", "out"]);
         let link = context.node(Path::new("a/out")).unwrap().unwrap();
-        assert_eq!(*link.kind(), NodeKind::Symlink("/etc".into()));
+        assert_eq!(*link.kind(), NodeKind::Symlink(Path::new("/etc").into()));
         assert!(context.node(Path::new("a/out/passwd")).unwrap().is_none());
         assert!(context.node(Path::new("a/b/file/x")).unwrap().is_none());
         assert_eq!(context.node(Path::new("a/b/file")).unwrap().unwrap().size(), 1);
@@ -238,7 +286,7 @@ mod tests {
                 fs::rename(path_of("d"), path_of("kept")).unwrap();
                 fs::rename(path_of("other"), path_of("d")).unwrap();
             }
-            context.hash(&[(node, path)], &Probe::disabled()).unwrap();
+            context.hash(&[node], &|_| path.to_owned(), &Probe::disabled()).unwrap();
             node.content().unwrap().digest
         };
         assert_eq!(hash(true), Digest::of("odd"));
@@ -255,10 +303,10 @@ mod tests {
             let context = Context::open(dir.path(), NO_FILTER, Some(cache.path())).unwrap();
             let path = Path::new("file");
             let node = context.node(path).unwrap().unwrap();
-            context.hash(&[(node, path)], &Probe::disabled()).unwrap();
+            context.hash(&[node], &|_| path.to_owned(), &Probe::disabled()).unwrap();
             // Only a file that was just read is kept in memory.
             let content = node.content().unwrap();
-            (content.digest, content.kept.is_some())
+            (content.digest, matches!(content.place, Place::Memory(_)))
         };
         let age = || std::thread::sleep(Duration::from_millis(30));
         fs::write(&file, "one").unwrap();
@@ -276,7 +324,7 @@ mod tests {
         let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
         let node = context.node(Path::new("file")).unwrap().unwrap();
         fs::write(&file, "longer than it was").unwrap();
-        context.hash(&[(node, Path::new("file"))], &Probe::disabled()).unwrap();
+        context.hash(&[node], &|_| "file".into(), &Probe::disabled()).unwrap();
         assert_eq!(
             (node.content().unwrap().digest, node.content().unwrap().size),
             (Digest::of("longer than it was"), 18)

@@ -1,7 +1,7 @@
 //! Entry points for the fuzz targets.
 
 use super::compression::decompressed;
-use super::stat_cache::StatCache;
+use super::stat_cache::read_back;
 use buildscope_record::Digest;
 use buildscope_storage::tar::Reader;
 use std::io::Read as _;
@@ -10,9 +10,9 @@ use std::io::Read as _;
 const MOST: u64 = 16 << 20;
 
 pub(crate) fn stat_cache(bytes: &[u8]) {
-    StatCache::read_back(bytes);
+    read_back(bytes);
     let body = &bytes[..bytes.len().saturating_sub(32)];
-    StatCache::read_back(&[body, Digest::of(body).as_bytes().as_slice()].concat());
+    read_back(&[body, Digest::of(body).as_bytes().as_slice()].concat());
 }
 
 pub(crate) fn archive(bytes: &[u8]) {

@@ -1,26 +1,27 @@
 //! Digests of files: each file is read once, and several are read in parallel.
 
 use super::SourceError;
-use super::content::ContentInfo;
+use super::content::{ContentInfo, Place, RareContent};
+use super::node::Node;
 use super::stat::{Identity, Status, is_racy};
 use super::stat_cache::Record;
 use buildscope_record::Digest;
-use buildscope_storage::{CAPABILITY, open_below};
+use buildscope_storage::{CAPABILITY, Spool, open_below};
 use rustix::fs::{OFlags, fgetxattr, fstat};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
-/// The largest file that is kept in memory after hashing, in bytes. Copying it then needs no second open and read,
-/// which for 20,000 small files cost more than writing the layer.
+/// The largest file whose bytes are kept after hashing, in bytes. Copying it then needs no second open and close, which for 20,000 small
+/// files cost more than writing the layer.
 const KEPT_FILE: u64 = 64 << 10;
-/// The limit for all files that are kept in memory, in bytes.
-const KEPT_ALL: u64 = 128 << 20;
+/// The limit for all bytes that are kept in memory. Further ones are kept in a temporary file.
+const KEPT_IN_MEMORY: u64 = 8 << 20;
 /// How often a file is read before it is reported as changing all the time.
 const ATTEMPTS: u32 = 4;
 
@@ -28,51 +29,101 @@ const ATTEMPTS: u32 = 4;
 pub(super) struct Hasher<'a> {
     pub(super) root: BorrowedFd<'a>,
     pub(super) root_path: &'a Path,
-    /// The total size of the files kept in memory so far, in bytes.
+    /// The total number of bytes kept in memory so far.
     pub(super) kept: &'a AtomicU64,
+    pub(super) spool: Option<&'a Spool>,
+}
+
+/// A file that was read.
+struct ReadFile {
+    content: ContentInfo,
+    /// The bytes of a small file.
+    bytes: Option<Vec<u8>>,
+    /// For the cache, if the `stat` is enough to distinguish the content from any later content.
+    record: Option<Record>,
 }
 
 impl Hasher<'_> {
-    /// Reads the file at `path`, which had this `stat` when it was scanned. Returns a record for the cache if the `stat`
-    /// is enough to distinguish the content from any later content.
-    pub(super) fn read(&self, path: &Path, scanned: &Status) -> Result<(ContentInfo, Option<Record>), SourceError> {
+    /// Reads files of which the first ones are neighbours, and returns their contents and records. Small ones are kept together.
+    pub(super) fn read_all(
+        &self,
+        files: &[(&Node, PathBuf)],
+    ) -> Result<Vec<(ContentInfo, Option<Record>)>, SourceError> {
+        let mut read = Vec::with_capacity(files.len());
+        for (node, path) in files {
+            let small = node.size() <= KEPT_FILE;
+            read.push(if small { self.small(path, &node.stat)? } else { self.large(path, &node.stat)? });
+        }
+        let total = read.iter().filter_map(|file| file.bytes.as_ref()).map(|bytes| bytes.len() as u64).sum::<u64>();
+        let in_memory = self.kept.fetch_add(total, Ordering::Relaxed) + total <= KEPT_IN_MEMORY;
+        let spooled = if in_memory { None } else { self.keep_in_spool(&read) };
+        let mut at = spooled;
+        let mut contents = Vec::with_capacity(read.len());
+        for (mut file, (node, path)) in read.into_iter().zip(files) {
+            match (file.bytes.take(), &mut at) {
+                (None, _) => {}
+                (Some(bytes), _) if in_memory => file.content.place = Place::Memory(bytes.into()),
+                (Some(bytes), Some(at)) => {
+                    file.content.place = Place::Spool(*at);
+                    *at += bytes.len() as u64;
+                }
+                // It is read again when it is copied, so it must be one that did not change while it was read.
+                (Some(_), None) => file = self.large(path, &node.stat)?,
+            }
+            contents.push((file.content, file.record));
+        }
+        Ok(contents)
+    }
+
+    /// Appends the bytes of the small files to the spool, and returns the offset of the first.
+    fn keep_in_spool(&self, read: &[ReadFile]) -> Option<u64> {
+        let bytes: Vec<&[u8]> = read.iter().filter_map(|file| file.bytes.as_deref()).collect();
+        self.spool?.append(&bytes.concat())
+    }
+
+    /// Reads a small file in one piece. The bytes that are kept are the bytes that were hashed, so a concurrent change does no harm. A
+    /// record is only made if this is still the file that was scanned: another one may be at its path by now.
+    fn small(&self, path: &Path, scanned: &Status) -> Result<ReadFile, SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
-        let small = scanned.size <= KEPT_FILE;
-        let kept = small && self.kept.fetch_add(scanned.size, Ordering::Relaxed) + scanned.size <= KEPT_ALL;
+        let read_at = SystemTime::now();
+        let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
+        let bytes = whole(&fd, scanned.size).map_err(fail)?;
+        let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
+        let capability = capability(&fd).map_err(|error| fail(error.into()))?;
+        let identity = Identity::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
+        let same = identity == Identity::from(scanned);
+        let known = capability.is_none() && size == scanned.size && same && !is_racy(scanned.ctime(), read_at);
+        let record = known.then(|| Record::new(scanned, digest));
+        let content = content(digest, size, capability, (!same).then_some(identity));
+        Ok(ReadFile { content, bytes: Some(bytes), record })
+    }
+
+    /// Reads a file that is read again when it is copied: it must not change meanwhile.
+    fn large(&self, path: &Path, scanned: &Status) -> Result<ReadFile, SourceError> {
+        let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         for _ in 0..ATTEMPTS {
             let read_at = SystemTime::now();
             let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
-            if kept {
-                // The bytes in memory are the bytes that were hashed, so a concurrent change does no harm. The record
-                // is only made if this is still the file that was scanned: another one may be at its path by now.
-                let bytes = whole(&fd, scanned.size).map_err(fail)?;
-                let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
-                let capability = capability(&fd).map_err(|error| fail(error.into()))?;
-                let identity = Identity::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
-                let known = capability.is_none()
-                    && size == scanned.size
-                    && identity == Identity::from(scanned)
-                    && !is_racy(scanned.ctime, read_at);
-                let record = known.then(|| Record::new(scanned, digest));
-                let kept = Some(bytes.into());
-                return Ok((ContentInfo { digest, size, capability, kept, identity, stored_at: None }, record));
-            }
             let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
             let mut file = File::from(fd);
             let (digest, size) = stream(&mut file, before.size).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
-            // The file is read again when it is copied, so it must not change meanwhile.
             if size == before.size && Identity::from(&after) == Identity::from(&before) {
-                let known = capability.is_none() && !is_racy(before.ctime, read_at);
+                let known = capability.is_none() && !is_racy(before.ctime(), read_at);
                 let record = known.then(|| Record::new(&before, digest));
                 let identity = Identity::from(&before);
-                let content = ContentInfo { digest, size, capability, kept: None, identity, stored_at: None };
-                return Ok((content, record));
+                let changed = (identity != Identity::from(scanned)).then_some(identity);
+                return Ok(ReadFile { content: content(digest, size, capability, changed), bytes: None, record });
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))
     }
+}
+
+fn content(digest: Digest, size: u64, capability: Option<Vec<u8>>, identity: Option<Identity>) -> ContentInfo {
+    let rare = (capability.is_some() || identity.is_some()).then(|| Box::new(RareContent { capability, identity }));
+    ContentInfo { digest, size, place: Place::File, rare }
 }
 
 /// Reads a small file: in one call if it still has the size `size`.

@@ -4,18 +4,26 @@ use super::content::ContentInfo;
 use super::stat::{Identity, Status};
 use buildscope_storage::Timestamp;
 use rustix::fs::{FileType, Stat};
-use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::sync::OnceLock;
 
-/// A file, directory or link of a context.
+/// A file, directory or link of a context. A context may have a million: the fields are as small as possible.
 #[derive(Debug)]
 pub struct Node {
-    name: OsString,
+    name: Box<OsStr>,
     kind: NodeKind,
     pub(super) stat: Status,
-    pub(super) children: OnceLock<Box<[Node]>>,
-    pub(super) content: OnceLock<ContentInfo>,
+    inside: OnceLock<Inside>,
+}
+
+/// What is read when it is first needed.
+#[derive(Debug)]
+enum Inside {
+    /// The entries of a directory.
+    Children(Box<[Node]>),
+    /// The content of a file.
+    Content(ContentInfo),
 }
 
 /// The type of a node.
@@ -26,7 +34,7 @@ pub enum NodeKind {
     /// A directory.
     Directory,
     /// A symbolic link with its target as written.
-    Symlink(PathBuf),
+    Symlink(Box<Path>),
     /// A named pipe.
     Fifo,
     /// A character device.
@@ -36,8 +44,8 @@ pub enum NodeKind {
 }
 
 impl Node {
-    pub(super) fn new(name: OsString, kind: NodeKind, stat: Status) -> Self {
-        Self { name, kind, stat, children: OnceLock::new(), content: OnceLock::new() }
+    pub(super) fn new(name: Box<OsStr>, kind: NodeKind, stat: Status) -> Self {
+        Self { name, kind, stat, inside: OnceLock::new() }
     }
 
     /// The name in the parent directory. The root has an empty name.
@@ -57,7 +65,7 @@ impl Node {
 
     /// The time of the last modification.
     pub fn mtime(&self) -> Timestamp {
-        self.stat.mtime
+        self.stat.mtime()
     }
 
     /// The size in bytes at the time of the scan.
@@ -67,12 +75,17 @@ impl Node {
 
     /// The major and minor number of a device.
     pub fn device(&self) -> (u32, u32) {
-        (rustix::fs::major(self.stat.rdev), rustix::fs::minor(self.stat.rdev))
+        (rustix::fs::major(self.stat.size), rustix::fs::minor(self.stat.size))
     }
 
     /// Device and inode number, equal for all hard links of a file. `None` if the file has only one name.
     pub fn inode(&self) -> Option<(u64, u64)> {
         (self.stat.links > 1 && self.kind != NodeKind::Directory).then_some((self.stat.dev, self.stat.ino))
+    }
+
+    /// Device and inode number.
+    pub fn host(&self) -> (u64, u64) {
+        (self.stat.dev, self.stat.ino)
     }
 
     /// Whether the node is a directory.
@@ -87,7 +100,29 @@ impl Node {
 
     /// The content, after [`Context::hash`](super::Context::hash) has read it.
     pub fn content(&self) -> Option<&ContentInfo> {
-        self.content.get()
+        match self.inside.get()? {
+            Inside::Content(content) => Some(content),
+            Inside::Children(_) => None,
+        }
+    }
+
+    /// Keeps the content of a file. A file may be read twice; the first result counts.
+    pub(super) fn set_content(&self, content: ContentInfo) {
+        let _ = self.inside.set(Inside::Content(content));
+    }
+
+    /// The entries of a directory, if they were read.
+    pub(super) fn children(&self) -> Option<&[Self]> {
+        match self.inside.get()? {
+            Inside::Children(children) => Some(children),
+            Inside::Content(_) => None,
+        }
+    }
+
+    /// Keeps the entries of a directory, and returns them. If two threads read the same one, the first result is kept.
+    pub(super) fn set_children(&self, children: Box<[Self]>) -> &[Self] {
+        let _ = self.inside.set(Inside::Children(children));
+        self.children().unwrap_or_default()
     }
 }
 
@@ -102,5 +137,15 @@ impl NodeKind {
             FileType::BlockDevice => Self::BlockDevice,
             _ => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_small() {
+        assert!(size_of::<Node>() <= 184, "{} bytes", size_of::<Node>());
     }
 }

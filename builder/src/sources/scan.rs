@@ -45,12 +45,10 @@ impl Scanner<'_> {
 
     /// The entries of `node`, the directory at `path`.
     pub(super) fn children<'n>(&self, node: &'n Node, path: &Path) -> Result<&'n [Node], SourceError> {
-        if let Some(children) = node.children.get() {
+        if let Some(children) = node.children() {
             return Ok(children);
         }
-        let children = self.read(path)?;
-        // If two threads read the same directory, the first result is kept.
-        Ok(node.children.get_or_init(|| children))
+        Ok(node.set_children(self.read(path)?))
     }
 
     fn read(&self, path: &Path) -> Result<Box<[Node]>, SourceError> {
@@ -87,14 +85,14 @@ impl Scanner<'_> {
         };
         let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             let target = readlinkat(dir, &name, Vec::new()).map_err(fail)?;
-            NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())))
+            NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())).into())
         } else {
             match NodeKind::of(&stat) {
                 Some(kind) => kind,
                 None => return Ok(None),
             }
         };
-        let node = Node::new(os_name.to_owned(), kind, Status::from(&stat));
+        let node = Node::new(os_name.into(), kind, Status::from(&stat));
         if verdict.excluded {
             // An excluded directory is part of the context only if something below it is.
             let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };

@@ -2,7 +2,7 @@
 
 pub use buildscope_storage::Identity;
 use buildscope_storage::Timestamp;
-use rustix::fs::Stat;
+use rustix::fs::{FileType, Stat};
 use std::time::{Duration, SystemTime};
 
 /// A file may change again within this time without a change of its times: the kernel's clock for file times ticks
@@ -15,12 +15,26 @@ const COARSE_TICK: Duration = Duration::from_millis(2_100);
 pub(super) struct Status {
     pub(super) dev: u64,
     pub(super) ino: u64,
-    pub(super) rdev: u64,
-    pub(super) links: u64,
-    pub(super) mode: u32,
+    /// The size of a file; the number of a device.
     pub(super) size: u64,
-    pub(super) mtime: Timestamp,
-    pub(super) ctime: Timestamp,
+    pub(super) mtime_seconds: i64,
+    pub(super) ctime_seconds: i64,
+    pub(super) mtime_nanos: u32,
+    pub(super) ctime_nanos: u32,
+    pub(super) links: u32,
+    pub(super) mode: u32,
+}
+
+impl Status {
+    /// The time of the last modification.
+    pub(super) fn mtime(&self) -> Timestamp {
+        Timestamp { seconds: self.mtime_seconds, nanos: self.mtime_nanos }
+    }
+
+    /// The time of the last inode change.
+    pub(super) fn ctime(&self) -> Timestamp {
+        Timestamp { seconds: self.ctime_seconds, nanos: self.ctime_nanos }
+    }
 }
 
 impl From<&Stat> for Status {
@@ -30,23 +44,25 @@ impl From<&Stat> for Status {
         reason = "the width of these fields depends on the architecture"
     )]
     fn from(stat: &Stat) -> Self {
-        let time = |seconds, nanos| Timestamp { seconds, nanos };
+        let device = matches!(FileType::from_raw_mode(stat.st_mode), FileType::CharacterDevice | FileType::BlockDevice);
         Self {
             dev: stat.st_dev.into(),
             ino: stat.st_ino.into(),
-            rdev: stat.st_rdev.into(),
-            links: stat.st_nlink as u64,
+            size: if device { stat.st_rdev.into() } else { stat.st_size as u64 },
+            mtime_seconds: stat.st_mtime.into(),
+            ctime_seconds: stat.st_ctime.into(),
+            mtime_nanos: stat.st_mtime_nsec as u32,
+            ctime_nanos: stat.st_ctime_nsec as u32,
+            // Only whether there are several counts.
+            links: u32::try_from(stat.st_nlink as u64).unwrap_or(u32::MAX),
             mode: stat.st_mode & 0o7777,
-            size: stat.st_size as u64,
-            mtime: time(stat.st_mtime.into(), stat.st_mtime_nsec as u32),
-            ctime: time(stat.st_ctime.into(), stat.st_ctime_nsec as u32),
         }
     }
 }
 
 impl From<&Status> for Identity {
     fn from(stat: &Status) -> Self {
-        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime, ctime: stat.ctime }
+        Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime(), ctime: stat.ctime() }
     }
 }
 

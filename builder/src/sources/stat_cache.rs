@@ -9,18 +9,24 @@ use super::stat::{Identity, Status, is_racy};
 use buildscope_record::{BlobDigest, Digest};
 use buildscope_storage::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
-use std::fs;
-use std::io::{self, Write};
+use sha2::{Digest as _, Sha256};
+use std::cmp::Ordering;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::SystemTime;
 
 /// The first bytes of a cache file. They change with the format.
 const MAGIC: &[u8; 8] = b"bsstat2\n";
 const RECORD: usize = IDENTITY + 32 + 32 + 8;
 const IDENTITY: usize = 8 * 3 + 12 * 2;
-/// The largest number of records that are kept of files that this build did not read.
-const KEEP_UNSEEN: usize = 100_000;
+/// The largest number of records that are kept of files that this build did not read. They take 132 MB on the disk.
+const KEEP_UNSEEN: usize = 1_000_000;
+
+/// Device and inode number.
+pub(crate) type Inode = (u64, u64);
 
 /// The content of a file in one state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,8 +42,8 @@ impl Record {
         Self { identity: stat.into(), digest, stored_at: None }
     }
 
-    fn inode(&self) -> (u64, u64) {
-        inode(&self.identity)
+    fn inode(&self) -> Inode {
+        (self.identity.dev, self.identity.ino)
     }
 
     fn write(&self, to: &mut Vec<u8>) {
@@ -72,148 +78,264 @@ impl Record {
     }
 }
 
-fn inode(identity: &Identity) -> (u64, u64) {
-    (identity.dev, identity.ino)
+/// The bytes of a cache file: a file, or bytes in a test.
+trait Source {
+    fn length(&self) -> io::Result<u64>;
+    fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()>;
 }
 
-/// The records of one context.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StatCache {
-    /// The records, sorted by inode, at most one for each inode.
-    records: Vec<Record>,
+impl Source for File {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
+    fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        self.read_exact_at(out, at)
+    }
 }
 
-impl StatCache {
-    /// The path in `dir` of the cache file for the context at `root`.
-    pub(super) fn path(dir: &Path, root: &Path) -> PathBuf {
-        dir.join(Digest::of(root.as_os_str().as_encoded_bytes()).hex())
+impl Source for &[u8] {
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.len() as u64)
     }
 
-    pub(super) fn load(path: &Path) -> Self {
-        fs::read(path).ok().and_then(|bytes| Self::parse(&bytes)).unwrap_or_default()
+    fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()> {
+        let from = usize::try_from(at).unwrap_or(usize::MAX);
+        let bytes = self.get(from..).and_then(|rest| rest.get(..out.len())).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
     }
+}
 
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let (body, digest) = bytes.split_last_chunk::<32>()?;
-        let (records, []) = body.strip_prefix(MAGIC)?.as_chunks::<RECORD>() else { return None };
-        (Digest::of(body).as_bytes() == digest).then(|| Self { records: records.iter().map(Record::read).collect() })
-    }
+/// The records of one context, sorted by inode, at most one for each inode. They stay in the file: those of a million files would take
+/// more memory than the files' names.
+#[derive(Debug)]
+struct StatCache<S> {
+    source: S,
+    count: usize,
+}
 
-    /// Parses a cache file and looks up each of its records. Used by the fuzz targets.
-    pub(super) fn read_back(bytes: &[u8]) {
-        let Some(cache) = Self::parse(bytes) else { return };
-        for record in &cache.records {
-            let _ = (cache.get(&record.identity), is_racy(record.identity.ctime, SystemTime::UNIX_EPOCH));
+impl<S: Source> StatCache<S> {
+    /// The records that are read at a time.
+    const CHUNK: usize = 512;
+    /// A lookup by halving reads about as much as this many records of a whole pass.
+    const LOOKUP: usize = 64;
+
+    /// Checks a cache file. `None` if it is torn, or not of this format.
+    fn check(source: S) -> Option<Self> {
+        let length = usize::try_from(source.length().ok()?).ok()?;
+        let body = length.checked_sub(MAGIC.len() + 32)?;
+        if body % RECORD != 0 {
+            return None;
         }
+        let mut magic = [0; MAGIC.len()];
+        source.read_at(&mut magic, 0).ok()?;
+        let (cache, mut hash) = (Self { source, count: body / RECORD }, Sha256::new());
+        hash.update(magic);
+        cache.chunks(|bytes| hash.update(bytes)).ok()?;
+        let mut digest = [0; 32];
+        cache.source.read_at(&mut digest, (length - 32) as u64).ok()?;
+        (magic == *MAGIC && digest == *hash.finalize()).then_some(cache)
     }
 
-    /// The record of the file in this state, if there is one.
-    pub(super) fn get(&self, identity: &Identity) -> Option<&Record> {
-        let at = self.records.binary_search_by_key(&inode(identity), Record::inode).ok()?;
-        Some(&self.records[at]).filter(|record| record.identity == *identity)
+    /// Passes the bytes of all records, some at a time.
+    fn chunks(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
+        let mut buffer = vec![0; Self::CHUNK.min(self.count) * RECORD];
+        let mut from = 0;
+        while from < self.count {
+            let count = Self::CHUNK.min(self.count - from);
+            let bytes = &mut buffer[..count * RECORD];
+            self.source.read_at(bytes, (MAGIC.len() + from * RECORD) as u64)?;
+            each(bytes);
+            from += count;
+        }
+        Ok(())
     }
 
-    /// Records which blobs contain these files. Returns whether a record changed.
-    fn set_stored(&mut self, files: impl IntoIterator<Item = (Identity, StoredAt)>) -> bool {
-        let mut changed = false;
-        for (identity, stored_at) in files {
-            let Ok(at) = self.records.binary_search_by_key(&inode(&identity), Record::inode) else { continue };
-            let record = &mut self.records[at];
-            if record.identity == identity && record.stored_at != Some(stored_at) {
-                record.stored_at = Some(stored_at);
-                changed = true;
+    /// Passes all records, in order.
+    fn records(&self, mut each: impl FnMut(Record)) -> io::Result<()> {
+        self.chunks(|bytes| bytes.as_chunks::<RECORD>().0.iter().for_each(|bytes| each(Record::read(bytes))))
+    }
+
+    fn record(&self, number: usize) -> io::Result<Record> {
+        let mut bytes = [0; RECORD];
+        self.source.read_at(&mut bytes, (MAGIC.len() + number * RECORD) as u64)?;
+        Ok(Record::read(&bytes))
+    }
+
+    /// Passes the records of these inodes, which are sorted, with what the caller calls them.
+    fn find(&self, wanted: &[(Inode, usize)], mut found: impl FnMut(usize, &Record)) -> io::Result<()> {
+        if wanted.len().saturating_mul(Self::LOOKUP) < self.count {
+            for (inode, number) in wanted {
+                if let Some(record) = self.get(*inode)? {
+                    found(*number, &record);
+                }
+            }
+            return Ok(());
+        }
+        let mut rest = wanted;
+        self.records(|record| {
+            let before = rest.iter().take_while(|(inode, _)| *inode < record.inode()).count();
+            rest = &rest[before..];
+            // Names of one file come one after the other.
+            while let Some((_, number)) = rest.first().filter(|(inode, _)| *inode == record.inode()) {
+                found(*number, &record);
+                rest = &rest[1..];
+            }
+        })
+    }
+
+    fn get(&self, inode: Inode) -> io::Result<Option<Record>> {
+        let (mut from, mut to) = (0, self.count);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            let record = self.record(middle)?;
+            match record.inode().cmp(&inode) {
+                Ordering::Less => from = middle + 1,
+                Ordering::Equal => return Ok(Some(record)),
+                Ordering::Greater => to = middle,
             }
         }
-        changed
+        Ok(None)
     }
 
-    /// Adds records. They replace older ones of the same inodes.
-    pub(super) fn merge(&mut self, mut new: Vec<Record>) {
-        new.sort_unstable_by_key(Record::inode);
-        new.dedup_by_key(|record| record.inode());
-        if self.records.len() > KEEP_UNSEEN + new.len() {
-            self.records.clear();
-        }
-        // The sort is stable, so the new record of an inode comes before the old one.
-        new.append(&mut self.records);
-        new.sort_by_key(Record::inode);
-        new.dedup_by_key(|record| record.inode());
-        self.records = new;
-    }
-
-    /// Replaces the file, without fsync. After a crash the digest reveals a torn file; then the context is read once
-    /// more.
-    pub(super) fn save(&self, path: &Path) -> io::Result<()> {
-        let mut bytes = Vec::with_capacity(MAGIC.len() + RECORD * self.records.len() + 32);
-        bytes.extend(MAGIC);
-        for record in &self.records {
-            record.write(&mut bytes);
-        }
-        let digest = Digest::of(&bytes);
-        bytes.extend(digest.as_bytes());
-        let temporary = path.with_extension(std::process::id().to_string());
-        // The directory does not exist before the first context of a store.
-        path.parent().map_or(Ok(()), fs::create_dir_all)?;
-        let written = fs::File::create(&temporary)
-            .and_then(|mut file| file.write_all(&bytes))
-            .and_then(|()| fs::rename(&temporary, path));
-        if written.is_err() {
-            let _ = fs::remove_file(&temporary);
-        }
-        written
+    /// Passes the records of two caches in order. Of two records of one inode, the new one counts.
+    fn merged(&self, new: &[Record], mut each: impl FnMut(Record)) -> io::Result<()> {
+        let mut rest = new;
+        self.records(|record| {
+            while let Some((first, after)) = rest.split_first()
+                && first.inode() < record.inode()
+            {
+                each(*first);
+                rest = after;
+            }
+            if rest.first().is_none_or(|first| first.inode() != record.inode()) {
+                each(record);
+            }
+        })?;
+        rest.iter().for_each(|record| each(*record));
+        Ok(())
     }
 }
 
-/// The records of one context, shared by all users of the context, and the file that keeps them.
+/// Parses a cache file and looks up each of its records. Used by the fuzz targets.
+pub(super) fn read_back(bytes: &[u8]) {
+    let Some(cache) = StatCache::check(bytes) else { return };
+    let mut wanted = Vec::new();
+    let _ = cache.records(|record| {
+        wanted.push((record.inode(), 0));
+        let _ = is_racy(record.identity.ctime, SystemTime::UNIX_EPOCH);
+    });
+    wanted.sort_unstable();
+    let _ = cache.find(&wanted, |_, _| {});
+    let _ = wanted.first().map(|(inode, _)| cache.get(*inode));
+}
+
+/// The records of one context, shared by all users of the context.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    file: Option<PathBuf>,
-    cache: OnceLock<Mutex<Arc<StatCache>>>,
+    path: Option<PathBuf>,
+    file: OnceLock<Mutex<Option<StatCache<File>>>>,
 }
 
 impl Memory {
-    /// Creates the cache of the context at `root`. It is kept in `dir`, or only in memory. The file is read later.
+    /// Creates the cache of the context at `root`. It is kept in `dir`, or nowhere. The file is read later.
     pub(super) fn new(dir: Option<&Path>, root: &Path) -> Self {
-        Self { file: dir.map(|dir| StatCache::path(dir, root)), cache: OnceLock::new() }
+        let name = Digest::of(root.as_os_str().as_encoded_bytes()).hex();
+        Self { path: dir.map(|dir| dir.join(name)), file: OnceLock::new() }
     }
 
-    /// All records.
-    pub(super) fn known(&self) -> Arc<StatCache> {
-        Arc::clone(&self.cache())
+    /// Passes the records of these inodes, with what the caller calls them.
+    pub(super) fn find(&self, mut wanted: Vec<(Inode, usize)>, found: impl FnMut(usize, &Record)) {
+        if let (false, Some(cache)) = (wanted.is_empty(), &*self.file()) {
+            wanted.sort_unstable();
+            // What cannot be read counts as unknown.
+            let _ = cache.find(&wanted, found);
+        }
     }
 
-    /// Adds records and saves the file.
-    pub(super) fn learn(&self, new: Vec<Record>) {
+    /// Adds records. They replace older ones of the same inodes.
+    pub(super) fn learn(&self, mut new: Vec<Record>) {
         if !new.is_empty() {
-            let mut cache = self.cache();
-            Arc::make_mut(&mut cache).merge(new);
-            self.save(&cache);
+            new.sort_unstable_by_key(Record::inode);
+            new.dedup_by_key(|record| record.inode());
+            self.rewrite(&new, |_| {});
         }
     }
 
-    /// Records which blobs of the store contain these files, so that unchanged files are copied from there.
-    pub(crate) fn set_stored(&self, files: impl IntoIterator<Item = (Identity, StoredAt)>) {
-        let mut cache = self.cache();
-        if Arc::make_mut(&mut cache).set_stored(files) {
-            self.save(&cache);
+    /// Records which blobs of the store contain the files with these inodes and digests, so that unchanged files are copied from there.
+    pub(crate) fn set_stored(&self, files: impl IntoIterator<Item = (Inode, Digest, StoredAt)>) {
+        let mut files: Vec<(Inode, Digest, StoredAt)> = files.into_iter().collect();
+        files.sort_unstable_by_key(|(inode, ..)| *inode);
+        let mut rest = &files[..];
+        if !files.is_empty() {
+            self.rewrite(&[], |record| {
+                let before = rest.iter().take_while(|(inode, ..)| *inode < record.inode()).count();
+                rest = &rest[before..];
+                let same = rest.iter().take_while(|(inode, ..)| *inode == record.inode());
+                if let Some((.., at)) = same.into_iter().find(|(_, digest, _)| *digest == record.digest) {
+                    record.stored_at = Some(*at);
+                }
+            });
         }
     }
 
-    /// A file that cannot be saved costs the next build time, so it does not fail this one.
-    fn save(&self, cache: &StatCache) {
-        if let Some(path) = &self.file
-            && let Err(error) = cache.save(path)
-        {
-            tracing::warn!("cannot save the context's digests in {}: {error}", path.display());
+    /// Replaces the file by one with these records in addition, and with all records changed by `change`. A file that cannot be saved
+    /// costs the next build time, so it does not fail this one.
+    fn rewrite(&self, new: &[Record], change: impl FnMut(&mut Record)) {
+        let Some(path) = &self.path else { return };
+        let mut file = self.file();
+        let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.len());
+        match save(old, new, change, path) {
+            Ok(saved) => *file = Some(saved),
+            Err(error) => tracing::warn!("cannot save the context's digests in {}: {error}", path.display()),
         }
     }
 
-    /// Locks the records. The lock must not be held while files are read: a thread that waits for it may be one that
+    /// Locks the file. The lock must not be held while files of the context are read: a thread that waits for it may be one that
     /// the reading needs, which would be a deadlock.
-    fn cache(&self) -> MutexGuard<'_, Arc<StatCache>> {
-        let load = || Mutex::new(Arc::new(self.file.as_deref().map(StatCache::load).unwrap_or_default()));
-        self.cache.get_or_init(load).lock()
+    fn file(&self) -> MutexGuard<'_, Option<StatCache<File>>> {
+        let load = || Mutex::new(self.path.as_ref().and_then(|path| StatCache::check(File::open(path).ok()?)));
+        self.file.get_or_init(load).lock()
     }
+}
+
+/// Replaces a cache file, without fsync. After a crash the digest reveals a torn file; then the context is read once more.
+fn save(
+    old: Option<&StatCache<File>>,
+    new: &[Record],
+    mut change: impl FnMut(&mut Record),
+    path: &Path,
+) -> io::Result<StatCache<File>> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    // The directory does not exist before the first context of a store.
+    fs::create_dir_all(dir)?;
+    // Two contexts of one process may be the same directory, so the name is unique.
+    let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
+    let (mut to, mut hash, mut count) = (BufWriter::with_capacity(1 << 18, temporary.as_file_mut()), Sha256::new(), 0);
+    let mut written = to.write_all(MAGIC);
+    hash.update(MAGIC);
+    let mut bytes = Vec::with_capacity(RECORD);
+    let mut put = |mut record: Record| {
+        change(&mut record);
+        bytes.clear();
+        record.write(&mut bytes);
+        hash.update(&bytes);
+        count += 1;
+        if written.is_ok() {
+            written = to.write_all(&bytes);
+        }
+    };
+    match old {
+        Some(old) => old.merged(new, &mut put)?,
+        None => new.iter().for_each(|record| put(*record)),
+    }
+    written?;
+    to.write_all(&hash.finalize())?;
+    to.flush()?;
+    drop(to);
+    let source = temporary.persist(path).map_err(|error| error.error)?;
+    Ok(StatCache { source, count })
 }
 
 #[cfg(test)]
@@ -221,63 +343,107 @@ mod tests {
     use super::*;
 
     fn status(ino: u64, seconds: i64) -> Status {
-        let time = Timestamp { seconds, nanos: 5 };
-        Status { dev: 1, ino, rdev: 0, links: 1, mode: 0o644, size: 3, mtime: time, ctime: time }
+        Status {
+            dev: 1,
+            ino,
+            size: 3,
+            mtime_seconds: seconds,
+            ctime_seconds: seconds,
+            mtime_nanos: 5,
+            ctime_nanos: 5,
+            links: 1,
+            mode: 0o644,
+        }
+    }
+
+    fn get(memory: &Memory, status: Status) -> Option<Record> {
+        let mut got = None;
+        memory.find(vec![((status.dev, status.ino), 7)], |number, record| {
+            assert_eq!(number, 7);
+            got = Some(*record).filter(|record| record.identity == (&status).into());
+        });
+        got
     }
 
     #[test]
     fn saving_creates_the_directory() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("not/there/yet");
-        StatCache::default().save(&path).unwrap();
-        assert!(path.exists());
+        let memory = || Memory::new(Some(&dir.path().join("not/there")), Path::new("/somewhere"));
+        memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        assert!(get(&memory(), status(9, 7)).is_some());
     }
 
     #[test]
     fn records_are_found_by_inode_size_and_times() {
         let dir = tempfile::tempdir().unwrap();
-        let path = StatCache::path(dir.path(), Path::new("/somewhere"));
+        let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (one, two) = (Digest::of("1"), Digest::of("2"));
-        let mut cache = StatCache::load(&path);
-        cache.merge(vec![Record::new(&status(9, 7), one), Record::new(&status(2, 7), two)]);
-        cache.save(&path).unwrap();
-        let mut cache = StatCache::load(&path);
-        let get = |cache: &StatCache, status: Status| cache.get(&(&status).into()).map(|record| record.digest);
-        assert_eq!((get(&cache, status(9, 7)), get(&cache, status(2, 7))), (Some(one), Some(two)));
-        assert_eq!((get(&cache, status(9, 8)), get(&cache, status(3, 7))), (None, None));
-        assert_eq!(get(&cache, Status { size: 4, ..status(9, 7) }), None);
-        cache.merge(vec![Record::new(&status(9, 8), two)]);
-        let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| get(&cache, status));
-        assert_eq!(got, [None, Some(two), Some(two)]);
+        memory().learn(vec![Record::new(&status(9, 7), one), Record::new(&status(2, 7), two)]);
+        let digest = |memory: &Memory, status| get(memory, status).map(|record| record.digest);
+        let cache = memory();
+        assert_eq!((digest(&cache, status(9, 7)), digest(&cache, status(2, 7))), (Some(one), Some(two)));
+        assert_eq!((digest(&cache, status(9, 8)), digest(&cache, status(3, 7))), (None, None));
+        assert_eq!(digest(&cache, Status { size: 4, ..status(9, 7) }), None);
+        cache.learn(vec![Record::new(&status(9, 8), two)]);
+        for cache in [cache, memory()] {
+            let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| digest(&cache, status));
+            assert_eq!(got, [None, Some(two), Some(two)]);
+        }
+    }
+
+    #[test]
+    fn few_and_many_lookups_find_the_same_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::new(Some(dir.path()), Path::new("/somewhere"));
+        let records = |odd: bool| (0..2000).filter(move |ino| (ino % 2 == 1) == odd && ino % 7 != 0);
+        let record = |ino: u64| Record::new(&status(ino, 7), Digest::of(ino.to_le_bytes()));
+        memory.learn(records(true).map(record).collect());
+        memory.learn(records(false).map(record).collect());
+        // An inode is wanted twice: a file with two names.
+        let wanted: Vec<(Inode, usize)> = (0..2000).chain([5]).map(|ino| ((1, ino), ino as usize)).collect();
+        let mut many = Vec::new();
+        memory.find(wanted.clone(), |number, found| many.push((number, found.digest)));
+        let mut few = Vec::new();
+        for one in wanted {
+            memory.find(vec![one], |number, found| few.push((number, found.digest)));
+        }
+        (many.sort_unstable_by_key(|found| found.0), few.sort_unstable_by_key(|found| found.0));
+        assert_eq!(many, few);
+        assert_eq!(many.len(), 2000 - 2000_usize.div_ceil(7) + 1);
+        assert!(many.iter().all(|(number, digest)| *digest == Digest::of((*number as u64).to_le_bytes())));
     }
 
     #[test]
     fn a_changed_file_loses_its_blob() {
         let dir = tempfile::tempdir().unwrap();
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
-        let (before, after) = (Identity::from(&status(9, 7)), Identity::from(&status(9, 8)));
-        memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        let (before, after) = (status(9, 7), status(9, 8));
+        memory().learn(vec![Record::new(&before, Digest::of("1"))]);
         let stored_at = |blob: &str, offset| StoredAt { blob: BlobDigest::of(blob), offset };
-        memory().set_stored([(before, stored_at("blob", 512)), (after, stored_at("no", 0))]);
-        assert_eq!(memory().known().get(&before).unwrap().stored_at, Some(stored_at("blob", 512)));
-        memory().learn(vec![Record::new(&status(9, 8), Digest::of("2"))]);
-        assert_eq!(memory().known().get(&after).unwrap().stored_at, None);
+        let inode = (before.dev, before.ino);
+        // The place of another content under the same inode is not that of this one.
+        memory().set_stored([
+            (inode, Digest::of("1"), stored_at("blob", 512)),
+            (inode, Digest::of("2"), stored_at("no", 0)),
+            ((1, 1), Digest::of("1"), stored_at("no", 0)),
+        ]);
+        assert_eq!(get(&memory(), before).unwrap().stored_at, Some(stored_at("blob", 512)));
+        memory().learn(vec![Record::new(&after, Digest::of("2"))]);
+        assert_eq!(get(&memory(), after).unwrap().stored_at, None);
     }
 
     #[test]
     fn a_torn_or_foreign_file_counts_as_empty() {
-        let mut cache = StatCache::default();
-        cache.merge(vec![Record::new(&status(9, 7), Digest::of("1"))]);
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache");
-        cache.save(&path).unwrap();
+        save(None, &[Record::new(&status(9, 7), Digest::of("1"))], |_| {}, &path).unwrap();
         let good = fs::read(&path).unwrap();
         assert_eq!(good.len(), 8 + RECORD + 32);
-        assert!(StatCache::parse(&good).is_some());
-        assert!(StatCache::parse(&good[..good.len() - 1]).is_none());
-        assert!(StatCache::parse(b"").is_none());
+        assert!(StatCache::check(&good[..]).is_some());
+        assert!(StatCache::check(&good[..good.len() - 1]).is_none());
+        assert!(StatCache::check(&good[..0]).is_none());
         let mut bad = good;
         bad[60] ^= 1;
-        assert!(StatCache::parse(&bad).is_none());
+        assert!(StatCache::check(&bad[..]).is_none());
     }
 }

@@ -213,7 +213,7 @@ fn decimal(text: &str) -> Option<Timespec> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::sparse_petabyte;
+    use buildscope_testing::sparse_petabyte;
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::time::{Duration, Instant};

@@ -9,7 +9,7 @@ use super::equal::same_metadata;
 use super::error::Context;
 use super::layer::LayerBuilder;
 use super::path::{join, parent, to_path};
-use super::tree::{Node, Ref, Tree};
+use super::tree::{Dir, Node, Ref, Tree};
 use super::{Content, Entry, EntryKind, StorageError, Timestamp, attributes};
 use rustix::fs::{FileType, Stat};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -143,45 +143,57 @@ impl<'a> Changes<'a> {
 
     /// Adds a file or directory of the parent tree, with everything below it, that was moved (or linked) to `path`.
     pub(crate) fn moved(&mut self, path: Vec<u8>, node: &Node) {
-        self.walked += 1;
-        let entry = self.tree.entry_of(node, to_path(&path));
-        let before = self.tree.node(&entry.path);
-        match (node, before) {
-            (Node::Dir(dir), before) => {
-                let old = match &before {
-                    Some(Node::Dir(old)) => Some(Arc::clone(old)),
-                    _ => None,
-                };
-                let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
-                let changed =
-                    before.is_none_or(|node| !same_metadata(&self.tree.entry_of(&node, entry.path.clone()), &entry));
-                let content = Content::Bytes(Arc::default());
-                self.found.insert(path.clone(), Found { entry, content, file: None, changed, touched: false });
-                if same {
-                    return;
-                }
-                let tree = self.tree;
-                for (name, child) in tree.entries(dir) {
-                    self.moved(join(&path, name), child);
-                }
-                for (name, _) in old.iter().flat_map(|old| tree.entries(old)) {
-                    if tree.child(dir, name).is_none() {
-                        self.gone(join(&path, name));
-                    }
-                }
-            }
-            (Node::Leaf(leaf), before) => {
-                if matches!(before, Some(Node::Leaf(old)) if old == *leaf) {
-                    return;
-                }
-                let content = match entry.kind {
-                    EntryKind::File { .. } => self.tree.record(*leaf).content(),
-                    _ => Content::Bytes(Arc::default()),
-                };
-                let file = self.tree.linked(*leaf).then_some(FileId::Tree(*leaf));
-                self.found.insert(path, Found { entry, content, file, changed: true, touched: false });
+        // A list instead of recursion: a tree may be thousands of directories deep.
+        let mut open = vec![(path, node.clone())];
+        while let Some((path, node)) = open.pop() {
+            self.walked += 1;
+            let entry = self.tree.entry_of(&node, to_path(&path));
+            let before = self.tree.node(&entry.path);
+            match node {
+                Node::Dir(dir) => self.moved_directory(path, entry, &dir, before, &mut open),
+                Node::Leaf(leaf) => self.moved_file(path, entry, leaf, before),
             }
         }
+    }
+
+    fn moved_directory(
+        &mut self,
+        path: Vec<u8>,
+        entry: Entry,
+        dir: &Arc<Dir>,
+        before: Option<Node>,
+        open: &mut Vec<(Vec<u8>, Node)>,
+    ) {
+        let old = match &before {
+            Some(Node::Dir(old)) => Some(Arc::clone(old)),
+            _ => None,
+        };
+        let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
+        let changed = before.is_none_or(|node| !same_metadata(&self.tree.entry_of(&node, entry.path.clone()), &entry));
+        let content = Content::Bytes(Arc::default());
+        self.found.insert(path.clone(), Found { entry, content, file: None, changed, touched: false });
+        if same {
+            return;
+        }
+        let tree = self.tree;
+        open.extend(tree.entries(dir).map(|(name, child)| (join(&path, name), child.clone())));
+        for (name, _) in old.iter().flat_map(|old| tree.entries(old)) {
+            if tree.child(dir, name).is_none() {
+                self.gone(join(&path, name));
+            }
+        }
+    }
+
+    fn moved_file(&mut self, path: Vec<u8>, entry: Entry, leaf: Ref, before: Option<Node>) {
+        if matches!(before, Some(Node::Leaf(old)) if old == leaf) {
+            return;
+        }
+        let content = match entry.kind {
+            EntryKind::File { .. } => self.tree.record(leaf).content(),
+            _ => Content::Bytes(Arc::default()),
+        };
+        let file = self.tree.linked(leaf).then_some(FileId::Tree(leaf));
+        self.found.insert(path, Found { entry, content, file, changed: true, touched: false });
     }
 
     /// The file that is [present](Self::present) at `path` is this hard-linked file of the parent tree, moved with its directory.

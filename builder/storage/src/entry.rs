@@ -1,6 +1,6 @@
 //! Entries: the files, directories and links of a layer.
 
-use super::{PinnedFile, Timestamp};
+use super::{PinnedFile, Spool, Timestamp};
 use buildscope_record::{BlobDigest, DiffId};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,6 +75,15 @@ pub enum Content {
     HostFile(PathBuf),
     /// A file of the host that was hashed, and must be unchanged when it is read.
     Pinned(PinnedFile),
+    /// Bytes of a temporary file.
+    Spooled {
+        /// The temporary file.
+        spool: Arc<Spool>,
+        /// The offset of the bytes in it.
+        offset: u64,
+        /// The number of bytes.
+        length: u64,
+    },
     /// Part of a blob of the store.
     Blob {
         /// The blob.

@@ -41,7 +41,7 @@ impl Tree {
         let file = match content {
             Content::HostFile(path) => Some(File::open(path).context("open", path)?),
             Content::Pinned(file) => Some(file.open()?),
-            Content::Bytes(_) | Content::Blob { .. } => None,
+            Content::Bytes(_) | Content::Spooled { .. } | Content::Blob { .. } => None,
         };
         let (mut before, mut after) = (vec![0; PIECE], vec![0; PIECE]);
         let mut at = 0;
@@ -51,6 +51,9 @@ impl Tree {
             read_content(self.blobs(), &ours, at, before)?;
             match (content, &file) {
                 (Content::Bytes(bytes), _) => after.copy_from_slice(&bytes[at as usize..at as usize + length]),
+                (Content::Spooled { spool, offset, .. }, _) => {
+                    spool.read(offset + at, after).context("read", "a temporary file")?;
+                }
                 (Content::HostFile(path), Some(file)) => file.read_exact_at(after, at).context("read", path)?,
                 (Content::Pinned(pinned), Some(file)) => {
                     file.read_exact_at(after, at).context("read", pinned.path())?;

@@ -1,6 +1,7 @@
 //! Imports layers of other tools: they are read once, checked, indexed, and stored byte for byte.
 
-use super::index::{IndexBuilder, LayerIndex};
+use super::index::LayerIndex;
+use super::index_builder::IndexBuilder;
 use super::path::{base_name, join, parent, to_path};
 use super::row::RecordKind;
 use super::tar::{Member, MemberKind, Reader, SparsePiece};
@@ -21,7 +22,7 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
         let base = base_name(&path);
         let folder = parent(&path);
         if base == b".wh..wh..opq" {
-            index.mark(RecordKind::Opaque, to_path(folder));
+            index.mark(RecordKind::Opaque, &to_path(folder), at);
             continue;
         }
         if base.starts_with(b".wh..wh.") {
@@ -32,14 +33,14 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
             if gone.is_empty() || gone == b"." || gone == b".." {
                 return Err(escapes(at, &member.name));
             }
-            index.mark(RecordKind::Whiteout, to_path(&join(folder, gone)));
+            index.mark(RecordKind::Whiteout, &to_path(&join(folder, gone)), at);
             continue;
         }
         if path.is_empty() && member.kind != MemberKind::Directory {
             return Err(StorageError::bad_layer(at, "the root is not a directory"));
         }
         let (entry, extents) = entry(member, path)?;
-        index.entry(entry, at, extents);
+        index.entry(&entry, at, extents);
     }
     Ok(index)
 }

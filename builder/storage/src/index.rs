@@ -4,9 +4,9 @@
 //! place: opening the index of 20,000 files costs one read, and no allocation per file.
 //! The index can be rebuilt from the layer, so its format may change freely: raise [`VERSION`] then.
 
-use super::path::{MAX_LINKS, compare, is_below, parent};
-use super::row::{RecordKind, Row};
-use super::{Content, Entry, EntryKind, Extent, Layer, StorageError, Timestamp};
+use super::path::{is_below, parent};
+use super::row::RecordKind;
+use super::{Content, Entry, EntryKind, Extent, Layer, Timestamp};
 use buildscope_record::DiffId;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,13 +15,13 @@ use std::path::PathBuf;
 
 /// Version of the format, and of the rules by which layers are read. An index of another version is rebuilt from its layer.
 pub(crate) const VERSION: u32 = 2;
-const MAGIC: [u8; 8] = *b"bsindex\0";
+pub(super) const MAGIC: [u8; 8] = *b"bsindex\0";
 /// Bytes of the header: magic, version, number of records, size of the layer, digest of the layer.
-const HEADER: usize = 8 + 4 + 4 + 8 + 32;
+pub(super) const HEADER: usize = 8 + 4 + 4 + 8 + 32;
 /// Bytes of a record.
-const RECORD: usize = 80;
+pub(super) const RECORD: usize = 80;
 /// The value of a record's link field if it links to no record of its layer.
-const NO_RECORD: u32 = u32::MAX;
+pub(super) const NO_RECORD: u32 = u32::MAX;
 
 const KINDS: [RecordKind; 9] = {
     use RecordKind::*;
@@ -54,6 +54,15 @@ impl LayerIndex {
             index.bytes.len() >= index.heap_at() + 8 && u64_at(&index.bytes, index.bytes.len() - 8)? == index.sum();
         let known = index.bytes.starts_with(&MAGIC) && u32_at(&index.bytes, 8)? == VERSION && whole;
         (known && (0..count).all(|number| index.record(number).is_within(&index))).then_some(index)
+    }
+
+    /// Completes the bytes of an index by their checksum.
+    pub(super) fn complete(layer: Layer, mut bytes: Vec<u8>) -> Self {
+        bytes.extend_from_slice(&[0; 8]);
+        let mut index = Self { layer, bytes };
+        let (sum, end) = (index.sum(), index.bytes.len() - 8);
+        index.bytes[end..].copy_from_slice(&sum.to_le_bytes());
+        index
     }
 
     /// Replaces the last eight bytes by the checksum that makes the file valid. For fuzzing.
@@ -250,201 +259,10 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Collects the members of a layer and builds its index.
-#[derive(Debug, Default)]
-pub(crate) struct IndexBuilder {
-    rows: Vec<Row>,
-}
-
-impl IndexBuilder {
-    /// Adds an entry. If a path occurs twice, the last entry counts, as when an archive is unpacked.
-    pub(crate) fn entry(&mut self, entry: Entry, offset: u64, extents: Option<Vec<Extent>>) {
-        let kind = match entry.kind {
-            EntryKind::File { .. } => RecordKind::File,
-            EntryKind::Directory => RecordKind::Directory,
-            EntryKind::Symlink { .. } => RecordKind::Symlink,
-            EntryKind::HardLink { .. } => RecordKind::HardLink,
-            EntryKind::CharDevice { .. } => RecordKind::Char,
-            EntryKind::BlockDevice { .. } => RecordKind::Block,
-            EntryKind::Fifo => RecordKind::Fifo,
-        };
-        self.push(Row { kind, below: false, order: 0, entry, offset, extents });
-    }
-
-    /// Adds a whiteout or an opaque mark.
-    pub(crate) fn mark(&mut self, kind: RecordKind, path: PathBuf) {
-        self.push(Row::mark(kind, path));
-    }
-
-    fn push(&mut self, row: Row) {
-        self.rows.push(Row { order: self.rows.len(), ..row });
-    }
-
-    /// Applies members to each other if their order matters, sorts them, and writes the index.
-    pub(crate) fn finish(self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
-        let mut rows = self.rows;
-        let too_large = || StorageError::bad_layer(0, "it has more names than an index can hold");
-        u32::try_from(rows.len()).map_err(|_| too_large())?;
-        rows.sort_unstable_by(Row::tree_order);
-        if !is_settled(&rows) {
-            rows.sort_unstable_by_key(|row| row.order);
-            rows = super::replay::replay(&rows)?;
-            rows.sort_by(Row::tree_order);
-        }
-        for row in rows.iter_mut().filter(|row| row.is_device_zero()) {
-            // overlayfs treats a device 0:0 as a whiteout.
-            *row = Row::mark(RecordKind::Whiteout, std::mem::take(&mut row.entry.path));
-        }
-        // The last of several equal directories or marks counts.
-        rows.dedup_by(|later, earlier| {
-            let equal = later.path() == earlier.path() && later.class() == earlier.class();
-            if equal {
-                std::mem::swap(later, earlier);
-            }
-            equal
-        });
-        let count = u32::try_from(rows.len()).map_err(|_| too_large())?;
-        let mut bytes = Vec::with_capacity(HEADER + rows.len() * (RECORD + 64));
-        bytes.extend_from_slice(&MAGIC);
-        for value in [VERSION, count] {
-            bytes.extend_from_slice(&value.to_le_bytes());
-        }
-        bytes.extend_from_slice(&size.to_le_bytes());
-        bytes.extend_from_slice(diff_id.as_bytes());
-        let mut heap = Vec::with_capacity(rows.len() * 64);
-        let targets: Vec<u32> =
-            rows.iter().map(|row| file_of(row, &rows).map_or(NO_RECORD, |number| number as u32)).collect();
-        let mut names = vec![1u32; rows.len()];
-        targets.iter().filter(|&&target| target != NO_RECORD).for_each(|&target| names[target as usize] += 1);
-        for ((row, link), names) in rows.iter().zip(targets).zip(names) {
-            row.pack(link, names, &mut bytes, &mut heap);
-        }
-        u32::try_from(heap.len()).map_err(|_| too_large())?;
-        bytes.append(&mut heap);
-        bytes.extend_from_slice(&[0; 8]);
-        let layer = Layer { diff_id, size, files: count.into() };
-        let mut index = LayerIndex { layer, bytes };
-        let (sum, end) = (index.sum(), index.bytes.len() - 8);
-        index.bytes[end..].copy_from_slice(&sum.to_le_bytes());
-        Ok(index)
-    }
-}
-
-/// Whether the result of these rows, given in tree order, does not depend on archive order: no path occurs twice or leads through a
-/// link or file, and each hard link follows its file and has the same metadata. Nearly all layers are like this, and need not be
-/// [replayed](super::replay).
-fn is_settled(rows: &[Row]) -> bool {
-    let is_leaf = |row: &Row| row.kind > RecordKind::Directory;
-    let mut last_leaf: Option<&Row> = None;
-    let mut before: Option<&Row> = None;
-    for row in rows {
-        if last_leaf.is_some_and(|leaf| is_below(row.path(), leaf.path())) {
-            return false;
-        }
-        if let Some(before) = before.filter(|before| before.path() == row.path()) {
-            let twice = before.class() == row.class() && (is_leaf(before) || is_leaf(row));
-            if twice || is_leaf(row) && before.kind == RecordKind::Opaque {
-                return false;
-            }
-        }
-        if row.kind == RecordKind::HardLink {
-            let Some(file) = target_of(row, rows).map(|number| &rows[number]) else { return false };
-            if file.order >= row.order || file.is_device_zero() || !row.looks_like(file) {
-                return false;
-            }
-        }
-        before = Some(row);
-        last_leaf = Some(row).filter(|row| is_leaf(row)).or(last_leaf);
-    }
-    true
-}
-
-/// The number of the row with the data of a hard link; links to links are followed. `None` if it is not among `rows`, which are in
-/// tree order.
-fn file_of(row: &Row, rows: &[Row]) -> Option<usize> {
-    let mut number = target_of(row, rows)?;
-    for _ in 0..MAX_LINKS {
-        if rows[number].kind != RecordKind::HardLink {
-            return Some(number);
-        }
-        number = target_of(&rows[number], rows)?;
-    }
-    None
-}
-
-/// The number of the row that a hard link refers to; `None` if that is a directory or not among `rows`.
-fn target_of(row: &Row, rows: &[Row]) -> Option<usize> {
-    let EntryKind::HardLink { target } = &row.entry.kind else { return None };
-    let target = target.as_os_str().as_bytes();
-    let by_path = |row: &Row| compare(row.path(), target).then_with(|| row.class().cmp(&RecordKind::Directory));
-    let number = rows.binary_search_by(by_path).ok().filter(|_| !row.below)?;
-    (rows[number].kind != RecordKind::Directory).then_some(number)
-}
-
-impl Row {
-    fn pack(&self, link: u32, names: u32, out: &mut Vec<u8>, heap: &mut Vec<u8>) {
-        let mut keep = |bytes: &[u8]| {
-            let at = heap.len() as u32;
-            heap.extend_from_slice(bytes);
-            [at, bytes.len() as u32]
-        };
-        let name = keep(self.path());
-        let size = match self.entry.kind {
-            EntryKind::File { size } => size,
-            EntryKind::CharDevice { major, minor } | EntryKind::BlockDevice { major, minor } => {
-                u64::from(major) << 32 | u64::from(minor)
-            }
-            _ => 0,
-        };
-        let target = match &self.entry.kind {
-            EntryKind::Symlink { target } | EntryKind::HardLink { target } => keep(target.as_os_str().as_bytes()),
-            _ => [0, 0],
-        };
-        let mut xattrs = Vec::new();
-        for piece in self.entry.xattrs.iter().flat_map(|(key, value)| [key, value]) {
-            xattrs.extend_from_slice(&(piece.len() as u32).to_le_bytes());
-            xattrs.extend_from_slice(piece);
-        }
-        let xattrs = keep(&xattrs);
-        let pieces = self.extents.iter().flatten().flat_map(|e| [e.offset, e.blob_offset, e.length]);
-        let extents = keep(&pieces.flat_map(u64::to_le_bytes).collect::<Vec<_>>());
-        let words =
-            |out: &mut Vec<u8>, words: &[u32]| words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
-        words(out, &name);
-        out.extend_from_slice(&[self.kind as u8, self.extents.is_some().into()]);
-        out.extend_from_slice(&(self.entry.mode as u16).to_le_bytes());
-        words(out, &[self.entry.uid, self.entry.gid, self.entry.mtime.nanos]);
-        for word in [self.entry.mtime.seconds as u64, size, self.offset] {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
-        words(out, &[target, xattrs, extents, [link, names]].concat());
-    }
-}
-
 fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }
 
 fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_index_with_a_record_outside_of_it_is_not_read() {
-        let mut builder = IndexBuilder::default();
-        builder.entry(Entry { kind: EntryKind::File { size: 1 }, ..Entry::directory("file") }, 512, None);
-        let index = builder.finish(DiffId::of("layer"), 2048).unwrap();
-        assert!(LayerIndex::parse(index.as_bytes().to_vec()).is_some());
-        let far = 240_u32.to_le_bytes();
-        // The kind; offset and length of the name, of the target, of the attributes, of the pieces; the linked record.
-        for (at, width) in [(8, 1), (0, 4), (4, 4), (48, 4), (52, 4), (56, 4), (60, 4), (64, 4), (68, 4), (72, 4)] {
-            let mut bytes = index.as_bytes().to_vec();
-            bytes[HEADER + at..HEADER + at + width].copy_from_slice(&far[..width]);
-            assert!(LayerIndex::parse(LayerIndex::sealed(bytes)).is_none(), "byte {at}");
-        }
-    }
 }

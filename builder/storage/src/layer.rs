@@ -1,20 +1,21 @@
 //! The layer writer: entries to a deterministic tar, written once, directly to its blob.
 //!
-//! All headers and offsets are planned first. Pieces of the archive can then be read on all cores in any order, while they are
-//! hashed in archive order.
+//! The places of all members are planned first. They can then be read on all cores in any order, while they are hashed in archive
+//! order.
 
+use super::entry_list::EntryList;
 use super::error::Context;
-use super::index::IndexBuilder;
+use super::index_builder::IndexBuilder;
 use super::path::MAX_LINKS;
-use super::pieces::{Piece, Source, write_pieces};
+use super::pieces::{Members, Plan, write_archive};
 use super::row::RecordKind;
-use super::{Content, Entry, EntryKind, Extent, Layer, LayerStore, StorageError, tar};
+use super::{Content, Entry, EntryKind, Extent, Layer, LayerStore, StorageError};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Minimum size of files that are searched for holes, in bytes.
@@ -23,27 +24,34 @@ const SPARSE_FROM: u64 = 64 << 10;
 /// Collects the entries of a layer.
 pub struct LayerBuilder {
     store: LayerStore,
-    items: Vec<Item>,
+    entries: EntryList,
+    /// The numbers of entries that are not part of the layer.
+    left_out: HashSet<u32>,
 }
 
-/// A member of the archive.
-struct Item {
-    /// The name in the archive, without the slash of a directory.
-    name: Vec<u8>,
-    entry: Entry,
-    content: Content,
-    mark: Option<RecordKind>,
+/// The places of a layer's files in its archive.
+#[derive(Debug)]
+pub struct Places {
+    offsets: Vec<u64>,
+    sparse: BTreeMap<u32, Vec<Extent>>,
+}
+
+impl Places {
+    /// The offset in bytes of the data of the entry with this number in the layer's list; `None` for a sparse file.
+    pub fn of(&self, number: u32) -> Option<u64> {
+        if self.sparse.contains_key(&number) { None } else { self.offsets.get(number as usize).copied() }
+    }
 }
 
 impl LayerBuilder {
-    pub(crate) fn new(store: LayerStore) -> Self {
-        Self { store, items: Vec::new() }
+    pub(crate) fn new(store: LayerStore, entries: EntryList, left_out: HashSet<u32>) -> Self {
+        Self { store, entries, left_out }
     }
 
     /// Adds an entry. It replaces an earlier entry with the same path. `content` is used for regular files only, and must have the
     /// size given in the entry.
     pub fn push(&mut self, entry: Entry, content: Content) {
-        self.items.push(Item { name: entry.path.as_os_str().as_bytes().to_vec(), entry, content, mark: None });
+        self.entries.push(&entry, content);
     }
 
     /// Adds a whiteout: removes `path` of lower layers.
@@ -51,132 +59,118 @@ impl LayerBuilder {
         let bytes = path.as_os_str().as_bytes();
         let base = bytes.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
         let name = [&bytes[..base], b".wh.", &bytes[base..]].concat();
-        self.mark(RecordKind::Whiteout, name, path);
+        self.entries.push_mark(RecordKind::Whiteout, bytes, &name);
     }
 
     /// Adds an opaque mark: removes what lower layers have in the directory `path`.
     pub fn opaque(&mut self, path: &Path) {
         let name = path.join(".wh..wh..opq").into_os_string().into_vec();
-        self.mark(RecordKind::Opaque, name, path);
+        self.entries.push_mark(RecordKind::Opaque, path.as_os_str().as_bytes(), &name);
     }
 
     /// Whether the layer has no entries and no marks.
     pub fn is_empty(&self) -> bool {
-        self.items.is_empty()
-    }
-
-    fn mark(&mut self, kind: RecordKind, name: Vec<u8>, path: &Path) {
-        let content = Content::Bytes(Arc::default());
-        // The member is an empty file (OCI image specification, "Whiteouts"). The index records the path that it removes.
-        let entry = Entry { kind: EntryKind::File { size: 0 }, mode: 0, ..Entry::directory(path) };
-        self.items.push(Item { name, entry, content, mark: Some(kind) });
+        self.entries.len() == self.left_out.len()
     }
 
     /// Writes the layer to the store.
-    pub fn finish(mut self, probe: &Probe) -> Result<Layer, StorageError> {
-        let span = probe.phase(Phase::Archive);
-        self.sort();
-        self.settle_links()?;
-        let mut index = IndexBuilder::default();
-        let (mut pieces, mut at, mut files, mut read) = (Vec::with_capacity(self.items.len()), 0u64, 0u64, 0u64);
-        let mut headers = Vec::with_capacity(self.items.len() * tar::BLOCK as usize);
-        for item in self.items {
-            let Item { mut name, entry, content, mark } = item;
-            if entry.kind == EntryKind::Directory {
-                name.extend_from_slice(if name.is_empty() { b"./" } else { b"/" });
-            }
-            let from = headers.len();
-            tar::encode(&entry, &name, &mut headers)?;
-            at += (headers.len() - from) as u64;
-            pieces.push(Piece::header(from, headers.len()));
-            let mut extents = None;
-            if let EntryKind::File { size } = entry.kind
-                && size > 0
-            {
-                check_length(&entry.path, &content, size)?;
-                extents = holes(&content, size, at)?;
-                pieces.push(Piece::data(size, Source::from(content)));
-                at += tar::padded(size);
-                read += size;
-            }
-            match mark {
-                Some(kind) => index.mark(kind, entry.path),
-                None => {
-                    let offset = at - if let EntryKind::File { size } = entry.kind { tar::padded(size) } else { 0 };
-                    index.entry(entry, offset, extents);
-                }
-            }
-            files += 1;
-        }
-        let from = headers.len();
-        headers.extend_from_slice(&tar::END);
-        pieces.push(Piece::header(from, headers.len()));
-        at += tar::END.len() as u64;
+    pub fn finish(self, probe: &Probe) -> Result<Layer, StorageError> {
+        Ok(self.finish_with_places(probe)?.0)
+    }
 
+    /// Writes the layer to the store, and returns where its files are.
+    pub fn finish_with_places(mut self, probe: &Probe) -> Result<(Layer, Places), StorageError> {
+        let span = probe.phase(Phase::Archive);
+        let order = self.order()?;
+        self.settle_links(&order)?;
+        let members = Members { entries: &self.entries, order: &order };
+        let plan = Plan::of(members)?;
+        let (mut extents, mut read) = (BTreeMap::new(), 0);
+        for (number, member) in order.iter().zip(members.iter()).filter(|(_, member)| member.size() > 0) {
+            let content = member.content();
+            check_length(member.path(), &content, member.size())?;
+            if let Some(holes) = holes(&content, member.size(), plan.offsets[*number as usize])? {
+                extents.insert(*number, holes);
+            }
+            read += member.size();
+        }
         let mut writer = self.store.blobs().writer()?;
-        let hash = write_pieces(self.store.blobs(), &headers, &pieces, &mut writer)?;
-        let diff_id = DiffId::new(writer.finish_hashed(hash, at, None)?.digest());
-        span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, at);
-        span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, at);
+        let hash = write_archive(self.store.blobs(), members, &plan, &mut writer)?;
+        let Plan { size, offsets, .. } = plan;
+        let diff_id = DiffId::new(writer.finish_hashed(hash, size, None)?.digest());
+        let files = order.len() as u64;
+        span.quantity(Quantity::FilesChanged, files).quantity(Quantity::BytesWritten, size);
+        span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, size);
         span.end();
         let span = probe.phase(Phase::Commit);
-        let index = index.finish(diff_id, at)?;
+        let places = Places { offsets: offsets.clone(), sparse: extents.clone() };
+        let index = IndexBuilder::of(self.entries, order, offsets, extents).finish(diff_id, size)?;
         span.quantity(Quantity::FilesChanged, files);
         span.quantity(Quantity::BytesWritten, index.as_bytes().len() as u64);
         let layer = self.store.publish_index(index)?;
         span.end();
         self.store.sync_layer(probe)?;
-        Ok(layer)
+        Ok((layer, places))
     }
 
-    /// Sorts the members by name, bytewise. Of equal names, the last is kept.
-    fn sort(&mut self) {
-        if !self.items.is_sorted_by(|a, b| a.name < b.name) {
-            self.items.sort_by(|a, b| a.name.cmp(&b.name));
-            // `dedup_by` passes (later, earlier) and removes the later one, so the two are swapped.
-            self.items.dedup_by(|later, earlier| {
-                let equal = later.name == earlier.name;
+    /// The numbers of the entries, sorted by the names of their members, bytewise. Of equal names, the last is kept.
+    fn order(&self) -> Result<Vec<u32>, StorageError> {
+        let count = u32::try_from(self.entries.len())
+            .map_err(|_| StorageError::bad_layer(0, "it has more names than an index can hold"))?;
+        let mut order: Vec<u32> = (0..count).filter(|number| !self.left_out.contains(number)).collect();
+        let name = |number: &u32| self.entries.get(*number as usize).name();
+        if !order.is_sorted_by(|a, b| name(a) < name(b)) {
+            order.sort_by(|a, b| name(a).cmp(name(b)));
+            order.dedup_by(|later, earlier| {
+                let equal = name(later) == name(earlier);
                 if equal {
-                    std::mem::swap(later, earlier);
+                    *earlier = *later;
                 }
                 equal
             });
         }
+        Ok(order)
     }
 
     /// Gives the data of each hard-linked file to its first name: a streaming reader never finds a link before its target.
-    fn settle_links(&mut self) -> Result<(), StorageError> {
-        if !self.items.iter().any(|item| matches!(item.entry.kind, EntryKind::HardLink { .. })) {
+    fn settle_links(&mut self, order: &[u32]) -> Result<(), StorageError> {
+        let members = Members { entries: &self.entries, order };
+        let is_link = |member: super::ListedEntry<'_>| member.record_kind() == RecordKind::HardLink;
+        if !members.iter().any(is_link) {
             return Ok(());
         }
-        let positions: HashMap<PathBuf, usize> =
-            self.items.iter().enumerate().map(|(at, item)| (item.entry.path.clone(), at)).collect();
+        let positions: HashMap<&[u8], usize> =
+            members.iter().enumerate().map(|(at, member)| (member.path_bytes(), at)).collect();
         let missing = |path: &Path| StorageError::BadEntry {
             path: path.to_owned(),
             reason: "the file it links to is not in the layer",
         };
-        let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
-        for (at, item) in self.items.iter().enumerate() {
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, member) in members.iter().enumerate() {
             let mut target = at;
             let mut steps = 0;
-            while let EntryKind::HardLink { target: path } = &self.items[target].entry.kind {
-                target = *positions.get(path).filter(|_| steps < MAX_LINKS).ok_or_else(|| missing(&item.entry.path))?;
+            while let (true, Some(path)) = (is_link(members.get(target)), members.get(target).target()) {
+                target = *positions.get(path).filter(|_| steps < MAX_LINKS).ok_or_else(|| missing(member.path()))?;
                 steps += 1;
             }
             if target != at {
                 groups.entry(target).or_default().push(at);
             }
         }
+        let entries = &mut self.entries;
         for (target, names) in groups {
             let first = names.iter().copied().min().filter(|&first| first < target).unwrap_or(target);
-            let path = self.items[first].entry.path.clone();
+            let path = entries.get(order[first] as usize).path().to_owned();
             if first != target {
-                let kind = self.items[target].entry.kind.clone();
-                let content = std::mem::replace(&mut self.items[target].content, Content::Bytes(Arc::default()));
-                (self.items[first].entry.kind, self.items[first].content) = (kind, content);
+                let file = entries.get(order[target] as usize);
+                let (kind, content) = (file.kind(), file.content());
+                entries.update(order[first] as usize, |entry, old| (entry.kind, *old) = (kind, content));
             }
             for at in names.into_iter().chain([target]).filter(|&at| at != first) {
-                self.items[at].entry.kind = EntryKind::HardLink { target: path.clone() };
+                entries.update(order[at] as usize, |entry, content| {
+                    entry.kind = EntryKind::HardLink { target: path.clone() };
+                    *content = Content::Bytes(Arc::default());
+                });
             }
         }
         Ok(())
@@ -186,7 +180,7 @@ impl LayerBuilder {
 fn check_length(path: &Path, content: &Content, size: u64) -> Result<(), StorageError> {
     let length = match content {
         Content::Bytes(bytes) => bytes.len() as u64,
-        Content::Blob { length, .. } => *length,
+        Content::Blob { length, .. } | Content::Spooled { length, .. } => *length,
         Content::HostFile(_) => size,
         Content::Pinned(file) if file.size() != size => return Err(StorageError::ChangedWhileRead(file.path())),
         Content::Pinned(_) => size,

@@ -1,10 +1,13 @@
-//! Pieces of an archive: read on all cores, hashed in order, and written.
+//! The archive of a layer: members are read on all cores, hashed in order, and written.
+//!
+//! Headers are made when they are needed: those of a million files take half a gigabyte.
 
 use super::blob::BlobWriter;
+use super::entry_list::{EntryList, ListedEntry};
 use super::error::Context;
 use super::sparse::write_sparsely;
 use super::tree::read_range;
-use super::{BlobStore, Content, Extent, PinnedFile, StorageError, pipeline};
+use super::{BlobStore, Content, StorageError, pipeline, tar};
 use buildscope_record::BlobDigest;
 use rustix::fs::{Advice, Mode, OFlags, fadvise, openat};
 use sha2::{Digest as _, Sha256};
@@ -15,7 +18,6 @@ use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes of archive that a worker reads at a time: large enough to make the hand-over cheap, small enough for the CPU cache.
@@ -23,73 +25,136 @@ const BATCH: u64 = 512 << 10;
 /// Archives smaller than this many bytes are written on one thread: starting more costs more than it saves.
 const PARALLEL_FROM: u64 = 256 << 10;
 
-/// A part of an archive: headers, or a file's data with its padding.
-pub(crate) struct Piece {
-    length: u64,
-    source: Source,
+/// The members of an archive in their order.
+#[derive(Clone, Copy)]
+pub(crate) struct Members<'a> {
+    pub(crate) entries: &'a EntryList,
+    /// The numbers of the entries.
+    pub(crate) order: &'a [u32],
 }
 
-/// The source of a piece's bytes.
-pub(crate) enum Source {
-    /// A range of the prepared headers.
-    Header(Range<usize>),
-    Bytes(Arc<[u8]>),
-    HostFile(PathBuf),
-    Pinned(PinnedFile),
-    Blob {
-        blob: BlobDigest,
-        offset: u64,
-        sparse: Option<Arc<[Extent]>>,
-    },
+impl<'a> Members<'a> {
+    pub(crate) fn get(&self, position: usize) -> ListedEntry<'a> {
+        self.entries.get(self.order[position] as usize)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = ListedEntry<'a>> {
+        let entries = self.entries;
+        self.order.iter().map(move |number| entries.get(*number as usize))
+    }
 }
 
-impl From<Content> for Source {
-    fn from(content: Content) -> Self {
-        match content {
-            Content::Bytes(bytes) => Self::Bytes(bytes),
-            Content::HostFile(path) => Self::HostFile(path),
-            Content::Pinned(file) => Self::Pinned(file),
-            Content::Blob { blob, offset, sparse, .. } => Self::Blob { blob, offset, sparse },
+/// Appends the header of a member.
+pub(crate) fn write_header(member: ListedEntry<'_>, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    let entry = member.entry();
+    if !member.is_directory() {
+        return tar::encode(&entry, member.name(), out);
+    }
+    let end: &[u8] = if member.name().is_empty() { b"./" } else { b"/" };
+    tar::encode(&entry, &[member.name(), end].concat(), out)
+}
+
+/// Consecutive parts of an archive that are read at a time.
+struct Batch {
+    part: Part,
+    size: u64,
+}
+
+#[derive(Clone)]
+enum Part {
+    /// Whole members.
+    Members(Range<usize>),
+    /// The header of a large file.
+    Header(usize),
+    /// A byte range of a large file, with the padding after its end.
+    Data(usize, Range<u64>),
+    /// The end of the archive.
+    End,
+}
+
+/// The places of an archive's members.
+pub(crate) struct Plan {
+    batches: Vec<Batch>,
+    /// The size of the archive in bytes.
+    pub(crate) size: u64,
+    /// The offset of each member's data, by the number of the entry.
+    pub(crate) offsets: Vec<u64>,
+}
+
+impl Plan {
+    /// Plans the archive of these members.
+    pub(crate) fn of(members: Members<'_>) -> Result<Self, StorageError> {
+        let mut plan = Self { batches: Vec::new(), size: 0, offsets: vec![0; members.entries.len()] };
+        let (mut from, mut size, mut scratch) = (0, 0, Vec::new());
+        for (position, member) in members.iter().enumerate() {
+            let (header, data) = (header_size(member, &mut scratch)?, tar::padded(member.size()));
+            plan.offsets[members.order[position] as usize] = plan.size + size + header;
+            if member.size() >= 2 * BATCH {
+                plan.add(Part::Members(from..position), size);
+                plan.add(Part::Header(position), header);
+                plan.add_large(position, member.size());
+                (from, size) = (position + 1, 0);
+                continue;
+            }
+            size += header + data;
+            if size >= BATCH {
+                plan.add(Part::Members(from..position + 1), size);
+                (from, size) = (position + 1, 0);
+            }
+        }
+        plan.add(Part::Members(from..members.order.len()), size);
+        plan.add(Part::End, tar::END.len() as u64);
+        Ok(plan)
+    }
+
+    fn add(&mut self, part: Part, size: u64) {
+        if size > 0 {
+            self.batches.push(Batch { part, size });
+            self.size += size;
+        }
+    }
+
+    fn add_large(&mut self, position: usize, length: u64) {
+        let mut at = 0;
+        while at < length {
+            let end = (at + BATCH).min(length);
+            let padding = if end == length { tar::padded(length) - length } else { 0 };
+            self.add(Part::Data(position, at..end), end - at + padding);
+            at = end;
         }
     }
 }
 
-impl Piece {
-    pub(crate) fn header(from: usize, to: usize) -> Self {
-        Self { length: (to - from) as u64, source: Source::Header(from..to) }
+/// The size of a member's header in bytes.
+fn header_size(member: ListedEntry<'_>, scratch: &mut Vec<u8>) -> Result<u64, StorageError> {
+    /// Names up to this length, and numbers up to these, fit into the fields of one block.
+    const NAME: usize = 99;
+    const ID: u32 = 1 << 20;
+    const NUMBER: u64 = 1 << 32;
+    let (name, (uid, gid)) = (member.name(), member.owner());
+    let time = u64::try_from(member.mtime().seconds).is_ok_and(|seconds| seconds <= NUMBER);
+    let short = name.len() <= NAME && !name.contains(&0);
+    if member.is_plain() && short && time && uid <= ID && gid <= ID && member.size_or_device() <= NUMBER {
+        return Ok(tar::BLOCK);
     }
-
-    pub(crate) fn data(length: u64, source: Source) -> Self {
-        Self { length, source }
-    }
-
-    fn padded(&self) -> u64 {
-        super::tar::padded(self.length)
-    }
+    scratch.clear();
+    write_header(member, scratch)?;
+    Ok(scratch.len() as u64)
 }
 
-/// Several consecutive pieces, or a part of a large one.
-struct Batch {
-    pieces: Range<usize>,
-    /// The byte range of the piece, if the batch is a part of one; otherwise empty.
-    part: Range<u64>,
-    size: u64,
-}
-
-/// Writes all pieces to the blob and returns the hash of the archive.
-pub(crate) fn write_pieces(
+/// Writes an archive to the blob and returns its hash.
+pub(crate) fn write_archive(
     blobs: &BlobStore,
-    headers: &[u8],
-    pieces: &[Piece],
+    members: Members<'_>,
+    plan: &Plan,
     writer: &mut BlobWriter,
 ) -> Result<Sha256, StorageError> {
-    let batches = plan(pieces);
-    let total: u64 = batches.iter().map(|batch| batch.size).sum();
-    let threads = if total < PARALLEL_FROM { 1 } else { pipeline::processors().min(batches.len()) };
+    let batches = &plan.batches;
+    let threads = if plan.size < PARALLEL_FROM { 1 } else { pipeline::processors().min(batches.len()) };
     let (file, synced, next) = (writer.file(), writer.is_synced(), AtomicUsize::new(0));
     let make = || {
-        let mut sources = Sources::new(blobs, headers, pieces);
-        let (batches, next) = (&batches, &next);
+        let mut sources = Sources::new(blobs, members);
+        let next = &next;
         move |buffer: &mut Vec<u8>| {
             let number = next.fetch_add(1, Ordering::Relaxed);
             let Some(batch) = batches.get(number) else { return Ok::<_, StorageError>(None) };
@@ -107,6 +172,7 @@ pub(crate) fn write_pieces(
         Ok(())
     };
     pipeline::run(threads, make, |buffer: &Vec<u8>| archive.take(buffer), store)?;
+    debug_assert_eq!(archive.size, plan.size, "headers have the planned sizes");
     Ok(archive.hash)
 }
 
@@ -154,101 +220,80 @@ impl Position {
     }
 }
 
-fn plan(pieces: &[Piece]) -> Vec<Batch> {
-    let mut batches: Vec<Batch> = Vec::new();
-    let (mut from, mut size) = (0, 0);
-    let flush = |batches: &mut Vec<Batch>, pieces: Range<usize>, size: u64| {
-        if size > 0 {
-            batches.push(Batch { pieces, part: 0..0, size });
-        }
-    };
-    for (number, piece) in pieces.iter().enumerate() {
-        if piece.length >= 2 * BATCH {
-            flush(&mut batches, from..number, std::mem::take(&mut size));
-            let mut at = 0;
-            while at < piece.length {
-                let end = (at + BATCH).min(piece.length);
-                let padding = if end == piece.length { piece.padded() - piece.length } else { 0 };
-                batches.push(Batch { pieces: number..number + 1, part: at..end, size: end - at + padding });
-                at = end;
-            }
-            from = number + 1;
-            continue;
-        }
-        size += piece.padded();
-        if size >= BATCH {
-            flush(&mut batches, from..number + 1, std::mem::take(&mut size));
-            from = number + 1;
-        }
-    }
-    flush(&mut batches, from..pieces.len(), size);
-    batches
-}
-
 /// Files that a worker keeps open: neighbours in an archive are mostly in the same directory or blob.
 struct Sources<'a> {
     blobs: &'a BlobStore,
-    headers: &'a [u8],
-    pieces: &'a [Piece],
+    members: Members<'a>,
     directory: Option<(PathBuf, OwnedFd)>,
     large: Option<(PathBuf, File)>,
     open: HashMap<BlobDigest, File>,
 }
 
 impl<'a> Sources<'a> {
-    fn new(blobs: &'a BlobStore, headers: &'a [u8], pieces: &'a [Piece]) -> Self {
-        Self { blobs, headers, pieces, directory: None, large: None, open: HashMap::new() }
+    fn new(blobs: &'a BlobStore, members: Members<'a>) -> Self {
+        Self { blobs, members, directory: None, large: None, open: HashMap::new() }
     }
 
     fn fill(&mut self, batch: &Batch, out: &mut Vec<u8>) -> Result<(), StorageError> {
         out.reserve(batch.size as usize);
-        let pieces = &self.pieces[batch.pieces.clone()];
-        if !batch.part.is_empty() {
-            let piece = &pieces[0];
-            self.part(piece, batch.part.clone(), out)?;
-        } else {
-            for piece in pieces {
-                self.part(piece, 0..piece.length, out)?;
-                out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
+        match batch.part.clone() {
+            Part::Members(positions) => {
+                for position in positions {
+                    let member = self.members.get(position);
+                    write_header(member, out)?;
+                    if member.size() > 0 {
+                        self.data(&member.content(), member.size(), 0..member.size(), out)?;
+                    }
+                    pad(out);
+                }
             }
+            Part::Header(position) => write_header(self.members.get(position), out)?,
+            Part::Data(position, range) => {
+                let member = self.members.get(position);
+                self.data(&member.content(), member.size(), range, out)?;
+            }
+            Part::End => out.extend_from_slice(&tar::END),
         }
-        out.resize(out.len().next_multiple_of(super::tar::BLOCK as usize), 0);
+        pad(out);
         Ok(())
     }
 
-    fn part(&mut self, piece: &Piece, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StorageError> {
+    /// Appends a range of a file of `size` bytes.
+    fn data(&mut self, content: &Content, size: u64, range: Range<u64>, out: &mut Vec<u8>) -> Result<(), StorageError> {
         let start = out.len();
         let length = (range.end - range.start) as usize;
-        match &piece.source {
-            Source::Header(at) => out.extend_from_slice(&self.headers[at.clone()]),
-            Source::Bytes(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
-            Source::HostFile(path) if length as u64 == piece.length => {
-                whole_file(&self.open_host(path)?, path, length, out)?;
+        let whole = length as u64 == size;
+        match content {
+            Content::Bytes(bytes) => out.extend_from_slice(&bytes[range.start as usize..range.end as usize]),
+            Content::Spooled { spool, offset, .. } => {
+                out.resize(start + length, 0);
+                spool.read(offset + range.start, &mut out[start..]).context("read", "a temporary file")?;
             }
-            Source::HostFile(path) => {
+            Content::HostFile(path) if whole => whole_file(&self.open_host(path)?, path, length, out)?,
+            Content::HostFile(path) => {
                 out.resize(start + length, 0);
                 if self.large.as_ref().is_none_or(|(open, _)| open != path) {
                     self.large = Some((path.clone(), self.open_host(path)?));
                 }
                 let file = &self.large.as_ref().expect("set just above").1;
-                part_of_file(file, path, piece.length, range, &mut out[start..])?;
+                part_of_file(file, path, size, range, &mut out[start..])?;
             }
-            Source::Pinned(pinned) if length as u64 == piece.length => {
+            Content::Pinned(pinned) if whole => {
                 let file = pinned.open()?;
                 whole_file(&file, &pinned.path(), length, out)?;
                 pinned.check(&file)?;
             }
-            Source::Pinned(pinned) => {
+            Content::Pinned(pinned) => {
                 out.resize(start + length, 0);
                 let path = pinned.path();
                 if self.large.as_ref().is_none_or(|(open, _)| *open != path) {
                     self.large = Some((path.clone(), pinned.open()?));
                 }
                 let file = &self.large.as_ref().expect("set just above").1;
-                part_of_file(file, &path, piece.length, range, &mut out[start..])?;
+                part_of_file(file, &path, size, range, &mut out[start..])?;
                 pinned.check(file)?;
             }
-            Source::Blob { blob, offset, sparse } => {
+            Content::Blob { blob, offset, sparse, .. } => {
                 out.resize(start + length, 0);
                 let file = match self.open.entry(*blob) {
                     std::collections::hash_map::Entry::Occupied(file) => file.into_mut(),
@@ -281,6 +326,11 @@ impl<'a> Sources<'a> {
         .map(File::from)
         .context("open", path)
     }
+}
+
+/// Fills the last block with zeros.
+fn pad(out: &mut Vec<u8>) {
+    out.resize(out.len().next_multiple_of(tar::BLOCK as usize), 0);
 }
 
 /// Reads a whole file of `length` bytes. It asks for one byte more, to notice a file that has grown.

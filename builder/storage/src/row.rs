@@ -1,8 +1,7 @@
 //! Rows: the members of a layer before they are written to its index.
 
-use super::path::{compare, to_path};
+use super::path::to_path;
 use super::{Entry, EntryKind, Extent};
-use std::cmp::Ordering;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -30,8 +29,6 @@ pub(crate) struct Row {
     pub(crate) kind: RecordKind,
     /// Whether it is a hard link to a file of a lower layer.
     pub(crate) below: bool,
-    /// Its position in the archive.
-    pub(crate) order: usize,
     pub(crate) entry: Entry,
     pub(crate) offset: u64,
     pub(crate) extents: Option<Vec<Extent>>,
@@ -39,7 +36,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn mark(kind: RecordKind, path: PathBuf) -> Self {
-        Self { kind, below: false, order: 0, entry: Entry::directory(path), offset: 0, extents: None }
+        Self { kind, below: false, entry: Entry::directory(path), offset: 0, extents: None }
     }
 
     pub(crate) fn path(&self) -> &[u8] {
@@ -59,23 +56,7 @@ impl Row {
         self.entry.xattrs.extend(xattrs.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 
-    pub(crate) fn looks_like(&self, file: &Self) -> bool {
-        let (a, b) = (&self.entry, &file.entry);
-        let xattrs = a.xattrs.iter().all(|(name, value)| b.xattrs.get(name) == Some(value));
-        (a.mode, a.uid, a.gid, a.mtime) == (b.mode, b.uid, b.gid, b.mtime) && xattrs
-    }
-
     pub(crate) fn is_device_zero(&self) -> bool {
         self.entry.kind == EntryKind::CharDevice { major: 0, minor: 0 }
-    }
-
-    /// A path has at most one row of each class: a whiteout, an opaque mark, or an entry.
-    pub(crate) fn class(&self) -> RecordKind {
-        self.kind.min(RecordKind::Directory)
-    }
-
-    /// Tree order. Of rows with one path, marks come before entries, then rows are in archive order.
-    pub(crate) fn tree_order(a: &Self, b: &Self) -> Ordering {
-        compare(a.path(), b.path()).then_with(|| a.class().cmp(&b.class())).then_with(|| a.order.cmp(&b.order))
     }
 }

@@ -1,13 +1,14 @@
 //! The store: one directory with blobs, indexes and the cache, this process's view of it, and the driver in use.
 
-use super::StorageError;
 use super::driver::{self, Driver};
 use super::layer::LayerBuilder;
 use super::layer_store::LayerStore;
 use super::once_map::OnceMap;
 use super::options::{DriverChoice, StoreOptions};
+use super::{EntryList, Spool, StorageError};
 use buildscope_record::DriverName;
 use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ops::Deref;
 use std::path::Path;
@@ -60,7 +61,17 @@ impl Store {
 
     /// Starts a new layer.
     pub fn layer_builder(&self) -> LayerBuilder {
-        LayerBuilder::new(self.layers.clone())
+        self.layer_of(EntryList::default(), HashSet::new())
+    }
+
+    /// Starts a layer with the entries of a list, but for those with the numbers `left_out`.
+    pub fn layer_of(&self, entries: EntryList, left_out: HashSet<u32>) -> LayerBuilder {
+        LayerBuilder::new(self.layers.clone(), entries, left_out)
+    }
+
+    /// A temporary file for bytes that are read once and needed again soon.
+    pub fn spool(&self) -> Spool {
+        Spool::new(self.root().join("tmp"))
     }
 
     pub(crate) fn driver(&self) -> Result<Arc<dyn Driver>, StorageError> {

@@ -5,6 +5,7 @@
 
 use super::error::Context;
 use super::index::{LayerIndex, Record};
+use super::merge::{self, Link};
 use super::path::{MAX_LINKS, base_name, components, parent, to_path};
 use super::row::RecordKind;
 use super::{BlobStore, Content, Entry, EntryKind, ImagePath, StorageError};
@@ -44,17 +45,17 @@ pub(crate) enum Node {
 /// A directory: its record, if any layer has one, and its children sorted by name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Dir {
-    meta: Option<Ref>,
-    children: Vec<Child>,
+    pub(super) meta: Option<Ref>,
+    pub(super) children: Vec<Child>,
 }
 
 /// A child of a directory. Its name is in the heap of the layer that added it.
 #[derive(Clone, Debug)]
-struct Child {
-    layer: u32,
-    name_at: u32,
-    name_len: u32,
-    node: Node,
+pub(super) struct Child {
+    pub(super) layer: u32,
+    pub(super) name_at: u32,
+    pub(super) name_len: u32,
+    pub(super) node: Node,
 }
 
 /// The result of resolving a path.
@@ -92,7 +93,7 @@ impl Tree {
                 );
                 return Err(StorageError::bad_layer(index.record(record).offset(), reason));
             };
-            relink(Arc::make_mut(&mut tree.root), &tree.layers, &path, Some(file));
+            relink(&mut tree.root, &tree.layers, &path, Some(file));
         }
         Ok(tree)
     }
@@ -101,7 +102,7 @@ impl Tree {
     pub(crate) fn only(blobs: BlobStore, index: Arc<LayerIndex>) -> Self {
         let (mut tree, links) = Self::empty(blobs).merged(index);
         for Link { path, .. } in links {
-            relink(Arc::make_mut(&mut tree.root), &tree.layers, &path, None);
+            relink(&mut tree.root, &tree.layers, &path, None);
         }
         tree
     }
@@ -111,20 +112,9 @@ impl Tree {
     fn merged(&self, index: Arc<LayerIndex>) -> (Self, Vec<Link>) {
         let mut layers = self.layers.clone();
         let layer = layers.len() as u32;
-        let records = 0..index.len();
         layers.push(index);
-        let mut merge = Merge { layers: &layers, layer, links: Vec::new() };
-        let (mut records, mut old) = (records, Some(&*self.root));
-        // Records of the root come first and have an empty path. A layer's metadata of the root is ignored, as in containerd: the
-        // root of every image belongs to root and has mode 755.
-        while records.start < records.end && merge.record(records.start).path().is_empty() {
-            if merge.record(records.start).kind() == RecordKind::Opaque {
-                old = None;
-            }
-            records.start += 1;
-        }
-        let root = Arc::new(merge.directory(old, records, 0, None));
-        let links = merge.links;
+        let (root, links) = merge::merge(&layers, layer, &self.root);
+        let root = Arc::new(root);
         let links_below = self.links_below || !links.is_empty();
         (Self { blobs: self.blobs.clone(), root, layers, links_below }, links)
     }
@@ -213,12 +203,17 @@ impl Tree {
     /// `path` and everything below it: directories before their contents, sorted by name. The first name of a file has its content,
     /// further names are hard links to it.
     pub fn walk<'a>(&'a self, path: &Path) -> impl Iterator<Item = (Entry, Content)> + 'a {
+        self.walk_names(path).map(|(entry, content, _)| (entry, content))
+    }
+
+    /// Like [`walk`](Self::walk), with whether the file may have more names in the tree.
+    pub fn walk_names<'a>(&'a self, path: &Path) -> impl Iterator<Item = (Entry, Content, bool)> + 'a {
         let mut stack: Vec<(PathBuf, Node)> = self.node(path).map(|node| (path.to_owned(), node)).into_iter().collect();
         let mut seen: HashMap<Ref, PathBuf> = HashMap::new();
         std::iter::from_fn(move || {
             let (path, node) = stack.pop()?;
             let mut entry = self.entry_of(&node, path);
-            let mut content = Content::Bytes(Arc::default());
+            let (mut content, mut shared) = (Content::Bytes(Arc::default()), false);
             match node {
                 Node::Dir(dir) => {
                     for child in dir.children.iter().rev() {
@@ -227,7 +222,8 @@ impl Tree {
                     }
                 }
                 Node::Leaf(leaf) => {
-                    if self.linked(leaf) {
+                    shared = self.linked(leaf);
+                    if shared {
                         match seen.get(&leaf) {
                             Some(first) => entry.kind = EntryKind::HardLink { target: first.clone() },
                             None => drop(seen.insert(leaf, entry.path.clone())),
@@ -238,7 +234,7 @@ impl Tree {
                     }
                 }
             }
-            Some((entry, content))
+            Some((entry, content, shared))
         })
     }
 
@@ -251,7 +247,6 @@ impl Tree {
         &self.layers
     }
 
-    /// The diff ids of the layers, lowest first.
     /// The lengths of the stacks whose top layer is visible. overlayfs ignores a mark that removes the contents of the root directory,
     /// so the drivers omit the layers below it.
     pub(crate) fn visible_depths(&self) -> RangeInclusive<usize> {
@@ -259,6 +254,7 @@ impl Tree {
         first + 1..=self.layers.len()
     }
 
+    /// The diff ids of the layers, lowest first.
     pub(crate) fn diff_ids(&self) -> Vec<DiffId> {
         self.layers.iter().map(|index| index.layer().diff_id).collect()
     }
@@ -312,110 +308,33 @@ impl Tree {
 
 impl Dir {
     fn child(&self, layers: &[Arc<LayerIndex>], name: &[u8]) -> Option<&Child> {
-        let at = self.children.binary_search_by(|child| child.name(layers).cmp(name)).ok()?;
-        Some(&self.children[at])
+        Some(&self.children[self.position(layers, name).ok()?])
+    }
+
+    /// The index of the child `name`, or the index at which it would be.
+    fn position(&self, layers: &[Arc<LayerIndex>], name: &[u8]) -> Result<usize, usize> {
+        self.children.binary_search_by(|child| child.name(layers).cmp(name))
+    }
+}
+
+impl Drop for Dir {
+    /// Drops the directories below one after the other. The compiler's recursion would overflow the stack: a layer of another tool may
+    /// be thousands of directories deep.
+    fn drop(&mut self) {
+        let mut open = std::mem::take(&mut self.children);
+        while let Some(child) = open.pop() {
+            if let Node::Dir(dir) = child.node
+                && let Some(mut dir) = Arc::into_inner(dir)
+            {
+                open.append(&mut dir.children);
+            }
+        }
     }
 }
 
 impl Child {
-    fn name<'a>(&self, layers: &'a [Arc<LayerIndex>]) -> &'a [u8] {
+    pub(super) fn name<'a>(&self, layers: &'a [Arc<LayerIndex>]) -> &'a [u8] {
         layers[self.layer as usize].heap(self.name_at, self.name_len)
-    }
-}
-
-/// Merges one layer into a tree.
-struct Merge<'a> {
-    layers: &'a [Arc<LayerIndex>],
-    layer: u32,
-    links: Vec<Link>,
-}
-
-/// A hard link whose file is in a lower layer.
-struct Link {
-    record: u32,
-    path: Vec<u8>,
-}
-
-impl<'a> Merge<'a> {
-    fn record(&self, number: u32) -> Record<'a> {
-        self.layers[self.layer as usize].record(number)
-    }
-
-    /// Merges `records` into the directory `old`. All of them are below it, and their names in it start at byte `from` of their paths.
-    fn directory(&mut self, old: Option<&Dir>, records: std::ops::Range<u32>, from: usize, meta: Option<Ref>) -> Dir {
-        let old = old.map_or(&[][..], |dir| &dir.children);
-        let mut children = Vec::with_capacity(old.len() + 8);
-        let (mut next_old, mut at) = (0, records.start);
-        while at < records.end {
-            let first = self.record(at);
-            let path = first.path();
-            let end = path[from..].iter().position(|&byte| byte == b'/').map_or(path.len(), |slash| from + slash);
-            let name = &path[from..end];
-            // Old children that sort before this one are unchanged.
-            while next_old < old.len() && old[next_old].name(self.layers) < name {
-                children.push(old[next_old].clone());
-                next_old += 1;
-            }
-            let existing = old.get(next_old).filter(|child| child.name(self.layers) == name);
-            next_old += usize::from(existing.is_some());
-            let (node, after) = self.child(existing.map(|child| &child.node), at, records.end, end);
-            if let Some(node) = node {
-                let name_at = first.path_at() + from as u32;
-                children.push(Child { layer: self.layer, name_at, name_len: (end - from) as u32, node });
-            }
-            at = after;
-        }
-        children.extend_from_slice(&old[next_old..]);
-        Dir { meta, children }
-    }
-
-    /// Merges the child whose path ends at byte `end` of the path of record `at`. Returns it, and the number of the next child's
-    /// first record.
-    fn child(&mut self, existing: Option<&Node>, at: u32, limit: u32, end: usize) -> (Option<Node>, u32) {
-        let path = &self.record(at).path()[..end];
-        let (mut whiteout, mut opaque, mut entry) = (false, false, None);
-        let mut own = at;
-        while own < limit && self.record(own).path() == path {
-            match self.record(own).kind() {
-                RecordKind::Whiteout => whiteout = true,
-                RecordKind::Opaque => opaque = true,
-                _ => entry = Some(own),
-            }
-            own += 1;
-        }
-        let mut after = own;
-        while after < limit
-            && self.record(after).path().get(end) == Some(&b'/')
-            && self.record(after).path().starts_with(path)
-        {
-            after += 1;
-        }
-        let below = own..after;
-        let existing = existing.filter(|_| !whiteout);
-        let old = match existing {
-            Some(Node::Dir(dir)) => Some(&**dir),
-            _ => None,
-        };
-        let inside = old.filter(|_| !opaque);
-        let layer = self.layer;
-        let node = match entry.map(|number| (number, self.record(number).kind())) {
-            Some((record, RecordKind::Directory)) => {
-                Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, Some(Ref { layer, record })))))
-            }
-            // Records below a path that is not a directory cannot be reached.
-            Some((record, RecordKind::HardLink)) => {
-                let link = self.record(record);
-                if link.link().is_none() {
-                    self.links.push(Link { record, path: path.to_vec() });
-                }
-                Some(Node::Leaf(Ref { layer, record: link.link().unwrap_or(record) }))
-            }
-            Some((record, _)) => Some(Node::Leaf(Ref { layer, record })),
-            None if below.is_empty() && !opaque => existing.cloned(),
-            // Missing parents of members and marks are directories, as docker and BuildKit unpack them.
-            None => Some(Node::Dir(Arc::new(self.directory(inside, below, end + 1, old.and_then(|dir| dir.meta))))),
-        };
-        (node, after)
     }
 }
 
@@ -433,17 +352,20 @@ fn find<'a>(root: &'a Dir, layers: &[Arc<LayerIndex>], path: &[u8]) -> Option<&'
 }
 
 /// Sets the leaf at `path`, or removes it if `leaf` is `None`.
-fn relink(dir: &mut Dir, layers: &[Arc<LayerIndex>], path: &[u8], leaf: Option<Ref>) {
-    let (name, rest) = match path.iter().position(|&byte| byte == b'/') {
-        Some(slash) => (&path[..slash], Some(&path[slash + 1..])),
-        None => (path, None),
-    };
-    let Ok(at) = dir.children.binary_search_by(|child| child.name(layers).cmp(name)) else { return };
-    match (rest, &mut dir.children[at].node, leaf) {
-        (Some(rest), Node::Dir(below), leaf) => relink(Arc::make_mut(below), layers, rest, leaf),
-        (None, node, Some(leaf)) => *node = Node::Leaf(leaf),
-        (None, _, None) => drop(dir.children.remove(at)),
-        (Some(_), Node::Leaf(_), _) => {}
+fn relink(root: &mut Arc<Dir>, layers: &[Arc<LayerIndex>], path: &[u8], leaf: Option<Ref>) {
+    let mut dir = Arc::make_mut(root);
+    let mut names = components(path).peekable();
+    while let Some(name) = names.next() {
+        let Ok(at) = dir.position(layers, name) else { return };
+        if names.peek().is_none() {
+            match leaf {
+                Some(leaf) => dir.children[at].node = Node::Leaf(leaf),
+                None => drop(dir.children.remove(at)),
+            }
+            return;
+        }
+        let Node::Dir(below) = &mut dir.children[at].node else { return };
+        dir = Arc::make_mut(below);
     }
 }
 

@@ -229,6 +229,25 @@ fn archives_cannot_escape_the_context() {
     assert!(refused(&world, &["-"], Some(&bomb)).contains("decompression bomb"));
 }
 
+#[test]
+fn a_repository_and_a_file_of_the_context_are_added_in_one_instruction() {
+    let world = World::empty();
+    let origin = world.path("repos/app");
+    fs::create_dir_all(&origin).unwrap();
+    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
+    for name in ["one", "two"] {
+        fs::write(origin.join(name), name).unwrap();
+    }
+    git(&origin, &["add", "."]);
+    git(&origin, &["commit", "--quiet", "-m", "1"]);
+    let daemon = Daemon::start(&world.path("repos"));
+    world.write("local", "of the context");
+    let add = format!("FROM scratch\nADD git://127.0.0.1:{}/app#main local /to/\n", daemon.port);
+    world.write("Dockerfile", &add);
+    world.build(&["--output", world.path("out").to_str().unwrap()]).record();
+    assert_eq!(["to/one", "to/two", "to/local"].map(|name| read(&world, name)), ["one", "two", "of the context"]);
+}
+
 /// The configuration of the user and of the system, templates, hooks, filters and `GIT_*` have no effect on a checkout.
 #[test]
 fn a_checkout_does_not_depend_on_this_machines_git_configuration() {

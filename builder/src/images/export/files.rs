@@ -215,6 +215,11 @@ fn fill(
     let failed = |source| ImageError::File { action: "write", path: path.to_owned(), source };
     match content {
         Content::Bytes(bytes) => file.write_all_at(bytes, 0).map_err(failed),
+        Content::Spooled { spool, offset, length } => {
+            let mut bytes = vec![0; usize::try_from(*length).unwrap_or(usize::MAX)];
+            spool.read(*offset, &mut bytes).map_err(failed)?;
+            file.write_all_at(&bytes, 0).map_err(failed)
+        }
         Content::HostFile(from) => {
             io::copy(&mut File::open(from).map_err(failed)?, &mut &*file).map(drop).map_err(failed)
         }

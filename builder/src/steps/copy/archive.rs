@@ -4,7 +4,6 @@
 //! that unpacks to a large one never fills the memory, and a decompression bomb is an error. Nothing is unpacked outside of the destination:
 //! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
-use super::group::Item;
 use super::key::open;
 use super::target::{NewDirectory, Target, join};
 use super::walk::clean;
@@ -12,7 +11,9 @@ use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{Member, MemberKind, Reader, SparsePiece};
-use buildscope_storage::{Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, Store, Timestamp, Unpacked};
+use buildscope_storage::{
+    Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, ListedEntry, Store, Timestamp, Unpacked,
+};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -26,7 +27,7 @@ const SNIFFED: u64 = 4 << 20;
 /// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
 pub(super) struct Archive<'a> {
     source: &'a str,
-    content: &'a Content,
+    content: Content,
     /// The size of the archive in bytes.
     size: u64,
     store: &'a Store,
@@ -44,12 +45,11 @@ pub(super) struct Unpacking<'a> {
 
 impl<'a> Archive<'a> {
     /// Opens a file. Returns `None` if it is not an archive, or an empty one.
-    pub(super) fn open(source: &'a str, item: &'a Item, store: &'a Store) -> Result<Option<Self>, CopyError> {
-        let size = match item.entry.kind {
-            EntryKind::File { size } if size > 0 => size,
-            _ => return Ok(None),
-        };
-        let archive = Self { source, content: &item.content, size, store };
+    pub(super) fn open(source: &'a str, entry: ListedEntry<'_>, store: &'a Store) -> Result<Option<Self>, CopyError> {
+        if !entry.is_file() || entry.size() == 0 {
+            return Ok(None);
+        }
+        let archive = Self { source, content: entry.content(), size: entry.size(), store };
         // A file without a valid first header is not an archive.
         let first = Reader::new(archive.decompressed()?.take(SNIFFED)).read_member();
         Ok(matches!(first, Ok(Some(_))).then_some(archive))
@@ -67,7 +67,7 @@ impl<'a> Archive<'a> {
             members.push(member);
         }
         // The tar reader may stop before the end of the file, so opening checks once more that the file is unchanged.
-        if let Content::Pinned(file) = self.content {
+        if let Content::Pinned(file) = &self.content {
             file.open()?;
         }
         let (blob, _) = writer.finish(None)?;
@@ -109,11 +109,11 @@ impl<'a> Archive<'a> {
         if let Some(Owner { uid, gid }) = owner {
             (entry.uid, entry.gid) = (uid, gid);
         }
-        target.put(entry, content).map(drop)
+        target.put(&entry, content).map(drop)
     }
 
     fn decompressed(&self) -> Result<Box<dyn Read + Send>, CopyError> {
-        let file = open(self.store.blobs(), self.content)?;
+        let file = open(self.store.blobs(), &self.content)?;
         let unpacked = decompressed(file).map_err(|error| self.bad(error.to_string()))?;
         Ok(Box::new(Unpacked::new(unpacked, self.size)))
     }

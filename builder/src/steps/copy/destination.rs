@@ -1,32 +1,33 @@
 //! The destination of a COPY or ADD: puts a selection into an image.
 
 use super::archive::{Archive, Unpacking};
-use super::group::{Group, Item};
+use super::group::{Detail, Group};
 use super::mode::Mode;
-use super::origin::Inode;
 use super::select::Selection;
 use super::target::{InodeId, NewDirectory, Target, called, join};
 use super::walk::Written;
 use super::{CopyError, Owner};
 use crate::plan;
-use crate::sources::Identity;
-use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
+use buildscope_record::Digest;
+use buildscope_storage::{Content, Entry, EntryKind, ListedEntry, Store, Timestamp};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A file of a context that was copied.
 pub(super) struct CopiedFile {
-    /// The state of the file.
-    pub(super) identity: Identity,
-    /// The path in the layer.
-    pub(super) path: PathBuf,
+    /// Device and inode number.
+    pub(super) host: (u64, u64),
+    /// The digest of the content.
+    pub(super) digest: Digest,
+    /// The number of its entry in the layer's list.
+    pub(super) number: u32,
 }
 
-/// Puts everything selected into the target. Returns the files that came from a context.
+/// Puts everything selected into the target. Returns the files with one name that came from a context.
 pub(super) fn put(
     op: &plan::Copy,
-    selection: &Selection,
+    selection: Selection,
     owner: Option<Owner>,
     now: Timestamp,
     target: &mut Target,
@@ -42,18 +43,18 @@ pub(super) fn put(
         mtime: now,
     };
     let to = Destination { path, directory, owner, mode, now, new };
-    for group in &selection.groups {
+    for group in selection.groups {
         if group.unpack
             && !group.directory
-            && let Some(item) = group.items.first()
-            && let Some(archive) = Archive::open(&group.source, item, store)?
+            && let Some((entry, _)) = group.items.first()
+            && let Some(archive) = Archive::open(&group.source, entry, store)?
         {
             let root = target.follow(Path::new(""), &to.path)?;
             target.make_directories(&root, to.new)?;
             archive.unpack_into_image(&Unpacking { root: &root, owner: to.owner, now }, target)?;
             continue;
         }
-        to.group(group, target, &mut copied)?;
+        to.group(&group, target, &mut copied)?;
     }
     Ok(copied)
 }
@@ -85,59 +86,64 @@ impl Destination {
             (_, true) => target.make_directories(&to, self.new)?,
             (_, false) => {}
         }
-        let mut links: HashMap<&Inode, InodeId> = HashMap::new();
-        for item in &group.items {
-            if group.directory && item.entry.path.as_os_str().is_empty() {
+        let mut links: HashMap<u32, InodeId> = HashMap::new();
+        for (entry, detail) in group.items.iter() {
+            if group.directory && entry.path_bytes().is_empty() {
                 continue;
             }
-            let path = join(&to, &item.entry.path);
-            copied.extend(item.identity.map(|identity| CopiedFile { identity, path: path.clone() }));
-            self.item(group, item, path, target, &mut links)?;
+            let path = join(&to, entry.path());
+            let keeps = detail.implied || group.partial;
+            let file = self.item((entry, detail), path, keeps, target, &mut links)?;
+            if let (Some(host), Some(digest), Some(file), None) = (detail.host, detail.digest, file, detail.inode) {
+                copied.push(CopiedFile { host, digest, number: file.number() });
+            }
         }
         Ok(())
     }
 
-    fn item<'g>(
+    /// Puts one item at `path`. Returns the file, if it is one. An existing directory stays as it is if `keeps` is true.
+    fn item(
         &self,
-        group: &Group,
-        item: &'g Item,
+        (entry, detail): (ListedEntry<'_>, &Detail),
         path: PathBuf,
+        keeps: bool,
         target: &mut Target,
-        links: &mut HashMap<&'g Inode, InodeId>,
-    ) -> Result<(), CopyError> {
-        let there = target.look(&path).map(|entry| entry.kind);
-        if item.entry.kind == EntryKind::Directory {
-            return match there {
-                Some(EntryKind::Directory) if item.implied || group.partial => Ok(()),
+        links: &mut HashMap<u32, InodeId>,
+    ) -> Result<Option<InodeId>, CopyError> {
+        let there = target.kind(&path);
+        if entry.is_directory() {
+            match there {
+                Some(EntryKind::Directory) if keeps => {}
                 Some(EntryKind::Directory) | None => {
-                    target.put(self.entry(item, path), Content::Bytes(Arc::default())).map(drop)
+                    target.put(&self.entry(entry, detail, path), Content::Bytes(Arc::default()))?;
                 }
-                Some(kind) => Err(CopyError::NotADirectory { path, found: called(&kind) }),
-            };
+                Some(kind) => return Err(CopyError::NotADirectory { path, found: called(&kind) }),
+            }
+            return Ok(None);
         }
         if there == Some(EntryKind::Directory) {
             return Err(CopyError::IsADirectory(path));
         }
-        match item.inode.as_ref().and_then(|inode| links.get(inode)) {
-            Some(&file) => target.link(&path, file),
+        match detail.inode.and_then(|inode| links.get(&inode)) {
+            Some(&file) => target.link(&path, file).map(|()| None),
             None => {
-                let file = target.put(self.entry(item, path), item.content.clone())?;
-                links.extend(item.inode.as_ref().map(|inode| (inode, file)));
-                Ok(())
+                let file = target.put(&self.entry(entry, detail, path), entry.content())?;
+                links.extend(detail.inode.map(|inode| (inode, file)));
+                Ok(Some(file))
             }
         }
     }
 
     /// The entry for an item at `path`, with the metadata that the instruction asks for.
-    fn entry(&self, item: &Item, path: PathBuf) -> Entry {
-        let mut entry = Entry { path, ..item.entry.clone() };
+    fn entry(&self, listed: ListedEntry<'_>, detail: &Detail, path: PathBuf) -> Entry {
+        let mut entry = Entry { path, ..listed.entry() };
         if let Some(Owner { uid, gid }) = self.owner {
             (entry.uid, entry.gid) = (uid, gid);
         }
         if let (Some(mode), false) = (&self.mode, matches!(entry.kind, EntryKind::Symlink { .. })) {
             entry.mode = mode.apply(entry.mode, entry.kind == EntryKind::Directory);
         }
-        if item.timeless {
+        if detail.timeless {
             entry.mtime = self.now;
         }
         entry

@@ -1,10 +1,9 @@
 //! The items of a selection, in groups.
 
-use super::origin::{Data, Found, Inode};
+use super::origin::{Data, Found};
 use super::walk::base_name;
-use crate::sources::Identity;
 use buildscope_record::Digest;
-use buildscope_storage::{CAPABILITY, Content, Entry};
+use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,46 +22,38 @@ pub(super) struct Group {
     /// Whether existing directories keep their metadata (`--parents`).
     pub(super) partial: bool,
     /// The items in order of their paths. The first one is the file or directory itself.
-    pub(super) items: Vec<Item>,
+    pub(super) items: Items,
 }
 
-/// A file, directory or link of a group.
-#[derive(Debug)]
-pub(super) struct Item {
-    /// The metadata. The path is relative to the group.
-    pub(super) entry: Entry,
-    pub(super) inode: Option<Inode>,
-    pub(super) content: Content,
+/// The items of a group: their entries, with paths relative to the group, and what else is known of them.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) entries: EntryList,
+    pub(super) details: Vec<Detail>,
+}
+
+/// What is known of an item besides its entry and content.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Detail {
+    /// Equal for the names of one file; `None` for a file with one name.
+    pub(super) inode: Option<u32>,
     /// The digest of the content, if it is known without reading it.
     pub(super) digest: Option<Digest>,
+    /// Device and inode number of a context's file.
+    pub(super) host: Option<(u64, u64)>,
     /// Whether this is a directory that does not match itself and is only the parent of selected items.
     pub(super) implied: bool,
     /// Whether the modification time is that of the build: the file is in the Dockerfile.
     pub(super) timeless: bool,
     /// Whether this is a file of a context whose content is read after all items are found.
     pub(super) unread: bool,
-    /// The state of a context's file when it was hashed.
-    pub(super) identity: Option<Identity>,
 }
 
-impl Group {
-    /// An empty group for the directory at a path.
-    pub(super) fn directory(path: &Path) -> Self {
-        let (source, name) = (path.to_string_lossy().into_owned(), base_name(path).to_owned());
-        Self { source, name, directory: true, unpack: false, partial: false, items: Vec::new() }
-    }
-
-    /// A group of one file, which is not unpacked.
-    pub(super) fn file(source: String, name: OsString, item: Item) -> Self {
-        Self { source, name, directory: false, unpack: false, partial: false, items: vec![item] }
-    }
-}
-
-impl Item {
-    /// An item that was selected itself.
-    pub(super) fn new(found: Found<'_>, below: PathBuf) -> Self {
+impl Items {
+    /// Adds a file, directory or link of an origin. Its path in the group is `below`.
+    pub(super) fn push(&mut self, found: Found<'_>, below: PathBuf, detail: Detail) {
         let unread = found.node().is_some();
-        let Found { mut entry, inode, data } = found;
+        let Found { mut entry, data, .. } = found;
         entry.path = below;
         // Image layers carry no other extended attribute: BuildKit and docker do not write others.
         entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
@@ -70,6 +61,60 @@ impl Item {
             Data::Known(content) => content,
             Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
         };
-        Self { entry, inode, content, digest: None, implied: false, timeless: false, unread, identity: None }
+        self.entries.push(&entry, content);
+        self.details.push(Detail { unread, ..detail });
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.details.len()
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (ListedEntry<'_>, &Detail)> + ExactSizeIterator {
+        self.entries.iter().zip(&self.details)
+    }
+
+    /// The first item: the file or directory itself.
+    pub(super) fn first(&self) -> Option<(ListedEntry<'_>, &Detail)> {
+        self.iter().next()
+    }
+
+    /// Changes the entry of each item.
+    pub(super) fn update_all(&mut self, mut change: impl FnMut(&mut Entry, &mut Detail)) {
+        for (number, detail) in self.details.iter_mut().enumerate() {
+            self.entries.update(number, |entry, _| change(entry, detail));
+        }
+    }
+
+    /// Removes implied directories without contents. Items must be in the order of a walk: contents after their directory.
+    pub(super) fn drop_hollow(&mut self) {
+        let mut after: Option<&Path> = None;
+        let mut keep: Vec<bool> = self
+            .iter()
+            .rev()
+            .map(|(entry, detail)| {
+                let keep = !detail.implied || after.is_some_and(|after| after.starts_with(entry.path()));
+                after = if keep { Some(entry.path()) } else { after };
+                keep
+            })
+            .collect();
+        keep.reverse();
+        self.entries.retain(|number| keep[number]);
+        let mut kept = keep.into_iter();
+        self.details.retain(|_| kept.next().unwrap_or(true));
+    }
+}
+
+impl Group {
+    /// An empty group for the directory at a path.
+    pub(super) fn directory(path: &Path) -> Self {
+        let (source, name) = (path.to_string_lossy().into_owned(), base_name(path).to_owned());
+        Self { source, name, directory: true, unpack: false, partial: false, items: Items::default() }
+    }
+
+    /// A group of one file, which is not unpacked.
+    pub(super) fn file(source: String, name: OsString, found: Found<'_>, detail: Detail) -> Self {
+        let mut items = Items::default();
+        items.push(found, PathBuf::new(), detail);
+        Self { source, name, directory: false, unpack: false, partial: false, items }
     }
 }

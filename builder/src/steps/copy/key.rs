@@ -1,11 +1,11 @@
 //! The content key of a COPY or ADD: a digest of everything selected that affects the layer.
 
-use super::group::Item;
+use super::CopyError;
+use super::group::{Detail, Items};
 use super::select::Selection;
-use super::{CopyError, Inode};
 use crate::plan;
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
-use buildscope_storage::{BlobStore, Content, Entry, EntryKind, Extent, PinnedFile, Timestamp};
+use buildscope_storage::{BlobStore, Content, EntryKind, Extent, ListedEntry, PinnedFile, Spool, Timestamp};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::hash_map;
@@ -45,14 +45,12 @@ impl Selection {
             key.text(group.name.as_encoded_bytes());
             key.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);
             key.number(group.items.len() as u64);
-            let mut inodes: HashMap<&Inode, u64> = HashMap::new();
-            for item in &group.items {
-                key.text(item.entry.path.as_os_str().as_encoded_bytes());
+            for (entry, detail) in group.items.iter() {
+                key.text(entry.path_bytes());
                 // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
-                if !(group.directory && item.entry.path.as_os_str().is_empty()) {
-                    key.item(op, item);
-                    let next = inodes.len() as u64;
-                    key.number(item.inode.as_ref().map_or(u64::MAX, |inode| *inodes.entry(inode).or_insert(next)));
+                if !(group.directory && entry.path_bytes().is_empty()) {
+                    key.item(op, entry, detail);
+                    key.number(detail.inode.map_or(u64::MAX, u64::from));
                 }
             }
         }
@@ -67,9 +65,9 @@ impl Selection {
     /// With `latest` (seconds since 1970), later times count as that time, as `rewrite-timestamp` rewrites them.
     pub fn times(&self, latest: Option<i64>) -> Digest {
         let mut key = Key(Sha256::new());
-        let items = self.groups.iter().flat_map(|group| &group.items);
-        for item in items.filter(|item| item.entry.kind != EntryKind::Directory && !item.timeless) {
-            let Timestamp { seconds, nanos } = match (item.entry.mtime, latest) {
+        let items = self.groups.iter().flat_map(|group| group.items.iter());
+        for (entry, _) in items.filter(|(entry, detail)| !entry.is_directory() && !detail.timeless) {
+            let Timestamp { seconds, nanos } = match (entry.mtime(), latest) {
                 (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
                 (time, _) => time,
             };
@@ -84,9 +82,9 @@ impl Selection {
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, Digest)> + '_ {
         self.groups.iter().flat_map(|group| {
             let base = PathBuf::from(group.source.trim_end_matches('/'));
-            group.items.iter().filter_map(move |item| {
-                let path = if group.directory { base.join(&item.entry.path) } else { base.clone() };
-                Some((path, item.digest?))
+            group.items.iter().filter_map(move |(entry, detail)| {
+                let path = if group.directory { base.join(entry.path()) } else { base.clone() };
+                Some((path, detail.digest?))
             })
         })
     }
@@ -96,9 +94,9 @@ impl Selection {
     pub fn properties(&self) -> impl Iterator<Item = (PathBuf, String)> + '_ {
         self.groups.iter().flat_map(|group| {
             let base = PathBuf::from(group.source.trim_end_matches('/'));
-            group.items.iter().filter_map(move |item| {
-                let path = if group.directory { base.join(&item.entry.path) } else { base.clone() };
-                Some((path, properties(&item.entry)?))
+            group.items.iter().filter_map(move |(entry, _)| {
+                let path = if group.directory { base.join(entry.path()) } else { base.clone() };
+                Some((path, properties(entry)?))
             })
         })
     }
@@ -116,12 +114,11 @@ impl Selection {
                 })
             };
             let above = first(base);
-            for item in &group.items {
-                let EntryKind::File { size } = item.entry.kind else { continue };
-                let Some(top) = above.clone().or_else(|| first(&item.entry.path)) else { continue };
+            for (entry, _) in group.items.iter().filter(|(entry, _)| entry.is_file()) {
+                let Some(top) = above.clone().or_else(|| first(entry.path())) else { continue };
                 let count = tops.entry(top).or_default();
                 count.files += 1;
-                count.bytes += size;
+                count.bytes += entry.size();
             }
         }
         tops
@@ -129,28 +126,35 @@ impl Selection {
 
     /// Computes the digests of files that have none (those of contexts have one). Returns the number of bytes read.
     fn read_blobs(&mut self, blobs: &BlobStore) -> Result<u64, CopyError> {
-        let files = self.groups.iter_mut().flat_map(|group| &mut group.items);
-        let mut files: Vec<&mut Item> =
-            files.filter(|item| item.digest.is_none() && matches!(item.entry.kind, EntryKind::File { .. })).collect();
-        files
-            .par_iter_mut()
-            .with_min_len(16)
-            .map_init(
-                || Hasher::new(blobs),
-                |hasher, item| {
-                    let (digest, size) = hasher.hash(&item.content)?;
-                    item.digest = Some(digest);
-                    Ok(size)
-                },
-            )
-            .sum()
+        self.groups.iter_mut().map(|group| read_group(&mut group.items, blobs)).sum()
     }
 }
 
+/// Computes the digests of a group's files that have none.
+fn read_group(Items { entries, details }: &mut Items, blobs: &BlobStore) -> Result<u64, CopyError> {
+    details
+        .par_iter_mut()
+        .enumerate()
+        .with_min_len(256)
+        .map_init(
+            || Hasher::new(blobs),
+            |hasher, (number, detail)| {
+                let entry = entries.get(number);
+                if detail.digest.is_some() || !entry.is_file() {
+                    return Ok(0);
+                }
+                let (digest, size) = hasher.hash(&entry.content())?;
+                detail.digest = Some(digest);
+                Ok(size)
+            },
+        )
+        .sum()
+}
+
 /// `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`; `None` for the usual mode and owner.
-fn properties(entry: &Entry) -> Option<String> {
-    let Entry { mode, uid, gid, .. } = entry;
-    let (kind, usual) = match &entry.kind {
+fn properties(entry: ListedEntry<'_>) -> Option<String> {
+    let (mode, (uid, gid)) = (entry.mode(), entry.owner());
+    let (kind, usual) = match entry.kind() {
         EntryKind::File { .. } => ("file", 0o644),
         EntryKind::Directory => ("directory", 0o755),
         EntryKind::Symlink { target } => return Some(format!("link {}", target.display())),
@@ -158,8 +162,7 @@ fn properties(entry: &Entry) -> Option<String> {
         EntryKind::CharDevice { .. } | EntryKind::BlockDevice { .. } => ("device", 0o000),
         EntryKind::Fifo => ("fifo", 0o000),
     };
-    let mode = mode & 0o7777;
-    (mode != usual || (*uid, *gid) != (0, 0)).then(|| format!("{kind} {mode:04o} {uid}:{gid}"))
+    (mode != usual || (uid, gid) != (0, 0)).then(|| format!("{kind} {mode:04o} {uid}:{gid}"))
 }
 
 /// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
@@ -175,15 +178,14 @@ impl Key {
         self.0.update(bytes);
     }
 
-    fn item(&mut self, op: &plan::Copy, item: &Item) {
-        let entry = &item.entry;
-        match &entry.kind {
+    fn item(&mut self, op: &plan::Copy, entry: ListedEntry<'_>, detail: &Detail) {
+        match entry.kind() {
             EntryKind::File { .. } => {
                 self.number(1);
                 // Every file has a digest by now.
-                self.0.update(item.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
+                self.0.update(detail.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
             }
-            EntryKind::Directory => self.number(2 | u64::from(item.implied) << 8),
+            EntryKind::Directory => self.number(2 | u64::from(detail.implied) << 8),
             EntryKind::Symlink { target } => {
                 self.number(3);
                 self.text(target.as_os_str().as_encoded_bytes());
@@ -192,23 +194,22 @@ impl Key {
                 self.number(4);
                 self.text(target.as_os_str().as_encoded_bytes());
             }
-            EntryKind::CharDevice { major, minor } => self.number(5 | u64::from(*major) << 40 | u64::from(*minor) << 8),
-            EntryKind::BlockDevice { major, minor } => {
-                self.number(6 | u64::from(*major) << 40 | u64::from(*minor) << 8)
-            }
+            EntryKind::CharDevice { major, minor } => self.number(5 | u64::from(major) << 40 | u64::from(minor) << 8),
+            EntryKind::BlockDevice { major, minor } => self.number(6 | u64::from(major) << 40 | u64::from(minor) << 8),
             EntryKind::Fifo => self.number(7),
         }
         if op.chmod.is_none() {
-            self.number(entry.mode.into());
+            self.number(entry.mode().into());
         } else if op.chmod.as_deref().is_some_and(|mode| !mode.starts_with(|c: char| c.is_ascii_digit())) {
             // A symbolic mode depends on the existing mode.
-            self.number(entry.mode.into());
+            self.number(entry.mode().into());
         }
         if op.chown.is_none() {
-            self.number(u64::from(entry.uid) << 32 | u64::from(entry.gid));
+            let (uid, gid) = entry.owner();
+            self.number(u64::from(uid) << 32 | u64::from(gid));
         }
-        self.number(entry.xattrs.len() as u64);
-        for (name, value) in &entry.xattrs {
+        self.number(entry.xattrs().len() as u64);
+        for (name, value) in entry.xattrs() {
             self.text(name);
             self.text(value);
         }
@@ -271,6 +272,9 @@ pub(super) fn read(
 pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read + Send>, CopyError> {
     Ok(match content {
         Content::Bytes(bytes) => Box::new(io::Cursor::new(bytes.clone())),
+        Content::Spooled { spool, offset, length } => {
+            Box::new(SpoolReader { spool: Arc::clone(spool), at: *offset, left: *length })
+        }
         Content::HostFile(path) => Box::new(File::open(path).map_err(|source| CopyError::Read { source })?),
         Content::Pinned(pinned) => Box::new(Pinned { file: pinned.open()?, pinned: pinned.clone() }),
         Content::Blob { blob, offset, length, sparse } => {
@@ -280,6 +284,22 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
             Box::new(Extents { file, extents, at: 0, length: *length, next: 0 })
         }
     })
+}
+
+/// Reads bytes of a temporary file.
+struct SpoolReader {
+    spool: Arc<Spool>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for SpoolReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        self.spool.read(self.at, &mut buffer[..length])?;
+        (self.at, self.left) = (self.at + length as u64, self.left - length as u64);
+        Ok(length)
+    }
 }
 
 /// Reads a file that was hashed, and fails at its end if the file has changed since then.

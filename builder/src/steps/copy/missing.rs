@@ -42,9 +42,9 @@ fn leads_out(origin: &Origin<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
                 let up = to.components().filter(|part| *part == Component::ParentDir).count();
                 let outside = up > depth || to.is_absolute() && context.node(&clean(to))?.is_none();
                 if found.is_none() && outside {
-                    found = Some((at.to_owned(), to.clone()));
+                    found = Some((at.to_owned(), to.to_path_buf()));
                 }
-                Stop::Link(to.clone())
+                Stop::Link(to.to_path_buf())
             }
             Some(_) => Stop::Other,
         })

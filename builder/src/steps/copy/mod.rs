@@ -15,6 +15,7 @@ mod group;
 mod key;
 mod missing;
 mod mode;
+mod names;
 mod origin;
 mod owner;
 mod remote;
@@ -31,12 +32,11 @@ pub use select::Selection;
 pub(super) use target::{NewDirectory, Target};
 
 use destination::CopiedFile;
-use origin::Inode;
 
 use crate::plan;
 use crate::sources::{Memory, StoredAt};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
-use buildscope_storage::{Content, Layer, Store, Timestamp};
+use buildscope_storage::{Layer, Places, Store, Timestamp};
 
 /// Makes the layer of a COPY or ADD. It has what the instruction changes: an equal file that exists already is not part of it.
 ///
@@ -48,7 +48,7 @@ use buildscope_storage::{Content, Layer, Store, Timestamp};
 /// an archive is damaged, or if the store fails.
 pub fn copy(
     op: &plan::Copy,
-    selection: &Selection,
+    mut selection: Selection,
     parent: &[DiffId],
     now: Timestamp,
     store: &Store,
@@ -59,37 +59,32 @@ pub fn copy(
     let owner = op.chown.as_deref().map(|text| Owner::find(text, &tree)).transpose()?;
     let below = if op.link { store.tree(&[])? } else { tree };
     let mut target = Target::new(below, now);
+    let memory = selection.memory.clone();
+    let checkouts = selection.take_checkouts();
     let copied = destination::put(op, selection, owner, now, &mut target, store)?;
     target.forget_unchanged()?;
     span.quantity(Quantity::FilesChanged, target.len() as u64);
     let layer = target.into_layer(store);
     span.end();
-    let layer = layer.finish(probe)?;
-    if let Some(memory) = &selection.memory {
-        remember(memory, &copied, layer, store, probe)?;
+    let (layer, places) = layer.finish_with_places(probe)?;
+    drop(checkouts);
+    if let Some(memory) = &memory {
+        remember(memory, &copied, layer, &places, probe);
     }
     Ok(layer)
 }
 
-/// Records where in the new layer the files of a context are, so that a later COPY of them reads the layer.
-fn remember(
-    memory: &Memory,
-    copied: &[CopiedFile],
-    layer: Layer,
-    store: &Store,
-    probe: &Probe,
-) -> Result<(), CopyError> {
+/// Records where in the new layer the files of a context are, so that a later COPY of them reads the layer. A sparse file is read from
+/// the context, where its holes are known.
+fn remember(memory: &Memory, copied: &[CopiedFile], layer: Layer, places: &Places, probe: &Probe) {
     if copied.is_empty() {
-        return Ok(());
+        return;
     }
     let _span = probe.phase(Phase::Commit);
-    let tree = store.tree(&[layer.diff_id])?;
-    memory.set_stored(copied.iter().filter_map(|file| match tree.content(&file.path)? {
-        // A sparse file is read from the context, where its holes are known.
-        Content::Blob { blob, offset, sparse: None, .. } => Some((file.identity, StoredAt { blob, offset })),
-        _ => None,
+    let blob = layer.diff_id.into();
+    memory.set_stored(copied.iter().filter_map(|CopiedFile { host, digest, number }| {
+        Some((*host, *digest, StoredAt { blob, offset: places.of(*number)? }))
     }));
-    Ok(())
 }
 
 #[cfg(test)]

@@ -135,13 +135,13 @@ fn walk_tree<'a>(
     each: &mut dyn FnMut(&Path, Found<'a>) -> Result<bool, CopyError>,
 ) -> Result<(), CopyError> {
     let mut left_out: Option<PathBuf> = None;
-    for (mut entry, content) in tree.walk(path) {
+    for (mut entry, content, shared) in tree.walk_names(path) {
         if left_out.as_ref().is_some_and(|out| entry.path.starts_with(out)) {
             continue;
         }
         let path = entry.path.clone();
         let (inode, data) = match &entry.kind {
-            EntryKind::File { .. } => (Some(Inode::First(path.clone())), Data::Known(content)),
+            EntryKind::File { .. } => (shared.then(|| Inode::First(path.clone())), Data::Known(content)),
             EntryKind::HardLink { target } => {
                 let inode = Inode::First(target.clone());
                 let content = tree.content(&path);
@@ -167,7 +167,7 @@ fn of_node(node: &Node, path: PathBuf) -> Found<'_> {
     let kind = match node.kind() {
         NodeKind::File => EntryKind::File { size: node.size() },
         NodeKind::Directory => EntryKind::Directory,
-        NodeKind::Symlink(target) => EntryKind::Symlink { target: target.clone() },
+        NodeKind::Symlink(target) => EntryKind::Symlink { target: target.to_path_buf() },
         NodeKind::Fifo => EntryKind::Fifo,
         NodeKind::CharDevice => EntryKind::CharDevice { major, minor },
         NodeKind::BlockDevice => EntryKind::BlockDevice { major, minor },

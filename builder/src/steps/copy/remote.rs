@@ -1,7 +1,7 @@
 //! ADD of remote sources: files from the web and trees of git repositories.
 
 use super::CopyError;
-use super::group::{Group, Item};
+use super::group::{Detail, Group};
 use super::origin::Found;
 use super::walk::Written;
 use crate::plan;
@@ -10,7 +10,7 @@ use buildscope_record::{BlobDigest, Probe};
 use buildscope_storage::{Content, EntryKind, Store, Timestamp};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Selects the file at a URL. It has mode 600 (Dockerfile reference, "ADD") and the server's modification time. It is
 /// only unpacked with `--unpack`.
@@ -30,9 +30,8 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     let download = download(url, checksum, store, probe)?;
     let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
     let found = Found::file("", 0o600, download.modified(), content, download.size);
-    let mut item = Item::new(found, PathBuf::new());
-    item.digest = Some(download.blob.digest());
-    Ok(Group { unpack: op.unpack.unwrap_or(false), ..Group::file(url.to_owned(), name.into(), item) })
+    let detail = Detail { digest: Some(download.blob.digest()), ..Detail::default() };
+    Ok(Group { unpack: op.unpack.unwrap_or(false), ..Group::file(url.to_owned(), name.into(), found, detail) })
 }
 
 /// Checks out a repository. The checkout must be kept until its files are copied.
@@ -62,19 +61,19 @@ pub(super) fn context(op: &plan::Copy, checkout: &Checkout) -> Result<Context, C
 
 /// Gives the files of a checkout the metadata that git knows: they belong to root and have the time of the commit.
 pub(super) fn normalize(groups: &mut [Group], url: &str, checkout: &Checkout) {
-    for item in groups.iter_mut().flat_map(|group| &mut group.items) {
-        // Times and umask of the checkout are arbitrary. Of a file's mode, git only stores whether it is executable.
-        item.identity = None;
-        item.entry.mtime = Timestamp { seconds: checkout.time, nanos: 0 };
-        item.entry.mode = match item.entry.kind {
-            EntryKind::Directory => 0o755,
-            EntryKind::Symlink { .. } => 0o777,
-            _ if item.entry.mode & 0o100 != 0 => 0o755,
-            _ => 0o644,
-        };
-        item.entry.xattrs = BTreeMap::new();
-    }
     for group in groups {
-        group.source = url.to_owned();
+        group.items.update_all(|entry, detail| {
+            // Times and umask of the checkout are arbitrary. Of a file's mode, git only stores whether it is executable.
+            detail.host = None;
+            entry.mtime = Timestamp { seconds: checkout.time, nanos: 0 };
+            entry.mode = match entry.kind {
+                EntryKind::Directory => 0o755,
+                EntryKind::Symlink { .. } => 0o777,
+                _ if entry.mode & 0o100 != 0 => 0o755,
+                _ => 0o644,
+            };
+            entry.xattrs = BTreeMap::new();
+        });
+        url.clone_into(&mut group.source);
     }
 }

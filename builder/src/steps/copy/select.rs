@@ -1,16 +1,17 @@
 //! The selection of a COPY or ADD: finds the files that the sources mean.
 
 use super::CopyError;
-use super::group::{Group, Item};
+use super::group::{Detail, Group, Items};
 use super::missing::missing;
-use super::origin::{Found, Origin, relative};
+use super::origin::{Found, Inode, Origin, relative};
 use super::remote;
+use super::target::join;
 use super::walk::{base_name, bytes, clean};
 use crate::plan;
 use crate::sources::{Checkout, Memory, Node};
 use buildscope_dockerfile::{Glob, Ignore};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe};
-use buildscope_storage::{BlobStore, CAPABILITY, Content, EntryKind, Store};
+use buildscope_storage::{BlobStore, CAPABILITY, Content, Store};
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ pub struct Selection {
     /// The digest cache of the context that the files are from.
     pub(super) memory: Option<Arc<Memory>>,
     /// Checkouts that contain selected files. They are kept until the files are copied.
-    _checkouts: Vec<Checkout>,
+    checkouts: Vec<Checkout>,
 }
 
 impl Selection {
@@ -33,15 +34,26 @@ impl Selection {
     /// If a source without wildcards does not exist, a pattern is malformed, or a source cannot be read or fetched.
     pub fn of(op: &plan::Copy, origin: &Origin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
         let exclude = ignore(&op.exclude)?;
-        let mut finder = Finder { op, origin, exclude, probe, groups: Vec::new(), unread: Vec::new() };
+        let mut finder = Finder {
+            op,
+            origin,
+            exclude,
+            probe,
+            groups: Vec::new(),
+            unread: Vec::new(),
+            bases: Vec::new(),
+            inodes: HashMap::new(),
+        };
         let mut checkouts = Vec::new();
         for source in &op.sources {
             if op.add && plan::is_git(source) {
                 let checkout = remote::check_out(op, source, store, probe)?;
-                finder.groups.extend(Self::repository(op, source, &checkout, store, probe)?);
+                for group in Self::repository(op, source, &checkout, store, probe)? {
+                    finder.add(group, PathBuf::new());
+                }
                 checkouts.push(checkout);
             } else if op.add && plan::is_url(source) {
-                finder.groups.push(remote::file(op, source, store, probe)?);
+                finder.add(remote::file(op, source, store, probe)?, PathBuf::new());
             } else if op.parents {
                 finder.with_parents(source)?;
             } else {
@@ -53,15 +65,14 @@ impl Selection {
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
             let found = Found::file("", 0o644, Default::default(), content, text.len() as u64);
-            let mut item = Item::new(found, PathBuf::new());
-            (item.digest, item.timeless) = (Some(Digest::of(text)), true);
-            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), item));
+            let detail = Detail { digest: Some(Digest::of(text)), timeless: true, ..Detail::default() };
+            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), found, detail));
         }
         let memory = match origin {
             Origin::Context(context) => Some(Arc::clone(context.memory())),
             _ => None,
         };
-        let selection = Self { groups, memory, _checkouts: checkouts };
+        let selection = Self { groups, memory, checkouts };
         selection.check(op)?;
         Ok(selection)
     }
@@ -81,13 +92,18 @@ impl Selection {
         Ok(groups)
     }
 
+    /// Takes over the checkouts, so that the rest can be dropped before the files are copied.
+    pub(super) fn take_checkouts(&mut self) -> Vec<Checkout> {
+        std::mem::take(&mut self.checkouts)
+    }
+
     fn check(&self, op: &plan::Copy) -> Result<(), CopyError> {
         if let Some(expected) = &op.checksum {
             let file = self
                 .groups
                 .iter()
                 .find(|group| !group.directory)
-                .and_then(|group| Some((group, group.items.first()?.digest?)));
+                .and_then(|group| Some((group, group.items.first()?.1.digest?)));
             if let Some((group, found)) = file
                 && found.to_string() != *expected
             {
@@ -107,7 +123,11 @@ struct Finder<'a> {
     probe: &'a Probe,
     groups: Vec<Group>,
     /// The files of a context that are not hashed yet, in the order of the unread items.
-    unread: Vec<(&'a Node, PathBuf)>,
+    unread: Vec<&'a Node>,
+    /// For each group of a context, the path that those of its items are relative to.
+    bases: Vec<PathBuf>,
+    /// The files with several names.
+    inodes: HashMap<Inode, u32>,
 }
 
 impl<'a> Finder<'a> {
@@ -156,16 +176,15 @@ impl<'a> Finder<'a> {
             if self.exclude.as_ref().is_some_and(|exclude| exclude.excludes(name.as_encoded_bytes())) {
                 return Ok(());
             }
-            self.unread.extend(found.node().map(|node| (node, followed)));
-            let item = Item::new(found, PathBuf::new());
-            self.groups
-                .push(Group { unpack, ..Group::file(path.to_string_lossy().into_owned(), name.to_owned(), item) });
+            let group = Group { unpack, ..Group::directory(path) };
+            self.add(Group { directory: false, name: name.to_owned(), ..group }, followed);
+            self.item(found, PathBuf::new(), Detail::default());
             return Ok(());
         }
         if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
         }
-        self.groups.push(Group::directory(path));
+        self.add(Group::directory(path), followed.clone());
         self.directory(&followed, &followed, None)
     }
 
@@ -196,20 +215,19 @@ impl<'a> Finder<'a> {
                     .map_err(|_| CopyError::BadPattern(source.to_owned()))?,
             ),
         };
-        self.groups.push(Group { partial: true, ..Group::directory(&pivot) });
+        self.add(Group { partial: true, ..Group::directory(&pivot) }, pivot.clone());
         // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {
             let Some(found) = self.origin.look(&ancestor)?.filter(Found::is_dir) else { break };
-            let item = self.item(found, relative(&ancestor, &pivot));
-            self.items().push(Item { implied: true, ..item });
+            self.item(found, relative(&ancestor, &pivot), Detail { implied: true, ..Detail::default() });
         }
         let before = self.items().len();
         self.directory(&start, &pivot, include.as_ref())?;
         if self.items().len() == before && wild.is_none() {
             return Err(self.not_found(source, &start));
         }
-        drop_hollow(self.items());
+        self.items().drop_hollow();
         Ok(())
     }
 
@@ -233,28 +251,35 @@ impl<'a> Finder<'a> {
             let enter = directory && (included || may_below(include)) && (kept || may_below(exclude.as_ref()));
             if wanted || enter {
                 implied_any |= !wanted;
-                let item = self.item(found, below);
-                self.items().push(Item { implied: !wanted, ..item });
+                self.item(found, below, Detail { implied: !wanted, ..Detail::default() });
             }
             Ok(enter)
         });
         self.exclude = exclude;
         walked?;
         if implied_any {
-            drop_hollow(self.items());
+            self.items().drop_hollow();
         }
         Ok(())
     }
 
-    fn items(&mut self) -> &mut Vec<Item> {
+    /// Adds a group, whose items are relative to `base` in the origin.
+    fn add(&mut self, group: Group, base: PathBuf) {
+        self.groups.push(group);
+        self.bases.push(base);
+    }
+
+    fn items(&mut self) -> &mut Items {
         // Only called after a group was added.
         &mut self.groups.last_mut().expect("a group was added before").items
     }
 
-    /// An item of the current group. Its content is read later.
-    fn item(&mut self, found: Found<'a>, below: PathBuf) -> Item {
-        self.unread.extend(found.node().map(|node| (node, found.entry.path.clone())));
-        Item::new(found, below)
+    /// Adds an item to the current group. Its content is read later.
+    fn item(&mut self, found: Found<'a>, below: PathBuf, detail: Detail) {
+        self.unread.extend(found.node());
+        let next = u32::try_from(self.inodes.len()).expect("fewer than 4 billion files fit into memory");
+        let inode = found.inode.clone().map(|inode| *self.inodes.entry(inode).or_insert(next));
+        self.items().push(found, below, Detail { inode, ..detail });
     }
 
     /// Determines the content of the context's files. Files that are not in the digest cache are read.
@@ -263,19 +288,40 @@ impl<'a> Finder<'a> {
         if self.unread.is_empty() {
             return Ok(());
         }
-        let files: Vec<(&Node, &Path)> = self.unread.iter().map(|(node, path)| (*node, path.as_path())).collect();
-        context.hash(&files, self.probe)?;
-        let items = self.groups.iter_mut().flat_map(|group| &mut group.items).filter(|item| item.unread);
+        let places: Vec<(u32, u32)> = self
+            .groups
+            .iter()
+            .enumerate()
+            .flat_map(|(group, found)| {
+                let unread = found.items.details.iter().enumerate().filter(|(_, detail)| detail.unread);
+                unread.map(move |(item, _)| (group as u32, item as u32))
+            })
+            .collect();
+        let path = |unread: usize| {
+            let (group, item) = places[unread];
+            let below = self.groups[group as usize].items.entries.get(item as usize).path();
+            join(&self.bases[group as usize], below)
+        };
+        context.hash(&self.unread, &path, self.probe)?;
         // All files of a layer are in the same blob, so few blobs are looked up.
         let mut there: HashMap<BlobDigest, bool> = HashMap::new();
         let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
-        for (item, (node, path)) in items.zip(&self.unread) {
+        for (node, (group, item)) in self.unread.iter().zip(&places) {
             let Some(content) = node.content() else { continue };
-            item.digest = Some(content.digest);
-            item.entry.kind = EntryKind::File { size: content.size };
-            item.entry.xattrs = content.capability.iter().map(|value| (CAPABILITY.into(), value.clone())).collect();
-            item.identity = Some(node.identity());
-            item.content = context.content(node, path, &mut has);
+            let source = {
+                let below = self.groups[*group as usize].items.entries.get(*item as usize).path();
+                let base = &self.bases[*group as usize];
+                context.content(node, || join(base, below), &mut has)
+            };
+            let Items { entries, details } = &mut self.groups[*group as usize].items;
+            let detail = &mut details[*item as usize];
+            (detail.unread, detail.digest, detail.host) = (false, Some(content.digest), Some(node.host()));
+            entries.set_file(*item as usize, content.size, source);
+            if let Some(value) = content.capability() {
+                entries.update(*item as usize, |entry, _| {
+                    entry.xattrs = [(CAPABILITY.into(), value.to_vec())].into();
+                });
+            }
         }
         Ok(())
     }
@@ -296,21 +342,6 @@ fn ignore(patterns: &[String]) -> Result<Option<Ignore>, CopyError> {
         None => pattern.trim_start_matches('/').to_owned(),
     });
     Ignore::from_patterns(relative).map(Some).map_err(|_| CopyError::BadPattern(patterns.join(" ")))
-}
-
-/// Removes implied directories without contents. Items must be in the order of a walk: contents after their directory.
-fn drop_hollow(items: &mut Vec<Item>) {
-    let mut after: Option<&Path> = None;
-    let mut keep: Vec<bool> = items
-        .iter()
-        .rev()
-        .map(|item| {
-            let keep = !item.implied || after.is_some_and(|after| after.starts_with(&item.entry.path));
-            after = if keep { Some(&item.entry.path) } else { after };
-            keep
-        })
-        .collect();
-    items.retain(|_| keep.pop().unwrap_or(true));
 }
 
 /// The directories from `base` to the parent of `path`, outermost first.

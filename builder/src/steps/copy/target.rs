@@ -1,8 +1,9 @@
 //! The image that files are copied into: its tree, and the changes of the new layer.
 
+use super::names::Names;
 use super::walk::{Stop, clean, follow};
 use super::{CopyError, Owner};
-use buildscope_storage::{Content, Entry, EntryKind, LayerBuilder, Store, Timestamp, Tree};
+use buildscope_storage::{Content, Entry, EntryKind, EntryList, LayerBuilder, Store, Timestamp, Tree};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,9 +12,12 @@ use std::sync::Arc;
 /// A tree of layers, and changes that become one layer.
 pub(crate) struct Target {
     tree: Arc<Tree>,
-    /// The files of the layer, each with one or more names.
-    inodes: Vec<(Entry, Content)>,
-    names: HashMap<OsString, usize>,
+    /// What was put into the layer, each with its name. Some names are replaced or removed by later ones.
+    entries: EntryList,
+    /// For each entry, the first one that is a name of the same file.
+    files: Vec<u32>,
+    /// The entries that count.
+    names: Names,
     /// New directories of the layer: nothing of the tree is visible below them.
     fresh: HashSet<OsString>,
     /// The directories of the tree that the layer removes.
@@ -24,7 +28,14 @@ pub(crate) struct Target {
 
 /// A file of a [`Target`]. It can get more names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct InodeId(usize);
+pub(super) struct InodeId(u32);
+
+impl InodeId {
+    /// The number in the list of the layer's entries.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+}
 
 /// The metadata of a new directory.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +59,8 @@ impl Target {
     /// Starts without changes. `now` is the time of the step: directories of the tree get it when their entries change, as in a file
     /// system. Programs that keep an index of a directory compare that time (fontconfig, GTK's icon caches).
     pub(crate) fn new(tree: Arc<Tree>, now: Timestamp) -> Self {
-        let (inodes, names, fresh, gone) = Default::default();
-        Self { tree, inodes, names, fresh, gone, now }
+        let (entries, files, names) = Default::default();
+        Self { tree, entries, files, names, fresh: HashSet::new(), gone: HashSet::new(), now }
     }
 
     /// The number of names in the layer so far.
@@ -59,8 +70,8 @@ impl Target {
 
     /// The entry at `path`, without following a link at its end.
     pub(super) fn look(&self, path: &Path) -> Option<Entry> {
-        if let Some(&id) = self.names.get(path.as_os_str()) {
-            return Some(Entry { path: path.to_owned(), ..self.inodes[id].0.clone() });
+        if let Some(number) = self.names.get(&self.entries, path) {
+            return Some(self.entries.get(number as usize).entry());
         }
         if path.parent().is_some_and(|parent| self.fresh.contains(parent.as_os_str())) || self.hidden(path) {
             return None;
@@ -68,25 +79,41 @@ impl Target {
         self.tree.lookup(path)
     }
 
+    /// The kind of the entry at `path`, without following a link at its end.
+    pub(super) fn kind(&self, path: &Path) -> Option<EntryKind> {
+        match self.names.get(&self.entries, path) {
+            Some(number) => Some(self.entries.get(number as usize).kind()),
+            None => self.look(path).map(|entry| entry.kind),
+        }
+    }
+
     /// Whether the layer hides the tree's entry at `path`.
     fn hidden(&self, path: &Path) -> bool {
-        path.ancestors().skip(1).any(|above| {
+        self.gone.contains(path) || path.parent().is_some_and(|directory| self.hides_contents(directory))
+    }
+
+    /// Whether the layer hides what the tree has in `directory`.
+    fn hides_contents(&self, directory: &Path) -> bool {
+        directory.ancestors().any(|above| {
             self.gone.contains(above)
                 || self.fresh.contains(above.as_os_str())
-                || self.names.get(above.as_os_str()).is_some_and(|&id| self.inodes[id].0.kind != EntryKind::Directory)
-        }) || self.gone.contains(path)
+                || self.names.get(&self.entries, above).is_some_and(|number| !self.is_directory(number))
+        })
+    }
+
+    fn is_directory(&self, number: u32) -> bool {
+        self.entries.get(number as usize).is_directory()
     }
 
     /// Resolves the symbolic links in `path` as if the directory `root` were the root of the file system.
     pub(super) fn follow(&self, root: &Path, path: &Path) -> Result<PathBuf, CopyError> {
         // Everything above a directory of the layer is a directory. Without this, a deep archive takes cubic time.
         let whole = join(root, path);
-        let known = self.names.get(whole.as_os_str()).is_some_and(|&id| self.inodes[id].0.kind == EntryKind::Directory);
-        if known {
+        if self.names.get(&self.entries, &whole).is_some_and(|number| self.is_directory(number)) {
             return Ok(whole);
         }
         let below = follow(path, |path| {
-            Ok(match self.look(&join(root, path)).map(|entry| entry.kind) {
+            Ok(match self.kind(&join(root, path)) {
                 None => Stop::Nothing,
                 Some(EntryKind::Directory) => Stop::Directory,
                 Some(EntryKind::Symlink { target }) => Stop::Link(target),
@@ -98,23 +125,23 @@ impl Target {
 
     /// Creates the directory at `path` and its missing parents. Existing directories do not change.
     pub(crate) fn make_directories(&mut self, path: &Path, new: NewDirectory) -> Result<(), CopyError> {
-        if matches!(self.look(path), Some(Entry { kind: EntryKind::Directory, .. })) {
+        if self.kind(path) == Some(EntryKind::Directory) {
             return Ok(());
         }
         // From the root: below the first directory that is missing, nothing has to be looked up.
         let mut missing: Vec<&Path> = path.ancestors().collect();
         while let Some(above) = missing.last() {
-            match self.look(above) {
-                Some(Entry { kind: EntryKind::Directory, .. }) => drop(missing.pop()),
-                Some(entry) => {
-                    return Err(CopyError::NotADirectory { path: above.to_path_buf(), found: called(&entry.kind) });
+            match self.kind(above) {
+                Some(EntryKind::Directory) => drop(missing.pop()),
+                Some(kind) => {
+                    return Err(CopyError::NotADirectory { path: above.to_path_buf(), found: called(&kind) });
                 }
                 None => break,
             }
         }
         for path in missing.into_iter().rev() {
             let NewDirectory { mode, owner: Owner { uid, gid }, mtime } = new;
-            self.put(Entry { mode, uid, gid, mtime, ..Entry::directory(path) }, Content::Bytes(Arc::default()))?;
+            self.put(&Entry { mode, uid, gid, mtime, ..Entry::directory(path) }, Content::Bytes(Arc::default()))?;
         }
         Ok(())
     }
@@ -127,31 +154,43 @@ impl Target {
 
     /// Puts an entry at its path and replaces an existing one. A directory over a directory changes its metadata and
     /// keeps its contents.
-    pub(super) fn put(&mut self, entry: Entry, content: Content) -> Result<InodeId, CopyError> {
-        let path = entry.path.clone();
+    pub(super) fn put(&mut self, entry: &Entry, content: Content) -> Result<InodeId, CopyError> {
         let new = if entry.kind == EntryKind::Directory { Replacement::Directory } else { Replacement::Other };
-        self.clear(&path, new)?;
-        let id = self.inodes.len();
-        self.inodes.push((entry, content));
-        self.names.insert(path.into_os_string(), id);
-        Ok(InodeId(id))
+        self.clear(&entry.path, new)?;
+        let number = self.next();
+        self.add(entry, content, number);
+        Ok(InodeId(number))
     }
 
     /// Gives a file another name.
     pub(super) fn link(&mut self, path: &Path, to: InodeId) -> Result<(), CopyError> {
         self.clear(path, Replacement::Other)?;
-        self.names.insert(path.as_os_str().to_owned(), to.0);
+        let file = self.entries.get(to.0 as usize);
+        let (entry, content) = (Entry { path: path.to_owned(), ..file.entry() }, file.content());
+        self.add(&entry, content, to.0);
         Ok(())
+    }
+
+    fn next(&self) -> u32 {
+        u32::try_from(self.entries.len()).expect("fewer than 4 billion entries fit into memory")
+    }
+
+    /// Adds a name of the file `file`.
+    fn add(&mut self, entry: &Entry, content: Content, file: u32) {
+        let number = self.next();
+        self.entries.push(entry, content);
+        self.files.push(file);
+        self.names.insert(&self.entries, number);
     }
 
     /// The file at `path`. A file of the tree is copied into the layer.
     pub(super) fn take(&mut self, path: &Path) -> Result<Option<InodeId>, CopyError> {
-        if let Some(&id) = self.names.get(path.as_os_str()) {
-            return Ok((self.inodes[id].0.kind != EntryKind::Directory).then_some(InodeId(id)));
+        if let Some(number) = self.names.get(&self.entries, path) {
+            return Ok((!self.is_directory(number)).then_some(InodeId(self.files[number as usize])));
         }
         let Some(entry) = self.look(path).filter(|entry| entry.kind != EntryKind::Directory) else { return Ok(None) };
         let content = self.tree.content(path).unwrap_or(Content::Bytes(Arc::default()));
-        self.put(entry, content).map(Some)
+        self.put(&entry, content).map(Some)
     }
 
     /// Removes the existing entry at `path`, unless a directory is to be put over a directory.
@@ -160,11 +199,11 @@ impl Target {
         if name.as_encoded_bytes().starts_with(b".wh.") {
             return Err(CopyError::WhiteoutName(path.to_owned()));
         }
-        match self.look(path) {
-            Some(Entry { kind: EntryKind::Directory, .. }) if new == Replacement::Directory => {}
-            Some(Entry { kind: EntryKind::Directory, .. }) => {
-                self.names.retain(|name, _| !Path::new(name).starts_with(path));
-                self.fresh.retain(|name| !Path::new(name).starts_with(path));
+        match self.kind(path) {
+            Some(EntryKind::Directory) if new == Replacement::Directory => {}
+            Some(EntryKind::Directory) => {
+                // `fresh` keeps its directories below the path: nothing of the tree will be visible there again.
+                self.names.remove_below(&self.entries, path);
                 if !self.hidden(path) && self.tree.lookup(path).is_some() {
                     self.gone.insert(path.to_owned());
                 }
@@ -180,31 +219,42 @@ impl Target {
     /// # Errors
     /// If a file cannot be read to compare it.
     pub(crate) fn forget_unchanged(&mut self) -> Result<(), CopyError> {
-        let mut count = vec![0_u32; self.inodes.len()];
-        self.names.values().for_each(|id| count[*id] += 1);
+        let count = self.names_by_file();
         let mut unchanged = Vec::new();
-        for (name, &id) in &self.names {
-            let path = Path::new(name);
-            let (entry, content) = &self.inodes[id];
-            let entry = Entry { path: path.to_owned(), ..entry.clone() };
-            if count[id] == 1 && !self.hidden(path) && self.tree.has(&entry, content)? {
-                unchanged.push(name.clone());
+        for directory in self.names.directories().filter(|directory| !self.hides_contents(directory)) {
+            for number in self.names.inside(&self.entries, directory) {
+                let listed = self.entries.get(number as usize);
+                let alone = count[self.files[number as usize] as usize] == 1;
+                if alone && !self.gone.contains(listed.path()) && self.tree.has(&listed.entry(), &listed.content())? {
+                    unchanged.push(number);
+                }
             }
         }
-        for name in unchanged {
-            self.names.remove(&name);
+        for number in unchanged {
+            self.names.remove(&self.entries, number);
         }
         Ok(())
+    }
+
+    /// How many names each file has.
+    fn names_by_file(&self) -> Vec<u32> {
+        let mut count = vec![0; self.entries.len()];
+        self.names.iter().for_each(|number| count[self.files[number as usize] as usize] += 1);
+        count
     }
 
     /// The directories of the tree above the changes, with their metadata: the layer has them too. Those whose entries change have
     /// the time of the step.
     fn above(&self) -> BTreeMap<PathBuf, Entry> {
         let mut above: BTreeMap<PathBuf, Entry> = BTreeMap::new();
-        for name in self.names.keys() {
-            for directory in Path::new(name).ancestors().skip(1) {
+        for directory in self.names.directories() {
+            let mut inside = self.names.inside(&self.entries, directory).peekable();
+            if inside.peek().is_none() {
+                continue;
+            }
+            for directory in directory.ancestors() {
                 if directory.as_os_str().is_empty()
-                    || self.names.contains_key(directory.as_os_str())
+                    || self.names.get(&self.entries, directory).is_some()
                     || above.contains_key(directory)
                 {
                     break;
@@ -212,62 +262,67 @@ impl Target {
                 let entry = self.tree.lookup(directory).unwrap_or_else(|| Entry::directory(directory));
                 above.insert(directory.to_owned(), entry);
             }
-        }
-        let changed = self.names.iter().filter(|(name, id)| !self.keeps_its_name(Path::new(name), **id));
-        for directory in changed.filter_map(|(name, _)| Path::new(name).parent()) {
-            above.entry(directory.to_owned()).and_modify(|entry| entry.mtime = self.now);
+            if inside.any(|number| !self.keeps_its_name(number)) {
+                above.entry(directory.to_owned()).and_modify(|entry| entry.mtime = self.now);
+            }
         }
         above
     }
 
     /// Whether a directory is put over one of the tree. That does not change the directory above.
-    fn keeps_its_name(&self, path: &Path, id: usize) -> bool {
-        self.inodes[id].0.kind == EntryKind::Directory && !self.fresh.contains(path.as_os_str())
+    fn keeps_its_name(&self, number: u32) -> bool {
+        let listed = self.entries.get(number as usize);
+        listed.is_directory() && !self.fresh.contains(listed.path().as_os_str())
     }
 
-    /// Makes the layer: the changes and the directories above them.
+    /// Makes the layer: the changes and the directories above them. The entries keep their numbers.
     pub(crate) fn into_layer(mut self, store: &Store) -> LayerBuilder {
         let above = self.above();
-        let mut layer = store.layer_builder();
+        self.settle_names();
+        let mut left_out: HashSet<u32> = HashSet::new();
+        if self.names.len() < self.entries.len() {
+            let counts: HashSet<u32> = self.names.iter().collect();
+            left_out.extend((0..self.next()).filter(|number| !counts.contains(number)));
+        }
+        let removed: Vec<(PathBuf, Option<bool>)> = self
+            .gone
+            .iter()
+            .map(|path| (path.clone(), self.names.get(&self.entries, path).map(|number| self.is_directory(number))))
+            .collect();
+        let mut layer = store.layer_of(self.entries, left_out);
         for (_, entry) in above {
             layer.push(entry, Content::Bytes(Arc::default()));
         }
-        for path in &self.gone {
-            let now = self.names.get(path.as_os_str()).map(|&id| &self.inodes[id].0.kind);
-            match now {
-                Some(EntryKind::Directory) => layer.opaque(path),
-                Some(_) => {}
-                None => layer.whiteout(path),
-            }
-        }
-        let mut names: Vec<(OsString, usize)> = self.names.drain().collect();
-        names.sort_unstable();
-        let mut first: HashMap<usize, PathBuf> = HashMap::new();
-        let mut count = vec![0_u32; self.inodes.len()];
-        names.iter().for_each(|(_, id)| count[*id] += 1);
-        for (name, id) in names {
-            let path = PathBuf::from(name);
-            let (entry, content) = &mut self.inodes[id];
-            match first.get(&id) {
-                Some(target) => {
-                    let kind = EntryKind::HardLink { target: target.clone() };
-                    layer.push(Entry { path, kind, ..entry.clone() }, Content::Bytes(Arc::default()));
-                }
-                None => {
-                    if count[id] > 1 {
-                        first.insert(id, path.clone());
-                    }
-                    let nothing = || Content::Bytes(Arc::default());
-                    let content = std::mem::replace(content, nothing());
-                    let entry = match count[id] {
-                        1 => std::mem::replace(entry, Entry::directory("")),
-                        _ => entry.clone(),
-                    };
-                    layer.push(Entry { path, ..entry }, content);
-                }
+        for (path, directory_now) in removed {
+            match directory_now {
+                Some(true) => layer.opaque(&path),
+                Some(false) => {}
+                None => layer.whiteout(&path),
             }
         }
         layer
+    }
+
+    /// Makes all names of a file but the first hard links to that.
+    fn settle_names(&mut self) {
+        let count = self.names_by_file();
+        let mut shared: HashMap<u32, Vec<u32>> = HashMap::new();
+        for number in self.names.iter() {
+            let file = self.files[number as usize];
+            if count[file as usize] > 1 {
+                shared.entry(file).or_default().push(number);
+            }
+        }
+        for mut names in shared.into_values() {
+            names.sort_unstable_by_key(|number| self.entries.get(*number as usize).path_bytes());
+            let first = self.entries.get(names[0] as usize).path().to_owned();
+            for number in &names[1..] {
+                self.entries.update(*number as usize, |entry, content| {
+                    entry.kind = EntryKind::HardLink { target: first.clone() };
+                    *content = Content::Bytes(Arc::default());
+                });
+            }
+        }
     }
 }
 

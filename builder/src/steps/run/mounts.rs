@@ -233,7 +233,7 @@ pub(crate) fn context_layer(
 ) -> Result<DiffId, CopyError> {
     let op = bind_as_copy(from, source);
     let selection = Selection::of(&op, &Origin::Context(context), store, probe)?;
-    Ok(copy::copy(&op, &selection, &[], Timestamp::default(), store, probe)?.diff_id)
+    Ok(copy::copy(&op, selection, &[], Timestamp::default(), store, probe)?.diff_id)
 }
 
 fn describe(from: &CopyFrom) -> String {

@@ -6,6 +6,7 @@
 use super::drivers::{DRIVERS, NEEDS, run, store_for};
 use crate::{DriverChoice, EntryKind, StorageError, Store, Tree};
 use buildscope_record::{DiffId, Probe};
+use buildscope_testing::sparse_petabyte;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
@@ -481,4 +482,12 @@ fn each_driver_shows_random_layers_like_the_tree() {
         Ok(())
     });
     outcome.unwrap();
+}
+
+/// Its holes cost nothing to mount, but a driver that copies files, and an image that stores them, would write them.
+#[test]
+fn a_layer_with_a_sparse_file_of_petabytes_is_refused() {
+    let fixture = super::store(DriverChoice::Copy);
+    let error = fixture.store.import_layer(&*sparse_petabyte(), None, &Probe::disabled()).unwrap_err();
+    assert!(error.to_string().contains("decompression bomb"), "{error}");
 }

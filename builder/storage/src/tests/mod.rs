@@ -1,6 +1,7 @@
 //! Tests of the store through its public interface.
 
 mod damage;
+mod deep;
 mod drivers;
 mod durability;
 mod members;

@@ -1,9 +1,9 @@
 //! ADD of archives.
 
 use super::{Kit, add, dir, file, op, tar};
-use crate::fixtures::sparse_petabyte;
 use crate::plan::Copy;
 use crate::steps::copy::CopyError;
+use buildscope_testing::sparse_petabyte;
 use rustix::time::{ClockId, clock_gettime};
 use std::io::Write;
 use std::time::Duration;
@@ -105,21 +105,41 @@ fn whiteout_names_are_errors() {
 /// The time of a member must not depend on the members before it. Cubic time was ten seconds of the processor here.
 #[test]
 fn directories_of_an_archive_may_be_deep() {
-    let add_deep = || {
-        let mut kit = Kit::new();
-        let names: Vec<String> = (1..=2000).map(|depth| "d/".repeat(depth)).collect();
-        let named = |name| [("././@LongLink", b'L', 0, "", name), ("d/", b'5', 0o755, "", "")];
-        let members: Vec<_> = names.iter().flat_map(|name| named(name.as_str())).collect();
-        kit.write("deep.tar", tar(&members));
-        let used = || Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap();
-        let start = used();
-        kit.copy(&add(&["deep.tar"], "/to/"));
-        let lasted = used() - start;
-        assert!(lasted < Duration::from_secs(3), "{lasted:?}");
-        assert_eq!(kit.lines().len(), 2001);
-    };
-    // A debug build takes a kilobyte of the stack for each level of a tree.
-    std::thread::Builder::new().stack_size(16 << 20).spawn(add_deep).unwrap().join().unwrap();
+    let mut kit = Kit::new();
+    let names: Vec<String> = (1..=2000).map(|depth| "d/".repeat(depth)).collect();
+    let named = |name| [("././@LongLink", b'L', 0, "", name), ("d/", b'5', 0o755, "", "")];
+    let members: Vec<_> = names.iter().flat_map(|name| named(name.as_str())).collect();
+    kit.write("deep.tar", tar(&members));
+    let start = used();
+    kit.copy(&add(&["deep.tar"], "/to/"));
+    let lasted = used() - start;
+    assert!(lasted < Duration::from_secs(3), "{lasted:?}");
+    assert_eq!(kit.lines().len(), 2001);
+}
+
+/// Processor time of this thread.
+fn used() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
+}
+
+/// Removing a directory must not look at all other names. It took a minute of the processor here.
+#[test]
+fn a_path_of_an_archive_may_change_its_kind_often() {
+    let mut kit = Kit::new();
+    let others: Vec<String> = (0..10_000).map(|number| format!("others/{number}")).collect();
+    let mut members: Vec<_> = others.iter().map(|name| (name.as_str(), b'0', 0o644, "", "")).collect();
+    for _ in 0..10_000 {
+        members.extend([("x/", b'5', 0o755, "", ""), ("x/in", b'0', 0o644, "", ""), ("x", b'0', 0o600, "", "")]);
+    }
+    members.extend([("x/", b'5', 0o700, "", ""), ("x/last", b'0', 0o644, "", "")]);
+    kit.write("odd.tar", tar(&members));
+    let start = used();
+    kit.copy(&add(&["odd.tar"], "/"));
+    let lasted = used() - start;
+    assert!(lasted < Duration::from_secs(10), "{lasted:?}");
+    let lines = kit.lines();
+    assert_eq!(lines.len(), 10_003);
+    assert_eq!(lines[10_001..], ["700 5:6 x/", "644 5:6 x/last="]);
 }
 
 /// Its layer would be hashed for days.

@@ -91,10 +91,12 @@ fn an_edit_of_one_file_reads_one_file() {
         let context = Context::open(kit.context.path(), None::<fn(&Path) -> Verdict>, Some(memory.path())).unwrap();
         let origin = Origin::Context(&context);
         let selection = Selection::of(&whole, &origin, &kit.store, &Probe::disabled()).unwrap();
-        let layer = copy(&whole, &selection, &[], NOW, &kit.store, &Probe::disabled()).unwrap();
-        let read = |item: &crate::steps::copy::group::Item| !matches!(item.content, Content::Blob { .. });
-        let items = selection.groups.iter().flat_map(|group| &group.items);
-        (layer.diff_id, items.filter(|item| item.identity.is_some() && read(item)).count())
+        let items = selection.groups.iter().flat_map(|group| group.items.iter());
+        let read =
+            items.filter(|(entry, detail)| detail.host.is_some() && !matches!(entry.content(), Content::Blob { .. }));
+        let read = read.count();
+        let layer = copy(&whole, selection, &[], NOW, &kit.store, &Probe::disabled()).unwrap();
+        (layer.diff_id, read)
     };
     let (first, read) = build(&kit);
     assert_eq!(read, 2);

@@ -87,7 +87,7 @@ impl Kit {
 
     fn try_copy(&mut self, op: &Copy) -> Result<(), CopyError> {
         let selection = self.select(op)?;
-        let layer = copy(op, &selection, &self.layers, NOW, &self.store, &Probe::disabled())?;
+        let layer = copy(op, selection, &self.layers, NOW, &self.store, &Probe::disabled())?;
         self.layers.push(layer.diff_id);
         Ok(())
     }

@@ -17,7 +17,7 @@ impl Kit {
     fn copy_after(&mut self, op: &crate::plan::Copy, change: impl FnOnce(&Kit)) -> Result<(), CopyError> {
         let selection = self.select(op).unwrap();
         change(self);
-        let layer = copy(op, &selection, &self.layers, NOW, &self.store, &Probe::disabled())?;
+        let layer = copy(op, selection, &self.layers, NOW, &self.store, &Probe::disabled())?;
         self.layers.push(layer.diff_id);
         Ok(())
     }
@@ -108,7 +108,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     )
     .unwrap();
     let path = std::path::Path::new("f");
-    let content = context.content(context.node(path).unwrap().unwrap(), path, |_| false);
+    let content = context.content(context.node(path).unwrap().unwrap(), || path.to_owned(), |_| false);
     let mut first = true;
     let result = read(kit.store.blobs(), &content, |_| {
         if std::mem::take(&mut first) {

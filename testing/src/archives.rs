@@ -1,7 +1,10 @@
-//! Inputs that tests of several modules use.
+//! Archives that are valid and harmless, but odd.
 
 /// A GNU archive of one sparse file of 512 bytes, and a hole up to 1 PiB.
-pub(crate) fn sparse_petabyte() -> Vec<u8> {
+///
+/// # Panics
+/// Never: all values fit into the header.
+pub fn sparse_petabyte() -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(tar::EntryType::GNUSparse);
     header.set_path("sparse").unwrap();
