@@ -139,24 +139,26 @@ impl Context {
             spool: self.spool.as_deref(),
         };
         let read = AtomicU64::new(0);
-        let records: Vec<Vec<Record>> = new
+        let lasting: Vec<Vec<usize>> = new
             .par_chunks(AT_ONCE)
             .map(|numbers| {
                 let nodes: Vec<(&Node, PathBuf)> =
                     numbers.iter().map(|number| (files[*number], path_of(*number))).collect();
-                let mut records = Vec::with_capacity(numbers.len());
-                for ((node, _), (content, record)) in nodes.iter().zip(hasher.read_all(&nodes)?) {
+                let mut kept = Vec::with_capacity(numbers.len());
+                for (number, (content, lasting)) in numbers.iter().zip(hasher.read_all(&nodes)?) {
                     read.fetch_add(content.size, Ordering::Relaxed);
-                    records.extend(record);
-                    node.set_content(content);
+                    kept.extend(lasting.then_some(*number));
+                    files[*number].set_content(content);
                 }
-                Ok(records)
+                Ok(kept)
             })
             .collect::<Result<_, SourceError>>()?;
         let read = read.into_inner();
         span.quantity(Quantity::FilesChanged, new.len() as u64);
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
-        self.memory.learn(records.concat());
+        drop(new);
+        let lasting = lasting.into_iter().flatten().map(|number| (files[number].host(), number)).collect();
+        self.memory.learn(lasting, &|number| record_of(files[number]));
         Ok(())
     }
 
@@ -211,6 +213,12 @@ impl Context {
     }
 }
 
+/// The record of a file that was read.
+fn record_of(node: &Node) -> Record {
+    let content = node.content().expect("the file was just read");
+    Record::new(content.identity().unwrap_or(node.identity()), content.digest)
+}
+
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context").field("path", &self.host.path).finish_non_exhaustive()
@@ -223,7 +231,7 @@ mod tests {
     use buildscope_record::Digest;
     use std::fs;
     use std::os::unix::fs::symlink;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     const NO_FILTER: Option<fn(&Path) -> Verdict> = None;
 
@@ -329,9 +337,14 @@ mod tests {
             (node.content().unwrap().digest, node.content().unwrap().size),
             (Digest::of("longer than it was"), 18)
         );
-        // A file that is read within the clock tick in which it was written is not cached.
-        fs::write(&file, "new").unwrap();
-        assert_eq!(hash(), (Digest::of("new"), true));
+        // A file that is read within the clock tick in which it was written is not cached. A busy machine may be slower than a tick.
+        let read_in_its_tick = || {
+            let written = Instant::now();
+            fs::write(&file, "new").unwrap();
+            hash();
+            written.elapsed() < Duration::from_millis(20)
+        };
+        assert!((0..10_000).any(|_| read_in_its_tick()));
         assert_eq!(hash(), (Digest::of("new"), true));
     }
 }

@@ -4,7 +4,6 @@ use super::SourceError;
 use super::content::{ContentInfo, Place, RareContent};
 use super::node::Node;
 use super::stat::{Identity, Status, is_racy};
-use super::stat_cache::Record;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Spool, open_below};
 use rustix::fs::{OFlags, fgetxattr, fstat};
@@ -39,16 +38,14 @@ struct ReadFile {
     content: ContentInfo,
     /// The bytes of a small file.
     bytes: Option<Vec<u8>>,
-    /// For the cache, if the `stat` is enough to distinguish the content from any later content.
-    record: Option<Record>,
+    /// Whether the `stat` is enough to distinguish the content from any later content.
+    lasting: bool,
 }
 
 impl Hasher<'_> {
-    /// Reads files of which the first ones are neighbours, and returns their contents and records. Small ones are kept together.
-    pub(super) fn read_all(
-        &self,
-        files: &[(&Node, PathBuf)],
-    ) -> Result<Vec<(ContentInfo, Option<Record>)>, SourceError> {
+    /// Reads files, and returns their contents, and whether the `stat` of each distinguishes its content from any later one. Small files
+    /// are kept together.
+    pub(super) fn read_all(&self, files: &[(&Node, PathBuf)]) -> Result<Vec<(ContentInfo, bool)>, SourceError> {
         let mut read = Vec::with_capacity(files.len());
         for (node, path) in files {
             let small = node.size() <= KEPT_FILE;
@@ -70,7 +67,7 @@ impl Hasher<'_> {
                 // It is read again when it is copied, so it must be one that did not change while it was read.
                 (Some(_), None) => file = self.large(path, &node.stat)?,
             }
-            contents.push((file.content, file.record));
+            contents.push((file.content, file.lasting));
         }
         Ok(contents)
     }
@@ -81,8 +78,8 @@ impl Hasher<'_> {
         self.spool?.append(&bytes.concat())
     }
 
-    /// Reads a small file in one piece. The bytes that are kept are the bytes that were hashed, so a concurrent change does no harm. A
-    /// record is only made if this is still the file that was scanned: another one may be at its path by now.
+    /// Reads a small file in one piece. The bytes that are kept are the bytes that were hashed, so a concurrent change does no harm. It is
+    /// only lasting if this is still the file that was scanned: another one may be at its path by now.
     fn small(&self, path: &Path, scanned: &Status) -> Result<ReadFile, SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         let read_at = SystemTime::now();
@@ -92,10 +89,9 @@ impl Hasher<'_> {
         let capability = capability(&fd).map_err(|error| fail(error.into()))?;
         let identity = Identity::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
         let same = identity == Identity::from(scanned);
-        let known = capability.is_none() && size == scanned.size && same && !is_racy(scanned.ctime(), read_at);
-        let record = known.then(|| Record::new(scanned, digest));
+        let lasting = capability.is_none() && size == scanned.size && same && !is_racy(scanned.ctime(), read_at);
         let content = content(digest, size, capability, (!same).then_some(identity));
-        Ok(ReadFile { content, bytes: Some(bytes), record })
+        Ok(ReadFile { content, bytes: Some(bytes), lasting })
     }
 
     /// Reads a file that is read again when it is copied: it must not change meanwhile.
@@ -110,11 +106,10 @@ impl Hasher<'_> {
             let (digest, size) = stream(&mut file, before.size).map_err(fail)?;
             let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
             if size == before.size && Identity::from(&after) == Identity::from(&before) {
-                let known = capability.is_none() && !is_racy(before.ctime(), read_at);
-                let record = known.then(|| Record::new(&before, digest));
+                let lasting = capability.is_none() && !is_racy(before.ctime(), read_at);
                 let identity = Identity::from(&before);
                 let changed = (identity != Identity::from(scanned)).then_some(identity);
-                return Ok(ReadFile { content: content(digest, size, capability, changed), bytes: None, record });
+                return Ok(ReadFile { content: content(digest, size, capability, changed), bytes: None, lasting });
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))

@@ -38,8 +38,8 @@ pub(super) struct Record {
 }
 
 impl Record {
-    pub(super) fn new(stat: &Status, digest: Digest) -> Self {
-        Self { identity: stat.into(), digest, stored_at: None }
+    pub(super) fn new(identity: Identity, digest: Digest) -> Self {
+        Self { identity, digest, stored_at: None }
     }
 
     fn inode(&self) -> Inode {
@@ -199,23 +199,34 @@ impl<S: Source> StatCache<S> {
         Ok(None)
     }
 
-    /// Passes the records of two caches in order. Of two records of one inode, the new one counts.
-    fn merged(&self, new: &[Record], mut each: impl FnMut(Record)) -> io::Result<()> {
-        let mut rest = new;
+    /// Passes the records, and new ones, in order. Of two records of one inode, the new one counts.
+    fn merged(&self, new: &New<'_>, mut each: impl FnMut(Record)) -> io::Result<()> {
+        let mut rest = new.files;
         self.records(|record| {
-            while let Some((first, after)) = rest.split_first()
-                && first.inode() < record.inode()
+            while let Some(((inode, number), after)) = rest.split_first()
+                && *inode < record.inode()
             {
-                each(*first);
+                each((new.record)(*number));
                 rest = after;
             }
-            if rest.first().is_none_or(|first| first.inode() != record.inode()) {
+            if rest.first().is_none_or(|(inode, _)| *inode != record.inode()) {
                 each(record);
             }
         })?;
-        rest.iter().for_each(|record| each(*record));
+        rest.iter().for_each(|(_, number)| each((new.record)(*number)));
         Ok(())
     }
+}
+
+/// New records, which are made when they are written.
+struct New<'a> {
+    /// The inodes in order, each once, with what the caller calls the files.
+    files: &'a [(Inode, usize)],
+    record: &'a dyn Fn(usize) -> Record,
+}
+
+impl New<'_> {
+    const NONE: New<'static> = New { files: &[], record: &|_| unreachable!("there are no files") };
 }
 
 /// Parses a cache file and looks up each of its records. Used by the fuzz targets.
@@ -254,12 +265,12 @@ impl Memory {
         }
     }
 
-    /// Adds records. They replace older ones of the same inodes.
-    pub(super) fn learn(&self, mut new: Vec<Record>) {
-        if !new.is_empty() {
-            new.sort_unstable_by_key(Record::inode);
-            new.dedup_by_key(|record| record.inode());
-            self.rewrite(&new, |_| {});
+    /// Adds the records of these files, which `record` makes. They replace older ones of the same inodes.
+    pub(super) fn learn(&self, mut files: Vec<(Inode, usize)>, record: &dyn Fn(usize) -> Record) {
+        if !files.is_empty() {
+            files.sort_unstable();
+            files.dedup_by_key(|(inode, _)| *inode);
+            self.rewrite(&New { files: &files, record }, |_| {});
         }
     }
 
@@ -269,7 +280,7 @@ impl Memory {
         files.sort_unstable_by_key(|(inode, ..)| *inode);
         let mut rest = &files[..];
         if !files.is_empty() {
-            self.rewrite(&[], |record| {
+            self.rewrite(&New::NONE, |record| {
                 let before = rest.iter().take_while(|(inode, ..)| *inode < record.inode()).count();
                 rest = &rest[before..];
                 let same = rest.iter().take_while(|(inode, ..)| *inode == record.inode());
@@ -282,10 +293,10 @@ impl Memory {
 
     /// Replaces the file by one with these records in addition, and with all records changed by `change`. A file that cannot be saved
     /// costs the next build time, so it does not fail this one.
-    fn rewrite(&self, new: &[Record], change: impl FnMut(&mut Record)) {
+    fn rewrite(&self, new: &New<'_>, change: impl FnMut(&mut Record)) {
         let Some(path) = &self.path else { return };
         let mut file = self.file();
-        let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.len());
+        let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.files.len());
         match save(old, new, change, path) {
             Ok(saved) => *file = Some(saved),
             Err(error) => tracing::warn!("cannot save the context's digests in {}: {error}", path.display()),
@@ -303,7 +314,7 @@ impl Memory {
 /// Replaces a cache file, without fsync. After a crash the digest reveals a torn file; then the context is read once more.
 fn save(
     old: Option<&StatCache<File>>,
-    new: &[Record],
+    new: &New<'_>,
     mut change: impl FnMut(&mut Record),
     path: &Path,
 ) -> io::Result<StatCache<File>> {
@@ -328,7 +339,7 @@ fn save(
     };
     match old {
         Some(old) => old.merged(new, &mut put)?,
-        None => new.iter().for_each(|record| put(*record)),
+        None => new.files.iter().for_each(|(_, number)| put((new.record)(*number))),
     }
     written?;
     to.write_all(&hash.finalize())?;
@@ -356,6 +367,15 @@ mod tests {
         }
     }
 
+    fn record(status: &Status, digest: Digest) -> Record {
+        Record::new(status.into(), digest)
+    }
+
+    fn learn(memory: &Memory, records: &[Record]) {
+        let files = records.iter().enumerate().map(|(number, record)| (record.inode(), number)).collect();
+        memory.learn(files, &|number| records[number]);
+    }
+
     fn get(memory: &Memory, status: Status) -> Option<Record> {
         let mut got = None;
         memory.find(vec![((status.dev, status.ino), 7)], |number, record| {
@@ -369,7 +389,7 @@ mod tests {
     fn saving_creates_the_directory() {
         let dir = tempfile::tempdir().unwrap();
         let memory = || Memory::new(Some(&dir.path().join("not/there")), Path::new("/somewhere"));
-        memory().learn(vec![Record::new(&status(9, 7), Digest::of("1"))]);
+        learn(&memory(), &[record(&status(9, 7), Digest::of("1"))]);
         assert!(get(&memory(), status(9, 7)).is_some());
     }
 
@@ -378,13 +398,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (one, two) = (Digest::of("1"), Digest::of("2"));
-        memory().learn(vec![Record::new(&status(9, 7), one), Record::new(&status(2, 7), two)]);
+        learn(&memory(), &[record(&status(9, 7), one), record(&status(2, 7), two)]);
         let digest = |memory: &Memory, status| get(memory, status).map(|record| record.digest);
         let cache = memory();
         assert_eq!((digest(&cache, status(9, 7)), digest(&cache, status(2, 7))), (Some(one), Some(two)));
         assert_eq!((digest(&cache, status(9, 8)), digest(&cache, status(3, 7))), (None, None));
         assert_eq!(digest(&cache, Status { size: 4, ..status(9, 7) }), None);
-        cache.learn(vec![Record::new(&status(9, 8), two)]);
+        learn(&cache, &[record(&status(9, 8), two)]);
         for cache in [cache, memory()] {
             let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| digest(&cache, status));
             assert_eq!(got, [None, Some(two), Some(two)]);
@@ -396,9 +416,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let records = |odd: bool| (0..2000).filter(move |ino| (ino % 2 == 1) == odd && ino % 7 != 0);
-        let record = |ino: u64| Record::new(&status(ino, 7), Digest::of(ino.to_le_bytes()));
-        memory.learn(records(true).map(record).collect());
-        memory.learn(records(false).map(record).collect());
+        let numbered = |ino: u64| record(&status(ino, 7), Digest::of(ino.to_le_bytes()));
+        learn(&memory, &records(true).map(numbered).collect::<Vec<_>>());
+        learn(&memory, &records(false).map(numbered).collect::<Vec<_>>());
         // An inode is wanted twice: a file with two names.
         let wanted: Vec<(Inode, usize)> = (0..2000).chain([5]).map(|ino| ((1, ino), ino as usize)).collect();
         let mut many = Vec::new();
@@ -407,7 +427,8 @@ mod tests {
         for one in wanted {
             memory.find(vec![one], |number, found| few.push((number, found.digest)));
         }
-        (many.sort_unstable_by_key(|found| found.0), few.sort_unstable_by_key(|found| found.0));
+        many.sort_unstable_by_key(|found| found.0);
+        few.sort_unstable_by_key(|found| found.0);
         assert_eq!(many, few);
         assert_eq!(many.len(), 2000 - 2000_usize.div_ceil(7) + 1);
         assert!(many.iter().all(|(number, digest)| *digest == Digest::of((*number as u64).to_le_bytes())));
@@ -418,7 +439,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let memory = || Memory::new(Some(dir.path()), Path::new("/somewhere"));
         let (before, after) = (status(9, 7), status(9, 8));
-        memory().learn(vec![Record::new(&before, Digest::of("1"))]);
+        learn(&memory(), &[record(&before, Digest::of("1"))]);
         let stored_at = |blob: &str, offset| StoredAt { blob: BlobDigest::of(blob), offset };
         let inode = (before.dev, before.ino);
         // The place of another content under the same inode is not that of this one.
@@ -428,7 +449,7 @@ mod tests {
             ((1, 1), Digest::of("1"), stored_at("no", 0)),
         ]);
         assert_eq!(get(&memory(), before).unwrap().stored_at, Some(stored_at("blob", 512)));
-        memory().learn(vec![Record::new(&after, Digest::of("2"))]);
+        learn(&memory(), &[record(&after, Digest::of("2"))]);
         assert_eq!(get(&memory(), after).unwrap().stored_at, None);
     }
 
@@ -436,7 +457,8 @@ mod tests {
     fn a_torn_or_foreign_file_counts_as_empty() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache");
-        save(None, &[Record::new(&status(9, 7), Digest::of("1"))], |_| {}, &path).unwrap();
+        let only = |_| record(&status(9, 7), Digest::of("1"));
+        save(None, &New { files: &[((1, 9), 0)], record: &only }, |_| {}, &path).unwrap();
         let good = fs::read(&path).unwrap();
         assert_eq!(good.len(), 8 + RECORD + 32);
         assert!(StatCache::check(&good[..]).is_some());

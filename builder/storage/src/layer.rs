@@ -37,9 +37,11 @@ pub struct Places {
 }
 
 impl Places {
-    /// The offset in bytes of the data of the entry with this number in the layer's list; `None` for a sparse file.
+    /// The offset in bytes of the data of the entry with this number in the layer's list; `None` for a sparse file, and for one that is
+    /// not in the layer.
     pub fn of(&self, number: u32) -> Option<u64> {
-        if self.sparse.contains_key(&number) { None } else { self.offsets.get(number as usize).copied() }
+        let offset = self.offsets.get(number as usize).copied().filter(|offset| *offset > 0);
+        offset.filter(|_| !self.sparse.contains_key(&number))
     }
 }
 
