@@ -10,7 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The text of a collector's log with the time before each line; `None` if the text is not one.
 pub(super) fn lines(text: &str) -> Option<String> {
-    let mut lists = entries(&documents(text)?);
+    lines_of(entries(&documents(text)?))
+}
+
+/// The texts of entries with the time before each line; `None` if they have no lines of a builder.
+pub(super) fn lines_of(mut lists: Vec<Vec<Entry>>) -> Option<String> {
     let text = Text::find(all_of(&lists))?;
     let time = time_field(all_of(&lists), &text.path);
     let instant = |entry: &Entry| time.as_ref().and_then(|path| instant(entry.leaves.get(path)?));
@@ -95,7 +99,10 @@ fn is_time(path: &str, value: &str) -> bool {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let number = prefix::value(value).filter(|_| digits && !value.is_empty());
     let epoch = number.is_some_and(|value| value > 1_000_000_000_000_000_000);
-    epoch || (number.is_some() && name(path).contains("time"))
+    let name = name(path);
+    epoch
+        || (number.is_some()
+            && (name.contains("time") || ["t", "ts", "elapsed", "offset", "seconds"].contains(&&*name)))
 }
 
 fn instant(value: &str) -> Option<i128> {

@@ -48,7 +48,8 @@ pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
 
 /// Whether the text is BuildKit's own JSON, one object a line or a pretty-printed one.
 fn is_buildkits(text: &str) -> bool {
-    text.lines().take(LOOK).any(|line| matches!(marks::find(line), Some((at, marks::Mark::RawJson)) if at < 4))
+    let own = |line: &str| matches!(marks::find(line), Some((at, marks::Mark::RawJson)) if at < 4 && !line[..at].contains('"'));
+    text.lines().take(LOOK).any(own)
 }
 
 /// The document that ends a line.

@@ -1,4 +1,5 @@
-//! What services and programs wrap around a log as a whole: JSON of collectors, recordings of terminals, journals, pages, mails.
+//! What services and programs wrap around a log as a whole: JSON of collectors, recordings of terminals, journals, pages, mails,
+//! lines that were broken.
 //!
 //! *Takes* text. *Gives* the lines of the log, each behind its time. *Must never know* how times and names before a line look in other
 //! logs.
@@ -6,12 +7,15 @@
 mod buildbot;
 mod cast;
 mod collector;
+mod columns;
 mod cri;
 mod entries;
 mod journal;
+mod mail;
 mod page;
 mod quoted;
 mod rubydebug;
+mod table;
 mod teamcity;
 
 use super::log::terminal;
@@ -27,6 +31,10 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
     if text.contains(UNBREAKABLE) {
         text = Cow::Owned(text.replace(UNBREAKABLE, " "));
     }
+    // Lines that end as on old systems. Otherwise a carriage return begins a line that is drawn again.
+    if !text.trim_end().contains('\n') && text.contains('\r') {
+        text = Cow::Owned(text.replace('\r', "\n"));
+    }
     // A recording or a collector may hold what another program had wrapped.
     for _ in 0..3 {
         let Some(inner) = once(&text) else { break };
@@ -36,11 +44,12 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 12] = [
-        quoted::mail,
+    let forms: [fn(&str) -> Option<String>; 15] = [
+        mail::lines,
         quoted::cdata,
         quoted::cat,
         quoted::literal,
+        quoted::list,
         cast::lines,
         journal::lines,
         page::lines,
@@ -48,7 +57,9 @@ fn once(text: &str) -> Option<String> {
         rubydebug::lines,
         cri::lines,
         collector::lines,
+        table::lines,
         buildbot::lines,
+        columns::lines,
     ];
     forms.into_iter().find_map(|form| form(text))
 }

@@ -36,8 +36,9 @@ pub(super) fn lines(text: &str) -> Option<String> {
 fn is_page(text: &str) -> bool {
     let start = text.trim_start();
     let lower = start.get(..start.len().min(32)).map(str::to_ascii_lowercase).unwrap_or_default();
-    let document =
-        ["<!doctype html", "<html", "<pre", "<table", "<div", "<body"].iter().any(|tag| lower.starts_with(tag));
+    let html = ["<!doctype html", "<html", "<pre", "<table", "<div", "<body"].iter().any(|tag| lower.starts_with(tag));
+    // Reports of tests are XML.
+    let document = html || lower.starts_with("<?xml") || (lower.starts_with("<test") && start.contains("</"));
     let tagged = |line: &&str| line.contains("</") && line.contains("<span");
     let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(400);
     document || lines().filter(tagged).count() * 2 > lines().count()

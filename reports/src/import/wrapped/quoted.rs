@@ -1,4 +1,4 @@
-//! Logs as other programs print text: `cat -A`, literals of Python, parts of XML, the body of a mail.
+//! Logs as other programs print text: `cat -A`, literals of Python, parts of XML.
 
 use super::count_marks;
 
@@ -22,6 +22,32 @@ pub(super) fn literal(text: &str) -> Option<String> {
         return None;
     }
     Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
+}
+
+/// The lines of a list of literals, as Python prints it: `['#1 ...', "#1 DONE 0.1s"]`.
+pub(super) fn list(text: &str) -> Option<String> {
+    let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let mut out = String::new();
+    while !rest.is_empty() {
+        let quoted = rest.strip_prefix('b').unwrap_or(rest);
+        let quote = quoted.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+        let end = end_of_literal(&quoted[1..], quote)? + 1;
+        out += unescaped(&quoted[1..end]).trim_end_matches('\n');
+        out.push('\n');
+        rest = &quoted[end + 1..];
+        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+    }
+    (count_marks(&out) > 0).then_some(out)
+}
+
+/// Where a literal ends: at a quote that is not behind an escape.
+fn end_of_literal(text: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    text.char_indices().find_map(|(at, letter)| {
+        let ends = letter == quote && !escaped;
+        escaped = letter == '\\' && !escaped;
+        ends.then_some(at)
+    })
 }
 
 /// A text with the escapes of a literal replaced. Bytes (`\xe2\x94\x80`) are UTF-8.
@@ -67,31 +93,6 @@ pub(super) fn cdata(text: &str) -> Option<String> {
     (!sections.is_empty()).then(|| sections.join("\n"))
 }
 
-/// The body of a mail that is encoded as quoted-printable (RFC 2045, 6.7).
-pub(super) fn mail(text: &str) -> Option<String> {
-    let (_, after) = text.split_once("Content-Transfer-Encoding: quoted-printable")?;
-    let start = after.find("\n\n").map(|at| at + 2).or_else(|| after.find("\r\n\r\n").map(|at| at + 4))?;
-    let mut out: Vec<u8> = Vec::with_capacity(after.len());
-    // An equals sign at the end of a line joins it with the next.
-    let body = after[start..].replace("=\r\n", "").replace("=\n", "");
-    let mut rest = body.as_str();
-    while let Some((before, coded)) = rest.split_once('=') {
-        out.extend_from_slice(before.as_bytes());
-        match coded.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                rest = &coded[2..];
-            }
-            None => {
-                out.push(b'=');
-                rest = coded;
-            }
-        }
-    }
-    out.extend_from_slice(rest.as_bytes());
-    Some(String::from_utf8_lossy(&out).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,13 +107,14 @@ mod tests {
             "#1 [1/1] RUN echo 'a'\n#1 DONE 0.1s\n#1 \u{2500}\u{e9}\n"
         );
         assert_eq!(literal("'a word'"), None);
+        let lines = "['#1 [1/1] RUN echo \\'a\\', b', b\"#1 it's\\n\", '#1 DONE 0.1s']\n";
+        assert_eq!(list(lines).unwrap(), "#1 [1/1] RUN echo 'a', b\n#1 it's\n#1 DONE 0.1s\n");
+        assert_eq!(list("[1/2] STEP 1/1: FROM a [x]"), None);
         assert_eq!(unescaped("a\\"), "a\\");
         assert_eq!(unescaped("\\u12"), "12");
         assert_eq!(
             cdata("<a><![CDATA[#1 x\n#1 DONE 0.1s\n]]></a><b><![CDATA[y]]>").unwrap(),
             "#1 x\n#1 DONE 0.1s\n\ny"
         );
-        let mail = mail("Content-Transfer-Encoding: quoted-printable\n\nCOPY --from=3Da /long=\n/path =E2=94=80 a=b\n");
-        assert_eq!(mail.unwrap(), "COPY --from=a /long/path \u{2500} a=b\n");
     }
 }

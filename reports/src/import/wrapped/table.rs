@@ -1,0 +1,70 @@
+//! Logs as tables, as collectors export what was searched: columns with names (CSV, RFC 4180), the text in one, its time in another.
+
+use super::super::log::terminal;
+use super::super::marks;
+use super::collector;
+use super::entries::Entry;
+use csv::{ReaderBuilder, StringRecord};
+
+/// How fields are separated.
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
+
+/// The longest name of a column.
+const LONGEST_NAME: usize = 40;
+
+/// The text of a table with the time before each line; `None` if the text is not a table.
+pub(super) fn lines(text: &str) -> Option<String> {
+    let head = text.lines().next()?;
+    SEPARATORS.into_iter().filter(|&separator| head.contains(char::from(separator))).find_map(|separator| {
+        let mut reader = ReaderBuilder::new().delimiter(separator).flexible(true).from_reader(text.as_bytes());
+        let names = reader.headers().ok().filter(|names| are_names(names))?.clone();
+        let rows: Vec<StringRecord> = reader.records().collect::<Result<_, _>>().ok()?;
+        let whole = rows.iter().filter(|row| row.len() == names.len()).count();
+        // A separator in a text without quotes.
+        if whole == 0 || whole * 10 < rows.len() * 9 {
+            return None;
+        }
+        let entry = |row: &StringRecord| {
+            let fields = names.iter().zip(row).map(|(name, value)| (format!(".{}", name.trim()), value.to_owned()));
+            Entry { leaves: fields.collect(), ..Entry::default() }
+        };
+        collector::lines_of(vec![rows.iter().map(entry).collect()])
+    })
+}
+
+/// Whether the fields of the first row are names of several columns.
+fn are_names(fields: &StringRecord) -> bool {
+    let letter = |letter: char| letter.is_alphanumeric() || " _@.-:/()#".contains(letter);
+    let name = |name: &str| {
+        let name = name.trim();
+        !name.is_empty() && name.len() <= LONGEST_NAME && name.contains(char::is_alphabetic) && name.chars().all(letter)
+    };
+    let marked = |name: &str| marks::find(&terminal::plain(name)).is_some();
+    fields.len() > 1 && fields.iter().all(|field| name(field) && !marked(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_and_its_time_are_found_by_what_is_in_the_columns() {
+        let rows = "2026-03-01T10:00:00Z STEP 1/2: FROM a\n2026-03-01T10:00:05Z STEP 2/2: RUN echo \"a\", b\n";
+        for table in [
+            "_raw,_time,host\n\"STEP 2/2: RUN echo \"\"a\"\", b\",2026-03-01T10:00:05Z,ci\n\"STEP 1/2: FROM a\",2026-03-01T10:00:00Z,ci\n",
+            "\"@timestamp\";\"@message\"\n\"2026-03-01T10:00:00Z\";\"STEP 1/2: FROM a\"\n\"2026-03-01T10:00:05Z\";\"STEP 2/2: RUN echo \"\"a\"\", b\"\n",
+            "Date\tMessage\n2026-03-01T10:00:00Z\tSTEP 1/2: FROM a\n2026-03-01T10:00:05Z\tSTEP 2/2: RUN echo \"a\", b\n",
+        ] {
+            assert_eq!(lines(table).as_deref(), Some(rows), "{table}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_no_table() {
+        for text in
+            ["#1 [1/1] RUN a,b\n#1 DONE 0.1s\n", "INFO, this\nSTEP 1/2: FROM a\nSTEP 2/2: RUN b\n", "a,b\n1,2\n", ""]
+        {
+            assert_eq!(lines(text), None, "{text}");
+        }
+    }
+}
