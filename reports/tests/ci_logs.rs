@@ -49,6 +49,21 @@ fn a_note_and_an_issue_number_are_no_steps() {
 }
 
 #[test]
+fn a_series_of_commits_is_no_step() {
+    let log = "#1 [1/2] RUN a\n#1 DONE 1.0s\n#2 [2/2] RUN b\n#2 DONE 2.0s\n#3 exporting to image\n#3 DONE 0.1s\n";
+    for before in
+        ["#2 [1/2] of the login page\n", "HEAD is now at 1a2b3c #2 [1/2] RUN of the page\n", "* #9 [2/2] FIX it\n"]
+    {
+        let (record, _) = read(&(before.to_owned() + log));
+        assert_eq!(
+            (texts(&record), record.wall.0),
+            (vec!["RUN a", "RUN b", "exporting to image"], 3_100_000_000),
+            "{before}"
+        );
+    }
+}
+
+#[test]
 fn a_vertex_of_another_front_end_keeps_its_name() {
     let (record, _) = read("#1 [internal] load x\n#1 DONE 0.1s\n#2 apt install curl\n#2 DONE 2.0s\n#4 fix the page\n");
     assert_eq!(texts(&record), ["[internal] load x", "apt install curl"]);
@@ -239,6 +254,62 @@ fn platforms_are_chains_of_their_own() {
     assert_eq!(ends, [(1, 11), (1, 31), (1, 101)]);
     let stages: Vec<&str> = record.stages.iter().map(|stage| stage.name.as_str()).collect();
     assert_eq!(stages, ["linux/amd64 build", "linux/arm64 build", "linux/amd64->arm64 build", "linux/arm64 stage-1"]);
+}
+
+#[test]
+fn the_metadata_of_a_platform_is_of_no_target() {
+    let (record, explanation) = read(
+        "#1 [internal] load build definition from Dockerfile
+#1 DONE 0.5s
+#2 [linux/amd64 internal] load metadata for docker.io/library/golang:1.22
+#2 DONE 1.0s
+#3 [auth] library/alpine:pull token for registry-1.docker.io
+#3 DONE 0.1s
+#4 [linux/arm64 internal] load metadata for docker.io/library/alpine:3
+#4 DONE 2.0s
+#5 [linux/amd64 build 1/2] FROM docker.io/library/golang:1.22
+#5 DONE 3.0s
+#6 [linux/amd64->arm64 build 2/2] RUN GOARCH=arm64 go build
+#6 DONE 20.0s
+#7 [linux/amd64->arm/v7 build 2/2] RUN GOARCH=arm go build
+#7 DONE 25.0s
+#8 [linux/arm/v7 stage-1 2/2] COPY --from=build /x /x
+#8 DONE 1.0s
+#9 exporting to image
+#9 DONE 2.0s
+",
+    );
+    // Both metadata are asked for at once: 0.5 + 2 + 3 + 25 + 1 + 2.
+    assert_eq!((record.wall.0, record.targets.len()), (33_500_000_000, 0));
+    assert!(explanation.answer.contains("RUN GOARCH=arm go build"), "{}", explanation.answer);
+    assert_eq!(times(&record, "load metadata for docker.io/library/alpine:3"), (500, 2500));
+}
+
+#[test]
+fn a_stage_without_a_base_image_starts_from_the_stage_that_was_done_before_it() {
+    let log = "#1 [internal] load metadata for docker.io/library/node:20
+#1 DONE 1.0s
+#2 [base 1/2] FROM docker.io/library/node:20
+#2 DONE 2.0s
+#3 [base 2/2] RUN apt-get install -y git
+#3 DONE 5.0s
+#4 [deps 1/2] COPY package.json .
+#4 DONE 0.1s
+#5 [other 1/1] COPY docs /docs
+#5 DONE 0.5s
+#6 [deps 2/2] RUN npm ci
+#6 DONE 10.0s
+#7 [build 1/1] RUN npm run build
+#7 DONE 20.0s
+#8 [stage-4 1/1] COPY --from=build /dist /
+#8 DONE 0.4s
+#9 exporting to image
+#9 DONE 1.0s
+";
+    let (record, _) = read(log);
+    assert_eq!(record.wall.0, 39_500_000_000);
+    // Without a RUN it may be a stage FROM scratch.
+    assert_eq!((times(&record, "COPY package.json"), times(&record, "COPY docs")), ((8000, 8100), (1000, 1500)));
 }
 
 #[test]

@@ -80,6 +80,23 @@ fn the_path_ends_at_the_last_step_that_ran() {
 }
 
 #[test]
+fn a_cached_step_whose_inputs_are_not_in_the_log_follows_nothing_that_ran_after_it_was_used() {
+    let vertices = [
+        ran("[internal] load build definition from Dockerfile", &[], &[(0, 500)]),
+        // Its input was in the lines before the log begins, and it is stamped at the end of the build.
+        cached("[a 2/2] RUN old", &[9], &[(5510, 5510)]),
+        ran("[b 1/2] COPY --from=a /a /a", &[0, 1], &[(500, 2500)]),
+        ran("[b 2/2] RUN make", &[2], &[(2500, 5000)]),
+        ran("exporting to image", &[3], &[(5000, 5510)]),
+    ];
+    let (record, explanation) = read(&rawjson(&vertices));
+    let expected =
+        ["[internal] load build definition from Dockerfile", "COPY --from=a /a /a", "RUN make", "exporting to image"];
+    assert_eq!(path(&record, &explanation), expected);
+    assert_eq!((millis(record.wall), share(&explanation, "RUN make")), (5510, 2500));
+}
+
+#[test]
 fn a_source_that_is_asked_twice_counts_up_to_its_dependant() {
     let (record, explanation) = read(&rawjson(&[
         ran("[context b] OCI load from client", &[], &[(0, 100), (2100, 2101)]),

@@ -110,10 +110,7 @@ impl BuildahReader {
             self.commit(at, without_numbers(words));
         } else if words.starts_with("Successfully tagged") {
             (self.tagged, self.ended) = (true, true);
-        } else if (words.starts_with("Error:") || words.starts_with("error building"))
-            && !self.steps.is_empty()
-            && !self.draft.failed
-        {
+        } else if is_error(words) && !self.steps.is_empty() && !self.draft.failed {
             self.fail(words);
         }
     }
@@ -209,6 +206,11 @@ impl BuildahReader {
         }
         Some(draft)
     }
+}
+
+/// Whether a line says that the build failed. Versions of buildah and podman write it in different cases.
+fn is_error(words: &str) -> bool {
+    words.starts_with("Error:") || words.starts_with("error: building at") || words.starts_with("error building")
 }
 
 /// Whether steps of several stages were announced in turn, so that they ran at once.

@@ -209,7 +209,7 @@ impl Vertices {
             draft.source.fidelity.edges = false;
             guess::guess_needs(&mut draft);
         }
-        follow(&mut draft.steps);
+        follow(&mut draft);
         through_cached(&mut draft);
         gaps::infer(&mut draft);
         (draft, ids)
@@ -299,9 +299,25 @@ fn part(id: &str, whole: Phase) -> Phase {
     }
 }
 
+/// By step: the first start of a step that ran and needs it, directly or through cached ones.
+fn wanted(draft: &Draft) -> Indexed<DraftId, Option<Instant>> {
+    let mut wanted: Indexed<DraftId, Option<Instant>> = Indexed::filled(None, draft.steps.len());
+    for id in draft.order().into_iter().rev() {
+        let step = &draft.steps[id];
+        let since = if step.outcome == Some(Outcome::Cached) { wanted[id] } else { step.start };
+        let Some(since) = since else { continue };
+        for &need in &step.needs {
+            wanted[need] = Some(wanted[need].map_or(since, |known| known.min(since)));
+        }
+    }
+    wanted
+}
+
 /// A vertex without inputs is ordered after the last one that ended before it started. For the first step of a stage, that is the
 /// builder's own work (metadata, base image).
-fn follow(steps: &mut Indexed<DraftId, DraftStep>) {
+fn follow(draft: &mut Draft) {
+    let wanted = wanted(draft);
+    let steps = &mut draft.steps;
     let mut ends: Vec<(Instant, DraftId, bool)> = steps
         .entries()
         .filter_map(|(id, step)| Some((step.end?, id, step.instruction == Instruction::Internal)))
@@ -310,6 +326,8 @@ fn follow(steps: &mut Indexed<DraftId, DraftStep>) {
     for id in steps.indices() {
         let (needs, start, own) = (&steps[id].needs, steps[id].start, steps[id].stage.is_none());
         let (true, Some(start)) = (needs.is_empty(), start) else { continue };
+        // A cached one may be stamped long after a step that needs it began.
+        let start = wanted[id].map_or(start, |wanted| wanted.min(start));
         let until = ends.partition_point(|&(end, ..)| end <= start);
         let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != id && (own || internal));
         let after = before.map(|&(_, other, _)| other);

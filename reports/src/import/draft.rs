@@ -1,7 +1,7 @@
 //! A record under construction: steps refer to each other by their index in the draft, and times are those of any clock.
 
 use super::instant::Instant;
-use super::names::{Name, is_export};
+use super::names::{Name, is_export, is_preparation};
 use super::output::Output;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
@@ -151,13 +151,16 @@ impl Draft {
         }
     }
 
-    /// Whether the log ends between two steps: nothing failed and nothing was exported, but steps that were announced did not begin, or
-    /// the last steps of a stage are not there.
+    /// Whether the log ends between two steps: nothing failed and nothing was exported, but steps that were announced did not begin, the
+    /// last steps of a stage are not there, or no stage began.
     pub(crate) fn is_cut(&self) -> bool {
         let exported =
             |step: &DraftStep| step.stage.is_none() && is_export(&step.text) && step.outcome == Some(Outcome::Executed);
         if self.failed || self.steps.iter().any(exported) {
             return false;
+        }
+        if self.steps.iter().all(|step| step.stage.is_none() && is_preparation(&step.text)) {
+            return true;
         }
         let mut last: HashMap<(Option<&str>, &str), (u32, u32)> = HashMap::new();
         for step in self.steps.iter() {

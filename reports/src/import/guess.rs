@@ -33,6 +33,18 @@ fn platforms(platform: Option<&str>) -> (&str, String) {
     }
 }
 
+/// So many of the builder's own vertices at once are needed by the first step of each stage. It keeps the number of edges linear.
+const AT_ONCE: usize = 16;
+
+/// The builder's own work of a target so far.
+#[derive(Default)]
+struct Loaded {
+    /// The last of it: more than one only if they ran at once.
+    last: Vec<DraftId>,
+    /// What they needed.
+    before: Vec<DraftId>,
+}
+
 /// The stages of a draft, and what of the builder's own work was shown so far.
 struct Guess<'s> {
     steps: &'s Indexed<DraftId, DraftStep>,
@@ -44,8 +56,8 @@ struct Guess<'s> {
     ends: HashMap<Option<&'s str>, Vec<DraftId>>,
     /// The first transfer of the build context, by target.
     contexts: HashMap<Option<&'s str>, DraftId>,
-    /// The last step of the builder's own work before the first stage, by target.
-    loaded: HashMap<Option<&'s str>, DraftId>,
+    /// The last of the builder's own work before the first stage, by target.
+    loaded: HashMap<Option<&'s str>, Loaded>,
     /// The last export, by target.
     exported: HashMap<Option<&'s str>, DraftId>,
 }
@@ -106,7 +118,8 @@ impl<'s> Guess<'s> {
         if let Some(key) = StageKey::of(step) {
             let before = self.before(key, id);
             if before.is_none() {
-                needs.extend(self.loaded.get(&target).or_else(|| self.loaded.get(&None)));
+                let loaded = self.loaded.get(&target).or_else(|| self.loaded.get(&None));
+                needs.extend(loaded.into_iter().flat_map(|loaded| loaded.last.iter().rev().take(AT_ONCE)));
             }
             needs.extend(before);
             let sources = names::sources(&step.instruction, &step.text);
@@ -120,7 +133,15 @@ impl<'s> Guess<'s> {
                 None => needs.extend(self.ends_of(target)),
             }
         } else {
-            needs.extend(self.loaded.insert(target, id));
+            let asks =
+                |id: DraftId| self.steps[id].text.contains("load metadata") || self.steps[id].text.contains("[auth]");
+            let Loaded { last, before } = self.loaded.entry(target).or_default();
+            // The metadata of all bases is asked for at once.
+            if !(asks(id) && last.iter().all(|&other| asks(other))) {
+                *before = std::mem::take(last);
+            }
+            needs.extend(&*before);
+            last.push(id);
         }
         needs.retain(|&other| other != id);
         needs

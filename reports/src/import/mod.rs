@@ -5,6 +5,7 @@
 //! hostile file gives a record of what could be read, or an error.
 
 mod archive;
+mod bases;
 mod buildah;
 mod buildkit;
 mod builds;
@@ -219,7 +220,7 @@ fn document(format: Format, bytes: &[u8], text: &str) -> Result<Builds, ImportEr
 }
 
 fn record(draft: Draft) -> Result<Record, ImportError> {
-    let record = draft.finish();
+    let record = draft.finish().without_credentials();
     record.validate().map_err(RecordError::Invalid)?;
     Ok(record)
 }

@@ -38,14 +38,15 @@ pub(crate) struct Targets(HashSet<String>);
 impl Targets {
     /// The targets among the names of a build's vertices.
     pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        // `[linux/arm64 internal]` is of a platform.
+        let named =
+            |name: &'n str| bracketed(name).filter(|(words, _)| words.first().is_some_and(|word| !word.contains('/')));
         let target = |name: &'n str| {
-            let (words, rest) = bracketed(name)?;
+            let (words, rest) = named(name)?;
             match words[..] {
                 [target, "internal" | "auth"] | [target, "context", _] => Some(target.to_owned()),
                 [target] if !matches!(target, "internal" | "auth") && is_export(rest) => Some(target.to_owned()),
-                [target, _, _, number] | [target, _, number] if !target.contains('/') && ratio(number).is_some() => {
-                    Some(target.to_owned())
-                }
+                [target, _, _, number] | [target, _, number] if ratio(number).is_some() => Some(target.to_owned()),
                 _ => None,
             }
         };
@@ -91,6 +92,12 @@ pub(crate) fn is_export(text: &str) -> bool {
     ["exporting", "pushing", "writing image", "COMMIT", "sending tarball", "naming to"]
         .iter()
         .any(|word| text.starts_with(word))
+}
+
+/// Whether BuildKit does this work before the first stage begins: it loads the Dockerfile, and asks for images.
+pub(crate) fn is_preparation(text: &str) -> bool {
+    let of_builder = text.starts_with('[') && ["internal]", "auth]"].iter().any(|word| text.contains(word));
+    of_builder || ["resolve image config", "docker-image://"].iter().any(|word| text.starts_with(word))
 }
 
 /// Whether an instruction copies files of the build context.

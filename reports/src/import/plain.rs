@@ -107,6 +107,8 @@ struct Build {
     exported: bool,
     /// Whether the client said that the build failed.
     failed: bool,
+    /// Whether docker itself builds, which always exports the result.
+    docker: bool,
     /// The time and the number of the first line, and the time of the last.
     first: Option<usize>,
     last: Option<Instant>,
@@ -161,6 +163,7 @@ impl Build {
             self.last = line.at.or(self.last);
         }
         let Some((number, rest)) = numbered(text).filter(|&(number, _)| number > 0) else {
+            self.docker |= text.starts_with("#0 building with ") && text.ends_with(" using docker driver");
             if self.first.is_some()
                 && (text.starts_with("ERROR: ") || text.starts_with("error: "))
                 && text.contains("failed to ")
@@ -188,6 +191,7 @@ impl Build {
         let vertex = &mut self.vertices[index];
         let before = vertex.printed.outcome;
         vertex.known |= status;
+        vertex.printed.named = vertex.printed.named.or(Some(line.number));
         if named || (!status && vertex.printed.name.is_empty()) {
             if vertex.printed.name.is_empty() {
                 (vertex.printed.name, vertex.sure) = (rest.to_owned(), named);
@@ -196,7 +200,10 @@ impl Build {
         } else {
             said(&mut vertex.printed, line.at, rest);
         }
-        self.done += usize::from(before.is_none() && vertex.printed.outcome.is_some());
+        if before.is_none() && vertex.printed.outcome.is_some() {
+            vertex.printed.done = Some(line.number);
+            self.done += 1;
+        }
         self.exported |= vertex.printed.outcome == Some(Outcome::Executed) && is_export(&vertex.printed.name);
     }
 
@@ -206,7 +213,7 @@ impl Build {
     }
 
     fn draft(self, log: &Log) -> Option<Draft> {
-        let Self { vertices, failed, first, last, .. } = self;
+        let Self { vertices, failed, first, last, docker, exported, .. } = self;
         let unnamed = vertices.iter().filter(|vertex| vertex.printed.name.is_empty() && vertex.known);
         let unnamed: Instant = unnamed.filter_map(|vertex| vertex.printed.took).sum();
         let named =
@@ -215,7 +222,7 @@ impl Build {
         let mut draft = (!printed.is_empty()).then(|| draft(printed, last, log.resolution))?;
         draft.dated |= log.dated && draft.source.fidelity.starts;
         draft.failed |= failed;
-        draft.unfinished &= !draft.failed;
+        draft.unfinished = (draft.unfinished || (docker && !exported)) && !draft.failed;
         draft.line = first.unwrap_or(0);
         if unnamed > 0 {
             let took = Nanos(u64::try_from(unnamed).unwrap_or(u64::MAX));
@@ -231,10 +238,11 @@ impl Build {
 fn said(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
     let (word, more) = rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more.trim()));
     let outcome = match word {
-        "DONE" => {
-            vertex.took = duration(more).max(vertex.took);
-            Some(Outcome::Executed)
-        }
+        // Without a duration, the log is cut off there.
+        "DONE" => duration(more).map(|took| {
+            vertex.took = Some(took).max(vertex.took);
+            Outcome::Executed
+        }),
         "CACHED" if more.is_empty() => Some(Outcome::Cached),
         "CANCELED" => Some(Outcome::Cancelled),
         "ERROR" | "ERROR:" => {

@@ -7,7 +7,7 @@ use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::instant::Instant;
 use super::names::{self, Targets};
 use super::output::{LineTime, Output};
-use super::{gaps, guess, runs};
+use super::{bases, gaps, guess, runs};
 use crate::index::Indexed;
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 
@@ -28,6 +28,9 @@ pub(crate) struct Printed {
     /// The time of the last line of any kind.
     pub(crate) seen: Option<Instant>,
     pub(crate) took: Option<Instant>,
+    /// The number of the first line, and of the one that says that it is done.
+    pub(crate) named: Option<usize>,
+    pub(crate) done: Option<usize>,
     /// The start and the end, if they are printed.
     pub(crate) began: Option<Instant>,
     pub(crate) ended: Option<Instant>,
@@ -107,12 +110,14 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
         vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();
     draft.notes = runs::repair(&mut intervals);
     let mut took = Indexed::default();
+    let lines = bases::VertexLines::of(&vertices);
     for (vertex, (_, interval)) in vertices.into_iter().zip(intervals) {
         let interval = interval.first().copied();
         took.push(vertex.length());
         draft.steps.push(step(vertex, interval, &targets));
     }
     draft.unfinished |= draft.is_cut();
+    lines.guess_bases(&mut draft);
     guess::guess_needs(&mut draft);
     if timed {
         draft.steps.iter_mut().for_each(|step| step.end = step.end.max(step.start));

@@ -8,6 +8,9 @@ use std::collections::HashSet;
 /// Half a day: a time of the day that goes back by more has passed midnight.
 const HALF_DAY: Instant = 43_200 * SECOND;
 
+/// A time before fewer than one of this number of lines is not that of the log.
+const RARE: usize = 5;
+
 /// The times of the lines.
 pub(crate) struct Times {
     pub(crate) at: Vec<Option<Instant>>,
@@ -20,8 +23,10 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let columns = cuts.iter().map(|cut| cut.stamps.len()).max().unwrap_or(0);
     let column = |column: usize| cuts.iter().map(move |cut| cut.stamps.get(column).copied());
     let distinct = |index: &usize| column(*index).flatten().map(|stamp| stamp.at).collect::<HashSet<_>>().len();
+    let known = cuts.iter().filter(|cut| cut.known).count();
+    let frequent = |index: &usize| column(*index).flatten().count() * RARE >= known;
     // The first of equal columns is taken: later ones may be those of a program within the build.
-    if let Some(best) = (0..columns).rev().max_by_key(distinct) {
+    if let Some(best) = (0..columns).rev().filter(frequent).max_by_key(distinct) {
         let zoned = column(best).flatten().all(|stamp| stamp.origin == Origin::Zoned);
         let clock = column(best).flatten().all(|stamp| stamp.origin == Origin::Clock);
         let mut at: Vec<Option<Instant>> = column(best).map(|stamp| stamp.map(|stamp| stamp.at)).collect();

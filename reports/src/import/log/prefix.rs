@@ -17,6 +17,9 @@ const VARIANTS: usize = 8;
 /// A shape is accepted if it has at least one line for this number of lines of the most frequent shape.
 const SHARE: usize = 20;
 
+/// If some shape has this number of lines, a shape with a single one is that of another program.
+const FEW: usize = 4;
+
 /// The kind of a part of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Kind {
@@ -175,12 +178,14 @@ impl Prefixes {
                 if part.kind == Kind::Word && words.as_mut().is_some_and(|words| words.len() >= VARIANTS) {
                     *words = None;
                 } else if let (Kind::Word, Some(words)) = (part.kind, words) {
-                    words.insert(part.text.to_owned());
+                    words.insert(without_counter(part.text).to_owned());
                 }
             }
         }
         let most = shapes.values().map(|learned| learned.count).max().unwrap_or(0);
-        shapes.retain(|_, learned| learned.count * SHARE >= most);
+        shapes.retain(|shape, learned| {
+            learned.count * SHARE >= most && (learned.count > 1 || most < FEW || is_header(shape))
+        });
         let mut marks = BTreeMap::new();
         for (mark, count) in shapes.keys().filter_map(|shape| counts.get(shape)).flatten() {
             *marks.entry(*mark).or_default() += count;
@@ -212,8 +217,19 @@ impl Prefixes {
     }
 }
 
+/// Whether a service writes such a prefix before the first line of a command: a time with at most a name.
+fn is_header(shape: &Shape) -> bool {
+    let count = |kind| shape.iter().filter(|part| **part == kind).count();
+    count(Kind::Stamp) > 0 && count(Kind::Word) < 2
+}
+
 fn fits(part: &PrefixPart<'_>, words: Option<&HashSet<String>>) -> bool {
-    part.kind != Kind::Word || words.is_none_or(|words| words.contains(part.text))
+    part.kind != Kind::Word || words.is_none_or(|words| words.contains(without_counter(part.text)))
+}
+
+/// A word without the number at its end, which may count lines (`L12`).
+fn without_counter(word: &str) -> &str {
+    word.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
 fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {

@@ -24,7 +24,7 @@ pub(crate) fn is_name(text: &str) -> bool {
         return matches!(
             words[..],
             ["internal" | "auth"] | ["context", _] | [_, "internal" | "auth"] | [_, "context", _]
-        ) || words.last().is_some_and(ratio)
+        ) || (words.last().is_some_and(ratio) && is_instruction(rest.trim_start()))
             || (words.len() == 1 && is_export(rest.trim()));
     }
     const NAMES: [&str; 12] = [
@@ -42,6 +42,12 @@ pub(crate) fn is_name(text: &str) -> bool {
         "preparing build cache",
     ];
     NAMES.iter().any(|name| text.starts_with(name))
+}
+
+/// Whether the text begins with an instruction, whose name BuildKit writes in capitals. `#12 [1/2] of the plan` is in a commit message.
+fn is_instruction(text: &str) -> bool {
+    let word = text.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+    word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
 /// Whether the text is what BuildKit says about a vertex that has a name already.

@@ -1,0 +1,74 @@
+//! The stages that other stages start from (`FROM base`). BuildKit's log for people has no line for such a FROM.
+
+use super::draft::{Draft, DraftId, DraftStep};
+use super::vertices::Printed;
+use crate::index::Indexed;
+use buildscope_record::Instruction;
+use std::collections::BTreeMap;
+
+/// Where in the log a vertex is named, and where it is done.
+#[derive(Clone, Copy, Debug)]
+struct Lines {
+    named: Option<usize>,
+    done: Option<usize>,
+}
+
+/// Where in the log each vertex is named, and where it is done.
+pub(crate) struct VertexLines {
+    of: Indexed<DraftId, Lines>,
+}
+
+/// What is needed of a stage: its first and its last step, and whether it runs something.
+#[derive(Debug, Default)]
+struct StageEnds {
+    first: Option<((u32, u32), DraftId)>,
+    last: Option<((u32, u32), DraftId)>,
+    runs: bool,
+}
+
+impl StageEnds {
+    fn add(&mut self, id: DraftId, step: &DraftStep) {
+        let place = step.number.map(|number| (number, id));
+        self.first = self.first.min(place).or(place);
+        self.last = self.last.max(place);
+        self.runs |= step.instruction == Instruction::Run;
+    }
+}
+
+impl VertexLines {
+    pub(crate) fn of(vertices: &[Printed]) -> Self {
+        Self { of: vertices.iter().map(|&Printed { named, done, .. }| Lines { named, done }).collect() }
+    }
+
+    /// Lets a stage that runs something and has no base image start from the stage that was done last before it began. A stage without
+    /// a RUN may start from nothing (`FROM scratch`).
+    pub(crate) fn guess_bases(&self, draft: &mut Draft) {
+        let mut stages: BTreeMap<_, StageEnds> = BTreeMap::new();
+        for (id, step) in draft.steps.entries() {
+            if let (Some(stage), Some(_)) = (&step.stage, step.number) {
+                let key = ((step.target.clone(), step.platform.clone()), stage.clone());
+                stages.entry(key).or_default().add(id, step);
+            }
+        }
+        // The ends of the stages of each target and platform, in the order of the log.
+        let mut ends: BTreeMap<_, Vec<(usize, DraftId)>> = BTreeMap::new();
+        for ((group, _), stage) in &stages {
+            let last = stage.last.filter(|((number, of), _)| number == of);
+            let done = last.and_then(|(_, id)| Some((self.of[id].done?, id)));
+            ends.entry(group).or_default().extend(done);
+        }
+        ends.values_mut().for_each(|ends| ends.sort_unstable());
+        let mut found = Vec::new();
+        for ((group, _), stage) in stages.iter().filter(|(_, stage)| stage.runs) {
+            let Some(((1, _), first)) = stage.first else { continue };
+            let (Some(named), Some(ends)) = (self.of[first].named, ends.get(group)) else { continue };
+            let before = ends.partition_point(|&(done, _)| done < named).checked_sub(1);
+            if let Some(before) = before.filter(|_| draft.steps[first].instruction != Instruction::From) {
+                found.push((first, ends[before].1));
+            }
+        }
+        for (first, base) in found {
+            draft.steps[first].needs.push(base);
+        }
+    }
+}
