@@ -100,6 +100,10 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
     }
     match changes.own() {
         Cause::Instruction => of_text(record, step, &found),
+        // Other files, because a variable names them.
+        cause @ (Cause::Files(_) | Cause::Content | Cause::Metadata(_)) if changes.has("instruction") => {
+            Some(of_text(record, step, &found)).filter(|text| matches!(text, Cause::Expansion(_))).unwrap_or(cause)
+        }
         cause => cause,
     }
 }

@@ -249,7 +249,10 @@ fn a_changed_setting_is_the_cause_of_the_steps_behind_it() {
 fn a_value_in_a_text_that_stayed_the_same_is_the_cause() {
     let with = |definition: &str| {
         let mut record = stage(&["FROM base", "COPY conf/${ENVIRONMENT}.toml /etc/"], "");
-        record.steps[1].cache.as_mut().unwrap().inputs.insert("instruction".into(), definition.into());
+        let inputs = &mut record.steps[1].cache.as_mut().unwrap().inputs;
+        inputs.insert("instruction".into(), definition.into());
+        // The variable names another file.
+        inputs.insert(format!("file:conf/{definition}.toml"), "sha256:1".into());
         record
     };
     let found = only(&with("production"), with("staging"));
