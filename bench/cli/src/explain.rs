@@ -7,7 +7,7 @@ use super::output::{write_file, write_result};
 use super::patch::patch;
 use super::{Failure, Root, otlp, shown, terminal, write_message};
 use buildscope_commands::rules::{Facts, Nothing};
-use buildscope_record::{Policy, Record};
+use buildscope_record::{Policy, Record, redacted};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
 use buildscope_reports::render::Account;
@@ -70,14 +70,14 @@ const EXAMPLES: &str = "Examples:
   buildscope explain --by lines
   buildscope explain --format html -o build.html
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
-  buildscope explain --target api                         a target of the last bake
-  buildscope explain .                                    builds twice: serial and parallel
+  buildscope explain --target api                 a target of the last bake
+  buildscope explain .                            builds twice: serial and parallel
   buildscope explain build.json --why-miss earlier.json
-  buildscope explain build.rawjson                        (from docker buildx build --progress rawjson)
-  buildscope explain ci.log --build 2                     (of a CI job that builds several times)
+  buildscope explain build.rawjson                (of buildx build --progress rawjson)
+  buildscope explain ci.log --build 2             (of a job that builds several times)
   docker build . 2>&1 | ts '%.s' | buildscope explain -
   buildscope explain --patch advice.patch && git apply advice.patch
-  buildscope explain build.json --trace timeline.json     (open it in https://ui.perfetto.dev)";
+  buildscope explain build.json --trace timeline.json   (for https://ui.perfetto.dev)";
 
 /// What the time of a build is divided by.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -241,8 +241,8 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 /// Writes a record's timeline.
 pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let timeline = render::timeline(&[(record, explanation)]);
-    let text = serde_json::to_vec(&timeline).map_err(Failure::internal)?;
-    write_file(path, text)
+    let text = serde_json::to_string(&timeline).map_err(Failure::internal)?;
+    write_file(path, redacted(&text).as_bytes())
 }
 
 /// Writes the changes that the advice suggests, and says which.
@@ -264,7 +264,7 @@ fn write_patch(path: &Path, explanation: &Explanation, dockerfile: &Path) -> Res
     }
     if !patch.left_out.is_empty() {
         write_message(&format!(
-            "note: left out, because another change or spaces in quotes are in their way: {} (build with the patch, then explain again)",
+            "note: left out, because another change, spaces in quotes or credentials in addresses are in their way: {} (build with the patch, then explain again)",
             patch.left_out.join(", ")
         ));
     }

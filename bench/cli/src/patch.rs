@@ -3,10 +3,12 @@
 use crate::Failure;
 use buildscope_commands::Source;
 use buildscope_commands::rules::{Change, Edit};
+use buildscope_record::redacted;
 use buildscope_reports::Explanation;
 use buildscope_reports::advise::{Advice, IGNORE_RULE};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use similar::TextDiff;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +19,7 @@ pub(super) struct Patch {
     pub(super) text: String,
     /// The advice whose change is in it.
     pub(super) taken: Vec<String>,
-    /// The advice whose change is not in it: another one changes the same instruction, or its quotes have spaces that a record leaves out.
+    /// The advice whose change is not in it: another one changes the same instruction, or it has spaces or credentials that a record leaves out.
     pub(super) left_out: Vec<String>,
     /// The directory that its paths start in, if that is not the current one.
     pub(super) directory: Option<PathBuf>,
@@ -30,9 +32,17 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
         let help = "name the Dockerfile of this build with --dockerfile";
         Failure::usage(report.context(format!("no patch without the Dockerfile: {help}")))
     })?;
-    let steps: Vec<_> =
-        explanation.steps.iter().map(|step| (step.text.as_str(), step.source.map(|source| source.line))).collect();
     let source = Source::read(&text);
+    let hidden = hidden(&source);
+    let own = |text: &str| hidden.iter().find(|(shown, _)| shown == text.lines().next().unwrap_or_default());
+    let steps: Vec<(&str, Option<u32>)> = explanation
+        .steps
+        .iter()
+        .map(|step| (own(&step.text).map_or(&*step.text, |(_, text)| text), step.source.map(|source| source.line)))
+        .collect();
+    // What a record leaves out must not be left out of the file.
+    let whole =
+        |edit: &Edit| !matches!(edit.change, Change::Lines(_)) || own(&explanation.steps[edit.step].text).is_none();
     let places = source.places(&steps);
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
@@ -46,7 +56,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
             )));
         }
         let writable = source.applied(&advice.edits, &places).is_some();
-        if writable && advice.edits.iter().all(|edit| fits(edit, &changed)) {
+        if writable && advice.edits.iter().all(|edit| whole(edit) && fits(edit, &changed)) {
             for edit in &advice.edits {
                 mark(edit, &mut changed);
             }
@@ -71,6 +81,18 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     let elsewhere = in_current_directory(dockerfile).is_none();
     let directory = dockerfile.parent().filter(|_| elsewhere).map(Path::to_owned);
     Ok(Patch { text: patch, taken, left_out, directory })
+}
+
+/// The instructions with credentials in addresses: each as a record shows it, and as the file has it.
+fn hidden(source: &Source<'_>) -> Vec<(String, String)> {
+    let shown = |text: String| {
+        let first = text.lines().next().unwrap_or_default().to_owned();
+        match redacted(&first) {
+            Cow::Owned(shown) => Some((shown, first)),
+            Cow::Borrowed(_) => None,
+        }
+    };
+    source.instructions().filter_map(shown).collect()
 }
 
 fn name(advice: &Advice) -> String {

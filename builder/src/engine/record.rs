@@ -7,7 +7,7 @@ use crate::steps::copy::FileCount;
 use buildscope_observe::StepProcesses;
 use buildscope_record as record;
 use buildscope_record::{
-    Collector, Counter, Digest, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind,
+    Collector, Counter, Digest, Edge, EdgeKind, Fidelity, Nanos, Phase, Record, Sample, Span, WaitKind, redacted,
 };
 use buildscope_storage::Store;
 use petgraph::graph::NodeIndex;
@@ -180,7 +180,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
         id: step.id,
         stage: Some(step.stage),
         instruction: step.keyword.name().into(),
-        text: step.text.clone(),
+        text: redacted(&step.text).into_owned(),
         source: Some(record::SourceRange { line: step.lines.0, end_line: step.lines.1 }),
         outcome: report.outcome,
         start: turn.map(|span| span.start),

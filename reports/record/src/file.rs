@@ -4,6 +4,7 @@
 //! every version.
 
 use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, redacted};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
@@ -143,6 +144,9 @@ impl Record {
         struct Version {
             schema: u64,
         }
+        // An older version may have kept credentials.
+        let masked = std::str::from_utf8(text).map(redacted);
+        let text = masked.as_ref().map_or(text, |text| text.as_bytes());
         let read = serde_json::from_slice::<Self>(text);
         // A newer record may differ anywhere. The error must be about its version, not about a difference.
         let schema = match &read {
@@ -174,6 +178,17 @@ impl Record {
         let mut json = redacted(&json).into_owned().into_bytes();
         json.push(b'\n');
         Ok(json)
+    }
+
+    /// The record without the credentials in addresses: texts of all kinds may contain them. What is shown, sent, kept or compared is
+    /// this, so that two records of one build have the same texts.
+    #[must_use]
+    pub fn without_credentials(self) -> Self {
+        let masked = serde_json::to_string(&self).ok().and_then(|json| match redacted(&json) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(masked) => serde_json::from_str(&masked).ok(),
+        });
+        masked.unwrap_or(self)
     }
 
     /// Checks that every reference has a target, no interval ends before it starts, and no step or span contains or waits for itself.
@@ -365,6 +380,25 @@ mod tests {
         let mut text = Vec::new();
         record().write(&mut text).unwrap();
         assert_eq!(Record::read(&text[..]).unwrap(), record());
+    }
+
+    #[test]
+    fn credentials_in_any_text_are_left_out() {
+        let mut record = record();
+        record.steps[0].text = "ADD https://me:secret@host/a.git /a".into();
+        record.steps[1].log = vec!["fetching https://me:secret@host/b".into()];
+        record.steps[1].error = Some("\"https://me:secret@host/c\" \u{1b}[0m failed".into());
+        record.notes = vec!["https://host/?token=secret".into()];
+        let masked = record.clone().without_credentials();
+        assert_eq!(masked.steps[0].text, "ADD https://me:xxxxx@host/a.git /a");
+        assert_eq!(masked.steps[1].log, ["fetching https://me:xxxxx@host/b"]);
+        assert_eq!(masked.steps[1].error.as_deref(), Some("\"https://me:xxxxx@host/c\" \u{1b}[0m failed"));
+        assert_eq!(masked.notes, ["https://host/?token=xxxxx"]);
+        assert_eq!(masked.clone().without_credentials(), masked);
+        // A file and the record in memory have the same texts.
+        let mut text = Vec::new();
+        record.write(&mut text).unwrap();
+        assert_eq!(Record::read(&text[..]).unwrap(), masked);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! of each. Files are named after the build's id, which starts with its time, so that names sort by age.
 
 use super::limits::Limits;
-use buildscope_record::{Nanos, Outcome, Record, Tool};
+use buildscope_record::{Nanos, Outcome, Record, Tool, redacted};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
@@ -258,11 +258,11 @@ struct File {
 
 fn write(path: &Path, kept: &Kept, record: &Record) -> io::Result<()> {
     let mut to = GzEncoder::new(io::BufWriter::new(fs::File::create(path)?), Compression::fast());
-    serde_json::to_writer(&mut to, kept)?;
-    to.write_all(b"\n")?;
-    // In one piece: the compressor works at each write, and JSON is written in tiny ones.
-    to.write_all(&serde_json::to_vec(record)?)?;
-    to.write_all(b"\n")?;
+    // Each line in one piece: the compressor works at each write, and JSON is written in tiny ones.
+    for line in [serde_json::to_string(kept)?, serde_json::to_string(record)?] {
+        to.write_all(redacted(&line).as_bytes())?;
+        to.write_all(b"\n")?;
+    }
     to.finish()?.flush()
 }
 
@@ -308,6 +308,21 @@ mod tests {
         assert_eq!(builds.read(&kept.id).unwrap(), record(1));
         builds.remove(&kept.id).unwrap();
         assert_eq!(builds.list().unwrap(), []);
+    }
+
+    #[test]
+    fn credentials_in_addresses_are_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let builds = KeptBuilds::of(folder.path());
+        let mut record = record(1);
+        record.steps[0].text = "RUN git clone https://me:secret@host/a.git".into();
+        record.steps[0].outcome = Outcome::Failed;
+        let tags = vec!["https://me:secret@host".into()];
+        let kept = builds.keep(&record, Subject::default(), tags, &Limits::default()).unwrap();
+        let mut text = String::new();
+        open(&builds.path(&kept.id)).unwrap().read_to_string(&mut text).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        assert_eq!(text.matches("git clone https://me:xxxxx@host/a.git").count(), 2, "{text}");
     }
 
     #[test]

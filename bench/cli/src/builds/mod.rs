@@ -41,7 +41,7 @@ const EXAMPLES: &str = "Examples:
   buildscope builds --dockerfile app --format json
   buildscope builds export last build.json
   buildscope builds import ci-log.txt exported.dockerbuild
-  buildscope explain ^1                                   the build before the last one";
+  buildscope explain ^1                         the build before the last one";
 
 #[derive(Debug, Subcommand)]
 enum Work {
@@ -57,7 +57,7 @@ enum Work {
     },
     /// Keep the builds of these files: records, logs of other builders, or .dockerbuild files with all their builds
     #[command(
-        after_help = "Examples:\n  buildscope builds import ci-log.txt\n  docker buildx history export -o all.dockerbuild && buildscope builds import all.dockerbuild"
+        after_help = "Examples:\n  buildscope builds import ci-log.txt\n  docker buildx history export -o a.dockerbuild && buildscope builds import a.dockerbuild"
     )]
     Import {
         /// Files that `buildscope import` reads; `-` is standard input

@@ -73,6 +73,45 @@ fn every_build_is_kept_and_found_again() {
     assert_eq!(listed(&world, &[])[0]["wall"], all[1]["wall"]);
 }
 
+/// The text of a kept record.
+fn kept_text(world: &World, id: &str) -> String {
+    let file = std::fs::File::open(world.store.join("builds").join(format!("{id}.json.gz"))).unwrap();
+    std::io::read_to_string(flate2::read::GzDecoder::new(file)).unwrap()
+}
+
+#[test]
+fn kept_records_have_no_credentials_and_still_explain_misses() {
+    let clone = "RUN sleep 1.1; : https://me:SECRET@host/a.git";
+    let world = World::new(&format!("FROM busybox\nCOPY a /a\n{clone}\n"));
+    world.write("a", "one");
+    let trace = world.path("trace.json");
+    assert!(build(&world, &["--trace", trace.to_str().unwrap()]).status.success());
+    world.write("a", "two");
+    let second = build(&world, &["--progress", "plain"]);
+    // The record in memory and the kept one have the same texts: the file is the cause, not the text of the RUN.
+    let shown = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(shown.contains("`COPY a /a` changed: `a`") && !shown.contains("its text"), "{shown}");
+    for build in listed(&world, &[]) {
+        let text = kept_text(&world, build["id"].as_str().unwrap());
+        assert!(text.contains("https://me:xxxxx@host/a.git") && !text.contains("SECRET"), "{text}");
+    }
+    let trace = std::fs::read_to_string(trace).unwrap();
+    assert!(trace.contains("me:xxxxx@host") && !trace.contains("SECRET"), "{trace}");
+    // The patch has the address of the file, not of the record.
+    let npm = "npm ci --registry https://me:SECRET@host";
+    let install =
+        format!("FROM busybox\nCOPY npm /bin/npm\nRUN chmod +x /bin/npm\nWORKDIR /app\nCOPY . .\nRUN {npm}\n");
+    world.write("Dockerfile", &install);
+    world.write("npm", "#!/bin/sh\nsleep 1.1\n");
+    world.write("package.json", r#"{"name":"a","version":"1.0.0","dependencies":{"lodash":"1"}}"#);
+    world.write("package-lock.json", r#"{"name":"a","lockfileVersion":3,"packages":{"":{"name":"a"}}}"#);
+    assert!(build(&world, &[]).status.success());
+    let patch = world.path("a.patch");
+    run(&world, &["explain", "--patch", patch.to_str().unwrap()]);
+    let patch = std::fs::read_to_string(patch).unwrap();
+    assert!(patch.contains("+COPY package.json") && patch.contains(npm) && !patch.contains("xxxxx"), "{patch}");
+}
+
 #[test]
 fn a_build_without_record_leaves_none() {
     let world = World::new("FROM busybox\nRUN true\n");

@@ -129,7 +129,7 @@ impl Recording {
                     |epoch| observer.lock().take().map(|observer| observer.finish(epoch)).unwrap_or_default();
                 let mut record = record_of(&outcome, collector, setting, processes, || joined(helped));
                 record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
-                record
+                record.without_credentials()
             });
             let (kept, written) = record.as_ref().map_or((None, Ok(())), |record| self.store(record));
             joined(stored);
