@@ -78,7 +78,7 @@ impl SandboxError {
 fn isolate_advice(errno: Errno) -> &'static str {
     match errno {
         Errno::PERM => {
-            " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; in a container, start the container with these allowed)"
+            " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; in a container, start the container with these allowed; in a chroot, only root can build)"
         }
         Errno::NOSPC => " (user.max_user_namespaces or user.max_mnt_namespaces is used up)",
         _ => "",

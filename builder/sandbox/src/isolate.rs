@@ -7,11 +7,14 @@
 use super::error::SandboxError;
 use super::program::helper;
 use super::sys::{self, Forked};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::mount::MountPropagationFlags;
+use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags};
+use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The way in which the process is isolated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,16 +62,72 @@ pub enum NoRange {
 /// # Errors
 /// Fails if the kernel or its configuration forbids namespaces.
 pub fn isolate_process() -> Result<Isolation, SandboxError> {
+    // In another mount namespace, `/proc/self/exe` has a path from the root of this one, which is not that of a chroot.
+    let program = rustix::fs::readlink("/proc/self/exe", Vec::new());
     let isolation = match sys::unshare(libc::CLONE_NEWNS) {
         Ok(()) => Isolation::Root,
         Err(Errno::PERM) => user_namespace()?,
         Err(errno) => return Err(SandboxError::Isolate { what: "making a mount namespace", errno }),
     };
-    let private = MountPropagationFlags::REC | MountPropagationFlags::PRIVATE;
-    rustix::mount::mount_change("/", private)
-        .map_err(|errno| SandboxError::Isolate { what: "making mounts private", errno })?;
+    match make_private("/") {
+        // The root of a chroot: a directory that is not a mount point.
+        Err(Errno::INVAL) => {
+            let _ = program.map(|program| PROGRAM.set(program));
+            mount_root()
+        }
+        made => made.map_err(|errno| ("making mounts private", errno)),
+    }
+    .map_err(|(what, errno)| SandboxError::Isolate { what, errno })?;
     Ok(isolation)
 }
+
+/// Keeps the mounts at and below a mount point from propagating.
+fn make_private(path: &str) -> Result<(), Errno> {
+    rustix::mount::mount_change(path, MountPropagationFlags::REC | MountPropagationFlags::PRIVATE)
+}
+
+/// Mounts the root directory of a chroot on itself and enters it: `pivot_root` and changes of propagation need a mount point.
+///
+/// The mounts above the chroot become private first. Otherwise the new mount would propagate to the rest of the system.
+fn mount_root() -> Result<(), (&'static str, Errno)> {
+    let at = |what: &'static str| move |errno| (what, errno);
+    let here = std::env::current_dir();
+    let root = rustix::fs::open("/", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let root = root.map_err(at("opening the root of the chroot"))?;
+    // From a directory above its root a process reaches the root of the mount namespace (chroot(2)). Any directory below serves.
+    let outside = || {
+        rustix::process::chroot("/tmp")?;
+        rustix::process::fchdir(&root)?;
+        rustix::process::chdir(&*"../".repeat(DEEPEST))?;
+        make_private(".")
+    };
+    let made = outside().map_err(at("making the mounts above the chroot private"));
+    let enter = |directory: &OwnedFd| {
+        rustix::process::fchdir(directory)?;
+        rustix::process::chroot(".")
+    };
+    enter(&root).map_err(at("entering the chroot"))?;
+    made?;
+    let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let tree = rustix::mount::open_tree(CWD, "/", clone).map_err(at("mounting the root of the chroot"))?;
+    rustix::mount::move_mount(&tree, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        .map_err(at("mounting the root of the chroot"))?;
+    enter(&tree).map_err(at("entering the chroot"))?;
+    // The descriptors of directories outside of the new mount are not those of the paths below it.
+    let here = here.unwrap_or_else(|_| "/".into());
+    rustix::process::chdir(&here).map_err(at("entering the current directory"))
+}
+
+/// The path of this program, if its process has entered a mount of its own in a chroot.
+static PROGRAM: OnceLock<CString> = OnceLock::new();
+
+/// The path of this program's file from the root directory.
+pub(super) fn program_path() -> Result<CString, Errno> {
+    PROGRAM.get().cloned().map_or_else(|| rustix::fs::readlink("/proc/self/exe", Vec::new()), Ok)
+}
+
+/// How many directories a chroot may be below the root of the mount namespace: a path has at most `PATH_MAX` bytes.
+const DEEPEST: usize = 1300;
 
 /// Whether root of this user namespace is root of the machine: all ids map to themselves (user_namespaces(7)).
 pub(super) fn initial_user_namespace() -> bool {

@@ -12,6 +12,7 @@ use super::channel;
 use super::error::SandboxError;
 use super::filesystem;
 use super::init::{self, Ready};
+use super::isolate::program_path;
 use super::mounts::Template;
 use super::privileges::Restrictions;
 use super::spec::Privileges;
@@ -179,7 +180,7 @@ pub fn serve_if_zygote() {
 /// there.
 fn own_program() -> Result<OwnedFd, Errno> {
     // The path is needed because `/proc/self/exe` refers to the mount namespace that this process has left.
-    let path = rustix::fs::readlink("/proc/self/exe", Vec::new())?;
+    let path = program_path()?;
     let program = filesystem::detached(std::ffi::OsStr::from_bytes(path.as_bytes()).as_ref())
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     let (found, own) = (rustix::fs::fstat(&program)?, rustix::fs::stat("/proc/self/exe")?);

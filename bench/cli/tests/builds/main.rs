@@ -11,6 +11,7 @@ mod bake_record;
 mod bases;
 mod buckets;
 mod cache;
+mod chroots;
 mod ci_docs;
 mod contexts;
 mod daemon;
