@@ -28,6 +28,7 @@ mod plugin;
 mod report;
 mod root;
 mod shell;
+mod switches;
 mod terminal;
 mod units;
 mod whatif;
@@ -40,7 +41,7 @@ use std::process::ExitCode;
 
 /// Build multi-stage Dockerfiles and show where every second went.
 #[derive(Debug, Parser)]
-#[command(name = "buildscope", version, max_term_width = 120, after_help = EXIT_CODES)]
+#[command(name = "buildscope", version, max_term_width = 120, after_help = EXIT_CODES, args_override_self = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
             write_out(&plugin::metadata());
             return ExitCode::SUCCESS;
         }
-        plugin::Call::Command(arguments) => arguments,
+        plugin::Call::Command(arguments) => switches::without_values(&Cli::command(), arguments),
     };
     let done = match Cli::try_parse_from(arguments) {
         Ok(cli) => run(cli.command),
@@ -131,6 +132,52 @@ mod tests {
         let mut without = Vec::new();
         walk(&Cli::command(), "", &mut without);
         assert!(without.is_empty(), "no example: {without:?}");
+    }
+
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        // Help is printed with at most 100 columns: a longer line would be broken.
+        assert!(help.lines().all(|line| !line.starts_with("  ") || line.len() <= 98), "{help}");
+        let help = help.replace("\\\n", "");
+        found.extend(help.lines().filter(|line| line.starts_with("  ")).map(|line| line.trim().to_owned()));
+        command.get_subcommands().for_each(|child| examples(child, found));
+    }
+
+    /// The words of a command line: spaces separate them, except in single quotes.
+    fn words(line: &str) -> Vec<String> {
+        let mut words = vec![String::new()];
+        for (index, part) in line.split('\'').enumerate() {
+            let mut pieces = part.split(if index % 2 == 0 { ' ' } else { '\'' });
+            words.last_mut().unwrap().push_str(pieces.next().unwrap_or_default());
+            words.extend(pieces.map(str::to_owned));
+        }
+        words.retain(|word| !word.is_empty());
+        words
+    }
+
+    #[test]
+    fn every_example_is_a_valid_command_line() {
+        let mut found = Vec::new();
+        examples(&Cli::command(), &mut found);
+        let mut count = 0;
+        for line in &found {
+            let line = line.replace(" && ", " ; ").replace(" | ", " ; ").replace("; ", " ; ");
+            for part in line.split(" ; ") {
+                let Some((before, arguments)) = part.trim().split_once("buildscope ") else { continue };
+                if !before.split_whitespace().all(|word| word.contains('=')) {
+                    continue;
+                }
+                // A comment is behind several spaces, a redirection behind `>`.
+                let arguments = arguments.split("  ").next().unwrap_or_default();
+                let arguments = arguments.split(" >").next().unwrap_or_default();
+                let line = [vec!["buildscope".to_owned()], words(arguments)].concat();
+                if let Err(error) = Cli::command().try_get_matches_from(&line) {
+                    panic!("{line:?}: {error}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 20, "{found:?}");
     }
 
     #[test]

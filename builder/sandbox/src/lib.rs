@@ -87,5 +87,6 @@ pub use logs::{LONGEST_LINE, LogLine, LogSink, Stream};
 pub use network::IsolatedNetwork;
 pub use oci::OciRuntime;
 pub use program::helper;
+pub use rlimits::knows_resource_limit;
 pub use spec::*;
 pub use zygote::{Zygote, serve_if_zygote};

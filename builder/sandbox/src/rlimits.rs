@@ -79,6 +79,11 @@ fn most(number: u32) -> u64 {
     }
 }
 
+/// Whether docker knows a resource limit of this name.
+pub fn knows_resource_limit(name: &str) -> bool {
+    number(name).is_some()
+}
+
 /// Translates docker's name of a resource limit to the kernel's number.
 fn number(name: &str) -> Option<u32> {
     Some(match name {

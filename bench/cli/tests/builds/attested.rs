@@ -36,7 +36,7 @@ fn provenance_has_buildkits_form_and_names_the_record() {
         let run = world.command(&[&common[..], &files, args].concat()).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
     };
-    build(&["--provenance"]);
+    build(&["--provenance", "true"]);
     let (index, manifest, statement) = attested(&archive);
     // moby/buildkit, docs/attestations/attestation-storage.md.
     let entry = &index["manifests"][1];

@@ -50,6 +50,42 @@ fn flags_that_are_refused_name_the_alternative() {
 }
 
 #[test]
+fn switches_take_values_and_the_last_of_equal_flags_counts() {
+    let world = World::new("FROM busybox AS one\nRUN echo 1 > /one\nFROM one\nRUN exit 7\n");
+    let flags = [
+        "--push=true",
+        "--push=false",
+        "--load=0",
+        "--no-cache=false",
+        "-q=true",
+        "--target",
+        "none",
+        "--target",
+        "one",
+    ];
+    assert!(world.command(&flags).output().unwrap().status.success());
+    let record = world.build(&["--no-cache=true", "--target", "one"]).record();
+    assert!(steps(&record, Outcome::Executed).contains(&"RUN echo 1 > /one"));
+    let output = world.command(&["--push=maybe"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_wrong_limit_and_a_missing_secret_are_found_before_the_build() {
+    let world = World::new("FROM scratch\n");
+    for (flags, reason) in [
+        (["--ulimit", "nope=1"], "resource limit"),
+        (["--ulimit", "nofile=2:1"], "soft limit"),
+        (["--secret", "id=s,src=/nonexistent/s"], "/nonexistent/s"),
+    ] {
+        let output = world.command(&flags).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(reason), "{stderr}");
+    }
+}
+
+#[test]
 fn an_argument_asks_for_the_inline_cache() {
     let world = World::new("FROM busybox\nRUN echo hello > /f\n");
     assert_eq!(caches(&world, &[]), 0);

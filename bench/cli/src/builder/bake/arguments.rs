@@ -49,10 +49,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     pub(super) load: bool,
     /// Attach a provenance attestation: short for --set *.attest=type=provenance
-    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "SPEC")]
     pub(super) provenance: Option<String>,
     /// Attach a bill of materials: short for --set *.attest=type=sbom
-    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "SPEC")]
     pub(super) sbom: Option<String>,
     /// Grant what the files ask for: network.host, security.insecure, fs.read=PATH, fs.write=PATH, fs=PATH, ssh
     #[arg(long, value_name = "PRIVILEGE")]

@@ -76,7 +76,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "ANNOTATION")]
     pub(in crate::builder) annotation: Vec<String>,
     /// Attach a provenance attestation: true, or mode=min|max, version=v0.2|v1, builder-id=ID
-    #[arg(long, value_name = "SPEC", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, value_name = "SPEC")]
     pub(in crate::builder) provenance: Option<String>,
     /// Attach an attestation: type=provenance, followed by the options of --provenance
     #[arg(long, value_name = "SPEC")]
@@ -204,8 +204,8 @@ impl Arguments {
 
 const EXAMPLES: &str = "Examples:
   buildscope build -t app .
-  buildscope build --granularity serial --record serial.json . && buildscope explain serial.json
-  buildscope build --budget 5m --max-regression 20% .      (in CI: exit code 1 with the reason)
+  buildscope build --granularity serial --record a.json . && buildscope explain a.json
+  buildscope build --budget 5m --max-regression 20% .   (exit code 1 with the reason)
   buildscope build --record now.json --expect-cached --why-miss before.json .
-  buildscope build --output type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
-  SOURCE_DATE_EPOCH=0 buildscope build --output type=oci,dest=app.tar,rewrite-timestamp=true .";
+  buildscope build -o type=oci,dest=app.tar --build-context gcc=oci-layout://bases/gcc .
+  SOURCE_DATE_EPOCH=0 buildscope build -o type=oci,dest=a.tar,rewrite-timestamp=true .";

@@ -114,7 +114,7 @@ pub(crate) struct DockerFlags {
     /// Resource limits of RUN steps: memory=2g, cpu-quota=50000, cpu-period=100000
     #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     pub(in crate::builder) resource: Vec<String>,
-    #[arg(long, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(long, hide = true)]
     pub(in crate::builder) sbom: Option<String>,
     #[arg(long, hide = true, allow_hyphen_values = true)]
     pub(in crate::builder) memory_swap: Option<String>,
@@ -265,7 +265,7 @@ mod tests {
     fn every_refused_flag_names_its_reason() {
         for (text, reason) in [
             ("--builder remote", "itself the builder"),
-            ("--sbom", "SBOM scanner"),
+            ("--sbom true", "SBOM scanner"),
             ("--cgroup-parent /x", "systemd-run"),
             ("--memory-swap -1", "--memory"),
             ("-c 512", "--cpus"),

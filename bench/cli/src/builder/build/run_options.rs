@@ -3,7 +3,7 @@
 use super::arguments::Arguments;
 use crate::Failure;
 use buildscope_builder::steps::run::{AgentSource, Allowed, Executor, NetworkMode, RunOptions, SecretSource};
-use buildscope_sandbox::{Limits, OciRuntime};
+use buildscope_sandbox::{Limits, OciRuntime, knows_resource_limit};
 use miette::miette;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ impl Arguments {
                 },
             },
             allowed: self.allowed()?,
-            secrets: self.secret.iter().map(|text| secret(text)).collect::<Result<_, _>>()?,
+            secrets: self.secret.iter().map(|text| existing(secret(text)?)).collect::<Result<_, _>>()?,
             executor: self.executor()?,
             agents: self.ssh.iter().map(|text| agent(text)).collect::<Result<_, _>>()?,
         })
@@ -122,7 +122,14 @@ fn ulimit(text: &str) -> Result<(String, (u64, u64)), Failure> {
     let (name, limits) = text.split_once('=').ok_or_else(wrong)?;
     let (soft, hard) = limits.split_once(':').unwrap_or((limits, limits));
     let number = |text: &str| if text == "-1" { Ok(u64::MAX) } else { text.parse().map_err(|_| wrong()) };
-    Ok((name.to_owned(), (number(soft)?, number(hard)?)))
+    let (soft, hard): (u64, u64) = (number(soft)?, number(hard)?);
+    if !knows_resource_limit(name) {
+        return Err(bad("--ulimit", name, "the name of a resource limit, like nofile or nproc"));
+    }
+    if soft > hard {
+        return Err(bad("--ulimit", text, "a soft limit that is at most the hard one"));
+    }
+    Ok((name.to_owned(), (soft, hard)))
 }
 
 /// Parses `id=ID[,src=FILE]` or `id=ID,env=NAME`, with `type=file` or `type=env`. Without either, the variable or
@@ -145,6 +152,16 @@ fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
         _ => return Err(wrong()),
     };
     Ok((id.to_owned(), source))
+}
+
+/// Refuses a secret whose file is missing, also if no step uses it.
+fn existing((id, source): (String, SecretSource)) -> Result<(String, SecretSource), Failure> {
+    if let SecretSource::File(path) = &source
+        && let Err(error) = std::fs::metadata(path)
+    {
+        return Err(Failure::usage(miette!("--secret id={id}: {}: {error}", path.display())));
+    }
+    Ok((id, source))
 }
 
 /// Parses `ID[=SOCKET]` or `ID=KEY[,KEY]`. Without either, the agent of this session is used.
@@ -194,5 +211,6 @@ mod tests {
         assert!(host("h:elsewhere").is_err());
         assert_eq!(ulimit("nofile=10:20").ok(), Some(("nofile".into(), (10, 20))));
         assert_eq!(ulimit("core=-1").ok(), Some(("core".into(), (u64::MAX, u64::MAX))));
+        assert!(ulimit("nope=1").is_err() && ulimit("nofile=2:1").is_err());
     }
 }
