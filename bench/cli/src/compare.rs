@@ -36,8 +36,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  buildscope compare ^1 last                           what changed since the build before
-  buildscope compare serial.json instructions.json     two records: why one is slower, in a sentence
+  buildscope compare ^1 last                    what changed since the build before
+  buildscope compare serial.json parallel.json  two records: why one is slower, in a sentence
   buildscope compare serial.json instructions.json --json
   buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
 

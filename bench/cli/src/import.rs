@@ -23,8 +23,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  docker buildx build --progress rawjson . 2> build.rawjson; buildscope import build.rawjson -o build.json
-  docker buildx history export -o build.dockerbuild && buildscope import build.dockerbuild -o build.json";
+  docker buildx build --progress rawjson . 2> b.rawjson; buildscope import b.rawjson -o b.json
+  docker buildx history export -o b.dockerbuild && buildscope import b.dockerbuild -o b.json";
 
 /// Runs the conversion.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "Examples:
   buildscope observe -- docker build --no-cache .
-  buildscope observe --record build.json -- buildah build --layers . && buildscope explain build.json";
+  buildscope observe --record b.json -- buildah build --layers . && buildscope explain b.json";
 
 /// The form of the command's output.
 #[derive(Clone, Copy, Debug)]

@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  buildscope fleet                                        the kept builds of this store
+  buildscope fleet                              the kept builds of this store
   buildscope fleet ci-logs/ --format markdown
   buildscope fleet records/*.json --format html -o fleet.html";
 

@@ -72,8 +72,8 @@ const EXAMPLES: &str = "Examples:
   buildscope whatif build.json --faster line:12=2 --cached line:7
   buildscope whatif last --cores 2,4,8
   buildscope whatif last --machines 1,2,4 --jobs 4 --cores 4 --bandwidth 1Gbit/s --rtt 1ms
-  buildscope whatif build.json --without 'command:apt-get update' --faster command:make=2
-  buildscope whatif build.json --move 'command:npm ci' --cached 'command:pip install'";
+  buildscope whatif last --without 'command:apt-get update' --faster command:make=2
+  buildscope whatif last --move 'command:npm ci' --cached 'command:pip install'";
 
 /// Prints the prediction.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {

@@ -113,12 +113,12 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  buildscope bench .                                   your own Dockerfile: cold, warm, and after an edit
+  buildscope bench .                        your own Dockerfile: cold, warm, after an edit
   buildscope bench . --runs 10 --edit src/main.c -- --target app
-  buildscope bench                                     the quick workloads, all granularities, cold and warm
+  buildscope bench                          the quick workloads, all granularities, cold and warm
   buildscope bench diamond fan --caches cold --runs 20
-  buildscope bench files --granularities instructions --caches cold,warm,edit --export-json files.json
-  buildscope bench --check-predictions diamond fan --runs 5     compare predictions of `whatif` with builds
+  buildscope bench files --granularities instructions --caches edit --export-json a.json
+  buildscope bench --check-predictions diamond fan --runs 5    predictions against builds
   buildscope bench --quick --granularities instructions --aa --gate \\
     --binary base=./buildscope-1.0 --binary head=target/release/buildscope";
 
