@@ -12,7 +12,7 @@ pub(super) fn without_values(command: &Command, words: Vec<OsString>) -> Vec<OsS
     let mut found: Vec<OsString> = Vec::with_capacity(words.len());
     let mut words = words.into_iter();
     found.extend(words.next());
-    while let Some(word) = words.next() {
+    for word in words.by_ref() {
         let text = word.to_str().unwrap_or_default();
         if text == "--" {
             found.push(word);

@@ -297,6 +297,13 @@ impl Invocation {
             at += if valued { 2 } else { 1 };
         }
         match (self.words.get(at), document) {
+            // `sh ./gradlew build`: a wrapper script whose file is not executable.
+            (Some(script), _)
+                if ["gradlew", "mvnw"].iter().any(|name| script.text.rsplit('/').next() == Some(name)) =>
+            {
+                self.words.drain(..at);
+                Started::Command(self)
+            }
             (None, Some(text)) => {
                 self.document = false;
                 Started::Text { text, command: self }

@@ -91,8 +91,9 @@ pub(super) fn cargo(command: &Invocation, around: &Surroundings) -> Option<Usage
     // `cargo +nightly build`
     let words: Vec<_> = command.arguments().iter().filter(|word| !word.text.starts_with('+')).cloned().collect();
     let arguments = Arguments::of(&words, &VALUED);
+    let manifest = arguments.value(&["--manifest-path"]).unwrap_or("Cargo.toml");
     let files = || {
-        let always = [Manifest::required("Cargo.toml"), Manifest::usual("Cargo.lock")];
+        let always = [Manifest::required(manifest), Manifest::usual(manifest.replace("Cargo.toml", "Cargo.lock"))];
         let settings = ["rust-toolchain.toml", "rust-toolchain", ".cargo/"].map(Manifest::possible);
         always.into_iter().chain(settings).collect::<Vec<_>>()
     };

@@ -31,6 +31,7 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "uv" => python::uv(command, around),
         "poetry" => python::poetry(command, around),
         "pipenv" => python::pipenv(command, around),
+        "pipx" => python::pipx(command, around),
         "pdm" => python::pdm(command, around),
         "conda" | "mamba" | "micromamba" => python::conda(command, around),
         "mvn" | "mvnw" | "mvnd" => jvm::maven(command, around),

@@ -224,7 +224,8 @@ pub(super) fn mix(command: &Invocation, around: &Surroundings) -> Option<Usage> 
         _ => return None,
     };
     let usage = Usage::new(Tool::Mix, work, needs, command);
-    let fetches = command.words[1].text == "deps.get";
+    // `mix do deps.get, deps.compile`
+    let fetches = command.arguments().iter().any(|word| word.text.trim_end_matches(',') == "deps.get");
     let folder = fetches.then(|| around.below_home(command, &["HEX_HOME"], ".hex")).flatten();
     // The directory also has the installed hex itself in some versions, so only the packages are kept.
     Some(usage.caching([cache(folder.map(|home| format!("{home}/packages")), Content::Downloads, Sharing::Locked)]))

@@ -14,6 +14,9 @@ fn shared(target: Option<String>) -> Option<Cache> {
 
 /// `python -m pip`, `python -m poetry`: the module as a command.
 pub(super) fn module(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    if command.words.get(1).is_some_and(|word| word.text == "setup.py") {
+        return Some(Usage::new(Tool::Pip, Work::Build, Needs::Sources(None), command));
+    }
     let at = command.words.iter().position(|word| word.text == "-m")?;
     // Options of python come before it, words of a script do not.
     let leading = command.words[1..at].iter().all(Word::is_option);
@@ -138,6 +141,18 @@ pub(super) fn pip(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     let given = arguments.value(&["--cache-dir"]).map(str::to_owned).filter(|folder| folder.starts_with('/'));
     let cache = given.or_else(|| xdg(command, around, &["PIP_CACHE_DIR"], "pip"));
     Some(usage.caching([shared(cache)]))
+}
+
+/// pipx, which installs programs of packages by pip.
+pub(super) fn pipx(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments =
+        Arguments::of(command.arguments(), &["--python", "--index-url", "-i", "--spec", "--pip-args", "--suffix"]);
+    if !matches!(arguments.action(), "install" | "inject" | "upgrade" | "install-all") {
+        return None;
+    }
+    let needs = if are_names(arguments.rest()) { Needs::Nothing } else { Needs::Sources(None) };
+    let usage = Usage::new(Tool::Pip, Work::Install, needs, command);
+    Some(usage.caching([shared(xdg(command, around, &["PIP_CACHE_DIR"], "pip"))]))
 }
 
 /// A directory in the user's cache (XDG Base Directory Specification).
