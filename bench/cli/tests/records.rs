@@ -52,6 +52,8 @@ fn a_record_is_replayed_on_several_machines() {
     let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
     assert_eq!(rows[0], ["machines", "bandwidth", "jobs", "cores"]);
     assert_eq!(rows[1..].iter().map(|row| row[0]).collect::<Vec<_>>(), ["1", "2", "4"]);
+    let many = succeeds(&arguments(&["--machines", "100"]));
+    assert!(many.contains("98 of them have nothing to do."), "{many}");
     let unlimited = succeeds(&["whatif", record, "--machines", "2"]);
     assert!(unlimited.contains("2 machines do not pay because of the longest path"), "{unlimited}");
     for refused in [

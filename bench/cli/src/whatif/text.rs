@@ -5,6 +5,9 @@ use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_reports::whatif::{MAX_DRIFT, OnMachines, Prediction, Scenario, Verdict};
 use std::fmt::Write as _;
 
+/// How many machines are listed.
+const MOST_ROWS: usize = 12;
+
 /// One line for each setting. The columns of machines are there only if a setting has machines.
 pub(super) fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]) -> String {
     let machines = scenarios.iter().any(|scenario| scenario.machines.is_some());
@@ -117,14 +120,18 @@ fn format_machines(on: &OnMachines) -> String {
     let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Right, Align::Right]);
     table.row(["machine", "steps", "busy", "fetches", "uploads"].map(Cell::from));
     let used = uses.iter().enumerate().filter(|(index, machine)| *index == 0 || machine.steps > 0);
-    for (index, machine) in used {
+    for (index, machine) in used.clone().take(MOST_ROWS) {
         let name = if index == 0 { "1 (this one)".to_owned() } else { (index + 1).to_string() };
         let (steps, busy) = (machine.steps.to_string(), machine.busy.to_string());
         let cells = [name, steps, busy, machine.fetched.to_string(), machine.uploaded.to_string()];
         table.row(cells.map(Cell::from));
     }
-    let idle = uses.iter().skip(1).filter(|machine| machine.steps == 0).count();
     text += &table.plain(100);
+    let more = used.count().saturating_sub(MOST_ROWS);
+    if more > 0 {
+        let _ = writeln!(text, "  {more} more run steps too (--json has all).");
+    }
+    let idle = uses.iter().skip(1).filter(|machine| machine.steps == 0).count();
     if idle > 0 {
         let _ = writeln!(text, "  {idle} of them have nothing to do.");
     }
