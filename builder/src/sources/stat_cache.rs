@@ -5,7 +5,7 @@
 //! replaced by a rename. A torn or foreign file, or one of an older format, counts as empty.
 
 use super::content::StoredAt;
-use super::stat::{Identity, Status, is_racy};
+use super::stat::{Identity, is_racy};
 use buildscope_record::{BlobDigest, Digest};
 use buildscope_storage::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
@@ -352,6 +352,7 @@ fn save(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::stat::Status;
 
     fn status(ino: u64, seconds: i64) -> Status {
         Status {
