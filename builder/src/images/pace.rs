@@ -68,14 +68,23 @@ impl Pace {
     /// [`ImageError::Stopped`].
     pub(crate) fn admit(&self) -> Result<(), ImageError> {
         let asked = Instant::now();
-        let mut state = self.state.lock();
         loop {
-            let mode = state.mode;
-            match mode {
-                Mode::Stopped => return Err(ImageError::Stopped),
-                Mode::Unlimited => return Ok(()),
-                Mode::AlongsideSteps if asked.elapsed() >= PATIENCE || state.finds_idle_processor() => return Ok(()),
-                Mode::AlongsideSteps => drop(self.changed.wait_for(&mut state, INTERVAL)),
+            let looks = {
+                let mut state = self.state.lock();
+                match state.mode {
+                    Mode::Stopped => return Err(ImageError::Stopped),
+                    Mode::Unlimited => return Ok(()),
+                    Mode::AlongsideSteps if asked.elapsed() >= PATIENCE => return Ok(()),
+                    Mode::AlongsideSteps => state.may_look(),
+                }
+            };
+            // Without the lock: this thread may have to wait for a processor, and the end of the steps must not wait for it.
+            if looks && has_idle_processor() {
+                return Ok(());
+            }
+            let mut state = self.state.lock();
+            if state.mode == Mode::AlongsideSteps {
+                self.changed.wait_for(&mut state, INTERVAL);
             }
         }
     }
@@ -93,15 +102,20 @@ impl Pace {
 }
 
 impl State {
-    /// Whether a processor would be idle without the calling thread. Only one thread in each [`INTERVAL`] looks.
-    fn finds_idle_processor(&mut self) -> bool {
-        if self.looked.is_some_and(|looked| looked.elapsed() < INTERVAL) {
-            return false;
+    /// Whether a thread may look for an idle processor. Only one in each [`INTERVAL`] does.
+    fn may_look(&mut self) -> bool {
+        let may = self.looked.is_none_or(|looked| looked.elapsed() >= INTERVAL);
+        if may {
+            self.looked = Some(Instant::now());
         }
-        self.looked = Some(Instant::now());
-        let running = fs::read_to_string("/proc/loadavg").ok().and_then(|text| runnable(&text));
-        running.is_some_and(|running| running <= buildscope_storage::pipeline::processors())
+        may
     }
+}
+
+/// Whether a processor would be idle without the calling thread.
+fn has_idle_processor() -> bool {
+    let running = fs::read_to_string("/proc/loadavg").ok().and_then(|text| runnable(&text));
+    running.is_some_and(|running| running <= buildscope_storage::pipeline::processors())
 }
 
 /// The number of tasks that run or wait for a processor, in the text of `/proc/loadavg` (proc_loadavg(5)). The reader is one of
