@@ -103,6 +103,11 @@ fn are_sent(repository: &Path, layers: usize) -> bool {
     uploads.flatten().map(|upload| upload.path()).filter(is_sent).count() == layers
 }
 
+/// The files that a registry keeps, but for the empty hash states that it leaves of cancelled uploads.
+fn kept_by_registry(folder: &Path) -> Vec<String> {
+    files(folder).into_iter().filter(|path| !path.contains("/hashstates/")).collect()
+}
+
 /// Whether some span of the build itself, and of this phase, ended before the last step.
 fn has_early(record: &Record, phase: Phase) -> bool {
     let last = record.steps.iter().filter_map(|step| step.end).max().unwrap();
@@ -126,7 +131,7 @@ fn a_layer_is_sent_while_a_later_step_runs() {
     assert!(has_early(&record, Phase::Compress) && has_early(&record, Phase::Push));
     for repository in &repositories {
         assert!(repository.join("_manifests/tags/one").is_dir(), "{repository:?}");
-        assert_eq!(files(&repository.join("_uploads")), [""; 0]);
+        assert_eq!(kept_by_registry(&repository.join("_uploads")), [""; 0]);
     }
     // Another store finds all of it.
     let fresh = World::new(&format!("FROM {image}\nRUN test $(wc -c < /early) = {EARLY}\n"));
@@ -152,8 +157,7 @@ fn a_build_that_fails_leaves_nothing_in_a_registry() {
         if gated.log().contains("stopped, because it waited") {
             continue;
         }
-        let left: Vec<_> = files(&repository).into_iter().filter(|path| !path.contains("/hashstates/")).collect();
-        assert_eq!(left, [""; 0], "{signal:?}: {}", gated.log());
+        assert_eq!(kept_by_registry(&repository), [""; 0], "{signal:?}: {}", gated.log());
     }
 }
 
@@ -243,6 +247,6 @@ fn a_target_that_fails_takes_nothing_from_others() {
     let ran = bake(&world, &["--keep-going"]);
     assert!(!ran.status.success(), "{}", stderr(&ran));
     assert!(registry.repository("team/good").join("_manifests/tags/one").is_dir(), "{}", stderr(&ran));
-    assert_eq!(files(&registry.repository("team/bad")), [""; 0]);
-    assert_eq!(files(&registry.repository("team/good").join("_uploads")), [""; 0]);
+    assert_eq!(kept_by_registry(&registry.repository("team/bad")), [""; 0]);
+    assert_eq!(kept_by_registry(&registry.repository("team/good").join("_uploads")), [""; 0]);
 }
