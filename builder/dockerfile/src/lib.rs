@@ -66,6 +66,7 @@ pub use script::{Piece, Script};
 pub use span::Span;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 /// A name that outlives the text of the Dockerfile. Short names need no allocation.
 pub type Text = compact_str::CompactString;
@@ -99,6 +100,8 @@ pub struct Dockerfile<'t> {
     pub instructions: Vec<Instruction<'t>>,
     /// The positions of all comment lines.
     pub comments: Vec<Span>,
+    /// Where each line starts, once that was asked for.
+    line_starts: OnceLock<Vec<usize>>,
 }
 
 /// Parses a Dockerfile.
@@ -173,6 +176,7 @@ impl<'t> Parsed<'t> {
             escape: syntax.escape,
             instructions,
             comments: syntax.comments,
+            line_starts: OnceLock::new(),
         };
         Self { file, diagnostics, stages_known: stages_known && has_stage }
     }
@@ -254,11 +258,14 @@ impl<'t> Dockerfile<'t> {
 
     /// Returns the line and the column of an offset, both counted from 1; columns are characters.
     fn line_and_column(&self, offset: usize) -> (u32, u32) {
+        let starts = self.line_starts.get_or_init(|| {
+            std::iter::once(0).chain(memchr::memchr_iter(b'\n', self.text.as_bytes()).map(|end| end + 1)).collect()
+        });
         let before = self.text.get(..offset).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-        let lines = memchr::memchr_iter(b'\n', before.as_bytes()).count();
-        (number(lines), number(before[line_start..].chars().count()))
+        let line = starts.partition_point(|&start| start <= before.len());
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let column = before[starts[line - 1]..].chars().count();
+        (number(line), number(column).saturating_add(1))
     }
 
     /// Returns the same text as [`Dockerfile::joined`], with every run of spaces reduced to one space.

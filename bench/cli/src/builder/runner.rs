@@ -50,7 +50,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "Examples:
-  buildbox-casd --bind 0.0.0.0:8980 --buildbox-run /usr/local/bin/buildbox-run-buildscope /var/cache/casd
+  buildbox-casd --bind 0.0.0.0:8980 \\
+    --buildbox-run /usr/local/bin/buildbox-run-buildscope /var/cache/casd
       (a link of that name to buildscope is this command)
   buildscope runner --capabilities
   buildscope runner --step step.json";

@@ -108,22 +108,22 @@ fn a_layer_that_only_other_remote_steps_need_is_not_downloaded() {
 fn the_results_of_equal_steps_come_from_the_server() {
     let server = machine();
     let remote = ["--remote", &server.address()];
-    let dockerfile = "FROM busybox\nRUN date +%s%N > /time\n";
+    let dockerfile = "FROM busybox\nRUN cat /proc/sys/kernel/random/uuid > /time\n";
     let (here, there) = (World::new(dockerfile), World::new(dockerfile));
     let first = here.build(&remote).record();
     let second = there.build(&remote).record();
-    assert_eq!(step(&second, "date").outcome, Outcome::Cached);
-    assert_eq!(step(&second, "date").layer, step(&first, "date").layer);
+    assert_eq!(step(&second, "uuid").outcome, Outcome::Cached);
+    assert_eq!(step(&second, "uuid").layer, step(&first, "uuid").layer);
     there.forget();
     let third = there.build(&[&remote[..], &["--no-cache"]].concat()).record();
-    assert_eq!(step(&third, "date").outcome, Outcome::Executed);
-    assert_ne!(step(&third, "date").layer, step(&first, "date").layer);
+    assert_eq!(step(&third, "uuid").outcome, Outcome::Executed);
+    assert_ne!(step(&third, "uuid").layer, step(&first, "uuid").layer);
 }
 
 #[test(Program("buildbox-casd"), Root)]
 fn a_failure_is_not_taken_from_the_servers_cache() {
     let server = machine();
-    let world = World::new("FROM busybox\nRUN echo tried at $(date +%s%N); exit 7\n");
+    let world = World::new("FROM busybox\nRUN echo tried at $(cat /proc/sys/kernel/random/uuid); exit 7\n");
     let remote = ["--remote", &server.address(), "--remote-fallback", "fail"];
     let run = || {
         let built = world.build(&remote);

@@ -128,7 +128,8 @@ mod tests {
         let store = Store::open(&folder.path().join("store"), StoreOptions::default()).unwrap();
         let path = folder.path().join("out/image.tar");
         let names = || -> Vec<_> {
-            let entries = fs::read_dir(folder.path().join("out")).unwrap();
+            // The directory comes with the file.
+            let entries = fs::read_dir(folder.path().join("out")).into_iter().flatten();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         };
         let target = Target::open(&Destination::Path(path.clone()), &store).unwrap();
