@@ -12,7 +12,7 @@ use buildscope_sandbox::{self as sandbox, Zygote};
 use buildscope_storage::{DriverChoice, Layer, Store, StoreOptions, SyncPolicy, spare_memory};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -205,7 +205,7 @@ impl Machine {
             let Some(Layer { diff_id, size, .. }) = account.layer() else { return Ok(()) };
             let _span = probe.phase(Phase::Push);
             let blob = Blob { digest: diff_id.into(), size };
-            let file = File::from(store.blobs().open(diff_id).map_err(Failure::internal)?);
+            let file = store.blobs().open(diff_id).map_err(Failure::internal)?;
             let upload = Upload { blob, content: Content::File(Arc::new(file)) };
             let sender = sending.clone();
             sending.wait(async move { sender.upload(vec![upload]).await }).map_err(Failure::internal)?;
