@@ -11,6 +11,10 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
+/// How long an edit rests before the build. buildscope remembers no file that changed within 20 ms before it was read, so builds that
+/// start sooner or later after the edit would do different work.
+const SETTLED: Duration = Duration::from_millis(50);
+
 /// Describes how cache states are created. It is part of every run, so that readers can interpret its numbers.
 pub(super) const STATES: &str = "cold: `--no-cache` in a store that has the base images and no cache mounts. warm: the same build again. \
     edit, dependency: one file changed just before. base: each base image has one additional file. \
@@ -80,7 +84,10 @@ impl Plan {
                     ended.prepared(case)?;
                 }
             }
-            Scenario::Edit | Scenario::Dependency => workload.edit(case.scenario, &folders.context, n)?,
+            Scenario::Edit | Scenario::Dependency => {
+                workload.edit(case.scenario, &folders.context, n)?;
+                tokio::time::sleep(SETTLED).await;
+            }
             Scenario::Imported => {
                 fs::remove_dir_all(&folders.store).map_err(RunError::io(&folders.store))?;
                 fs::create_dir(&folders.store).map_err(RunError::io(&folders.store))?;

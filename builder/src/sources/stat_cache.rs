@@ -278,8 +278,14 @@ impl Memory {
     pub(crate) fn set_stored(&self, files: impl IntoIterator<Item = (Inode, Digest, StoredAt)>) {
         let mut files: Vec<(Inode, Digest, StoredAt)> = files.into_iter().collect();
         files.sort_unstable_by_key(|(inode, ..)| *inode);
+        let wanted = files.iter().enumerate().map(|(number, (inode, ..))| (*inode, number)).collect();
+        let mut is_new = false;
+        self.find(wanted, |number, record| {
+            let (_, digest, at) = &files[number];
+            is_new |= record.digest == *digest && record.stored_at != Some(*at);
+        });
         let mut rest = &files[..];
-        if !files.is_empty() {
+        if is_new {
             self.rewrite(&New::NONE, |record| {
                 let before = rest.iter().take_while(|(inode, ..)| *inode < record.inode()).count();
                 rest = &rest[before..];
@@ -452,6 +458,25 @@ mod tests {
         assert_eq!(get(&memory(), before).unwrap().stored_at, Some(stored_at("blob", 512)));
         learn(&memory(), &[record(&after, Digest::of("2"))]);
         assert_eq!(get(&memory(), after).unwrap().stored_at, None);
+    }
+
+    #[test]
+    fn blobs_that_are_known_are_not_written_again() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::new(Some(dir.path()), Path::new("/somewhere"));
+        let file = || fs::metadata(memory.path.as_ref().unwrap()).unwrap().ino();
+        learn(&memory, &[record(&status(9, 7), Digest::of("1"))]);
+        let learnt = file();
+        let set = |offset| {
+            memory.set_stored([((1, 9), Digest::of("1"), StoredAt { blob: BlobDigest::of("blob"), offset })]);
+        };
+        set(512);
+        let stored = file();
+        set(512);
+        assert_eq!((file(), stored == learnt), (stored, false));
+        set(1024);
+        assert_ne!(file(), stored);
     }
 
     #[test]
