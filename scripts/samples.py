@@ -1,5 +1,5 @@
-"""What the studies share: the binary, the seed, intervals over samples, tables in Markdown."""
-import os, random, statistics
+"""What the studies share: the binary, the seed, intervals over samples, tables in Markdown, a registry."""
+import os, random, socket, statistics, subprocess, sys, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -24,3 +24,23 @@ def table(head, lines):
     for line in lines:
         print("| " + " | ".join(line) + " |")
     print()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def registry(place):
+    """Starts a registry. Returns its process and port."""
+    port, config = free_port(), place / "registry.yml"
+    config.write_text(f"version: 0.1\nstorage: {{filesystem: {{rootdirectory: {place}/registry}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\nlog: {{level: error}}\n")
+    process = subprocess.Popen(["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return process, port
+        except OSError:
+            time.sleep(0.05)
+    sys.exit("the registry does not start")

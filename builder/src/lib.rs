@@ -40,6 +40,7 @@
 #![forbid(unsafe_code)]
 
 pub mod engine;
+mod error_chain;
 #[doc(hidden)]
 pub mod fuzzing;
 mod http;

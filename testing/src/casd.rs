@@ -1,7 +1,7 @@
 //! buildbox-casd on loopback, for one test: a server of the Remote Execution API.
 
-use crate::program;
-use std::net::{TcpListener, TcpStream};
+use crate::{free_port, program};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Casd {
 
     fn serve(runner: Option<&Path>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new(program("buildbox-casd").unwrap());
         command.arg(format!("--bind=127.0.0.1:{port}"));
         if let Some(buildscope) = runner {

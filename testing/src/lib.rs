@@ -20,6 +20,7 @@ mod archives;
 mod casd;
 mod disk;
 mod need;
+mod port;
 mod random;
 mod registry;
 
@@ -31,6 +32,7 @@ pub use disk::Disk;
 pub use inventory;
 pub use libtest_mimic::Trial;
 pub use need::{Need, program};
+pub use port::free_port;
 pub use random::Random;
 pub use registry::Registry;
 

@@ -1,12 +1,11 @@
 //! The action cache.
 
+use super::concurrent::run_all;
 use super::execute::Finished;
 use super::messages::action_cache_client::ActionCacheClient;
 use super::messages::{ActionResult, GetActionResultRequest, OutputFile, UpdateActionResultRequest};
 use super::retry::retried;
-use super::upload::joined;
 use super::{Blob, Client, PreparedAction, RemoteError};
-use tokio::task::JoinSet;
 
 /// The number of calls at once.
 const CALLS: usize = 16;
@@ -49,18 +48,11 @@ impl Client {
     pub async fn remember(&self, entries: Vec<CacheEntry>) -> Result<(), RemoteError> {
         let messages = entries.iter().flat_map(|entry| entry.action.uploads.iter().cloned()).collect();
         self.upload(messages).await?;
-        let mut calls = JoinSet::new();
-        for entry in entries {
-            if calls.len() == CALLS {
-                joined(calls.join_next().await)?;
-            }
+        let call = |entry| {
             let client = self.clone();
-            calls.spawn(async move { client.remember_one(entry).await });
-        }
-        while let Some(done) = calls.join_next().await {
-            joined(Some(done))?;
-        }
-        Ok(())
+            async move { client.remember_one(entry).await }
+        };
+        run_all(CALLS, entries.into_iter().map(call).collect()).await
     }
 
     async fn remember_one(&self, entry: CacheEntry) -> Result<(), RemoteError> {

@@ -5,7 +5,7 @@ use super::messages::{BatchReadBlobsRequest, FindMissingBlobsRequest};
 use super::retry::retried;
 use super::{Blob, Client, RemoteError};
 use buildscope_record::BlobDigest;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tonic::Code;
 
 /// The number of digests in one question.
@@ -13,9 +13,9 @@ const DIGESTS: usize = 10_000;
 
 impl Client {
     /// Those of `blobs` that the server does not have.
-    pub async fn missing(&self, blobs: &[Blob]) -> Result<Vec<Blob>, RemoteError> {
+    pub async fn missing(&self, blobs: &[Blob]) -> Result<BTreeSet<Blob>, RemoteError> {
         const WHAT: &str = "asking for blobs";
-        let mut missing = Vec::new();
+        let mut missing = BTreeSet::new();
         for blobs in blobs.chunks(DIGESTS) {
             let answer = retried!(self, async {
                 let blob_digests = blobs.iter().map(|blob| blob.to_message()).collect();
@@ -25,7 +25,7 @@ impl Client {
                 Ok(self.in_time(WHAT, client.find_missing_blobs(request)).await?.into_inner())
             })?;
             for digest in &answer.missing_blob_digests {
-                missing.push(Blob::of_message(Some(digest), WHAT)?);
+                missing.insert(Blob::of_message(Some(digest), WHAT)?);
             }
         }
         Ok(missing)

@@ -86,6 +86,14 @@ impl Client {
         self.address().instance.clone()
     }
 
+    /// The name of a resource for byte streams: `name` in the instance.
+    pub(crate) fn resource(&self, name: &str) -> String {
+        match self.instance() {
+            none if none.is_empty() => name.to_owned(),
+            instance => format!("{instance}/{name}"),
+        }
+    }
+
     pub(crate) fn service(&self) -> Service {
         self.inner.service.clone()
     }

@@ -54,10 +54,8 @@ impl Client {
         to: &mut (dyn Write + Send),
     ) -> Result<(), RemoteError> {
         const WHAT: &str = "reading a blob";
-        let instance = self.instance();
-        let prefix = if instance.is_empty() { String::new() } else { format!("{instance}/") };
         let request = ReadRequest {
-            resource_name: format!("{prefix}blobs/{}/{}", blob.digest.hex(), blob.size),
+            resource_name: self.resource(&format!("blobs/{}/{}", blob.digest.hex(), blob.size)),
             read_offset: *offset as i64,
             read_limit: 0,
         };

@@ -11,7 +11,7 @@ use buildscope_record::BlobDigest;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tonic::{Code, Streaming};
+use tonic::Code;
 
 /// How often an action is executed if its server or its worker fails.
 const ATTEMPTS: u32 = 3;
@@ -117,7 +117,7 @@ impl Client {
         let mut stream = opening.map_err(failed)?.into_inner();
         let mut worker = String::new();
         loop {
-            let operation = self.next(&mut stream).await?.map_err(failed)?;
+            let operation = self.while_there(stream.message()).await?.map_err(failed)?;
             let Some(operation) = operation else {
                 // The connection broke after the server had taken the action.
                 let address = self.address().clone();
@@ -134,13 +134,6 @@ impl Client {
                 return Ok(finished);
             }
         }
-    }
-
-    async fn next(
-        &self,
-        stream: &mut Streaming<Operation>,
-    ) -> Result<Result<Option<Operation>, tonic::Status>, RemoteError> {
-        self.while_there(stream.message()).await
     }
 
     /// Waits for something that may take as long as an action, while the server answers questions.

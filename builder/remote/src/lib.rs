@@ -14,6 +14,7 @@ mod address;
 mod blob;
 mod cas;
 mod client;
+mod concurrent;
 mod credentials;
 mod download;
 mod error;

@@ -41,6 +41,11 @@ impl RemoteOptions {
         }
     }
 
+    /// A time limit in seconds; `None` if the number is not one.
+    pub fn time_limit(seconds: f64) -> Option<Duration> {
+        Duration::try_from_secs_f64(seconds).ok().filter(|limit| !limit.is_zero())
+    }
+
     /// The name of a header and its value, from `NAME=VALUE` or `NAME: VALUE`.
     ///
     /// # Errors

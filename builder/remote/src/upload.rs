@@ -1,6 +1,7 @@
 //! Uploads: small blobs together in one message, large ones as streams.
 
 use super::cas::batch_length;
+use super::concurrent::run_all;
 use super::messages::BatchUpdateBlobsRequest;
 use super::messages::batch_update_blobs_request::Request as BatchEntry;
 use super::messages::content_addressable_storage_client::ContentAddressableStorageClient;
@@ -46,18 +47,11 @@ impl Client {
         let small = |upload: &Upload| upload.blob.size <= SMALL && matches!(upload.content, Content::Bytes(_));
         let (small, large): (Vec<Upload>, Vec<Upload>) = wanted.into_iter().partition(small);
         self.upload_together(small).await?;
-        let mut streams = tokio::task::JoinSet::new();
-        for upload in large {
-            if streams.len() == STREAMS {
-                joined(streams.join_next().await)?;
-            }
+        let stream = |upload| {
             let client = self.clone();
-            streams.spawn(async move { client.upload_stream(upload).await });
-        }
-        while let Some(done) = streams.join_next().await {
-            joined(Some(done))?;
-        }
-        Ok(())
+            async move { client.upload_stream(upload).await }
+        };
+        run_all(STREAMS, large.into_iter().map(stream).collect()).await
     }
 
     async fn upload_together(&self, mut uploads: Vec<Upload>) -> Result<(), RemoteError> {
@@ -104,10 +98,8 @@ impl Client {
         retried!(self, async {
             let progress = Arc::new(Mutex::new(Instant::now()));
             let (sender, receiver) = mpsc::channel(PIECES);
-            let instance = self.instance();
-            let prefix = if instance.is_empty() { String::new() } else { format!("{instance}/") };
             let Blob { digest, size } = upload.blob;
-            let name = format!("{prefix}uploads/{}/blobs/{}/{size}", uuid::Uuid::new_v4(), digest.hex());
+            let name = self.resource(&format!("uploads/{}/blobs/{}/{size}", uuid::Uuid::new_v4(), digest.hex()));
             let reader = tokio::task::spawn_blocking({
                 let (content, progress) = (upload.content.clone(), Arc::clone(&progress));
                 move || pieces(&content, size, &name, &progress, &sender)
@@ -186,14 +178,4 @@ fn pieces(
         offset = end;
     }
     Ok(())
-}
-
-/// The result of a task that has ended.
-pub(crate) fn joined(done: Option<Result<Result<(), RemoteError>, tokio::task::JoinError>>) -> Result<(), RemoteError> {
-    match done {
-        None => Ok(()),
-        Some(Ok(done)) => done,
-        Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-        Some(Err(_)) => Ok(()),
-    }
 }

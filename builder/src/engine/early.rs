@@ -54,9 +54,9 @@ struct Worker {
     draft: mpsc::Receiver<Draft>,
 }
 
-/// The destination of a worker.
+/// The output or cache that a worker delivers to.
 #[derive(Clone, Copy)]
-enum Place {
+enum Recipient {
     Output(usize),
     Cache(usize),
 }
@@ -100,29 +100,29 @@ impl Early {
         drop(layers);
         let mut workers = self.workers.lock();
         if workers.is_empty() && of_images.len() + of_steps.len() > 0 {
-            let outputs = (0..self.destinations.outputs.len()).map(Place::Output);
-            let caches = (0..self.destinations.caches.len()).map(Place::Cache);
-            for place in outputs.chain(caches) {
-                let list = match place {
-                    Place::Cache(number) if self.destinations.caches[number].mode() == CacheMode::Max => &of_steps,
-                    Place::Output(_) | Place::Cache(_) => &of_images,
+            let outputs = (0..self.destinations.outputs.len()).map(Recipient::Output);
+            let caches = (0..self.destinations.caches.len()).map(Recipient::Cache);
+            for recipient in outputs.chain(caches) {
+                let list = match recipient {
+                    Recipient::Cache(number) if self.destinations.caches[number].mode() == CacheMode::Max => &of_steps,
+                    Recipient::Output(_) | Recipient::Cache(_) => &of_images,
                 };
-                workers.push(self.start(place, Arc::clone(list)));
+                workers.push(self.start(recipient, Arc::clone(list)));
             }
         }
     }
 
-    fn start(&self, place: Place, list: Arc<LayerList>) -> Worker {
+    fn start(&self, recipient: Recipient, list: Arc<LayerList>) -> Worker {
         let (delivery, destinations) = (self.delivery.clone(), self.destinations.clone());
         let (send, draft) = mpsc::channel();
         let work = move || {
-            if let Some(draft) = deliver(&delivery, &destinations, place, &list) {
+            if let Some(draft) = deliver(&delivery, &destinations, recipient, &list) {
                 // The build may have given up waiting.
                 let _ = send.send(draft);
             }
         };
         std::thread::spawn(work);
-        Worker { output: if let Place::Output(number) = place { Some(number) } else { None }, draft }
+        Worker { output: if let Recipient::Output(number) = recipient { Some(number) } else { None }, draft }
     }
 
     /// Lifts the limits of the pace: no step runs any more.
@@ -238,7 +238,12 @@ impl LayerList {
 }
 
 /// Delivers the layers of the list until it is closed; `None` if an error occurred, which the delivery will report.
-fn deliver(delivery: &EarlyDelivery, destinations: &Destinations, place: Place, list: &LayerList) -> Option<Draft> {
+fn deliver(
+    delivery: &EarlyDelivery,
+    destinations: &Destinations,
+    recipient: Recipient,
+    list: &LayerList,
+) -> Option<Draft> {
     delivery.pace.rest(BEGIN_AFTER).ok()?;
     // Threads inherit the priority. Those of the pool, which steps use, must start before it is lowered.
     rayon::current_num_threads();
@@ -246,9 +251,9 @@ fn deliver(delivery: &EarlyDelivery, destinations: &Destinations, place: Place, 
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), PRIORITY);
     let (mut next, mut seen) = (0, 0);
     seen = list.wait(seen)?;
-    let mut draft = match place {
-        Place::Output(number) => delivery.begin(&destinations.outputs[number])?,
-        Place::Cache(number) => delivery.begin_cache(&destinations.caches[number])?,
+    let mut draft = match recipient {
+        Recipient::Output(number) => delivery.begin(&destinations.outputs[number])?,
+        Recipient::Cache(number) => delivery.begin_cache(&destinations.caches[number])?,
     };
     loop {
         while let Some(layer) = list.get(next) {

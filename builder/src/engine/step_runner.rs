@@ -9,6 +9,7 @@ use super::step_keys::Files;
 use super::step_log::{StepLog, Tail};
 use super::verification::Verification;
 use super::{BuildError, Engine, StepError};
+use crate::error_chain::distinct_causes;
 use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
@@ -346,12 +347,9 @@ impl StepRunner {
         exit_code: Option<i32>,
         log: &[String],
     ) -> BuildError {
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        let mut causes: Vec<_> = chain.map(ToString::to_string).collect();
-        causes.dedup();
         BuildError::Step(Box::new(StepError {
             message: shortened(
-                redacted(&format!("{} failed: {}", step.keyword.name(), causes.join(": "))).into_owned(),
+                redacted(&format!("{} failed: {}", step.keyword.name(), distinct_causes(error))).into_owned(),
             ),
             dockerfile: self.dockerfile.clone(),
             span: self.dockerfile.marked(step.span),

@@ -128,6 +128,7 @@ fn runnable(loadavg: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use std::sync::Arc;
+    use std::thread::JoinHandle;
 
     #[test]
     fn runnable_tasks_are_the_fourth_field() {
@@ -142,13 +143,16 @@ mod tests {
         pace.rest(Duration::from_secs(3600)).unwrap();
     }
 
+    /// A thread that rests for an hour.
+    fn resting(pace: &Arc<Pace>) -> JoinHandle<Result<(), ImageError>> {
+        let pace = Arc::clone(pace);
+        std::thread::spawn(move || pace.rest(Duration::from_secs(3600)))
+    }
+
     #[test]
     fn the_end_of_the_steps_ends_a_rest() {
         let pace = Arc::new(Pace::alongside_steps());
-        let resting = {
-            let pace = Arc::clone(&pace);
-            std::thread::spawn(move || pace.rest(Duration::from_secs(3600)))
-        };
+        let resting = resting(&pace);
         pace.hurry();
         resting.join().unwrap().unwrap();
     }
@@ -156,10 +160,7 @@ mod tests {
     #[test]
     fn stopped_work_ends() {
         let pace = Arc::new(Pace::alongside_steps());
-        let resting = {
-            let pace = Arc::clone(&pace);
-            std::thread::spawn(move || pace.rest(Duration::from_secs(3600)))
-        };
+        let resting = resting(&pace);
         pace.stop();
         assert!(matches!(resting.join().unwrap(), Err(ImageError::Stopped)));
         assert!(matches!(pace.admit(), Err(ImageError::Stopped)));

@@ -2,6 +2,7 @@
 
 use super::ACCOUNT;
 use crate::engine::Stream;
+use crate::error_chain::distinct_causes;
 use crate::steps::run::RunError;
 use buildscope_record::{DiffId, Nanos, Network, Phase, Processes, Resources};
 use buildscope_sandbox::{Exit, SandboxError, Status};
@@ -132,10 +133,7 @@ impl Account {
 
     /// Enters an error with its causes.
     pub(super) fn failed(&mut self, kind: FailureKind, error: &dyn std::error::Error) {
-        let chain = std::iter::successors(Some(error), |error| error.source());
-        let mut causes: Vec<String> = chain.map(ToString::to_string).collect();
-        causes.dedup();
-        self.failure = Some(Failure { kind, message: causes.join(": ") });
+        self.failure = Some(Failure { kind, message: distinct_causes(error) });
     }
 
     /// The layer of the step.

@@ -3,6 +3,7 @@
 use super::text::LARGEST_TEXT;
 use super::unpack::unpack;
 use super::{Checkout, GitAddress, SourceError, decompressed};
+use crate::error_chain::causes;
 use buildscope_record::{Phase, Probe, Quantity};
 use buildscope_storage::{Allowance, Store, Unpacked};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
@@ -123,12 +124,6 @@ fn date(dir: &Path, seconds: i64) -> io::Result<()> {
         }
     }
     set_time(dir, time)
-}
-
-/// Formats an error with its sources: an error of the crate `tar` only names the operation, its source the cause.
-fn causes(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Reads the file from its beginning, decompressed according to its first bytes.

@@ -3,6 +3,7 @@
 //! Every path is resolved by the kernel below the directory's descriptor (openat2(2)). So a link of the archive cannot lead
 //! out, and a member costs one walk along its path, however deep it is.
 
+use crate::error_chain::causes;
 use buildscope_storage::Allowance;
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
@@ -75,8 +76,7 @@ fn explained(error: &io::Error) -> String {
     if error.raw_os_error() == Some(Errno::XDEV.raw_os_error()) {
         return "a link leads out of the archive".into();
     }
-    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    causes(error)
 }
 
 /// The directory that is unpacked to.

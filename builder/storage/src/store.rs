@@ -78,10 +78,10 @@ impl Store {
         let ChosenDriver { options, chosen } = &*self.driver;
         // The lock is held while drivers are tried: another thread that needs one waits for the same.
         let mut chosen = chosen.lock();
-        let driver = match chosen.take() {
-            Some(driver) => driver,
-            None => driver::choose(self.layers.root(), options, self.layers.scratch())?.into(),
-        };
+        if let Some(driver) = &*chosen {
+            return Ok(Arc::clone(driver));
+        }
+        let driver = driver::choose(self.layers.root(), options, self.layers.scratch())?.into();
         Ok(Arc::clone(chosen.insert(driver)))
     }
 

@@ -6,7 +6,6 @@ use buildscope_remote::RemoteOptions;
 use clap::{Args, ValueEnum};
 use miette::miette;
 use std::path::PathBuf;
-use std::time::Duration;
 
 /// The variable with a bearer token for the servers.
 const TOKEN: &str = "BUILDSCOPE_REMOTE_TOKEN";
@@ -86,9 +85,8 @@ impl RemoteFlags {
         options.authority.clone_from(&self.remote_ca);
         options.identity = self.remote_cert.clone().zip(self.remote_key.clone());
         if let Some(seconds) = self.remote_timeout {
-            let timeout = Duration::try_from_secs_f64(seconds).ok().filter(|timeout| !timeout.is_zero());
             let wrong = || Failure::usage(miette!("--remote-timeout takes a number of seconds, not `{seconds}`"));
-            options.timeout = timeout.ok_or_else(wrong)?;
+            options.timeout = RemoteOptions::time_limit(seconds).ok_or_else(wrong)?;
         }
         Ok(options)
     }

@@ -1,7 +1,7 @@
 //! What several targets take from outside, each thing once: contexts, bases, caches.
 
 use crate::bake::{bake, ran, recorded, stderr, stdout, succeeded};
-use crate::contexts::{Daemon, git};
+use crate::contexts::{Daemon, commit_all};
 use crate::world::World;
 use buildscope_record::{Outcome, Phase, Record};
 use buildscope_testing::test;
@@ -31,9 +31,7 @@ fn repository(world: &World) -> (Daemon, String) {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
-    git(&origin, &["add", "."]);
-    git(&origin, &["commit", "--quiet", "-m", "1"]);
+    commit_all(&origin);
     let daemon = Daemon::start(&world.path("repositories"));
     let address = format!("git://127.0.0.1:{}/shop", daemon.port);
     (daemon, address)

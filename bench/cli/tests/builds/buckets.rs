@@ -2,9 +2,9 @@
 
 use crate::world::{World, flat, steps};
 use buildscope_record::Outcome;
-use buildscope_testing::{program, test};
+use buildscope_testing::{free_port, program, test};
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new(program("moto_server").unwrap());
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let server = Self { child: command.spawn().unwrap(), port };

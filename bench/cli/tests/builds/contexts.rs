@@ -3,11 +3,11 @@
 use crate::web::Web;
 use crate::world::{World, steps};
 use buildscope_record::Outcome::Executed;
-use buildscope_testing::test;
+use buildscope_testing::{free_port, test};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -19,6 +19,13 @@ pub(crate) fn git(dir: &Path, args: &[&str]) {
     assert!(run.status.success(), "{args:?}: {}", String::from_utf8_lossy(&run.stderr));
 }
 
+/// Makes a directory a repository with one commit of all its files.
+pub(crate) fn commit_all(directory: &Path) {
+    git(directory, &["init", "--quiet", "--initial-branch=main"]);
+    git(directory, &["add", "."]);
+    git(directory, &["commit", "--quiet", "-m", "1"]);
+}
+
 /// `git daemon` on loopback for all repositories below a directory. Other protocols would need a web server.
 pub(crate) struct Daemon {
     child: Child,
@@ -27,7 +34,7 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn start(root: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let mut command = Command::new("git");
         command.args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"]);
         command.arg(format!("--port={port}")).arg(format!("--base-path={}", root.display())).arg(root);
@@ -92,10 +99,8 @@ fn git_contexts_have_references_directories_and_submodules() {
     for (repository, file) in [(&module, "m"), (&origin, "sub/f")] {
         let path = repository.join(file);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        git(repository, &["init", "--quiet", "--initial-branch=main"]);
         fs::write(path, "one").unwrap();
-        git(repository, &["add", "."]);
-        git(repository, &["commit", "--quiet", "-m", "1"]);
+        commit_all(repository);
     }
     let daemon = Daemon::start(&world.path("repos"));
     let address = |name: &str| format!("git://127.0.0.1:{}/{name}", daemon.port);
@@ -234,12 +239,10 @@ fn a_repository_and_a_file_of_the_context_are_added_in_one_instruction() {
     let world = World::empty();
     let origin = world.path("repos/app");
     fs::create_dir_all(&origin).unwrap();
-    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
     for name in ["one", "two"] {
         fs::write(origin.join(name), name).unwrap();
     }
-    git(&origin, &["add", "."]);
-    git(&origin, &["commit", "--quiet", "-m", "1"]);
+    commit_all(&origin);
     let daemon = Daemon::start(&world.path("repos"));
     world.write("local", "of the context");
     let add = format!("FROM scratch\nADD git://127.0.0.1:{}/app#main local /to/\n", daemon.port);
@@ -254,10 +257,8 @@ fn a_checkout_does_not_depend_on_this_machines_git_configuration() {
     let world = World::empty();
     let origin = world.path("repos/app");
     fs::create_dir_all(&origin).unwrap();
-    git(&origin, &["init", "--quiet", "--initial-branch=main"]);
     fs::write(origin.join("lf.txt"), "one\ntwo\n").unwrap();
-    git(&origin, &["add", "."]);
-    git(&origin, &["commit", "--quiet", "-m", "1"]);
+    commit_all(&origin);
     let daemon = Daemon::start(&world.path("repos"));
 
     let (home, ran) = (world.path("home"), world.path("hook-ran"));

@@ -3,21 +3,20 @@
 use crate::remote::{machine, ran_on, step};
 use crate::world::{World, flat};
 use buildscope_record::Outcome;
-use buildscope_testing::{Casd, test};
+use buildscope_testing::{Casd, free_port, test};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 /// An address at which nothing listens.
-fn nobody() -> String {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    format!("grpc://127.0.0.1:{port}")
+fn unused_address() -> String {
+    format!("grpc://127.0.0.1:{}", free_port())
 }
 
 #[test]
 fn a_server_that_is_not_there_is_named() {
-    let address = nobody();
+    let address = unused_address();
     let world = World::new("FROM busybox\nRUN echo a > /a\n");
     let local = world.digest(&[]);
     world.forget();

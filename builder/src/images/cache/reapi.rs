@@ -12,10 +12,10 @@ use buildscope_remote::{
     Action, Blob, CacheEntry, Client, Content, PreparedAction, RemoteError, RemoteOptions, Upload,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 /// The path of the layer among the outputs of a record's action.
 const LAYER: &str = "layer";
@@ -49,9 +49,8 @@ impl ReapiCache {
             (None, Some(_)) => return Err("key= needs cert=: the file with the certificate of the key".into()),
         };
         if let Some(text) = option("timeout") {
-            let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            let seconds = seconds.filter(|timeout| !timeout.is_zero());
-            options.timeout = seconds.ok_or_else(|| format!("invalid timeout `{text}`: use a number of seconds"))?;
+            let limit = text.parse().ok().and_then(RemoteOptions::time_limit);
+            options.timeout = limit.ok_or_else(|| format!("invalid timeout `{text}`: use a number of seconds"))?;
         }
         Ok(Self(options))
     }
@@ -129,11 +128,13 @@ impl RemoteCache {
                 uploads.push(Upload { blob, content: Content::File(Arc::new(content.file()?)) });
             }
         }
+        let descriptors: HashMap<DiffId, &Descriptor> =
+            layers.iter().map(|(diff_id, descriptor, _)| (*diff_id, descriptor)).collect();
         let entry = |record: &CacheRecord| {
-            let (diff_id, descriptor, _) = layers.iter().find(|(diff_id, ..)| *diff_id == record.diff_id)?;
+            let (diff_id, descriptor) = (record.diff_id, *descriptors.get(&record.diff_id)?);
             let (media_type, value) = (descriptor.media_type.clone(), record.value.clone());
             // Serialising cannot fail: all keys are strings.
-            let text = serde_json::to_vec(&Entry { diff_id: *diff_id, media_type, value }).expect("plain data");
+            let text = serde_json::to_vec(&Entry { diff_id, media_type, value }).expect("plain data");
             Some(CacheEntry { action: action(&record.key), outputs: vec![(LAYER.into(), blob(descriptor))], text })
         };
         let entries: Vec<CacheEntry> = records.iter().filter_map(entry).collect();

@@ -7,7 +7,7 @@
 use super::super::ImageError;
 use super::super::pace::Pace;
 use super::client::{Access, ApiRequest, Registries, Repository};
-use super::push::{Begun, BlobUpload, CHUNK};
+use super::push::{BlobUpload, CHUNK, UploadStart};
 use buildscope_oci::Reference;
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ impl OpenUploads {
         }
         let span = probe.phase(Phase::Push);
         span.detail(&to.to_string());
-        let Begun::At(location) = repository.begin_upload(upload)? else { return Ok(()) };
+        let UploadStart::At(location) = repository.begin_upload(upload)? else { return Ok(()) };
         let mut open = OpenUpload { repository, digest, location };
         let sent = upload.content.reader(|read| {
             let (size, mut at) = (upload.descriptor.size, 0);

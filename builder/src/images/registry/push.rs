@@ -48,6 +48,9 @@ pub(crate) enum BlobContent {
     Lazy(Box<MakeFile>),
 }
 
+/// Reads the bytes of a blob at an offset.
+pub(super) type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
+
 /// Makes the file of a blob.
 type MakeFile = dyn Fn() -> Result<File, ImageError> + Send + Sync;
 
@@ -65,12 +68,7 @@ impl BlobContent {
             }
         }
     }
-}
 
-/// Reads the bytes of a blob at an offset.
-pub(super) type ReadAt<'a> = dyn Fn(&mut [u8], u64) -> io::Result<()> + 'a;
-
-impl BlobContent {
     /// Calls `work` with a function that reads the bytes.
     pub(super) fn reader<T>(&self, work: impl FnOnce(&ReadAt<'_>) -> Result<T, ImageError>) -> Result<T, ImageError> {
         match self {
@@ -87,7 +85,7 @@ impl BlobContent {
 }
 
 /// The start of an upload.
-pub(super) enum Begun {
+pub(super) enum UploadStart {
     /// The repository has the blob.
     Present,
     /// The bytes go to this address.
@@ -104,8 +102,8 @@ impl std::fmt::Debug for BlobContent {
 }
 
 impl Registries {
-    /// Sends blobs, unless they were sent before in `open`, then manifests. A manifest must come after those that it refers to. The last one gets the tag of the
-    /// reference. If the reference has a digest, there is no tag.
+    /// Sends blobs, unless they were sent before in `open`, then manifests. A manifest must come after those that it refers to. The last
+    /// one gets the tag of the reference. If the reference has a digest, there is no tag.
     pub(crate) fn push(
         &self,
         reference: &Reference,
@@ -171,9 +169,9 @@ impl Repository {
         let (mut retries, mut started) = (Retries::new(RETRIES), false);
         loop {
             let location = match self.begin_upload(upload)? {
-                Begun::Present if started => return Ok(upload.descriptor.size),
-                Begun::Present => return Ok(0),
-                Begun::At(location) => location,
+                UploadStart::Present if started => return Ok(upload.descriptor.size),
+                UploadStart::Present => return Ok(0),
+                UploadStart::At(location) => location,
             };
             started = true;
             let sent = upload
@@ -186,20 +184,20 @@ impl Repository {
     }
 
     /// Starts an upload, unless the repository has the blob or can take it from another repository.
-    pub(super) fn begin_upload(&self, upload: &BlobUpload) -> Result<Begun, ImageError> {
+    pub(super) fn begin_upload(&self, upload: &BlobUpload) -> Result<UploadStart, ImageError> {
         let digest = &upload.descriptor.digest;
         let existing = self.url(&format!("blobs/{digest}"));
         let head = self.request(&ApiRequest::new(Access::Push, Method::HEAD, &existing))?;
         if head.status() == StatusCode::OK {
-            return Ok(Begun::Present);
+            return Ok(UploadStart::Present);
         }
         let mount = upload.from.as_ref().map(|from| format!("?mount={digest}&from={from}")).unwrap_or_default();
         let url = self.url(&format!("blobs/uploads/{mount}"));
         let mut response = self.request(&ApiRequest::new(Access::Push, Method::POST, &url))?;
         match response.status() {
             // The blob was mounted.
-            StatusCode::CREATED => Ok(Begun::Present),
-            StatusCode::ACCEPTED => Ok(Begun::At(self.location(&response, "an upload")?)),
+            StatusCode::CREATED => Ok(UploadStart::Present),
+            StatusCode::ACCEPTED => Ok(UploadStart::At(self.location(&response, "an upload")?)),
             _ => Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
         }
     }

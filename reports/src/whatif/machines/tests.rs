@@ -196,7 +196,7 @@ fn what_belongs_to_this_machine_stays() {
     }
 }
 
-/// Steps that compute all the time move when the processors are used, although there is no limit of slots.
+/// Steps that keep a processor busy go to another machine if all processors of this one are in use, even without a limit of slots.
 #[test]
 fn steps_move_to_idle_processors() {
     let mut record = fan(4, 10);
