@@ -44,3 +44,12 @@ def registry(place):
         except OSError:
             time.sleep(0.05)
     sys.exit("the registry does not start")
+
+
+def ahead():
+    """Puts this session before all other work of the machine, if it may (sched(7), "The autogroup feature"): other programs get the
+    processors only where ours leave them idle."""
+    try:
+        Path("/proc/self/autogroup").write_text("-19")
+    except OSError:
+        pass
