@@ -17,7 +17,7 @@ const PIECES: usize = 8;
 const STREAMS: usize = 4;
 
 /// Makes sure that the store has all layers of an image, and returns them, lowest first. Missing layers are fetched and
-/// unpacked in parallel.
+/// unpacked in parallel, the largest first.
 pub fn ensure_layers(store: &Store, image: &ResolvedImage, probe: &Probe) -> Result<Vec<Layer>, ImageError> {
     ensure(store, &*image.blobs, &image.layers, probe)
 }
@@ -40,7 +40,13 @@ pub(crate) fn ensure(
     span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
     // During a transfer over the network, hashing and unpacking run at the same time, so all of it counts as transfer.
     let inside = if blobs.is_remote() { Probe::disabled() } else { span.probe() };
-    in_parallel(layers, STREAMS, |layer| ensure_layer(store, blobs, layer, &inside))
+    // The largest layer takes longest, so it begins first. The others are fetched until its end.
+    let mut numbers: Vec<usize> = (0..layers.len()).collect();
+    numbers.sort_by_key(|&number| std::cmp::Reverse(layers[number].descriptor.size));
+    let ensure = |&number: &usize| ensure_layer(store, blobs, &layers[number], &inside).map(|layer| (number, layer));
+    let mut ensured = in_parallel(&numbers, STREAMS, ensure)?;
+    ensured.sort_by_key(|(number, _)| *number);
+    Ok(ensured.into_iter().map(|(_, layer)| layer).collect())
 }
 
 fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Probe) -> Result<Layer, ImageError> {
@@ -232,5 +238,59 @@ impl<R: Read> Read for Limited<R> {
             }
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_oci::Descriptor;
+    use buildscope_record::DiffId;
+    use buildscope_storage::StoreOptions;
+    use parking_lot::{Condvar, Mutex};
+    use std::time::Duration;
+
+    /// Empty archives of different lengths. All wait until the longest is opened.
+    #[derive(Debug, Default)]
+    struct Waiting {
+        longest: u64,
+        opened: Mutex<bool>,
+        changed: Condvar,
+    }
+
+    impl Blobs for Waiting {
+        fn open(&self, blob: &Descriptor) -> Result<Box<dyn Read + Send>, ImageError> {
+            let mut opened = self.opened.lock();
+            if blob.size == self.longest {
+                *opened = true;
+                self.changed.notify_all();
+            }
+            while !*opened {
+                let timeout = self.changed.wait_for(&mut opened, Duration::from_secs(10)).timed_out();
+                assert!(!timeout, "the largest layer is not among the first");
+            }
+            Ok(Box::new(io::Cursor::new(vec![0; blob.size as usize])))
+        }
+
+        fn origin(&self) -> &str {
+            "waiting"
+        }
+    }
+
+    #[test]
+    fn the_largest_layer_is_fetched_first() {
+        let root = tempfile::tempdir().unwrap();
+        let store = Store::open(root.path(), StoreOptions::default()).unwrap();
+        // The end of an archive is two blocks of zeros, and more may follow.
+        let layer = |blocks: usize| {
+            let archive = vec![0; blocks * 512];
+            let descriptor = Descriptor::of(&Encoding::Plain.oci_layer(), &archive);
+            ImageLayer { descriptor, diff_id: DiffId::of(&archive) }
+        };
+        let layers: Vec<ImageLayer> = (2..20).map(layer).collect();
+        let blobs = Waiting { longest: 19 * 512, ..Waiting::default() };
+        let ensured = ensure(&store, &blobs, &layers, &Probe::disabled()).unwrap();
+        let ids = |layers: &[Layer]| layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>();
+        assert_eq!(ids(&ensured), layers.iter().map(|layer| layer.diff_id).collect::<Vec<_>>(), "in the image's order");
     }
 }
