@@ -69,7 +69,10 @@ impl ArchiveDraft {
     pub(crate) fn add(&mut self, layer: (DiffId, Transform), writer: LayerWriter<'_>) -> Result<Added, ImageError> {
         let span = writer.probe.phase(Phase::Export);
         span.detail(&self.target.what);
-        self.begun.add(layer, &mut self.tar, LayerWriter { probe: &span.probe(), ..writer })
+        let from = self.tar.size();
+        let added = self.begun.add(layer, &mut self.tar, LayerWriter { probe: &span.probe(), ..writer })?;
+        self.tar.begin_writing(from);
+        Ok(added)
     }
 }
 
