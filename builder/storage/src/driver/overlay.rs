@@ -159,7 +159,6 @@ impl Stack {
         scratch: &Arc<Scratch>,
     ) -> Result<Self, StorageError> {
         let dir = scratch.path("upper");
-        fs::create_dir(&dir).context("create", &dir)?;
         // overlayfs does not accept a directory twice, and all steps without changes have the same layer. The highest of equal layers
         // contains everything that the others contain, whatever is between them.
         let recurs = |at: usize, lower: &Lower| lowers[at + 1..].iter().any(|higher| higher.is(lower));
@@ -169,7 +168,7 @@ impl Stack {
         if lowers.is_empty() {
             // overlayfs needs at least one lower directory.
             let empty = dir.join("empty");
-            fs::create_dir(&empty).context("create", &empty)?;
+            fs::create_dir_all(&empty).context("create", &empty)?;
             lowers.push(Lower::Directory(empty));
         }
         let stack = Self::prepare(overlay, dir, lowers, Arc::clone(scratch))?;
@@ -179,14 +178,20 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Prepares a stack in `dir`, which must exist and not contain `upper` or `work`. It is removed with the stack.
+    /// Prepares a stack in `dir`, which must not contain `upper` or `work`. It is created if the changes are on the disk, and removed
+    /// with the stack.
     pub(crate) fn prepare(
         overlay: Overlay,
         dir: PathBuf,
         lowers: Vec<Lower>,
         scratch: Arc<Scratch>,
     ) -> Result<Self, StorageError> {
-        let memory = overlay.budget.as_ref().map(|budget| budget.take(&dir)).transpose()?;
+        // Its parent, the scratch directory, is on the same file system.
+        let like = dir.parent().unwrap_or(&dir);
+        let memory = overlay.budget.as_ref().map(|budget| budget.take(like)).transpose()?;
+        if memory.is_none() {
+            fs::create_dir_all(&dir).context("create", &dir)?;
+        }
         let stack = Self { overlay, dir, lowers, scratch, memory };
         for path in [stack.upper(), stack.work()] {
             fs::create_dir(&path).context("create", path)?;
