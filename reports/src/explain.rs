@@ -4,6 +4,7 @@ use crate::advise::{Advice, advise};
 use crate::analysis::Analysis;
 use crate::answer::answer;
 use crate::attribute::{Accounts, Leg, Parallelism, Segment};
+use crate::bases::{PulledBase, pulled_bases};
 use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
@@ -57,6 +58,9 @@ pub struct Explanation {
     pub dependency_path: Vec<StepId>,
     /// How short the build could have been.
     pub bounds: Bounds,
+    /// The base images that the build pulled, if it is known what steps read of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bases: Vec<PulledBase>,
     /// What other programs used of the machine meanwhile; `None` if that is unknown or too small to matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<Others>,
@@ -89,6 +93,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
     let misses = misses(&analysis, earlier);
     let answer = answer(&analysis);
     let targets = targets(&analysis);
+    let bases = pulled_bases(&analysis);
     Explanation {
         explanation: VERSION,
         answer,
@@ -108,6 +113,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
         segments: analysis.segments,
         dependency_path: analysis.dependency_path,
         bounds: analysis.bounds,
+        bases,
         others: Others::of(record),
         parallelism: analysis.parallelism,
         advice,

@@ -32,6 +32,7 @@ pub mod advise;
 mod analysis;
 mod answer;
 pub mod attribute;
+mod bases;
 pub mod compare;
 mod counterpart;
 mod dialect;
@@ -51,6 +52,7 @@ mod target;
 pub mod whatif;
 mod wording;
 
+pub use bases::PulledBase;
 pub use explain::{Explanation, VERSION, explain, explain_in, explain_with, json_schema};
 pub use others::Others;
 pub use steps::StepExplanation;

@@ -297,6 +297,32 @@ pub(super) fn children_usage() -> libc::rusage {
     }
 }
 
+/// The pages of a file that are in the page cache, and those that were evicted from it (cachestat(2), Linux 6.5).
+pub(super) fn pages_read(file: BorrowedFd<'_>) -> Result<u64, Errno> {
+    /// `struct cachestat_range` of linux/mman.h. A length of zero means to the end of the file.
+    #[repr(C)]
+    struct Range {
+        offset: u64,
+        length: u64,
+    }
+    /// `struct cachestat` of linux/mman.h.
+    #[repr(C)]
+    #[derive(Default)]
+    struct Pages {
+        cached: u64,
+        dirty: u64,
+        writeback: u64,
+        evicted: u64,
+        recently_evicted: u64,
+    }
+    // The number of cachestat(2), which libc does not have. New system calls have the same number on all architectures.
+    const CACHESTAT: libc::c_long = 451;
+    let (range, mut pages) = (Range { offset: 0, length: 0 }, Pages::default());
+    // SAFETY: both structures have the layout that the kernel expects and outlive the call, which reads `range` and fills `pages`.
+    check(unsafe { libc::syscall(CACHESTAT, file.as_raw_fd(), &raw const range, &raw mut pages, 0) })?;
+    Ok(pages.cached + pages.evicted)
+}
+
 /// Everything that a new process needs to become the step's program. Nothing here is allocated after the fork.
 pub(super) struct Exec<'a> {
     /// The paths to try in order, as in `execvp(3)`.

@@ -5,6 +5,7 @@
 
 mod admission;
 mod away;
+mod base_reads;
 mod blocking;
 mod cache_export;
 mod cache_import;
@@ -50,6 +51,7 @@ pub use provenance::Provenance;
 pub use record::{Setting, record};
 pub use request::{DockerfileInput, Request};
 
+use base_reads::BaseReads;
 use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::Zygote;
 use buildscope_storage::Store;
@@ -116,6 +118,7 @@ async fn run(
         });
         let solved = solver.run(&live, request.jobs, ended).await;
         early.iter().filter(|_| solved.is_ok()).for_each(|early| early.hurry());
+        let base_reads = BaseReads::start(&solver);
         outcome.reports = std::mem::take(&mut *solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
         // Results that were finished before a failure are kept.
@@ -128,6 +131,7 @@ async fn run(
             finish::finish(&build, &destinations, drafts, probe)
         });
         early.iter().filter(|_| built.is_err()).for_each(|early| early.abandon());
+        base_reads.note(&mut outcome.reports);
         let repaired = repair(&mut solver, round, built.is_err());
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
         if !repaired {

@@ -2,7 +2,7 @@
 
 use super::outcome::{StepReport, StepResult, UsedImage};
 use crate::plan::{ImageSource, Plan, Step};
-use buildscope_record::{BaseImage, ByteSize, DiffId, Outcome, StepId};
+use buildscope_record::{BaseImage, ByteSize, DiffId, ManifestDigest, Outcome, StepId};
 use buildscope_storage::BlobStore;
 use parking_lot::{Mutex, MutexGuard};
 use std::fs;
@@ -53,18 +53,24 @@ impl Results {
         self.reports.lock()
     }
 
+    /// The base images: the step of each FROM, the image, and its layers.
+    pub(super) fn bases(&self) -> impl Iterator<Item = (StepId, &ManifestDigest, &[DiffId])> {
+        self.steps.iter().filter_map(|step| {
+            let StepResult { base: Some((from, manifest)), layers, .. } = step.get()? else { return None };
+            let is_from = self.steps.get(from.index()).is_some_and(|of_from| std::ptr::eq(of_from, step));
+            is_from.then_some((*from, manifest, &**layers))
+        })
+    }
+
     /// Reports the size of each base image: that of its layers which the store has. A base that no step has read has none there.
     pub(super) fn report_bases(&self, blobs: &BlobStore) {
-        for (report, result) in self.reports().iter_mut().zip(&self.steps) {
-            let Some(StepResult { base: Some((from, _)), layers, .. }) = result.get() else { continue };
-            let is_from = self.steps.get(from.index()).is_some_and(|step| std::ptr::eq(step, result));
-            if !is_from {
-                continue;
-            }
+        let mut reports = self.reports();
+        for (from, _, layers) in self.bases() {
             let size = |layer: &DiffId| fs::metadata(blobs.path(layer)).ok().map(|data| data.len());
             let sizes: Vec<u64> = layers.iter().filter_map(size).collect();
             let bytes = ByteSize(sizes.iter().sum());
-            report.base = (!sizes.is_empty()).then(|| BaseImage { bytes, layers: layers.len() as u32 });
+            reports[from.index()].base =
+                (!sizes.is_empty()).then_some(BaseImage { bytes, layers: layers.len() as u32, read: None });
         }
     }
 

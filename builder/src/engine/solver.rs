@@ -107,7 +107,7 @@ impl Solver {
     }
 
     /// What a step runs with.
-    fn part(&self, id: StepId) -> &Part {
+    pub(super) fn part(&self, id: StepId) -> &Part {
         &self.parts[self.owners[id.index()]]
     }
 

@@ -13,7 +13,7 @@ use buildscope_oci::{Platform, Reference};
 use buildscope_record::{ManifestDigest, Phase, Probe};
 use buildscope_storage::{Acquired, Layer, OnceMap, Store};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -52,6 +52,8 @@ pub struct Resolver {
     /// The layers by image: the first step that needs them fetches them, while others wait. Two names of the same image share
     /// its layers.
     layers: OnceMap<ManifestDigest, Arc<[Layer]>>,
+    /// The images of which this build has pulled layers.
+    pulled: Mutex<HashSet<ManifestDigest>>,
 }
 
 impl Resolver {
@@ -67,6 +69,7 @@ impl Resolver {
             probe,
             found: Mutex::default(),
             layers: OnceMap::default(),
+            pulled: Mutex::default(),
         }
     }
 
@@ -112,9 +115,18 @@ impl Resolver {
             wait.on(step);
             wait
         });
+        let pulls = image.blobs.is_remote() && !self.is_complete(&image);
         let layers: Arc<[Layer]> = ensure_layers(&self.store, &image, probe)?.into();
+        if pulls {
+            self.pulled.lock().insert(*manifest);
+        }
         turn.complete(Arc::clone(&layers));
         Ok(layers)
+    }
+
+    /// Whether this build has pulled layers of the image.
+    pub(crate) fn has_pulled(&self, manifest: &ManifestDigest) -> bool {
+        self.pulled.lock().contains(manifest)
     }
 
     /// Tries registries first (`--pull`), since the store's image of a name may be old. Named contexts still come first.

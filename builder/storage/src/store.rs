@@ -6,11 +6,12 @@ use super::layer_store::LayerStore;
 use super::once_map::OnceMap;
 use super::options::{DriverChoice, StoreOptions};
 use super::{EntryList, Spool, StorageError};
-use buildscope_record::DriverName;
+use buildscope_record::{DiffId, DriverName};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::convert::Infallible;
 use std::ops::Deref;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -83,6 +84,13 @@ impl Store {
         }
         let driver = driver::choose(self.layers.root(), options, self.layers.scratch())?.into();
         Ok(Arc::clone(chosen.insert(driver)))
+    }
+
+    /// The mounts through which steps of this process read a stack of layers; `None` if no step has used it, or if the driver's mounts
+    /// do not tell what steps read.
+    pub fn mounted(&self, layers: &[DiffId]) -> Option<Vec<Arc<OwnedFd>>> {
+        let driver = self.driver.chosen.lock().clone()?;
+        driver.mounted(self, &*self.tree(layers).ok()?)
     }
 
     pub(crate) fn exclusive_mounts(&self) -> &OnceMap<String, Infallible> {

@@ -198,6 +198,10 @@ pub struct BaseImage {
     pub bytes: ByteSize,
     /// The number of its layers.
     pub layers: u32,
+    /// The bytes of its files that the processes of steps read, with what the kernel read ahead, if this build pulled it; `None` if
+    /// unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<ByteSize>,
 }
 
 /// The resources that a step's processes used.

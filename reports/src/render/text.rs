@@ -29,6 +29,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         groups(explanation, style),
         path(explanation, style),
         bounds(explanation, style),
+        bases(explanation, style),
         misses(explanation, style),
         changes(explanation, style),
         advice(explanation, style),
@@ -269,6 +270,14 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
         format!("{active:.2} active, {ready:.2} without slot, {held:.2} held by policy, {blocked:.2} blocked"),
     );
     out + &table.render(style.width, style.colours)
+}
+
+fn bases(explanation: &Explanation, style: Style) -> String {
+    if explanation.bases.is_empty() {
+        return String::new();
+    }
+    let items = explanation.bases.iter().map(|base| item(&base.sentence, style));
+    heading("What steps read of the base images", style) + &items.collect::<String>()
 }
 
 fn misses(explanation: &Explanation, style: Style) -> String {

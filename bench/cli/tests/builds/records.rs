@@ -3,7 +3,7 @@
 use crate::world::World;
 use buildscope_record::{CacheState, Nanos, Phase, Removal, WaitKind};
 use buildscope_reports::explain;
-use buildscope_testing::test;
+use buildscope_testing::{Registry, test};
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -53,6 +53,29 @@ fn a_record_has_the_size_of_its_base_image() {
     assert_eq!(bases, [bytes.map(|bytes| (bytes, 1)), None, None, None, None, None]);
     let again = world.build(&[]).record();
     assert!(again.steps.iter().all(|step| step.base.is_none_or(|base| Some(base.bytes.0) == bytes)));
+}
+
+/// Of a base of 8 MB that is pulled, one step reads a file of 1 MB and the shell.
+#[test(Root, Program("docker-registry"))]
+fn a_record_has_what_steps_read_of_a_pulled_base() {
+    const FILE: u64 = 1 << 20;
+    let registry = Registry::start();
+    let made = World::new("FROM busybox\nRUN for n in 1 2 3 4 5 6 7 8; do head -c 1048576 /dev/urandom > /$n; done\n");
+    let name = registry.name("base:1");
+    made.build(&["-t", &name, "--push"]).record();
+
+    let world = World::new(&format!("FROM {name}\nRUN cat /3 > /dev/null\n"));
+    let pulled = world.build(&["--driver", "erofs"]).record();
+    let base = pulled.steps[0].base.unwrap();
+    let shell = fs::metadata("/bin/busybox").map_or(FILE, |program| program.len());
+    let read = base.read.unwrap().0;
+    assert!(base.bytes.0 > 8 * FILE && (FILE..=FILE + shell).contains(&read), "{read} of {}", base.bytes);
+    let bases = explain(&pulled).bases;
+    assert_eq!(bases.iter().map(|base| base.read.0).collect::<Vec<_>>(), [read]);
+
+    // The base is here now.
+    let again = world.build(&["--driver", "erofs", "--no-cache"]).record();
+    assert_eq!(again.steps[0].base.unwrap().read, None);
 }
 
 /// The CPU time of the build includes the builder's own work and that of the steps.

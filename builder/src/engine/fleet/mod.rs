@@ -6,6 +6,7 @@
 mod missing;
 mod prepare;
 
+use super::base_reads::BaseReads;
 use super::destinations::Destinations;
 use super::early::Early;
 use super::finished_build::FinishedBuild;
@@ -156,7 +157,9 @@ async fn run(
         let all_built = delivered.len() == deliveries.len() && delivered.values().all(|one| one.result.is_ok());
         outcome.reports.clone_from(&solver.ctx.results.reports());
         outcome.used_images.clone_from(&solver.ctx.results.used_images());
+        let base_reads = BaseReads::start(&solver);
         engine.store.sync(probe)?;
+        base_reads.note(&mut outcome.reports);
         let mut missing = Missing::new(&solver, solved.err());
         if repair(&mut solver, round, !all_built) {
             delivered.retain(|_, one| one.result.is_ok());

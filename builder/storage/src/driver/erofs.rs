@@ -134,6 +134,15 @@ impl Driver for Erofs {
         let lowers = lowers.collect::<Result<_, _>>()?;
         Ok(Box::new(Stack::over(self.overlay.with(mode), tree, lowers, store.scratch())?))
     }
+
+    fn mounted(&self, store: &LayerStore, tree: &Tree) -> Option<Vec<Arc<OwnedFd>>> {
+        let (mounts, stack) = (self.mounts.lock(), tree.diff_ids());
+        if mounts.removals != store.removals() {
+            return None;
+        }
+        let mount = |depth: usize| mounts.by_key.get(&key(&*store.tree(&stack[..depth]).ok()?)?).cloned();
+        tree.visible_depths().map(mount).collect()
+    }
 }
 
 /// A detached mount of an image with its tar.

@@ -33,6 +33,11 @@ pub(crate) trait Driver: Send + Sync {
         mode: SnapshotMode,
         probe: &Probe,
     ) -> Result<Box<dyn Prepared>, StorageError>;
+
+    /// The mounts of the visible layers of `tree`, if the steps of this process, and nothing else, read these layers through them.
+    fn mounted(&self, _store: &LayerStore, _tree: &Tree) -> Option<Vec<Arc<OwnedFd>>> {
+        None
+    }
 }
 
 /// How a step's file system is prepared.

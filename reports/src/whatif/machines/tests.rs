@@ -43,7 +43,7 @@ fn layer(record: &mut Record, step: StepId, megabytes: u64) {
 }
 
 fn base(record: &mut Record, step: StepId, megabytes: u64) {
-    record.steps[step.index()].base = Some(BaseImage { bytes: ByteSize(megabytes * MB), layers: 1 });
+    record.steps[step.index()].base = Some(BaseImage { bytes: ByteSize(megabytes * MB), layers: 1, read: None });
 }
 
 /// Stages of one base image with a step of a second each.
