@@ -9,6 +9,7 @@ use super::index_builder::IndexBuilder;
 use super::path::MAX_LINKS;
 use super::pieces::{Members, Plan, write_archive};
 use super::row::RecordKind;
+use super::tar::BLOCK;
 use super::{Content, Entry, EntryKind, Extent, Layer, LayerStore, StorageError};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use rustix::fs::SeekFrom;
@@ -20,6 +21,10 @@ use std::sync::Arc;
 
 /// Minimum size of files that are searched for holes, in bytes.
 const SPARSE_FROM: u64 = 64 << 10;
+
+/// An archive without members: two blocks of zeros (POSIX.1-2024, pax, "ustar Interchange Format"). All steps without changes have this layer,
+/// and it is written once.
+const EMPTY: [u8; 2 * BLOCK as usize] = [0; 2 * BLOCK as usize];
 
 /// Collects the entries of a layer.
 pub struct LayerBuilder {
@@ -84,6 +89,11 @@ impl LayerBuilder {
     pub fn finish_with_places(mut self, probe: &Probe) -> Result<(Layer, Places), StorageError> {
         let span = probe.phase(Phase::Archive);
         let order = self.order()?;
+        if order.is_empty()
+            && let Some(layer) = self.store.layer(&DiffId::of(EMPTY))?
+        {
+            return Ok((layer, Places { offsets: Vec::new(), sparse: BTreeMap::new() }));
+        }
         self.settle_links(&order)?;
         let members = Members { entries: &self.entries, order: &order };
         let plan = Plan::of(members)?;

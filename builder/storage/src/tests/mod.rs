@@ -82,6 +82,18 @@ fn an_empty_layer_is_two_blocks_of_zeros() {
 }
 
 #[test]
+fn an_empty_layer_is_written_once() {
+    use std::os::unix::fs::MetadataExt;
+    let fixture = store(DriverChoice::Copy);
+    let write = || {
+        let made = layer(&fixture.store, []);
+        // A rename would give the path another file.
+        (made, std::fs::metadata(fixture.store.blobs().path(made.diff_id)).unwrap().ino())
+    };
+    assert_eq!(write(), write());
+}
+
+#[test]
 fn upper_layers_replace_and_whiteouts_remove() {
     let fixture = store(DriverChoice::Copy);
     let below = layer(
