@@ -177,7 +177,10 @@ impl StepCache {
     pub(super) fn remember(&self, layer_keys: &[LayerKey], result: LayerResult) -> Result<(), BuildError> {
         let value = serde_json::to_vec(&result).expect("numbers and digests always serialise");
         let entry = CacheEntry { layers: vec![result.diff_id], value };
-        layer_keys.iter().try_for_each(|key| self.store.cache().put(*key, &entry))?;
+        // The keys by definition and by content are mostly equal.
+        let mut keys = layer_keys.to_vec();
+        keys.dedup();
+        keys.iter().try_for_each(|key| self.store.cache().put(*key, &entry))?;
         Ok(())
     }
 }

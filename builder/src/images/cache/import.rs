@@ -132,10 +132,12 @@ impl ImportedCache {
 
     /// Fetches the layers that the cache has and the store does not have.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
-        let missing = |diff_id: &&DiffId| !store.blobs().contains(**diff_id);
-        for diff_id in layers.iter().filter(missing) {
-            // A cache that was not read has given no layer.
-            let Some((descriptor, blobs)) = self.blob(diff_id) else { continue };
+        for diff_id in layers {
+            // A cache that was not read has given no layer. The store is asked only about layers that a cache has: that takes four system
+            // calls, for each layer of each step.
+            let Some((descriptor, blobs)) = self.blob(diff_id).filter(|_| !store.blobs().contains(*diff_id)) else {
+                continue;
+            };
             let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
             // Another step may have fetched it meanwhile; then this returns at once.
             ensure(store, &*blobs, &[ImageLayer { descriptor, diff_id: *diff_id }], probe)?;
