@@ -41,6 +41,13 @@ impl Address {
         Self { instance: instance.into(), ..self }
     }
 
+    /// The host without the brackets of an IPv6 address; `None` for a socket of this machine.
+    pub(crate) fn host(&self) -> Option<&str> {
+        let (Transport::Plain(authority) | Transport::Tls(authority)) = &self.transport else { return None };
+        let host = authority.rsplit_once(':').map_or(authority.as_str(), |(host, _)| host);
+        Some(host.trim_start_matches('[').trim_end_matches(']'))
+    }
+
     /// Whether the connection is encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))

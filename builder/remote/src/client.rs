@@ -5,14 +5,16 @@ use super::credentials::Headers;
 use super::messages::capabilities_client::CapabilitiesClient;
 use super::messages::{GetCapabilitiesRequest, ServerCapabilities};
 use super::retry::retried;
+use super::tls::TlsFiles;
 use super::{Address, RemoteError, RemoteOptions};
-use std::fs;
+use parking_lot::RwLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 
 /// The time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -38,8 +40,18 @@ pub struct Client {
 #[derive(Debug)]
 struct Inner {
     options: RemoteOptions,
-    service: Service,
+    headers: Headers,
+    connection: RwLock<Connection>,
     capabilities: OnceCell<ServerCapabilities>,
+    /// Whether the server has answered.
+    reached: AtomicBool,
+}
+
+/// A channel, which connects again if its connection breaks, and the files with which it does.
+#[derive(Debug)]
+struct Connection {
+    service: Service,
+    files: TlsFiles,
 }
 
 /// The runtime of all clients. Its thread starts with the first client.
@@ -59,13 +71,9 @@ impl Client {
     /// Fails if a file of the options cannot be read, or a certificate or header is invalid.
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
         let headers = Headers::of(&options)?;
-        let endpoint = endpoint(&options)?;
-        let channel = {
-            let _inside = runtime().enter();
-            endpoint.connect_lazy()
-        };
-        let service = InterceptedService::new(channel, headers);
-        Ok(Self { inner: Arc::new(Inner { options, service, capabilities: OnceCell::new() }) })
+        let connection = RwLock::new(Connection::new(&options, &headers, TlsFiles::read(&options)?)?);
+        let (capabilities, reached) = (OnceCell::new(), AtomicBool::new(false));
+        Ok(Self { inner: Arc::new(Inner { options, headers, connection, capabilities, reached }) })
     }
 
     /// The address of the server.
@@ -76,10 +84,6 @@ impl Client {
     /// The options of the connection.
     pub fn options(&self) -> &RemoteOptions {
         &self.inner.options
-    }
-
-    pub(crate) fn renews_token(&self) -> bool {
-        self.inner.options.token_file.is_some()
     }
 
     pub(crate) fn instance(&self) -> String {
@@ -95,7 +99,44 @@ impl Client {
     }
 
     pub(crate) fn service(&self) -> Service {
-        self.inner.service.clone()
+        self.inner.connection.read().service.clone()
+    }
+
+    /// Notes that the server has answered.
+    pub(crate) fn is_reached(&self) {
+        self.inner.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a call may succeed if it is sent again. A file may have a new token by then.
+    pub(crate) fn may_succeed(&self, error: &RemoteError) -> bool {
+        error.is_transient() || error.is_unauthenticated() && self.inner.options.token_file.is_some()
+    }
+
+    /// Adds the reason to the error of a failed connection, if TLS is the reason. If a certificate was renewed meanwhile, calls are
+    /// sent with the new one, and the error stays as it is.
+    pub(crate) async fn explained(&self, error: RemoteError) -> RemoteError {
+        let (RemoteError::Unreachable { address, .. }, options) = (&error, self.options()) else { return error };
+        // A server that has answered without TLS does not ask for it.
+        if !address.is_encrypted() && self.inner.reached.load(Ordering::Relaxed) || self.renew_connection() {
+            return error;
+        }
+        let files = self.inner.connection.read().files.clone();
+        match files.fault(&options.address).await {
+            Some(fault) => RemoteError::Tls { address: address.clone(), fault },
+            None => error,
+        }
+    }
+
+    /// Connects with other certificates if the files have some. Returns whether they have.
+    fn renew_connection(&self) -> bool {
+        let Inner { options, headers, connection, .. } = &*self.inner;
+        // A file that is being written is read with the next error.
+        let Ok(files) = TlsFiles::read(options) else { return false };
+        if files == connection.read().files {
+            return false;
+        }
+        let renewed = Connection::new(options, headers, files);
+        renewed.map(|renewed| *connection.write() = renewed).is_ok()
     }
 
     /// Runs a call on the runtime of the clients and waits for its end. The thread of the caller may belong to another runtime.
@@ -155,14 +196,25 @@ impl Client {
     }
 }
 
-fn endpoint(options: &RemoteOptions) -> Result<Endpoint, RemoteError> {
-    let (uri, encrypted) = match &options.address.transport {
-        Transport::Plain(authority) => (format!("http://{authority}"), false),
-        Transport::Tls(authority) => (format!("https://{authority}"), true),
-        Transport::Socket(path) => (format!("unix:{}", path.display()), false),
+impl Connection {
+    fn new(options: &RemoteOptions, headers: &Headers, files: TlsFiles) -> Result<Self, RemoteError> {
+        let endpoint = endpoint(options, &files)?;
+        let channel = {
+            let _inside = runtime().enter();
+            endpoint.connect_lazy()
+        };
+        Ok(Self { service: InterceptedService::new(channel, headers.clone()), files })
+    }
+}
+
+fn endpoint(options: &RemoteOptions, files: &TlsFiles) -> Result<Endpoint, RemoteError> {
+    let uri = match &options.address.transport {
+        Transport::Plain(authority) => format!("http://{authority}"),
+        Transport::Tls(authority) => format!("https://{authority}"),
+        Transport::Socket(path) => format!("unix:{}", path.display()),
     };
     let invalid = |what| move |error: tonic::transport::Error| RemoteError::Invalid { what, fault: causes(&error) };
-    let mut endpoint = Endpoint::new(uri)
+    let endpoint = Endpoint::new(uri)
         .map_err(invalid("the address"))?
         .connect_timeout(CONNECT)
         .tcp_nodelay(true)
@@ -170,23 +222,10 @@ fn endpoint(options: &RemoteOptions) -> Result<Endpoint, RemoteError> {
         .tcp_keepalive_interval(Some(KEEP_ALIVE))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
-    if encrypted {
-        endpoint = endpoint.tls_config(tls(options)?).map_err(invalid("TLS"))?;
+    match options.address.host().filter(|_| options.address.is_encrypted()) {
+        Some(host) => endpoint.tls_config(files.tonic(host)).map_err(invalid("TLS")),
+        None => Ok(endpoint),
     }
-    Ok(endpoint)
-}
-
-fn tls(options: &RemoteOptions) -> Result<ClientTlsConfig, RemoteError> {
-    let read = |path| fs::read(path).map_err(RemoteError::file(path));
-    let mut config = ClientTlsConfig::new();
-    config = match &options.authority {
-        Some(path) => config.ca_certificate(Certificate::from_pem(read(path)?)),
-        None => config.with_webpki_roots(),
-    };
-    if let Some((certificate, key)) = &options.identity {
-        config = config.identity(Identity::from_pem(read(certificate)?, read(key)?));
-    }
-    Ok(config)
 }
 
 fn causes(error: &dyn std::error::Error) -> String {

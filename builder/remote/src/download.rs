@@ -11,7 +11,7 @@ use std::time::Duration;
 use tonic::Code;
 
 /// How often a download is resumed without having got a byte.
-const BREAKS: u32 = 4;
+const BREAKS: u32 = 3;
 /// The pause before a download is resumed.
 const PAUSE: Duration = Duration::from_millis(200);
 /// The number of pieces between the connection and the reader.
@@ -28,10 +28,10 @@ impl Client {
             let before = offset;
             match self.read_on(blob, &mut offset, &mut hash, to).await {
                 Ok(()) => {}
-                Err(error) if !error.is_transient() => return Err(error),
                 Err(error) => {
-                    breaks = if offset > before { 0 } else { breaks + 1 };
-                    if breaks == BREAKS {
+                    breaks = if offset > before { 1 } else { breaks + 1 };
+                    let error = if breaks == 1 { self.explained(error).await } else { error };
+                    if breaks > BREAKS || !self.may_succeed(&error) {
                         return Err(error);
                     }
                     tokio::time::sleep(PAUSE).await;

@@ -1,6 +1,6 @@
 //! Errors of a server and of the connection to it.
 
-use super::Address;
+use super::{Address, TlsFault};
 use buildscope_record::BlobDigest;
 use std::io;
 use std::path::PathBuf;
@@ -27,12 +27,20 @@ pub enum RemoteError {
         fault: String,
     },
     /// The server cannot be reached.
-    #[error("cannot connect to {address}: {fault}")]
+    #[error("no connection to {address}: {fault}")]
     Unreachable {
         /// The server.
         address: Address,
         /// The cause.
         fault: String,
+    },
+    /// The server cannot be reached, and TLS is the reason.
+    #[error("no connection to {address}: {fault}")]
+    Tls {
+        /// The server.
+        address: Address,
+        /// The reason.
+        fault: TlsFault,
     },
     /// The server answered with an error.
     #[error("{address}: {what}: {}{}", code_name(*code), text_of(message))]
@@ -91,12 +99,10 @@ impl RemoteError {
 
     pub(crate) fn of(address: &Address, what: &'static str, status: &Status) -> Self {
         let (address, message) = (address.clone(), sentence(status));
-        match status.code() {
-            // Without metadata from the server, the connection itself failed.
-            Code::Unavailable if std::error::Error::source(status).is_some() => {
-                Self::Unreachable { address, fault: message }
-            }
-            code => Self::Refused { address, what, code, message },
+        // The status of an answer has no source: the connection itself failed.
+        match std::error::Error::source(status) {
+            Some(_) => Self::Unreachable { address, fault: message },
+            None => Self::Refused { address, what, code: status.code(), message },
         }
     }
 
@@ -116,6 +122,12 @@ impl RemoteError {
             ),
             _ => false,
         }
+    }
+
+    /// Whether the server does not answer.
+    pub(crate) fn is_gone(&self) -> bool {
+        let unavailable = matches!(self, Self::Refused { code: Code::Unavailable, .. });
+        unavailable || matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Stalled { .. })
     }
 
     /// Whether the server rejected the credentials.
@@ -146,8 +158,10 @@ fn sentence(status: &Status) -> String {
 
 fn code_name(code: Code) -> &'static str {
     match code {
-        Code::Unauthenticated => "the credentials are missing, wrong or expired",
-        Code::PermissionDenied => "permission denied",
+        Code::Unauthenticated => {
+            "the credentials are missing, wrong or expired (--remote-token-file or --remote-header; `token_file=` of a cache)"
+        }
+        Code::PermissionDenied => "the credentials do not permit this",
         Code::NotFound => "not found",
         Code::Unimplemented => "the server does not offer this",
         Code::ResourceExhausted => "the server is out of resources",

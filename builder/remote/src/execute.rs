@@ -4,6 +4,7 @@ use super::messages::execution_client::ExecutionClient;
 use super::messages::{
     ActionResult, ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, ExecutedActionMetadata,
 };
+use super::retry::Attempts;
 use super::{Blob, Client, RemoteError};
 use bazel_remote_apis::google::longrunning::{Operation, operation};
 use bazel_remote_apis::google::protobuf::{Any, Timestamp};
@@ -15,6 +16,8 @@ use tonic::Code;
 
 /// How often an action is executed if its server or its worker fails.
 const ATTEMPTS: u32 = 3;
+/// The pause before the second attempt.
+const PAUSE: Duration = Duration::from_millis(400);
 /// The silence after which the server is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(15);
 
@@ -53,6 +56,8 @@ pub struct Finished {
     pub stdout: Vec<u8>,
     /// The standard error, if the server included it.
     pub stderr: Vec<u8>,
+    /// The standard error as a blob of the server.
+    pub stderr_blob: Option<Blob>,
     /// Whether the result is from the action cache.
     pub is_cached: bool,
     /// The worker that executed it; empty if unknown.
@@ -87,13 +92,12 @@ impl Client {
     /// # Errors
     /// [`RemoteError::Missing`] if the server lacks a blob of the action: the caller sends it and tries again.
     pub async fn execute(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
-        let mut attempt = 1;
+        let mut attempts = Attempts::new(ATTEMPTS, PAUSE);
         loop {
             match self.execute_once(action, cache, inline).await {
-                Err(error) if attempt < ATTEMPTS && error.is_transient() => attempt += 1,
+                Err(error) => attempts.after(self, error).await?,
                 done => return done,
             }
-            tokio::time::sleep(Duration::from_millis(200) * attempt).await;
         }
     }
 
@@ -145,7 +149,11 @@ impl Client {
                 Err(_) => {
                     tokio::select! {
                         done = &mut wait => return Ok(done),
-                        there = self.is_there() => there?,
+                        there = self.is_there() => match there {
+                            Err(error) if error.is_gone() => return Err(error),
+                            // A server that rejects the question, perhaps because the token has expired, is there.
+                            Ok(()) | Err(_) => {}
+                        },
                     }
                 }
             }
@@ -207,7 +215,10 @@ impl Finished {
             outputs.insert(file.path, OutputFile { blob, contents: file.contents });
         }
         let metadata = result.execution_metadata.unwrap_or_default();
+        let stderr_blob = result.stderr_digest.as_ref();
+        let stderr_blob = stderr_blob.map(|digest| Blob::of_message(Some(digest), "the standard error")).transpose()?;
         Ok(Self {
+            stderr_blob,
             exit_code: result.exit_code,
             outputs,
             stdout: result.stdout_raw,

@@ -22,6 +22,7 @@ mod execute;
 mod options;
 mod retry;
 mod runner;
+mod tls;
 mod upload;
 
 pub use action::{Action, Input, PreparedAction};
@@ -33,5 +34,6 @@ pub use error::RemoteError;
 pub use execute::{CacheUse, Finished, OutputFile, WorkerTimes};
 pub use options::RemoteOptions;
 pub use runner::ActionOutcome;
+pub use tls::TlsFault;
 
 pub use bazel_remote_apis::build::bazel::remote::execution::v2 as messages;

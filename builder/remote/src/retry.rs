@@ -10,9 +10,16 @@ const ATTEMPTS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The attempts of one call.
-#[derive(Default)]
 pub(crate) struct Attempts {
     failed: u32,
+    most: u32,
+    pause: Duration,
+}
+
+impl Default for Attempts {
+    fn default() -> Self {
+        Self::new(ATTEMPTS, FIRST_PAUSE)
+    }
 }
 
 /// Evaluates an attempt until it succeeds, its error is final, or all attempts have failed. A function with an asynchronous closure
@@ -22,8 +29,12 @@ macro_rules! retried {
         let mut attempts = $crate::retry::Attempts::default();
         loop {
             match $attempt.await {
-                Err(error) if attempts.again($client, &error).await => {}
-                done => break done,
+                Ok(answer) => break Ok(answer),
+                Err(error) => {
+                    if let Err(error) = attempts.after($client, error).await {
+                        break Err(error);
+                    }
+                }
             }
         }
     }};
@@ -32,16 +43,20 @@ macro_rules! retried {
 pub(crate) use retried;
 
 impl Attempts {
-    /// Waits for the time of the next attempt. Returns false if there is none.
-    pub(crate) async fn again(&mut self, client: &Client, error: &RemoteError) -> bool {
+    /// At most `most` attempts. Each pause between them is twice as long as the one before.
+    pub(crate) fn new(most: u32, pause: Duration) -> Self {
+        Self { failed: 0, most, pause }
+    }
+
+    /// Waits after a failure until the next attempt. Returns the error if there is none.
+    pub(crate) async fn after(&mut self, client: &Client, error: RemoteError) -> Result<(), RemoteError> {
+        let error = if self.failed == 0 { client.explained(error).await } else { error };
         self.failed += 1;
-        // A token file may have a new token by now.
-        let renewed = self.failed == 1 && error.is_unauthenticated() && client.renews_token();
-        if !renewed && (self.failed == ATTEMPTS || !error.is_transient()) {
-            return false;
+        if self.failed == self.most || !client.may_succeed(&error) {
+            return Err(error);
         }
-        tokio::time::sleep(FIRST_PAUSE * 2u32.pow(self.failed - 1)).await;
-        true
+        tokio::time::sleep(self.pause * 2u32.pow(self.failed - 1)).await;
+        Ok(())
     }
 }
 
@@ -54,7 +69,11 @@ impl Client {
     ) -> Result<T, RemoteError> {
         let (address, after) = (self.address(), self.options().timeout);
         match tokio::time::timeout(after, call).await {
-            Ok(answer) => answer.map_err(|status| RemoteError::of(address, what, &status)),
+            Ok(Ok(answer)) => {
+                self.is_reached();
+                Ok(answer)
+            }
+            Ok(Err(status)) => Err(RemoteError::of(address, what, &status)),
             Err(_) => Err(RemoteError::Stalled { address: address.clone(), what, after }),
         }
     }
