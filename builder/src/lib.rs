@@ -39,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+mod elf;
 pub mod engine;
 mod error_chain;
 #[doc(hidden)]

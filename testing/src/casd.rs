@@ -1,7 +1,9 @@
 //! buildbox-casd on loopback, for one test: a server of the Remote Execution API.
 
 use crate::{free_port, program};
+use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -13,6 +15,16 @@ pub struct Casd {
     folder: tempfile::TempDir,
 }
 
+/// What executes actions.
+#[derive(Clone, Copy)]
+enum Worker<'a> {
+    None,
+    /// The runner of this program.
+    Buildscope(&'a Path),
+    /// The runner of buildbox, with this script instead of bubblewrap.
+    Stock(Option<&'a str>),
+}
+
 impl Casd {
     /// Starts a server that stores blobs and results. The test needs the program `buildbox-casd`.
     ///
@@ -20,7 +32,7 @@ impl Casd {
     /// Panics if it does not start.
     #[must_use]
     pub fn start() -> Self {
-        Self::serve(None)
+        Self::serve(Worker::None)
     }
 
     /// Starts a server that also executes actions, with `buildscope`'s runner. The store of its worker ends with it.
@@ -29,21 +41,51 @@ impl Casd {
     /// Panics if it does not start.
     #[must_use]
     pub fn executing(buildscope: &Path) -> Self {
-        Self::serve(Some(buildscope))
+        Self::serve(Worker::Buildscope(buildscope))
     }
 
-    fn serve(runner: Option<&Path>) -> Self {
+    /// Starts a server whose worker knows nothing of buildscope: the runner that comes with buildbox-casd. `isolation` is the script of
+    /// the program `bwrap` that it calls; without it, the runner calls bubblewrap itself.
+    ///
+    /// # Panics
+    /// Panics if it does not start.
+    #[must_use]
+    pub fn with_stock_worker(isolation: Option<&str>) -> Self {
+        Self::serve(Worker::Stock(isolation))
+    }
+
+    fn serve(worker: Worker<'_>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut command = Command::new(program("buildbox-casd").unwrap());
         command.arg(format!("--bind=127.0.0.1:{port}"));
-        if let Some(buildscope) = runner {
-            let link = folder.path().join("buildbox-run-buildscope");
-            std::os::unix::fs::symlink(buildscope, &link).unwrap();
-            command.arg(format!("--buildbox-run={}", link.display())).arg("--jobs=4");
-            command.env("BUILDSCOPE_ROOT", folder.path().join("store")).env("BUILDSCOPE_MACHINE", "machine-1");
+        let mut run = |runner: &Path| {
+            command.arg(format!("--buildbox-run={}", runner.display())).arg("--jobs=4");
+        };
+        match worker {
+            Worker::None => {}
+            Worker::Buildscope(buildscope) => {
+                let link = folder.path().join("buildbox-run-buildscope");
+                symlink(buildscope, &link).unwrap();
+                run(&link);
+                command.env("BUILDSCOPE_ROOT", folder.path().join("store")).env("BUILDSCOPE_MACHINE", "machine-1");
+            }
+            Worker::Stock(isolation) => {
+                let casd = program("buildbox-casd").unwrap().canonicalize().unwrap();
+                run(&casd.with_file_name("buildbox-run"));
+                command.env("BUILDSCOPE_ROOT", folder.path().join("store"));
+                if let Some(script) = isolation {
+                    let programs = folder.path().join("programs");
+                    fs::create_dir(&programs).unwrap();
+                    fs::write(programs.join("bwrap"), script).unwrap();
+                    fs::set_permissions(programs.join("bwrap"), fs::Permissions::from_mode(0o755)).unwrap();
+                    let path = std::env::var_os("PATH").unwrap_or_default();
+                    let all = std::iter::once(programs).chain(std::env::split_paths(&path));
+                    command.env("PATH", std::env::join_paths(all).unwrap());
+                }
+            }
         }
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
         command.arg(folder.path().join("cache")).stdout(log.try_clone().unwrap()).stderr(log);
         let casd = Self { child: command.spawn().unwrap(), port, folder };
         let start = Instant::now();
@@ -69,7 +111,7 @@ impl Casd {
     /// What the server has printed.
     #[must_use]
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
     /// The file of a blob, by the hexadecimal digits of its digest.

@@ -120,20 +120,20 @@ impl Template {
             Err(Errno::INVAL) => (tree("/sys"), &MOUNTED_SYS[..]),
             alone => (alone, &[][..]),
         };
-        let sys = sys.map_err(at("/sys"))?;
         let readonly = HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY;
+        let empty = || filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly);
+        // The root directory that a worker gives this program may have none.
+        let sys = if let Err(Errno::NOENT) = sys { empty() } else { sys }.map_err(at("/sys"))?;
         sys::mount_setattr(sys.as_fd(), readonly, MountAttrFlags::empty(), sys::Mounts::Tree)
             .map_err(at("making /sys read-only"))?;
         put(&sys, SYS).map_err(at("/sys"))?;
         for path in masked_sys.iter().map(String::as_str).chain(mounted.iter().copied()) {
             let path = base.join("sys").join(path);
             if path.exists() {
-                let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;
-                attach(empty.as_fd(), CWD, &path).map_err(at("a mask"))?;
+                attach(empty().map_err(at("a mask"))?.as_fd(), CWD, &path).map_err(at("a mask"))?;
             }
         }
-        let empty = filesystem("tmpfs", &[("size", "0"), ("mode", "555")], readonly).map_err(at("a mask"))?;
-        put(&empty, EMPTY).map_err(at("a mask"))?;
+        put(&empty().map_err(at("a mask"))?, EMPTY).map_err(at("a mask"))?;
         for node in NODES {
             let path = format!("/dev/{node}");
             let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;

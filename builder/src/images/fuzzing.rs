@@ -1,8 +1,8 @@
 //! Entry points for the fuzz targets.
 
-use super::base::elf_fault;
 use super::registry::fuzzing::challenge as read_challenge;
 use super::resolved::{Parsed, json, parse, pick};
+use crate::elf;
 use buildscope_oci::{Descriptor, ImageConfig, Platform};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
@@ -33,7 +33,7 @@ pub(crate) fn config(bytes: &[u8]) {
 }
 
 pub(crate) fn elf(bytes: &[u8]) {
-    if let Some(fault) = elf_fault(bytes) {
+    if let Some(fault) = elf::fault(bytes) {
         assert!(!fault.is_empty());
     }
 }

@@ -1,44 +1,116 @@
 //! This program as an input of actions: a worker that knows nothing of buildscope executes it.
+//!
+//! A static program is one file. One with shared libraries brings them and their loader, at the paths that they have here: a worker that
+//! makes the input root the root directory of the command finds them there. Other workers have their own.
 
+use super::PROGRAM;
+use crate::elf;
 use buildscope_record::BlobDigest;
-use buildscope_remote::Blob;
+use buildscope_remote::{Blob, Content, Input, Upload};
+use buildscope_sandbox::helper;
 use buildscope_storage::StorageError;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-/// The program's file, with its digest.
+/// The part of a file that has its headers, in bytes.
+const HEADERS: usize = 64 << 10;
+
+/// A file of the program.
 #[derive(Clone, Debug)]
-pub(super) struct Program {
-    pub(super) blob: Blob,
-    pub(super) file: Arc<File>,
+struct Part {
+    /// The path in the input root.
+    path: String,
+    blob: Blob,
+    file: Arc<File>,
 }
 
-/// The file of this process's program. It is read once for each process.
+/// The files of this process's program.
+#[derive(Clone, Debug)]
+pub(super) struct Program {
+    parts: Vec<Part>,
+}
+
+/// The program of this process. It is read once for each process.
 pub(super) fn own() -> Result<Program, StorageError> {
     static OWN: OnceLock<Program> = OnceLock::new();
     if let Some(own) = OWN.get() {
         return Ok(own.clone());
     }
-    let path = PathBuf::from("/proc/self/exe");
-    let read = read().map_err(|source| StorageError::Io { action: "read", path, source })?;
+    let read = Program::read();
+    let read = read.map_err(|(path, source)| StorageError::Io { action: "read", path, source })?;
     Ok(OWN.get_or_init(|| read).clone())
 }
 
-fn read() -> io::Result<Program> {
-    let mut file = File::open("/proc/self/exe")?;
-    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 << 10]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => break,
-            n => {
-                hash.update(&buffer[..n]);
-                size += n as u64;
+impl Program {
+    fn read() -> Result<Self, (PathBuf, io::Error)> {
+        // By the number of this process, because another program looks at it, too.
+        let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
+        let program = Part::read(&own, PROGRAM)?;
+        let mut headers = vec![0; HEADERS];
+        let length = program.file.read_at(&mut headers, 0).map_err(|error| (own.clone(), error))?;
+        let mut parts = vec![program];
+        if let Some(loader) = elf::loader(&headers[..length]) {
+            for path in libraries(loader, &own).map_err(|error| (PathBuf::from(loader), error))? {
+                parts.push(Part::read(Path::new(&path), path.trim_start_matches('/'))?);
             }
         }
+        Ok(Self { parts })
     }
-    let digest = BlobDigest::from_bytes(hash.finalize().into());
-    Ok(Program { blob: Blob { digest, size }, file: Arc::new(file) })
+
+    /// The files as inputs of an action.
+    pub(super) fn inputs(&self) -> impl Iterator<Item = Input> {
+        self.parts.iter().map(|part| Input { path: part.path.clone(), blob: part.blob, executable: true })
+    }
+
+    /// The digests of the files.
+    pub(super) fn blobs(&self) -> impl Iterator<Item = Blob> {
+        self.parts.iter().map(|part| part.blob)
+    }
+
+    /// The files with their content.
+    pub(super) fn uploads(&self) -> impl Iterator<Item = Upload> {
+        self.parts.iter().map(|part| Upload { blob: part.blob, content: Content::File(Arc::clone(&part.file)) })
+    }
+}
+
+/// The paths of the loader and of the libraries that it finds for a program. The loaders of glibc and musl print lines like
+/// `libc.so.6 => /lib/x86_64-linux-gnu/libc.so.6 (0x...)`.
+fn libraries(loader: &str, program: &Path) -> io::Result<Vec<String>> {
+    let output = helper(loader).arg("--list").arg(program).output()?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(io::Error::other(format!("it does not list the libraries of this program: {}", said.trim())));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let found = text.lines().filter_map(|line| line.split_once(" => ")?.1.split_whitespace().next());
+    let mut paths: Vec<String> = found.filter(|path| path.starts_with('/')).map(str::to_owned).collect();
+    paths.push(loader.to_owned());
+    paths.sort();
+    paths.dedup();
+    Ok(paths)
+}
+
+impl Part {
+    fn read(from: &Path, path: &str) -> Result<Self, (PathBuf, io::Error)> {
+        let read = || {
+            let mut file = File::open(from)?;
+            let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 << 10]);
+            loop {
+                match file.read(&mut buffer)? {
+                    0 => break,
+                    n => {
+                        hash.update(&buffer[..n]);
+                        size += n as u64;
+                    }
+                }
+            }
+            let digest = BlobDigest::from_bytes(hash.finalize().into());
+            Ok(Self { path: path.to_owned(), blob: Blob { digest, size }, file: Arc::new(file) })
+        };
+        read().map_err(|error| (from.to_owned(), error))
+    }
 }

@@ -86,7 +86,9 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
     let text = fs::read(step).into_diagnostic().wrap_err_with(|| step.display().to_string()).map_err(Failure::Usage)?;
     let description = Description::read(&text).map_err(|fault| Failure::usage(miette!("{fault}")))?;
     let directory = step.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let machine = Machine::start(root, began)?;
+    // A worker without a home directory keeps no layers.
+    let own = root.resolve().unwrap_or_else(|_| directory.join("store"));
+    let machine = Machine::start(&own, began)?;
     let store = machine.engine.store.clone();
     let account = machine.run(&description, &LayerOrigin::input_root(directory), |_, _| Ok(()))?;
     if let Some(Layer { diff_id, .. }) = account.layer() {
@@ -111,7 +113,7 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
 fn action_of_buildbox(action: &Path, arguments: &Arguments, began: (Instant, SystemTime)) -> Result<(), Failure> {
     let read = fs::read(action).into_diagnostic().wrap_err_with(|| action.display().to_string());
     let action = read.map_err(Failure::Usage)?;
-    let machine = Machine::start(&arguments.root, began)?;
+    let machine = Machine::start(&arguments.root.resolve()?, began)?;
     let client = client(arguments)?;
     let name = machine.name.clone();
     let mut outcome = match machine.act(&client, &action) {
@@ -137,7 +139,7 @@ fn client(arguments: &Arguments) -> Result<Client, Failure> {
 
 impl Machine {
     /// Prepares this process to run a step.
-    fn start(root: &Root, began: (Instant, SystemTime)) -> Result<Self, Failure> {
+    fn start(root: &Path, began: (Instant, SystemTime)) -> Result<Self, Failure> {
         // Both must happen before any thread exists.
         sandbox::isolate_process().map_err(Failure::internal)?;
         let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
@@ -150,7 +152,7 @@ impl Machine {
             sync: SyncPolicy::Never,
             memory: Some(spare_memory()).filter(|bytes| *bytes > 0),
         };
-        let store = Store::open(&root.resolve()?, options).map_err(Failure::internal)?;
+        let store = Store::open(root, options).map_err(Failure::internal)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Failure::internal)?;
         let cancel = CancellationToken::new();
         interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;

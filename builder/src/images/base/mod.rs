@@ -2,11 +2,9 @@
 
 pub(crate) mod busybox;
 mod debian;
-mod elf;
 mod program;
 
 pub use debian::DebianBase;
-pub(crate) use elf::fault as elf_fault;
 
 use super::{ImageError, Images, Registries};
 use buildscope_oci::Descriptor;

@@ -3,7 +3,7 @@
 //! It must be a static executable, since the image contains nothing else. The sources are tried in order, the nearest
 //! first. Each gives the same program on all machines with the same release of Debian, or the same digest.
 
-use super::elf;
+use crate::elf;
 use crate::http::proxies;
 use crate::images::{ImageError, Images, Registries, ensure_layers};
 use buildscope_oci::{Platform, Reference};
