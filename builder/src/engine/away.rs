@@ -1,4 +1,4 @@
-//! Runs a RUN step on another machine, if the build has some and the step can.
+//! Runs a step on another machine, if the build has some and the step can.
 
 use super::blocking::blocking;
 use super::outcome::StepResult;
@@ -8,7 +8,10 @@ use super::step_runner::{Made, StepInput, StepRunner};
 use super::{BuildError, Event};
 use crate::images::ImageError;
 use crate::plan::{self, CopyFrom, MountKind, Step};
-use crate::remote::{Account, Away, Description, Fallback, LayerFiles, Machines, MountDescription, Settings, why_here};
+use crate::remote::{
+    Account, Away, DescribedRun, Description, Fallback, LayerFiles, LocalSlot, Machines, MountDescription, Placement,
+    Settings, Work, why_here,
+};
 use crate::steps::copy::Origin;
 use crate::steps::run::{RunError, context_layer};
 use buildscope_record::{DiffId, Nanos, Phase, Place, Probe, Processes};
@@ -37,18 +40,26 @@ impl LayerFiles for Files<'_> {
     }
 }
 
+/// Where a RUN runs.
+pub(super) enum Dispatch {
+    /// Another machine has run it.
+    Away(Made),
+    /// It runs here, perhaps in a slot of this machine.
+    Here(Option<LocalSlot>),
+}
+
 impl StepRunner {
-    /// Runs a step on another machine. Returns `None` if it has to run here.
+    /// Runs a step on another machine, or finds that it has to run here.
     pub(super) async fn run_away(
         &self,
         input: StepInput<'_>,
         op: &plan::Run,
         turn: &Turn,
-    ) -> Result<Option<Made>, BuildError> {
-        let StepInput { ctx, step, probe, cache, .. } = input;
-        let Some(machines) = &self.machines else { return Ok(None) };
+    ) -> Result<Dispatch, BuildError> {
+        let StepInput { ctx, step, .. } = input;
+        let Some(machines) = &self.machines else { return Ok(Dispatch::Here(None)) };
         let foreign = super::step_runner::is_foreign(ctx, step).then_some("it is for another platform");
-        let settings = match why_here(op, &self.run_options).or(foreign) {
+        let settings = match why_here(op, &self.run_options, machines.cache_mounts()).or(foreign) {
             Some(why) => Err(why),
             None => Settings::of(op, &self.run_options).ok_or("it has the network of this machine"),
         };
@@ -56,18 +67,42 @@ impl StepRunner {
             Ok(settings) => settings,
             Err(why) => {
                 note_place(ctx, step, Place::here(why));
-                return Ok(None);
+                return wait_for_slot(input, machines, turn).await;
             }
         };
         let description = blocking(|| self.describe(input, op, settings, machines))?;
+        if let Some(slots) = machines.local() {
+            let placement = tokio::select! {
+                placement = slots.place(machines.transfer(&description)) => placement,
+                () = cancelled(input, turn) => return Err(BuildError::Cancelled),
+            };
+            if let Placement::Here(slot, why) = placement {
+                note_place(ctx, step, Place::here(why));
+                return Ok(Dispatch::Here(Some(slot)));
+            }
+        }
+        match self.send(input, &description, machines, turn).await? {
+            Some(away) => self.took(input, op, away).map(Dispatch::Away),
+            None => wait_for_slot(input, machines, turn).await,
+        }
+    }
+
+    /// Runs a described step on another machine. Returns `None` if no server can, and it may run here.
+    pub(super) async fn send(
+        &self,
+        input: StepInput<'_>,
+        description: &Description,
+        machines: &Machines,
+        turn: &Turn,
+    ) -> Result<Option<Away>, BuildError> {
+        let StepInput { ctx, step, cache, probe, .. } = input;
         let files = Files { runner: self, machines, probe };
         let away = tokio::select! {
-            away = machines.run(&description, &files, cache, probe) => away,
-            () = turn.cancel.cancelled() => return Err(BuildError::Cancelled),
-            () = ctx.cancel.cancelled() => return Err(BuildError::Cancelled),
+            away = machines.run(description, &files, cache, probe) => away,
+            () = cancelled(input, turn) => return Err(BuildError::Cancelled),
         };
         match (away, machines.fallback()) {
-            (Ok(away), _) => self.took(input, op, away).map(Some),
+            (Ok(away), _) => Ok(Some(away)),
             (Err(error), Fallback::Fail) => Err(self.failed(step, &error)),
             (Err(error), Fallback::Local) => {
                 let why = format!("no server ran it: {error}");
@@ -100,16 +135,32 @@ impl StepRunner {
                 MountKind::Inline { content, mode } => {
                     MountDescription::Inline { content: content.clone(), mode: *mode }
                 }
-                MountKind::Cache { .. } | MountKind::Secret { .. } | MountKind::Ssh { .. } => {
+                MountKind::Cache { id, sharing, from, readonly, mode, uid, gid } => {
+                    let from = match from {
+                        Some((from, source)) => Some((self.layers_of_mount(ctx, from, source, probe)?, source.clone())),
+                        None => None,
+                    };
+                    all.extend(from.iter().flat_map(|(layers, _)| layers));
+                    let (id, sharing, owner) = (id.clone(), *sharing, (*uid, *gid));
+                    MountDescription::Cache { id, sharing, from, readonly: *readonly, mode: *mode, owner }
+                }
+                MountKind::Secret { .. } | MountKind::Ssh { .. } => {
                     unreachable!("such a step stays here")
                 }
             });
         }
-        let mut sizes = BTreeMap::new();
-        for layer in all {
-            sizes.insert(layer, self.size(layer, machines, probe)?);
-        }
-        Ok(Description::of(op, &below.layers, sizes, mounts, settings))
+        let work = Work::Run(DescribedRun::of(op, mounts, settings));
+        Ok(Description::of(work, &below.layers, self.sizes(&all, machines, probe)?))
+    }
+
+    /// The sizes of layers, which may be on other machines.
+    pub(super) fn sizes(
+        &self,
+        layers: &[DiffId],
+        machines: &Machines,
+        probe: &Probe,
+    ) -> Result<BTreeMap<DiffId, u64>, BuildError> {
+        layers.iter().map(|layer| Ok((*layer, self.size(*layer, machines, probe)?))).collect()
     }
 
     /// The layers of a mount's source. Those that other machines made are not fetched.
@@ -221,7 +272,24 @@ impl Placed {
     }
 }
 
-fn note_place(ctx: &StepContext, step: &Step, place: Place) {
+/// Ends when the step is cancelled.
+async fn cancelled(StepInput { ctx, .. }: StepInput<'_>, turn: &Turn) {
+    tokio::select! {
+        () = turn.cancel.cancelled() => {}
+        () = ctx.cancel.cancelled() => {}
+    }
+}
+
+/// Waits for a slot of this machine, if it has a limit.
+async fn wait_for_slot(input: StepInput<'_>, machines: &Machines, turn: &Turn) -> Result<Dispatch, BuildError> {
+    let Some(slots) = machines.local() else { return Ok(Dispatch::Here(None)) };
+    tokio::select! {
+        slot = slots.acquire() => Ok(Dispatch::Here(Some(slot))),
+        () = cancelled(input, turn) => Err(BuildError::Cancelled),
+    }
+}
+
+pub(super) fn note_place(ctx: &StepContext, step: &Step, place: Place) {
     ctx.results.reports()[step.id.index()].place = Some(place);
 }
 
@@ -243,7 +311,7 @@ fn print(ctx: &StepContext, step: &Step, account: &Account) -> Tail {
 
 /// Draws the work of the other machine. Its clock is not ours: what the action took in addition to the work and the wait for a
 /// worker was on the way, half of it before. Returns when the work began.
-fn draw(
+pub(super) fn draw(
     probe: &Probe,
     account: &Account,
     machine: &str,

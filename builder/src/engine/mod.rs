@@ -5,6 +5,7 @@
 
 mod admission;
 mod away;
+mod away_copy;
 mod base_reads;
 mod blocking;
 mod cache_export;

@@ -308,7 +308,8 @@ impl Solver {
             }
             Admission::Ours(guard) => guard,
         };
-        let (files, key) = blocking(|| self.by_content(step, &below, files, key, probe))?;
+        let input = StepInput { ctx: &self.ctx, step, below: &below, cache: cache.use_of_servers(step.id), probe };
+        let (files, key, copied) = self.by_content(input, files, key, turn).await?;
         let content_key = step_keys::layer_key(&layers_of, step, key, &files);
         let keys = [layer_key, content_key];
         let known = if content_key == layer_key { None } else { cache.look_up(step.id, content_key, key, probe)? };
@@ -316,13 +317,12 @@ impl Solver {
             Some(layer) => (layer, true),
             None => {
                 self.note_removal(step.id, cache.removed(keys, probe)?);
-                let input =
-                    StepInput { ctx: &self.ctx, step, below: &below, cache: cache.use_of_servers(step.id), probe };
-                let (layer, cached) = match runner.run(input, files, turn).await? {
-                    Made::Ran(layer) => (layer, false),
-                    Made::Found(layer) => (layer, true),
+                let made = match copied {
+                    Some(made) => made,
+                    None => runner.run(input, files, turn).await?,
                 };
-                (LayerResult::new(key, layer, http::now()), cached)
+                let (Made::Ran(layer) | Made::Found(layer)) = made;
+                (LayerResult::new(key, layer, http::now()), matches!(made, Made::Found(_)))
             }
         };
         let span = probe.phase(Phase::Commit);
@@ -361,20 +361,25 @@ impl Solver {
         key.digest
     }
 
-    /// For a COPY from a stage: its files, and the key that their content gives. Other steps keep what they have.
-    fn by_content(
+    /// For a COPY from a stage: its files, the key that their content gives, and the layer if another machine has the files. Other
+    /// steps keep what they have.
+    async fn by_content(
         &self,
-        step: &Step,
-        below: &StepResult,
+        input: StepInput<'_>,
         files: Files,
         key: StepKey,
-        probe: &Probe,
-    ) -> Result<(Files, StepKey), BuildError> {
-        let Op::Copy(op) = &step.op else { return Ok((files, key)) };
-        let CopyFrom::Stage(from) = op.from else { return Ok((files, key)) };
-        let files = self.part(step.id).runner.select(&self.ctx, step, op, probe)?;
+        turn: &Turn,
+    ) -> Result<(Files, StepKey, Option<Made>), BuildError> {
+        let StepInput { step, below, probe, .. } = input;
+        let Op::Copy(op) = &step.op else { return Ok((files, key, None)) };
+        let CopyFrom::Stage(from) = op.from else { return Ok((files, key, None)) };
+        let runner = &self.part(step.id).runner;
+        let (files, made) = match runner.copy_away(input, op, turn).await? {
+            Some((files, made)) => (files, Some(made)),
+            None => (blocking(|| runner.select(&self.ctx, step, op, probe))?, None),
+        };
         let key = step_keys::content(&self.ctx, step, from, below, &files);
-        Ok((files, key))
+        Ok((files, key, made))
     }
 
     /// Reports why a result that the store once had is missing.

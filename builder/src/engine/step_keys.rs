@@ -63,7 +63,7 @@ pub(super) fn layer_key(
     match (&step.op, files.times) {
         (_, Some(times)) => combined(key, times),
         // The files of the stage have not been selected yet, so its layers stand for them.
-        (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.selection.is_none() => {
+        (Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }), None) if files.digest.is_none() => {
             let layers: Vec<u8> = layers_of(*from).iter().flat_map(|layer| *layer.as_bytes()).collect();
             combined(key, Digest::of(layers))
         }

@@ -1,6 +1,7 @@
 //! Runs one step: selects its files, fetches the layers below, and calls the effect of its operation.
 
 use super::admission::{MemoryAdmission, StepNames};
+use super::away::Dispatch;
 use super::blocking::blocking;
 use super::contexts::OpenContext;
 use super::outcome::StepResult;
@@ -13,7 +14,7 @@ use crate::error_chain::distinct_causes;
 use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
-use crate::remote::Machines;
+use crate::remote::{Machines, Selected};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
@@ -46,6 +47,7 @@ pub(super) struct StepRunner {
 }
 
 /// The layer of a step, and how it was made.
+#[derive(Clone, Copy)]
 pub(super) enum Made {
     /// The step ran.
     Ran(Layer),
@@ -107,17 +109,15 @@ impl StepRunner {
         op: &plan::Copy,
         probe: &Probe,
     ) -> Result<Files, BuildError> {
-        let blobs = self.engine.store.blobs();
+        let store = &self.engine.store;
         let origin = self.origin(ctx, &op.from, probe)?;
         let select = || {
-            let mut selection = Selection::of(op, &origin, &self.engine.store, probe)?;
-            let digest = selection.digest(op, blobs, probe)?;
-            // The files of a stage get newer times whenever it runs. That alone is not a reason to copy them again, unless
-            // the image's times are given.
-            let times = match (op.from.is_outside(), self.epoch) {
-                (true, _) => Some(selection.times(None)),
-                (false, Some(epoch)) => Some(selection.times(Some(epoch))),
-                (false, None) => None,
+            let mut selection = Selection::of(op, &origin, store, probe)?;
+            let (digest, times) = if op.from.is_outside() {
+                (selection.digest(op, store.blobs(), probe)?, Some(selection.times(None)))
+            } else {
+                let Selected { digest, times } = Selected::of(&mut selection, op, self.epoch, store, probe)?;
+                (digest, times)
             };
             Ok(Files { selection: Some(selection), digest: Some(digest), times, ..Files::default() })
         };
@@ -126,11 +126,14 @@ impl StepRunner {
 
     /// Runs the step with the selected files, here or on another machine, and returns its layer.
     pub(super) async fn run(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Made, BuildError> {
-        if let Op::Run(op) = &input.step.op
-            && let Some(made) = self.run_away(input, op, turn).await?
-        {
-            return Ok(made);
-        }
+        let dispatch = match &input.step.op {
+            Op::Run(op) => self.run_away(input, op, turn).await?,
+            _ => Dispatch::Here(None),
+        };
+        let _slot = match dispatch {
+            Dispatch::Away(made) => return Ok(made),
+            Dispatch::Here(slot) => slot,
+        };
         self.run_here(input, files, turn).await.map(Made::Ran)
     }
 

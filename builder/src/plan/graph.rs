@@ -8,7 +8,7 @@ use buildscope_record::{ManifestDigest, Origin, StageId, StepId};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The steps of a build. Node indices are [`StepId`]s.
@@ -300,7 +300,7 @@ pub enum MountKind {
 }
 
 /// The rule for concurrent use of a cache mount (`sharing=`).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Sharing {
     /// Any number of steps use the cache at the same time.
     #[default]

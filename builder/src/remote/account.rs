@@ -1,8 +1,9 @@
 //! The account of a step that another machine ran.
 
-use super::ACCOUNT;
+use super::{ACCOUNT, Selected};
 use crate::engine::Stream;
 use crate::error_chain::distinct_causes;
+use crate::steps::copy::CopyError;
 use crate::steps::run::RunError;
 use buildscope_record::{DiffId, Nanos, Network, Phase, Processes, Resources};
 use buildscope_sandbox::{Exit, SandboxError, Status};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// The version of the form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a machine did for a step. Times count from the start of the worker's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Account {
     pub machine: String,
     /// The layer; `None` if the step failed.
     layer: Option<DescribedLayer>,
+    /// What a COPY has selected.
+    pub(crate) selected: Option<Selected>,
     /// How the step's process ended, if it was started.
     exit: Option<DescribedExit>,
     /// The error, if there is one.
@@ -90,6 +93,7 @@ impl Account {
             format: FORMAT,
             machine,
             layer: None,
+            selected: None,
             exit: None,
             failure: None,
             network: None,
@@ -118,7 +122,21 @@ impl Account {
         serde_json::to_vec(self).expect("plain data")
     }
 
-    /// Enters the end of the step: its layer, or its error.
+    /// Enters the end of a COPY: its layer and what it has selected, or its error.
+    pub(super) fn copied(&mut self, copied: Result<(Layer, Selected), CopyError>) {
+        match copied {
+            Ok((Layer { diff_id, size, files }, selected)) => {
+                self.layer = Some(DescribedLayer { diff_id, size, files });
+                self.selected = Some(selected);
+            }
+            Err(error) => {
+                let of_machine = matches!(error, CopyError::Storage(_) | CopyError::Read { .. });
+                self.failed(if of_machine { FailureKind::Machine } else { FailureKind::Step }, &error);
+            }
+        }
+    }
+
+    /// Enters the end of a RUN: its layer, or its error.
     pub(super) fn ended(&mut self, ran: Result<(Layer, Exit), RunError>) {
         match ran {
             Ok((Layer { diff_id, size, files }, exit)) => {
@@ -152,6 +170,7 @@ impl Account {
     pub fn exit_code(&self) -> i32 {
         match (self.exit(), &self.failure) {
             (Some(exit), None) => exit.status.code(),
+            (None, None) if self.layer.is_some() => 0,
             _ => 1,
         }
     }

@@ -1,6 +1,7 @@
-//! The description of a RUN for another machine: everything that its result depends on.
+//! The description of a step for another machine: everything that its result depends on.
 
-use crate::plan::{self, CopyFrom, Mount, MountKind, Run, Variable};
+use super::copy::DescribedCopy;
+use crate::plan::{self, CopyFrom, Mount, MountKind, Run, Sharing, Variable};
 use crate::steps::run::{MountOrigin, NetworkMode, RunOptions};
 use buildscope_record::DiffId;
 use buildscope_sandbox::Limits;
@@ -9,9 +10,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The version of the form. A worker refuses any other.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
-/// A RUN for another machine.
+/// A step for another machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
     pub(super) format: u32,
@@ -19,13 +20,29 @@ pub struct Description {
     pub(super) below: Vec<DiffId>,
     /// The size of each layer that the step needs.
     pub(super) sizes: BTreeMap<DiffId, u64>,
+    pub(super) work: Work,
+}
+
+/// What is done.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Work {
+    /// A RUN.
+    Run(DescribedRun),
+    /// A COPY from a stage.
+    Copy(DescribedCopy),
+}
+
+/// A RUN for another machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DescribedRun {
     args: Vec<String>,
     env: Vec<String>,
     workdir: String,
     user: String,
     hostname: Option<String>,
     mounts: Vec<DescribedMount>,
-    pub(super) settings: Settings,
+    settings: Settings,
 }
 
 /// The options of the command line that a step's result may depend on.
@@ -68,6 +85,21 @@ pub(crate) enum MountDescription {
         /// Whether the mount is writable.
         writable: bool,
     },
+    /// A directory that the worker keeps between steps.
+    Cache {
+        /// The name of the cache.
+        id: String,
+        /// The rule for concurrent use.
+        sharing: Sharing,
+        /// The initial content: layers, lowest first, and the path in them.
+        from: Option<(Vec<DiffId>, String)>,
+        /// Whether the mount is read-only.
+        readonly: bool,
+        /// The mode of a new directory.
+        mode: u32,
+        /// The owner and the group of a new directory.
+        owner: (u32, u32),
+    },
     /// A file system in memory.
     Tmpfs {
         /// The maximum size in bytes.
@@ -95,11 +127,6 @@ impl Settings {
         Some(Self { network, extra_hosts: options.extra_hosts.clone(), memory, cpus, pids, shm_size, ulimits, timeout })
     }
 
-    /// The time limit of the step.
-    pub(super) fn timeout(&self) -> Option<Duration> {
-        self.timeout
-    }
-
     fn options(&self) -> RunOptions {
         let Self { network, extra_hosts, memory, cpus, pids, shm_size, ulimits, timeout } = self.clone();
         RunOptions {
@@ -116,29 +143,9 @@ impl Settings {
 }
 
 impl Description {
-    /// Describes a step. There is a description for each of its mounts, in their order.
-    pub(crate) fn of(
-        op: &Run,
-        below: &[DiffId],
-        sizes: BTreeMap<DiffId, u64>,
-        mounts: Vec<MountDescription>,
-        settings: Settings,
-    ) -> Self {
-        let mut env = op.env.to_vec();
-        env.extend(op.unkeyed_env.iter().cloned());
-        let mounts = op.mounts.iter().zip(mounts);
-        Self {
-            format: FORMAT,
-            below: below.to_vec(),
-            sizes,
-            args: op.args.clone(),
-            env,
-            workdir: op.workdir.clone(),
-            user: op.user.clone(),
-            hostname: op.hostname.clone(),
-            mounts: mounts.map(|(of, mount)| DescribedMount { target: of.target.clone(), mount }).collect(),
-            settings,
-        }
+    /// Describes a step.
+    pub(crate) fn of(work: Work, below: &[DiffId], sizes: BTreeMap<DiffId, u64>) -> Self {
+        Self { format: FORMAT, below: below.to_vec(), sizes, work }
     }
 
     /// The JSON form.
@@ -152,15 +159,52 @@ impl Description {
         self.sizes.iter().map(|(layer, size)| (*layer, *size))
     }
 
+    /// The time limit of the step.
+    pub(super) fn timeout(&self) -> Option<Duration> {
+        match &self.work {
+            Work::Run(run) => run.settings.timeout,
+            Work::Copy(_) => None,
+        }
+    }
+
+    /// Whether the step takes no longer than the transfer of its layers.
+    pub(super) fn is_short(&self) -> bool {
+        matches!(self.work, Work::Copy(_))
+    }
+}
+
+impl DescribedRun {
+    /// Describes a RUN. There is a description for each of its mounts, in their order.
+    pub(crate) fn of(op: &Run, mounts: Vec<MountDescription>, settings: Settings) -> Self {
+        let mut env = op.env.to_vec();
+        env.extend(op.unkeyed_env.iter().cloned());
+        let mounts = op.mounts.iter().zip(mounts);
+        Self {
+            args: op.args.clone(),
+            env,
+            workdir: op.workdir.clone(),
+            user: op.user.clone(),
+            hostname: op.hostname.clone(),
+            mounts: mounts.map(|(of, mount)| DescribedMount { target: of.target.clone(), mount }).collect(),
+            settings,
+        }
+    }
+
     /// The step and its options, and where its mounts come from.
     pub(super) fn step(&self) -> (Run, RunOptions, BTreeMap<String, MountOrigin<'static>>) {
         let mut origins = BTreeMap::new();
         let mount = |(number, described): (usize, &DescribedMount)| {
+            let mut origin = |layers| {
+                origins.insert(number.to_string(), MountOrigin::Layers(layers));
+                CopyFrom::NamedContext(number.to_string())
+            };
             let kind = match described.mount.clone() {
                 MountDescription::Bind { layers, source, writable } => {
-                    let name = number.to_string();
-                    origins.insert(name.clone(), MountOrigin::Layers(layers));
-                    MountKind::Bind { from: CopyFrom::NamedContext(name), source, writable }
+                    MountKind::Bind { from: origin(layers), source, writable }
+                }
+                MountDescription::Cache { id, sharing, from, readonly, mode, owner: (uid, gid) } => {
+                    let from = from.map(|(layers, source)| (origin(layers), source));
+                    MountKind::Cache { id, sharing, from, readonly, mode, uid, gid }
                 }
                 MountDescription::Tmpfs { size } => MountKind::Tmpfs { size },
                 MountDescription::Inline { content, mode } => MountKind::Inline { content, mode },

@@ -46,12 +46,22 @@ impl KeptLayers {
         away.map(|kept| kept.size).sum()
     }
 
+    /// Whether a step on this server has made the layer.
+    pub(super) fn is_on(&self, layer: &DiffId, machine: &Arc<Machine>) -> bool {
+        self.find(layer).is_some_and(|kept| Arc::ptr_eq(&kept.machine, machine))
+    }
+
     fn find(&self, layer: &DiffId) -> Option<Kept> {
         self.kept.lock().get(layer).cloned()
     }
 }
 
 impl Machines {
+    /// Whether one of these layers was made by another machine and is not in the store.
+    pub(crate) fn has_some_of(&self, layers: &[DiffId], store: &Store) -> bool {
+        layers.iter().any(|layer| self.size(layer).is_some() && !store.blobs().contains(*layer))
+    }
+
     /// The size of a layer that a step on another machine made.
     pub(crate) fn size(&self, layer: &DiffId) -> Option<u64> {
         self.layers().find(layer).map(|kept| kept.size)

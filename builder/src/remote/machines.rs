@@ -1,20 +1,27 @@
 //! The servers of a build: chooses one for each step, sends it what it lacks, and takes the result.
 
 use super::layers::{KeptLayers, LayerFiles};
+use super::local_slots::LocalSlots;
 use super::program::{self, Program};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
 use crate::images::{CasBlobs, ImageError};
-use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_remote::{
     Action, Blob, CacheUse, Client, Content, Finished, Input, PreparedAction, RemoteError, Upload,
 };
 use buildscope_storage::Layer;
+use parking_lot::Mutex;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// The number of sent bytes from which on the rate of a link is known.
+const LEAST: u64 = 1 << 20;
 /// How often an action is executed on one server if blobs are missing there, or its cached result cannot be used.
 const ROUNDS: u32 = 3;
+/// The largest message of a failed command that is shown, in bytes.
+const LARGEST_MESSAGE: u64 = 16 << 10;
 /// The largest account that is read, in bytes.
 const LARGEST_ACCOUNT: u64 = 128 << 20;
 /// What a worker may need in addition to the time limit of a step: for fetching layers and sending the result.
@@ -25,6 +32,7 @@ pub(crate) struct Machines {
     machines: Vec<Arc<Machine>>,
     request: RemoteRequest,
     layers: KeptLayers,
+    local: Option<Arc<LocalSlots>>,
 }
 
 /// A server.
@@ -35,6 +43,16 @@ pub(super) struct Machine {
     running: AtomicUsize,
     /// It has failed. No step is sent to it any more.
     failed: AtomicBool,
+    /// The layers that were sent there, and how long the bytes took.
+    sent: Mutex<Sent>,
+}
+
+/// What was sent to a server in this build.
+#[derive(Default)]
+struct Sent {
+    layers: HashSet<DiffId>,
+    bytes: u64,
+    time: Duration,
 }
 
 /// A step that another machine has run.
@@ -74,15 +92,41 @@ impl Machines {
         let machine = |options: &buildscope_remote::RemoteOptions| {
             let client = Client::new(options.clone())?;
             let blobs = CasBlobs::new(client.clone());
-            let (running, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-            Ok::<_, RemoteError>(Arc::new(Machine { client, blobs, running, failed }))
+            let (running, failed, sent) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
+            Ok::<_, RemoteError>(Arc::new(Machine { client, blobs, running, failed, sent }))
         };
         let machines = request.servers.iter().map(machine).collect::<Result<_, _>>()?;
-        Ok(Self { machines, request: request.clone(), layers: KeptLayers::default() })
+        let local = request.local_jobs.map(|jobs| LocalSlots::new(jobs.get()));
+        Ok(Self { machines, request: request.clone(), layers: KeptLayers::default(), local })
+    }
+
+    /// The slots of this machine, if it has some.
+    pub(crate) fn local(&self) -> Option<&Arc<LocalSlots>> {
+        self.local.as_ref()
+    }
+
+    /// How long the layers of a step need to the nearest server, by what was sent in this build. `None` if nothing was.
+    pub(crate) fn transfer(&self, description: &Description) -> Option<Duration> {
+        let usable = self.machines.iter().filter(|machine| !machine.failed.load(Ordering::Relaxed));
+        let times = usable.filter_map(|machine| {
+            let sent = machine.sent.lock();
+            let lacks = description.layers().filter(|(layer, _)| {
+                let made_there = self.layers.is_on(layer, machine);
+                !made_there && !sent.layers.contains(layer)
+            });
+            let bytes: u64 = lacks.map(|(_, size)| size).sum();
+            let rate = sent.bytes as f64 / sent.time.as_secs_f64();
+            (sent.bytes >= LEAST).then(|| Duration::from_secs_f64(bytes as f64 / rate.max(1.0)))
+        });
+        times.min()
     }
 
     pub(crate) fn fallback(&self) -> super::Fallback {
         self.request.fallback
+    }
+
+    pub(crate) fn cache_mounts(&self) -> super::CacheMounts {
+        self.request.cache_mounts
     }
 
     pub(super) fn layers(&self) -> &KeptLayers {
@@ -120,32 +164,35 @@ impl Machines {
         Err(last.unwrap_or_else(none).into())
     }
 
-    /// The server with the fewest steps of this build; of those the one that lacks the fewest bytes of the step's layers.
+    /// The server with the fewest steps of this build; of those the one that lacks the fewest bytes of the step's layers. For a short
+    /// step the bytes come first.
     fn choose(&self, description: &Description) -> Option<Load<'_>> {
         let layers = || description.layers().map(|(layer, _)| layer);
         let usable = self.machines.iter().filter(|machine| !machine.failed.load(Ordering::Relaxed));
         let chosen = usable.min_by_key(|machine| {
-            (machine.running.load(Ordering::Relaxed), self.layers.elsewhere(layers(), machine))
+            let (running, lacks) =
+                (machine.running.load(Ordering::Relaxed) as u64, self.layers.elsewhere(layers(), machine));
+            if description.is_short() { (lacks, running) } else { (running, lacks) }
         })?;
         chosen.running.fetch_add(1, Ordering::Relaxed);
         Some(Load(chosen))
     }
 
     fn action(&self, description: &Description, step: &Upload, program: &Program) -> Action {
-        let file = |path: String, blob, executable| Input { path, blob, executable };
-        let layer = |(layer, size): (buildscope_record::DiffId, u64)| {
-            file(format!("{LAYERS}/{}", layer.hex()), Blob { digest: layer.into(), size }, false)
+        let file = |path: String, blob| Input { path, blob, executable: false };
+        let layer = |(layer, size): (DiffId, u64)| {
+            file(format!("{LAYERS}/{}", layer.hex()), Blob { digest: layer.into(), size })
         };
         let mut inputs: Vec<Input> = description.layers().map(layer).collect();
-        inputs.push(file(DESCRIPTION.into(), step.blob, false));
-        inputs.push(file(PROGRAM.into(), program.blob, true));
+        inputs.push(file(DESCRIPTION.into(), step.blob));
+        inputs.extend(program.inputs());
         Action {
             arguments: [&format!("./{PROGRAM}"), "runner", "--step", DESCRIPTION].map(str::to_owned).into(),
             environment: Vec::new(),
             inputs,
             outputs: vec![LAYER.into(), ACCOUNT.into()],
             properties: self.request.properties.clone(),
-            timeout: description.settings.timeout().map(|timeout| timeout + SLACK),
+            timeout: description.timeout().map(|timeout| timeout + SLACK),
         }
     }
 
@@ -228,9 +275,11 @@ impl Machine {
     async fn send(&self, package: &Package<'_>, probe: &Probe) -> Result<(), ImageError> {
         let Package { description, action, step, program, files } = package;
         let mut wanted: Vec<Blob> = action.uploads.iter().map(|upload| upload.blob).collect();
-        wanted.extend([step.blob, program.blob]);
+        wanted.push(step.blob);
+        wanted.extend(program.blobs());
         wanted.extend(description.layers().map(|(layer, size)| Blob { digest: layer.into(), size }));
         let missing = self.client.missing(&wanted).await?;
+        self.sent.lock().layers.extend(description.layers().map(|(layer, _)| layer));
         if missing.is_empty() {
             return Ok(());
         }
@@ -240,9 +289,7 @@ impl Machine {
         let own = action.uploads.iter().chain([step]).cloned();
         let mut uploads: Vec<Upload> = own.filter(|upload| missing.contains(&upload.blob)).collect();
         let file = |blob, file| Upload { blob, content: Content::File(file) };
-        if missing.contains(&program.blob) {
-            uploads.push(file(program.blob, Arc::clone(&program.file)));
-        }
+        uploads.extend(program.uploads().filter(|upload| missing.contains(&upload.blob)));
         for (layer, size) in description.layers() {
             let blob = Blob { digest: layer.into(), size };
             if missing.contains(&blob) {
@@ -250,16 +297,31 @@ impl Machine {
                 uploads.push(file(blob, Arc::new(opened)));
             }
         }
+        let (bytes, begin) = (uploads.iter().map(|upload| upload.blob.size).sum::<u64>(), Instant::now());
         self.client.send(uploads).await?;
+        let mut sent = self.sent.lock();
+        (sent.bytes, sent.time) = (sent.bytes + bytes, sent.time + begin.elapsed());
         Ok(())
+    }
+
+    /// What the command of an action has written to its standard error, in one line.
+    async fn stderr(&self, finished: &Finished) -> String {
+        let mut text = finished.stderr.clone();
+        if let Some(blob) = finished.stderr_blob.filter(|blob| text.is_empty() && blob.size <= LARGEST_MESSAGE) {
+            // The message is only left out if it cannot be read.
+            text = self.client.read(&[blob]).await.unwrap_or_default().remove(&blob.digest).unwrap_or_default();
+        }
+        let text = String::from_utf8_lossy(&text);
+        // Without the frame that our messages have.
+        let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "×" | "│")).collect();
+        if words.is_empty() { "it says nothing".into() } else { words.join(" ") }
     }
 
     /// Reads the account of a finished action.
     async fn account(&self, finished: &Finished) -> Result<Account, RemoteError> {
         let fault = |fault: String| RemoteError::Unsupported { address: self.client.address().clone(), fault };
         let Some(output) = finished.outputs.get(ACCOUNT) else {
-            let said = String::from_utf8_lossy(&finished.stderr);
-            let said = said.trim().lines().last().unwrap_or("it says nothing").to_owned();
+            let said = self.stderr(finished).await;
             return Err(fault(format!("the worker ran no step (exit code {}): {said}", finished.exit_code)));
         };
         let blob = output.blob;

@@ -1,12 +1,14 @@
-//! RUN steps on other machines, through servers of the Remote Execution API.
+//! Steps on other machines, through servers of the Remote Execution API.
 //!
-//! *Takes* a RUN with the layers below it. *Gives* its layer, which stays on the server until something needs it, and the account of
+//! *Takes* a RUN, or a COPY from a stage, with the layers that it needs. *Gives* its layer, which stays on the server until something needs it, and the account of
 //! the machine that ran it. The same module is the other side: [`Worker`] does what a description asks for. *Must never know* how
 //! steps are scheduled, or how a server is spoken to ([`buildscope_remote`]).
 
 mod account;
+mod copy;
 mod description;
 mod layers;
+mod local_slots;
 mod machines;
 mod place;
 mod program;
@@ -14,12 +16,15 @@ mod request;
 mod worker;
 
 pub use account::{Account, Failure, FailureKind, Line};
+pub(crate) use copy::DescribedCopy;
+pub use copy::Selected;
 pub use description::Description;
-pub(crate) use description::{MountDescription, Settings};
+pub(crate) use description::{DescribedRun, MountDescription, Settings, Work};
 pub(crate) use layers::LayerFiles;
+pub(crate) use local_slots::{LocalSlot, Placement};
 pub(crate) use machines::{Away, Machines};
 pub(crate) use place::why_here;
-pub use request::{Fallback, RemoteRequest};
+pub use request::{CacheMounts, Fallback, RemoteRequest};
 pub use worker::{LayerOrigin, Worker};
 
 /// The path of the description in an action's input root.

@@ -1,16 +1,23 @@
 //! Which steps can run on another machine.
 
+use super::CacheMounts;
 use crate::plan::{MountKind, Network, Run};
 use crate::steps::run::{Executor, NetworkMode, RunOptions};
 use buildscope_record::redacted;
 use std::borrow::Cow;
 
 /// Why a step runs on this machine, as the end of a sentence; `None` if another machine can run it.
-pub(crate) fn why_here(op: &Run, options: &RunOptions) -> Option<&'static str> {
-    let mounts = op.mounts.iter().find_map(|mount| match mount.kind {
+pub(crate) fn why_here(op: &Run, options: &RunOptions, caches: CacheMounts) -> Option<&'static str> {
+    let mounts = op.mounts.iter().find_map(|mount| match &mount.kind {
         MountKind::Secret { .. } => Some("it has a secret, which is never sent to a server"),
         MountKind::Ssh { .. } => Some("it has an SSH agent, which only this machine has"),
-        MountKind::Cache { .. } => Some("it has a cache mount, whose content is on this machine"),
+        MountKind::Cache { .. } if caches == CacheMounts::Local => {
+            Some("it has a cache mount, whose content is on this machine (--remote-cache-mounts=worker uses those of workers)")
+        }
+        MountKind::Cache { from: Some((from, _)), .. } if from.is_outside() => {
+            Some("it has a cache mount that begins with files of this machine")
+        }
+        MountKind::Cache { .. } => None,
         MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::Inline { .. } => None,
     });
     let host = op.network == Network::Host || op.network == Network::Default && options.network == NetworkMode::Host;

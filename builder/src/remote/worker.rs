@@ -1,13 +1,13 @@
 //! The other machine's side: fetches the layers that it does not have, runs the step, keeps the layers for the next one.
 
 use super::account::{Account, FailureKind, Line};
-use super::description::{Description, FORMAT};
+use super::description::{DescribedRun, Description, FORMAT, Work};
 use super::{DESCRIPTION, LAYERS};
 use crate::engine::Stream;
 use crate::images::{Blobs, CasBlobs, ImageError, ImageLayer, ensure_all};
 use crate::steps::run::{Networks, Ran, RunError, RunInput, Runner};
 use buildscope_oci::{Descriptor, Encoding};
-use buildscope_record::Probe;
+use buildscope_record::{DiffId, Probe};
 use buildscope_remote::Client;
 use buildscope_sandbox::{self as sandbox, LogLine, Zygote};
 use buildscope_storage::Store;
@@ -79,7 +79,24 @@ impl Worker<'_> {
             account.failed(FailureKind::Machine, &error);
             return (account, None);
         }
-        let (op, options, origins) = description.step();
+        match &description.work {
+            Work::Run(run) => self.run_process(run, &description.below, account, cancel, probe).await,
+            Work::Copy(copy) => {
+                account.copied(tokio::task::block_in_place(|| copy.make(&description.below, self.store, probe)));
+                (account, None)
+            }
+        }
+    }
+
+    async fn run_process(
+        &self,
+        run: &DescribedRun,
+        below: &[DiffId],
+        mut account: Account,
+        cancel: CancellationToken,
+        probe: &Probe,
+    ) -> (Account, Option<u32>) {
+        let (op, options, origins) = run.step();
         let networks = Networks::new(options.network, &Default::default(), |_| {});
         let network = match networks.of(&op).await {
             Ok(network) => network,
@@ -93,7 +110,7 @@ impl Worker<'_> {
             crate::plan::CopyFrom::NamedContext(name) => origins.get(name).cloned(),
             _ => None,
         };
-        let input = RunInput { op: &op, parent: &description.below, network: &network, origin: &find };
+        let input = RunInput { op: &op, parent: below, network: &network, origin: &find };
         let output: Arc<Mutex<Output>> = Arc::default();
         let log = || {
             *output.lock() = Output::default();

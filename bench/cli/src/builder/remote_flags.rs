@@ -1,10 +1,11 @@
 //! The flags of `build` and `bake` for other machines.
 
 use crate::Failure;
-use buildscope_builder::remote::{Fallback, RemoteRequest};
+use buildscope_builder::remote::{CacheMounts, Fallback, RemoteRequest};
 use buildscope_remote::RemoteOptions;
 use clap::{Args, ValueEnum};
 use miette::miette;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// The variable with a bearer token for the servers.
@@ -20,6 +21,12 @@ pub(in crate::builder) struct RemoteFlags {
     /// What happens to a step if no server can run it: local (it runs on this machine) or fail
     #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
     remote_fallback: FallbackFlag,
+    /// Run up to this number of steps at a time on this machine, and only the others on the servers
+    #[arg(long, value_name = "N")]
+    remote_local_jobs: Option<NonZeroUsize>,
+    /// Where cache mounts are: local (steps with one run on this machine) or worker (each worker keeps its own)
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    remote_cache_mounts: CacheMountsFlag,
     /// Send this header with each call; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     remote_header: Vec<String>,
@@ -50,6 +57,13 @@ enum FallbackFlag {
     Fail,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum CacheMountsFlag {
+    #[default]
+    Local,
+    Worker,
+}
+
 impl RemoteFlags {
     /// The servers; `None` if no server is given.
     pub(in crate::builder) fn request(&self) -> Result<Option<RemoteRequest>, Failure> {
@@ -65,6 +79,11 @@ impl RemoteFlags {
             fallback: match self.remote_fallback {
                 FallbackFlag::Local => Fallback::Local,
                 FallbackFlag::Fail => Fallback::Fail,
+            },
+            local_jobs: self.remote_local_jobs,
+            cache_mounts: match self.remote_cache_mounts {
+                CacheMountsFlag::Local => CacheMounts::Local,
+                CacheMountsFlag::Worker => CacheMounts::Worker,
             },
             properties: self.remote_property.iter().map(property).collect::<Result<_, _>>()?,
         };

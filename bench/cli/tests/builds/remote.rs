@@ -186,3 +186,52 @@ fn a_bake_runs_its_steps_on_other_machines() {
     let away = record.steps.iter().filter(|step| step.place.as_ref().is_some_and(|place| place.is_away()));
     assert_eq!(away.count(), 2);
 }
+
+#[test(Program("buildbox-casd"), Root)]
+fn cache_mounts_of_workers_are_used_on_request() {
+    let server = machine();
+    let mount = "--mount=type=cache,id=kept,target=/cache,uid=5,mode=0750,sharing=locked";
+    let dockerfile = |count: u32| {
+        format!(
+            "FROM busybox AS seed\nRUN echo seed > /seed\nFROM busybox\nARG COUNT={count}\n\
+             RUN {mount} ls -ld /cache | cut -c1-10 > /mode; cat /cache/* > /before || true; echo $COUNT >> /cache/all\n\
+             RUN --mount=type=cache,from=seed,target=/seeded cat /seeded/seed > /seed\n"
+        )
+    };
+    let remote = ["--remote", &server.address(), "--remote-fallback", "fail", "--remote-cache-mounts", "worker"];
+    for (count, before) in [(1, ""), (2, "1\n"), (3, "1\n2\n")] {
+        // Each build is one of another machine.
+        let world = World::new(&dockerfile(count));
+        let out = world.path("out");
+        let output = format!("type=local,dest={}", out.display());
+        let record = world.build(&[&remote[..], &["--output", &output]].concat()).record();
+        assert_eq!(ran_on(&record, "id=kept"), Some("machine-1"));
+        let read = |name: &str| std::fs::read_to_string(out.join(name)).unwrap();
+        assert_eq!((read("mode").as_str(), read("before").as_str()), ("drwxr-x---\n", before));
+        assert_eq!(read("seed"), "seed\n");
+    }
+    // A step that runs here has the cache of this machine.
+    let world = World::new(&dockerfile(4));
+    let record = world.build(&remote[..4]).record();
+    let why = step(&record, "id=kept").place.clone().unwrap().why_here.unwrap();
+    assert!(why.contains("--remote-cache-mounts"), "{why}");
+    assert_eq!(ran_on(&record, "echo seed"), Some("machine-1"));
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn local_slots_come_first_and_the_rest_goes_away() {
+    let server = machine();
+    let step_of = |n: u32| format!("FROM busybox AS s{n}\nRUN sleep 1; echo {n} > /out\n");
+    let copies: String = (0..5).map(|n| format!("COPY --from=s{n} /out /{n}\n")).collect();
+    let world = World::new(&format!("{}FROM scratch\n{copies}", (0..5).map(step_of).collect::<String>()));
+    let remote = ["--remote", &server.address(), "--remote-fallback", "fail", "--jobs", "5"];
+    let record = world.build(&[&remote[..], &["--remote-local-jobs", "2"]].concat()).record();
+    let runs: Vec<&Step> = record.steps.iter().filter(|step| step.text.contains("sleep")).collect();
+    let (away, here): (Vec<&Step>, Vec<&Step>) =
+        runs.into_iter().partition(|step| step.place.as_ref().unwrap().is_away());
+    assert!(here.len() >= 2 && !away.is_empty(), "{} here, {} away", here.len(), away.len());
+    for step in here {
+        let why = step.place.clone().unwrap().why_here.unwrap();
+        assert!(why.contains("local slot"), "{why}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Makes the layer of a COPY from a stage on the machine that has the layers of the stage, so that they are not fetched.
+
+use super::BuildError;
+use super::away::draw;
+use super::blocking::blocking;
+use super::step_keys::Files;
+use super::step_runner::{Made, StepInput, StepRunner};
+use crate::plan::{self, CopyFrom};
+use crate::remote::{DescribedCopy, Description, Machines, Work};
+use buildscope_record::{DiffId, Place};
+use buildscope_schedule::Turn;
+
+impl StepRunner {
+    /// Copies on another machine. Returns the keys of the files, which stay there, and the layer. Returns `None` if it has to be done
+    /// here: the layers are here, or the step fails and its error needs the files.
+    pub(super) async fn copy_away(
+        &self,
+        input: StepInput<'_>,
+        op: &plan::Copy,
+        turn: &Turn,
+    ) -> Result<Option<(Files, Made)>, BuildError> {
+        let StepInput { ctx, step, below, probe, .. } = input;
+        let (Some(machines), CopyFrom::Stage(from)) = (&self.machines, &op.from) else { return Ok(None) };
+        let (from, store) = (ctx.results.of(*from), &self.engine.store);
+        let is_away = |layers: &[DiffId]| machines.has_some_of(layers, store);
+        if op.add || !op.inline.is_empty() || !is_away(&from.layers) && (op.link || !is_away(&below.layers)) {
+            return Ok(None);
+        }
+        let description = blocking(|| {
+            self.fetch_base(ctx, from, probe)?;
+            self.describe_copy(input, op, &from.layers, machines)
+        })?;
+        let Some(away) = self.send(input, &description, machines, turn).await? else { return Ok(None) };
+        let (Some(layer), Some(selected)) = (away.account.layer(), away.account.selected) else { return Ok(None) };
+        ctx.results.reports()[step.id.index()].place = Some(Place::on(&away.machine));
+        if !away.is_cached {
+            draw(probe, &away.account, &away.machine, away.times, away.queued);
+        }
+        let files = Files { digest: Some(selected.digest), times: selected.times, ..Files::default() };
+        Ok(Some((files, if away.is_cached { Made::Found(layer) } else { Made::Ran(layer) })))
+    }
+
+    fn describe_copy(
+        &self,
+        StepInput { ctx, below, probe, .. }: StepInput<'_>,
+        op: &plan::Copy,
+        from: &[DiffId],
+        machines: &Machines,
+    ) -> Result<Description, BuildError> {
+        self.fetch_base(ctx, below, probe)?;
+        // The owner of a linked layer is looked up in the files below, too.
+        let layers = [&*below.layers, from].concat();
+        let work = Work::Copy(DescribedCopy::of(op, from, self.epoch));
+        Ok(Description::of(work, &below.layers, self.sizes(&layers, machines, probe)?))
+    }
+}
