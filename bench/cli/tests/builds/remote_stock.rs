@@ -18,7 +18,7 @@ done
 cd "$root" && exec "$@"
 "#;
 
-/// The same, with the input root as root directory, in which are no files but those of the action.
+/// The same, with the input root as root directory, in which are no files but those of the action, and no /sys.
 const CHROOT: &str = r#"#!/bin/sh
 while :; do
   case $1 in
@@ -29,7 +29,7 @@ while :; do
     *) break ;;
   esac
 done
-exec unshare --mount sh -ec 'cd "$0"; mkdir -p proc dev sys tmp; for name in proc dev sys; do mount --rbind /$name $name; done
+exec unshare --mount sh -ec 'cd "$0"; mkdir -p proc dev tmp; for name in proc dev; do mount --rbind /$name $name; done
   unset BUILDSCOPE_ROOT; exec chroot . "$@"' "$root" "$@"
 "#;
 
