@@ -18,7 +18,7 @@ done
 cd "$root" && exec "$@"
 "#;
 
-/// The same, with the input root as root directory, in which are no files but those of the action, and no /sys.
+/// The same, with the input root as root directory, which has only the files of the action, and lacks /sys.
 const CHROOT: &str = r#"#!/bin/sh
 while :; do
   case $1 in
