@@ -75,6 +75,7 @@ pub(super) struct View {
 pub(super) struct PreparedMounts {
     pub(super) proc: OwnedFd,
     pub(super) dev: OwnedFd,
+    scratch: Scratch,
 }
 
 /// The mounts that the zygote keeps ready for all steps.
@@ -171,15 +172,16 @@ impl Template {
         Ok(template)
     }
 
-    /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`.
+    /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`, and the place of its files in memory.
     pub(super) fn prepare(&self, privileges: Privileges) -> Result<PreparedMounts, Failure> {
-        Ok(PreparedMounts { proc: self.proc(privileges)?, dev: self.dev(privileges)? })
+        let scratch = Scratch::prepared().at("files in memory")?;
+        Ok(PreparedMounts { proc: self.proc(privileges)?, dev: self.dev(privileges)?, scratch })
     }
 
     /// Builds a step's view of the file system and makes it the root of this process.
     pub(super) fn enter(
         &self,
-        prepared: PreparedMounts,
+        mut prepared: PreparedMounts,
         message: &InitMessage,
         fds: &[OwnedFd],
     ) -> Result<View, Failure> {
@@ -206,10 +208,9 @@ impl Template {
         if message.shm_size != SHM_SIZE {
             resize(prepared.dev.as_fd(), "shm", message.shm_size).at("/dev/shm")?;
         }
-        let mut scratch = Scratch::default();
         for (path, own) in [(RESOLV_CONF, &message.resolv_conf), (HOSTS, &message.hosts)] {
             let file = match own {
-                Some(content) => scratch.file(&content.0, 0o644, (0, 0)),
+                Some(content) => prepared.scratch.file(&content.0, 0o644, (0, 0)),
                 None => clone(CWD, Path::new(path)),
             };
             let file = file.at(path)?;
@@ -218,7 +219,7 @@ impl Template {
         }
         for mount in &message.mounts {
             let target = Path::new(OsStr::from_bytes(&mount.target.0));
-            own(&mut root, &mut scratch, target, mount, &fd)
+            own(&mut root, &mut prepared.scratch, target, mount, &fd)
                 .map_err(|(what, errno)| (format!("mount at {}: {what}", target.display()), errno))?;
         }
         let workdir = Path::new(OsStr::from_bytes(&message.workdir.0));

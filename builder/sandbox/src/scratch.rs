@@ -12,7 +12,7 @@ use std::path::Path;
 pub(super) const SCRATCH: &str = "/scratch";
 
 /// A tmpfs for the step's files that exist only in memory. It is mounted in the zygote's old root, so only the clones of its
-/// single files survive the pivot. It is made together with the first file.
+/// single files survive the pivot. It is made before the step's message arrives, or together with the first file.
 #[derive(Default)]
 pub(super) struct Scratch {
     mount: Option<OwnedFd>,
@@ -20,15 +20,16 @@ pub(super) struct Scratch {
 }
 
 impl Scratch {
+    /// Makes the tmpfs. Nearly every step has a file in it: the resolver's configuration of its network.
+    pub(super) fn prepared() -> Result<Self, Errno> {
+        Ok(Self { mount: Some(tmpfs()?), files: 0 })
+    }
+
     /// Makes a file and returns a detached, read-only mount of it, which is `noexec` unless the file's mode has an execute bit.
     pub(super) fn file(&mut self, content: &[u8], mode: u32, (uid, gid): (u32, u32)) -> Result<OwnedFd, Errno> {
         let mount = match &self.mount {
             Some(mount) => mount,
-            None => {
-                let mount = filesystem("tmpfs", &[("mode", "700")], HARMLESS)?;
-                attach(mount.as_fd(), CWD, Path::new(SCRATCH))?;
-                self.mount.insert(mount)
-            }
+            None => self.mount.insert(tmpfs()?),
         };
         let name = self.files.to_string();
         self.files += 1;
@@ -50,4 +51,10 @@ impl Scratch {
         sys::mount_setattr(tree.as_fd(), set, clear, sys::Mounts::One)?;
         Ok(tree)
     }
+}
+
+fn tmpfs() -> Result<OwnedFd, Errno> {
+    let mount = filesystem("tmpfs", &[("mode", "700")], HARMLESS)?;
+    attach(mount.as_fd(), CWD, Path::new(SCRATCH))?;
+    Ok(mount)
 }
