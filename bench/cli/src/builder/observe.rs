@@ -29,7 +29,7 @@ impl Listening {
 pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listening, Failure> {
     let Some(path) = engine_trace else {
         if record {
-            Recorder::default().init();
+            Recorder::default().install().expect("a process has one build and so one subscriber");
         }
         return Ok(Listening { engine: None });
     };
