@@ -5,7 +5,7 @@
 use super::Outcome;
 use crate::plan::{MountKind, Op, Run, Step};
 use buildscope_observe::StepProcesses;
-use buildscope_record::{Nanos, Phase, Place, Processes, Record};
+use buildscope_record::{Nanos, Observed, Phase, Place, Processes, Record};
 
 /// Adds the observed processes of each step to the record.
 pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
@@ -22,10 +22,11 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
         // A step runs a second time if its files did not fit into memory. The last run counts.
         let run = record.spans.iter().filter(|span| span.step == Some(step.id) && span.phase == Phase::Process);
         let Some((start, end)) = run.map(|span| (span.start, span.end)).max() else { continue };
-        // Process ids are reused in a long build.
+        // Process ids are reused in a long build. A short process may have ended when the builder hears of its beginning.
+        let begun = record.steps[step.id.index()].start.map_or(start, |begun| begun.min(start));
         let found = seen.iter_mut().find(|one| {
             one.as_ref().is_some_and(|one| {
-                Some(one.init) == report.init && one.processes.start <= start && one.processes.end >= start
+                Some(one.init) == report.init && one.processes.start <= end && one.processes.end >= begun
             })
         });
         if let Some(StepProcesses { processes, .. }) = found.and_then(Option::take) {
@@ -34,10 +35,13 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
     }
 }
 
-/// Restricts processes to the time of the step's own process: setting up the sandbox is not part of it.
+/// Restricts processes to the time of the step's own process: setting up the sandbox is not part of it. The builder hears of its
+/// beginning late where processors are busy or a runtime starts it, so the kernel's report counts if that is earlier.
 fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Processes {
     (processes.start, processes.end) = (start, end.max(start));
     if let Op::Run(run) = &step.op {
+        let begun = run.args.first().and_then(|program| begun(&processes, program));
+        processes.start = begun.map_or(start, |begun| begun.min(start));
         processes.command.clone_from(&run.args);
         processes.script = script_file(run).map(str::to_owned);
         processes.origins.clone_from(&run.origins);
@@ -50,6 +54,16 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
         }
     }
     processes
+}
+
+/// When the step's program began: the first process that executed one of its name. The kernel keeps 15 bytes of a name. Samples are too rare
+/// to tell.
+fn begun(processes: &Processes, program: &str) -> Option<Nanos> {
+    let name = program.rsplit('/').next()?;
+    let is = |program: &str| program == name || program.len() >= 15 && name.starts_with(program);
+    let mut executed = processes.list.iter().filter(|process| !process.forked);
+    let first = executed.find(|process| is(&process.program)).map(|process| process.start);
+    first.filter(|_| processes.observed == Observed::Events)
 }
 
 /// The content of the file that the shell executes, if the command is a heredoc that begins with `#!`.
@@ -67,5 +81,47 @@ fn has_secrets(step: &Step) -> bool {
     match &step.op {
         Op::Run(run) => run.mounts.iter().any(|mount| matches!(mount.kind, MountKind::Secret { .. })),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use buildscope_record::Process;
+
+    /// A runtime starts before the step's program.
+    #[test]
+    fn a_program_begins_when_it_is_executed() {
+        let process = |program: &str, start, forked| Process {
+            program: program.into(),
+            start: Nanos(start),
+            forked,
+            ..Process::default()
+        };
+        let list = vec![
+            process("runc", 10, false),
+            process("sh", 20, true),
+            process("sh", 30, false),
+            process("sh", 40, false),
+        ];
+        let mut processes = Processes {
+            observed: Observed::Events,
+            start: Nanos(10),
+            end: Nanos(90),
+            command: Vec::new(),
+            script: None,
+            origins: Vec::new(),
+            list,
+            functions: Vec::new(),
+            folded: Vec::new(),
+            lost: 0,
+            unseen: Vec::new(),
+        };
+        assert_eq!(begun(&processes, "/bin/sh"), Some(Nanos(30)));
+        assert_eq!(begun(&processes, "/bin/bash"), None);
+        processes.list[3].program = "a-long-program-".into();
+        assert_eq!(begun(&processes, "./a-long-program-name"), Some(Nanos(40)));
+        processes.observed = Observed::Sampled;
+        assert_eq!(begun(&processes, "/bin/sh"), None);
     }
 }
