@@ -18,7 +18,8 @@ const RULES: &[Rule] = &[
     rule(&["mvn*", "mvnw", "gradle*", "sbt"], "", Plan),
 ];
 
-/// Lines as Maven 3, Gradle 8 and sbt print them. Maven's plugins begin with `---`, Gradle's tasks with `> Task`.
+/// Lines as Maven 3, Gradle 8 and sbt print them. A line of Maven with `---` is the beginning of a plugin. A line of Gradle with `> Task` has
+/// the task's outcome, so it is printed when the task has ended.
 const LINES: &[LineRule] = &[
     begins("[INFO] Scanning for projects", Plan),
     begins("Downloading from ", Download),
@@ -37,12 +38,24 @@ const LINES: &[LineRule] = &[
     begins("[INFO] --- *install*:install", Unpack),
     begins("Downloading https://services.gradle.org/", Download),
     begins("Starting a Gradle Daemon", Plan),
-    begins("> Task *:compile", Compile),
-    begins("> Task *:test", Test),
-    begins("> Task *:check", Test),
-    begins("> Task *ar", Link),
-    ended("BUILD SUCCESSFUL in ", Link),
-    ended("BUILD FAILED in ", Link),
+    ended("Welcome to Gradle ", Download),
+    begins("To honour the JVM settings for this build", Plan),
+    ended("> Task *:compile", Compile),
+    ended("> Task *:kapt", Compile),
+    ended("> Task *:ksp", Compile),
+    ended("> Task *:process", Unpack),
+    ended("> Task *:testClasses", Compile),
+    ended("> Task *:test", Test),
+    ended("> Task *:integrationTest", Test),
+    ended("> Task *:check", Test),
+    ended("> Task *:jar", Link),
+    ended("> Task *:bootJar", Link),
+    ended("> Task *:shadowJar", Link),
+    ended("> Task *:war", Link),
+    ended("> Task *:bootWar", Link),
+    ended("> Task *:dist", Link),
+    begins("BUILD SUCCESSFUL in ", Plan),
+    begins("BUILD FAILED in ", Plan),
     begins("[info] compiling ", Compile),
     begins("[info] resolving ", Plan),
 ];
@@ -76,8 +89,9 @@ mod tests {
         );
         assert_eq!(says("[INFO] --- surefire:3.2.5:test (default-test) @ x ---"), Some(Says::Begins(Test)));
         assert_eq!(says("[INFO] --- jar:3.4.1:jar (default-jar) @ x ---"), Some(Says::Begins(Link)));
-        assert_eq!(says("> Task :app:compileJava"), Some(Says::Begins(Compile)));
-        assert_eq!(says("> Task :test"), Some(Says::Begins(Test)));
-        assert_eq!(says("> Task :bootJar"), Some(Says::Begins(Link)));
+        assert_eq!(says("> Task :app:compileJava"), Some(Says::Ended(Compile)));
+        assert_eq!(says("> Task :test"), Some(Says::Ended(Test)));
+        assert_eq!(says("> Task :bootJar"), Some(Says::Ended(Link)));
+        assert_eq!(says("> Task :startScripts"), None);
     }
 }

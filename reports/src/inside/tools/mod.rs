@@ -145,9 +145,9 @@ pub(super) fn within(above: Option<Activity>, own: Option<Activity>) -> Option<A
     }
 }
 
-/// What a process does for the one that started it: package managers of JavaScript run the scripts of packages by a shell.
+/// What a process does for the one that started it: package managers of JavaScript and apk run the scripts of packages by a shell.
 pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity> {
-    let scripts = is_shell(&process.program) && npm::installs(parent);
+    let scripts = is_shell(&process.program) && (npm::installs(parent) || parent.program == "apk");
     scripts.then_some(Activity::Scripts)
 }
 
@@ -239,7 +239,7 @@ mod tests {
         if activity == Activity::Scripts { "scripts" } else { activity.name() }
     }
 
-    /// Command lines of the processes of real runs. A process without a rule does what its parent does.
+    /// Command lines of the processes of real runs, or of published logs where the table says so. A process without a rule does what its parent does.
     #[test]
     fn processes_of_real_runs_do_what_they_are_known_to_do() {
         for (expected, command) in rows(include_str!("processes.tsv")) {
@@ -247,7 +247,7 @@ mod tests {
         }
     }
 
-    /// Lines of the output of real runs.
+    /// Lines of the output of real runs, or of published logs where the table says so.
     #[test]
     fn lines_of_real_runs_say_what_they_are_known_to_say() {
         for (expected, text) in rows(include_str!("lines.tsv")) {
