@@ -234,11 +234,22 @@ fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
         .collect()
 }
 
-/// The change that writes a command of a step in another way, if the step is one line and has the command once.
+/// The change that writes words of a step in another way, if the step has them once.
 fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
-    step.source.filter(|source| source.line == source.end_line)?;
-    let once = step.text.matches(old).count() == 1;
-    once.then(|| Edit { step: step.id.index(), change: Change::Lines(vec![step.text.replacen(old, new, 1)]) })
+    step.source?;
+    let once = |words: &str| step.text.matches(words).count() == 1;
+    let (mut old, mut new) = (old, new);
+    if !once(old) {
+        return None;
+    }
+    // Words at the end that stay may be on another line of the Dockerfile.
+    while let (Some((before, last)), Some((other, same))) = (old.rsplit_once(' '), new.rsplit_once(' '))
+        && last == same
+        && once(before)
+    {
+        (old, new) = (before, other);
+    }
+    Some(Edit { step: step.id.index(), change: Change::Word { from: old.to_owned(), to: new.to_owned() } })
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.

@@ -16,7 +16,7 @@ pub(crate) struct Finding {
     pub(crate) caveat: &'static str,
     /// Where the command is in the Dockerfile.
     pub(crate) place: Option<SourcePlace>,
-    /// The command, and what to write instead if that is certain to work.
+    /// Words of the command, and what to write instead if that is certain to work.
     pub(crate) change: Option<(String, String)>,
 }
 
@@ -67,13 +67,24 @@ fn unsafe_io(row: &CommandRow) -> Option<Finding> {
         row.text
     );
     let mut finding = Finding::of("unsafe-io", row, waited, text, "some of the waits may be for reading");
-    finding.change =
-        ["apt-get install ", "apt-get upgrade ", "apt-get dist-upgrade "].into_iter().find_map(|command| {
-            let rest = row.text.strip_prefix(command)?;
-            let new = format!("{command}-o Dpkg::Options::=--force-unsafe-io {rest}");
-            (!row.text.contains("unsafe-io")).then(|| (row.text.clone(), new))
-        });
+    finding.change = with_unsafe_io(&row.text);
     dpkg.then_some(finding)
+}
+
+/// The words of a command from `apt-get` to its verb, and the same with an option for dpkg; `None` if the command has it, or if a quote or an
+/// expansion may change what the words are.
+fn with_unsafe_io(command: &str) -> Option<(String, String)> {
+    if command.contains("unsafe-io") {
+        return None;
+    }
+    let words: Vec<&str> = command.split(' ').collect();
+    let first = words.iter().position(|word| *word == "apt-get")?;
+    let verb = words.iter().position(|word| ["install", "upgrade", "dist-upgrade"].contains(word))?;
+    let between = words.get(first + 1..verb)?;
+    let plain = |word: &&str| !word.contains(['"', '\'', '$', '`', '\\', ';', '&', '|']);
+    let old = words[first..=verb].join(" ");
+    let rest = words[first + 1..=verb].join(" ");
+    between.iter().all(plain).then(|| (old, format!("apt-get -o Dpkg::Options::=--force-unsafe-io {rest}")))
 }
 
 fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
@@ -221,10 +232,20 @@ mod tests {
         let disk = Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() };
         let mut install = row("apt-get install -y gcc", 4 * SECOND, waits(disk), SECOND);
         install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
-        let new = unsafe_io(&install).unwrap().change.unwrap().1;
-        assert_eq!(new, "apt-get install -o Dpkg::Options::=--force-unsafe-io -y gcc");
-        install.text = "apt install gcc".into();
-        assert_eq!(unsafe_io(&install).unwrap().change, None);
+        let mut change = |text: &str| {
+            install.text = text.into();
+            unsafe_io(&install).unwrap().change
+        };
+        let option = "apt-get -o Dpkg::Options::=--force-unsafe-io";
+        let expected = |old: &str, rest: &str| Some((old.to_owned(), format!("{option} {rest}")));
+        assert_eq!(change("apt-get install -y gcc"), expected("apt-get install", "install"));
+        assert_eq!(
+            change("DEBIAN_FRONTEND=noninteractive apt-get -qy upgrade"),
+            expected("apt-get -qy upgrade", "-qy upgrade")
+        );
+        assert_eq!(change("apt-get $options install gcc"), None);
+        assert_eq!(change(&format!("{option} install gcc")), None);
+        assert_eq!(change("apt install gcc"), None);
     }
 
     fn does(text: &str, wall: u64, activity: Activity) -> CommandRow {
