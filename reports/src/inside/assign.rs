@@ -29,6 +29,8 @@ pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
 const SELF: &str = "exe";
 /// How many names of one command are counted.
 const COUNTED: usize = 12;
+/// What it is worth that a command has a process at all: most commands of a text run.
+const ENTERED: i32 = 1;
 /// Longer alignments take more time than they are worth: the rest of the processes belong to the last command.
 const LONGEST: usize = 3000;
 
@@ -97,24 +99,22 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
         for (row, &unit) in able.iter().enumerate() {
             let unit = &units[unit];
             let gain = worth(unit, child, text);
-            let names = unit.names.len().min(COUNTED);
+            let most = unit.most().filter(|&most| most <= COUNTED || !unit.repeats);
             let mut put = |used: usize, score: i32, from: (u32, u32)| {
                 if next[row][used].is_none_or(|known| score > known) {
                     (next[row][used], way[row][used]) = (Some(score), from);
                 }
             };
             if let Some((score, from)) = before {
-                put(usize::from(gain > 0), score + gain, from);
+                put(usize::from(gain > 0), score + gain + ENTERED * i32::from(gain > 0), from);
             }
             for (used, score) in best[row].iter().enumerate() {
                 let &Some(score) = score else { continue };
                 let from = (row as u32, used as u32);
-                if gain > 0 && unit.repeats {
-                    put(used, score + gain, from);
-                } else if gain > 0 && used < names {
-                    put(used + 1, score + gain, from);
-                } else {
-                    put(used, score, from);
+                match most {
+                    None if gain > 0 => put(used, score + gain, from),
+                    Some(most) if gain > 0 && used < most.min(COUNTED) => put(used + 1, score + gain, from),
+                    _ => put(used, score, from),
                 }
             }
             for (used, score) in best[row].iter().enumerate() {
@@ -220,6 +220,19 @@ mod tests {
                 "for i in 1 2 3; do gcc $i; done"
             ]
         );
+    }
+
+    /// It goes round once for each word.
+    #[test]
+    fn a_loop_over_words_of_the_text_has_as_many_processes() {
+        let (first, second) = ("for i in 1 2 3; do sleep 0.$i; done", "for i in 1 2; do sleep 0.$i; done");
+        let assigned = assigned(&format!("{first}; {second}"), &["sleep"; 5]);
+        assert_eq!(assigned, [first, first, first, second, second]);
+    }
+
+    #[test]
+    fn each_command_has_a_process_if_there_are_enough() {
+        assert_eq!(assigned("eval \"$x\"; $y; make", &["a", "b", "make"]), ["eval \"$x\"", "$y", "make"]);
     }
 
     #[test]

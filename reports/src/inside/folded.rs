@@ -1,18 +1,21 @@
 //! Folded stacks, as flame-graph tools read them: a stack of names a line, then its weight in microseconds.
 
 use super::tree::Tree;
-use buildscope_record::{Cause, Nanos, Process, ProcessTime, Processes, Record};
+use super::unseen::total_name;
+use buildscope_record::{Cause, Nanos, Observed, Process, ProcessTime, Processes, Record};
 use std::collections::BTreeMap;
 
 /// A line for each stack of programs and what they did: `step;program;program;on a processor 1234`. Waits for children are
-/// left out: the children's own lines have that time. Sampled functions follow their program.
+/// left out: the children's own lines have that time. Sampled functions follow their program. A step whose processes were sampled says so, and
+/// processes that were kept as totals are one frame with their number.
 pub fn folded_stacks(record: &Record) -> String {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for step in &record.steps {
         let Some(seen) = &step.processes else { continue };
         let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
         let place = stage.map(|stage| format!("{}: ", stage.name)).unwrap_or_default();
-        let top = frame(&format!("{place}{}", step.text));
+        let sampled = if seen.observed == Observed::Sampled { "[sampled] " } else { "" };
+        let top = frame(&format!("{sampled}{place}{}", step.text));
         for (stack, micros) in stacks(seen) {
             *lines.entry(format!("{top};{stack}")).or_default() += micros;
         }
@@ -29,13 +32,13 @@ pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
         put_process(&mut lines, seen, &stack, process);
         for folded in tree.folded(index) {
             let blocked = folded.time.runnable + folded.time.blocked.total();
-            let below = format!("{stack};{}", frame(&folded.program));
+            let below = format!("{stack};{}", frame(&total_name(folded)));
             put(&mut lines, &below, folded.duration.saturating_sub(blocked), folded.time);
         }
     }
     for folded in tree.loose() {
         let blocked = folded.time.runnable + folded.time.blocked.total();
-        put(&mut lines, &frame(&folded.program), folded.duration.saturating_sub(blocked), folded.time);
+        put(&mut lines, &frame(&total_name(folded)), folded.duration.saturating_sub(blocked), folded.time);
     }
     lines
 }

@@ -22,7 +22,9 @@ mod shell;
 mod sum;
 mod text;
 mod tools;
+mod totals;
 mod tree;
+mod unseen;
 mod within;
 
 pub use attach::{ScriptText, attach};
@@ -31,6 +33,7 @@ pub(crate) use folded::stacks;
 pub(crate) use inferred::is_mark;
 pub use place::SourcePlace;
 pub use tools::Activity;
+pub(crate) use unseen::{folded as folded_count, total_name, unseen};
 
 use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step};
 use schemars::JsonSchema;

@@ -8,27 +8,22 @@ use super::place::Places;
 use super::sum::Sum;
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
 use super::tree::{Job, Tree};
+use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
-use super::{CommandRow, Inside, RowKind, share, shell};
-use buildscope_record::{Nanos, Processes, Step};
+use super::{CommandRow, Inside, RowKind, share, shell, totals};
+use buildscope_record::{Nanos, Outcome, Processes, Step};
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     let tree = Tree::of(seen);
     let window = (seen.start, seen.end.max(seen.start));
     let shell = if seen.script.is_some() { tree.shell_of_file(&seen.command) } else { tree.shell() };
     let mut rows = match (script(step, seen), shell) {
-        (Some(text), Some(shell)) => of_shell(Places { text, origins: &seen.origins }, &tree, shell, window),
+        (Some(text), Some(shell)) => {
+            of_shell(Places { text, origins: &seen.origins }, &tree, shell, window, step.outcome)
+        }
         _ => of_program(step, seen, &tree, window),
     };
     rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
-    let mut unseen = seen.unseen.clone();
-    if seen.lost > 0 {
-        unseen.push(format!("{} events that the kernel dropped: times near them may be wrong", seen.lost));
-    }
-    let folded: u64 = seen.folded.iter().map(|folded| folded.count).sum();
-    if folded > 0 {
-        unseen.push(format!("{folded} short processes one by one: only their totals were kept"));
-    }
     Inside {
         observed: seen.observed,
         wall: window.1 - window.0,
@@ -36,8 +31,8 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
         // A runtime that started the step's program has ended before.
         processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count()
             as u64
-            + folded,
-        unseen,
+            + folded(seen),
+        unseen: unseen(seen),
     }
 }
 
@@ -48,6 +43,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
     let mut sum = Sum::default();
     all.iter().for_each(|&root| sum.add_below(tree, root));
+    tree.loose().for_each(|folded| sum.add_folded(folded, None));
     let text = if seen.command.is_empty() { run_text(&step.text).to_owned() } else { seen.command.join(" ") };
     let mut command = sum.row(RowKind::Command, one_line(&text), covered);
     let jobs: Vec<Job> = tree.heads().collect();
@@ -58,7 +54,13 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
 }
 
 /// A shell's commands.
-fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
+fn of_shell(
+    places: Places<'_>,
+    tree: &Tree<'_>,
+    shell: u32,
+    (start, end): (Nanos, Nanos),
+    outcome: Outcome,
+) -> Vec<CommandRow> {
     let text = places.text;
     let units = shell::units(text);
     let jobs = tree.jobs(shell);
@@ -70,7 +72,8 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
         .collect();
     let life = (tree.process(shell).start.max(start), tree.end(shell).min(end));
     let lane = Lane::of(tree.process(shell), life);
-    let shares = share::divide(&units, &spans, (start, end), Order::Once, &lane);
+    let reached = if outcome == Outcome::Failed { reached(&units, &assigned) } else { units.len() };
+    let shares = share::divide(&units[..reached], &spans, (start, end), Order::Once, &lane);
 
     let mut sums: Vec<Sum> = units.iter().map(|_| Sum::default()).collect();
     let mut own = Sum::default();
@@ -79,8 +82,11 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
         job.all.iter().for_each(|&process| sum.add_below(tree, process));
     }
     for folded in tree.folded(shell) {
-        unit_of(&units, &folded.program).map_or(&mut own, |unit| &mut sums[unit]).add_folded(folded, None);
+        for (unit, part) in totals::divide(&units, folded, |unit| shares.of(Owner::Unit(unit))) {
+            unit.map_or(&mut own, |unit| &mut sums[unit]).add_folded(&part, None);
+        }
     }
+    tree.loose().for_each(|folded| own.add_folded(folded, None));
     let parts = Own::of(tree.process(shell)).divide(&shares.own);
     own.add_shell(tree.process(shell), parts[&Owner::Shell]);
     let part = |owner| parts.get(&owner).copied().unwrap_or_default();
@@ -110,11 +116,9 @@ fn of_shell(places: Places<'_>, tree: &Tree<'_>, shell: u32, (start, end): (Nano
     rows
 }
 
-/// The unit to which processes belong that were kept as totals: the loop that names their program, else any unit that
-/// does, else the first loop.
-fn unit_of(units: &[shell::Unit], program: &str) -> Option<usize> {
-    let named =
-        |unit: &shell::Unit| unit.names.iter().any(|name| matches!(name, shell::Name::Is(name) if name == program));
-    let unit = units.iter().position(|unit| unit.repeats && named(unit)).or_else(|| units.iter().position(named));
-    unit.or_else(|| units.iter().position(|unit| unit.repeats))
+/// How many commands the shell of a failed step has come to: those up to the last one with a process, and what it does itself after that.
+fn reached(units: &[shell::Unit], assigned: &[Option<usize>]) -> usize {
+    let started = assigned.iter().flatten().max().map_or(0, |last| last + 1);
+    let next = units[started..].iter().position(|unit| !unit.is_builtin());
+    next.map_or(units.len(), |next| started + next)
 }

@@ -1,6 +1,6 @@
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text};
 use super::*;
-use buildscope_record::{Fidelity, Process, ProcessTime, Processes, Record, Source, StepId, Tool};
+use buildscope_record::{Fidelity, Folded, Process, ProcessTime, Processes, Record, Source, StepId, Tool};
 
 fn process(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
     let (start, end) = (Nanos(start), Nanos(end));
@@ -313,4 +313,94 @@ fn a_runtime_that_waits_is_not_the_step() {
     let record = long("make; cd /x", list);
     let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
     assert_eq!((&*inside.rows[0].text, inside.rows[0].wall), ("make", Nanos(890_000_000)));
+}
+
+/// Processes of one program that are kept as totals, each of 10 us on a processor.
+fn total(parent: Option<u32>, program: &str, count: u64) -> Folded {
+    let duration = Nanos(10_000 * count);
+    Folded {
+        parent,
+        program: program.into(),
+        count,
+        start: Nanos(430_000),
+        end: Nanos(930_000),
+        duration,
+        failed: 0,
+        read: ByteSize(0),
+        written: ByteSize(0),
+        peak_memory: ByteSize(0),
+        time: ProcessTime { cpu: duration, ..ProcessTime::default() },
+    }
+}
+
+/// What is too much even for totals of a parent hangs on no process.
+#[test]
+fn every_total_is_in_a_row() {
+    let mut record = chain();
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    seen.folded = vec![total(Some(2), "cc1", 5), total(Some(0), "date", 3), total(None, "(others)", 7)];
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    assert_eq!(inside.processes, 6 + 5 + 3 + 7);
+    assert_eq!(inside.rows.iter().map(|row| row.processes).sum::<u64>(), inside.processes);
+    let cpu: Nanos = record.steps[0].processes.iter().flat_map(|seen| &seen.list).map(|process| process.time.cpu).sum();
+    assert_eq!(inside.rows.iter().map(|row| row.cpu).sum::<Nanos>(), cpu + Nanos(150_000));
+    assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall);
+    assert!(inside.unseen[0].starts_with("15 short processes"), "{:?}", inside.unseen);
+}
+
+#[test]
+fn folded_stacks_say_what_was_sampled_and_what_are_totals() {
+    let mut record = chain();
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    (seen.observed, seen.folded) = (Observed::Sampled, vec![total(Some(2), "cc1", 5), total(None, "(others)", 7)]);
+    let text = folded_stacks(&record);
+    assert!(text.lines().all(|line| line.starts_with("[sampled] RUN curl")), "{text}");
+    assert!(text.contains(";sh;make;cc1 ×5;[on a processor] 50\n"), "{text}");
+    assert!(text.contains("rm x;(others) ×7;[on a processor] 70\n"), "{text}");
+}
+
+/// A trap's action runs after the last command of the text.
+#[test]
+fn the_action_of_a_trap_has_its_time() {
+    let list = vec![
+        process(None, "sh", 0, 1_000_000, 10_000),
+        process(Some(0), "make", 100_000, 600_000, 400_000),
+        process(Some(0), "rm", 700_000, 900_000, 100_000),
+    ];
+    let Some(inside) = inside(&record("trap 'rm -rf x' EXIT; make", list).steps[0], Nanos::ZERO) else {
+        panic!("one step")
+    };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.processes)).collect();
+    assert_eq!(rows[..2], [("make", 1), ("trap 'rm -rf x' EXIT", 1)]);
+    assert!(inside.rows[1].wall >= Nanos(200_000), "{inside:#?}");
+}
+
+/// After `exit` the shell takes 0.1 s to end. The last command never runs.
+#[test]
+fn a_failed_step_has_no_time_for_what_it_did_not_come_to() {
+    use buildscope_record::Outcome;
+    let list = vec![ms(None, "sh", 0, 1000, 100), ms(Some(0), "cp", 0, 900, 900)];
+    let mut record = long("cp a b; exit 3; make", list);
+    record.steps[0].outcome = Outcome::Failed;
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect();
+    assert_eq!(rows[..2], [row("cp a b", 900), row("exit 3", 100)]);
+    assert!(rows.iter().all(|(text, _)| text != "make"), "{rows:?}");
+}
+
+/// Of two loops that start one program, the first took three times as long as the second.
+#[test]
+fn totals_are_divided_among_the_loops_of_their_program() {
+    let (first, second) = ("for i in $a; do date; done", "for i in $b; do date; done");
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "date", 0, 600, 600),
+        ms(Some(0), "cp", 600, 800, 200),
+        ms(Some(0), "date", 800, 1000, 200),
+    ];
+    let mut record = long(&format!("{first}; cp a b; {second}"), list);
+    record.steps[0].processes.as_mut().unwrap().folded = vec![total(Some(0), "date", 4000)];
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.processes, row.cpu.0 / 1_000_000)).collect();
+    assert_eq!(rows[..3], [(first, 3001, 630), ("cp a b", 1, 200), (second, 1001, 210)]);
 }

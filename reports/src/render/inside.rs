@@ -50,8 +50,12 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     }
     let unseen: BTreeSet<&String> =
         explanation.steps.iter().filter_map(|step| step.inside.as_ref()).flat_map(|inside| &inside.unseen).collect();
-    for unseen in unseen.into_iter().take(UNSEEN) {
+    for unseen in unseen.iter().take(UNSEEN) {
         let _ = writeln!(out, "  not seen: {unseen}");
+    }
+    let more = unseen.len().saturating_sub(UNSEEN);
+    if more > 0 {
+        let _ = writeln!(out, "  not seen: {more} more (`--format json` has all)");
     }
     out
 }

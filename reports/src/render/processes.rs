@@ -1,7 +1,8 @@
 //! The processes inside steps as tracks of the timeline: a track group a step, in it the processes, each below its parent.
 
 use super::instant;
-use buildscope_record::{Nanos, Observed, Process, Processes, Record, Step};
+use crate::inside::{folded_count, total_name, unseen};
+use buildscope_record::{Folded, Nanos, Observed, Process, Processes, Record, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -15,15 +16,41 @@ pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value
                 |name: &str, args: Value| json!({"ph": "M", "pid": group, "tid": 0, "name": name, "args": args});
             events.push(metadata("process_name", json!({"name": name(record, step)})));
             events.push(metadata("process_sort_index", json!({"sort_index": group})));
-            if seen.observed == Observed::Sampled {
-                events.push(metadata("process_labels", json!({"labels": "sampled"})));
+            if let Some(labels) = labels(seen) {
+                events.push(metadata("process_labels", json!({"labels": labels})));
             }
-            for (process, lane) in seen.list.iter().zip(lanes(&seen.list)) {
+            let lanes = lanes(&seen.list);
+            let first = lanes.iter().max().map_or(0, |last| last + 1);
+            for (process, lane) in seen.list.iter().zip(lanes) {
                 events.push(slice(process, group, lane, record.wall));
+            }
+            for (folded, track) in largest(&seen.folded).into_iter().zip(first..) {
+                let name =
+                    json!({"ph": "M", "pid": group, "tid": track, "name": "thread_name", "args": {"name": "totals"}});
+                events.extend([name, total(folded, group, track, record.wall)]);
             }
         }
     }
     events
+}
+
+/// How the processes were observed, and what is not known of them; `None` if nothing has to be said.
+fn labels(seen: &Processes) -> Option<String> {
+    let sampled = (seen.observed == Observed::Sampled).then(|| "sampled".to_owned());
+    let unseen = unseen(seen).into_iter().map(|unseen| format!("not seen: {unseen}"));
+    let labels: Vec<String> = sampled.into_iter().chain(unseen).collect();
+    (!labels.is_empty()).then(|| labels.join("; "))
+}
+
+/// As many totals of a step have a track.
+const TOTALS: usize = 20;
+
+/// The totals of the longest time.
+fn largest(folded: &[Folded]) -> Vec<&Folded> {
+    let mut largest: Vec<&Folded> = folded.iter().collect();
+    largest.sort_by_key(|folded| std::cmp::Reverse(folded.duration));
+    largest.truncate(TOTALS);
+    largest
 }
 
 fn name(record: &Record, step: &Step) -> String {
@@ -57,6 +84,19 @@ fn lanes(list: &[Process]) -> Vec<u64> {
     lanes
 }
 
+/// Processes of one program that were kept as totals: from the beginning of the first to the end of the last.
+fn total(folded: &Folded, group: u64, track: u64, wall: Nanos) -> Value {
+    let (start, length) = instant::slice(folded.start.min(wall), folded.end.min(wall));
+    json!({
+        "ph": "X", "pid": group, "tid": track, "name": total_name(folded), "cat": "process",
+        "ts": start, "dur": length,
+        "args": {
+            "processes": folded.count, "failed": folded.failed, "duration_ms": folded.duration.as_millis_f64(),
+            "cpu_ms": folded.time.cpu.as_millis_f64(), "runnable_ms": folded.time.runnable.as_millis_f64(),
+        },
+    })
+}
+
 /// As many processes of a step are drawn on the page: the longest.
 const DRAWN: usize = 400;
 
@@ -65,6 +105,8 @@ const DRAWN: usize = 400;
 pub(super) struct Lanes<'a> {
     start: Nanos,
     end: Nanos,
+    /// How many programs ran in all, with those that are not drawn.
+    of: u64,
     list: Vec<Bar<'a>>,
 }
 
@@ -91,7 +133,8 @@ impl<'a> Lanes<'a> {
             };
             (lane, process.start, process.end, &*process.program, process.arguments.join(" "), every, states)
         };
-        Self { start: seen.start, end: seen.end, list: kept.iter().zip(lanes(&list)).map(bar).collect() }
+        let of = seen.list.len() as u64 + folded_count(seen);
+        Self { start: seen.start, end: seen.end, of, list: kept.iter().zip(lanes(&list)).map(bar).collect() }
     }
 }
 
@@ -146,5 +189,46 @@ mod tests {
             process(Some(0), 70, 120),
         ];
         assert_eq!(lanes(&list), [0, 0, 1, 0, 0, 1]);
+    }
+
+    /// The timeline of a step of which 9 processes were kept as totals.
+    #[test]
+    fn totals_have_a_track_and_are_said() {
+        use buildscope_record::{ByteSize, Fidelity, ProcessTime, Source, StepId, Tool};
+        let folded = Folded {
+            parent: Some(0),
+            program: "cc1".into(),
+            count: 9,
+            start: Nanos(1000),
+            end: Nanos(5000),
+            duration: Nanos(3000),
+            failed: 0,
+            read: ByteSize(0),
+            written: ByteSize(0),
+            peak_memory: ByteSize(0),
+            time: ProcessTime::default(),
+        };
+        let seen = Processes {
+            observed: Observed::Sampled,
+            start: Nanos(0),
+            end: Nanos(9000),
+            command: Vec::new(),
+            script: None,
+            origins: Vec::new(),
+            list: vec![process(None, 0, 9000), process(Some(0), 10, 50)],
+            functions: Vec::new(),
+            folded: vec![folded],
+            lost: 0,
+            unseen: vec!["exit codes".into()],
+        };
+        let step = Step { processes: Some(seen), ..Step::of(StepId(0), "RUN", "RUN make") };
+        let source = Source { tool: Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
+        let record = Record { steps: vec![step], wall: Nanos(9000), ..Record::of(source) };
+        let events = tracks(&record, |_| 7);
+        let labels = events.iter().find(|event| event["name"] == "process_labels").unwrap();
+        let said = "sampled; not seen: exit codes; not seen: 9 short processes one by one: only their totals were kept";
+        assert_eq!(labels["args"]["labels"], said);
+        let total = events.iter().find(|event| event["name"] == "cc1 ×9").unwrap();
+        assert_eq!((&total["tid"], &total["ts"], &total["dur"]), (&json!(1), &json!(1.0), &json!(4.0)));
     }
 }

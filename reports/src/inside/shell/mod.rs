@@ -15,7 +15,7 @@ use brush_parser::ast::{
     IfClauseCommand, Pipeline, SeparatorOperator,
 };
 use buildscope_commands::grammar::{Offsets, parse};
-use names::{Position, Programs, literal, pipelines};
+use names::{Position, Programs, exit_action, literal, pipelines};
 use std::collections::HashMap;
 use std::ops::Range;
 use work::Works;
@@ -32,6 +32,8 @@ pub(super) struct Unit {
     pub(super) names: Vec<Name>,
     /// Whether it may start them again and again: a loop, a function, a sourced file.
     pub(super) repeats: bool,
+    /// How often it does: a loop over words of the text.
+    pub(super) turns: Option<usize>,
     /// Whether the shell goes on while it runs (`&`).
     pub(super) background: bool,
     /// What the shell itself may be at.
@@ -75,7 +77,16 @@ impl Inner {
 impl Unit {
     /// A command that is run once, for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
-        Self { span, names, repeats: false, background: false, work: Work::default(), inner: Inner::None }
+        let (repeats, background, work, inner) = (false, false, Work::default(), Inner::None);
+        Self { span, names, repeats, turns: None, background, work, inner }
+    }
+
+    /// How many processes it starts at most; `None` if the text does not say it.
+    pub(super) fn most(&self) -> Option<usize> {
+        match self.turns {
+            None if self.repeats => None,
+            turns => Some(self.names.len() * turns.unwrap_or(1)),
+        }
     }
 
     /// Whether the shell does it without starting anything.
@@ -94,11 +105,12 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
         works: Works::default(),
         functions: HashMap::new(),
         units: Vec::new(),
+        exit: None,
     };
     for list in &program {
         reader.list(list);
     }
-    let units = reader.units;
+    let units: Vec<Unit> = reader.units.into_iter().chain(reader.exit).collect();
     if units.is_empty() { whole() } else { units }
 }
 
@@ -109,9 +121,20 @@ struct ShellReader {
     /// The commands of each function.
     functions: HashMap<String, Vec<Unit>>,
     units: Vec<Unit>,
+    /// What the shell does when it ends.
+    exit: Option<Unit>,
 }
 
 impl ShellReader {
+    /// The shell comes to the action of a trap after everything else. Returns whether the command sets one.
+    fn trap(&mut self, command: &Command) -> bool {
+        let Some(action) = exit_action(command) else { return false };
+        let names = self.programs.substituted(&action);
+        let span = self.offsets.commands([command]).filter(|_| action != "-" && !names.is_empty());
+        self.exit = span.map(|span| Unit { repeats: true, work: Work::ANY, ..Unit::of(span, names) });
+        true
+    }
+
     fn list(&mut self, list: &CompoundList) {
         for CompoundListItem(commands, separator) in &list.0 {
             match separator {
@@ -137,7 +160,7 @@ impl ShellReader {
             self.pipeline(&commands.first);
         } else if let Some(span) = self.offsets.commands(pipelines(commands).flat_map(|pipeline| &pipeline.seq)) {
             let within = self.programs.names(|programs, names| programs.chain(commands, names));
-            let inner = Inner::of(Inner::Subshell, self.units_of(|reader| reader.chain(commands)));
+            let inner = Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.chain(commands)));
             self.units.push(Unit { inner, ..Unit::of(span, vec![Name::Subshell(within)]) });
         }
         self.units[before..].iter_mut().for_each(|unit| unit.background = true);
@@ -161,6 +184,7 @@ impl ShellReader {
                 self.functions.insert(name.clone(), units);
                 return;
             }
+            [command] if self.trap(command) => return,
             _ => {}
         }
         let Some(span) = self.offsets.commands(&pipeline.seq) else { return };
@@ -178,7 +202,8 @@ impl ShellReader {
             [one] => self.works.of(one),
             _ => Work::default(),
         };
-        self.units.push(Unit { repeats, work, inner, ..Unit::of(span, names) });
+        let turns = turns(pipeline).filter(|_| !inner.units().iter().any(|unit| unit.repeats));
+        self.units.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });
     }
 
     /// A part of a pipeline. The shell starts a copy of itself for what is not a program.
@@ -188,7 +213,9 @@ impl ShellReader {
             programs.command(command, Position::InPipeline, names);
         });
         let inner = match command {
-            Command::Compound(compound, _) => Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound))),
+            Command::Compound(compound, _) => {
+                Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.body(compound)))
+            }
             _ => Inner::None,
         };
         self.units.push(Unit { inner, ..Unit::of(span, names) });
@@ -198,7 +225,7 @@ impl ShellReader {
     fn inside(&mut self, command: &Command) -> Inner {
         match command {
             Command::Compound(compound @ CompoundCommand::Subshell(_), _) => {
-                Inner::of(Inner::Subshell, self.units_of(|reader| reader.body(compound)))
+                Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.body(compound)))
             }
             Command::Compound(compound, _) => Inner::of(Inner::Repeated, self.units_of(|reader| reader.body(compound))),
             Command::Simple(simple) => {
@@ -248,6 +275,14 @@ impl ShellReader {
         case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
     }
 
+    /// The units of a copy of the shell, which does not have the shell's traps.
+    fn units_of_copy(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
+        let before = self.exit.take();
+        let mut units = self.units_of(read);
+        units.extend(std::mem::replace(&mut self.exit, before));
+        units
+    }
+
     /// The units that `read` adds, apart from those so far. Too many units are left out.
     fn units_of(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
         let before = std::mem::take(&mut self.units);
@@ -255,6 +290,14 @@ impl ShellReader {
         let units = std::mem::replace(&mut self.units, before);
         if count(&units) > COMMANDS { Vec::new() } else { units }
     }
+}
+
+/// How often a loop goes round, if it is over words that nothing expands.
+fn turns(pipeline: &Pipeline) -> Option<usize> {
+    let [Command::Compound(CompoundCommand::ForClause(clause), _)] = &pipeline.seq[..] else { return None };
+    let words = clause.values.as_ref()?;
+    let plain = words.iter().all(|word| literal(word).is_some() && !word.value.contains(['{', '[', '~']));
+    plain.then_some(words.len())
 }
 
 /// How many units there are, with those within them.

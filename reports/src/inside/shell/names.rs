@@ -220,7 +220,8 @@ impl Programs {
         }
     }
 
-    fn substituted(&mut self, text: &str) -> Vec<Name> {
+    /// The names of a text that the shell reads as commands.
+    pub(super) fn substituted(&mut self, text: &str) -> Vec<Name> {
         let Some(program) = parse(text) else { return Vec::new() };
         self.depth += 1;
         let names = self.names(|programs, names| program.iter().for_each(|list| programs.inner(list, names)));
@@ -244,6 +245,24 @@ pub(super) fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline>
         pipeline
     });
     [&commands.first].into_iter().chain(others)
+}
+
+/// What the shell does when it ends or a command fails: the action of `trap ACTION EXIT`, without its quotes. The action `-` takes
+/// an earlier one back. `None` for other commands, and if an expansion decides.
+pub(super) fn exit_action(command: &Command) -> Option<String> {
+    let Command::Simple(simple) = command else { return None };
+    if named(simple).flatten().as_deref() != Some("trap") {
+        return None;
+    }
+    let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
+    let words = suffix.filter_map(|item| match item {
+        CommandPrefixOrSuffixItem::Word(word) => Some(word),
+        _ => None,
+    });
+    let mut words = words.skip_while(|word| word.value == "--");
+    let action = words.next()?;
+    let ends = words.any(|word| matches!(&*word.value.to_ascii_uppercase(), "EXIT" | "0" | "ERR"));
+    ends.then(|| brush_parser::unquote_str(&action.value))
 }
 
 /// The name of the command that is run, `None` for one that an expansion decides. Nothing for assignments and redirections alone.

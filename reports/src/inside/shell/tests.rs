@@ -137,3 +137,16 @@ fn what_is_no_shell_text_is_one_command() {
     assert_eq!(shown(&"(".repeat(100_000)).len(), 1);
     assert_eq!(shown(""), [row("", "*", true)]);
 }
+
+#[test]
+fn the_action_of_a_trap_comes_last() {
+    let text = "trap 'rm -rf x; sync' EXIT; make; make install";
+    let trap = row("trap 'rm -rf x; sync' EXIT", "rm sync", true);
+    assert_eq!(shown(text), [row("make", "make", false), row("make install", "make", false), trap]);
+    let clean = shown("clean() { rm x; }; trap clean 0; make");
+    assert_eq!(clean, [row("make", "make", false), row("trap clean 0", "rm", true)]);
+    assert_eq!(shown("trap 'rm x' EXIT; make; trap - EXIT"), [row("make", "make", false)]);
+    assert_eq!(shown("trap 'rm x' TERM; make")[0], row("trap 'rm x' TERM", "", false), "it may never come to that");
+    assert_eq!(inner("(trap 'rm x' EXIT; make)"), ["make", "trap 'rm x' EXIT"]);
+    assert_eq!(shown("(trap 'rm x' EXIT; make); ls").len(), 2, "a subshell has traps of its own");
+}

@@ -46,7 +46,7 @@ function insideOf(id) {
 function lanesOf(id) {
   const seen = data.processes[id];
   if (!seen || !seen.list.length) return [];
-  const { start, end, list } = seen, height = 14, width = 440, span = Math.max(1, end - start);
+  const { start, end, of, list } = seen, height = 14, width = 440, span = Math.max(1, end - start);
   const x = (at) => ((Math.min(Math.max(at, start), end) - start) / span) * width;
   const lanes = Math.max(...list.map((process) => process[0])) + 1;
   const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${lanes * height}`, role: "img", "aria-label": `${list.length} processes over time` });
@@ -70,7 +70,8 @@ function lanesOf(id) {
   }
   const legend = make("p", { class: "legend" });
   for (const [name, colour] of Object.values(STATES)) legend.append(make("span", { class: "swatch", style: `background: var(--${colour})` }), `${name}  `);
-  return [drawing, legend];
+  const rest = of > list.length ? [make("p", { class: "unseen" }, `drawn: the ${list.length} longest of ${of} programs that ran`)] : [];
+  return [drawing, ...rest, legend];
 }
 
 /** The letter of the state that a frame of the flame graph is. */

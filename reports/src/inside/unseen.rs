@@ -1,0 +1,26 @@
+//! What is not known of a step's processes, in words. Each view has these sentences.
+
+use buildscope_record::{Folded, Processes};
+
+/// What could not be seen, or was not kept.
+pub(crate) fn unseen(seen: &Processes) -> Vec<String> {
+    let mut unseen = seen.unseen.clone();
+    if seen.lost > 0 {
+        unseen.push(format!("{} events that the kernel dropped: times near them may be wrong", seen.lost));
+    }
+    let folded = folded(seen);
+    if folded > 0 {
+        unseen.push(format!("{folded} short processes one by one: only their totals were kept"));
+    }
+    unseen
+}
+
+/// How many processes are kept as totals only.
+pub(crate) fn folded(seen: &Processes) -> u64 {
+    seen.folded.iter().map(|folded| folded.count).sum()
+}
+
+/// The name of a total.
+pub(crate) fn total_name(folded: &Folded) -> String {
+    format!("{} ×{}", folded.program, folded.count)
+}
