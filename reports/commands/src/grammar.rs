@@ -75,12 +75,9 @@ fn place(item: &CommandPrefixOrSuffixItem) -> Option<TokenLocation> {
         CommandPrefixOrSuffixItem::Word(word) => word.location(),
         CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) => assignment.location(),
         CommandPrefixOrSuffixItem::ProcessSubstitution(_, subshell) => subshell.location(),
-        CommandPrefixOrSuffixItem::IoRedirect(redirect) => match redirect {
-            IoRedirect::File(_, _, IoFileRedirectTarget::Filename(word) | IoFileRedirectTarget::Duplicate(word))
-            | IoRedirect::HereString(_, word)
-            | IoRedirect::OutputAndError(word, _) => word.location(),
-            IoRedirect::File(_, _, IoFileRedirectTarget::ProcessSubstitution(_, subshell)) => subshell.location(),
-            IoRedirect::File(_, _, IoFileRedirectTarget::Fd(_)) | IoRedirect::HereDocument(..) => None,
-        },
+        CommandPrefixOrSuffixItem::IoRedirect(IoRedirect::File(_, _, IoFileRedirectTarget::Filename(word))) => {
+            word.location()
+        }
+        CommandPrefixOrSuffixItem::IoRedirect(_) => None,
     }
 }
