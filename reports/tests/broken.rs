@@ -9,8 +9,6 @@ struct Log {
     text: &'static str,
     /// The part that ends with the build.
     ends: &'static str,
-    /// The part between the last step and the export of the result. A log that is cut there looks like that of a build without output.
-    gap: &'static str,
 }
 
 const LOGS: [Log; 7] = [
@@ -19,7 +17,6 @@ const LOGS: [Log; 7] = [
                #2 [a 1/2] FROM docker.io/library/alpine:3\n#2 DONE 1.5s\n\n#3 [a 2/2] RUN make\n#3 2.500 cc a.c\n#3 DONE 4.0s\n\n\
                #4 [b 1/1] COPY --from=a /x /x\n#4 DONE 0.2s\n\n#5 exporting to image\n#5 exporting layers 0.5s done\n#5 DONE 0.6s\n",
         ends: "#5 DONE 0.6s",
-        gap: "",
     },
     Log {
         text: "2026-03-01T10:00:00Z #1 [internal] load build definition from Dockerfile\n2026-03-01T10:00:01Z #1 DONE 1.0s\n\
@@ -27,7 +24,6 @@ const LOGS: [Log; 7] = [
                2026-03-01T10:00:03Z #3 [2/2] RUN make\n2026-03-01T10:00:05Z #3 2.0 cc a.c\n2026-03-01T10:00:09Z #3 DONE 6.0s\n\
                2026-03-01T10:00:09Z #4 exporting to image\n2026-03-01T10:00:10Z #4 DONE 1.0s\n",
         ends: "2026-03-01T10:00:10Z #4 DONE 1.0s",
-        gap: "\n2026-03-01T10:00:09Z #4 exporting to i",
     },
     Log {
         text: "{\"vertexes\":[{\"digest\":\"sha256:a\",\"name\":\"[1/2] FROM x\",\"started\":\"2026-03-01T10:00:00Z\",\"completed\":\"2026-03-01T10:00:01Z\"},{\"digest\":\"sha256:b\",\"inputs\":[\"sha256:a\"],\"name\":\"[2/2] RUN make\"}]}\n\
@@ -35,36 +31,30 @@ const LOGS: [Log; 7] = [
                {\"logs\":[{\"vertex\":\"sha256:b\",\"stream\":1,\"data\":\"Y2MK\",\"timestamp\":\"2026-03-01T10:00:03Z\"}]}\n\
                {\"vertexes\":[{\"digest\":\"sha256:b\",\"inputs\":[\"sha256:a\"],\"name\":\"[2/2] RUN make\",\"started\":\"2026-03-01T10:00:01Z\",\"completed\":\"2026-03-01T10:00:06Z\"}]}\n",
         ends: "{\"vertexes\":[{\"digest\":\"sha256:b\",\"inputs\":[\"sha256:a\"],\"name\":\"[2/2] RUN make\",\"started\":\"2026-03-01T10:00:01Z\",\"completed\":\"2026-03-01T10:00:06Z\"}]}",
-        gap: "",
     },
     Log {
         text: "Sending build context to Docker daemon  3.07kB\nStep 1/3 : FROM busybox\n ---> 0123456789ab\nStep 2/3 : RUN make\n ---> Running in 1123456789ab\n\
                cc a.c\nRemoving intermediate container 1123456789ab\n ---> 2123456789ab\nStep 3/3 : COPY a b\n ---> 3123456789ab\n\
                Successfully built 3123456789ab\nSuccessfully tagged x:latest\n",
         ends: "Successfully built",
-        gap: "",
     },
     Log {
         text: "[1/2] STEP 1/2: FROM busybox AS a\n[1/2] STEP 2/2: RUN make\ncc a.c\n--> 0123456789a\n[2/2] STEP 1/2: FROM scratch\n\
                [2/2] STEP 2/2: COPY --from=a /x /x\n--> 1123456789a\n[2/2] COMMIT x\n--> 2123456789a\nSuccessfully tagged localhost/x:latest\n\
                2123456789ab2123456789ab2123456789ab2123456789ab2123456789ab2123\n",
         ends: "[2/2] COMMIT x\n--> 2",
-        gap: "",
     },
     Log {
         text: "INFO[0000] Retrieving image manifest busybox\nINFO[0001] Building stage 'busybox' [idx: '0', base-idx: '-1']\n\
                INFO[0001] Unpacking rootfs as cmd RUN make requires it.\nINFO[0003] RUN make\nINFO[0003] Running: [/bin/sh -c make]\ncc a.c\n\
                INFO[0009] Taking snapshot of full filesystem...\nINFO[0010] COPY a b\nINFO[0010] Taking snapshot of files...\n\
                INFO[0011] Pushing image to registry.example/x\nINFO[0012] Pushed image to 1 destinations\n",
-        // kaniko does not say that a step is done, or that a build is which pushes nothing.
-        ends: "INFO[0003] RUN ",
-        gap: "",
+        ends: "INFO[0011] Pushing imag",
     },
     Log {
         text: "[+] Building 6.2s (5/5) FINISHED\n => [internal] load build definition from Dockerfile   0.1s\n => [1/2] FROM docker.io/library/alpine:3    1.5s\n\
                 => [2/2] RUN make      4.0s\n => exporting to image     0.6s\n => => exporting layers    0.5s\n",
         ends: "[+] Building 6.2s (5/5) FINISHED",
-        gap: "",
     },
 ];
 
@@ -80,12 +70,11 @@ fn read(bytes: &[u8]) {
 
 #[test]
 fn a_log_that_is_cut_anywhere_is_not_said_to_have_succeeded() {
-    for Log { text, ends, gap } in LOGS {
+    for Log { text, ends } in LOGS {
         let whole = import(text.as_bytes()).unwrap();
         assert!(whole.succeeded, "{text}");
         let end = text.find(ends).unwrap() + ends.len();
-        let gap = text.find(gap).map_or(0..0, |at| at..at + gap.len());
-        for cut in (0..end).filter(|cut| !gap.contains(cut)) {
+        for cut in 0..end {
             if let Ok(record) = import(&text.as_bytes()[..cut]) {
                 assert!(!record.succeeded, "{}", &text[..cut]);
             }

@@ -1,7 +1,11 @@
 //! Logs of several builds, and logs that do not hold all of a build.
 
-use buildscope_record::Record;
+use buildscope_record::{Phase, Record};
 use buildscope_reports::import::{builds, import};
+
+fn read(text: &str) -> Record {
+    import(text.as_bytes()).unwrap()
+}
 
 /// The stage, the text and the duration in milliseconds of each step that belongs to a stage.
 fn steps(record: &Record) -> Vec<(String, String, u64)> {
@@ -148,4 +152,82 @@ fn targets_of_bake_are_one_build() {
     // The same target again is another build.
     let again = target("api", 6.1).replace("sha256:", "sha256:1");
     assert_eq!(builds((target("api", 0.0) + &again).as_bytes()).unwrap().records().len(), 2);
+}
+
+#[test]
+fn a_log_that_ends_after_its_last_step_is_finished_only_if_no_result_was_to_be_written() {
+    let log = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n\n#2 [1/2] FROM x\n#2 DONE 1.0s\n\n#3 [2/2] RUN make\n#3 DONE 5.0s\n";
+    let record = read(log);
+    assert_eq!((record.unfinished, record.succeeded), (true, false));
+    assert!(record.notes.iter().any(|note| note.contains("or the build had no output")), "{:?}", record.notes);
+    let warning = "No output specified with docker-container driver. Build result will only remain in the build cache.";
+    for whole in [
+        format!("WARNING: {warning}\n{log}"),
+        format!("{log}time=\"2026-03-01T10:00:00Z\" level=warning msg=\"{warning}\"\n"),
+        format!("#0 building with \"ci\" instance using docker-container driver\n\n{log}"),
+        format!("{log}\n#4 exporting to image\n#4 DONE 0.1s\n"),
+    ] {
+        assert!(read(&whole).succeeded, "{whole}");
+    }
+    // The warning about a second build is not about the first.
+    let both =
+        builds(format!("{log}\n#4 exporting to image\n#4 DONE 0.1s\nWARNING: {warning}\n{log}").as_bytes()).unwrap();
+    let ends: Vec<_> = both.records().iter().map(|record| (record.wall.0 / 1_000_000, record.succeeded)).collect();
+    assert_eq!(ends, [(6200, true), (6100, true)]);
+}
+
+#[test]
+fn layers_that_kaniko_pushes_to_its_cache_are_not_its_result() {
+    let log = "INFO[0000] Retrieving image manifest golang:1
+INFO[0000] Building stage 'golang:1' [idx: '0', base-idx: '-1']
+INFO[0000] Checking for cached layer registry.example/c:1a...
+INFO[0000] No cached layer found for cmd RUN make
+INFO[0000] Unpacking rootfs as cmd RUN make requires it.
+INFO[0002] RUN make
+INFO[0002] Cmd: /bin/sh
+INFO[0002] Running: [/bin/sh -c make]
+INFO[0012] Taking snapshot of full filesystem...
+INFO[0013] COPY a b
+INFO[0013] Pushing layer registry.example/c:1a to cache now
+INFO[0013] Pushing image to registry.example/c:1a
+INFO[0014] Taking snapshot of files...
+INFO[0015] CMD [\"b\"]
+INFO[0015] No files changed in this command, skipping snapshotting.
+INFO[0025] Pushed registry.example/c@sha256:11
+";
+    let record = read(log);
+    assert_eq!((record.unfinished, record.succeeded), (true, false));
+    let record = read(&format!(
+        "{log}INFO[0025] Pushing image to registry.example/p:2\nINFO[0028] Pushed registry.example/p@sha256:22\n"
+    ));
+    assert!(record.succeeded);
+    assert_eq!(record.stages.len(), 1);
+    let kept = |text: &str, took: u64| step("0", text, took);
+    assert_eq!(steps(&record), [kept("RUN make", 11_000), kept("COPY a b", 2000), kept("CMD [\"b\"]", 0)]);
+    // The build waited for the cache.
+    let waited =
+        record.spans.iter().filter(|span| span.phase == Phase::Push).map(|span| span.end.0 - span.start.0).sum::<u64>();
+    assert_eq!(waited / 1_000_000_000, 13);
+}
+
+#[test]
+fn a_kaniko_log_that_ends_within_a_step_or_before_a_stage_is_unfinished() {
+    let head =
+        "INFO[0000] Retrieving image manifest golang:1\nINFO[0001] Executing 0 build triggers\nINFO[0002] RUN make\n";
+    let ran = "INFO[0002] Initializing snapshotter ...\nINFO[0002] Taking snapshot of full filesystem...\n";
+    for (end, finished) in [
+        ("", false),
+        (ran, false),
+        ("INFO[0003] Running: [/bin/sh -c make]\ncc a.c\n", false),
+        ("INFO[0003] Running: [/bin/sh -c make]\nINFO[0009] Taking snapshot of full filesystem...\n", true),
+        ("INFO[0009] Taking snapshot of full filesystem...\nINFO[0010] COPY a b\n", false),
+        ("INFO[0009] Taking snapshot of full filesystem...\nINFO[0010] CMD a\n", true),
+        (
+            "INFO[0009] Taking snapshot of full filesystem...\nINFO[0010] Saving file out for later use\nINFO[0011] Deleting filesystem...\n",
+            false,
+        ),
+    ] {
+        let record = read(&format!("{head}{end}"));
+        assert_eq!((record.unfinished, record.succeeded), (!finished, finished), "{end}");
+    }
 }

@@ -154,9 +154,7 @@ impl Draft {
     /// Whether the log ends between two steps: nothing failed and nothing was exported, but steps that were announced did not begin, the
     /// last steps of a stage are not there, or no stage began.
     pub(crate) fn is_cut(&self) -> bool {
-        let exported =
-            |step: &DraftStep| step.stage.is_none() && is_export(&step.text) && step.outcome == Some(Outcome::Executed);
-        if self.failed || self.steps.iter().any(exported) {
+        if self.failed || self.is_exported() {
             return false;
         }
         if self.steps.iter().all(|step| step.stage.is_none() && is_preparation(&step.text)) {
@@ -170,6 +168,12 @@ impl Draft {
             *known = (known.0.max(if began { number.0 } else { 0 }), known.1.max(number.1));
         }
         last.values().any(|&(number, of)| number < of)
+    }
+
+    /// Whether a result was written.
+    pub(crate) fn is_exported(&self) -> bool {
+        let exports = |step: &DraftStep| step.stage.is_none() && is_export(&step.text);
+        self.steps.iter().any(|step| exports(step) && step.outcome == Some(Outcome::Executed))
     }
 
     /// The steps, each after the steps that it needs or comes after. Steps on a cycle are left out.

@@ -7,7 +7,7 @@ use super::instant::{Instant, SECOND};
 use super::log::{Line, Log, stamp};
 use super::marks::kaniko::{instruction, level};
 use super::{guess, names};
-use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
+use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
 use std::collections::HashSet;
 
 /// Reads the builds of a log.
@@ -45,6 +45,66 @@ fn time(written: &str) -> Option<Instant> {
     seconds.or_else(|| stamp::whole(written).map(|stamp| stamp.at))
 }
 
+/// How far the open step came, by kaniko's messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Progress {
+    /// The instruction was announced, or its process runs.
+    #[default]
+    Works,
+    /// The next snapshot is of the files before the step.
+    Initializes,
+    /// What it changed was looked for, or there was nothing to do: kaniko says no more about the step.
+    Done,
+}
+
+impl Progress {
+    fn message(self, message: &str) -> Self {
+        let starts = |words: &[&str]| words.iter().any(|start| message.starts_with(start));
+        if starts(&["Initializing snapshotter"]) {
+            Self::Initializes
+        } else if starts(&["Taking snapshot"]) {
+            if self == Self::Initializes { Self::Works } else { Self::Done }
+        } else if starts(&["No files", "Found cached layer"]) {
+            Self::Done
+        } else if starts(&["Running: [", "Cmd: ", "cmd: "]) {
+            Self::Works
+        } else {
+            self
+        }
+    }
+}
+
+/// The layers that kaniko pushes to its cache while it builds. It says so with the words for a whole image.
+#[derive(Default)]
+struct CachePushes {
+    references: HashSet<String>,
+    /// How many pushes have not ended.
+    pushing: usize,
+}
+
+impl CachePushes {
+    /// Takes in a message, if it is about the cache.
+    fn message(&mut self, message: &str) -> bool {
+        if let Some(reference) =
+            message.strip_prefix("Pushing layer ").and_then(|rest| rest.strip_suffix(" to cache now"))
+        {
+            self.pushing += 1;
+            self.references.insert(reference.to_owned());
+            return true;
+        }
+        if let Some(reference) = message.strip_prefix("Pushing image to ") {
+            return self.references.contains(reference);
+        }
+        let Some(reference) = message.strip_prefix("Pushed ") else { return false };
+        // The reference with its digest in place of its tag.
+        let name = reference.split_once('@').map_or(reference, |(name, _)| name);
+        let pushed = self.pushing > 0
+            && self.references.iter().any(|known| known.rsplit_once(':').is_some_and(|(known, _)| known == name));
+        self.pushing -= usize::from(pushed);
+        pushed
+    }
+}
+
 /// What was read of one build so far.
 #[derive(Default)]
 struct KanikoReader {
@@ -63,6 +123,13 @@ struct KanikoReader {
     cached: HashSet<String>,
     /// Whether a step is open: its phases are those of the step.
     open: bool,
+    /// How far the open step came.
+    progress: Progress,
+    /// Whether files are kept for another stage, which is still to begin.
+    saved: bool,
+    cache: CachePushes,
+    /// Whether this kaniko says what it does with the result: versions that announce stages do.
+    tells_end: bool,
     pushed: bool,
     failed: bool,
     /// Whether the last message ends the build.
@@ -96,6 +163,10 @@ impl KanikoReader {
     fn message(&mut self, line: &Line, at: Option<Instant>, message: &str) {
         self.first = self.first.or(Some(line.number));
         self.begin = self.begin.or(at);
+        if self.cache.message(message) {
+            self.last = at.max(self.last);
+            return;
+        }
         self.phase_ends(at);
         self.last = at.max(self.last);
         if message.starts_with("error building") {
@@ -104,6 +175,13 @@ impl KanikoReader {
         if let Some(text) = message.strip_prefix("Using caching version of cmd: ") {
             self.cached.insert(text.trim().to_owned());
         }
+        self.progress = self.progress.message(message);
+        self.saved = match message {
+            _ if message.starts_with("Saving file") => true,
+            _ if message.starts_with("Building stage '") || message.starts_with("Executing ") => false,
+            _ => self.saved,
+        };
+        self.tells_end |= message.starts_with("Building stage '");
         if ["Building stage '", "Deleting filesystem", "Pushing image"].iter().any(|start| message.starts_with(start)) {
             self.close(at);
             self.stage = None;
@@ -119,8 +197,14 @@ impl KanikoReader {
             self.close(at);
             self.step(at, message);
         }
+        // After a step without files kaniko says no more, but may wait for the cache.
+        let waits = message.starts_with("No files") && self.cache.pushing > 0;
+        if waits {
+            self.close(at);
+        }
         if let Some(at) = at {
-            self.phase = Some((phase(message), at, message.to_owned()));
+            let phase = if waits { Phase::Push } else { phase(message) };
+            self.phase = Some((phase, at, message.to_owned()));
         }
     }
 
@@ -140,7 +224,7 @@ impl KanikoReader {
             start: at,
             ..DraftStep::default()
         });
-        self.open = true;
+        (self.open, self.progress, self.saved) = (true, Progress::default(), false);
     }
 
     /// Ends the phase that lasted until this message.
@@ -166,15 +250,24 @@ impl KanikoReader {
         }
     }
 
+    /// Whether the last step goes on: a process and a copy are always followed by a snapshot. An instruction that only changes the
+    /// configuration has no other message than its own.
+    fn is_running(&self) -> bool {
+        let changes = |step: &DraftStep| step.instruction == Instruction::Run || step.instruction.copies();
+        self.open
+            && self.progress != Progress::Done
+            && self.steps.last().is_some_and(|step| changes(step) && step.outcome == Some(Outcome::Executed))
+    }
+
     fn finish(mut self, dated: bool) -> Option<Draft> {
         let mut draft = Draft::new(Tool::Kaniko, Fidelity::default());
         draft.line = self.first?;
-        // kaniko says nothing at the end of a build that pushes nothing, but a process is always followed by a snapshot.
-        let running = self.open && self.phase.as_ref().is_some_and(|(phase, ..)| *phase == Phase::Process);
-        draft.unfinished = running && !self.failed && !self.finished;
+        let running = self.is_running();
+        draft.unfinished = (running || self.saved || self.tells_end) && !self.failed && !self.finished;
         let last = if draft.unfinished { self.last.max(self.seen) } else { self.last };
         self.phase_ends(last);
         if draft.unfinished
+            && running
             && let Some(step) = self.steps.last_mut()
         {
             step.outcome = Some(Outcome::Cancelled);

@@ -16,6 +16,7 @@ mod detect;
 mod dockerbuild;
 mod draft;
 mod duration;
+mod ending;
 mod finish;
 mod format;
 mod gaps;

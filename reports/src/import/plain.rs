@@ -4,6 +4,7 @@
 
 use super::draft::Draft;
 use super::duration::duration;
+use super::ending::Destination;
 use super::instant::Instant;
 use super::log::{Line, Log, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
@@ -39,7 +40,8 @@ impl PlainReader<'_> {
         let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
         if let [build] = &mut self.open[..] {
             if build.is_over(&line.text) {
-                self.builds.extend(std::mem::take(build).draft(self.log));
+                let next = Build { destination: build.later, ..Build::default() };
+                self.builds.extend(std::mem::replace(build, next).draft(self.log));
             } else if named.is_some_and(|(number, name)| build.is_taken(number, name)) {
                 self.open.push(Build::default());
             }
@@ -81,7 +83,11 @@ impl PlainReader<'_> {
 
     fn finish(mut self) -> Vec<Draft> {
         let several = self.open.len() > 1;
-        for build in self.open {
+        for mut build in self.open {
+            if several {
+                // The export of one may have been counted with another.
+                build.destination = Destination::Nowhere;
+            }
             let mut draft = build.draft(self.log);
             if let Some(draft) = draft.as_mut().filter(|_| several) {
                 draft.notes.push(
@@ -107,8 +113,10 @@ struct Build {
     exported: bool,
     /// Whether the client said that the build failed.
     failed: bool,
-    /// Whether docker itself builds, which always exports the result.
-    docker: bool,
+    /// What the client said about the result.
+    destination: Destination,
+    /// What the client said after a step was done, which may be about the next build.
+    later: Destination,
     /// The time and the number of the first line, and the time of the last.
     first: Option<usize>,
     last: Option<Instant>,
@@ -163,7 +171,12 @@ impl Build {
             self.last = line.at.or(self.last);
         }
         let Some((number, rest)) = numbered(text).filter(|&(number, _)| number > 0) else {
-            self.docker |= text.starts_with("#0 building with ") && text.ends_with(" using docker driver");
+            if !self.exported {
+                self.destination.line(text);
+            }
+            if self.done > 0 {
+                self.later.line(text);
+            }
             if self.first.is_some()
                 && (text.starts_with("ERROR: ") || text.starts_with("error: "))
                 && text.contains("failed to ")
@@ -213,7 +226,7 @@ impl Build {
     }
 
     fn draft(self, log: &Log) -> Option<Draft> {
-        let Self { vertices, failed, first, last, docker, exported, .. } = self;
+        let Self { vertices, failed, first, last, destination, .. } = self;
         let unnamed = vertices.iter().filter(|vertex| vertex.printed.name.is_empty() && vertex.known);
         let unnamed: Instant = unnamed.filter_map(|vertex| vertex.printed.took).sum();
         let named =
@@ -222,7 +235,8 @@ impl Build {
         let mut draft = (!printed.is_empty()).then(|| draft(printed, last, log.resolution))?;
         draft.dated |= log.dated && draft.source.fidelity.starts;
         draft.failed |= failed;
-        draft.unfinished = (draft.unfinished || (docker && !exported)) && !draft.failed;
+        draft.unfinished &= !draft.failed;
+        destination.judge(&mut draft);
         draft.line = first.unwrap_or(0);
         if unnamed > 0 {
             let took = Nanos(u64::try_from(unnamed).unwrap_or(u64::MAX));

@@ -2,6 +2,7 @@
 
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::Draft;
+use super::ending::Destination;
 use super::instant::parse_time;
 use super::log::Log;
 use base64::Engine as _;
@@ -72,6 +73,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
                 && serde_json::from_str::<serde::de::IgnoredAny>(trimmed)
                     .is_err_and(|error| error.is_eof() || error.is_syntax());
             several |= trimmed.starts_with('[');
+            reader.said(&line.text);
         }
         if several {
             objects(&text, |status, at| reader.status(status, at));
@@ -111,10 +113,19 @@ fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
 struct RawjsonReader {
     vertices: Vertices,
     first: Option<usize>,
+    destination: Destination,
     builds: Vec<Draft>,
 }
 
 impl RawjsonReader {
+    /// Takes in a line. What the client says is about all builds of the log: it stands before or after BuildKit's lines.
+    fn said(&mut self, line: &str) {
+        // Texts of steps are in base64.
+        if !line.contains("\"vertexes\"") {
+            self.destination.line(line);
+        }
+    }
+
     fn status(&mut self, status: SolveStatus, place: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
         for vertex in status.vertexes {
@@ -153,6 +164,7 @@ impl RawjsonReader {
 
     fn close(&mut self) {
         let mut draft = std::mem::take(&mut self.vertices).draft().0;
+        self.destination.judge(&mut draft);
         draft.line = self.first.take().unwrap_or(0);
         self.builds.push(draft);
     }
