@@ -44,9 +44,10 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 15] = [
+    let forms: [fn(&str) -> Option<String>; 16] = [
         mail::lines,
         quoted::cdata,
+        quoted::percent,
         quoted::cat,
         quoted::literal,
         quoted::list,

@@ -1,6 +1,9 @@
-//! Logs as other programs print text: `cat -A`, literals of Python, parts of XML.
+//! Logs as other programs print text: `cat -A`, literals of Python, parts of XML, parts of addresses.
 
 use super::count_marks;
+use memchr::memchr_iter;
+use percent_encoding::percent_decode_str;
+use std::borrow::Cow;
 
 /// The text of `cat -A`: a dollar sign at the end of each line, control characters as `^M` and `^I`.
 pub(super) fn cat(text: &str) -> Option<String> {
@@ -93,6 +96,51 @@ pub(super) fn cdata(text: &str) -> Option<String> {
     (!sections.is_empty()).then(|| sections.join("\n"))
 }
 
+/// A text that is encoded as in an address (RFC 3986), as a form (a plus sign is a space), or as in a command of GitHub's runner, which
+/// encodes only the ends of lines and the percent sign.
+pub(super) fn percent(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let encoded =
+        |&at: &usize| bytes.get(at + 1..at + 3).is_some_and(|digits| ESCAPES.iter().any(|known| digits == *known));
+    let escapes = memchr_iter(b'%', bytes).filter(encoded).count();
+    let spaces = memchr_iter(b' ', bytes).count();
+    let decoded = if escapes < spaces {
+        // Not an address within a log.
+        if !text.contains("%0A") {
+            return None;
+        }
+        let log = text.lines().map(runner_command).collect::<Vec<_>>().join("\n");
+        log.replace("%0D", "").replace("%0A", "\n").replace("%25", "%")
+    } else if escapes == 0 {
+        return None;
+    } else {
+        let spaced =
+            if spaces > 0 || text.contains("%20") { Cow::Borrowed(text) } else { Cow::Owned(text.replace('+', " ")) };
+        percent_decode_str(form_field(&spaced)).decode_utf8_lossy().into_owned()
+    };
+    (count_marks(&decoded) > count_marks(text)).then_some(decoded)
+}
+
+/// The longest field of a form, `name=value&name=value`, without its name. Another text as it is.
+fn form_field(text: &str) -> &str {
+    let value = |field| {
+        let (name, value) = str::split_once(field, '=')?;
+        name.chars().all(|c| c.is_alphanumeric() || c == '_').then_some(value)
+    };
+    if text.trim_end().contains('\n') || value(text).is_none() {
+        return text;
+    }
+    text.trim_end().split('&').filter_map(value).max_by_key(|value| value.len()).unwrap_or(text)
+}
+
+/// The text of a command of GitHub's runner: `::debug::text`.
+fn runner_command(line: &str) -> &str {
+    line.strip_prefix("::").and_then(|rest| rest.split_once("::")).map_or(line, |(_, text)| text)
+}
+
+/// What is encoded in every log: spaces, ends of lines, and the characters at the beginning of builders' lines.
+const ESCAPES: [&[u8; 2]; 8] = [b"20", b"0A", b"0a", b"23", b"5B", b"5b", b"3A", b"3a"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +158,13 @@ mod tests {
         let lines = "['#1 [1/1] RUN echo \\'a\\', b', b\"#1 it's\\n\", '#1 DONE 0.1s']\n";
         assert_eq!(list(lines).unwrap(), "#1 [1/1] RUN echo 'a', b\n#1 it's\n#1 DONE 0.1s\n");
         assert_eq!(list("[1/2] STEP 1/1: FROM a [x]"), None);
+        let log = "#1 [1/1] RUN echo 100%\n#1 DONE 0.1s\n";
+        assert_eq!(percent("%231%20%5B1%2F1%5D%20RUN%20echo%20100%25\n%231%20DONE%200.1s\n").unwrap(), log);
+        assert_eq!(percent("%231+%5B1/1%5D+RUN+echo+100%25%0A%231+DONE+0.1s%0A").unwrap(), log);
+        assert_eq!(percent("#1 [1/1] RUN echo 100%25%0A#1 DONE 0.1s%0A").unwrap(), log);
+        assert_eq!(percent("#1%20[1/1]%20RUN%20a=b%20&&%20c\n").unwrap(), "#1 [1/1] RUN a=b && c\n");
+        assert_eq!(percent("job=7&log=%231+%5B1/1%5D+RUN+a%26%0A&x=").unwrap(), "#1 [1/1] RUN a&\n");
+        assert_eq!(percent("#1 [1/1] RUN curl http://host/a%20b%0A\n#1 DONE 0.1s\n"), None);
         assert_eq!(unescaped("a\\"), "a\\");
         assert_eq!(unescaped("\\u12"), "12");
         assert_eq!(

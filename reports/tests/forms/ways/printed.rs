@@ -29,6 +29,16 @@ fn quoted_printable(log: &str) -> String {
     out
 }
 
+/// The log with all but RFC 3986's unreserved characters encoded.
+fn percent(log: &str, space: &str) -> String {
+    let encoded = |byte: u8| match byte {
+        b' ' => space.to_owned(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    log.bytes().map(encoded).collect()
+}
+
 /// Lines behind a time of twelve hours.
 fn twelve_hours(at: &At) -> String {
     format!("{}.{:03}", at.clock(), at.millis())
@@ -57,6 +67,11 @@ pub(super) const WAYS: &[Way] = ways! {
         "Subject: the build\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n{}",
         quoted_printable(&rfc3339(lines))
     ).into_bytes();
+    "a part of an address" Fine |lines| percent(&rfc3339(lines), "%20").into_bytes();
+    "a field of a form" Fine |lines| format!("job=7&log={}", percent(&rfc3339(lines), "+")).into_bytes();
+    "a command of GitHub's runner" Fine |lines| {
+        format!("::debug::{}\n", rfc3339(lines).replace('%', "%25").replace('\n', "%0A")).into_bytes()
+    };
     "spaces of a page" Fine |lines| rfc3339(lines).replace(' ', "\u{a0}").into_bytes();
     "a browser's time" Fine |lines| each(lines, |_, at| format!("3/1/2026, {}\u{202f}AM ", twelve_hours(at)));
     "a Japanese date" Fine |lines| each(lines, |_, at| format!("2026年3月1日 {} ", twelve_hours(at)));
