@@ -23,7 +23,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
     if analysis.steps.is_empty() && analysis.segments.iter().all(|segment| segment.phase.is_none()) {
         return sentence + "; the record says nothing of what it did.";
     }
-    let own = analysis.accounts.stages.iter().find(|row| row.name == Owner::Build).map_or(Nanos::ZERO, |row| row.wall);
+    let own = outside_of_steps(analysis);
     let largest = analysis.steps.iter().max_by_key(|step| step.wall);
     match largest.filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
         Some(step) => sentence += &largest_share(analysis, step),
@@ -41,6 +41,16 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
         sentence += &format!("; {} meanwhile", others.sentence());
     }
     sentence + "."
+}
+
+/// The time of no step. Steps without a stage are the builder's own work, unless no step has one: traces of other programs.
+fn outside_of_steps(analysis: &Analysis<'_>) -> Nanos {
+    if analysis.record.steps.iter().any(|step| step.stage.is_some()) {
+        let build = analysis.accounts.stages.iter().find(|row| row.name == Owner::Build);
+        return build.map_or(Nanos::ZERO, |row| row.wall);
+    }
+    let outside = analysis.segments.iter().filter(|segment| segment.step.is_none());
+    Nanos(outside.map(|segment| segment.end.0.saturating_sub(segment.start.0)).sum())
 }
 
 /// "The build took 1.2 s", or where it failed.

@@ -7,7 +7,7 @@ use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait};
 use super::instant::Instant;
 use super::names::{self, Targets};
 use super::trace_span::{Link, TraceSpan};
-use buildscope_record::{Cache, Fidelity, Outcome, Removal, StepKey, Tool, WaitKind};
+use buildscope_record::{Cache, Fidelity, Outcome, Phase, Removal, StepKey, Tool, WaitKind};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The attribute of a call with the identity of its recipe.
@@ -40,10 +40,10 @@ pub(super) fn draft(spans: &[TraceSpan]) -> Draft {
     for call in spans.iter().filter(|span| is_call(span) && !tree.outer.contains(span.id.as_str())) {
         steps.insert(&call.id, draft.steps.push(step(call)));
     }
-    for (span, call) in works(spans) {
+    for (span, call) in works(spans, &tree) {
         let Some(&id) = steps.get(call) else { continue };
         let step = &mut draft.steps[id];
-        let phase = names::phase(&step.instruction, &step.text);
+        let phase = phase(&step.text);
         // The first such span replaces the times of the call, which only asked for the work.
         let first = step.spans.len() == 1;
         step.start =
@@ -118,17 +118,45 @@ impl<'s> SpanTree<'s> {
     }
 }
 
-/// The spans that do the work of calls that had returned: each has a link to its call that says nothing about its purpose.
-fn works(spans: &[TraceSpan]) -> impl Iterator<Item = (&TraceSpan, &str)> {
-    spans.iter().filter(|span| !is_call(span)).flat_map(|span| {
-        let links = span.links.iter().filter(|link| !link.attributes.contains_key(PURPOSE));
-        links.map(move |link| (span, link.span.as_str()))
+/// The spans that do the work of calls that had returned: each has a link to its call that says nothing about its purpose, or that
+/// the call is its cause. Of several causes the first is the call, the others asked for its result.
+fn works<'s>(spans: &'s [TraceSpan], tree: &SpanTree<'s>) -> impl Iterator<Item = (&'s TraceSpan, &'s str)> {
+    let cause = |link: &&Link| link.attributes.get(PURPOSE).is_some_and(|purpose| purpose == "cause");
+    spans.iter().filter(|span| !is_call(span)).flat_map(move |span| {
+        let plain = || span.links.iter().filter(|link| !link.attributes.contains_key(PURPOSE));
+        let called = |link: &&Link| tree.spans.get(link.span.as_str()).is_some_and(|call| is_call(call));
+        let first = span.links.iter().filter(cause).find(called).filter(|_| plain().next().is_none());
+        plain().chain(first).map(move |link| (span, link.span.as_str()))
     })
+}
+
+/// The phase of a call, from the name of its function: `Container.withExec`.
+fn phase(name: &str) -> Phase {
+    let function = name.split(['(', ' ']).next().unwrap_or(name).to_ascii_lowercase();
+    let has = |word: &str| function.contains(word);
+    if has("exec") {
+        Phase::Process
+    } else if has(".from") || has("pull") {
+        Phase::Pull
+    } else if has("publish") {
+        Phase::Push
+    } else if has("export") || has("astarball") {
+        Phase::Export
+    } else if has("git") || has("http") {
+        Phase::Fetch
+    } else if has("host.") {
+        Phase::ContextScan
+    } else if has("file") || has("directory") || has("copy") {
+        Phase::Copy
+    } else {
+        // A function of a module, which is a process.
+        Phase::Process
+    }
 }
 
 fn step(call: &TraceSpan) -> DraftStep {
     let name = names::vertex(&call.name, &Targets::default());
-    let phase = names::phase(&name.instruction, &name.text);
+    let phase = phase(&name.text);
     let fact = |key: &str| call.attributes.get(key).map(String::as_str);
     let outcome = match fact(OUTCOME) {
         _ if call.failed.is_some() => Outcome::Failed,
@@ -271,5 +299,27 @@ mod tests {
         assert_eq!((wait.step, wait.on, wait.kind), (test.id, Some(build.id), WaitKind::Dependency));
         assert_eq!((wait.start.0 / SECOND, wait.end.0 / SECOND), (2, 5));
         assert!(record.edges.iter().any(|edge| (edge.from, edge.to) == (build.id, test.id)));
+    }
+
+    #[test]
+    fn the_first_cause_of_a_span_is_the_call_whose_work_it_does() {
+        let mut spans = spans();
+        let cause = [(PURPOSE, "cause")];
+        spans[3].links = [link("b", &cause), link("t", &cause)].concat();
+        let record = draft(&spans).finish();
+        let build = record.steps.iter().find(|step| step.text.contains("withExec build")).unwrap();
+        assert_eq!(build.end.unwrap().0 / SECOND, 5);
+        assert_eq!(record.waits[0].on, Some(build.id));
+        let phases =
+            ["Container.withExec a", "Container.from b", "Host.directory", "Directory.withFile", "Git.ref", "App.test"]
+                .map(phase);
+        let expected = [Phase::Process, Phase::Pull, Phase::ContextScan, Phase::Copy, Phase::Fetch, Phase::Process];
+        assert_eq!(phases, expected);
+        let explanation = crate::explain(&record);
+        assert!(
+            explanation.answer.contains("went to `Container.withExec build`, mostly process"),
+            "{}",
+            explanation.answer
+        );
     }
 }
