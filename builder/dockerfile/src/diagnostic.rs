@@ -98,8 +98,15 @@ pub fn shortened(text: String) -> String {
     }
     let boundary = |count: usize| text.char_indices().nth(count).map_or(text.len(), |(at, _)| at);
     let tail = text.char_indices().rev().nth(LONGEST / 4).map_or(0, |(at, _)| at);
-    format!("{}…{}", &text[..boundary(LONGEST / 2)], &text[tail..])
+    let (head, tail) = (&text[..boundary(LONGEST / 2)], &text[tail..]);
+    // Lines stay whole, unless they are long.
+    let head = head.rfind('\n').filter(|at| head.len() - at < LONGEST_PART).map_or(head, |at| &head[..=at]);
+    let tail = tail.find('\n').filter(|&at| at < LONGEST_PART).map_or(tail, |at| &tail[at..]);
+    format!("{head}…{tail}")
 }
+
+/// The longest part of a line that is left out next to a middle that is left out, in bytes.
+const LONGEST_PART: usize = 100;
 
 /// A diagnostic and its position in the file.
 #[derive(Clone, Debug)]
@@ -247,6 +254,10 @@ mod tests {
         assert!(short.starts_with("start") && short.ends_with("end") && short.contains('…'), "{short}");
         assert!(short.chars().count() < LONGEST);
         assert_eq!(shortened("x".repeat(LONGEST)), "x".repeat(LONGEST));
+        let lines: String = (100..400).map(|line| format!("echo line {line}\n")).collect();
+        let short = shortened(lines);
+        assert!(short.contains("\n…\necho line 3"), "{short}");
+        assert!(short.lines().all(|line| line == "…" || line.len() == "echo line 100".len()), "{short}");
     }
 
     #[test]

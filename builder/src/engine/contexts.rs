@@ -135,7 +135,7 @@ impl ContextLocation {
                     return Ok((!ignore.is_empty()).then_some(ignore));
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(BuildError::Read { path, source }),
+                Err(source) => return Err(BuildError::IgnoreFile { path, source }),
             }
         }
         Ok(None)

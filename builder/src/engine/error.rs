@@ -9,10 +9,19 @@ use std::path::PathBuf;
 /// The reason why a build has no image. miette prints it, with lines of the Dockerfile where they apply.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum BuildError {
-    /// The Dockerfile or its ignore file can't be read.
+    /// The Dockerfile can't be read.
     #[error("cannot read {}", path.display())]
     #[diagnostic(help("the Dockerfile is looked for in the context; name another one with -f"))]
     Read {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// An ignore file can't be read.
+    #[error("cannot read the ignore file {}", path.display())]
+    IgnoreFile {
         /// The file.
         path: PathBuf,
         /// The cause.

@@ -10,8 +10,8 @@ use std::path::{Component, Path, PathBuf};
 /// The error of a source that is not in its origin. `path` is the path of the source there.
 pub(super) fn missing(origin: &Origin<'_>, source: &str, path: &Path) -> CopyError {
     let (source_path, name) = (source.to_owned(), origin.name());
-    if let Some((link, to)) = leads_out(origin, path) {
-        return CopyError::LeadsOut { source_path, origin: name, link, to };
+    if let Some(error) = leads_out(origin, source, path) {
+        return error;
     }
     if let Origin::Context(context) = origin
         && matches!(origin.look(path), Ok(None))
@@ -26,10 +26,18 @@ pub(super) fn missing(origin: &Origin<'_>, source: &str, path: &Path) -> CopyErr
     CopyError::NotFound { source_path, origin: name, suggestion: suggestion(origin, path) }
 }
 
-/// The first link on the way to a path of a context that leads out of the context on this machine, and its target. An absolute
-/// link whose target is in the context means that target.
-fn leads_out(origin: &Origin<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
+/// The error of a source whose links cannot be resolved, such as a circle.
+pub(super) fn unresolved(origin: &Origin<'_>, source: &str, path: &Path, error: CopyError) -> CopyError {
+    leads_out(origin, source, path).unwrap_or(error)
+}
+
+/// The error for the first link on the way to a path of a context that leads out of the context on this machine. An absolute link
+/// whose target is in the context means that target, unless the path exists outside.
+fn leads_out(origin: &Origin<'_>, source: &str, path: &Path) -> Option<CopyError> {
     let Origin::Context(context) = origin else { return None };
+    let root = context.path().canonicalize();
+    let found_outside = |root| Ok(!context.path().join(path).canonicalize()?.starts_with::<PathBuf>(root));
+    let outside = root.and_then(found_outside).unwrap_or(false);
     let mut found = None;
     // The result is not needed: a path that cannot be resolved may have such a link, too.
     let _ = follow(path, |at| {
@@ -40,8 +48,11 @@ fn leads_out(origin: &Origin<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
             Some(NodeKind::Symlink(to)) => {
                 let depth = at.components().count() - 1;
                 let up = to.components().filter(|part| *part == Component::ParentDir).count();
-                let outside = up > depth || to.is_absolute() && context.node(&clean(to))?.is_none();
-                if found.is_none() && outside {
+                let absolute = || {
+                    let target = clean(to);
+                    outside || target == at || context.node(&target).is_ok_and(|node| node.is_none())
+                };
+                if found.is_none() && (up > depth || to.is_absolute() && absolute()) {
                     found = Some((at.to_owned(), to.to_path_buf()));
                 }
                 Stop::Link(to.to_path_buf())
@@ -49,7 +60,8 @@ fn leads_out(origin: &Origin<'_>, path: &Path) -> Option<(PathBuf, PathBuf)> {
             Some(_) => Stop::Other,
         })
     });
-    found
+    let (link, to) = found?;
+    Some(CopyError::LeadsOut { source_path: source.to_owned(), origin: origin.name(), link, to })
 }
 
 /// The path up to its first missing component, with that one replaced by the most similar existing name.

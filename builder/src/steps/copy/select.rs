@@ -2,7 +2,7 @@
 
 use super::CopyError;
 use super::group::{Detail, Group, Items};
-use super::missing::missing;
+use super::missing::{missing, unresolved};
 use super::origin::{Found, Inode, Origin, relative};
 use super::remote;
 use super::target::join;
@@ -138,7 +138,7 @@ impl<'a> Finder<'a> {
         let probe = span.probe();
         let (base, pattern) = split_pattern(&path);
         let Some(pattern) = pattern else {
-            let path = match self.origin.follow(&path)? {
+            let path = match self.follow(source, &path)? {
                 found if self.origin.look(&found)?.is_some() => path,
                 // A backslash escapes in a pattern. A pattern in which everything is escaped means the plain name.
                 _ => unescaped(&path).ok_or_else(|| self.not_found(source, &path))?,
@@ -148,7 +148,7 @@ impl<'a> Finder<'a> {
         let text = pattern.to_str().ok_or_else(|| CopyError::BadPattern(source.to_owned()))?;
         let glob = Glob::parse(text).map_err(|_| CopyError::BadPattern(source.to_owned()))?;
         let depth = pattern.components().count();
-        let base = self.origin.follow(&base)?;
+        let base = self.follow(source, &base)?;
         let mut matches = Vec::new();
         self.origin.walk(&base, &mut |path, found| {
             let below = relative(path, &base);
@@ -168,7 +168,7 @@ impl<'a> Finder<'a> {
     /// Adds one file or directory. A symbolic link that the source names is followed. Links inside a directory are
     /// copied.
     fn matched(&mut self, source: &str, path: &Path, probe: &Probe) -> Result<(), CopyError> {
-        let followed = self.origin.follow(path)?;
+        let followed = self.follow(source, path)?;
         let found = self.origin.look(&followed)?.ok_or_else(|| self.not_found(source, path))?;
         let unpack = self.op.unpack.unwrap_or(self.op.add);
         if !found.is_dir() {
@@ -199,7 +199,7 @@ impl<'a> Finder<'a> {
     fn with_parents(&mut self, source: &str) -> Result<(), CopyError> {
         let _span = self.probe.phase(Phase::ContextScan);
         let (pivot, pattern) = source.split_once("/./").unwrap_or(("/", source));
-        let pivot = self.origin.follow(&clean(Path::new(pivot)))?;
+        let pivot = self.follow(source, &clean(Path::new(pivot)))?;
         let pattern = clean(Path::new(pattern));
         if !self.origin.look(&pivot)?.is_some_and(|found| found.is_dir()) {
             return Err(self.not_found(source, &pivot));
@@ -324,6 +324,11 @@ impl<'a> Finder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Resolves the symbolic links in a path of a source.
+    fn follow(&self, source: &str, path: &Path) -> Result<PathBuf, CopyError> {
+        self.origin.follow(path).map_err(|error| unresolved(self.origin, source, path, error))
     }
 
     fn not_found(&self, source: &str, path: &Path) -> CopyError {
