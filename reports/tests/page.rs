@@ -241,15 +241,17 @@ fn nothing_is_wider_than_the_page_and_the_charts_line_up() {
         move(wall / 2, wall / 4); alignLevels(); say('zoomed', byId('levels-chart').getAttribute('viewBox'));
         select(3); showTip({ clientX: innerWidth - 20, clientY: 200 }, 'x'.repeat(60)); const drawer = byId('drawer').getBoundingClientRect();
         say('tip', tip.getBoundingClientRect().right <= drawer.left || Number(getComputedStyle(byId('drawer')).zIndex) > Number(getComputedStyle(tip).zIndex));
+        const caveats = [...document.querySelectorAll('#changes td.soft')];
+        say('caveats', caveats.length > 0 && caveats.every((cell) => cell.getBoundingClientRect().width >= 150));
         say('code', byId('changes').textContent.includes('`'));";
     for width in [420, 1400] {
         let document = run_in(Some(width), &format!("width-{width}"), &page, script);
         assert_eq!(attribute(&document, "data-error"), None, "{document}");
         assert_eq!(attribute(&document, "data-wide"), Some(""), "{width}");
         assert_eq!(attribute(&document, "data-scrolls"), Some("false"), "{width}");
-        let found =
-            ["data-left", "data-right", "data-zoomed", "data-tip", "data-code"].map(|name| attribute(&document, name));
-        assert_eq!(found, [Some("true"), Some("true"), Some("500 0 250 100"), Some("true"), Some("false")], "{width}");
+        let found = ["data-left", "data-right", "data-zoomed", "data-tip", "data-caveats", "data-code"]
+            .map(|name| attribute(&document, name).unwrap_or_default());
+        assert_eq!(found, ["true", "true", "500 0 250 100", "true", "true", "false"], "{width}");
     }
 }
 

@@ -41,6 +41,21 @@ fn no_line_is_wider_than_the_terminal() {
 }
 
 #[test]
+fn a_long_stage_leaves_room_for_the_instruction() {
+    let mut record = example("inside.json");
+    for stage in &mut record.stages {
+        stage.name = format!("stage-{}", "with-a-long-name-".repeat(6));
+    }
+    for width in [80, 100] {
+        let text = render::text(&explain(&record), Style { width, ..Style::default() });
+        let (_, inside) = text.split_once("Inside the steps\n").unwrap();
+        let steps: Vec<_> =
+            inside.lines().take_while(|line| !line.is_empty()).filter(|line| line.contains("stage-")).collect();
+        assert!(!steps.is_empty() && steps.iter().all(|line| line.contains(": RUN ")), "{text}");
+    }
+}
+
+#[test]
 fn colours_do_not_change_the_text() {
     let explanation = explain(&example("diamond.serial.json"));
     let coloured = render::text(&explanation, Style { colours: true, ..Style::default() });

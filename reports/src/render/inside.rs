@@ -14,6 +14,8 @@ const STEPS: usize = 4;
 const COMMANDS: usize = 5;
 /// As many kinds of what could not be seen.
 const UNSEEN: usize = 3;
+/// The longest name of a stage, in columns: the instruction after it needs the rest of the line.
+const STAGE: usize = 16;
 /// A step or a command that cost less than this share (of the build, of the step) is not shown.
 const LEAST: f64 = 0.03;
 /// A cause that has less than this share of a command is not named.
@@ -37,7 +39,7 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     let mut out = heading("Inside the steps", style);
     let processors = explanation.host.cpus.unwrap_or(1);
     for (step, inside) in steps {
-        let stage = step.stage.as_deref().map(|stage| format!("{stage}: ")).unwrap_or_default();
+        let stage = step.stage.as_deref().map(|stage| format!("{}: ", cut(stage, STAGE))).unwrap_or_default();
         let processes = if inside.processes == 1 { "process" } else { "processes" };
         let about = match inside.observed {
             Observed::Events => format!(" {} in {} {processes}", inside.wall, inside.processes),

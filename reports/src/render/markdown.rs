@@ -188,9 +188,23 @@ fn fence(text: &str, least: usize) -> String {
     "`".repeat(least.max(longest + 1))
 }
 
-/// A sentence of ours that may quote a Dockerfile. Nothing in it is interpreted: no code spans, because a quote may hold
-/// backquotes, no HTML, no mentions.
+/// A sentence of ours that may quote a Dockerfile. Quotes become code spans. Nothing else in it is interpreted: no HTML, no mentions. If a
+/// quote holds backquotes itself, its parts are code or plain text, and if one is left over, all of them are shown.
 pub fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return escaped(text);
+    }
+    let part = |(index, part): (usize, &&str)| match index % 2 {
+        0 => escaped(part),
+        _ if part.trim().is_empty() => escaped(&format!("`{part}`")),
+        _ => code(&printable(part)),
+    };
+    parts.iter().enumerate().map(part).collect()
+}
+
+/// A text in which nothing is interpreted.
+fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in printable(text).chars() {
         match c {
@@ -270,6 +284,23 @@ mod tests {
         let Event::Text(chart) = &events[start.unwrap() + 1] else { panic!("{text}") };
         let bars: Vec<_> = chart.lines().filter(|line| line.contains(" :")).map(str::trim).collect();
         assert_eq!(bars, ["RUN echo a b /details c :0, 2000", "RUN make x @me b :2000, 5000"]);
+    }
+
+    #[test]
+    fn quotes_in_a_sentence_are_code() {
+        assert_eq!(prose("`RUN a && b *c*` took 1 s"), "`RUN a && b *c*` took 1 s");
+        assert_eq!(prose("one ` and <b>"), "one \\` and &lt;b>");
+        assert_eq!(prose("`` and ` `"), "\\`\\` and \\` \\`");
+        // A quote with backquotes in it: no part of it is HTML or emphasis.
+        for text in ["`RUN echo `<b>*x*` y`", "`a``<i>b`", "`<b>` `<i>` `"] {
+            let prose = prose(text);
+            for event in events(&prose) {
+                assert!(
+                    !matches!(event, Event::Html(_) | Event::InlineHtml(_) | Event::Start(Tag::Emphasis)),
+                    "{prose}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ fn cached(explanation: &Explanation) -> String {
         (_, 0) => String::new(),
         (cached, all) if cached == all => "Every step was cached.".to_owned(),
         (0, _) => "No step was cached.".to_owned(),
+        (1, all) => format!("1 of {all} steps was cached."),
         (cached, all) => format!("{cached} of {all} steps were cached."),
     }
 }
@@ -115,7 +116,7 @@ mod tests {
         let text = summary(&build(), Style::default());
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].starts_with("The build took 4.00 s") && lines.len() <= 6, "{text}");
-        assert!(text.contains("1 of 3 steps were cached"), "{text}");
+        assert!(text.contains("1 of 3 steps was cached"), "{text}");
         let line = |what: &str| lines.iter().position(|line| line.starts_with("  ") && line.contains(what));
         assert!(line("`RUN make all`  build, line 3").unwrap() < line("`RUN fetch`").unwrap(), "{text}");
     }

@@ -51,7 +51,7 @@ function drawLevels() {
     });
     svg.append(make("path", { d: `${up}${down}Z`, fill: `var(--${colour})` }));
   }
-  const words = { active: "active", ready: "ready, no slot", held: "held by the policy only", blocked: "blocked by needs" };
+  const words = { active: "active", ready: build.bounds.slots ? "ready, no slot" : "ready, not started", held: "held by the policy only", blocked: "blocked by needs" };
   const key = [...kinds, ["blocked", "blocked"]].map(([kind, colour]) => make("span", {}, make("span", { class: "swatch", style: `background: var(--${colour})` }), `${words[kind]}: ${mean[kind].toFixed(2)} on average`));
   box.replaceChildren(svg, make("div", { class: "levels-key" }, ...key));
   placeLevels();

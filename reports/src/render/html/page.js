@@ -89,7 +89,7 @@ function drawRest() {
   }
   const { bounds } = build;
   const rows = [["all steps in a row (T1)", time(bounds.work)], ["longest chain of needs (T∞)", time(bounds.span)], ["outside of steps", time(bounds.outside)],
-    [`bound on ${bounds.slots ? `${bounds.slots} slots` : "endless slots"}`, time(bounds.least)], ["achieved", time(bounds.achieved)], ["steps at a time", bounds.parallelism.toFixed(2)]];
+    [`bound with ${bounds.slots ? `${bounds.slots} slots` : "unlimited slots"}`, time(bounds.least)], ["achieved", time(bounds.achieved)], ["steps at a time", bounds.parallelism.toFixed(2)]];
   if (bounds.cpu !== undefined) rows.push(["CPU time", `${time(bounds.cpu)}${bounds.cpu_use === undefined ? "" : ` (${(bounds.cpu_use * 100).toFixed(0)} % of the processors)`}`]);
   if (build.others) rows.push(["CPU time of other programs", `${time(build.others.cpu)} (${(build.others.share * 100).toFixed(0)} % of the processors)`]);
   byId("bounds").replaceChildren(make("table", {}, make("tbody", {}, ...rows.map(([name, value]) => make("tr", {}, make("td", {}, name), make("td", { class: "n" }, value))))));
