@@ -96,11 +96,11 @@ fn head(run: &Run) -> String {
         run.runs,
         run.seed,
         if run.interrupted { "; interrupted" } else { "" },
-        escape(&run.page_cache),
+        code(&escape(&run.page_cache)),
     );
     for warning in environment.warnings().iter().map(ToString::to_string).chain(doubts(run)) {
         // Writing to a String cannot fail.
-        let _ = write!(html, "<p class=\"warning\">{}</p>", escape(&warning));
+        let _ = write!(html, "<p class=\"warning\">{}</p>", code(&escape(&warning)));
     }
     for (case, sample) in run.faults() {
         let fault = sample.fault.as_deref().unwrap_or_default();
@@ -113,6 +113,12 @@ fn head(run: &Run) -> String {
         );
     }
     html
+}
+
+/// Texts between backticks as code.
+fn code(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    parts.map(|(index, part)| if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() }).collect()
 }
 
 /// The whole run in one figure: each case against the first of its group.
@@ -185,13 +191,18 @@ fn section<'a>(
             let _ = write!(html, "<td>{:.3}<td>{:.3} .. {:.3}<td>{verdict}", ratio.point, ratio.low, ratio.high);
         }
     }
+    let against = match group {
+        [_] => String::new(),
+        _ => format!(
+            "<h3>Against the first</h3><p class=\"note\">Ratio of wall times in the same round, with the 95 % interval.</p>{}",
+            svg::ratios(&ratio_rows(group))
+        ),
+    };
     let _ = write!(
         html,
         "</table><h3>Times</h3><p class=\"note\">Line: fastest to slowest. Box: quartiles. Mark: median; below it its 95 % interval. \
-         Dots: builds.</p>{}<h3>Against the first</h3><p class=\"note\">Ratio of wall times in the same round, with the 95 % \
-         interval.</p>{}<h3>Distribution</h3><p class=\"note\">Height: number of builds, each row by its own largest.</p>{}<h3>In the order of rounds</h3>{}",
+         Dots: builds.</p>{}{against}<h3>Distribution</h3><p class=\"note\">Height: number of builds, each row by its own largest.</p>{}<h3>In the order of rounds</h3>{}",
         svg::whiskers(&series),
-        svg::ratios(&ratio_rows(group)),
         svg::histograms(&series),
         svg::progressions(&series)
     );
@@ -211,7 +222,8 @@ mod tests {
             changes: vec![ChangePoint { at: 2, before: 1.0, after: 2.0, p: 0.01 }],
         }];
         let built = MedianBuild { page: "x/a.html".into(), timeline: "x/a.json".into(), storage: 0.5 };
-        let html = page(&run(), &trends, |case| (case.case.subject.policy == Some(Policy::Stages)).then_some(&built));
+        let run = Run { page_cache: "cold: `--no-cache`".into(), ..run() };
+        let html = page(&run, &trends, |case| (case.case.subject.policy == Some(Policy::Stages)).then_some(&built));
         assert_eq!(html.matches("<h2>diamond, cold</h2>").count(), 1);
         // 1.5 to 2.5 and 1.75 to 2.75; the second round is incomplete.
         assert!(html.contains("<td>0.618<td>0.600 .. 0.636<td>"));
@@ -219,6 +231,7 @@ mod tests {
         assert!(summary < html.find("<h2>diamond, cold</h2>").unwrap(), "the summary comes first");
         assert!(html.contains("/x is missing") && html.contains("run 3: +100.0 %"));
         assert!(html.contains("At the start: "), "{html}");
+        assert!(html.contains("cold: <code>--no-cache</code>") && !html.contains('`'), "{html}");
         assert!(
             html.contains("<a href=\"x/a.html\">buildscope stages</a> (<a href=\"x/a.json\" download>timeline</a>)")
         );

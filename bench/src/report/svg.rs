@@ -222,11 +222,13 @@ fn open(height: f64) -> String {
 fn axis(svg: &mut String, y: f64, largest: f64, x: impl Fn(f64) -> f64) {
     for tick in 0..=4 {
         let time = f64::from(tick) / 4.0 * largest;
+        // The last one is at the edge of the plot: a long text would be cut.
+        let anchor = if tick == 4 { "end" } else { "middle" };
         // Writing to a String cannot fail.
         let _ = write!(
             svg,
-            r#"<text x="{:.1}" y="{y}" text-anchor="middle" class="tick">{}</text>"#,
-            x(time),
+            r#"<text x="{:.1}" y="{y}" text-anchor="{anchor}" class="tick">{}</text>"#,
+            if tick == 4 { WIDTH } else { x(time) },
             seconds(time)
         );
     }

@@ -311,10 +311,19 @@ fn a_source_behind_a_link_that_leaves_the_context_says_so() {
     std::os::unix::fs::symlink("/etc", world.context().join("out")).unwrap();
     fs::create_dir(world.context().join("d")).unwrap();
     std::os::unix::fs::symlink("../../up", world.context().join("d/up")).unwrap();
+    for (link, to) in [("root", "/"), ("etc", "/etc"), ("circle", "circle"), ("inside", "/d")] {
+        std::os::unix::fs::symlink(to, world.context().join(link)).unwrap();
+    }
     let _socket = std::os::unix::net::UnixListener::bind(world.context().join("socket")).unwrap();
     for (source, expected) in [
         ("out/passwd", "the link `out` leads out of it, to `/etc`"),
         ("d/up", "the link `d/up` leads out of it, to `../../up`"),
+        ("root/etc/passwd", "the link `root` leads out of it, to `/`"),
+        ("etc/passwd", "the link `etc` leads out of it, to `/etc`"),
+        ("etc/no-such", "the link `etc` leads out of it, to `/etc`"),
+        ("etc/pass*", "the link `etc` leads out of it, to `/etc`"),
+        ("circle/a", "too many levels of symbolic links"),
+        ("inside/no-such", "`inside/no-such` not found in the build context"),
         ("socket", "is a socket, which an image cannot contain"),
         ("missing", "`missing` not found in the build context"),
     ] {

@@ -380,7 +380,7 @@ fn a_directory_is_measured_cold_warm_and_after_an_edit() {
     fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
     fs::write(folder.join("src/main.c"), "int main;\n").unwrap();
     let bench = |more: &[&str]| {
-        let first = ["bench", "./mine", "--runs", "1", "--edit", "src/main.c", "--out", "run"];
+        let first = ["bench", "mine", "--runs", "1", "--edit", "src/main.c", "--out", "run"];
         world.buildscope(&[&first[..], more].concat())
     };
     let output = bench(&["--", "--build-arg", "WORD=given"]);

@@ -347,12 +347,12 @@ impl Arguments {
         let mut own = Vec::new();
         for directory in directories {
             let found = own::workload(Path::new(directory), self.edit.as_deref())?;
-            if let Some(edited) = found.edited.filter(|_| self.caches().contains(&Scenario::Edit)) {
-                write_message(&format!(
-                    "{}: the state `edit` appends a line to {}",
-                    found.workload.name,
-                    edited.display()
-                ));
+            if self.caches().contains(&Scenario::Edit) {
+                let state = match found.edited {
+                    Some(edited) => format!("the state `edit` appends a line to {}", edited.display()),
+                    None => "the state `edit` is left out: the context has no text file to edit".to_owned(),
+                };
+                write_message(&format!("{}: {state}", found.workload.name));
             }
             own.push(found.workload);
         }
@@ -416,9 +416,11 @@ impl Arguments {
     }
 }
 
-/// Whether the text is a directory and not the name of a workload: names have no slashes and dots.
+/// Whether the text is a directory and not the name of a workload: names have no slashes and dots, and are not directories with a
+/// Dockerfile here.
 fn is_directory(name: &str) -> bool {
-    name.contains(['/', '.']) && Path::new(name).is_dir()
+    let path = Path::new(name);
+    path.is_dir() && (name.contains(['/', '.']) || path.join("Dockerfile").exists())
 }
 
 /// Returns the name in NAME=PATH.
