@@ -10,8 +10,8 @@ use tonic::{Code, Status};
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RemoteError {
-    /// A file with credentials or certificates, or a file to upload, cannot be read.
-    #[error("cannot read {}: {fault}", path.display())]
+    /// A file with credentials or certificates, or a file to upload, cannot be read or used.
+    #[error("cannot use {}: {fault}", path.display())]
     File {
         /// The file.
         path: PathBuf,

@@ -17,7 +17,7 @@ use tokio_rustls::rustls::{
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
 /// How long a server is asked for the reason of a failed connection.
-const PROBE: Duration = Duration::from_secs(5);
+const PROBE: Duration = Duration::from_secs(10);
 
 /// Why a server cannot be reached, if TLS is the reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
