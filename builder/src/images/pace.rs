@@ -2,6 +2,9 @@
 //!
 //! While steps run, this work takes only processors that nothing else uses, and at most half of the time of its connection. When
 //! the last step has ended, it goes on without limits.
+//!
+//! A low priority alone would not do: where sessions are scheduled as groups (sched(7), "The autogroup feature"), it counts within a session,
+//! and each step is a session of its own. A thread of the lowest priority would get half of a processor that a step wants.
 
 use super::ImageError;
 use parking_lot::{Condvar, Mutex};

@@ -67,9 +67,9 @@ fn a_record_has_what_steps_read_of_a_pulled_base() {
     let world = World::new(&format!("FROM {name}\nRUN cat /3 > /dev/null\n"));
     let pulled = world.build(&["--driver", "erofs"]).record();
     let base = pulled.steps[0].base.unwrap();
-    let shell = fs::metadata("/bin/busybox").map_or(FILE, |program| program.len());
     let read = base.read.unwrap().0;
-    assert!(base.bytes.0 > 8 * FILE && (FILE..=FILE + shell).contains(&read), "{read} of {}", base.bytes);
+    // busybox has about two megabytes.
+    assert!(base.bytes.0 > 8 * FILE && (FILE..5 * FILE).contains(&read), "{read} of {}", base.bytes);
     let bases = explain(&pulled).bases;
     assert_eq!(bases.iter().map(|base| base.read.0).collect::<Vec<_>>(), [read]);
 
