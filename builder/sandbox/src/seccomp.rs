@@ -120,8 +120,15 @@ fn search(ranges: &[(u32, Action)], raw: RawSockets, program: &mut Vec<BpfInstru
     let (low, high) = ranges.split_at(ranges.len() / 2);
     let mut below = Vec::new();
     search(low, raw, &mut below);
-    program.push(branch(JUMP_NOT_BELOW, high[0].0, 0, 1));
-    program.push(op(JUMP, below.len() as u32));
+    // The kernel compiles the program for each step, so its length counts.
+    match u8::try_from(below.len()) {
+        Ok(length) => program.push(branch(JUMP_NOT_BELOW, high[0].0, length, 0)),
+        // Conditional jumps reach only 255 instructions.
+        Err(_) => {
+            program.push(branch(JUMP_NOT_BELOW, high[0].0, 0, 1));
+            program.push(op(JUMP, below.len() as u32));
+        }
+    }
     program.extend(below);
     search(high, raw, program);
 }

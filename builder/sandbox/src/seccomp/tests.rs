@@ -60,6 +60,14 @@ fn every_number_has_dockers_rule() {
     }
 }
 
+/// Two instructions for each range of numbers, and some for arguments.
+#[test]
+fn the_filter_is_as_short_as_its_ranges_allow() {
+    let ranges: usize = NATIVE.iter().map(|abi| actions(abi).len()).sum();
+    let length = docker_default(RawSockets::Allowed).len();
+    assert!(length < 2 * ranges + 40, "{length} instructions for {ranges} ranges");
+}
+
 /// Docker allows the families below 38, 39, and those above 40.
 #[test]
 fn socket_families_have_dockers_rules() {
