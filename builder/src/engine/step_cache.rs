@@ -165,8 +165,8 @@ impl StepCache {
             return Ok(None);
         }
         let _span = probe.phase(Phase::CacheLookup);
-        for layer_key in layer_keys {
-            if let Some(removed) = self.store.cache().removed(&layer_key)? {
+        for layer_key in distinct(&layer_keys) {
+            if let Some(removed) = self.store.cache().removed(layer_key)? {
                 return Ok(Some(removed));
             }
         }
@@ -177,12 +177,14 @@ impl StepCache {
     pub(super) fn remember(&self, layer_keys: &[LayerKey], result: LayerResult) -> Result<(), BuildError> {
         let value = serde_json::to_vec(&result).expect("numbers and digests always serialise");
         let entry = CacheEntry { layers: vec![result.diff_id], value };
-        // The keys by definition and by content are mostly equal.
-        let mut keys = layer_keys.to_vec();
-        keys.dedup();
-        keys.iter().try_for_each(|key| self.store.cache().put(*key, &entry))?;
+        distinct(layer_keys).try_for_each(|key| self.store.cache().put(*key, &entry))?;
         Ok(())
     }
+}
+
+/// The keys of a step by definition and by content, which are mostly equal, each once.
+fn distinct(keys: &[LayerKey]) -> impl Iterator<Item = &LayerKey> {
+    keys.iter().enumerate().filter(|(number, key)| !keys[..*number].contains(key)).map(|(_, key)| key)
 }
 
 #[cfg(test)]
