@@ -39,7 +39,8 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
 /// The only command of a step whose program is not a shell.
 fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
     let all: Vec<u32> = tree.roots().collect();
-    let spans = all.iter().map(|&root| (tree.process(root).start.max(start), tree.process(root).end.min(end)));
+    // A runtime that started the program has ended before.
+    let spans = seen.list.iter().map(|process| (process.start.max(start), process.end.min(end)));
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
     let mut sum = Sum::default();
     all.iter().for_each(|&root| sum.add_below(tree, root));

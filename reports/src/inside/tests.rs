@@ -404,3 +404,15 @@ fn totals_are_divided_among_the_loops_of_their_program() {
     let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.processes, row.cpu.0 / 1_000_000)).collect();
     assert_eq!(rows[..3], [(first, 3001, 630), ("cp a b", 1, 200), (second, 1001, 210)]);
 }
+
+/// crun starts the program and ends.
+#[test]
+fn a_program_without_a_shell_has_its_time_below_a_runtime() {
+    let list = vec![ms(None, "crun", 0, 20, 10), ms(Some(0), "sleep", 10, 900, 5)];
+    let mut record = long("sleep 1", list);
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    (seen.command, seen.start) = (vec!["/bin/sleep".into(), "1".into()], Nanos(10_000_000));
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect();
+    assert_eq!(rows, [row("/bin/sleep 1", 890), row("unattributed", 100)]);
+}
