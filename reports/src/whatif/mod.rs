@@ -23,7 +23,7 @@ mod total;
 
 pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
-pub use machines::{Bandwidth, InvalidBandwidth, MachineUse, Machines, OnMachines, Stay, Verdict};
+pub use machines::{Bandwidth, Here, InvalidBandwidth, MachineUse, Machines, OnMachines, Stay, Verdict};
 pub use prediction::{Prediction, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};

@@ -4,7 +4,7 @@ mod text;
 
 use super::{Failure, Root, builds, shown, units, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
-use buildscope_reports::whatif::{Bandwidth, Machines, Scenario, Selector, whatif};
+use buildscope_reports::whatif::{Bandwidth, Here, Machines, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use std::path::PathBuf;
@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// Time of a round trip between the machines: 10ms [default: none]
     #[arg(long, value_name = "TIME", value_parser = units::duration, requires = "machines")]
     rtt: Option<Duration>,
+    /// The machine that builds runs only what has to run there, as in `build --remote`; the other machines run the rest
+    #[arg(long, requires = "machines")]
+    all_remote: bool,
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
@@ -96,9 +99,10 @@ impl Arguments {
     /// One scenario for each combination of machines, bandwidths, slots and processors.
     fn settings(&self, scenario: &Scenario) -> Vec<Scenario> {
         let rtt = self.rtt.map_or(Nanos::ZERO, Nanos::from);
+        let here = if self.all_remote { Here::OnlyBuilds } else { Here::Shares };
         let mut settings = vec![scenario.clone()];
         vary(&mut settings, &self.machines, |scenario, &count| {
-            scenario.machines = Some(Machines { count, bandwidth: None, rtt });
+            scenario.machines = Some(Machines { count, bandwidth: None, rtt, here });
         });
         vary(&mut settings, &self.bandwidth, |scenario, &bandwidth| {
             let machines = scenario.machines.as_mut();

@@ -38,6 +38,18 @@ pub struct Machines {
     pub bandwidth: Option<Bandwidth>,
     /// The time of a round trip between any two.
     pub rtt: Nanos,
+    /// What the machine that builds runs itself.
+    pub here: Here,
+}
+
+/// What the machine that builds runs itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Here {
+    /// Its share of the steps.
+    #[default]
+    Shares,
+    /// Only what has to run there, as in a build with `--remote`.
+    OnlyBuilds,
 }
 
 impl Machines {
@@ -73,6 +85,7 @@ pub(crate) struct Cluster {
     bandwidth: f64,
     /// The time of a round trip, in nanoseconds.
     rtt: f64,
+    here: Here,
     steps: Indexed<StepId, StepData>,
     /// The steps whose results the image consists of.
     wanted: Vec<StepId>,
@@ -90,7 +103,8 @@ impl Cluster {
             }
         }
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
-        model.cluster = Some(Self { count, bandwidth, rtt: machines.rtt.0 as f64, steps, wanted });
+        let (rtt, here) = (machines.rtt.0 as f64, machines.here);
+        model.cluster = Some(Self { count, bandwidth, rtt, here, steps, wanted });
     }
 
     /// How long that many bytes take on a link that nothing else uses, in nanoseconds.

@@ -1,9 +1,9 @@
 //! Which machine a step goes to: the one on which it is expected to end first, as in list scheduling for unequal machines (HEFT,
 //! Topcuoglu 2002).
 
-use super::MachineIndex;
 use super::data::{Where, inputs};
 use super::network::{Holding, Network};
+use super::{Here, MachineIndex};
 use crate::index::Index;
 use crate::whatif::total::Total;
 use buildscope_record::StepId;
@@ -18,7 +18,9 @@ impl Network<'_> {
         let here_only = self.cluster.steps[step].place != Where::Anywhere || self.loads[step].length <= 0.0;
         // All machines without steps so far are equal, so one of them is enough.
         let known = if here_only { 1 } else { (self.machines.len() + 1).min(self.cluster.count) };
-        let candidates = (0..known).map(MachineIndex::from_index).filter(|&machine| free(machine));
+        let only_others = self.cluster.here == Here::OnlyBuilds && !here_only && self.cluster.count > 1;
+        let first = usize::from(only_others);
+        let candidates = (first..known).map(MachineIndex::from_index).filter(|&machine| free(machine));
         let inputs = if here_only { Vec::new() } else { inputs(&self.cluster.steps, step) };
         candidates.min_by_key(|&machine| {
             let (delay, moved) = self.delay(step, &inputs, machine);

@@ -1,7 +1,7 @@
 //! Replays on several machines against schedules worked out by hand, and the laws that hold for all of them.
 
 use crate::synthetic::{Synthetic, ms};
-use crate::whatif::{Machines, Prediction, Scenario, ScenarioError, Stay, Verdict, whatif};
+use crate::whatif::{Here, Machines, Prediction, Scenario, ScenarioError, Stay, Verdict, whatif};
 use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Record, Resources, StepId};
 use proptest::prelude::*;
 
@@ -9,7 +9,7 @@ const MB: u64 = 1_000_000;
 
 /// So many machines with links of 100 MB/s.
 fn machines(count: u32) -> Machines {
-    Machines { count, bandwidth: Some("100MB/s".parse().unwrap()), rtt: Nanos::ZERO }
+    Machines { count, bandwidth: Some("100MB/s".parse().unwrap()), rtt: Nanos::ZERO, here: Here::Shares }
 }
 
 fn on(record: &Record, jobs: u32, machines: Machines) -> Prediction {
@@ -78,6 +78,22 @@ fn a_fan_takes_its_longest_step_and_the_base_image() {
     assert_eq!((on_machines.one, on_machines.instant, on_machines.path), (ms(4000), ms(1000), ms(1000)));
     assert_eq!(verdict(&prediction), Some(Verdict::Pays));
     assert_eq!(millis(&on(&record, 16, machines(4))), 1000, "one machine has slots for all");
+}
+
+/// As with `build --remote`: the machine that builds runs no RUN, and fetches the layers of the image.
+#[test]
+fn all_steps_can_be_sent_away() {
+    let mut record = fan(16, 100);
+    for step in record.steps.iter().map(|step| step.id).skip(1).step_by(2).collect::<Vec<_>>() {
+        layer(&mut record, step, 10);
+    }
+    let away = Machines { here: Here::OnlyBuilds, ..machines(5) };
+    let prediction = on(&record, 4, away);
+    assert!(placed(&prediction).iter().skip(1).step_by(2).all(|placed| *placed > Some(0)), "{prediction:?}");
+    // A second for the base image, one for the steps, 0.4 s for the four uploads of each machine, and 1.6 s for the image.
+    assert_eq!(moved(&prediction), [(160, 0), (100, 40), (100, 40), (100, 40), (100, 40)]);
+    assert_eq!(millis(&prediction), 1000 + 1000 + 400 + 1600);
+    assert_eq!(millis(&on(&record, 4, Machines { count: 1, ..away })), 4000, "one machine runs all itself");
 }
 
 #[test]
@@ -312,7 +328,7 @@ proptest! {
         let record = build(&steps, true);
         let alone = Scenario { jobs: Some(jobs), cores: Some(f64::from(cores)), ..Scenario::default() };
         let bandwidth = bandwidth.map(|rate| format!("{rate}MB/s").parse().unwrap());
-        let machines = Some(Machines { count: 1, bandwidth, rtt: ms(rtt) });
+        let machines = Some(Machines { count: 1, bandwidth, rtt: ms(rtt), here: Here::Shares });
         let one = whatif(&record, &Scenario { machines, ..alone.clone() }).unwrap();
         let alone = whatif(&record, &alone).unwrap();
         prop_assert_eq!(one.wall, alone.wall);
@@ -324,7 +340,7 @@ proptest! {
     fn enough_machines_take_the_longest_path(steps in any_steps()) {
         let record = build(&steps, true);
         let count = u32::try_from(steps.len()).unwrap();
-        let machines = Some(Machines { count, bandwidth: None, rtt: Nanos::ZERO });
+        let machines = Some(Machines { count, bandwidth: None, rtt: Nanos::ZERO, here: Here::Shares });
         let scenario = Scenario { jobs: Some(1), cores: Some(64.0), machines, ..Scenario::default() };
         // The record has slots and processors for all.
         prop_assert!(whatif(&record, &scenario).unwrap().wall.0.abs_diff(record.wall.0) <= 1);
@@ -338,7 +354,7 @@ proptest! {
         steps in any_steps(), jobs in 1u32..4, count in 1u32..5, rate in 1u32..1000, rtt in 0u64..20,
     ) {
         let record = build(&steps, false);
-        let machines = Machines { count, bandwidth: Some(format!("{rate}MB/s").parse().unwrap()), rtt: ms(rtt) };
+        let machines = Machines { count, bandwidth: Some(format!("{rate}MB/s").parse().unwrap()), rtt: ms(rtt), here: Here::Shares };
         let wall = on(&record, jobs, machines).wall.as_millis_f64();
         let path = record.wall.as_millis_f64();
         let work: u64 = steps.iter().map(|step| step.length).sum();
