@@ -49,11 +49,10 @@ impl Stay {
             _ => None,
         };
         let is = |name: &str, value: &str| flags(text, name).any(|given| given == value);
-        let other = || match () {
-            () if is("network", "host") => Some(Self::HostNetwork),
-            () if flags(text, "device").next().is_some() => Some(Self::Device),
-            () if is("security", "insecure") => Some(Self::Insecure),
-            () => None,
+        let other = || {
+            let network = is("network", "host").then_some(Self::HostNetwork);
+            let device = || flags(text, "device").next().map(|_| Self::Device);
+            network.or_else(device).or_else(|| is("security", "insecure").then_some(Self::Insecure))
         };
         flags(text, "mount").find_map(mount).or_else(other)
     }

@@ -83,12 +83,14 @@ pub(in crate::whatif) fn on_machines(
     let instant = wall(&model(Some(Machines { bandwidth: None, rtt: Nanos::ZERO, ..machines })));
     let path = wall(&Model { slots: None, cpus: None, ..alone.clone() });
     let gains = |wall: Nanos| (wall.0 as f64) < one.0 as f64 * (1.0 - LEAST_GAIN);
-    let verdict = match () {
-        () if machines.count <= 1 => None,
-        () if gains(base.predicted(record, changed.wall)) => Some(Verdict::Pays),
-        () if gains(instant) => Some(Verdict::Data),
-        () if gains(path) => Some(Verdict::Stays),
-        () => Some(Verdict::Path),
+    let verdict = if gains(base.predicted(record, changed.wall)) {
+        Verdict::Pays
+    } else if gains(instant) {
+        Verdict::Data
+    } else if gains(path) {
+        Verdict::Stays
+    } else {
+        Verdict::Path
     };
     Some(OnMachines {
         machines: machines.count,
@@ -97,7 +99,7 @@ pub(in crate::whatif) fn on_machines(
         one,
         instant,
         path,
-        verdict,
+        verdict: (machines.count > 1).then_some(verdict),
         uses: changed.uses.clone(),
         placed: changed
             .placed
