@@ -56,6 +56,7 @@ fn main() -> Result<()> {
     census(&studies.join("2026-11-28-census"))?;
     night(&studies.join("2026-11-27-night"))?;
     bake(&studies.join("2026-11-28-bake"))?;
+    machines(&studies.join("2026-11-28-machines"))?;
     account(&studies.join("../../docs/pictures/account.svg"))
 }
 
@@ -261,6 +262,32 @@ fn bake(folder: &Path) -> Result<()> {
         axis: "wall time in seconds (median and quartiles)",
         series: vec!["builds that succeeded"],
         rows: rows.into_iter().map(|(case, walls)| (case, vec![spread(walls)])).collect(),
+        scale: Scale::Logarithmic,
+        neutral: None,
+    }
+    .draw(&folder.join("walls.svg"))
+}
+
+fn machines(folder: &Path) -> Result<()> {
+    const GRANULARITIES: [&str; 2] = ["stages", "instructions"];
+    let mut rows: Vec<(String, [Vec<f64>; 2])> = Vec::new();
+    for sample in table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0") {
+        let (layer, megabits, machines) = (&sample["megabytes"], &sample["megabits"], &sample["machines"]);
+        let case = format!("layers of {layer} MB, {megabits} Mbit/s, {machines} machines");
+        let series =
+            GRANULARITIES.iter().position(|name| *name == sample["granularity"]).ok_or("unknown granularity")?;
+        let place = rows.iter().position(|row| row.0 == case).unwrap_or_else(|| {
+            rows.push((case, [Vec::new(), Vec::new()]));
+            rows.len() - 1
+        });
+        rows[place].1[series].push(sample["wall"].parse()?);
+    }
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    Figure {
+        title: "Sixteen stages on several machines with two slots each",
+        axis: "wall time in seconds (median and quartiles)",
+        series: GRANULARITIES.to_vec(),
+        rows: rows.into_iter().map(|(case, walls)| (case, walls.into_iter().map(spread).collect())).collect(),
         scale: Scale::Logarithmic,
         neutral: None,
     }
