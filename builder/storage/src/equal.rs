@@ -1,7 +1,8 @@
 //! Whether a file of a tree equals a new one: in metadata, and in content.
 
 use super::error::Context;
-use super::tree::{Node, Ref, Tree, read_content};
+use super::node::{Node, Ref};
+use super::tree::{Tree, read_content};
 use super::{Content, Entry, EntryKind, StorageError, attributes};
 use std::fs::File;
 use std::os::unix::fs::FileExt;

@@ -72,6 +72,7 @@ mod limits;
 mod lower;
 mod memory;
 mod merge;
+mod node;
 mod once_map;
 mod options;
 mod owner;

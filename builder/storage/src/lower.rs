@@ -1,8 +1,9 @@
 //! Layers as lower directories of overlayfs, with its marks for removed files.
 
+use super::node::Node;
 use super::path::to_path;
 use super::row::RecordKind;
-use super::tree::{Node, Tree};
+use super::tree::Tree;
 use super::{Content, Entry, EntryKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -6,8 +6,8 @@
 //! Open directories are kept in a list instead of on the stack: a layer of another tool may be thousands of directories deep.
 
 use super::index::{LayerIndex, Record};
+use super::node::{Child, Dir, Node, Ref};
 use super::row::RecordKind;
-use super::tree::{Child, Dir, Node, Ref};
 use std::ops::Range;
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! The stages that other stages start from (`FROM base`). BuildKit's log for people has no line for such a FROM.
 
 use super::draft::{Draft, DraftId, DraftStep};
-use super::vertices::Printed;
 use crate::index::Indexed;
 use buildscope_record::Instruction;
 use std::collections::BTreeMap;
@@ -36,8 +35,9 @@ impl StageEnds {
 }
 
 impl VertexLines {
-    pub(crate) fn of(vertices: &[Printed]) -> Self {
-        Self { of: vertices.iter().map(|&Printed { named, done, .. }| Lines { named, done }).collect() }
+    /// The numbers of the lines that name each vertex, and that say that it is done.
+    pub(crate) fn of(lines: impl Iterator<Item = (Option<usize>, Option<usize>)>) -> Self {
+        Self { of: lines.map(|(named, done)| Lines { named, done }).collect() }
     }
 
     /// Lets a stage that runs something and has no base image start from the stage that was done last before it began. A stage without

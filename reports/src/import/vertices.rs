@@ -110,7 +110,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
         vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();
     draft.notes = runs::repair(&mut intervals);
     let mut took = Indexed::default();
-    let lines = bases::VertexLines::of(&vertices);
+    let lines = bases::VertexLines::of(vertices.iter().map(|vertex| (vertex.named, vertex.done)));
     for (vertex, (_, interval)) in vertices.into_iter().zip(intervals) {
         let interval = interval.first().copied();
         took.push(vertex.length());

@@ -1,7 +1,7 @@
 //! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
 
 use super::load::{Load, Process, active_waits, busy, computes, kernel};
-use super::machines::Cluster;
+use super::machines::cluster::Cluster;
 use crate::attribute::{Activities, Piece, deferred};
 use crate::graph::Need;
 use crate::index::{Index, Indexed};

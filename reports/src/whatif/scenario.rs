@@ -1,6 +1,7 @@
 //! Scenarios: other slots, other processors, another policy, and steps or phases that take more or less time.
 
-use super::machines::{Cluster, Machines};
+use super::machines::Machines;
+use super::machines::cluster::Cluster;
 use super::model::{Model, Task, WorkSegment};
 use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};

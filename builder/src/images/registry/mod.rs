@@ -5,6 +5,7 @@
 //! how a layer is stored.
 
 mod auth;
+mod blob_upload;
 mod challenge;
 mod client;
 pub(super) mod fuzzing;
@@ -14,7 +15,7 @@ mod pull;
 mod push;
 
 pub use auth::Credentials;
+pub(crate) use blob_upload::{BlobContent, BlobUpload};
 pub use client::{Registries, RegistryOptions};
 pub(crate) use open_uploads::OpenUploads;
 pub use progress::{Direction, ProgressSink, Transfer};
-pub(crate) use push::{BlobContent, BlobUpload};

@@ -6,8 +6,8 @@
 
 use super::super::ImageError;
 use super::super::pace::Pace;
+use super::blob_upload::{BlobUpload, CHUNK, UploadStart};
 use super::client::{Access, ApiRequest, Registries, Repository};
-use super::push::{BlobUpload, CHUNK, UploadStart};
 use buildscope_oci::Reference;
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use parking_lot::Mutex;

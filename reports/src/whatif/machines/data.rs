@@ -1,122 +1,35 @@
 //! What the steps of a record read and make, in bytes, and which of them can run on another machine.
 
+use super::Machines;
+use super::cluster::{Added, Cluster, Stay, StepData, Where, top};
 use crate::graph::Graph;
-use crate::import::names::flags;
 use crate::index::Indexed;
 use crate::whatif::model::Model;
 use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-
-/// Why a RUN stays on the machine that builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Stay {
-    /// A cache mount is a directory of one machine.
-    CacheMount,
-    /// A secret leaves no machine.
-    Secret,
-    /// Neither does an SSH agent.
-    Ssh,
-    /// The step uses the host's network.
-    HostNetwork,
-    /// The step uses a device of the host.
-    Device,
-    /// The step runs without isolation.
-    Insecure,
-}
-
-impl Stay {
-    /// The reason in the words of a report.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::CacheMount => "cache mount",
-            Self::Secret => "secret",
-            Self::Ssh => "SSH agent",
-            Self::HostNetwork => "host network",
-            Self::Device => "device",
-            Self::Insecure => "no isolation",
-        }
-    }
-
-    /// The first reason in the text of a RUN.
-    fn of(text: &str) -> Option<Self> {
-        let mount = |mount: &str| match mount.split(',').find_map(|part| part.strip_prefix("type="))? {
-            "cache" => Some(Self::CacheMount),
-            "secret" => Some(Self::Secret),
-            "ssh" => Some(Self::Ssh),
-            _ => None,
-        };
-        let is = |name: &str, value: &str| flags(text, name).any(|given| given == value);
-        let other = || {
-            let network = is("network", "host").then_some(Self::HostNetwork);
-            let device = || flags(text, "device").next().map(|_| Self::Device);
-            network.or_else(device).or_else(|| is("security", "insecure").then_some(Self::Insecure))
-        };
-        flags(text, "mount").find_map(mount).or_else(other)
-    }
-}
-
-/// Where a step can run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Where {
-    /// On the machine that builds: it reads the context, or takes next to no time.
-    #[default]
-    Here,
-    /// On the machine that builds, which has its base image from the start.
-    Base,
-    /// On the machine that builds, although it is a RUN.
-    Stays(Stay),
-    Anywhere,
-}
-
-/// What a step adds to the file system: a layer, or a base image.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) enum Added {
-    #[default]
-    Nothing,
-    Bytes(f64),
-    /// The record does not say how much.
-    Unknown,
-}
-
-impl Added {
-    fn of(bytes: Option<f64>) -> Self {
-        match bytes {
-            Some(0.0) => Self::Nothing,
-            Some(bytes) => Self::Bytes(bytes),
-            None => Self::Unknown,
-        }
-    }
-
-    /// The size; zero if it is unknown.
-    pub(super) fn bytes(self) -> f64 {
-        match self {
-            Self::Bytes(bytes) => bytes,
-            Self::Nothing | Self::Unknown => 0.0,
-        }
-    }
-}
-
-/// The data of a step.
-#[derive(Clone, Debug, Default)]
-pub(super) struct StepData {
-    pub(super) added: Added,
-    /// The next step below it that adds something.
-    pub(super) below: Option<StepId>,
-    /// The steps whose file systems it reads in addition: COPY --from and bind mounts.
-    pub(super) sources: Vec<StepId>,
-    /// Whether it reads the file system below it.
-    pub(super) reads_below: bool,
-    pub(super) place: Where,
-}
 
 /// The data of all steps of a record.
 pub(super) struct Data {
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results nothing else uses: the image consists of them and of what is below them.
     pub(super) wanted: Vec<StepId>,
+}
+
+impl Cluster {
+    /// Gives a model the machines, with the data of its record. With several, what takes next to no time needs no slot: it would send
+    /// steps to other machines.
+    pub(in crate::whatif) fn join(record: &Record, model: &mut Model, machines: Machines) {
+        let Data { steps, wanted } = Data::of(record, model);
+        let count = machines.count.max(1) as usize;
+        if count > 1 {
+            for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
+                task.slot &= data.place != Where::Base && !task.segments.is_empty();
+            }
+        }
+        let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
+        let (rtt, here) = (machines.rtt.0 as f64, machines.here);
+        model.cluster = Some(Self { count, bandwidth, rtt, here, steps, wanted });
+    }
 }
 
 impl Data {
@@ -198,28 +111,6 @@ impl Data {
     fn top(&self, step: StepId) -> Option<StepId> {
         top(&self.steps, step)
     }
-}
-
-fn top(steps: &Indexed<StepId, StepData>, step: StepId) -> Option<StepId> {
-    let data = &steps[step];
-    if data.added == Added::Nothing { data.below } else { Some(step) }
-}
-
-/// The steps whose layers and base image the file system after a step consists of.
-pub(super) fn contents(steps: &Indexed<StepId, StepData>, step: StepId) -> impl Iterator<Item = StepId> {
-    std::iter::successors(top(steps, step), |&at| steps[at].below)
-}
-
-/// What a step reads: each layer once.
-pub(super) fn inputs(steps: &Indexed<StepId, StepData>, step: StepId) -> Vec<StepId> {
-    let data = &steps[step];
-    let below = data.below.filter(|_| data.reads_below);
-    let below = std::iter::successors(below, |&at| steps[at].below);
-    let mut inputs: Vec<StepId> =
-        below.chain(data.sources.iter().flat_map(|&source| contents(steps, source))).collect();
-    inputs.sort_unstable();
-    inputs.dedup();
-    inputs
 }
 
 /// The sizes that a record has.

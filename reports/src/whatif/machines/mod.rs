@@ -9,6 +9,7 @@
 
 mod bandwidth;
 mod clocks;
+pub(super) mod cluster;
 mod data;
 mod network;
 mod on_machines;
@@ -17,17 +18,15 @@ mod place;
 mod tests;
 
 pub use bandwidth::{Bandwidth, InvalidBandwidth};
-pub use data::Stay;
+pub use cluster::Stay;
 pub use on_machines::{MachineUse, OnMachines, Verdict};
 
 pub(super) use clocks::{Clocks, Resource};
 pub(super) use network::Network;
 pub(super) use on_machines::on_machines;
 
-use super::model::Model;
-use crate::index::{Index, Indexed};
-use buildscope_record::{Nanos, Record, StepId};
-use data::{Data, StepData, Where};
+use crate::index::Index;
+use buildscope_record::Nanos;
 
 /// The machines that share a build.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,42 +72,5 @@ impl Index for MachineIndex {
 
     fn index(self) -> usize {
         self.0
-    }
-}
-
-/// The machines of a model, and the data of its steps.
-#[derive(Clone, Debug)]
-pub(crate) struct Cluster {
-    /// How many machines there are.
-    pub(super) count: usize,
-    /// The bandwidth of a link in bytes per nanosecond; infinite if data moves in no time.
-    bandwidth: f64,
-    /// The time of a round trip, in nanoseconds.
-    rtt: f64,
-    here: Here,
-    steps: Indexed<StepId, StepData>,
-    /// The steps whose results the image consists of.
-    wanted: Vec<StepId>,
-}
-
-impl Cluster {
-    /// Gives a model the machines, with the data of its record. With several, what takes next to no time needs no slot: it would send
-    /// steps to other machines.
-    pub(super) fn join(record: &Record, model: &mut Model, machines: Machines) {
-        let Data { steps, wanted } = Data::of(record, model);
-        let count = machines.count.max(1) as usize;
-        if count > 1 {
-            for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
-                task.slot &= data.place != Where::Base && !task.segments.is_empty();
-            }
-        }
-        let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
-        let (rtt, here) = (machines.rtt.0 as f64, machines.here);
-        model.cluster = Some(Self { count, bandwidth, rtt, here, steps, wanted });
-    }
-
-    /// How long that many bytes take on a link that nothing else uses, in nanoseconds.
-    fn transfer(&self, bytes: f64) -> f64 {
-        bytes / self.bandwidth
     }
 }

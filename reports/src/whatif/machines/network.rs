@@ -1,8 +1,8 @@
 //! What is where during a replay, and what is on the way.
 
-use super::data::{Where, contents, inputs};
+use super::MachineIndex;
+use super::cluster::{Cluster, Where, contents, inputs};
 use super::on_machines::MachineUse;
-use super::{Cluster, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
 use buildscope_record::{ByteSize, Nanos, StepId};

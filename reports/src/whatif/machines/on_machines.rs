@@ -1,7 +1,7 @@
 //! What a prediction on several machines says: what each does, and whether more machines pay.
 
-use super::data::{Added, Stay, Where, inputs};
-use super::{Bandwidth, Cluster, Machines};
+use super::cluster::{Added, Cluster, Stay, Where, inputs};
+use super::{Bandwidth, Machines};
 use crate::index::Index;
 use crate::whatif::baseline::Baseline;
 use crate::whatif::model::Model;

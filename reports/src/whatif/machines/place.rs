@@ -1,7 +1,7 @@
 //! Which machine a step goes to: the one on which it is expected to end first, as in list scheduling for unequal machines (HEFT,
 //! Topcuoglu 2002).
 
-use super::data::{Where, inputs};
+use super::cluster::{Where, inputs};
 use super::network::{Holding, Network};
 use super::{Here, MachineIndex};
 use crate::index::Index;
