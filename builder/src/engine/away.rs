@@ -2,19 +2,20 @@
 
 use super::blocking::blocking;
 use super::outcome::StepResult;
+use super::placed::Placed;
 use super::step_context::StepContext;
 use super::step_log::{StepLog, Tail};
-use super::step_runner::{Made, StepInput, StepRunner};
+use super::step_runner::{Dispatch, Made, StepInput, StepRunner};
 use super::{BuildError, Event};
 use crate::images::ImageError;
 use crate::plan::{self, CopyFrom, MountKind, Step};
 use crate::remote::{
-    Account, Away, DescribedRun, Description, Fallback, LayerFiles, LocalSlot, Machines, MountDescription, Placement,
-    Settings, Work, why_here,
+    Account, Away, DescribedRun, Description, Fallback, LayerFiles, Machines, MountDescription, Placement, Settings,
+    Work, why_here,
 };
 use crate::steps::copy::Origin;
 use crate::steps::run::{RunError, context_layer};
-use buildscope_record::{DiffId, Nanos, Phase, Place, Probe, Processes};
+use buildscope_record::{DiffId, Nanos, Phase, Place, Probe};
 use buildscope_sandbox::{self as sandbox, LogLine, LogSink as _};
 use buildscope_schedule::Turn;
 use std::collections::BTreeMap;
@@ -32,20 +33,12 @@ struct Files<'a> {
 impl LayerFiles for Files<'_> {
     fn open(&self, layer: DiffId) -> Result<File, ImageError> {
         let store = &self.runner.engine.store;
-        self.machines.ensure(store, &[layer], self.probe)?;
+        self.machines.layers().ensure(store, &[layer], self.probe)?;
         self.runner.imported.ensure(store, &[layer], self.probe)?;
         // A damaged layer must not get onto a server.
         store.verified(&store.unverified(&[layer]), || ())?;
         Ok(store.blobs().open(layer)?)
     }
-}
-
-/// Where a RUN runs.
-pub(super) enum Dispatch {
-    /// Another machine has run it.
-    Away(Made),
-    /// It runs here, perhaps in a slot of this machine.
-    Here(Option<LocalSlot>),
 }
 
 impl StepRunner {
@@ -189,7 +182,7 @@ impl StepRunner {
 
     fn size(&self, layer: DiffId, machines: &Machines, probe: &Probe) -> Result<u64, BuildError> {
         let store = &self.engine.store;
-        if let Some(size) = machines.size(&layer) {
+        if let Some(size) = machines.layers().size(&layer) {
             return Ok(size);
         }
         self.imported.ensure(store, &[layer], probe)?;
@@ -238,7 +231,7 @@ impl StepRunner {
     /// Fetches those of these layers that other machines made.
     pub(super) fn fetch_made_away(&self, layers: &[DiffId], probe: &Probe) -> Result<(), BuildError> {
         match &self.machines {
-            Some(machines) => Ok(machines.ensure(&self.engine.store, layers, probe)?),
+            Some(machines) => Ok(machines.layers().ensure(&self.engine.store, layers, probe)?),
             None => Ok(()),
         }
     }
@@ -249,26 +242,6 @@ impl StepRunner {
             self.images.layers(manifest, &ctx.probe.at(*from, None), probe)?;
         }
         Ok(())
-    }
-}
-
-/// Processes inside a step on another machine, and when that machine began to work for the step.
-#[derive(Clone, Debug)]
-pub struct Placed {
-    processes: Processes,
-    begin: Instant,
-}
-
-impl Placed {
-    /// The processes with times of a record whose time zero is `epoch`.
-    pub(super) fn in_record(&self, epoch: Instant) -> Processes {
-        let shift = Nanos::from(self.begin.saturating_duration_since(epoch));
-        let mut processes = self.processes.clone();
-        let mut times: Vec<&mut Nanos> = vec![&mut processes.start, &mut processes.end];
-        times.extend(processes.list.iter_mut().flat_map(|one| [&mut one.start, &mut one.end]));
-        times.extend(processes.folded.iter_mut().flat_map(|one| [&mut one.start, &mut one.end]));
-        times.into_iter().for_each(|time| *time += shift);
-        processes
     }
 }
 

@@ -22,7 +22,7 @@ impl StepRunner {
         let StepInput { ctx, step, below, probe, .. } = input;
         let (Some(machines), CopyFrom::Stage(from)) = (&self.machines, &op.from) else { return Ok(None) };
         let (from, store) = (ctx.results.of(*from), &self.engine.store);
-        let is_away = |layers: &[DiffId]| machines.has_some_of(layers, store);
+        let is_away = |layers: &[DiffId]| machines.layers().has_some_of(layers, store);
         if op.add || !op.inline.is_empty() || !is_away(&from.layers) && (op.link || !is_away(&below.layers)) {
             return Ok(None);
         }

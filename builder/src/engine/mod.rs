@@ -24,6 +24,7 @@ mod live;
 mod machine_load;
 mod outcome;
 mod part;
+mod placed;
 mod prepare;
 mod progress;
 mod provenance;
@@ -151,7 +152,7 @@ fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
     let store = solver.store().clone();
     let mut damaged = store.take_damaged();
     // Layers that only another machine had count as damaged: the steps that made them run again.
-    damaged.extend(solver.machines.iter().flat_map(|machines| machines.take_lost()));
+    damaged.extend(solver.machines.iter().flat_map(|machines| machines.layers().take_lost()));
     if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;
     }

@@ -1,6 +1,6 @@
 //! The outcome of a build and of each of its steps.
 
-use super::away::Placed;
+use super::placed::Placed;
 use super::{BuildError, TargetEnd};
 use crate::images::Exported;
 use crate::plan::{Plan, Step};

@@ -1,7 +1,6 @@
 //! Runs one step: selects its files, fetches the layers below, and calls the effect of its operation.
 
 use super::admission::{MemoryAdmission, StepNames};
-use super::away::Dispatch;
 use super::blocking::blocking;
 use super::contexts::OpenContext;
 use super::outcome::StepResult;
@@ -14,7 +13,7 @@ use crate::error_chain::distinct_causes;
 use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
-use crate::remote::{Machines, Selected};
+use crate::remote::{LocalSlot, Machines, Selected};
 use crate::steps::copy::{self, CopyError, Origin, Selection};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
@@ -44,6 +43,14 @@ pub(super) struct StepRunner {
     pub(super) networks: Networks,
     /// The other machines of the build.
     pub(super) machines: Option<Arc<Machines>>,
+}
+
+/// Where a RUN runs.
+pub(super) enum Dispatch {
+    /// Another machine has run it.
+    Away(Made),
+    /// It runs here, perhaps in a slot of this machine.
+    Here(Option<LocalSlot>),
 }
 
 /// The layer of a step, and how it was made.

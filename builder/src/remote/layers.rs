@@ -1,6 +1,6 @@
 //! Layers that servers have: those that this machine may have to fetch, and those that it has to send.
 
-use super::machines::{Machine, Machines};
+use super::machine::Machine;
 use crate::images::{ImageError, ImageLayer, ensure_all};
 use buildscope_oci::{Descriptor, Encoding};
 use buildscope_record::{BlobDigest, DiffId, Probe};
@@ -19,7 +19,7 @@ pub(crate) trait LayerFiles: Sync {
 
 /// The layers that steps on other machines made and this machine may not have.
 #[derive(Default)]
-pub(super) struct KeptLayers {
+pub(crate) struct KeptLayers {
     kept: Mutex<HashMap<DiffId, Kept>>,
     /// Those that their server has lost.
     lost: Mutex<Vec<BlobDigest>>,
@@ -54,9 +54,7 @@ impl KeptLayers {
     fn find(&self, layer: &DiffId) -> Option<Kept> {
         self.kept.lock().get(layer).cloned()
     }
-}
 
-impl Machines {
     /// Whether one of these layers was made by another machine and is not in the store.
     pub(crate) fn has_some_of(&self, layers: &[DiffId], store: &Store) -> bool {
         layers.iter().any(|layer| self.size(layer).is_some() && !store.blobs().contains(*layer))
@@ -64,7 +62,7 @@ impl Machines {
 
     /// The size of a layer that a step on another machine made.
     pub(crate) fn size(&self, layer: &DiffId) -> Option<u64> {
-        self.layers().find(layer).map(|kept| kept.size)
+        self.find(layer).map(|kept| kept.size)
     }
 
     /// Fetches the layers that other machines made and the store does not have. A layer that cannot be fetched is
@@ -72,8 +70,8 @@ impl Machines {
     pub(crate) fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
         let missing = |layer: &&DiffId| !store.blobs().contains(**layer);
         for layer in layers.iter().filter(missing) {
-            let Some(kept) = self.layers().find(layer) else { continue };
-            let fetching = &self.layers().fetching;
+            let Some(kept) = self.find(layer) else { continue };
+            let fetching = &self.fetching;
             let Acquired::Ours(_turn) = fetching.acquire_blocking(layer, probe.step(), probe, "remote layer");
             let descriptor = Descriptor::new(&Encoding::Plain.oci_layer(), BlobDigest::from(layer), kept.size);
             let wanted = [ImageLayer { descriptor, diff_id: *layer }];
@@ -88,14 +86,13 @@ impl Machines {
 
     /// Forgets a layer that its server no longer has.
     fn lose(&self, layer: DiffId) {
-        let layers = self.layers();
-        if layers.kept.lock().remove(&layer).is_some() {
-            layers.lost.lock().push(layer.into());
+        if self.kept.lock().remove(&layer).is_some() {
+            self.lost.lock().push(layer.into());
         }
     }
 
     /// The layers that were lost since the last call. The steps that made them have to run again.
     pub(crate) fn take_lost(&self) -> Vec<BlobDigest> {
-        std::mem::take(&mut self.layers().lost.lock())
+        std::mem::take(&mut self.lost.lock())
     }
 }

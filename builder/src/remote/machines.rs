@@ -2,6 +2,7 @@
 
 use super::layers::{KeptLayers, LayerFiles};
 use super::local_slots::LocalSlots;
+use super::machine::Machine;
 use super::program::{self, Program};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
 use crate::images::{CasBlobs, ImageError};
@@ -11,7 +12,6 @@ use buildscope_remote::{
 };
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -33,26 +33,6 @@ pub(crate) struct Machines {
     request: RemoteRequest,
     layers: KeptLayers,
     local: Option<Arc<LocalSlots>>,
-}
-
-/// A server.
-pub(super) struct Machine {
-    pub(super) client: Client,
-    pub(super) blobs: CasBlobs,
-    /// The number of steps that this build runs there.
-    running: AtomicUsize,
-    /// It has failed. No step is sent to it any more.
-    failed: AtomicBool,
-    /// The layers that were sent there, and how long the bytes took.
-    sent: Mutex<Sent>,
-}
-
-/// What was sent to a server in this build.
-#[derive(Default)]
-struct Sent {
-    layers: HashSet<DiffId>,
-    bytes: u64,
-    time: Duration,
 }
 
 /// A step that another machine has run.
@@ -129,7 +109,8 @@ impl Machines {
         self.request.cache_mounts
     }
 
-    pub(super) fn layers(&self) -> &KeptLayers {
+    /// The layers that are on servers.
+    pub(crate) fn layers(&self) -> &KeptLayers {
         &self.layers
     }
 

@@ -9,6 +9,7 @@ mod copy;
 mod description;
 mod layers;
 mod local_slots;
+mod machine;
 mod machines;
 mod place;
 mod program;
