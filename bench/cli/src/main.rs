@@ -78,6 +78,7 @@ fn main() -> ExitCode {
             write_out(&plugin::metadata());
             return ExitCode::SUCCESS;
         }
+        plugin::Call::Refused(message) => return Failure::usage(miette::miette!("{message}")).report(),
         plugin::Call::Command(arguments) => switches::without_values(&Cli::command(), arguments),
     };
     let done = match Cli::try_parse_from(arguments) {
