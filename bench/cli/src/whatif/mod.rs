@@ -39,7 +39,8 @@ pub(crate) struct Arguments {
     /// Time of a round trip between the machines: 10ms [default: none]
     #[arg(long, value_name = "TIME", value_parser = units::duration, requires = "machines")]
     rtt: Option<Duration>,
-    /// The machine that builds runs only what has to run there, as in `build --remote`; the other machines run the rest
+    /// The machine that builds runs only what has to run there, as in `build --remote`. Each other machine has a server of its own,
+    /// keeps its results, and gets those of others through this machine
     #[arg(long, requires = "machines")]
     all_remote: bool,
     /// Granularity of the build graph: serial, stages or instructions

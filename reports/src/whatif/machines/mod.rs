@@ -47,7 +47,8 @@ pub enum Here {
     /// Its share of the steps.
     #[default]
     Shares,
-    /// Only what has to run there, as in a build with `--remote`.
+    /// Only what has to run there, as in a build with `--remote` and a server on each machine. Results stay where they were made, and
+    /// get to another machine through this one.
     OnlyBuilds,
 }
 

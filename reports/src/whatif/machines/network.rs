@@ -1,8 +1,8 @@
 //! What is where during a replay, and what is on the way.
 
-use super::MachineIndex;
 use super::cluster::{Cluster, Where, contents, inputs};
 use super::on_machines::MachineUse;
+use super::{Here, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
 use buildscope_record::{ByteSize, Nanos, StepId};
@@ -111,7 +111,6 @@ impl<'m> Network<'m> {
             match state.data[item] {
                 Holding::Absent => {
                     state.data[item] = Holding::Coming(step);
-                    fetch.bytes += self.cluster.steps[item].added.bytes();
                     fetch.items.push(item);
                 }
                 Holding::Coming(other) => from.push(other),
@@ -120,7 +119,8 @@ impl<'m> Network<'m> {
         }
         from.sort_unstable();
         from.dedup();
-        state.coming += fetch.bytes;
+        fetch.bytes = fetch.items.iter().map(|&item| self.moved(item, machine)).sum();
+        self.machines[machine].coming += fetch.bytes;
         let trips = u8::from(machine != MachineIndex::HERE) + u8::from(!fetch.items.is_empty());
         fetch.awaits = from.len() + usize::from(!fetch.items.is_empty());
         from.into_iter().for_each(|other| self.fetches[other].others.push(step));
@@ -149,7 +149,11 @@ impl<'m> Network<'m> {
         let state = &mut self.machines[machine];
         state.coming = (state.coming - bytes).max(0.0);
         state.usage.fetched.0 += bytes as u64;
-        items.into_iter().for_each(|item| state.data[item] = Holding::Held);
+        items.iter().for_each(|&item| state.data[item] = Holding::Held);
+        if self.cluster.here == Here::OnlyBuilds {
+            let here = &mut self.machines[MachineIndex::HERE].data;
+            items.iter().for_each(|&item| here[item] = Holding::Held);
+        }
         let mut complete = Vec::new();
         for waiting in waiting {
             self.fetches[waiting].awaits -= 1;
@@ -163,6 +167,9 @@ impl<'m> Network<'m> {
     /// How long the upload of a result takes on a link that nothing else uses, in nanoseconds; `None` if there is nothing to upload.
     pub(in crate::whatif) fn upload_time(&mut self, step: StepId) -> Option<f64> {
         let machine = self.machine_of(step).filter(|&machine| machine != MachineIndex::HERE)?;
+        if self.cluster.here == Here::OnlyBuilds {
+            return None;
+        }
         let bytes = self.cluster.steps[step].added.bytes();
         self.machines[machine].usage.uploaded.0 += bytes as u64;
         (bytes > 0.0).then(|| self.cluster.transfer(bytes))
@@ -178,6 +185,14 @@ impl<'m> Network<'m> {
             // A float-to-integer `as` saturates.
             state.usage.busy += Nanos(busy.round() as u64);
         }
+    }
+
+    /// The bytes that a machine's fetch of what a step adds moves over a link. With a server on each machine, a result of another
+    /// machine comes through this one.
+    pub(super) fn moved(&self, item: StepId, to: MachineIndex) -> f64 {
+        let is_here = to == MachineIndex::HERE || self.machines[MachineIndex::HERE].data[item] == Holding::Held;
+        let relayed = self.cluster.here == Here::OnlyBuilds && !is_here;
+        self.cluster.steps[item].added.bytes() * if relayed { 2.0 } else { 1.0 }
     }
 
     /// The machine that a step was given to.

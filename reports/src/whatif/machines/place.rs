@@ -36,7 +36,7 @@ impl Network<'_> {
         let (mut absent, mut fetches, mut coming) = (0.0, false, false);
         for &item in inputs {
             match state.map_or(Holding::Absent, |state| state.data[item]) {
-                Holding::Absent => (absent, fetches) = (absent + cluster.steps[item].added.bytes(), true),
+                Holding::Absent => (absent, fetches) = (absent + self.moved(item, machine), true),
                 Holding::Coming(_) => coming = true,
                 Holding::Held => {}
             }
@@ -49,6 +49,7 @@ impl Network<'_> {
         };
         let away = match machine {
             MachineIndex::HERE => 0.0,
+            _ if cluster.here == Here::OnlyBuilds => cluster.rtt,
             _ => cluster.rtt + cluster.transfer(cluster.steps[step].added.bytes()),
         };
         let load = self.loads[step];

@@ -80,7 +80,7 @@ fn a_fan_takes_its_longest_step_and_the_base_image() {
     assert_eq!(millis(&on(&record, 16, machines(4))), 1000, "one machine has slots for all");
 }
 
-/// As with `build --remote`: the machine that builds runs no RUN, and fetches the layers of the image.
+/// As with `build --remote`: the machine that builds runs no RUN, fetches the layers of the image, and nothing is uploaded.
 #[test]
 fn all_steps_can_be_sent_away() {
     let mut record = fan(16, 100);
@@ -90,10 +90,32 @@ fn all_steps_can_be_sent_away() {
     let away = Machines { here: Here::OnlyBuilds, ..machines(5) };
     let prediction = on(&record, 4, away);
     assert!(placed(&prediction).iter().skip(1).step_by(2).all(|placed| *placed > Some(0)), "{prediction:?}");
-    // A second for the base image, one for the steps, 0.4 s for the four uploads of each machine, and 1.6 s for the image.
-    assert_eq!(moved(&prediction), [(160, 0), (100, 40), (100, 40), (100, 40), (100, 40)]);
-    assert_eq!(millis(&prediction), 1000 + 1000 + 400 + 1600);
+    // A second for the base image, one for the steps, and 1.6 s for the image.
+    assert_eq!(moved(&prediction), [(160, 0), (100, 0), (100, 0), (100, 0), (100, 0)]);
+    assert_eq!(millis(&prediction), 1000 + 1000 + 1600);
     assert_eq!(millis(&on(&record, 4, Machines { count: 1, ..away })), 4000, "one machine runs all itself");
+}
+
+/// A layer of 50 MB from one worker to the other goes through the machine that builds, which has it from then on.
+#[test]
+fn layers_of_workers_come_through_the_machine_that_builds() {
+    let mut made = Synthetic::default();
+    let [a, b] = ["a", "b"].map(|name| {
+        let stage = made.stage(name);
+        let from = made.step(stage, "FROM busybox", 0..0);
+        let run = made.step(stage, "RUN work", 0..1000);
+        made.data(from, run).span(run, Phase::Process, 0..1000);
+        (stage, run)
+    });
+    let copy = made.step(b.0, "COPY --from=a /x /", 1000..1100);
+    made.data(b.1, copy).data(a.1, copy).span(copy, Phase::Copy, 1000..1100);
+    made.with(|record| layer(record, a.1, 50));
+    let prediction = on(&made.finish(1100), 1, Machines { here: Here::OnlyBuilds, ..machines(3) });
+    // COPY reads only the stage. Its machine has the layer, or fetches 50 MB twice over 100 MB/s.
+    let machines_of = placed(&prediction);
+    assert_ne!(machines_of[a.1.index()], machines_of[b.1.index()]);
+    let same = machines_of[copy.index()] == machines_of[a.1.index()];
+    assert_eq!(millis(&prediction), 1100 + if same { 0 } else { 1000 });
 }
 
 #[test]
