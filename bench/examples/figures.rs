@@ -273,7 +273,7 @@ fn machines(folder: &Path) -> Result<()> {
     let mut rows: Vec<(String, [Vec<f64>; 2])> = Vec::new();
     for sample in table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0") {
         let (layer, megabits, machines) = (&sample["megabytes"], &sample["megabits"], &sample["machines"]);
-        let case = format!("layers of {layer} MB, {megabits} Mbit/s, {machines} machines");
+        let case = format!("{layer} MB, {megabits} Mbit/s, {machines}x2 slots");
         let series =
             GRANULARITIES.iter().position(|name| *name == sample["granularity"]).ok_or("unknown granularity")?;
         let place = rows.iter().position(|row| row.0 == case).unwrap_or_else(|| {
@@ -284,11 +284,11 @@ fn machines(folder: &Path) -> Result<()> {
     }
     rows.sort_by(|one, other| one.0.cmp(&other.0));
     Figure {
-        title: "Sixteen stages on several machines with two slots each",
+        title: "Sixteen stages by the size of a layer, the link, and the machines",
         axis: "wall time in seconds (median and quartiles)",
         series: GRANULARITIES.to_vec(),
         rows: rows.into_iter().map(|(case, walls)| (case, walls.into_iter().map(spread).collect())).collect(),
-        scale: Scale::Logarithmic,
+        scale: Scale::Linear,
         neutral: None,
     }
     .draw(&folder.join("walls.svg"))
