@@ -22,7 +22,7 @@ enum Worker<'a> {
     /// The runner of this program.
     Buildscope(&'a Path),
     /// The runner of buildbox, with this script instead of bubblewrap.
-    Stock(Option<&'a str>),
+    Stock(&'a str),
 }
 
 impl Casd {
@@ -44,14 +44,14 @@ impl Casd {
         Self::serve(Worker::Buildscope(buildscope))
     }
 
-    /// Starts a server whose worker knows nothing of buildscope: the runner that comes with buildbox-casd. `isolation` is the script of
-    /// the program `bwrap` that it calls; without it, the runner calls bubblewrap itself.
+    /// Starts a server whose worker knows nothing of buildscope: the runner that comes with buildbox-casd. `bwrap` is the script of
+    /// the program that it calls in place of bubblewrap.
     ///
     /// # Panics
     /// Panics if it does not start.
     #[must_use]
-    pub fn with_stock_worker(isolation: Option<&str>) -> Self {
-        Self::serve(Worker::Stock(isolation))
+    pub fn with_stock_worker(bwrap: &str) -> Self {
+        Self::serve(Worker::Stock(bwrap))
     }
 
     fn serve(worker: Worker<'_>) -> Self {
@@ -70,19 +70,17 @@ impl Casd {
                 run(&link);
                 command.env("BUILDSCOPE_ROOT", folder.path().join("store")).env("BUILDSCOPE_MACHINE", "machine-1");
             }
-            Worker::Stock(isolation) => {
+            Worker::Stock(bwrap) => {
                 let casd = program("buildbox-casd").unwrap().canonicalize().unwrap();
                 run(&casd.with_file_name("buildbox-run"));
                 command.env("BUILDSCOPE_ROOT", folder.path().join("store"));
-                if let Some(script) = isolation {
-                    let programs = folder.path().join("programs");
-                    fs::create_dir(&programs).unwrap();
-                    fs::write(programs.join("bwrap"), script).unwrap();
-                    fs::set_permissions(programs.join("bwrap"), fs::Permissions::from_mode(0o755)).unwrap();
-                    let path = std::env::var_os("PATH").unwrap_or_default();
-                    let all = std::iter::once(programs).chain(std::env::split_paths(&path));
-                    command.env("PATH", std::env::join_paths(all).unwrap());
-                }
+                let programs = folder.path().join("programs");
+                fs::create_dir(&programs).unwrap();
+                fs::write(programs.join("bwrap"), bwrap).unwrap();
+                fs::set_permissions(programs.join("bwrap"), fs::Permissions::from_mode(0o755)).unwrap();
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                let all = std::iter::once(programs).chain(std::env::split_paths(&path));
+                command.env("PATH", std::env::join_paths(all).unwrap());
             }
         }
         let log = fs::File::create(folder.path().join("log")).unwrap();

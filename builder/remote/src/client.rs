@@ -103,7 +103,7 @@ impl Client {
     }
 
     /// Notes that the server has answered.
-    pub(crate) fn is_reached(&self) {
+    pub(crate) fn note_answer(&self) {
         self.inner.reached.store(true, Ordering::Relaxed);
     }
 

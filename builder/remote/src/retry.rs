@@ -70,7 +70,7 @@ impl Client {
         let (address, after) = (self.address(), self.options().timeout);
         match tokio::time::timeout(after, call).await {
             Ok(Ok(answer)) => {
-                self.is_reached();
+                self.note_answer();
                 Ok(answer)
             }
             Ok(Err(status)) => Err(RemoteError::of(address, what, &status)),

@@ -1,7 +1,7 @@
 //! Makes the layer of a COPY from a stage on the machine that has the layers of the stage, so that they are not fetched.
 
 use super::BuildError;
-use super::away::draw;
+use super::away::{draw, note_place};
 use super::blocking::blocking;
 use super::step_keys::Files;
 use super::step_runner::{Made, StepInput, StepRunner};
@@ -32,7 +32,7 @@ impl StepRunner {
         })?;
         let Some(away) = self.send(input, &description, machines, turn).await? else { return Ok(None) };
         let (Some(layer), Some(selected)) = (away.account.layer(), away.account.selected) else { return Ok(None) };
-        ctx.results.reports()[step.id.index()].place = Some(Place::on(&away.machine));
+        note_place(ctx, step, Place::on(&away.machine));
         if !away.is_cached {
             draw(probe, &away.account, &away.machine, away.times, away.queued);
         }

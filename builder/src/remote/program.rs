@@ -5,19 +5,20 @@
 
 use super::PROGRAM;
 use crate::elf;
-use buildscope_record::BlobDigest;
+use crate::images::Hashing;
 use buildscope_remote::{Blob, Content, Input, Upload};
 use buildscope_sandbox::helper;
 use buildscope_storage::StorageError;
-use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The part of a file that has its headers, in bytes.
 const HEADERS: usize = 64 << 10;
+/// The bytes that are read at a time.
+const PIECE: usize = 256 << 10;
 
 /// A file of the program.
 #[derive(Clone, Debug)]
@@ -97,18 +98,10 @@ fn libraries(loader: &str, program: &Path) -> io::Result<Vec<String>> {
 impl Part {
     fn read(from: &Path, path: &str) -> Result<Self, (PathBuf, io::Error)> {
         let read = || {
-            let mut file = File::open(from)?;
-            let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 << 10]);
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => {
-                        hash.update(&buffer[..n]);
-                        size += n as u64;
-                    }
-                }
-            }
-            let digest = BlobDigest::from_bytes(hash.finalize().into());
+            let file = File::open(from)?;
+            let mut hashing = Hashing::new(&file);
+            io::copy(&mut BufReader::with_capacity(PIECE, &mut hashing), &mut io::sink())?;
+            let (digest, size) = hashing.finish();
             Ok(Self { path: path.to_owned(), blob: Blob { digest, size }, file: Arc::new(file) })
         };
         read().map_err(|error| (from.to_owned(), error))

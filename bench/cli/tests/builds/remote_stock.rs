@@ -4,8 +4,8 @@ use crate::remote::{ran_on, step};
 use crate::world::{World, flat};
 use buildscope_testing::{Casd, test};
 
-/// A `bwrap` that runs the command as root of this machine, in the input root.
-const PLAIN: &str = r#"#!/bin/sh
+/// A `bwrap` that finds the input root and the command among its arguments.
+const ARGUMENTS: &str = r#"#!/bin/sh
 while :; do
   case $1 in
     --bind) test "$3" != / || root=$2; shift 3 ;;
@@ -15,23 +15,14 @@ while :; do
     *) break ;;
   esac
 done
-cd "$root" && exec "$@"
 "#;
 
+/// Runs the command as root of this machine, in the input root.
+const PLAIN: &str = r#"cd "$root" && exec "$@""#;
+
 /// The same, with the input root as root directory, which has only the files of the action, and lacks /sys.
-const CHROOT: &str = r#"#!/bin/sh
-while :; do
-  case $1 in
-    --bind) test "$3" != / || root=$2; shift 3 ;;
-    --setenv | --ro-bind | --dev-bind) shift 3 ;;
-    --unshare-* | --die-with-parent) shift ;;
-    --*) shift 2 ;;
-    *) break ;;
-  esac
-done
-exec unshare --mount sh -ec 'cd "$0"; mkdir -p proc dev tmp; for name in proc dev; do mount --rbind /$name $name; done
-  unset BUILDSCOPE_ROOT; exec chroot . "$@"' "$root" "$@"
-"#;
+const CHROOT: &str = r#"exec unshare --mount sh -ec 'cd "$0"; mkdir -p proc dev tmp; for name in proc dev; do mount --rbind /$name $name; done
+  unset BUILDSCOPE_ROOT; exec chroot . "$@"' "$root" "$@""#;
 
 const DOCKERFILE: &str = "FROM busybox AS made\n\
      RUN mkdir /out; echo words > /out/one; chown 7:8 /out/one; chmod 4755 /out/one; head -c 100000 /dev/zero > /out/zeros\n\
@@ -40,7 +31,8 @@ const DOCKERFILE: &str = "FROM busybox AS made\n\
 /// A worker that cannot run steps.
 const BROKEN: &str = "#!/bin/sh\necho 'there is no place' >&2\necho 'for steps' >&2\nexit 3\n";
 
-fn builds_as_here(server: &Casd) {
+fn builds_as_here(run: &str) {
+    let server = Casd::with_stock_worker(&format!("{ARGUMENTS}{run}\n"));
     let world = World::new(DOCKERFILE);
     let local = world.digest(&[]);
     world.forget();
@@ -55,17 +47,17 @@ fn builds_as_here(server: &Casd) {
 
 #[test(Program("buildbox-casd"), Root)]
 fn a_worker_that_runs_commands_in_the_input_root_runs_steps() {
-    builds_as_here(&Casd::with_stock_worker(Some(PLAIN)));
+    builds_as_here(PLAIN);
 }
 
 #[test(Program("buildbox-casd"), Root)]
 fn a_worker_whose_root_directory_is_the_input_root_runs_steps() {
-    builds_as_here(&Casd::with_stock_worker(Some(CHROOT)));
+    builds_as_here(CHROOT);
 }
 
 #[test(Program("buildbox-casd"), Root)]
 fn the_message_of_a_worker_that_cannot_run_steps_is_shown() {
-    let server = Casd::with_stock_worker(Some(BROKEN));
+    let server = Casd::with_stock_worker(BROKEN);
     let built = World::new("FROM busybox\nRUN echo a > /a\n").build(&[
         "--remote",
         &server.address(),
