@@ -324,17 +324,12 @@ fn processes(
     StepProcesses {
         init: inside.init as u32,
         processes: Processes {
-            observed,
-            start: at(inside.start),
-            end: at(inside.end.unwrap_or(inside.start)),
-            command: Vec::new(),
-            script: None,
-            origins: Vec::new(),
             list,
             functions: functions.names,
             folded: inside.totals.folded(at, place),
             lost: inside.lost,
             unseen: unseen.to_vec(),
+            ..Processes::of(observed, at(inside.start), at(inside.end.unwrap_or(inside.start)))
         },
     }
 }

@@ -104,19 +104,7 @@ mod tests {
             process("sh", 30, false),
             process("sh", 40, false),
         ];
-        let mut processes = Processes {
-            observed: Observed::Events,
-            start: Nanos(10),
-            end: Nanos(90),
-            command: Vec::new(),
-            script: None,
-            origins: Vec::new(),
-            list,
-            functions: Vec::new(),
-            folded: Vec::new(),
-            lost: 0,
-            unseen: Vec::new(),
-        };
+        let mut processes = Processes { list, ..Processes::of(Observed::Events, Nanos(10), Nanos(90)) };
         assert_eq!(begun(&processes, "/bin/sh"), Some(Nanos(30)));
         assert_eq!(begun(&processes, "/bin/bash"), None);
         processes.list[3].program = "a-long-program-".into();

@@ -38,6 +38,25 @@ pub struct Processes {
     pub unseen: Vec<String>,
 }
 
+impl Processes {
+    /// No processes, of a step whose program ran in this time.
+    pub fn of(observed: Observed, start: Nanos, end: Nanos) -> Self {
+        Self {
+            observed,
+            start,
+            end,
+            command: Vec::new(),
+            script: None,
+            origins: Vec::new(),
+            list: Vec::new(),
+            functions: Vec::new(),
+            folded: Vec::new(),
+            lost: 0,
+            unseen: Vec::new(),
+        }
+    }
+}
+
 fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -258,7 +277,7 @@ impl Process {
 }
 
 /// Processes of one program and one parent that are kept as totals only.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Folded {
     /// The process below which they were.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -149,19 +149,7 @@ mod tests {
     }
 
     fn machine() -> Processes {
-        Processes {
-            observed: Observed::Events,
-            start: Nanos(0),
-            end: Nanos(900),
-            command: Vec::new(),
-            script: None,
-            origins: Vec::new(),
-            functions: Vec::new(),
-            list: Vec::new(),
-            folded: Vec::new(),
-            lost: 0,
-            unseen: Vec::new(),
-        }
+        Processes::of(Observed::Events, Nanos(0), Nanos(900))
     }
 
     /// busybox and dash execute the last command in the place of the shell, often before the shell's arguments are read.

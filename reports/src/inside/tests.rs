@@ -16,19 +16,7 @@ fn process(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -
 
 fn record(script: &str, list: Vec<Process>) -> Record {
     let command = ["/bin/sh", "-c", script].map(String::from).to_vec();
-    let seen = Processes {
-        observed: Observed::Events,
-        start: Nanos(0),
-        end: Nanos(1_000_000),
-        command,
-        script: None,
-        origins: Vec::new(),
-        functions: Vec::new(),
-        list,
-        folded: Vec::new(),
-        lost: 0,
-        unseen: Vec::new(),
-    };
+    let seen = Processes { command, list, ..Processes::of(Observed::Events, Nanos(0), Nanos(1_000_000)) };
     let step = Step { processes: Some(seen), ..Step::of(StepId(0), "RUN", format!("RUN {script}")) };
     let source = Source { tool: Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
     Record { steps: vec![step], ..Record::of(source) }
@@ -325,11 +313,8 @@ fn total(parent: Option<u32>, program: &str, count: u64) -> Folded {
         start: Nanos(430_000),
         end: Nanos(930_000),
         duration,
-        failed: 0,
-        read: ByteSize(0),
-        written: ByteSize(0),
-        peak_memory: ByteSize(0),
         time: ProcessTime { cpu: duration, ..ProcessTime::default() },
+        ..Folded::default()
     }
 }
 

@@ -64,19 +64,7 @@ mod tests {
             process("cc", Some(0), 2, 0),
             process("c", Some(0), 3, 0),
         ];
-        let seen = Processes {
-            observed: Observed::Events,
-            start: Nanos::ZERO,
-            end: Nanos(10_000_000),
-            command: Vec::new(),
-            script: None,
-            origins: Vec::new(),
-            list,
-            functions: Vec::new(),
-            folded: Vec::new(),
-            lost: 0,
-            unseen: Vec::new(),
-        };
+        let seen = Processes { list, ..Processes::of(Observed::Events, Nanos::ZERO, Nanos(10_000_000)) };
         let on = "[on a processor]";
         let expected = [
             (0, 0, 10_000, "sh"),

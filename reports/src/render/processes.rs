@@ -194,7 +194,7 @@ mod tests {
     /// The timeline of a step of which 9 processes were kept as totals.
     #[test]
     fn totals_have_a_track_and_are_said() {
-        use buildscope_record::{ByteSize, Fidelity, ProcessTime, Source, StepId, Tool};
+        use buildscope_record::{Fidelity, Source, StepId, Tool};
         let folded = Folded {
             parent: Some(0),
             program: "cc1".into(),
@@ -202,24 +202,13 @@ mod tests {
             start: Nanos(1000),
             end: Nanos(5000),
             duration: Nanos(3000),
-            failed: 0,
-            read: ByteSize(0),
-            written: ByteSize(0),
-            peak_memory: ByteSize(0),
-            time: ProcessTime::default(),
+            ..Folded::default()
         };
         let seen = Processes {
-            observed: Observed::Sampled,
-            start: Nanos(0),
-            end: Nanos(9000),
-            command: Vec::new(),
-            script: None,
-            origins: Vec::new(),
             list: vec![process(None, 0, 9000), process(Some(0), 10, 50)],
-            functions: Vec::new(),
             folded: vec![folded],
-            lost: 0,
             unseen: vec!["exit codes".into()],
+            ..Processes::of(Observed::Sampled, Nanos(0), Nanos(9000))
         };
         let step = Step { processes: Some(seen), ..Step::of(StepId(0), "RUN", "RUN make") };
         let source = Source { tool: Tool::Buildscope, version: None, fidelity: Fidelity::FULL };
