@@ -121,7 +121,7 @@ impl Begun {
         if !store.blobs().contains(diff_id) {
             return Ok(Added::NotYet);
         }
-        pace.admit()?;
+        drop(pace.admit()?);
         let (file, whole) = unchanged(store, diff_id)?;
         let encoded = if transform.is_identity() && sink.has(&diff_id.into(), whole.size) {
             whole
@@ -136,7 +136,7 @@ impl Begun {
                 let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
                 let mut at = 0;
                 while at < whole.size {
-                    pace.admit()?;
+                    let _admission = pace.admit()?;
                     let length = PIECE.min(whole.size - at);
                     copy_range(&file, at, length, &region.file, region.at + at).map_err(failed)?;
                     at += length;

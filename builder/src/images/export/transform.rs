@@ -86,7 +86,7 @@ impl Transform {
         let make = || {
             let (input, hole, mut room) = (&input, &hole, Vec::new());
             move |piece: &mut Vec<u8>| {
-                pace.admit().map_err(Unread::Image)?;
+                let _admission = pace.admit().map_err(Unread::Image)?;
                 self.make(input, &mut room, piece, hole)
             }
         };
