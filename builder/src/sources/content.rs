@@ -9,20 +9,20 @@ use std::sync::Arc;
 pub struct ContentInfo {
     /// The digest of the bytes.
     pub digest: Digest,
-    /// The number of bytes.
-    pub size: u64,
     /// Where the bytes are.
     pub(super) place: Place,
     pub(super) rare: Option<Box<RareContent>>,
 }
 
 /// What few files have.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct RareContent {
     /// The value of `security.capability`, the only extended attribute that image layers carry.
     pub(super) capability: Option<Vec<u8>>,
     /// The state of the file when the bytes were read, if it is not the state of the scan.
     pub(super) identity: Option<Identity>,
+    /// The number of bytes, if it is not the size at the time of the scan.
+    pub(super) size: Option<u64>,
 }
 
 /// Where the bytes of a file are.
@@ -30,7 +30,7 @@ pub(super) struct RareContent {
 pub(super) enum Place {
     /// In the file alone.
     File,
-    Memory(Arc<[u8]>),
+    Memory(Box<Arc<[u8]>>),
     /// At an offset of the context's spool.
     Spool(u64),
     /// At an offset of a blob in the list of the context.
@@ -44,6 +44,11 @@ impl ContentInfo {
     /// The value of `security.capability`, the only extended attribute that image layers carry.
     pub fn capability(&self) -> Option<&[u8]> {
         self.rare.as_ref()?.capability.as_deref()
+    }
+
+    /// The number of bytes, if it is not the size at the time of the scan.
+    pub(super) fn changed_size(&self) -> Option<u64> {
+        self.rare.as_ref()?.size
     }
 
     /// The state of the file when the bytes were read, if it is not the state of the scan.

@@ -6,7 +6,7 @@ use super::hash::Hasher;
 use super::node::{Node, NodeKind};
 use super::scan::{Filter, Scanner, Verdict};
 use super::stat::Status;
-use super::stat_cache::{Memory, Record};
+use super::stat_cache::{Memory, Record, Wanted};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::{Content, HostRoot, PinnedFile, Spool};
 use parking_lot::Mutex;
@@ -49,7 +49,7 @@ impl Context {
         let fail = |error| SourceError::io("open the context", &path, error);
         let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
         let stat = Status::from(&fstat(&fd).map_err(fail)?);
-        let root = Node::new(OsStr::new("").into(), NodeKind::Directory, stat);
+        let root = Node::new(OsStr::new(""), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
         Ok(Self {
@@ -120,13 +120,15 @@ impl Context {
         /// The number of files that a thread reads before it keeps them: enough that keeping costs little, and at most 4 MiB.
         const AT_ONCE: usize = 64;
         let span = probe.phase(Phase::ContextHash);
-        let is_new = |number: &usize| files[*number].content().is_none();
-        let _hashing = (0..files.len()).any(|number| is_new(&number)).then(|| self.hashing.lock());
-        let mut new: Vec<usize> = (0..files.len()).filter(is_new).collect();
+        let is_new = |number: &u32| files[*number as usize].content().is_none();
+        let all = 0..u32::try_from(files.len()).expect("fewer than 4 billion files fit into memory");
+        let _hashing = all.clone().any(|number| is_new(&number)).then(|| self.hashing.lock());
+        let mut new: Vec<u32> = Vec::with_capacity(files.len());
+        new.extend(all.filter(is_new));
+        let inode = |number: u32| files[number as usize].host();
         span.quantity(Quantity::FilesWalked, new.len() as u64);
-        let wanted = new.iter().map(|number| files[*number].host()).zip(&new).map(|(host, number)| (host, *number));
-        self.memory.find(wanted.collect(), |number, record| {
-            let node = files[number];
+        self.memory.find(&Wanted::new(new.clone(), &inode), |number, record| {
+            let node = files[number as usize];
             if record.identity == node.identity() {
                 node.set_content(self.known_content(record));
             }
@@ -139,16 +141,17 @@ impl Context {
             spool: self.spool.as_deref(),
         };
         let read = AtomicU64::new(0);
-        let lasting: Vec<Vec<usize>> = new
+        let lasting: Vec<Vec<u32>> = new
             .par_chunks(AT_ONCE)
             .map(|numbers| {
                 let nodes: Vec<(&Node, PathBuf)> =
-                    numbers.iter().map(|number| (files[*number], path_of(*number))).collect();
+                    numbers.iter().map(|&number| (files[number as usize], path_of(number as usize))).collect();
                 let mut kept = Vec::with_capacity(numbers.len());
                 for (number, (content, lasting)) in numbers.iter().zip(hasher.read_all(&nodes)?) {
-                    read.fetch_add(content.size, Ordering::Relaxed);
+                    let node = files[*number as usize];
+                    node.set_content(content);
+                    read.fetch_add(node.content_size(), Ordering::Relaxed);
                     kept.extend(lasting.then_some(*number));
-                    files[*number].set_content(content);
                 }
                 Ok(kept)
             })
@@ -157,13 +160,13 @@ impl Context {
         span.quantity(Quantity::FilesChanged, new.len() as u64);
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
         drop(new);
-        let lasting = lasting.into_iter().flatten().map(|number| (files[number].host(), number)).collect();
-        self.memory.learn(lasting, &|number| record_of(files[number]));
+        let lasting = Wanted::new(lasting.into_iter().flatten().collect(), &inode);
+        self.memory.learn(lasting, &|number| record_of(files[number as usize]));
         Ok(())
     }
 
     /// The content of a file that was hashed in an earlier build.
-    fn known_content(&self, Record { identity, digest, stored_at }: &Record) -> ContentInfo {
+    fn known_content(&self, Record { digest, stored_at, .. }: &Record) -> ContentInfo {
         let place = stored_at.map_or(Place::File, |at| {
             let mut blobs = self.blobs.lock();
             let blob = blobs.iter().rposition(|blob| *blob == at.blob).unwrap_or_else(|| {
@@ -172,7 +175,7 @@ impl Context {
             });
             u32::try_from(blob).map_or(Place::File, |blob| Place::Stored { blob, offset: at.offset })
         });
-        ContentInfo { digest: *digest, size: identity.size, place, rare: None }
+        ContentInfo { digest: *digest, place, rare: None }
     }
 
     /// The source of the bytes of `node`, the regular file whose path `path` gives: memory, a blob of an earlier layer that contains
@@ -185,7 +188,7 @@ impl Context {
         mut has: impl FnMut(&BlobDigest) -> bool,
     ) -> Content {
         let content = node.content();
-        match (content.map(|content| (&content.place, content.size)), &self.spool) {
+        match (content.map(|content| (&content.place, node.content_size())), &self.spool) {
             (Some((Place::Memory(bytes), _)), _) => return Content::Bytes(Arc::clone(bytes)),
             (Some((Place::Spool(offset), length)), Some(spool)) => {
                 return Content::Spooled { spool: Arc::clone(spool), offset: *offset, length };
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(names(&context, ""), ["a"]);
         assert_eq!(names(&context, "a"), ["b", "out"]);
         let link = context.node(Path::new("a/out")).unwrap().unwrap();
-        assert_eq!(*link.kind(), NodeKind::Symlink(Path::new("/etc").into()));
+        assert_eq!(*link.kind(), NodeKind::Symlink(Box::new("/etc".into())));
         assert!(context.node(Path::new("a/out/passwd")).unwrap().is_none());
         assert!(context.node(Path::new("a/b/file/x")).unwrap().is_none());
         assert_eq!(context.node(Path::new("a/b/file")).unwrap().unwrap().size(), 1);
@@ -333,10 +336,7 @@ mod tests {
         let node = context.node(Path::new("file")).unwrap().unwrap();
         fs::write(&file, "longer than it was").unwrap();
         context.hash(&[node], &|_| "file".into(), &Probe::disabled()).unwrap();
-        assert_eq!(
-            (node.content().unwrap().digest, node.content().unwrap().size),
-            (Digest::of("longer than it was"), 18)
-        );
+        assert_eq!((node.content().unwrap().digest, node.content_size()), (Digest::of("longer than it was"), 18));
         // A file that is read within the clock tick in which it was written is not cached. A busy machine may be slower than a tick.
         let read_in_its_tick = || {
             let written = Instant::now();

@@ -59,7 +59,7 @@ impl Hasher<'_> {
         for (mut file, (node, path)) in read.into_iter().zip(files) {
             match (file.bytes.take(), &mut at) {
                 (None, _) => {}
-                (Some(bytes), _) if in_memory => file.content.place = Place::Memory(bytes.into()),
+                (Some(bytes), _) if in_memory => file.content.place = Place::Memory(Box::new(bytes.into())),
                 (Some(bytes), Some(at)) => {
                     file.content.place = Place::Spool(*at);
                     *at += bytes.len() as u64;
@@ -90,7 +90,8 @@ impl Hasher<'_> {
         let identity = Identity::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
         let same = identity == Identity::from(scanned);
         let lasting = capability.is_none() && size == scanned.size && same && !is_racy(scanned.ctime(), read_at);
-        let content = content(digest, size, capability, (!same).then_some(identity));
+        let changed = (size != scanned.size).then_some(size);
+        let content = content(digest, RareContent { capability, identity: (!same).then_some(identity), size: changed });
         Ok(ReadFile { content, bytes: Some(bytes), lasting })
     }
 
@@ -109,16 +110,18 @@ impl Hasher<'_> {
                 let lasting = capability.is_none() && !is_racy(before.ctime(), read_at);
                 let identity = Identity::from(&before);
                 let changed = (identity != Identity::from(scanned)).then_some(identity);
-                return Ok(ReadFile { content: content(digest, size, capability, changed), bytes: None, lasting });
+                let size = (size != scanned.size).then_some(size);
+                let content = content(digest, RareContent { capability, identity: changed, size });
+                return Ok(ReadFile { content, bytes: None, lasting });
             }
         }
         Err(SourceError::Unsteady(self.root_path.join(path)))
     }
 }
 
-fn content(digest: Digest, size: u64, capability: Option<Vec<u8>>, identity: Option<Identity>) -> ContentInfo {
-    let rare = (capability.is_some() || identity.is_some()).then(|| Box::new(RareContent { capability, identity }));
-    ContentInfo { digest, size, place: Place::File, rare }
+fn content(digest: Digest, rare: RareContent) -> ContentInfo {
+    let rare = (rare != RareContent::default()).then(|| Box::new(rare));
+    ContentInfo { digest, place: Place::File, rare }
 }
 
 /// Reads a small file: in one call if it still has the size `size`.

@@ -12,6 +12,7 @@ mod error;
 pub(crate) mod fuzzing;
 mod git;
 mod hash;
+mod name;
 mod node;
 mod scan;
 mod stat;

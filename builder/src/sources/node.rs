@@ -1,17 +1,18 @@
 //! The nodes of a scanned context.
 
 use super::content::ContentInfo;
+use super::name::Name;
 use super::stat::{Identity, Status};
 use buildscope_storage::Timestamp;
 use rustix::fs::{FileType, Stat};
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// A file, directory or link of a context. A context may have a million: the fields are as small as possible.
 #[derive(Debug)]
 pub struct Node {
-    name: Box<OsStr>,
+    name: Name,
     kind: NodeKind,
     pub(super) stat: Status,
     inside: OnceLock<Inside>,
@@ -34,7 +35,7 @@ pub enum NodeKind {
     /// A directory.
     Directory,
     /// A symbolic link with its target as written.
-    Symlink(Box<Path>),
+    Symlink(Box<PathBuf>),
     /// A named pipe.
     Fifo,
     /// A character device.
@@ -44,13 +45,13 @@ pub enum NodeKind {
 }
 
 impl Node {
-    pub(super) fn new(name: Box<OsStr>, kind: NodeKind, stat: Status) -> Self {
-        Self { name, kind, stat, inside: OnceLock::new() }
+    pub(super) fn new(name: &OsStr, kind: NodeKind, stat: Status) -> Self {
+        Self { name: name.into(), kind, stat, inside: OnceLock::new() }
     }
 
     /// The name in the parent directory. The root has an empty name.
     pub fn name(&self) -> &OsStr {
-        &self.name
+        self.name.as_os_str()
     }
 
     /// The type of the node.
@@ -106,6 +107,16 @@ impl Node {
         }
     }
 
+    /// The number of bytes of the content, if it was read, else the size at the time of the scan.
+    pub fn content_size(&self) -> u64 {
+        self.content().and_then(ContentInfo::changed_size).unwrap_or(self.stat.size)
+    }
+
+    /// The number of nodes below this one that were read, and this one.
+    pub fn count(&self) -> usize {
+        1 + self.children().unwrap_or_default().iter().map(Self::count).sum::<usize>()
+    }
+
     /// Keeps the content of a file. A file may be read twice; the first result counts.
     pub(super) fn set_content(&self, content: ContentInfo) {
         let _ = self.inside.set(Inside::Content(content));
@@ -146,6 +157,6 @@ mod tests {
 
     #[test]
     fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 184, "{} bytes", size_of::<Node>());
+        assert!(size_of::<Node>() <= 160, "{} bytes", size_of::<Node>());
     }
 }

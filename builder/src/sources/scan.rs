@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, FileType, OFlags, RawDir, readlinkat, statat};
 use std::ffi::{CString, OsStr, OsString};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The decision of an ignore file about a path.
@@ -85,14 +85,14 @@ impl Scanner<'_> {
         };
         let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             let target = readlinkat(dir, &name, Vec::new()).map_err(fail)?;
-            NodeKind::Symlink(PathBuf::from(OsString::from_vec(target.into_bytes())).into())
+            NodeKind::Symlink(Box::new(OsString::from_vec(target.into_bytes()).into()))
         } else {
             match NodeKind::of(&stat) {
                 Some(kind) => kind,
                 None => return Ok(None),
             }
         };
-        let node = Node::new(os_name.into(), kind, Status::from(&stat));
+        let node = Node::new(os_name, kind, Status::from(&stat));
         if verdict.excluded {
             // An excluded directory is part of the context only if something below it is.
             let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };

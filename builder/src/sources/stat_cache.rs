@@ -163,22 +163,23 @@ impl<S: Source> StatCache<S> {
         Ok(Record::read(&bytes))
     }
 
-    /// Passes the records of these inodes, which are sorted, with what the caller calls them.
-    fn find(&self, wanted: &[(Inode, usize)], mut found: impl FnMut(usize, &Record)) -> io::Result<()> {
-        if wanted.len().saturating_mul(Self::LOOKUP) < self.count {
-            for (inode, number) in wanted {
-                if let Some(record) = self.get(*inode)? {
+    /// Passes the records of these files, with their numbers.
+    fn find(&self, wanted: &Wanted<'_>, mut found: impl FnMut(u32, &Record)) -> io::Result<()> {
+        let Wanted { numbers, inode } = wanted;
+        if numbers.len().saturating_mul(Self::LOOKUP) < self.count {
+            for number in numbers {
+                if let Some(record) = self.get(inode(*number))? {
                     found(*number, &record);
                 }
             }
             return Ok(());
         }
-        let mut rest = wanted;
+        let mut rest = &numbers[..];
         self.records(|record| {
-            let before = rest.iter().take_while(|(inode, _)| *inode < record.inode()).count();
+            let before = rest.iter().take_while(|number| inode(**number) < record.inode()).count();
             rest = &rest[before..];
             // Names of one file come one after the other.
-            while let Some((_, number)) = rest.first().filter(|(inode, _)| *inode == record.inode()) {
+            while let Some(number) = rest.first().filter(|number| inode(**number) == record.inode()) {
                 found(*number, &record);
                 rest = &rest[1..];
             }
@@ -201,45 +202,70 @@ impl<S: Source> StatCache<S> {
 
     /// Passes the records, and new ones, in order. Of two records of one inode, the new one counts.
     fn merged(&self, new: &New<'_>, mut each: impl FnMut(Record)) -> io::Result<()> {
-        let mut rest = new.files;
+        let Wanted { numbers, inode } = &new.files;
+        let mut rest = &numbers[..];
         self.records(|record| {
-            while let Some(((inode, number), after)) = rest.split_first()
-                && *inode < record.inode()
+            while let Some((number, after)) = rest.split_first()
+                && inode(*number) < record.inode()
             {
                 each((new.record)(*number));
                 rest = after;
             }
-            if rest.first().is_none_or(|(inode, _)| *inode != record.inode()) {
+            if rest.first().is_none_or(|number| inode(*number) != record.inode()) {
                 each(record);
             }
         })?;
-        rest.iter().for_each(|(_, number)| each((new.record)(*number)));
+        rest.iter().for_each(|number| each((new.record)(*number)));
         Ok(())
     }
 }
 
-/// New records, which are made when they are written.
+/// Files by numbers that the caller gives them, in the order of their inodes.
+pub(super) struct Wanted<'a> {
+    numbers: Vec<u32>,
+    inode: &'a dyn Fn(u32) -> Inode,
+}
+
+impl<'a> Wanted<'a> {
+    /// The files with these numbers, whose inodes `inode` gives.
+    pub(super) fn new(mut numbers: Vec<u32>, inode: &'a dyn Fn(u32) -> Inode) -> Self {
+        numbers.sort_unstable_by_key(|number| (inode(*number), *number));
+        Self { numbers, inode }
+    }
+
+    /// Keeps one number of each inode.
+    fn once(mut self) -> Self {
+        self.numbers.dedup_by_key(|number| (self.inode)(*number));
+        self
+    }
+}
+
+/// New records, which are made when they are written. Each inode occurs once.
 struct New<'a> {
-    /// The inodes in order, each once, with what the caller calls the files.
-    files: &'a [(Inode, usize)],
-    record: &'a dyn Fn(usize) -> Record,
+    files: Wanted<'a>,
+    record: &'a dyn Fn(u32) -> Record,
 }
 
 impl New<'_> {
-    const NONE: New<'static> = New { files: &[], record: &|_| unreachable!("there are no files") };
+    fn none() -> Self {
+        Self {
+            files: Wanted { numbers: Vec::new(), inode: &|_| unreachable!("there are no files") },
+            record: &|_| unreachable!("there are no files"),
+        }
+    }
 }
 
 /// Parses a cache file and looks up each of its records. Used by the fuzz targets.
 pub(super) fn read_back(bytes: &[u8]) {
     let Some(cache) = StatCache::check(bytes) else { return };
-    let mut wanted = Vec::new();
+    let mut inodes = Vec::new();
     let _ = cache.records(|record| {
-        wanted.push((record.inode(), 0));
+        inodes.push(record.inode());
         let _ = is_racy(record.identity.ctime, SystemTime::UNIX_EPOCH);
     });
-    wanted.sort_unstable();
-    let _ = cache.find(&wanted, |_, _| {});
-    let _ = wanted.first().map(|(inode, _)| cache.get(*inode));
+    let numbers = (0..).take(inodes.len()).collect();
+    let _ = cache.find(&Wanted::new(numbers, &|number| inodes[number as usize]), |_, _| {});
+    let _ = inodes.first().map(|inode| cache.get(*inode));
 }
 
 /// The records of one context, shared by all users of the context.
@@ -256,21 +282,18 @@ impl Memory {
         Self { path: dir.map(|dir| dir.join(name)), file: OnceLock::new() }
     }
 
-    /// Passes the records of these inodes, with what the caller calls them.
-    pub(super) fn find(&self, mut wanted: Vec<(Inode, usize)>, found: impl FnMut(usize, &Record)) {
-        if let (false, Some(cache)) = (wanted.is_empty(), &*self.file()) {
-            wanted.sort_unstable();
+    /// Passes the records of these files, with their numbers.
+    pub(super) fn find(&self, wanted: &Wanted<'_>, found: impl FnMut(u32, &Record)) {
+        if let (false, Some(cache)) = (wanted.numbers.is_empty(), &*self.file()) {
             // What cannot be read counts as unknown.
-            let _ = cache.find(&wanted, found);
+            let _ = cache.find(wanted, found);
         }
     }
 
     /// Adds the records of these files, which `record` makes. They replace older ones of the same inodes.
-    pub(super) fn learn(&self, mut files: Vec<(Inode, usize)>, record: &dyn Fn(usize) -> Record) {
-        if !files.is_empty() {
-            files.sort_unstable();
-            files.dedup_by_key(|(inode, _)| *inode);
-            self.rewrite(&New { files: &files, record }, |_| {});
+    pub(super) fn learn(&self, files: Wanted<'_>, record: &dyn Fn(u32) -> Record) {
+        if !files.numbers.is_empty() {
+            self.rewrite(&New { files: files.once(), record }, |_| {});
         }
     }
 
@@ -278,15 +301,16 @@ impl Memory {
     pub(crate) fn set_stored(&self, files: impl IntoIterator<Item = (Inode, Digest, StoredAt)>) {
         let mut files: Vec<(Inode, Digest, StoredAt)> = files.into_iter().collect();
         files.sort_unstable_by_key(|(inode, ..)| *inode);
-        let wanted = files.iter().enumerate().map(|(number, (inode, ..))| (*inode, number)).collect();
+        let inode = |number: u32| files[number as usize].0;
+        let wanted = Wanted::new((0..).take(files.len()).collect(), &inode);
         let mut is_new = false;
-        self.find(wanted, |number, record| {
-            let (_, digest, at) = &files[number];
+        self.find(&wanted, |number, record| {
+            let (_, digest, at) = &files[number as usize];
             is_new |= record.digest == *digest && record.stored_at != Some(*at);
         });
         let mut rest = &files[..];
         if is_new {
-            self.rewrite(&New::NONE, |record| {
+            self.rewrite(&New::none(), |record| {
                 let before = rest.iter().take_while(|(inode, ..)| *inode < record.inode()).count();
                 rest = &rest[before..];
                 let same = rest.iter().take_while(|(inode, ..)| *inode == record.inode());
@@ -302,7 +326,7 @@ impl Memory {
     fn rewrite(&self, new: &New<'_>, change: impl FnMut(&mut Record)) {
         let Some(path) = &self.path else { return };
         let mut file = self.file();
-        let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.files.len());
+        let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.files.numbers.len());
         match save(old, new, change, path) {
             Ok(saved) => *file = Some(saved),
             Err(error) => tracing::warn!("cannot save the context's digests in {}: {error}", path.display()),
@@ -345,7 +369,7 @@ fn save(
     };
     match old {
         Some(old) => old.merged(new, &mut put)?,
-        None => new.files.iter().for_each(|(_, number)| put((new.record)(*number))),
+        None => new.files.numbers.iter().for_each(|number| put((new.record)(*number))),
     }
     written?;
     to.write_all(&hash.finalize())?;
@@ -379,13 +403,14 @@ mod tests {
     }
 
     fn learn(memory: &Memory, records: &[Record]) {
-        let files = records.iter().enumerate().map(|(number, record)| (record.inode(), number)).collect();
-        memory.learn(files, &|number| records[number]);
+        let inode = |number: u32| records[number as usize].inode();
+        let numbers = (0..).take(records.len()).collect();
+        memory.learn(Wanted::new(numbers, &inode), &|number| records[number as usize]);
     }
 
     fn get(memory: &Memory, status: Status) -> Option<Record> {
         let mut got = None;
-        memory.find(vec![((status.dev, status.ino), 7)], |number, record| {
+        memory.find(&Wanted::new(vec![7], &|_| (status.dev, status.ino)), |number, record| {
             assert_eq!(number, 7);
             got = Some(*record).filter(|record| record.identity == (&status).into());
         });
@@ -427,18 +452,19 @@ mod tests {
         learn(&memory, &records(true).map(numbered).collect::<Vec<_>>());
         learn(&memory, &records(false).map(numbered).collect::<Vec<_>>());
         // An inode is wanted twice: a file with two names.
-        let wanted: Vec<(Inode, usize)> = (0..2000).chain([5]).map(|ino| ((1, ino), ino as usize)).collect();
+        let wanted: Vec<u32> = (0..2000).chain([5]).collect();
+        let inode = |number: u32| (1, u64::from(number));
         let mut many = Vec::new();
-        memory.find(wanted.clone(), |number, found| many.push((number, found.digest)));
+        memory.find(&Wanted::new(wanted.clone(), &inode), |number, found| many.push((number, found.digest)));
         let mut few = Vec::new();
         for one in wanted {
-            memory.find(vec![one], |number, found| few.push((number, found.digest)));
+            memory.find(&Wanted::new(vec![one], &inode), |number, found| few.push((number, found.digest)));
         }
         many.sort_unstable_by_key(|found| found.0);
         few.sort_unstable_by_key(|found| found.0);
         assert_eq!(many, few);
         assert_eq!(many.len(), 2000 - 2000_usize.div_ceil(7) + 1);
-        assert!(many.iter().all(|(number, digest)| *digest == Digest::of((*number as u64).to_le_bytes())));
+        assert!(many.iter().all(|(number, digest)| *digest == Digest::of(u64::from(*number).to_le_bytes())));
     }
 
     #[test]
@@ -484,7 +510,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("cache");
         let only = |_| record(&status(9, 7), Digest::of("1"));
-        save(None, &New { files: &[((1, 9), 0)], record: &only }, |_| {}, &path).unwrap();
+        save(None, &New { files: Wanted::new(vec![0], &|_| (1, 9)), record: &only }, |_| {}, &path).unwrap();
         let good = fs::read(&path).unwrap();
         assert_eq!(good.len(), 8 + RECORD + 32);
         assert!(StatCache::check(&good[..]).is_some());

@@ -11,6 +11,7 @@ use crate::plan;
 use buildscope_record::Digest;
 use buildscope_storage::{Content, Entry, EntryKind, ListedEntry, Store, Timestamp};
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -86,7 +87,7 @@ impl Destination {
             (_, true) => target.make_directories(&to, self.new)?,
             (_, false) => {}
         }
-        let mut links: HashMap<u32, InodeId> = HashMap::new();
+        let mut links: HashMap<NonZeroU32, InodeId> = HashMap::new();
         for (entry, detail) in group.items.iter() {
             if group.directory && entry.path_bytes().is_empty() {
                 continue;
@@ -94,7 +95,9 @@ impl Destination {
             let path = join(&to, entry.path());
             let keeps = detail.implied || group.partial;
             let file = self.item((entry, detail), path, keeps, target, &mut links)?;
-            if let (Some(host), Some(digest), Some(file), None) = (detail.host, detail.digest, file, detail.inode) {
+            if let (Some(host), Some(digest), Some(file), None) =
+                (group.items.host(detail), detail.digest, file, detail.inode)
+            {
                 copied.push(CopiedFile { host, digest, number: file.number() });
             }
         }
@@ -108,7 +111,7 @@ impl Destination {
         path: PathBuf,
         keeps: bool,
         target: &mut Target,
-        links: &mut HashMap<u32, InodeId>,
+        links: &mut HashMap<NonZeroU32, InodeId>,
     ) -> Result<Option<InodeId>, CopyError> {
         let there = target.kind(&path);
         if entry.is_directory() {

@@ -5,6 +5,7 @@ use super::walk::base_name;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
 use std::ffi::OsString;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,17 +31,21 @@ pub(super) struct Group {
 pub(super) struct Items {
     pub(super) entries: EntryList,
     pub(super) details: Vec<Detail>,
+    /// The devices of a context's files.
+    devices: Vec<u64>,
 }
 
 /// What is known of an item besides its entry and content.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Detail {
     /// Equal for the names of one file; `None` for a file with one name.
-    pub(super) inode: Option<u32>,
+    pub(super) inode: Option<NonZeroU32>,
     /// The digest of the content, if it is known without reading it.
     pub(super) digest: Option<Digest>,
-    /// Device and inode number of a context's file.
-    pub(super) host: Option<(u64, u64)>,
+    /// The inode number of a context's file.
+    pub(super) host: Option<NonZeroU64>,
+    /// The number of its device in the items' list.
+    pub(super) device: u32,
     /// Whether this is a directory that does not match itself and is only the parent of selected items.
     pub(super) implied: bool,
     /// Whether the modification time is that of the build: the file is in the Dockerfile.
@@ -63,6 +68,28 @@ impl Items {
         };
         self.entries.push(&entry, content);
         self.details.push(Detail { unread, ..detail });
+    }
+
+    /// Prepares for this number of items.
+    pub(super) fn reserve(&mut self, count: usize) {
+        self.entries.reserve(count);
+        self.details.reserve_exact(count);
+    }
+
+    /// Notes the device and the inode number of an item's file in the context. Inode 0, which no file system uses, is left out.
+    pub(super) fn set_host(&mut self, item: usize, (device, inode): (u64, u64)) {
+        let known = self.devices.iter().position(|known| *known == device).unwrap_or_else(|| {
+            self.devices.push(device);
+            self.devices.len() - 1
+        });
+        let detail = &mut self.details[item];
+        detail.host = u32::try_from(known).ok().and(NonZeroU64::new(inode));
+        detail.device = known as u32;
+    }
+
+    /// The device and the inode number of an item's file in the context.
+    pub(super) fn host(&self, detail: &Detail) -> Option<(u64, u64)> {
+        Some((*self.devices.get(detail.device as usize)?, detail.host?.get()))
     }
 
     pub(super) fn len(&self) -> usize {

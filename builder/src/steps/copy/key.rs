@@ -50,7 +50,8 @@ impl Selection {
                 // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
                 if !(group.directory && entry.path_bytes().is_empty()) {
                     key.item(op, entry, detail);
-                    key.number(detail.inode.map_or(u64::MAX, u64::from));
+                    // The numbers begin with 1, those of the key with 0.
+                    key.number(detail.inode.map_or(u64::MAX, |inode| u64::from(inode.get() - 1)));
                 }
             }
         }
@@ -131,7 +132,7 @@ impl Selection {
 }
 
 /// Computes the digests of a group's files that have none.
-fn read_group(Items { entries, details }: &mut Items, blobs: &BlobStore) -> Result<u64, CopyError> {
+fn read_group(Items { entries, details, .. }: &mut Items, blobs: &BlobStore) -> Result<u64, CopyError> {
     details
         .par_iter_mut()
         .enumerate()

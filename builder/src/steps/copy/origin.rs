@@ -22,7 +22,7 @@ pub enum Origin<'a> {
 /// A file, directory or link of an origin.
 #[derive(Clone, Debug)]
 pub(super) struct Found<'a> {
-    /// The metadata. The kind is never a hard link; `inode` identifies the names of one file.
+    /// The metadata, without the path. The kind is never a hard link; `inode` identifies the names of one file.
     pub(super) entry: Entry,
     /// The identity of the file, equal for all its hard links.
     pub(super) inode: Option<Inode>,
@@ -50,7 +50,7 @@ impl<'a> Origin<'a> {
     /// The entry at `path`, without following a link at its end.
     pub(super) fn look(&self, path: &Path) -> Result<Option<Found<'a>>, CopyError> {
         Ok(match self {
-            Self::Context(context) => context.node(path)?.map(|node| of_node(node, path.to_owned())),
+            Self::Context(context) => context.node(path)?.map(of_node),
             Self::Layers(tree) => tree.lookup(path).map(|entry| {
                 let content = tree.content(path);
                 Found { entry, inode: None, data: content.map_or(Data::None, Data::Known) }
@@ -91,7 +91,7 @@ impl<'a> Origin<'a> {
     ) -> Result<(), CopyError> {
         match self {
             Self::Context(context) => match context.node(path)? {
-                Some(node) => walk_context(context, node, path, each),
+                Some(node) => walk_context(context, node, &mut path.to_owned(), each),
                 None => Ok(()),
             },
             Self::Layers(tree) => walk_tree(tree, path, each),
@@ -117,13 +117,15 @@ impl<'a> Origin<'a> {
 fn walk_context<'a>(
     context: &'a Context,
     node: &'a Node,
-    path: &Path,
+    path: &mut PathBuf,
     each: &mut dyn FnMut(&Path, Found<'a>) -> Result<bool, CopyError>,
 ) -> Result<(), CopyError> {
-    let enter = each(path, of_node(node, path.to_owned()))?;
+    let enter = each(path, of_node(node))?;
     if enter && node.is_dir() {
         for child in context.children(node, path)? {
-            walk_context(context, child, &path.join(child.name()), each)?;
+            path.push(child.name());
+            walk_context(context, child, path, each)?;
+            path.pop();
         }
     }
     Ok(())
@@ -162,7 +164,7 @@ fn walk_tree<'a>(
     Ok(())
 }
 
-fn of_node(node: &Node, path: PathBuf) -> Found<'_> {
+fn of_node(node: &Node) -> Found<'_> {
     let (major, minor) = node.device();
     let kind = match node.kind() {
         NodeKind::File => EntryKind::File { size: node.size() },
@@ -174,6 +176,7 @@ fn of_node(node: &Node, path: PathBuf) -> Found<'_> {
     };
     let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { node.mode() };
     // The owner of a file on this machine has no meaning in the image: files of contexts belong to root.
+    let path = PathBuf::new();
     let entry = Entry { path, kind, mode, uid: 0, gid: 0, mtime: node.mtime(), xattrs: BTreeMap::new() };
     let data = if node.kind() == &NodeKind::File { Data::Node(node) } else { Data::None };
     Found { entry, inode: node.inode().map(|(dev, ino)| Inode::Host(dev, ino)), data }

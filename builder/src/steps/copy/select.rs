@@ -14,6 +14,7 @@ use buildscope_record::{BlobDigest, Digest, Phase, Probe};
 use buildscope_storage::{BlobStore, CAPABILITY, Content, Store};
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -127,7 +128,7 @@ struct Finder<'a> {
     /// For each group of a context, the path that those of its items are relative to.
     bases: Vec<PathBuf>,
     /// The files with several names.
-    inodes: HashMap<Inode, u32>,
+    inodes: HashMap<Inode, NonZeroU32>,
 }
 
 impl<'a> Finder<'a> {
@@ -185,6 +186,11 @@ impl<'a> Finder<'a> {
             context.scan(node, &followed, probe)?;
         }
         self.add(Group::directory(path), followed.clone());
+        if let (None, Some(node)) = (&self.exclude, self.node(&followed)?) {
+            let count = node.count();
+            self.items().reserve(count);
+            self.unread.reserve_exact(count);
+        }
         self.directory(&followed, &followed, None)
     }
 
@@ -277,7 +283,8 @@ impl<'a> Finder<'a> {
     /// Adds an item to the current group. Its content is read later.
     fn item(&mut self, found: Found<'a>, below: PathBuf, detail: Detail) {
         self.unread.extend(found.node());
-        let next = u32::try_from(self.inodes.len()).expect("fewer than 4 billion files fit into memory");
+        let next = u32::try_from(self.inodes.len() + 1).ok().and_then(NonZeroU32::new);
+        let next = next.expect("fewer than 4 billion files fit into memory");
         let inode = found.inode.clone().map(|inode| *self.inodes.entry(inode).or_insert(next));
         self.items().push(found, below, Detail { inode, ..detail });
     }
@@ -288,15 +295,11 @@ impl<'a> Finder<'a> {
         if self.unread.is_empty() {
             return Ok(());
         }
-        let places: Vec<(u32, u32)> = self
-            .groups
-            .iter()
-            .enumerate()
-            .flat_map(|(group, found)| {
-                let unread = found.items.details.iter().enumerate().filter(|(_, detail)| detail.unread);
-                unread.map(move |(item, _)| (group as u32, item as u32))
-            })
-            .collect();
+        let mut places: Vec<(u32, u32)> = Vec::with_capacity(self.unread.len());
+        places.extend(self.groups.iter().enumerate().flat_map(|(group, found)| {
+            let unread = found.items.details.iter().enumerate().filter(|(_, detail)| detail.unread);
+            unread.map(move |(item, _)| (group as u32, item as u32))
+        }));
         let path = |unread: usize| {
             let (group, item) = places[unread];
             let below = self.groups[group as usize].items.entries.get(item as usize).path();
@@ -313,12 +316,13 @@ impl<'a> Finder<'a> {
                 let base = &self.bases[*group as usize];
                 context.content(node, || join(base, below), &mut has)
             };
-            let Items { entries, details } = &mut self.groups[*group as usize].items;
-            let detail = &mut details[*item as usize];
-            (detail.unread, detail.digest, detail.host) = (false, Some(content.digest), Some(node.host()));
-            entries.set_file(*item as usize, content.size, source);
+            let items = &mut self.groups[*group as usize].items;
+            items.set_host(*item as usize, node.host());
+            let detail = &mut items.details[*item as usize];
+            (detail.unread, detail.digest) = (false, Some(content.digest));
+            items.entries.set_file(*item as usize, node.content_size(), source);
             if let Some(value) = content.capability() {
-                entries.update(*item as usize, |entry, _| {
+                items.entries.update(*item as usize, |entry, _| {
                     entry.xattrs = [(CAPABILITY.into(), value.to_vec())].into();
                 });
             }
