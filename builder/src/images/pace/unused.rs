@@ -5,7 +5,7 @@
 //! were unused between them.
 //!
 //! The number of tasks that run at one moment does not tell this. It includes tasks that run for microseconds, and on virtual machines
-//! it was three and more beside a single busy process.
+//! it was three and more with a single busy process.
 
 use buildscope_storage::pipeline;
 use std::fs;
