@@ -10,7 +10,7 @@ pub struct ContentInfo {
     /// The digest of the bytes.
     pub digest: Digest,
     /// Where the bytes are.
-    pub(super) place: Place,
+    pub(super) location: ContentLocation,
     pub(super) rare: Option<Box<RareContent>>,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct RareContent {
 
 /// Where the bytes of a file are.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum ContentLocation {
     /// In the file alone.
     File,
     Memory(Box<Arc<[u8]>>),

@@ -1,7 +1,7 @@
 //! A build context: a directory, scanned and hashed on demand.
 
 use super::SourceError;
-use super::content::{ContentInfo, Place};
+use super::content::{ContentInfo, ContentLocation};
 use super::hash::Hasher;
 use super::node::{Node, NodeKind};
 use super::scan::{Filter, Scanner, Verdict};
@@ -167,15 +167,16 @@ impl Context {
 
     /// The content of a file that was hashed in an earlier build.
     fn known_content(&self, Record { digest, stored_at, .. }: &Record) -> ContentInfo {
-        let place = stored_at.map_or(Place::File, |at| {
+        let location = stored_at.map_or(ContentLocation::File, |at| {
             let mut blobs = self.blobs.lock();
             let blob = blobs.iter().rposition(|blob| *blob == at.blob).unwrap_or_else(|| {
                 blobs.push(at.blob);
                 blobs.len() - 1
             });
-            u32::try_from(blob).map_or(Place::File, |blob| Place::Stored { blob, offset: at.offset })
+            u32::try_from(blob)
+                .map_or(ContentLocation::File, |blob| ContentLocation::Stored { blob, offset: at.offset })
         });
-        ContentInfo { digest: *digest, place, rare: None }
+        ContentInfo { digest: *digest, location, rare: None }
     }
 
     /// The source of the bytes of `node`, the regular file whose path `path` gives: memory, a blob of an earlier layer that contains
@@ -188,12 +189,12 @@ impl Context {
         mut has: impl FnMut(&BlobDigest) -> bool,
     ) -> Content {
         let content = node.content();
-        match (content.map(|content| (&content.place, node.content_size())), &self.spool) {
-            (Some((Place::Memory(bytes), _)), _) => return Content::Bytes(Arc::clone(bytes)),
-            (Some((Place::Spool(offset), length)), Some(spool)) => {
+        match (content.map(|content| (&content.location, node.content_size())), &self.spool) {
+            (Some((ContentLocation::Memory(bytes), _)), _) => return Content::Bytes(Arc::clone(bytes)),
+            (Some((ContentLocation::Spool(offset), length)), Some(spool)) => {
                 return Content::Spooled { spool: Arc::clone(spool), offset: *offset, length };
             }
-            (Some((Place::Stored { blob, offset }, length)), _) => {
+            (Some((ContentLocation::Stored { blob, offset }, length)), _) => {
                 let blob = self.blobs.lock().get(*blob as usize).copied();
                 if let Some(blob) = blob.filter(&mut has) {
                     return Content::Blob { blob, offset: *offset, length, sparse: None };
@@ -317,7 +318,7 @@ mod tests {
             context.hash(&[node], &|_| path.to_owned(), &Probe::disabled()).unwrap();
             // Only a file that was just read is kept in memory.
             let content = node.content().unwrap();
-            (content.digest, matches!(content.place, Place::Memory(_)))
+            (content.digest, matches!(content.location, ContentLocation::Memory(_)))
         };
         let age = || std::thread::sleep(Duration::from_millis(30));
         fs::write(&file, "one").unwrap();

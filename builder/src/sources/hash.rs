@@ -1,7 +1,7 @@
 //! Digests of files: each file is read once, and several are read in parallel.
 
 use super::SourceError;
-use super::content::{ContentInfo, Place, RareContent};
+use super::content::{ContentInfo, ContentLocation, RareContent};
 use super::node::Node;
 use super::stat::{Identity, Status, is_racy};
 use buildscope_record::Digest;
@@ -59,9 +59,11 @@ impl Hasher<'_> {
         for (mut file, (node, path)) in read.into_iter().zip(files) {
             match (file.bytes.take(), &mut at) {
                 (None, _) => {}
-                (Some(bytes), _) if in_memory => file.content.place = Place::Memory(Box::new(bytes.into())),
+                (Some(bytes), _) if in_memory => {
+                    file.content.location = ContentLocation::Memory(Box::new(bytes.into()))
+                }
                 (Some(bytes), Some(at)) => {
-                    file.content.place = Place::Spool(*at);
+                    file.content.location = ContentLocation::Spool(*at);
                     *at += bytes.len() as u64;
                 }
                 // It is read again when it is copied, so it must be one that did not change while it was read.
@@ -121,7 +123,7 @@ impl Hasher<'_> {
 
 fn content(digest: Digest, rare: RareContent) -> ContentInfo {
     let rare = (rare != RareContent::default()).then(|| Box::new(rare));
-    ContentInfo { digest, place: Place::File, rare }
+    ContentInfo { digest, location: ContentLocation::File, rare }
 }
 
 /// Reads a small file: in one call if it still has the size `size`.

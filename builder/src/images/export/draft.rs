@@ -31,7 +31,7 @@ pub(crate) enum Added {
 
 /// The layers that a draft has.
 #[derive(Default)]
-pub(super) struct Begun {
+pub(super) struct DraftLayers {
     /// The layers that were added, in this order.
     order: Vec<(DiffId, Transform)>,
     pub(super) layers: Layers,
@@ -41,13 +41,13 @@ pub(super) struct Begun {
 pub(crate) struct ArchiveDraft {
     pub(super) target: Target,
     pub(super) tar: TarSink,
-    pub(super) begun: Begun,
+    pub(super) begun: DraftLayers,
 }
 
 /// A begun layout directory. Its files have no names.
 pub(crate) struct DirectoryDraft {
     pub(super) sink: DirectorySink,
-    pub(super) begun: Begun,
+    pub(super) begun: DraftLayers,
 }
 
 /// What adds a layer to a draft.
@@ -62,7 +62,7 @@ impl ArchiveDraft {
     pub(crate) fn begin(destination: &Destination, store: &Store) -> Result<Self, ImageError> {
         let target = Target::open(destination, store)?;
         let tar = TarSink::begin(target.file()?, &target.what)?;
-        Ok(Self { target, tar, begun: Begun::default() })
+        Ok(Self { target, tar, begun: DraftLayers::default() })
     }
 
     /// Adds the next layer of the images.
@@ -79,7 +79,7 @@ impl ArchiveDraft {
 impl DirectoryDraft {
     /// Begins a directory; `None` where files without a name are not possible.
     pub(crate) fn begin(directory: &Path) -> Option<Self> {
-        Some(Self { sink: DirectorySink::unpublished(directory)?, begun: Begun::default() })
+        Some(Self { sink: DirectorySink::unpublished(directory)?, begun: DraftLayers::default() })
     }
 
     /// Adds the next layer of the images.
@@ -93,7 +93,7 @@ impl DirectoryDraft {
     }
 }
 
-impl Begun {
+impl DraftLayers {
     /// Whether an export of these layers begins with those of the draft.
     pub(super) fn fits(&self, wanted: impl Iterator<Item = (DiffId, Transform)>) -> bool {
         let mut distinct: Vec<(DiffId, Transform)> = Vec::new();
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_draft_fits_an_export_that_begins_with_its_layers() {
         let fits = |begun: &str, wanted: &str| {
-            let begun = Begun { order: layers(begun), layers: Layers::new() };
+            let begun = DraftLayers { order: layers(begun), layers: Layers::new() };
             begun.fits(layers(wanted).into_iter())
         };
         assert!(fits("", "") && fits("", "ab") && fits("ab", "abc") && fits("abc", "abc"));

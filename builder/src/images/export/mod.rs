@@ -36,7 +36,7 @@ use buildscope_oci::{Annotations, CREATED, Descriptor, Encoding, IMAGE_NAME, Ind
 use buildscope_oci::{Level, Reference, annotations};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
-use draft::Begun;
+use draft::DraftLayers;
 use rayon::prelude::*;
 use serde::Serialize;
 use sink::Region;
@@ -150,7 +150,7 @@ impl Export<'_> {
                 draft.sink.publish()?;
                 draft
             }
-            None => DirectoryDraft { sink: DirectorySink::begin(directory)?, begun: Begun::default() },
+            None => DirectoryDraft { sink: DirectorySink::begin(directory)?, begun: DraftLayers::default() },
         };
         self.write(begun, store, &mut sink, &span.probe())
     }
@@ -176,7 +176,13 @@ impl Export<'_> {
         })
     }
 
-    fn write(&self, begun: Begun, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Exported, ImageError> {
+    fn write(
+        &self,
+        begun: DraftLayers,
+        store: &Store,
+        sink: &mut dyn Sink,
+        probe: &Probe,
+    ) -> Result<Exported, ImageError> {
         let encoded = self.layers(begun, store, sink, probe)?;
         let layers: Vec<_> = self.images.iter().map(|image| self.blobs(image, &encoded)).collect();
         let documents = self.all_documents(&layers);
@@ -200,7 +206,13 @@ impl Export<'_> {
     }
 
     /// Writes every layer once, except those that the sink was begun with. Returns the blobs that the layers became.
-    fn layers(&self, begun: Begun, store: &Store, sink: &mut dyn Sink, probe: &Probe) -> Result<Layers, ImageError> {
+    fn layers(
+        &self,
+        begun: DraftLayers,
+        store: &Store,
+        sink: &mut dyn Sink,
+        probe: &Probe,
+    ) -> Result<Layers, ImageError> {
         let mut done = begun.layers;
         let mut waiting: Vec<Job> = Vec::new();
         for (diff_id, transform) in self.wanted() {
