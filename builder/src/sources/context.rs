@@ -104,7 +104,8 @@ impl Context {
     pub fn scan(&self, node: &Node, path: &Path, probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextScan);
         let walked = AtomicU64::new(0);
-        let result = self.scanner(&walked).subtree(node, path);
+        let scanner = self.scanner(&walked);
+        let (result, ()) = rayon::join(|| scanner.subtree(node, path), || self.memory.load());
         span.quantity(Quantity::FilesWalked, walked.into_inner());
         result
     }

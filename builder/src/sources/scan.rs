@@ -37,10 +37,9 @@ pub(super) struct Scanner<'a> {
 impl Scanner<'_> {
     /// Reads `node`, the directory at `path`, and everything below it.
     pub(super) fn subtree(&self, node: &Node, path: &Path) -> Result<(), SourceError> {
-        self.children(node, path)?
-            .par_iter()
-            .with_min_len(64)
-            .try_for_each(|child| if child.is_dir() { self.subtree(child, &path.join(child.name())) } else { Ok(()) })
+        // Directories are few and each is much work, so every one may go to another thread.
+        let directories: Vec<&Node> = self.children(node, path)?.iter().filter(|child| child.is_dir()).collect();
+        directories.into_par_iter().try_for_each(|child| self.subtree(child, &path.join(child.name())))
     }
 
     /// The entries of `node`, the directory at `path`.

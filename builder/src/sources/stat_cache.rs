@@ -9,6 +9,7 @@ use super::stat::{Identity, is_racy};
 use buildscope_record::{BlobDigest, Digest};
 use buildscope_storage::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
+use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::cmp::Ordering;
 use std::fs::{self, File};
@@ -223,13 +224,13 @@ impl<S: Source> StatCache<S> {
 /// Files by numbers that the caller gives them, in the order of their inodes.
 pub(super) struct Wanted<'a> {
     numbers: Vec<u32>,
-    inode: &'a dyn Fn(u32) -> Inode,
+    inode: &'a (dyn Fn(u32) -> Inode + Sync),
 }
 
 impl<'a> Wanted<'a> {
     /// The files with these numbers, whose inodes `inode` gives.
-    pub(super) fn new(mut numbers: Vec<u32>, inode: &'a dyn Fn(u32) -> Inode) -> Self {
-        numbers.sort_unstable_by_key(|number| (inode(*number), *number));
+    pub(super) fn new(mut numbers: Vec<u32>, inode: &'a (dyn Fn(u32) -> Inode + Sync)) -> Self {
+        numbers.par_sort_unstable_by_key(|number| (inode(*number), *number));
         Self { numbers, inode }
     }
 
@@ -280,6 +281,11 @@ impl Memory {
     pub(super) fn new(dir: Option<&Path>, root: &Path) -> Self {
         let name = Digest::of(root.as_os_str().as_encoded_bytes()).hex();
         Self { path: dir.map(|dir| dir.join(name)), file: OnceLock::new() }
+    }
+
+    /// Reads and checks the file, so that it is ready when it is needed.
+    pub(super) fn load(&self) {
+        drop(self.file());
     }
 
     /// Passes the records of these files, with their numbers.
