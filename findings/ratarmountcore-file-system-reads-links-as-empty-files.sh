@@ -22,7 +22,7 @@ import fsspec
 
 for name in "tar", "ratar":
     with contextlib.redirect_stdout(io.StringIO()):
-        files = fsspec.filesystem(name, fo="a.tar")
+        files = fsspec.get_filesystem_class(name)("a.tar")
     parts = [f"{path} {files.cat(path)}" for path in ("first", "hard", "soft")]
     try:
         parts.append(f"folder {files.ls('folder')}")
