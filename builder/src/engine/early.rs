@@ -6,7 +6,7 @@
 use super::destinations::Destinations;
 use super::part::Part;
 use super::solver::Solver;
-use crate::images::{CacheMode, CertainLayer, Draft, EarlyDelivery, Pace};
+use crate::images::{CacheMode, DeliveredLayer, Draft, EarlyDelivery, Pace};
 use buildscope_record::{Probe, StepId};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ struct Layers {
 /// A list that grows until it is closed.
 #[derive(Default)]
 struct LayerList {
-    state: Mutex<(Vec<CertainLayer>, bool)>,
+    state: Mutex<(Vec<DeliveredLayer>, bool)>,
     changed: Condvar,
 }
 
@@ -178,7 +178,7 @@ impl Layers {
     fn note(&mut self, solver: &Solver, part: &Part, step: StepId) {
         let results = &solver.ctx.results;
         let own = results.finished(step).and_then(|result| result.layer);
-        self.of_steps.extend(own.map(|layer| CertainLayer { diff_id: layer.diff_id, of_base: None }));
+        self.of_steps.extend(own.map(|layer| DeliveredLayer { diff_id: layer.diff_id, of_base: None }));
         while let Some(chain) = self.chains.get(self.at.0) {
             let (image, ended, listed) = self.at;
             let more = chain[ended..].iter().take_while(|step| results.finished(**step).is_some()).count();
@@ -191,7 +191,7 @@ impl Layers {
             };
             let new = result.layers.iter().enumerate().skip(listed);
             self.of_images
-                .extend(new.map(|(number, diff_id)| CertainLayer { diff_id: *diff_id, of_base: of_base(number) }));
+                .extend(new.map(|(number, diff_id)| DeliveredLayer { diff_id: *diff_id, of_base: of_base(number) }));
             if ended < chain.len() {
                 self.at = (image, ended, result.layers.len());
                 return;
@@ -211,7 +211,7 @@ impl LayerList {
         self.state.lock().0.len()
     }
 
-    fn extend(&self, layers: impl IntoIterator<Item = CertainLayer>) {
+    fn extend(&self, layers: impl IntoIterator<Item = DeliveredLayer>) {
         self.state.lock().0.extend(layers);
         self.changed.notify_all();
     }
@@ -222,7 +222,7 @@ impl LayerList {
     }
 
     /// The layer at a position; `None` if there is none yet, or if the list is closed.
-    fn get(&self, at: usize) -> Option<CertainLayer> {
+    fn get(&self, at: usize) -> Option<DeliveredLayer> {
         let (layers, closed) = &*self.state.lock();
         layers.get(at).filter(|_| !closed).cloned()
     }

@@ -5,23 +5,16 @@
 //! again, and reports it.
 
 use super::cache::ImportedCache;
-use super::export::{Added, ArchiveDraft, DirectoryDraft, ImageOptions, LayerOrigin, LayerWriter, PreparedBlobs, Push};
+use super::export::{
+    Added, ArchiveDraft, DeliveredLayer, DirectoryDraft, ImageOptions, LayerWriter, PreparedBlobs, Push,
+};
 use super::pace::Pace;
 use super::registry::BlobUpload;
-use super::{Blobs, CacheTo, Destination, ImageError, Output, OutputKind, Registries};
+use super::{CacheTo, Destination, ImageError, Output, OutputKind, Registries};
 use buildscope_oci::{Descriptor, Encoding, Reference};
-use buildscope_record::{DiffId, Probe};
+use buildscope_record::Probe;
 use buildscope_storage::Store;
 use std::sync::Arc;
-
-/// A layer that an image, or an exported cache, will certainly have.
-#[derive(Clone, Debug)]
-pub struct CertainLayer {
-    /// The diff id.
-    pub diff_id: DiffId,
-    /// The blob of a layer of the base image, and its source.
-    pub of_base: Option<(Descriptor, Arc<dyn Blobs>)>,
-}
 
 /// What early deliveries of one build share.
 #[derive(Clone)]
@@ -87,7 +80,7 @@ impl EarlyDelivery {
     }
 
     /// Adds the next layer. Returns whether the draft has it now: a layer of a base image may not have been fetched yet.
-    pub fn add(&self, draft: &mut Draft, layer: &CertainLayer) -> Result<bool, ImageError> {
+    pub fn add(&self, draft: &mut Draft, layer: &DeliveredLayer) -> Result<bool, ImageError> {
         let Self { store, pace, probe, epoch, .. } = self;
         let writer = LayerWriter { store, pace, probe };
         let transform = |options: &ImageOptions| options.transform(*epoch, layer.of_base.is_some(), Encoding::Plain);
@@ -107,7 +100,7 @@ impl EarlyDelivery {
     }
 
     /// Sends a layer to all repositories that will have the image.
-    fn send(&self, layer: &CertainLayer, options: &ImageOptions, names: &[Reference]) -> Result<(), ImageError> {
+    fn send(&self, layer: &DeliveredLayer, options: &ImageOptions, names: &[Reference]) -> Result<(), ImageError> {
         let Some(registries) = &self.registries else { return Ok(()) };
         let compressed = self.prepared.compressed.paced(&self.pace);
         let push = Push {
@@ -118,8 +111,7 @@ impl EarlyDelivery {
             compressed: &compressed,
             probe: &self.probe,
         };
-        let origin = LayerOrigin { diff_id: layer.diff_id, of_base: layer.of_base.clone() };
-        let pushed = push.layer(&origin)?;
+        let pushed = push.layer(layer)?;
         for name in names {
             let upload = pushed.upload(name, &compressed);
             // A blob of another repository is mounted, which takes one request.
@@ -131,7 +123,7 @@ impl EarlyDelivery {
     }
 
     /// Compresses a layer for a cache. A registry gets it at once; other caches have no unfinished blobs.
-    fn cache(&self, layer: &CertainLayer, cache: &CacheTo) -> Result<(), ImageError> {
+    fn cache(&self, layer: &DeliveredLayer, cache: &CacheTo) -> Result<(), ImageError> {
         let Some(options) = cache.options().filter(|_| self.store.blobs().contains(layer.diff_id)) else {
             return Ok(());
         };

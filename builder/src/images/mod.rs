@@ -36,9 +36,11 @@ pub use cache::{
     CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, ReapiCache,
     S3Cache, inline_cache,
 };
-pub use early::{CertainLayer, Draft, EarlyDelivery};
+pub use early::{Draft, EarlyDelivery};
 pub use error::ImageError;
-pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package};
+pub use export::{
+    DeliveredLayer, Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package,
+};
 pub use export::{Export, Exported, Format, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;

@@ -75,10 +75,13 @@ pub(crate) struct Push<'a> {
     pub(crate) probe: &'a Probe,
 }
 
-/// A layer, and for a layer of the base image its blob there.
-pub(crate) struct LayerOrigin {
-    pub(crate) diff_id: DiffId,
-    pub(crate) of_base: Option<(Descriptor, Arc<dyn Blobs>)>,
+/// A layer that an image, or an exported cache, will have.
+#[derive(Clone, Debug)]
+pub struct DeliveredLayer {
+    /// The diff id.
+    pub diff_id: DiffId,
+    /// The blob of a layer of the base image, and its source.
+    pub of_base: Option<(Descriptor, Arc<dyn Blobs>)>,
 }
 
 impl Push<'_> {
@@ -89,11 +92,15 @@ impl Push<'_> {
             Some((base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)))
         };
         let ids = image.config.rootfs.diff_ids.iter().enumerate();
-        ids.map(|(number, diff_id)| self.layer(&LayerOrigin { diff_id: *diff_id, of_base: of_base(number) })).collect()
+        ids.map(|(number, diff_id)| self.layer(&DeliveredLayer { diff_id: *diff_id, of_base: of_base(number) }))
+            .collect()
     }
 
     /// A layer as a blob to push: the original one, or one that is compressed here.
-    pub(crate) fn layer(&self, LayerOrigin { diff_id, of_base }: &LayerOrigin) -> Result<PushedLayer, ImageError> {
+    pub(crate) fn layer(
+        &self,
+        DeliveredLayer { diff_id, of_base }: &DeliveredLayer,
+    ) -> Result<PushedLayer, ImageError> {
         let Self { options, epoch, store, cache, compressed, probe } = self;
         let diff_id = *diff_id;
         // Layers are compressed for a registry by default, as in BuildKit.
