@@ -90,6 +90,11 @@ impl EntryList {
 
     /// Adds an entry at the end.
     pub fn push(&mut self, entry: &Entry, content: Content) {
+        self.push_at(&entry.path, entry, content);
+    }
+
+    /// Adds an entry at the end, with this path instead of its own.
+    pub fn push_at(&mut self, path: &Path, entry: &Entry, content: Content) {
         let (kind, size, text) = match &entry.kind {
             EntryKind::File { size } => (RecordKind::File, *size, None),
             EntryKind::Directory => (RecordKind::Directory, 0, None),
@@ -104,7 +109,7 @@ impl EntryList {
         } else {
             NOT_RARE
         };
-        let (path_at, path_len) = self.path(entry.path.as_os_str().as_bytes());
+        let (path_at, path_len) = self.path(path.as_os_str().as_bytes());
         let content = self.stored(content, size);
         let Timestamp { seconds, nanos } = entry.mtime;
         let (mode, uid, gid) = (entry.mode as u16, entry.uid, entry.gid);

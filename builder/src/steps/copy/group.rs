@@ -6,7 +6,7 @@ use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// The files of one source, or of one match of its pattern.
@@ -56,17 +56,16 @@ pub(super) struct Detail {
 
 impl Items {
     /// Adds a file, directory or link of an origin. Its path in the group is `below`.
-    pub(super) fn push(&mut self, found: Found<'_>, below: PathBuf, detail: Detail) {
+    pub(super) fn push(&mut self, found: Found<'_>, below: &Path, detail: Detail) {
         let unread = found.node().is_some();
         let Found { mut entry, data, .. } = found;
-        entry.path = below;
         // Image layers carry no other extended attribute: BuildKit and docker do not write others.
         entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
         let content = match data {
             Data::Known(content) => content,
             Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
         };
-        self.entries.push(&entry, content);
+        self.entries.push_at(below, &entry, content);
         self.details.push(Detail { unread, ..detail });
     }
 
@@ -141,7 +140,7 @@ impl Group {
     /// A group of one file, which is not unpacked.
     pub(super) fn file(source: String, name: OsString, found: Found<'_>, detail: Detail) -> Self {
         let mut items = Items::default();
-        items.push(found, PathBuf::new(), detail);
+        items.push(found, Path::new(""), detail);
         Self { source, name, directory: false, unpack: false, partial: false, items }
     }
 }

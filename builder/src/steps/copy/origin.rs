@@ -203,7 +203,7 @@ impl<'a> Found<'a> {
 }
 
 /// The path relative to `base`, which must be a prefix of it.
-pub(super) fn relative(path: &Path, base: &Path) -> PathBuf {
+pub(super) fn relative<'a>(path: &'a Path, base: &Path) -> &'a Path {
     debug_assert!(bytes(path).starts_with(bytes(base)));
-    path.strip_prefix(base).unwrap_or(path).to_owned()
+    path.strip_prefix(base).unwrap_or(path)
 }

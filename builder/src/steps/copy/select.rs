@@ -153,7 +153,7 @@ impl<'a> Finder<'a> {
         let mut matches = Vec::new();
         self.origin.walk(&base, &mut |path, found| {
             let below = relative(path, &base);
-            let fits = !below.as_os_str().is_empty() && glob.matches(bytes(&below));
+            let fits = !below.as_os_str().is_empty() && glob.matches(bytes(below));
             if fits {
                 matches.push(path.to_owned());
             }
@@ -179,7 +179,7 @@ impl<'a> Finder<'a> {
             }
             let group = Group { unpack, ..Group::directory(path) };
             self.add(Group { directory: false, name: name.to_owned(), ..group }, followed);
-            self.item(found, PathBuf::new(), Detail::default());
+            self.item(found, Path::new(""), Detail::default());
             return Ok(());
         }
         if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
@@ -247,10 +247,10 @@ impl<'a> Finder<'a> {
             let root = below.as_os_str().is_empty();
             // Patterns match paths relative to the group, so they cannot match its root.
             let wants = |rules: Option<&Ignore>| match rules {
-                Some(rules) if !root => !rules.excludes(bytes(&below)),
+                Some(rules) if !root => !rules.excludes(bytes(below)),
                 _ => true,
             };
-            let may_below = |rules: Option<&Ignore>| rules.is_none_or(|rules| rules.may_include_below(bytes(&below)));
+            let may_below = |rules: Option<&Ignore>| rules.is_none_or(|rules| rules.may_include_below(bytes(below)));
             let (included, kept) = (wants(include) && !(root && include.is_some()), wants(exclude.as_ref()));
             let wanted = included && kept;
             let directory = found.is_dir();
@@ -281,7 +281,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Adds an item to the current group. Its content is read later.
-    fn item(&mut self, found: Found<'a>, below: PathBuf, detail: Detail) {
+    fn item(&mut self, found: Found<'a>, below: &Path, detail: Detail) {
         self.unread.extend(found.node());
         let next = u32::try_from(self.inodes.len() + 1).ok().and_then(NonZeroU32::new);
         let next = next.expect("fewer than 4 billion files fit into memory");
