@@ -33,6 +33,8 @@ mod terminal;
 mod units;
 mod whatif;
 
+#[cfg(all(feature = "build", target_os = "linux"))]
+use builder::interrupted;
 use clap::{CommandFactory as _, Parser, Subcommand};
 use failure::Failure;
 use output::{shown, write_message, write_out, write_text};
@@ -47,10 +49,17 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 usage, 3 buildscope itself failed.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 the build or the gate failed, 2 usage, 3 buildscope itself failed, \
+                          130 Ctrl-C, 143 SIGTERM.";
 
 /// Whether `build` and the other commands of [`builder`] are included.
 const CAN_BUILD: bool = cfg!(all(feature = "build", target_os = "linux"));
+
+/// Commands that read records end with the signal itself.
+#[cfg(not(all(feature = "build", target_os = "linux")))]
+fn interrupted() -> Option<u8> {
+    None
+}
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -91,7 +100,10 @@ fn main() -> ExitCode {
     };
     match done.and(output::finish()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => {
+            let code = failure.report();
+            interrupted().map_or(code, ExitCode::from)
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::sync::OnceLock;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) const GRACE: Duration = Duration::from_secs(4);
 /// The time to print the last message. Standard error may be a full pipe.
 const MESSAGE: Duration = Duration::from_millis(100);
+
+/// The first signal that asked this process to end.
+static FIRST: OnceLock<SignalKind> = OnceLock::new();
+
+/// The exit code of a command that failed after a signal asked it to end: docker's command and shells report the same.
+pub(super) fn exit_code() -> Option<u8> {
+    FIRST.get().and_then(|signal| u8::try_from(code(*signal)).ok())
+}
 
 /// Fires `cancel` at the first signal. At the second one, or `grace` after the first, the process ends with the exit code of a shell
 /// for that signal. Steps end with their builder.
@@ -27,6 +36,8 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
     };
     let watch = async move {
         let first = signals.next().await;
+        // A command that ends because it is cancelled finds the signal here.
+        let _ = FIRST.set(first);
         cancel.cancel();
         match tokio::time::timeout(grace, signals.next()).await {
             Ok(second) => std::process::exit(code(second)),

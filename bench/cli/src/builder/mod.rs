@@ -46,6 +46,11 @@ pub(super) fn start() {
     STARTED.get_or_init(Instant::now);
 }
 
+/// The exit code of a failed command if a signal asked it to end.
+pub(super) fn interrupted() -> Option<u8> {
+    interrupt::exit_code()
+}
+
 /// The least limit of open files with which a build works: its runtime, the store, the zygote and one step.
 const LEAST_DESCRIPTORS: u64 = 32;
 
