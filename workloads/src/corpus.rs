@@ -89,8 +89,7 @@ impl Corpus {
             return Err(WorkloadError::Unknown { name: name.to_owned(), known: self.names()? });
         }
         let text = fs::read_to_string(&path).map_err(WorkloadError::io(&path))?;
-        let manifest =
-            toml::from_str(&text).map_err(|source| WorkloadError::Manifest { path, source: source.into() })?;
+        let manifest = toml::from_str(&text).map_err(|error| WorkloadError::Manifest { path, error: error.into() })?;
         Ok((manifest, folder))
     }
 

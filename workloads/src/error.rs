@@ -17,12 +17,12 @@ pub enum WorkloadError {
         known: Vec<String>,
     },
     /// A manifest cannot be parsed.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     Manifest {
         /// The `workload.toml`.
         path: PathBuf,
         /// The message of the parser with its position.
-        source: Box<toml::de::Error>,
+        error: Box<toml::de::Error>,
     },
     /// A manifest is invalid.
     #[error("workload `{workload}`: {message}")]
@@ -33,18 +33,18 @@ pub enum WorkloadError {
         message: String,
     },
     /// A file cannot be read or written.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        error: std::io::Error,
     },
 }
 
 impl WorkloadError {
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        |source| Self::Io { path, source }
+        |error| Self::Io { path, error }
     }
 }

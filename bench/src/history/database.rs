@@ -15,20 +15,20 @@ pub struct History {
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The database could not be opened or created.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     Database {
         /// The database file.
         path: PathBuf,
         /// The cause.
-        source: rusqlite::Error,
+        error: rusqlite::Error,
     },
     /// The folder of the database could not be created.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The file was written by a later version.
     #[error("{} has version {found}; this version knows {VERSION}", .path.display())]
@@ -101,9 +101,9 @@ fn create(connection: &mut Connection) -> rusqlite::Result<u32> {
 impl History {
     /// Opens `history.sqlite` in the folder and creates it if necessary.
     pub fn open(folder: &Path) -> Result<Self, HistoryError> {
-        std::fs::create_dir_all(folder).map_err(|source| HistoryError::Folder { path: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|error| HistoryError::Folder { path: folder.to_owned(), error })?;
         let path = folder.join("history.sqlite");
-        let database = |source| HistoryError::Database { path: path.clone(), source };
+        let database = |error| HistoryError::Database { path: path.clone(), error };
         let mut connection = Connection::open(&path).map_err(database)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(database)?;
         let mut found = version(&connection).map_err(database)?;

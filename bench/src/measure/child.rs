@@ -17,7 +17,7 @@ pub(super) async fn finish(command: Command, stop: &CancellationToken) -> Result
     let program = command.get_program().to_string_lossy().into_owned();
     let mut command = tokio::process::Command::from(command);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let start = |source| RunError::Start { program: program.clone(), source };
+    let start = |error| RunError::Start { program: program.clone(), error };
     let mut child = command.spawn().map_err(start)?;
     let lines = Mutex::new(Vec::new());
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

@@ -10,20 +10,20 @@ pub enum RunError {
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     /// A file or folder of the run cannot be read or written.
-    #[error("{}: {source}", .path.display())]
+    #[error("{}: {error}", .path.display())]
     Io {
         /// The path.
         path: PathBuf,
         /// The cause.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A builder cannot be started.
-    #[error("cannot start {program}: {source}")]
+    #[error("cannot start {program}: {error}")]
     Start {
         /// The program.
         program: String,
         /// The cause.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// An untimed build that prepares a cache state failed. No number of that case would be meaningful.
     #[error("an untimed build for {case} failed (exit code {code:?}):\n{output}")]
@@ -36,12 +36,12 @@ pub enum RunError {
         output: String,
     },
     /// `run.json` is malformed.
-    #[error("{} is not a valid run: {source}", .path.display())]
+    #[error("{} is not a valid run: {error}", .path.display())]
     Format {
         /// The path.
         path: PathBuf,
         /// The cause.
-        source: serde_json::Error,
+        error: serde_json::Error,
     },
     /// A run written by a later version.
     #[error("{} has schema {found}; this version reads up to {RUN_SCHEMA}", .path.display(), RUN_SCHEMA = super::RUN_SCHEMA)]
@@ -56,6 +56,6 @@ pub enum RunError {
 impl RunError {
     pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        |source| Self::Io { path, source }
+        |error| Self::Io { path, error }
     }
 }

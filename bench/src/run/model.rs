@@ -109,7 +109,7 @@ impl Run {
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let path = if path.is_dir() { path.join("run.json") } else { path.to_owned() };
         let text = fs::read(&path).map_err(RunError::io(&path))?;
-        let format = |source| RunError::Format { path: path.clone(), source };
+        let format = |error| RunError::Format { path: path.clone(), error };
         #[derive(Deserialize)]
         struct Version {
             schema: u32,
@@ -124,7 +124,7 @@ impl Run {
     /// Writes `run.json` to the folder. The file is replaced atomically.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
         let (path, new) = (folder.join("run.json"), folder.join(".run.json.new"));
-        let text = serde_json::to_vec_pretty(self).map_err(|source| RunError::Format { path: path.clone(), source })?;
+        let text = serde_json::to_vec_pretty(self).map_err(|error| RunError::Format { path: path.clone(), error })?;
         fs::write(&new, text).map_err(RunError::io(&new))?;
         fs::rename(&new, &path).map_err(RunError::io(&path))
     }

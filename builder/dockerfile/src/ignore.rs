@@ -15,12 +15,12 @@ pub enum IgnoreError {
         line: usize,
     },
     /// A malformed pattern.
-    #[error("line {line}: {source}")]
+    #[error("line {line}: {error}")]
     Pattern {
         /// The line in the file, counted from 1.
         line: usize,
         /// The error of the pattern.
-        source: BadPattern,
+        error: BadPattern,
     },
 }
 
@@ -114,7 +114,7 @@ impl Ignore {
             if body.is_empty() {
                 return Err(IgnoreError::Empty { line });
             }
-            let form = Form::parse(body).map_err(|source| IgnoreError::Pattern { line, source })?;
+            let form = Form::parse(body).map_err(|error| IgnoreError::Pattern { line, error })?;
             rules.push(Rule { negated, form });
         }
         Ok(Self { negated: rules.iter().any(|rule| rule.negated), rules })

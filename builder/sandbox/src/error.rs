@@ -50,12 +50,12 @@ pub enum SandboxError {
         reason: String,
     },
     /// The builder's side of a step failed.
-    #[error("{what}: {source}")]
+    #[error("{what}: {error}")]
     Io {
         /// The operation that failed.
         what: &'static str,
         /// The reason for the failure.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The build was cancelled while the step ran; every process of the step is dead.
     #[error("cancelled")]
@@ -67,11 +67,11 @@ pub enum SandboxError {
 
 impl SandboxError {
     pub(super) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io { what, source }
+        move |error| Self::Io { what, error }
     }
 
     pub(super) fn errno(what: &'static str) -> impl FnOnce(Errno) -> Self {
-        move |errno| Self::Io { what, source: errno.into() }
+        move |errno| Self::Io { what, error: errno.into() }
     }
 }
 

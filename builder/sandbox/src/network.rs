@@ -196,7 +196,7 @@ impl Connector {
                 _leash: leash,
             }),
             Ok(Ok(_)) => Err(failed(&format!("{} ended at once; does it work as this user, with {TUN}?", self.name))),
-            Ok(Err(source)) => Err(SandboxError::Io { what: CONNECTING, source }),
+            Ok(Err(error)) => Err(SandboxError::Io { what: CONNECTING, error }),
             Err(_) => Err(failed(&format!("{} was not ready within {} s", self.name, PATIENCE.as_secs()))),
         }
     }
@@ -227,7 +227,7 @@ fn installed(program: &str, path: &OsStr) -> bool {
 }
 
 fn failed(why: &str) -> SandboxError {
-    SandboxError::Io { what: CONNECTING, source: io::Error::other(why.to_owned()) }
+    SandboxError::Io { what: CONNECTING, error: io::Error::other(why.to_owned()) }
 }
 
 /// Makes a network namespace without processes, in a thread that ends afterwards.

@@ -51,7 +51,7 @@ pub enum BuildError {
     /// Stages depend on each other in both directions, so they cannot run as wholes.
     #[error("stages depend on each other, so they cannot run one after the other: {0}")]
     #[diagnostic(help("build it with --granularity instructions or serial"))]
-    Cycle(#[from] buildscope_schedule::Cycle),
+    Cycle(buildscope_schedule::Cycle),
     /// Some targets of several were not built. Each has an error of its own.
     #[error("{failed} of {all} targets failed")]
     Targets {
@@ -63,6 +63,12 @@ pub enum BuildError {
     /// The build was cancelled from outside.
     #[error("the build was cancelled")]
     Cancelled,
+}
+
+impl From<buildscope_schedule::Cycle> for BuildError {
+    fn from(cycle: buildscope_schedule::Cycle) -> Self {
+        Self::Cycle(cycle)
+    }
 }
 
 /// A step failed: its place in the Dockerfile, the cause, and the last lines that it wrote.

@@ -57,7 +57,7 @@ impl Daemon {
     pub(super) fn load(&self, archive: &Path) -> Result<u64, ImageError> {
         let file = File::open(archive).map_err(ImageError::file("open", archive))?;
         let size = file.metadata().map_err(ImageError::file("read", archive))?.len();
-        let failed = |source| ImageError::Write { what: format!("to docker at {}", self.socket.display()), source };
+        let failed = |error| ImageError::Write { what: format!("to docker at {}", self.socket.display()), error };
         let mut response =
             exchange(&self.socket, "POST", "/images/load?quiet=1", Some((file, size)), None).map_err(failed)?;
         match response.text().map_err(failed)? {
@@ -149,7 +149,7 @@ pub(super) fn image(
     let span = probe.phase(Phase::Pull);
     span.detail(&format!("docker: {}", reference.familiar()));
     let archive = Temporary::new(store, "save");
-    let failed = |source| ImageError::Read { origin: format!("docker at {}", daemon.socket.display()), source };
+    let failed = |error| ImageError::Read { origin: format!("docker at {}", daemon.socket.display()), error };
     let response = exchange(&daemon.socket, "GET", &format!("/images/{id}/get"), None, None).map_err(failed)?;
     let mut file = File::create_new(&archive.0).map_err(ImageError::file("create", &archive.0))?;
     let size = io::copy(&mut response.checked().map_err(failed)?, &mut file).map_err(failed)?;

@@ -24,23 +24,23 @@ pub enum ImageError {
     Remote(Box<RemoteError>),
 
     /// An operation on a file failed.
-    #[error("cannot {action} {}: {source}", .path.display())]
+    #[error("cannot {action} {}: {error}", .path.display())]
     File {
         /// The operation as an infinitive: `read`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The error of the operating system.
-        source: io::Error,
+        error: io::Error,
     },
 
     /// A blob, a stream or a connection cannot be read.
-    #[error("cannot read {origin}: {source}")]
+    #[error("cannot read {origin}: {error}")]
     Read {
         /// The source of the bytes.
         origin: String,
         /// The error of reading them.
-        source: io::Error,
+        error: io::Error,
     },
 
     /// An archive, a document or an option cannot be used.
@@ -53,14 +53,14 @@ pub enum ImageError {
     },
 
     /// A document is not JSON of the expected form.
-    #[error("{origin}: {what} is not valid: {source}")]
+    #[error("{origin}: {what} is not valid: {error}")]
     Json {
         /// The source of the document.
         origin: String,
         /// The kind of the document: `index.json`.
         what: String,
         /// The error of parsing it.
-        source: serde_json::Error,
+        error: serde_json::Error,
     },
 
     /// A blob that a document refers to does not exist.
@@ -129,14 +129,14 @@ pub enum ImageError {
     },
 
     /// A layer cannot be decompressed.
-    #[error("{origin}: cannot decompress layer {blob}: {source}")]
+    #[error("{origin}: cannot decompress layer {blob}: {error}")]
     Decompress {
         /// The source of the layer.
         origin: String,
         /// The digest of the compressed layer.
         blob: BlobDigest,
         /// The error of the decompressor.
-        source: io::Error,
+        error: io::Error,
     },
 
     /// An image does not exist for the platform.
@@ -192,12 +192,12 @@ pub enum ImageError {
     },
 
     /// An output cannot be written.
-    #[error("cannot write {what}: {source}")]
+    #[error("cannot write {what}: {error}")]
     Write {
         /// The name of the output or a part of it.
         what: String,
         /// The error of writing it.
-        source: io::Error,
+        error: io::Error,
     },
 
     /// The store failed.
@@ -220,6 +220,6 @@ impl ImageError {
     /// For `map_err` on file operations.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::File { action, path, source }
+        move |error| Self::File { action, path, error }
     }
 }

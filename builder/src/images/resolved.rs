@@ -195,7 +195,7 @@ pub(crate) fn read_document(blobs: &dyn Blobs, descriptor: &Descriptor) -> Resul
     }
     let mut bytes = Vec::with_capacity(size as usize);
     let read = blobs.open(descriptor)?.take(size + 1).read_to_end(&mut bytes);
-    read.map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
+    read.map_err(|error| ImageError::Read { origin: origin.to_owned(), error })?;
     if bytes.len() as u64 != size {
         let (found, more) = (bytes.len() as u64, bytes.len() as u64 > size);
         let found = if more { size } else { found };
@@ -212,10 +212,10 @@ pub(crate) fn json<T: serde::de::DeserializeOwned>(
     what: impl Into<String>,
     bytes: &[u8],
 ) -> Result<T, ImageError> {
-    serde_json::from_slice(bytes).map_err(|source| ImageError::Json {
+    serde_json::from_slice(bytes).map_err(|error| ImageError::Json {
         origin: origin.to_owned(),
         what: what.into(),
-        source,
+        error,
     })
 }
 

@@ -179,10 +179,10 @@ impl Images {
     }
 
     fn remember(&self, path: &Path, value: &impl Serialize) -> Result<(), ImageError> {
-        let text = serde_json::to_vec(value).map_err(|source| ImageError::Json {
+        let text = serde_json::to_vec(value).map_err(|error| ImageError::Json {
             origin: path.display().to_string(),
             what: "the value to remember".into(),
-            source,
+            error,
         })?;
         self.write(path, &text)
     }

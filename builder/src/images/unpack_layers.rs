@@ -55,7 +55,7 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
     }
     let (origin, blob) = (blobs.origin(), &layer.descriptor);
     let mut raw = Hashing::new(blobs.open(blob)?.take(blob.size.saturating_add(1)));
-    let failed = |source| ImageError::Read { origin: origin.to_owned(), source };
+    let failed = |error| ImageError::Read { origin: origin.to_owned(), error };
     // The blob is read and hashed on one thread, decompressed on another, and stored on this one.
     let (imported, encoding, limit) = read_ahead(&mut raw, |mut pieces| {
         let mut head = [0; 4];
@@ -103,10 +103,8 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
             wanted: expected.to_diff_id(),
             found: found.to_diff_id(),
         }),
-        Err(StorageError::Io { source, .. })
-            if imported.input == PackedLayer::Failed && encoding != Encoding::Plain =>
-        {
-            Err(ImageError::Decompress { origin: origin.to_owned(), blob: blob.digest, source })
+        Err(StorageError::Io { error, .. }) if imported.input == PackedLayer::Failed && encoding != Encoding::Plain => {
+            Err(ImageError::Decompress { origin: origin.to_owned(), blob: blob.digest, error })
         }
         Err(StorageError::BadLayer { offset, reason }) => {
             Err(ImageError::malformed(origin, format!("layer {}: {reason} (byte {offset} of its tar)", blob.digest)))

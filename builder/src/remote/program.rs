@@ -42,7 +42,7 @@ pub(super) fn own() -> Result<Program, StorageError> {
         return Ok(own.clone());
     }
     let read = Program::read();
-    let read = read.map_err(|(path, source)| StorageError::Io { action: "read", path, source })?;
+    let read = read.map_err(|(path, error)| StorageError::Io { action: "read", path, error })?;
     Ok(OWN.get_or_init(|| read).clone())
 }
 

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// An operation on a file failed.
-    #[error("cannot {action} `{}`: {source}", path.display())]
+    #[error("cannot {action} `{}`: {error}", path.display())]
     Io {
         /// The operation as an infinitive: `read`.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
         /// The error of the operating system.
-        source: io::Error,
+        error: io::Error,
     },
     /// A file of the context changed during each attempt to read it.
     #[error("`{}` keeps changing while it is read; add it to .dockerignore or stop what writes to it", .0.display())]
@@ -31,8 +31,8 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
-        Self::Io { action, path: path.into(), source: source.into() }
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, error: impl Into<io::Error>) -> Self {
+        Self::Io { action, path: path.into(), error: error.into() }
     }
 
     /// Credentials in the address, and in a reason that repeats it, are left out.

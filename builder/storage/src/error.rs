@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// A system call failed.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {error}", path.display())]
     Io {
         /// The operation, as an infinitive: it follows "cannot".
         action: &'static str,
         /// The file, directory or object of the operation.
         path: PathBuf,
         /// The error of the operating system.
-        source: io::Error,
+        error: io::Error,
     },
     /// A blob is needed and not in the store.
     #[error("the store has no blob {0}")]
@@ -101,7 +101,13 @@ pub enum StorageError {
     },
     /// The cache index failed.
     #[error("the cache index failed: {0}")]
-    Cache(#[from] rusqlite::Error),
+    Cache(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for StorageError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Cache(error)
+    }
 }
 
 impl StorageError {
@@ -118,6 +124,6 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
     fn context(self, action: &'static str, path: impl AsRef<Path>) -> Result<T, StorageError> {
-        self.map_err(|error| StorageError::Io { action, path: path.as_ref().to_owned(), source: error.into() })
+        self.map_err(|error| StorageError::Io { action, path: path.as_ref().to_owned(), error: error.into() })
     }
 }

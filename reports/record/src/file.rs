@@ -16,7 +16,7 @@ pub enum RecordError {
     Io(#[from] io::Error),
     /// The text is not JSON, or the JSON is not a record.
     #[error("not a build record: {0}")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
     /// The record was written by a newer version of buildscope.
     #[error("this record has schema {found}; this buildscope reads schemas up to {SCHEMA}: use a newer one")]
     Version {
@@ -25,7 +25,19 @@ pub enum RecordError {
     },
     /// The record contradicts itself.
     #[error("this record contradicts itself: {0}")]
-    Invalid(#[from] Fault),
+    Invalid(Fault),
+}
+
+impl From<serde_json::Error> for RecordError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Json(error)
+    }
+}
+
+impl From<Fault> for RecordError {
+    fn from(fault: Fault) -> Self {
+        Self::Invalid(fault)
+    }
 }
 
 /// A contradiction within a record.

@@ -1,6 +1,6 @@
 //! Failed builds: the error is reported once, with its position, and nothing is left behind.
 
-use crate::world::World;
+use crate::world::{World, flat};
 use buildscope_testing::test;
 use std::fs;
 use std::path::Path;
@@ -190,4 +190,27 @@ fn a_closed_directory_is_named() {
 /// The words of a message, whose lines are broken at the width of the terminal.
 fn words(stderr: &str) -> String {
     stderr.replace("\n  │ ", " ").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_error_says_its_cause_once() {
+    let world = World::new("FROM scratch\nCOPY Dockerfile /\n");
+    world.write("file", "");
+    let below = |name: &str| world.context().join("file").join(name).display().to_string();
+    let (store, folder) = (below("store"), below("out"));
+    // Errors of the kernel (errno(3)) for a full device, and for a directory below a file.
+    let (full, below_file) = ("No space left on device", "Not a directory");
+    for (arguments, cause) in [
+        (["-o", "type=tar,dest=/dev/full"], full),
+        (["-o", "type=oci,dest=/dev/full"], full),
+        (["-o", &format!("type=local,dest={folder}")], below_file),
+        (["--cache-to", &format!("type=local,dest={folder}")], below_file),
+        (["--root", &store], below_file),
+        (["--metadata-file", &folder], below_file),
+    ] {
+        let output = world.command(&arguments).output().unwrap();
+        let message = flat(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?}");
+        assert_eq!(message.matches(cause).count(), 1, "{arguments:?}: {message}");
+    }
 }

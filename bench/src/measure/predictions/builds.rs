@@ -119,7 +119,7 @@ impl PredictionPlan {
 /// Runs a command to its end. A failure is an error with the output of the command.
 fn finish(mut command: Command, workload: &str) -> Result<(), RunError> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().map_err(|source| RunError::Start { program, source })?;
+    let output = command.stdin(Stdio::null()).output().map_err(|error| RunError::Start { program, error })?;
     if output.status.success() {
         return Ok(());
     }

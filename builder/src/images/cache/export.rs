@@ -91,8 +91,7 @@ impl CacheExport<'_> {
                 continue;
             }
             let region = sink.reserve(descriptor.size)?;
-            let failed =
-                |source| ImageError::Write { what: format!("the cache's layer {}", descriptor.digest), source };
+            let failed = |error| ImageError::Write { what: format!("the cache's layer {}", descriptor.digest), error };
             region.take(&content.file()?, descriptor.size).map_err(failed)?;
             sink.settle(region, &descriptor.digest, descriptor.size)?;
         }

@@ -151,7 +151,7 @@ impl Objects {
         let response = self.get(&key)?;
         let mut bytes = Vec::new();
         let mut body = response.into_body().into_reader().take(LARGEST_MANIFEST);
-        body.read_to_end(&mut bytes).map_err(|source| ImageError::Read { origin: self.named(&key), source })?;
+        body.read_to_end(&mut bytes).map_err(|error| ImageError::Read { origin: self.named(&key), error })?;
         Ok(bytes)
     }
 

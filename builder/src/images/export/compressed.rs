@@ -80,8 +80,7 @@ impl Compressed {
                 made.insert(compressed)
             }
         };
-        let file =
-            file.try_clone().map_err(|source| ImageError::Read { origin: encoded.digest.to_string(), source })?;
+        let file = file.try_clone().map_err(|error| ImageError::Read { origin: encoded.digest.to_string(), error })?;
         Ok((*encoded, file))
     }
 
@@ -92,8 +91,7 @@ impl Compressed {
             let origin = from.origin();
             let mut bytes = Hashing::new(from.open(&descriptor)?);
             let file = nameless(&store)?;
-            io::copy(&mut bytes, &mut &file)
-                .map_err(|source| ImageError::Read { origin: origin.to_owned(), source })?;
+            io::copy(&mut bytes, &mut &file).map_err(|error| ImageError::Read { origin: origin.to_owned(), error })?;
             match bytes.finish() {
                 (found, _) if found == descriptor.digest => Ok(file),
                 (found, _) => {
@@ -114,7 +112,7 @@ impl Compressed {
         let size = from.metadata().map_err(ImageError::file("read", self.store.blobs().path(diff_id)))?.len();
         span.detail(transform.encoding.name()).quantity(Quantity::BytesCompressed, size);
         let file = nameless(&self.store)?;
-        let to = file.try_clone().map_err(|source| ImageError::Write { what: format!("layer {diff_id}"), source })?;
+        let to = file.try_clone().map_err(|error| ImageError::Write { what: format!("layer {diff_id}"), error })?;
         let encoded = transform.run(&self.store, diff_id, &Region::of(to), &self.pace)?;
         Ok((encoded, file))
     }

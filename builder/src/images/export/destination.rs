@@ -76,7 +76,7 @@ impl Target {
             let renamed = temporary.and_then(|temporary| Ok(temporary.persist(path)?));
             return renamed.map_err(ImageError::file("rename to", path));
         }
-        let failed = |source| ImageError::Write { what: self.what.clone(), source };
+        let failed = |error| ImageError::Write { what: self.what.clone(), error };
         let mut from = &self.file;
         from.rewind().map_err(failed)?;
         match &self.stream {

@@ -133,7 +133,7 @@ impl DraftLayers {
                 let span = probe.phase(Phase::Copy);
                 span.quantity(Quantity::BytesWritten, whole.size);
                 store.look_through(diff_id.into())?;
-                let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
+                let failed = |error| ImageError::Write { what: format!("layer {diff_id}"), error };
                 let mut at = 0;
                 while at < whole.size {
                     let _admission = pace.admit()?;

@@ -47,7 +47,7 @@ pub fn export_tar(
         stacks.iter().flat_map(|(_, layers)| *layers).copied().collect::<BTreeSet<_>>().into_iter().collect();
     let layer = store.verified(&sources, || merged.finish(&span.probe()))??;
     let from = store.blobs().open(layer.diff_id)?;
-    let failed = |source| ImageError::Write { what: target.what.clone(), source };
+    let failed = |error| ImageError::Write { what: target.what.clone(), error };
     io::copy(&mut &from, &mut &target.file()?).map_err(failed)?;
     span.quantity(Quantity::BytesWritten, layer.size);
     target.publish()
@@ -97,7 +97,7 @@ fn date(entry: &mut Entry, epoch: Option<i64>) {
 
 fn failed(directory: &Path, path: &Path) -> impl FnOnce(Errno) -> ImageError {
     let path = directory.join(path);
-    move |errno| ImageError::File { action: "write", path, source: errno.into() }
+    move |errno| ImageError::File { action: "write", path, error: errno.into() }
 }
 
 fn open_directory(parent: impl AsFd, name: &OsStr) -> Result<OwnedFd, Errno> {
@@ -212,7 +212,7 @@ fn fill(
     content: &Content,
     path: &Path,
 ) -> Result<(), ImageError> {
-    let failed = |source| ImageError::File { action: "write", path: path.to_owned(), source };
+    let failed = |error| ImageError::File { action: "write", path: path.to_owned(), error };
     match content {
         Content::Bytes(bytes) => file.write_all_at(bytes, 0).map_err(failed),
         Content::Spooled { spool, offset, length } => {

@@ -428,7 +428,7 @@ impl Job {
         if transform.is_identity() {
             let span = probe.phase(Phase::Copy);
             span.quantity(Quantity::BytesWritten, *size);
-            let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
+            let failed = |error| ImageError::Write { what: format!("layer {diff_id}"), error };
             let copy = || copy::copy_range(file, 0, *size, &region.file, region.at);
             store.verified(&[*diff_id], copy)?.map_err(failed)?;
             return Ok(EncodedLayer { diff_id: *diff_id, digest: diff_id.into(), size: *size });

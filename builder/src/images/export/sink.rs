@@ -72,7 +72,7 @@ pub(crate) trait Sink {
 
 fn written(what: impl Into<String>) -> impl FnOnce(io::Error) -> ImageError {
     let what = what.into();
-    move |source| ImageError::Write { what, source }
+    move |error| ImageError::Write { what, error }
 }
 
 /// A tar in a file that can be written at any position.

@@ -80,7 +80,7 @@ impl Transform {
         to: &Region,
         pace: &Pace,
     ) -> Result<(EncodedLayer, Option<Inspection>), ImageError> {
-        let failed = |source| ImageError::Write { what: format!("layer {diff_id}"), source };
+        let failed = |error| ImageError::Write { what: format!("layer {diff_id}"), error };
         let input = Mutex::new(LayerInput::of(SparseReader::new(from).map_err(failed)?, inspection, self));
         let (mut output, hole) = (LayerOutput::default(), OnceLock::new());
         let make = || {

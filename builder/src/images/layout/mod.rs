@@ -187,7 +187,7 @@ impl Layout {
             ));
         }
         let mut bytes = Vec::with_capacity(range.len() as usize);
-        range.read_to_end(&mut bytes).map_err(|source| ImageError::Read { origin: self.origin.clone(), source })?;
+        range.read_to_end(&mut bytes).map_err(|error| ImageError::Read { origin: self.origin.clone(), error })?;
         Ok(Some(bytes))
     }
 }
@@ -256,7 +256,7 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
     for (name, diff_id) in saved.layers.iter().zip(&config.rootfs.diff_ids) {
         let mut range = layout.range(name)?.ok_or_else(|| missing(name))?;
         let (size, mut head) = (range.len(), [0; 4]);
-        let read = range.read(&mut head).map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
+        let read = range.read(&mut head).map_err(|error| ImageError::Read { origin: origin.clone(), error })?;
         // The digest of a plain layer is its diff id, and unpacking verifies it. A compressed layer must be read to
         // compute its digest.
         let (kind, digest) = match Encoding::sniff(&head[..read]) {
@@ -264,7 +264,7 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
             encoding => {
                 let mut hashing = Hashing::new(layout.range(name)?.ok_or_else(|| missing(name))?);
                 io::copy(&mut hashing, &mut io::sink())
-                    .map_err(|source| ImageError::Read { origin: origin.clone(), source })?;
+                    .map_err(|error| ImageError::Read { origin: origin.clone(), error })?;
                 (encoding.oci_layer(), hashing.finish().0)
             }
         };

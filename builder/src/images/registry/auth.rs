@@ -57,10 +57,10 @@ impl Credentials {
     /// Reads a file in docker's format. A missing file counts as empty.
     pub fn read(path: &Path) -> Result<Self, ImageError> {
         match fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| ImageError::Json {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| ImageError::Json {
                 origin: path.display().to_string(),
                 what: "the credentials file".into(),
-                source,
+                error,
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(ImageError::file("read", path)(error)),

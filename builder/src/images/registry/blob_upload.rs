@@ -41,7 +41,7 @@ impl BlobContent {
         match self {
             Self::Lazy(make) => make(),
             Self::Bytes(bytes) => {
-                let failed = |source| ImageError::Write { what: "a small blob".into(), source };
+                let failed = |error| ImageError::Write { what: "a small blob".into(), error };
                 let name = rustix::fs::memfd_create("blob", rustix::fs::MemfdFlags::CLOEXEC).map_err(io::Error::from);
                 let file = File::from(name.map_err(failed)?);
                 file.write_all_at(bytes, 0).map_err(failed)?;

@@ -54,7 +54,7 @@ impl OpenUploads {
             let mut buffer = vec![0; CHUNK.min(size) as usize];
             while at < size {
                 let chunk = &mut buffer[..CHUNK.min(size - at) as usize];
-                read(chunk, at).map_err(|source| ImageError::Read { origin: digest.to_string(), source })?;
+                read(chunk, at).map_err(|error| ImageError::Read { origin: digest.to_string(), error })?;
                 let begun = Instant::now();
                 open.send(at, chunk)?;
                 at += chunk.len() as u64;

@@ -118,7 +118,7 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<Document, 
     let (kind, content_digest) = (header("content-type"), header("docker-content-digest"));
     let mut bytes = Vec::new();
     let read = response.body_mut().as_reader().take(LARGEST_MANIFEST + 1).read_to_end(&mut bytes);
-    read.map_err(|source| ImageError::Read { origin: reference.to_string(), source })?;
+    read.map_err(|error| ImageError::Read { origin: reference.to_string(), error })?;
     if bytes.len() as u64 > LARGEST_MANIFEST {
         return Err(ImageError::malformed(reference, format!("its manifest has more than {LARGEST_MANIFEST} bytes")));
     }
@@ -235,7 +235,7 @@ impl BlobDownload {
         };
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let skipped = io::copy(&mut (&mut body).take(skip), &mut io::sink());
-        skipped.map_err(|source| ImageError::Read { origin: self.url.clone(), source })?;
+        skipped.map_err(|error| ImageError::Read { origin: self.url.clone(), error })?;
         self.body = Some(body);
         Ok(())
     }

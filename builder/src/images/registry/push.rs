@@ -137,7 +137,7 @@ impl Repository {
         read: &ReadAt<'_>,
     ) -> Result<bool, ImageError> {
         let what = || format!("cannot push blob {digest} into {}", self.name);
-        let failed = |source| ImageError::Read { origin: digest.to_string(), source };
+        let failed = |error| ImageError::Read { origin: digest.to_string(), error };
         let mut at = 0;
         let mut buffer = vec![0; CHUNK.min(size) as usize];
         while at < size {

@@ -73,14 +73,14 @@ pub enum CopyError {
         text: String,
     },
     /// `--chown`, or its line in the image's passwd or group file, has an id that a file cannot have.
-    #[error("cannot give files to `{text}`{}: {source}", line_of(*.file))]
+    #[error("cannot give files to `{text}`{}: {error}", line_of(*.file))]
     BadId {
         /// The owner as written.
         text: String,
         /// The file of the image with the id. `None` if the id is in the flag itself.
         file: Option<&'static str>,
         /// The fault of the id.
-        source: BadId,
+        error: BadId,
     },
     /// Several sources with a destination that is not a directory.
     #[error("several sources need a destination that is a directory: end `{0}` with a slash")]
@@ -129,10 +129,10 @@ pub enum CopyError {
     #[error("`{0}` has no file name: write one at the end of the destination")]
     Nameless(String),
     /// A file that is copied cannot be read.
-    #[error("cannot read a file that is copied: {source}")]
+    #[error("cannot read a file that is copied: {error}")]
     Read {
         /// The error of reading it.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A context or a remote source failed.
     #[error(transparent)]

@@ -239,7 +239,7 @@ impl<'a> Hasher<'a> {
                 hash_map::Entry::Vacant(new) => new.insert(self.blobs.open(blob)?),
             };
             let bytes = &mut self.buffer[..small];
-            file.read_exact_at(bytes, *offset).map_err(|source| CopyError::Read { source })?;
+            file.read_exact_at(bytes, *offset).map_err(|error| CopyError::Read { error })?;
             return Ok((Digest::of(bytes), *length));
         }
         let (mut hash, mut size) = (Sha256::new(), 0);
@@ -259,7 +259,7 @@ pub(super) fn read(
     mut each: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<(), CopyError> {
     let mut reader = open(blobs, content)?;
-    let fail = |source| CopyError::Read { source };
+    let fail = |error| CopyError::Read { error };
     let mut buffer = vec![0; CHUNK];
     loop {
         match reader.read(&mut buffer).map_err(fail)? {
@@ -276,7 +276,7 @@ pub(super) fn open(blobs: &BlobStore, content: &Content) -> Result<Box<dyn Read 
         Content::Spooled { spool, offset, length } => {
             Box::new(SpoolReader { spool: Arc::clone(spool), at: *offset, left: *length })
         }
-        Content::HostFile(path) => Box::new(File::open(path).map_err(|source| CopyError::Read { source })?),
+        Content::HostFile(path) => Box::new(File::open(path).map_err(|error| CopyError::Read { error })?),
         Content::Pinned(pinned) => Box::new(Pinned { file: pinned.open()?, pinned: pinned.clone() }),
         Content::Blob { blob, offset, length, sparse } => {
             let file = blobs.open(blob)?;

@@ -31,7 +31,7 @@ impl Owner {
     /// If the image does not have the name. BuildKit uses root then, which would hide a typing error.
     pub fn find(text: &str, tree: &Tree) -> Result<Self, CopyError> {
         let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-        let bad = |file| move |source| CopyError::BadId { text: text.into(), file, source };
+        let bad = |file| move |error| CopyError::BadId { text: text.into(), file, error };
         let unknown =
             |kind, name: &str, file| CopyError::UnknownOwner { kind, name: name.into(), file, text: text.into() };
         let number = |name: &str| match name {

@@ -61,36 +61,36 @@ pub enum RunError {
     #[error("unable to find group {0}: no matching entries in /etc/group of the image")]
     UnknownGroup(String),
     /// `USER`, or its line in the image's passwd or group file, has an id that a process cannot have.
-    #[error("cannot run as `{user}`{}: {source}", line_of(*.file))]
+    #[error("cannot run as `{user}`{}: {error}", line_of(*.file))]
     BadId {
         /// `USER` as written.
         user: String,
         /// The file of the image with the id. `None` if the id is in `USER` itself.
         file: Option<&'static str>,
         /// The fault of the id.
-        source: BadId,
+        error: BadId,
     },
     /// A `required` secret is missing on the command line.
     #[error("secret {0} not found: give it with `--secret id={0},src=FILE` or `--secret id={0},env=NAME`")]
     NoSecret(String),
     /// The file or the variable of a secret cannot be read.
-    #[error("cannot read secret {id}: {source}")]
+    #[error("cannot read secret {id}: {error}")]
     Secret {
         /// The id of the secret.
         id: String,
         /// The error of the read.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// A `required` agent is missing on the command line.
     #[error("no SSH agent `{0}`: give it with `--ssh {0}` (and an agent in SSH_AUTH_SOCK) or `--ssh {0}=SOCKET`")]
     NoAgent(String),
     /// An agent cannot be forwarded.
-    #[error("cannot forward the SSH agent `{id}`: {source}")]
+    #[error("cannot forward the SSH agent `{id}`: {error}")]
     Agent {
         /// The id of the agent.
         id: String,
         /// The error of starting it or of listening for connections.
-        source: std::io::Error,
+        error: std::io::Error,
     },
     /// The step asks for a permission that only the user can grant.
     #[error("{what} is not allowed: a Dockerfile cannot grant it to itself; allow it with `--allow {entitlement}`")]

@@ -96,7 +96,7 @@ impl Mounts {
                 MountKind::Ssh { id, required, mode, uid, gid } => match runner.options.agents.get(id) {
                     Some(agent) => PreparedMounts::Agent(
                         Agent::forward(agent, *mode, (*uid, *gid))
-                            .map_err(|source| RunError::Agent { id: id.clone(), source })?,
+                            .map_err(|error| RunError::Agent { id: id.clone(), error })?,
                     ),
                     None if *required => return Err(RunError::NoAgent(id.clone())),
                     None => continue,

@@ -101,7 +101,7 @@ impl SecretSource {
                 .ok_or_else(|| std::io::Error::other(format!("the environment has no variable {name}"))),
             Self::Value(value) => Ok(value.clone()),
         };
-        read.map_err(|source| RunError::Secret { id: id.to_owned(), source })
+        read.map_err(|error| RunError::Secret { id: id.to_owned(), error })
     }
 }
 

@@ -59,7 +59,7 @@ impl Agent {
 
     /// Makes a detached mount of the socket.
     pub(super) fn mount(&self) -> Result<OwnedFd, StorageError> {
-        detached(&self.socket).map_err(|source| StorageError::Io { action: "mount", path: self.socket.clone(), source })
+        detached(&self.socket).map_err(|error| StorageError::Io { action: "mount", path: self.socket.clone(), error })
     }
 }
 

@@ -61,7 +61,7 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
         None => (text, None),
     };
     let wanted = if wanted.is_empty() { "0" } else { wanted };
-    let bad = |file: Option<&'static str>| move |source| RunError::BadId { user: text.to_owned(), file, source };
+    let bad = |file: Option<&'static str>| move |error| RunError::BadId { user: text.to_owned(), file, error };
     let id = |id: Result<Id, BadId>, file| id.map(Id::get).map_err(bad(Some(file)));
     let number = number(wanted).map_err(bad(None))?;
     let group_number = group_wanted.and_then(|group| self::number(group).transpose()).transpose().map_err(bad(None))?;
@@ -143,7 +143,7 @@ mod tests {
     fn ids_out_of_range_are_never_root() {
         // For setresuid(2), 4294967295 means no change. runc: "uids and gids must be in range 0-2147483647".
         let fault = |text, passwd, group| match find(text, passwd, group) {
-            Err(RunError::BadId { file, source, .. }) => (file, source.to_string().contains("2147483647")),
+            Err(RunError::BadId { file, error, .. }) => (file, error.to_string().contains("2147483647")),
             other => panic!("{text}: {other:?}"),
         };
         for text in ["4294967295", "2147483648", "daemon:4294967295", "0:4294967295", "4294967295:0"] {

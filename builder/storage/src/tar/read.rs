@@ -194,7 +194,7 @@ impl<R: Read> Reader<R> {
 
     fn skip_to(&mut self, offset: u64) -> Result<(), StorageError> {
         if let (Some(skip), Ok(bytes)) = (self.skip, i64::try_from(offset - self.at)) {
-            let failed = |source| StorageError::Io { action: "seek in", path: "the archive".into(), source };
+            let failed = |error| StorageError::Io { action: "seek in", path: "the archive".into(), error };
             self.at = offset;
             return skip(&mut self.source, bytes).map_err(failed);
         }
@@ -212,7 +212,7 @@ impl<R: Read> Reader<R> {
                 Ok(0) => return Ok(()),
                 Ok(got) => self.at += got as u64,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(StorageError::Io { action: "read", path: "the layer".into(), source }),
+                Err(error) => return Err(StorageError::Io { action: "read", path: "the layer".into(), error }),
             }
         }
     }
@@ -227,7 +227,7 @@ impl<R: Read> Reader<R> {
                     return Ok(got);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(StorageError::Io { action: "read", path: "the layer".into(), source }),
+                Err(error) => return Err(StorageError::Io { action: "read", path: "the layer".into(), error }),
             }
         }
     }
