@@ -3,10 +3,14 @@
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, ReadCache, ReadRef, SymbolKind, elf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 use std::fs::File;
 
 /// Larger files have no symbols here: reading them would take too long.
 const LARGEST: u64 = 1 << 30;
+
+/// How often a file is opened that a rename elsewhere disturbs. One call of thousands fails.
+const ATTEMPTS: usize = 100;
 
 /// Where a segment of a file is in memory, by the file's own addresses.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +65,11 @@ impl Symbols {
 fn open(pid: i32, path: &str) -> Option<File> {
     let root = rustix::fs::open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = rustix::fs::openat2(root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT).ok()?;
-    let file = File::from(file);
+    let open = || rustix::fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
+    // Renames and mounts anywhere on the machine race with a `..` in the path or in a link (openat2(2)).
+    let file = File::from(
+        std::iter::repeat_with(open).take(ATTEMPTS).find(|opened| !matches!(opened, Err(Errno::AGAIN)))?.ok()?,
+    );
     let metadata = file.metadata().ok()?;
     (metadata.is_file() && metadata.len() <= LARGEST).then_some(file)
 }

@@ -1,6 +1,7 @@
 //! Reads Dockerfiles and ignore files. Pipes, endless files and links out of a context are rejected.
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+use buildscope_storage::open_resolved;
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,15 +23,9 @@ pub fn read_text(path: &Path) -> io::Result<Vec<u8>> {
 /// # Errors
 /// As [`read_text`], and if a link leads out of the directory.
 pub fn read_text_within(directory: &Path, name: &Path) -> io::Result<Vec<u8>> {
-    let directory = openat2(
-        CWD,
-        directory,
-        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        ResolveFlags::empty(),
-    )?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    match openat2(&directory, name, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS) {
+    let directory = open(directory, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match open_resolved(&directory, name, OFlags::RDONLY | OFlags::NONBLOCK, resolve) {
         Ok(file) => read(File::from(file)),
         Err(Errno::XDEV) => Err(io::Error::other("it is outside the context (through `..` or a symbolic link)")),
         Err(error) => Err(error.into()),
@@ -60,6 +55,7 @@ pub fn read_bounded(file: File) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::CWD;
     use std::fs;
     use std::os::unix::fs::symlink;
 

@@ -4,7 +4,7 @@
 //! out, and a member costs one walk along its path, however deep it is.
 
 use crate::error_chain::causes;
-use buildscope_storage::Allowance;
+use buildscope_storage::{Allowance, open_resolved};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
@@ -91,15 +91,8 @@ impl Root {
     /// Opens an existing directory. Links are followed, but not out of the root.
     fn existing(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        loop {
-            match rustix::fs::openat2(&self.0, path, flags, Mode::empty(), resolve) {
-                // A rename anywhere on the machine raced with a `..` in a link (openat2(2)).
-                Err(Errno::AGAIN) => {}
-                opened => return opened,
-            }
-        }
+        open_resolved(&self.0, path, flags | OFlags::DIRECTORY, resolve)
     }
 
     /// Opens a directory, and makes it and those above it if they are missing. Looks upwards from the path, so that a directory below an

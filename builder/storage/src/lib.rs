@@ -113,7 +113,7 @@ pub use once_map::{Acquired, OnceMap, Turn};
 pub use options::{DriverChoice, StoreOptions, SyncPolicy};
 pub use owner::{MAX_OWNER_ID, owner_id};
 pub use path::MAX_LINKS;
-pub use pinned::{HostRoot, Identity, PinnedFile, open_below};
+pub use pinned::{HostRoot, Identity, PinnedFile, open_below, open_resolved};
 pub use snapshot::{Snapshot, View};
 pub use sparse::{SparseReader, is_zero};
 pub use spool::Spool;

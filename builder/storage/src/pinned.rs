@@ -114,5 +114,56 @@ impl PinnedFile {
 pub fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    openat2(root, path, flags, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+    open_resolved(root, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
+}
+
+/// How often [`open_resolved`] tries. Even while another process only renames, one call of thousands fails.
+const ATTEMPTS: usize = 100;
+
+/// Opens `path` from `root` under the rules of openat2(2). The call fails with EAGAIN if a rename or mount anywhere on the machine
+/// raced with a `..` in the path or in a link, so it is repeated.
+///
+/// # Errors
+/// Those of openat2(2). EAGAIN means that another process has a lease on the file (fcntl(2)).
+pub fn open_resolved(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    let open = || openat2(&root, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve);
+    let raced = |opened: &Result<OwnedFd, Errno>| matches!(opened, Err(Errno::AGAIN));
+    std::iter::repeat_with(open).take(ATTEMPTS).find(|opened| !raced(opened)).unwrap_or(Err(Errno::AGAIN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    /// About one of 5000 calls of openat2(2) races with the renames (measured on two processors).
+    #[test]
+    fn renames_elsewhere_do_not_disturb_a_path_with_a_parent() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        symlink("../sub", dir.path().join("sub/link")).unwrap();
+        let root = File::open(dir.path()).unwrap();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (one, other) = (elsewhere.path().join("one"), elsewhere.path().join("other"));
+        fs::write(&one, "").unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    fs::rename(&one, &other).and_then(|()| fs::rename(&other, &one)).unwrap();
+                }
+            });
+            let open = |_| open_resolved(&root, Path::new("sub/link"), OFlags::PATH, ResolveFlags::BENEATH);
+            let failed = (0..50_000).map(open).find_map(Result::err);
+            done.store(true, Ordering::Relaxed);
+            assert!(failed.is_none(), "{failed:?}");
+        });
+    }
 }

@@ -4,16 +4,14 @@
 //! (skopeo 1.9.3, buildah 1.28.2) and umoci 0.4.7 for the same archives. If they differ, we follow containerd, and a comment says so.
 
 use super::drivers::{DRIVERS, NEEDS, run, store_for};
-use crate::{DriverChoice, EntryKind, StorageError, Store, Tree};
+use crate::{DriverChoice, EntryKind, StorageError, Store, Tree, open_resolved};
 use buildscope_record::{DiffId, Probe};
 use buildscope_testing::sparse_petabyte;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::{Config, TestRunner};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mkdirat, openat2, readlinkat, statat, symlinkat,
-};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, linkat, mkdirat, readlinkat, statat, symlinkat};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -373,7 +371,7 @@ impl Naive {
 
     fn open(&self, path: &str) -> Result<OwnedFd, Errno> {
         let path = if path.is_empty() { "." } else { path };
-        openat2(&self.0, path, OFlags::PATH | OFlags::DIRECTORY, Mode::empty(), ResolveFlags::IN_ROOT)
+        open_resolved(&self.0, Path::new(path), OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::IN_ROOT)
     }
 
     /// Opens the directory `path`, and creates it if it does not exist.
