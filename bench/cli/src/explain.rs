@@ -1,6 +1,6 @@
 //! `buildscope explain`.
 
-use super::builds::{self, Found, Kept, KeptBuilds};
+use super::builds::{self, FoundRecord, Kept, KeptBuilds};
 use super::context_files::ContextFiles;
 use super::format::ReportFormat;
 use super::output::{write_file, write_result};
@@ -117,12 +117,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let built = build(&arguments.build, root)?;
         verdict = slower(&built).map(|sentence| sentence + "\n\n").unwrap_or_default();
         let [_, record] = built;
-        Found { record, kept: None }
+        FoundRecord { record, kept: None }
     } else {
         builds::find(&arguments.build, arguments.number, root)?
     };
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
-    let Found { record, kept } = found;
+    let FoundRecord { record, kept } = found;
     let record = builds::narrowed(record, arguments.target.as_deref())?;
     if let Some(kept) = kept.as_ref().filter(|_| earlier.is_empty()) {
         let builds = KeptBuilds::of(&root.resolve()?);

@@ -14,12 +14,12 @@ use std::path::{Component, Path, PathBuf};
 #[derive(Debug)]
 pub struct Image {
     config: ImageConfig,
-    files: BTreeMap<PathBuf, Found>,
+    files: BTreeMap<PathBuf, ImageFile>,
 }
 
 /// A path of an image.
 #[derive(Clone, Debug)]
-struct Found {
+struct ImageFile {
     kind: tar::EntryType,
     mode: u32,
     owner: (u64, u64),
@@ -145,7 +145,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Applies a layer with its whiteouts to the files below it (OCI image specification, "Layer").
-fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<()> {
+fn apply(files: &mut BTreeMap<PathBuf, ImageFile>, layer: impl Read) -> io::Result<()> {
     let mut added = BTreeMap::new();
     let mut archive = tar::Archive::new(layer);
     for entry in archive.entries()? {
@@ -182,7 +182,7 @@ fn apply(files: &mut BTreeMap<PathBuf, Found>, layer: impl Read) -> io::Result<(
         if !kind.is_dir() {
             files.retain(|below, _| !below.starts_with(&path));
         }
-        added.insert(path, Found { kind, mode, owner, size, digest, head: content });
+        added.insert(path, ImageFile { kind, mode, owner, size, digest, head: content });
     }
     files.extend(added);
     Ok(())
@@ -203,7 +203,7 @@ pub fn check_image(image: &Image, expect: &Expect) -> Vec<String> {
     faults
 }
 
-fn check_file(path: &str, found: &Found, expected: &ExpectedFile, image: &Image, faults: &mut Vec<String>) {
+fn check_file(path: &str, found: &ImageFile, expected: &ExpectedFile, image: &Image, faults: &mut Vec<String>) {
     let mut differs = |what: &str, is: String, should: String| {
         if is != should {
             faults.push(format!("{path} has {what} {is}, not {should}"));

@@ -4,7 +4,7 @@ use crate::event::Event;
 use crate::events::Rings;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
-use crate::pace::{Found, Pace};
+use crate::pace::{Pace, ReadOutcome};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
@@ -189,17 +189,17 @@ impl Watch {
     }
 
     /// Reads what has happened since the last time, and looks at living processes.
-    fn round(&mut self) -> Found {
+    fn round(&mut self) -> ReadOutcome {
         let events = self.read();
         self.read_exits();
         let (begun, count) = (self.forest.begun, events.len());
         self.forest.take(events);
         self.look();
         match &self.source {
-            Source::Events(rings) if rings.is_crowded_by(count) => Found::Activity,
+            Source::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
             // The few events of other programs do not count.
-            _ if self.forest.begun != begun => Found::Activity,
-            _ => Found::Nothing,
+            _ if self.forest.begun != begun => ReadOutcome::Activity,
+            _ => ReadOutcome::Nothing,
         }
     }
 

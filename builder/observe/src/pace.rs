@@ -14,7 +14,7 @@ pub(crate) struct Pace {
 
 /// What a reading found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Found {
+pub(crate) enum ReadOutcome {
     /// Processes of steps have started, or there were so many reports that the buffers may be full before the longest pause is over.
     Activity,
     Nothing,
@@ -26,10 +26,10 @@ impl Pace {
     }
 
     /// The pause after a reading.
-    pub(crate) fn after(&mut self, found: Found) -> Duration {
+    pub(crate) fn after(&mut self, found: ReadOutcome) -> Duration {
         self.pause = match found {
-            Found::Activity => SHORTEST,
-            Found::Nothing => (self.pause * 3 / 2).min(LONGEST),
+            ReadOutcome::Activity => SHORTEST,
+            ReadOutcome::Nothing => (self.pause * 3 / 2).min(LONGEST),
         };
         self.pause
     }
@@ -42,8 +42,8 @@ mod tests {
     #[test]
     fn without_activity_pauses_become_longer() {
         let mut pace = Pace::new();
-        let pauses: Vec<_> = (0..5).map(|_| pace.after(Found::Nothing).as_micros()).collect();
+        let pauses: Vec<_> = (0..5).map(|_| pace.after(ReadOutcome::Nothing).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
-        assert_eq!(pace.after(Found::Activity), SHORTEST);
+        assert_eq!(pace.after(ReadOutcome::Activity), SHORTEST);
     }
 }

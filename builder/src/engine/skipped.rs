@@ -31,7 +31,7 @@ pub(super) struct Skipped {
 
 /// The steps that can be skipped, and the files that were selected to find them, which other steps need later.
 #[derive(Default)]
-pub(super) struct Found {
+pub(super) struct Skippable {
     pub(super) steps: BTreeMap<StepId, Skipped>,
     pub(super) files: BTreeMap<StepId, Files>,
 }
@@ -41,19 +41,19 @@ pub(super) fn find<'p>(
     ctx: &StepContext,
     parts: &'p [Part],
     part_of: &dyn Fn(StepId) -> &'p Part,
-) -> Result<Found, BuildError> {
+) -> Result<Skippable, BuildError> {
     let plan = &ctx.plan;
     // All steps of a chain are needed, so only a stage that others take files from can be skipped.
     let is_source = plan.graph.edge_weights().any(|edge| *edge == Dependency::Source);
     let unused = |part: &Part| part.cache.imported.is_empty() || part.cache.ignores_results();
     if parts.iter().all(unused) || !is_source {
-        return Ok(Found::default());
+        return Ok(Skippable::default());
     }
     let span = ctx.probe.phase(Phase::CacheLookup);
     span.detail("steps that an imported cache makes unnecessary");
     let mut files = BTreeMap::new();
     if blocking(|| is_all_stored(ctx, part_of, &mut files))? {
-        return Ok(Found { files, ..Found::default() });
+        return Ok(Skippable { files, ..Skippable::default() });
     }
     let known = blocking(|| known_results(ctx, part_of, &mut files))?;
     let mut needed = vec![false; plan.graph.node_count()];
@@ -70,7 +70,7 @@ pub(super) fn find<'p>(
     let skipped = plan.steps().filter(|step| step.live && !needed[step.id.index()]);
     // A step that takes files from a skipped one was found, so the key of the skipped one is known.
     let steps = skipped.filter_map(|step| Some((step.id, known[step.id.index()].clone()?))).collect();
-    Ok(Found { steps, files })
+    Ok(Skippable { steps, files })
 }
 
 /// Whether the store has the results of all steps, so that no imported cache needs to be read. The files that were selected go to

@@ -1,6 +1,6 @@
 //! WORKDIR: creates the directory if it is missing.
 
-use super::copy::{CopyError, NewDirectory, Owner, Target};
+use super::copy::{ChangedTree, CopyError, NewDirectory, Owner};
 use buildscope_record::{DiffId, Phase, Probe};
 use buildscope_storage::{Layer, Store, Timestamp};
 
@@ -29,7 +29,7 @@ pub fn workdir(
             found => found?,
         },
     };
-    let mut target = Target::new(tree, now);
+    let mut target = ChangedTree::new(tree, now);
     target.make_path(path, NewDirectory { mode: 0o755, owner, mtime: now })?;
     let layer = target.into_layer(store);
     span.end();

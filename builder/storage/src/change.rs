@@ -21,12 +21,12 @@ use std::sync::Arc;
 pub(crate) struct Changes<'a> {
     tree: &'a Tree,
     /// Candidates for the layer, by image path.
-    found: BTreeMap<Vec<u8>, Found>,
+    found: BTreeMap<Vec<u8>, Candidate>,
     gone: BTreeSet<Vec<u8>>,
     walked: u64,
 }
 
-struct Found {
+struct Candidate {
     entry: Entry,
     content: Content,
     /// Identifies the file, if it may have more names.
@@ -137,7 +137,7 @@ impl<'a> Changes<'a> {
             (!directory && stat.st_nlink > 1).then_some(FileId::Host { device: stat.st_dev, inode: stat.st_ino });
         let touched = directory && before.is_some_and(|node| self.tree.entry_of(&node, PathBuf::new()).mtime != mtime);
         if changed || directory || file.is_some() {
-            self.found.insert(path, Found { entry, content, file, changed, touched });
+            self.found.insert(path, Candidate { entry, content, file, changed, touched });
         }
         Ok(())
     }
@@ -172,7 +172,7 @@ impl<'a> Changes<'a> {
         let same = old.as_ref().is_some_and(|old| Arc::ptr_eq(old, dir));
         let changed = before.is_none_or(|node| !same_metadata(&self.tree.entry_of(&node, entry.path.clone()), &entry));
         let content = Content::Bytes(Arc::default());
-        self.found.insert(path.clone(), Found { entry, content, file: None, changed, touched: false });
+        self.found.insert(path.clone(), Candidate { entry, content, file: None, changed, touched: false });
         if same {
             return;
         }
@@ -194,7 +194,7 @@ impl<'a> Changes<'a> {
             _ => Content::Bytes(Arc::default()),
         };
         let file = self.tree.linked(leaf).then_some(FileId::Tree(leaf));
-        self.found.insert(path, Found { entry, content, file, changed: true, touched: false });
+        self.found.insert(path, Candidate { entry, content, file, changed: true, touched: false });
     }
 
     /// The file that is [present](Self::present) at `path` is this hard-linked file of the parent tree, moved with its directory.
@@ -243,7 +243,7 @@ impl<'a> Changes<'a> {
             let found = self.found.remove(&path).or_else(|| {
                 let path = to_path(&path);
                 let entry = self.tree.lookup(&path)?;
-                Some(Found {
+                Some(Candidate {
                     entry,
                     content: Content::Bytes(Arc::default()),
                     file: None,

@@ -21,7 +21,7 @@ const THREADS: usize = 8;
 const QUIET: u64 = 16 << 20;
 
 /// A file or directory to sync.
-enum Target {
+enum SyncPath {
     /// A file of the store. It may have been removed meanwhile.
     File(PathBuf),
     /// A directory with entries that must be on the disk.
@@ -42,7 +42,7 @@ pub(crate) enum Reach {
 /// Syncs `files` (by path relative to `root`) and the directories that lead to them. Returns the files that exist: another process may have
 /// removed a damaged one.
 pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: Reach) -> Result<Vec<&'a str>, StorageError> {
-    let mut targets: Vec<Target> = files.iter().map(|file| Target::File(root.join(file))).collect();
+    let mut targets: Vec<SyncPath> = files.iter().map(|file| SyncPath::File(root.join(file))).collect();
     let mut parents: BTreeSet<PathBuf> = BTreeSet::new();
     for file in files {
         let path = root.join(file);
@@ -53,9 +53,9 @@ pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: Reach) -> 
     }
     if reach == Reach::FileSystem {
         parents.insert(root.to_owned());
-        targets.extend(above(root).map(Target::Ancestor));
+        targets.extend(above(root).map(SyncPath::Ancestor));
     }
-    targets.extend(parents.into_iter().map(Target::Directory));
+    targets.extend(parents.into_iter().map(SyncPath::Directory));
     let synced = in_parallel(&targets)?;
     Ok(files.iter().zip(synced).filter_map(|(file, exists)| exists.then_some(*file)).collect())
 }
@@ -90,7 +90,7 @@ fn above(root: &Path) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Syncs all targets, several at a time. Returns for each whether it exists.
-fn in_parallel(targets: &[Target]) -> Result<Vec<bool>, StorageError> {
+fn in_parallel(targets: &[SyncPath]) -> Result<Vec<bool>, StorageError> {
     let next = AtomicUsize::new(0);
     let work = || {
         let mut done = Vec::new();
@@ -116,7 +116,7 @@ fn in_parallel(targets: &[Target]) -> Result<Vec<bool>, StorageError> {
     Ok(exists)
 }
 
-impl Target {
+impl SyncPath {
     /// Waits until it is on the disk. Returns whether it exists.
     fn sync(&self) -> Result<bool, StorageError> {
         let (Self::File(path) | Self::Directory(path) | Self::Ancestor(path)) = self;

@@ -89,7 +89,7 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;
     };
-    let nearest = earlier.iter().rev().find_map(|pairs| Some(Found { pairs, counterpart: pairs.of(step.id)? }));
+    let nearest = earlier.iter().rev().find_map(|pairs| Some(EarlierStep { pairs, counterpart: pairs.of(step.id)? }));
     let Some(found) = nearest else { return Cause::New };
     let Some(before) = found.counterpart.cache.as_ref().map(|cache| &cache.inputs) else { return Cause::Unknown };
     let changes = Changes::new(now, before);
@@ -109,8 +109,8 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
 }
 
 /// Why the definition of a step changed: its text, or the settings and variables on which the same text depends.
-fn of_text(record: &Record, step: &Step, found: &Found<'_, '_>) -> Cause {
-    let Found { pairs, counterpart } = found;
+fn of_text(record: &Record, step: &Step, found: &EarlierStep<'_, '_>) -> Cause {
+    let EarlierStep { pairs, counterpart } = found;
     let other = pairs.other();
     if step.text != counterpart.text {
         return Cause::Instruction;
@@ -157,7 +157,7 @@ fn variables(text: &str) -> Vec<String> {
 }
 
 /// A step of the nearest earlier record that has it, with that record.
-struct Found<'p, 'r> {
+struct EarlierStep<'p, 'r> {
     pairs: &'p Counterparts<'r>,
     counterpart: &'p Step,
 }

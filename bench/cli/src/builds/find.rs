@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic, WrapErr, miette};
 use std::path::Path;
 
 /// A record, and what the list of builds says about it if it is a kept one.
-pub(crate) struct Found {
+pub(crate) struct FoundRecord {
     pub(crate) record: Record,
     pub(crate) kept: Option<Kept>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Found {
 /// Reads the record that `name` means: `last` or `^0` for the last build, `^1` for the one before it, a file (a record or
 /// anything that `import` reads; `-` is standard input), or the id of a kept build or the start of one. `number` chooses among the builds of
 /// a file from 1; without it the slowest is taken.
-pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Found, Failure> {
+pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<FoundRecord, Failure> {
     let text = name.to_string_lossy();
     if let Some(back) = back(&text) {
         let builds = KeptBuilds::of(&root.resolve()?);
@@ -45,7 +45,7 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
     let bytes = read_input(name, LARGEST_LOG);
     let bytes = bytes.into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
     let record = import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic();
-    Ok(Found { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })
+    Ok(FoundRecord { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })
 }
 
 /// The record that `name` means; see [`find`].
@@ -79,9 +79,9 @@ pub(super) fn by_id(builds: &KeptBuilds, id: &str) -> Result<Option<Kept>, Failu
     }
 }
 
-fn load(builds: &KeptBuilds, kept: Kept) -> Result<Found, Failure> {
+fn load(builds: &KeptBuilds, kept: Kept) -> Result<FoundRecord, Failure> {
     let record = builds.read(&kept.id).into_diagnostic().wrap_err_with(|| format!("build {}", kept.id));
-    Ok(Found { record: record.map_err(Failure::Usage)?, kept: Some(kept) })
+    Ok(FoundRecord { record: record.map_err(Failure::Usage)?, kept: Some(kept) })
 }
 
 /// How many builds `last` and `^N` go back.

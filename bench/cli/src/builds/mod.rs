@@ -11,7 +11,7 @@ mod list;
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 pub(crate) use expect::Expected;
-pub(crate) use find::{Found, earlier, find, narrowed, read};
+pub(crate) use find::{FoundRecord, earlier, find, narrowed, read};
 pub(crate) use kept::{Kept, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
@@ -145,7 +145,7 @@ fn kept(name: &Path, builds: &KeptBuilds, root: &Root) -> Result<String, Failure
     if builds.contains(&id) {
         return Ok(id.into_owned());
     }
-    let Found { kept, .. } = find(name, None, root)?;
+    let FoundRecord { kept, .. } = find(name, None, root)?;
     let file = || Failure::usage(miette!("{} is a file, not a kept build", name.display()));
     Ok(kept.ok_or_else(file)?.id)
 }

@@ -47,7 +47,7 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, pare
     let whole = (Nanos::ZERO, record.wall);
     let name = "build".to_owned();
     let above = parent.map_or(SpanId::INVALID, |parent| parent.span);
-    let build = Draft { id: root, parent: above, name, time: whole, attributes, error: failed };
+    let build = SpanParts { id: root, parent: above, name, time: whole, attributes, error: failed };
     spans.push(SpanData { parent_span_is_remote: parent.is_some(), ..trace.span(build) });
     let mut needs: HashMap<usize, Vec<String>> = HashMap::new();
     for edge in record.edges.iter().filter(|edge| edge.kind == EdgeKind::Data) {
@@ -69,7 +69,7 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, pare
         let failed = (step.outcome == Outcome::Failed).then(why);
         let time = (start, start + explained.duration);
         let (id, name) = (trace.id("step", step.id.0.into()), step.text.clone());
-        spans.push(trace.span(Draft { id, parent: root, name, time, attributes, error: failed }));
+        spans.push(trace.span(SpanParts { id, parent: root, name, time, attributes, error: failed }));
     }
     let known: HashSet<RecordedId> = record.spans.iter().map(|span| span.id).collect();
     for recorded in &record.spans {
@@ -86,13 +86,13 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, pare
         attributes.extend(fields.map(|(name, &value)| KeyValue::new(format!("buildscope.{name}"), integer(value))));
         let time = (recorded.start, recorded.end);
         let (id, name) = (trace.id("span", recorded.id.0), recorded.phase.name().to_owned());
-        spans.push(trace.span(Draft { id, parent, name, time, attributes, error: None }));
+        spans.push(trace.span(SpanParts { id, parent, name, time, attributes, error: None }));
     }
     spans
 }
 
 /// The individual part of a span.
-struct Draft {
+struct SpanParts {
     id: SpanId,
     parent: SpanId,
     name: String,
@@ -128,8 +128,8 @@ impl Trace {
         SpanId::from_hex(&digest.hex()[..16]).unwrap_or(SpanId::INVALID)
     }
 
-    fn span(&self, draft: Draft) -> SpanData {
-        let Draft { id, parent, name, time, attributes, error } = draft;
+    fn span(&self, draft: SpanParts) -> SpanData {
+        let SpanParts { id, parent, name, time, attributes, error } = draft;
         let at = |time: Nanos| self.began + Duration::from_nanos(time.0);
         SpanData {
             span_context: SpanContext::new(self.id, id, TraceFlags::SAMPLED, false, TraceState::NONE),

@@ -12,7 +12,7 @@ use tempfile::TempPath;
 
 /// An output file that can be written at any position, also if the destination is a pipe.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct OutputFile {
     /// The name of the destination in messages.
     pub(crate) what: String,
     file: File,
@@ -31,7 +31,7 @@ const PREFIX: &str = ".buildscope-";
 /// The mode of a new file, before the umask.
 const MODE: u32 = 0o666;
 
-impl Target {
+impl OutputFile {
     /// Opens a temporary file: next to a regular destination, which it will replace by a rename, or else in the store.
     pub(crate) fn open(destination: &Destination, store: &Store) -> Result<Self, ImageError> {
         let (path, stream) = match destination {
@@ -132,13 +132,13 @@ mod tests {
             let entries = fs::read_dir(folder.path().join("out")).into_iter().flatten();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         };
-        let target = Target::open(&Destination::Path(path.clone()), &store).unwrap();
+        let target = OutputFile::open(&Destination::Path(path.clone()), &store).unwrap();
         target.file().unwrap().write_all_at(b"half", 0).unwrap();
         assert!(names().is_empty(), "{:?}", names());
         drop(target);
         assert!(names().is_empty(), "{:?}", names());
         for text in ["first", "second"] {
-            let target = Target::open(&Destination::Path(path.clone()), &store).unwrap();
+            let target = OutputFile::open(&Destination::Path(path.clone()), &store).unwrap();
             target.file().unwrap().write_all_at(text.as_bytes(), 0).unwrap();
             target.publish().unwrap();
             assert_eq!(names(), ["image.tar"]);

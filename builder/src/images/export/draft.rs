@@ -6,7 +6,7 @@
 use super::super::ImageError;
 use super::super::pace::Pace;
 use super::copy::copy_range;
-use super::destination::Target;
+use super::destination::OutputFile;
 use super::sink::{DirectorySink, Sink, TarSink};
 use super::transform::Transform;
 use super::{Destination, Layers, compress, unchanged};
@@ -39,7 +39,7 @@ pub(super) struct DraftLayers {
 
 /// A begun archive. Its file has no name.
 pub(crate) struct ArchiveDraft {
-    pub(super) target: Target,
+    pub(super) target: OutputFile,
     pub(super) tar: TarSink,
     pub(super) begun: DraftLayers,
 }
@@ -60,7 +60,7 @@ pub(crate) struct LayerWriter<'a> {
 
 impl ArchiveDraft {
     pub(crate) fn begin(destination: &Destination, store: &Store) -> Result<Self, ImageError> {
-        let target = Target::open(destination, store)?;
+        let target = OutputFile::open(destination, store)?;
         let tar = TarSink::begin(target.file()?, &target.what)?;
         Ok(Self { target, tar, begun: DraftLayers::default() })
     }

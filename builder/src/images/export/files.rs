@@ -2,7 +2,7 @@
 
 use super::super::{Destination, ImageError};
 use super::copy::copy_range;
-use super::destination::Target;
+use super::destination::OutputFile;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
 use buildscope_storage::{Content, Entry, EntryKind, Store, Timestamp};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps};
@@ -25,7 +25,7 @@ pub fn export_tar(
     probe: &Probe,
 ) -> Result<(), ImageError> {
     let span = probe.phase(Phase::Export);
-    let target = Target::open(destination, store)?;
+    let target = OutputFile::open(destination, store)?;
     span.detail(&target.what);
     // A merged layer is the tar of the whole file system, and the layer writer uses all cores.
     let mut merged = store.layer_builder();

@@ -5,7 +5,7 @@
 //! names and links are resolved in the image's tree as if the destination were the root, as BuildKit does by `chroot`.
 
 use super::key::open;
-use super::target::{NewDirectory, Target, join};
+use super::target::{ChangedTree, NewDirectory, join};
 use super::walk::clean;
 use super::{CopyError, Owner};
 use crate::sources::decompressed;
@@ -56,7 +56,7 @@ impl<'a> Archive<'a> {
     }
 
     /// Unpacks the archive into an image.
-    pub(super) fn unpack_into_image(&self, to: &Unpacking<'_>, target: &mut Target) -> Result<(), CopyError> {
+    pub(super) fn unpack_into_image(&self, to: &Unpacking<'_>, target: &mut ChangedTree) -> Result<(), CopyError> {
         let mut writer = self.store.blobs().writer()?;
         let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
         let mut members = Vec::new();
@@ -79,7 +79,7 @@ impl<'a> Archive<'a> {
         member: Member,
         blob: BlobDigest,
         to: &Unpacking<'_>,
-        target: &mut Target,
+        target: &mut ChangedTree,
     ) -> Result<(), CopyError> {
         let Unpacking { root, owner, now } = *to;
         let name = path_of(&member.name);

@@ -4,7 +4,7 @@ use super::archive::{Archive, Unpacking};
 use super::group::{Detail, Group};
 use super::mode::Mode;
 use super::select::Selection;
-use super::target::{InodeId, NewDirectory, Target, called, join};
+use super::target::{ChangedTree, InodeId, NewDirectory, called, join};
 use super::walk::Written;
 use super::{CopyError, Owner};
 use crate::plan;
@@ -31,7 +31,7 @@ pub(super) fn put(
     selection: Selection,
     owner: Option<Owner>,
     now: Timestamp,
-    target: &mut Target,
+    target: &mut ChangedTree,
     store: &Store,
 ) -> Result<Vec<CopiedFile>, CopyError> {
     let mut copied = Vec::new();
@@ -73,7 +73,7 @@ struct Destination {
 }
 
 impl Destination {
-    fn group(&self, group: &Group, target: &mut Target, copied: &mut Vec<CopiedFile>) -> Result<(), CopyError> {
+    fn group(&self, group: &Group, target: &mut ChangedTree, copied: &mut Vec<CopiedFile>) -> Result<(), CopyError> {
         let root = Path::new("");
         let first = if self.directory { &self.path } else { self.path.parent().unwrap_or(root) };
         let first = target.follow(root, first)?;
@@ -110,7 +110,7 @@ impl Destination {
         (entry, detail): (ListedEntry<'_>, &Detail),
         path: PathBuf,
         keeps: bool,
-        target: &mut Target,
+        target: &mut ChangedTree,
         links: &mut HashMap<NonZeroU32, InodeId>,
     ) -> Result<Option<InodeId>, CopyError> {
         let there = target.kind(&path);

@@ -1,6 +1,6 @@
 //! The items of a selection, in groups.
 
-use super::origin::{Data, Found};
+use super::origin::{Data, OriginEntry};
 use super::walk::base_name;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
@@ -56,9 +56,9 @@ pub(super) struct Detail {
 
 impl Items {
     /// Adds a file, directory or link of an origin. Its path in the group is `below`.
-    pub(super) fn push(&mut self, found: Found<'_>, below: &Path, detail: Detail) {
+    pub(super) fn push(&mut self, found: OriginEntry<'_>, below: &Path, detail: Detail) {
         let unread = found.node().is_some();
-        let Found { mut entry, data, .. } = found;
+        let OriginEntry { mut entry, data, .. } = found;
         // Image layers carry no other extended attribute: BuildKit and docker do not write others.
         entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
         let content = match data {
@@ -138,7 +138,7 @@ impl Group {
     }
 
     /// A group of one file, which is not unpacked.
-    pub(super) fn file(source: String, name: OsString, found: Found<'_>, detail: Detail) -> Self {
+    pub(super) fn file(source: String, name: OsString, found: OriginEntry<'_>, detail: Detail) -> Self {
         let mut items = Items::default();
         items.push(found, Path::new(""), detail);
         Self { source, name, directory: false, unpack: false, partial: false, items }

@@ -29,7 +29,7 @@ pub use origin::Origin;
 pub use owner::Owner;
 pub use select::Selection;
 
-pub(super) use target::{NewDirectory, Target};
+pub(super) use target::{ChangedTree, NewDirectory};
 
 use destination::CopiedFile;
 
@@ -58,7 +58,7 @@ pub fn copy(
     let tree = store.tree(parent)?;
     let owner = op.chown.as_deref().map(|text| Owner::find(text, &tree)).transpose()?;
     let below = if op.link { store.tree(&[])? } else { tree };
-    let mut target = Target::new(below, now);
+    let mut target = ChangedTree::new(below, now);
     let memory = selection.memory.clone();
     let checkouts = selection.take_checkouts();
     let copied = destination::put(op, selection, owner, now, &mut target, store)?;

@@ -21,7 +21,7 @@ pub enum Origin<'a> {
 
 /// A file, directory or link of an origin.
 #[derive(Clone, Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct OriginEntry<'a> {
     /// The metadata, without the path. The kind is never a hard link; `inode` identifies the names of one file.
     pub(super) entry: Entry,
     /// The identity of the file, equal for all its hard links.
@@ -48,12 +48,12 @@ pub(super) enum Data<'a> {
 
 impl<'a> Origin<'a> {
     /// The entry at `path`, without following a link at its end.
-    pub(super) fn look(&self, path: &Path) -> Result<Option<Found<'a>>, CopyError> {
+    pub(super) fn look(&self, path: &Path) -> Result<Option<OriginEntry<'a>>, CopyError> {
         Ok(match self {
             Self::Context(context) => context.node(path)?.map(of_node),
             Self::Layers(tree) => tree.lookup(path).map(|entry| {
                 let content = tree.content(path);
-                Found { entry, inode: None, data: content.map_or(Data::None, Data::Known) }
+                OriginEntry { entry, inode: None, data: content.map_or(Data::None, Data::Known) }
             }),
             Self::Nothing => None,
         })
@@ -64,7 +64,7 @@ impl<'a> Origin<'a> {
         follow(path, |path| {
             Ok(match self.look(path)? {
                 None => Stop::Nothing,
-                Some(Found { entry, .. }) => match entry.kind {
+                Some(OriginEntry { entry, .. }) => match entry.kind {
                     EntryKind::Directory => Stop::Directory,
                     EntryKind::Symlink { target } => Stop::Link(target),
                     _ => Stop::Other,
@@ -87,7 +87,7 @@ impl<'a> Origin<'a> {
     pub(super) fn walk(
         &self,
         path: &Path,
-        each: &mut dyn FnMut(&Path, Found<'a>) -> Result<bool, CopyError>,
+        each: &mut dyn FnMut(&Path, OriginEntry<'a>) -> Result<bool, CopyError>,
     ) -> Result<(), CopyError> {
         match self {
             Self::Context(context) => match context.node(path)? {
@@ -118,7 +118,7 @@ fn walk_context<'a>(
     context: &'a Context,
     node: &'a Node,
     path: &mut PathBuf,
-    each: &mut dyn FnMut(&Path, Found<'a>) -> Result<bool, CopyError>,
+    each: &mut dyn FnMut(&Path, OriginEntry<'a>) -> Result<bool, CopyError>,
 ) -> Result<(), CopyError> {
     let enter = each(path, of_node(node))?;
     if enter && node.is_dir() {
@@ -134,7 +134,7 @@ fn walk_context<'a>(
 fn walk_tree<'a>(
     tree: &Tree,
     path: &Path,
-    each: &mut dyn FnMut(&Path, Found<'a>) -> Result<bool, CopyError>,
+    each: &mut dyn FnMut(&Path, OriginEntry<'a>) -> Result<bool, CopyError>,
 ) -> Result<(), CopyError> {
     let mut left_out: Option<PathBuf> = None;
     for (mut entry, content, shared) in tree.walk_names(path) {
@@ -157,14 +157,14 @@ fn walk_tree<'a>(
             _ => (None, Data::None),
         };
         let directory = entry.kind == EntryKind::Directory;
-        if !each(&path, Found { entry, inode, data })? && directory {
+        if !each(&path, OriginEntry { entry, inode, data })? && directory {
             left_out = Some(path);
         }
     }
     Ok(())
 }
 
-fn of_node(node: &Node) -> Found<'_> {
+fn of_node(node: &Node) -> OriginEntry<'_> {
     let (major, minor) = node.device();
     let kind = match node.kind() {
         NodeKind::File => EntryKind::File { size: node.size() },
@@ -179,10 +179,10 @@ fn of_node(node: &Node) -> Found<'_> {
     let path = PathBuf::new();
     let entry = Entry { path, kind, mode, uid: 0, gid: 0, mtime: node.mtime(), xattrs: BTreeMap::new() };
     let data = if node.kind() == &NodeKind::File { Data::Node(node) } else { Data::None };
-    Found { entry, inode: node.inode().map(|(dev, ino)| Inode::Host(dev, ino)), data }
+    OriginEntry { entry, inode: node.inode().map(|(dev, ino)| Inode::Host(dev, ino)), data }
 }
 
-impl<'a> Found<'a> {
+impl<'a> OriginEntry<'a> {
     /// The node, for a regular file of a context.
     pub(super) fn node(&self) -> Option<&'a Node> {
         match self.data {

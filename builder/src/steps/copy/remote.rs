@@ -2,7 +2,7 @@
 
 use super::CopyError;
 use super::group::{Detail, Group};
-use super::origin::Found;
+use super::origin::OriginEntry;
 use super::walk::Written;
 use crate::plan;
 use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
@@ -29,7 +29,7 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     let checksum = op.checksum.as_deref().and_then(|text| text.parse::<BlobDigest>().ok());
     let download = download(url, checksum, store, probe)?;
     let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
-    let found = Found::file("", 0o600, download.modified(), content, download.size);
+    let found = OriginEntry::file("", 0o600, download.modified(), content, download.size);
     let detail = Detail { digest: Some(download.blob.digest()), ..Detail::default() };
     Ok(Group { unpack: op.unpack.unwrap_or(false), ..Group::file(url.to_owned(), name.into(), found, detail) })
 }

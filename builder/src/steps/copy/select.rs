@@ -3,7 +3,7 @@
 use super::CopyError;
 use super::group::{Detail, Group, Items};
 use super::missing::{missing, unresolved};
-use super::origin::{Found, Inode, Origin, relative};
+use super::origin::{Inode, Origin, OriginEntry, relative};
 use super::remote;
 use super::target::join;
 use super::walk::{base_name, bytes, clean};
@@ -65,7 +65,7 @@ impl Selection {
         let mut groups = finder.groups;
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
-            let found = Found::file("", 0o644, Default::default(), content, text.len() as u64);
+            let found = OriginEntry::file("", 0o644, Default::default(), content, text.len() as u64);
             let detail = Detail { digest: Some(Digest::of(text)), timeless: true, ..Detail::default() };
             groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), found, detail));
         }
@@ -225,7 +225,7 @@ impl<'a> Finder<'a> {
         // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {
-            let Some(found) = self.origin.look(&ancestor)?.filter(Found::is_dir) else { break };
+            let Some(found) = self.origin.look(&ancestor)?.filter(OriginEntry::is_dir) else { break };
             self.item(found, relative(&ancestor, &pivot), Detail { implied: true, ..Detail::default() });
         }
         let before = self.items().len();
@@ -281,7 +281,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Adds an item to the current group. Its content is read later.
-    fn item(&mut self, found: Found<'a>, below: &Path, detail: Detail) {
+    fn item(&mut self, found: OriginEntry<'a>, below: &Path, detail: Detail) {
         self.unread.extend(found.node());
         let next = u32::try_from(self.inodes.len() + 1).ok().and_then(NonZeroU32::new);
         let next = next.expect("fewer than 4 billion files fit into memory");

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A tree of layers, and changes that become one layer.
-pub(crate) struct Target {
+pub(crate) struct ChangedTree {
     tree: Arc<Tree>,
     /// What was put into the layer, each with its name. Some names are replaced or removed by later ones.
     entries: EntryList,
@@ -26,7 +26,7 @@ pub(crate) struct Target {
     now: Timestamp,
 }
 
-/// A file of a [`Target`]. It can get more names.
+/// A file of a [`ChangedTree`]. It can get more names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct InodeId(u32);
 
@@ -55,7 +55,7 @@ enum Replacement {
     Other,
 }
 
-impl Target {
+impl ChangedTree {
     /// Starts without changes. `now` is the time of the step: directories of the tree get it when their entries change, as in a file
     /// system. Programs that keep an index of a directory compare that time (fontconfig, GTK's icon caches).
     pub(crate) fn new(tree: Arc<Tree>, now: Timestamp) -> Self {

@@ -55,7 +55,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
 }
 
 /// A target that is ready to be built.
-struct Target {
+struct ReadyTarget {
     name: String,
     options: Options,
 }
@@ -87,7 +87,7 @@ fn listed(definition: &Definition, list: &str) -> Result<String, Failure> {
 }
 
 /// Answers `--check` and `--call` for each target.
-fn answer(targets: Vec<Target>) -> Result<(), Failure> {
+fn answer(targets: Vec<ReadyTarget>) -> Result<(), Failure> {
     let mut failed = false;
     for (index, target) in targets.iter().enumerate() {
         let line = if index == 0 { "" } else { "\n" };
@@ -101,7 +101,12 @@ fn answer(targets: Vec<Target>) -> Result<(), Failure> {
 }
 
 /// Builds all targets, and shows what became of them.
-fn build(targets: Vec<Target>, selection: &Selection, arguments: &Arguments, began: Instant) -> Result<(), Failure> {
+fn build(
+    targets: Vec<ReadyTarget>,
+    selection: &Selection,
+    arguments: &Arguments,
+    began: Instant,
+) -> Result<(), Failure> {
     let Some(first) = targets.first() else {
         return Err(Failure::usage(miette!("no targets to build")));
     };

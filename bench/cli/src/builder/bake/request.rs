@@ -3,7 +3,7 @@
 use super::super::build;
 use super::super::build::DockerFlags;
 use super::super::recording::RecordingFlags;
-use super::{Arguments, Target};
+use super::{Arguments, ReadyTarget};
 use crate::Failure;
 use buildscope_bake::{self as bake, Selection};
 use buildscope_builder::engine::DockerfileInput;
@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Resolves the options of all targets.
-pub(super) fn targets(selection: &Selection, arguments: &Arguments) -> Result<Vec<Target>, Failure> {
+pub(super) fn targets(selection: &Selection, arguments: &Arguments) -> Result<Vec<ReadyTarget>, Failure> {
     let named = |(name, target): (&String, &bake::Target)| {
         let failed = |failure: Failure| Failure::usage(miette!("target {name}: {failure}"));
         let mut options = build_arguments(target, arguments).and_then(build::Arguments::resolve).map_err(failed)?;
@@ -21,7 +21,7 @@ pub(super) fn targets(selection: &Selection, arguments: &Arguments) -> Result<Ve
             options.request.dockerfile =
                 DockerfileInput::Text { name: format!("{name} (dockerfile-inline)"), text: text.clone() };
         }
-        Ok(Target { name: name.clone(), options })
+        Ok(ReadyTarget { name: name.clone(), options })
     };
     selection.targets.iter().map(named).collect()
 }

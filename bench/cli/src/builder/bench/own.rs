@@ -28,7 +28,7 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<Own, F
         return Err(Failure::usage(miette!("{} has no Dockerfile", directory.display())));
     }
     let ignore = read_ignore(directory, Some(&directory.join("Dockerfile")))?;
-    let mut found = Found { ignore: ignore.as_ref(), left_out: BTreeSet::new(), newest: None };
+    let mut found = ContextWalk { ignore: ignore.as_ref(), left_out: BTreeSet::new(), newest: None };
     found
         .walk(directory, Path::new(""))
         .into_diagnostic()
@@ -45,13 +45,13 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<Own, F
 }
 
 /// What a walk through a directory finds.
-struct Found<'a> {
+struct ContextWalk<'a> {
     ignore: Option<&'a Ignore>,
     left_out: BTreeSet<PathBuf>,
     newest: Option<(SystemTime, PathBuf)>,
 }
 
-impl Found<'_> {
+impl ContextWalk<'_> {
     fn walk(&mut self, directory: &Path, below: &Path) -> std::io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let entry = entry?;

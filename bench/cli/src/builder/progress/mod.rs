@@ -25,7 +25,8 @@ pub(super) fn view(mode: ProgressMode, expected: impl FnOnce() -> Option<Expecte
     match mode {
         ProgressMode::Tty => Arc::new(tty::Tty::new(expected())),
         ProgressMode::Plain | ProgressMode::Auto => {
-            let target = if std::io::stderr().is_terminal() { plain::Target::Terminal } else { plain::Target::File };
+            let target =
+                if std::io::stderr().is_terminal() { plain::LineSink::Terminal } else { plain::LineSink::File };
             Arc::new(plain::Plain::new(std::io::stderr(), target))
         }
         ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),

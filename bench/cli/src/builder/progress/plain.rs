@@ -20,7 +20,7 @@ pub(super) struct Plain<W>(Mutex<PlainState<W>>);
 #[derive(Debug)]
 struct PlainState<W> {
     out: W,
-    target: Target,
+    target: LineSink,
     names: Names,
     /// Numbers are assigned in the order of first appearance.
     seen: HashMap<Subject, (usize, Instant)>,
@@ -30,7 +30,7 @@ struct PlainState<W> {
 
 /// What the lines are written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum LineSink {
     File,
     Terminal,
 }
@@ -42,7 +42,7 @@ enum Subject {
 }
 
 impl<W: Write> Plain<W> {
-    pub(super) fn new(out: W, target: Target) -> Self {
+    pub(super) fn new(out: W, target: LineSink) -> Self {
         Self(Mutex::new(PlainState { out, target, names: Names::default(), seen: HashMap::new(), current: None }))
     }
 }
@@ -71,7 +71,7 @@ impl<W: Write> PlainState<W> {
             Event::Line { step, at, line, .. } => {
                 let number = self.turn_to(&Subject::Step(step))?;
                 let text = String::from_utf8_lossy(&line);
-                let text = if self.target == Target::Terminal { last_state(&text) } else { &text };
+                let text = if self.target == LineSink::Terminal { last_state(&text) } else { &text };
                 self.line(&format!("#{number} {:.3} {text}", at.as_secs_f64()))?;
             }
             Event::Finished { outcome: Outcome::Pruned, .. } => {}
@@ -109,8 +109,8 @@ impl<W: Write> PlainState<W> {
 
     fn line(&mut self, line: &str) -> std::io::Result<()> {
         match self.target {
-            Target::File => writeln!(self.out, "{line}"),
-            Target::Terminal => writeln!(self.out, "{}", neutralised(line)),
+            LineSink::File => writeln!(self.out, "{line}"),
+            LineSink::Terminal => writeln!(self.out, "{}", neutralised(line)),
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn interleaved_lines_name_their_steps() {
-        let plain = Plain::new(Vec::new(), Target::File);
+        let plain = Plain::new(Vec::new(), LineSink::File);
         let line = |step, text: &str| Event::Line {
             step: StepId(step),
             stream: Stream::Stdout,
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_terminal_shows_control_sequences_and_keeps_colours() {
-        let plain = Plain::new(Vec::new(), Target::Terminal);
+        let plain = Plain::new(Vec::new(), LineSink::Terminal);
         let line = b"10%\r20%\x1b]0;title\x07 \x1b[32mgreen\x1b[0m\r".to_vec();
         plain.event(Event::Line { step: StepId(0), stream: Stream::Stdout, at: Duration::ZERO, line });
         let shown = String::from_utf8(plain.0.into_inner().out).unwrap();
