@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 /// The text of a file. Invalid sequences become U+FFFD.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = after_hole(bytes);
     match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
@@ -12,6 +13,14 @@ pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
         _ if half_zero(bytes, 0) => utf16(bytes, u16::from_be_bytes),
         _ => String::from_utf8_lossy(bytes),
     }
+}
+
+/// The bytes after the zeros at which a file begins that was emptied while a program wrote on (logrotate's `copytruncate`).
+fn after_hole(bytes: &[u8]) -> &[u8] {
+    /// UTF-16 has fewer zeros in a row: no text begins with a NUL character.
+    const HOLE: usize = 4;
+    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+    if zeros >= HOLE { &bytes[zeros..] } else { bytes }
 }
 
 /// Whether nearly all bytes at even (0) or odd (1) offsets are zero, as in UTF-16 without a byte order mark.
@@ -41,5 +50,6 @@ mod tests {
         assert_eq!((decode(&little), decode(&big)), (text.into(), text.into()));
         assert_eq!(decode("\u{feff}#1 x".as_bytes()), "#1 x");
         assert_eq!(decode(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(decode(&[&[0; 4096], text.as_bytes()].concat()), text);
     }
 }

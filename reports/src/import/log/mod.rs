@@ -110,22 +110,30 @@ fn pieces(line: &str) -> Vec<LinePiece<'_>> {
     texts.filter(counts).map(|(index, text)| LinePiece { text, redrawn: index > 0 }).collect()
 }
 
-/// A text up to its closing quote, without the escapes in it. In CSV only quotes are escaped, by another one.
+/// A text up to its closing quote, without the escapes in it.
 fn unquoted(text: &str, quote: Quote) -> String {
+    let mark = if quote == Quote::Single { '\'' } else { '"' };
+    // SQL and YAML do not escape the end of a line, Python does.
+    let closing = text.trim_end().trim_end_matches([',', ';', ')', ']']);
+    let escapes = match quote {
+        Quote::Escaped => true,
+        Quote::Doubled => false,
+        Quote::Single => closing.ends_with("\\n'") && !closing.ends_with("'''"),
+    };
     let mut out = String::with_capacity(text.len());
     let mut rest = text.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '\\' if quote == Quote::Escaped => match rest.next() {
+            '\\' if escapes => match rest.next() {
                 Some('t') => out.push('\t'),
                 Some('n') | None => {}
                 Some(escaped) => out.push(escaped),
             },
-            '"' if rest.peek() == Some(&'"') => {
+            c if c == mark && rest.peek() == Some(&mark) => {
                 rest.next();
-                out.push('"');
+                out.push(mark);
             }
-            '"' => break,
+            c if c == mark => break,
             other => out.push(other),
         }
     }
@@ -161,6 +169,8 @@ mod tests {
     fn quoted_texts_end_at_the_quote() {
         assert_eq!(unquoted("#1 [1/1] RUN echo \\\"a\\\"\" extra=1", Quote::Escaped), "#1 [1/1] RUN echo \"a\"");
         assert_eq!(unquoted("#1 \"\"a\\n\"\"\",x", Quote::Doubled), "#1 \"a\\n\"");
+        assert_eq!(unquoted("#1 RUN printf ''a\\n'' \"b\"');", Quote::Single), "#1 RUN printf 'a\\n' \"b\"");
+        assert_eq!(unquoted("#1 RUN printf \\'a\\' \"b\"\\n',", Quote::Single), "#1 RUN printf 'a' \"b\"");
     }
 
     #[test]

@@ -73,6 +73,10 @@ fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
     });
     let end = digits + fraction;
     let after = &text[end..];
+    // `[1234 ms]`, as editors write the time since the start.
+    if after.strip_prefix(" ms").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)) {
+        return (Kind::Number, end + " ms".len(), None);
+    }
     let unit = usize::from(after.starts_with('s'));
     if after[unit..].starts_with(char::is_alphanumeric) {
         let written = text.find(|c: char| !c.is_ascii_digit() && !".hmsµnu".contains(c)).unwrap_or(text.len());
@@ -101,7 +105,7 @@ impl Number {
 /// The value of a number or of a duration as it is written, in units of 10⁻⁹.
 pub(crate) fn value(text: &str) -> Option<i128> {
     if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
-        return duration(text);
+        return duration(&text.replace(' ', ""));
     }
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction = &fraction[..fraction.len().min(9)];
@@ -139,6 +143,8 @@ pub(crate) enum Quote {
     Escaped,
     /// Twice, as CSV does.
     Doubled,
+    /// A single quote: twice, as SQL and YAML do, or behind a backslash, as Python does.
+    Single,
 }
 
 /// A line without its prefix.
@@ -247,10 +253,15 @@ fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
         }
     }
     let mut last = parts.iter().rev().map(|(part, _)| part);
-    if last.next().is_some_and(|part| part.kind == Kind::Char('"')) {
-        let between = |part: &PrefixPart<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
-        cut.quote = Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped });
-    }
+    cut.quote = match last.next().map(|part| part.kind) {
+        Some(Kind::Char('"')) => {
+            let between =
+                |part: &PrefixPart<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
+            Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped })
+        }
+        Some(Kind::Char('\'')) => Some(Quote::Single),
+        _ => None,
+    };
     cut
 }
 

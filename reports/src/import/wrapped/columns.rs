@@ -1,5 +1,6 @@
 //! Lines that were broken at a column: by `fold`, by a terminal from which they were copied.
 
+use super::super::log::prefix::Prefixes;
 use super::super::log::stamp;
 use super::super::log::terminal;
 use super::super::marks::{self, Mark};
@@ -10,42 +11,63 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 30..=400;
 /// What classic builders and buildah write without a number before it.
 const BEGINNINGS: [&str; 5] = [" --->", "--> ", "Removing intermediate container", "Successfully ", "Sending build"];
 
+/// The builder that wrote a line which begins in this row. A key of BuildKit's JSON begins no line: its object was broken.
+fn beginning(row: &str) -> Option<Mark> {
+    marks::find(row).filter(|&(at, _)| !row[at..].starts_with('"')).map(|(_, mark)| mark)
+}
+
 /// A row of the text, and what is known of it.
 struct Row<'t> {
     text: &'t str,
     /// In characters.
     length: usize,
     mark: Option<Mark>,
+    /// Whether it has the prefix of the log's lines, or what only the beginning of a line has.
+    begins: bool,
 }
 
 impl<'t> Row<'t> {
-    fn of(line: &'t str) -> Self {
+    fn of(line: &'t str, prefixes: &Prefixes) -> Self {
         let text = line.trim_end_matches('\r');
         let plain = terminal::plain(text);
-        let mark = marks::find(&plain).map(|(at, mark)| (at, mark, plain[at..].starts_with('"')));
-        // A key of BuildKit's JSON begins no line: its object was broken.
-        let mark = mark.filter(|(_, _, key)| !key).map(|(_, mark, _)| mark);
-        Self { text, length: text.chars().count(), mark }
+        let cut = prefixes.cut(&plain);
+        let begins = !plain[..cut.length].trim().is_empty()
+            || stamp::read(text).is_some()
+            || BEGINNINGS
+                .iter()
+                .any(|beginning| text.starts_with(beginning) || plain[cut.length..].starts_with(beginning));
+        let mark = beginning(&plain);
+        Self { text, length: text.chars().count(), mark, begins }
     }
 
     /// Whether the row begins a line.
     fn begins(&self) -> bool {
-        self.mark.is_some()
-            || self.text.trim().is_empty()
-            || stamp::read(self.text).is_some()
-            || BEGINNINGS.iter().any(|beginning| self.text.starts_with(beginning))
+        self.begins || self.mark.is_some() || self.text.trim().is_empty()
     }
 
     /// Whether the line goes on in the next row: it is as long as the rows are wide, or the next word did not fit behind its space.
+    /// Several spaces at its end fill a column.
     fn goes_on(&self, next: &Row<'_>, width: usize) -> bool {
-        let word = || next.text.split(' ').next().unwrap_or_default().chars().count();
-        !next.begins() && (self.length == width || (self.text.ends_with(' ') && self.length + word() > width))
+        let filled = self.text.ends_with("  ");
+        let no_room = self.text.ends_with(' ') && self.length + next.first_word() > width;
+        !next.begins() && !filled && (self.length == width || no_room)
+    }
+
+    /// Whether the line ends here although the next row does not begin one, as with other programs' lines between.
+    fn ends(&self, next: &Row<'_>, width: usize) -> bool {
+        !next.begins() && self.length + 1 + next.first_word() < width
+    }
+
+    fn first_word(&self) -> usize {
+        self.text.split(' ').next().unwrap_or_default().chars().count()
     }
 }
 
 /// The lines in one piece; `None` if they are whole already.
 pub(super) fn lines(text: &str) -> Option<String> {
-    let rows: Vec<Row<'_>> = text.lines().map(Row::of).collect();
+    let plain: Vec<_> = text.lines().map(terminal::plain).collect();
+    let prefixes = Prefixes::learn(plain.iter().map(|line| &**line).filter(|line| beginning(line).is_some()));
+    let rows: Vec<Row<'_>> = text.lines().map(|line| Row::of(line, &prefixes)).collect();
     let width = rows.iter().map(|row| row.length).max().filter(|width| WIDTHS.contains(width))?;
     let broken = |pair: &&[Row<'_>]| pair[0].mark.is_some() && pair[0].goes_on(&pair[1], width);
     let proofs = rows.windows(2).filter(broken);
@@ -56,7 +78,10 @@ pub(super) fn lines(text: &str) -> Option<String> {
     let near =
         rows.iter().filter(|row| row.length < width && row.length + 4 > width && !row.text.ends_with(' ')).count();
     let full = rows.iter().filter(|row| row.length == width || row.text.ends_with(' ')).count();
-    if proof < 2 || full <= near {
+    // Every line of BuildKit has its number. A short one before a row without a number was not broken.
+    let numbered = |row: &Row<'_>| matches!(row.mark, Some(Mark::Plain | Mark::RawJson));
+    let whole = rows.windows(2).filter(|pair| numbered(&pair[0]) && pair[0].ends(&pair[1], width)).count();
+    if proof < 2 || full <= near || whole * 2 > proof {
         return None;
     }
     let mut out = String::with_capacity(text.len());
@@ -117,6 +142,14 @@ mod tests {
             LOG,
             "STEP 1/3: FROM docker.io/library/busybox:1.36-musl\nSTEP 2/3: RUN make --directory services/accounts\ncc a.c\n--> 01\n",
             "#1 [1/1] RUN echo a line that is the longest of all of them\n#1 0.1 \n#1 DONE 0.1s\n",
+            // Several lines as long as the longest, before lines that begin with a prefix.
+            "a | STEP 1/3: FROM busybox:1.36-musl AS tools\na | --> 0123456789a\na | STEP 2/3: RUN make -C services/accounts1\n\
+             a | --> 1123456789a\na | STEP 3/3: RUN make -C services/accounts2\na | --> 2123456789a\n",
+            // Lines of another program between.
+            "12\n#1 [1/1] RUN echo a line that is the longest of all of them\n13\n#1 0.1 a\n14\n#1 DONE 0.1s\n15\n",
+            // Columns that spaces fill.
+            "STEP 1/2: RUN a                         \nb                                       \n\
+             STEP 2/2: RUN c                         \nd                                       \n",
         ] {
             assert_eq!(lines(text), None, "{text}");
         }

@@ -4,15 +4,18 @@
 //! *Takes* text. *Gives* the lines of the log, each behind its time. *Must never know* how times and names before a line look in other
 //! logs.
 
+mod above;
 mod buildbot;
 mod cast;
 mod collector;
 mod columns;
 mod cri;
+mod edges;
 mod entries;
 mod journal;
 mod mail;
 mod page;
+mod powershell;
 mod quoted;
 mod rubydebug;
 mod table;
@@ -44,8 +47,9 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 16] = [
+    let forms: [fn(&str) -> Option<String>; 19] = [
         mail::lines,
+        powershell::lines,
         quoted::cdata,
         quoted::percent,
         quoted::cat,
@@ -60,6 +64,8 @@ fn once(text: &str) -> Option<String> {
         collector::lines,
         table::lines,
         buildbot::lines,
+        edges::lines,
+        above::lines,
         columns::lines,
     ];
     forms.into_iter().find_map(|form| form(text))

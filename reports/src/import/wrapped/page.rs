@@ -2,18 +2,9 @@
 
 use std::borrow::Cow;
 
-/// The characters that HTML writes as entities.
-const ENTITIES: [(&str, &str); 9] = [
-    ("&lt;", "<"),
-    ("&gt;", ">"),
-    ("&quot;", "\""),
-    ("&#34;", "\""),
-    ("&#39;", "'"),
-    ("&#039;", "'"),
-    ("&apos;", "'"),
-    ("&nbsp;", " "),
-    ("&amp;", "&"),
-];
+/// The characters that HTML writes as entities with a name.
+const ENTITIES: [(&str, char); 6] =
+    [("lt;", '<'), ("gt;", '>'), ("quot;", '"'), ("apos;", '\''), ("nbsp;", ' '), ("amp;", '&')];
 
 /// Elements whose content is not shown.
 const UNSEEN: [&str; 3] = ["style", "script", "head"];
@@ -21,33 +12,70 @@ const UNSEEN: [&str; 3] = ["style", "script", "head"];
 /// Elements that begin a line.
 const BLOCKS: [&str; 8] = ["br", "tr", "p", "div", "li", "pre", "h1", "table"];
 
+/// Elements with which a page or a part of one begins.
+const PAGES: [&str; 14] = [
+    "<!doctype",
+    "<html",
+    "<body",
+    "<pre",
+    "<table",
+    "<div",
+    "<p",
+    "<ol",
+    "<ul",
+    "<code",
+    "<section",
+    "<article",
+    "<main",
+    "<samp",
+];
+
 /// The text of a page; `None` if the text is not one.
 pub(super) fn lines(text: &str) -> Option<String> {
     if is_page(text) {
         let shown = without_tags(text);
         return Some(decoded(&shown).into_owned());
     }
+    // A text within JSON is decoded when it is taken out.
+    if text.trim_start().starts_with(['{', '[']) && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
+        return None;
+    }
     // The source of a page between its tags: every special character is an entity.
     let special = text.contains(['<', '>']) || text.split('&').skip(1).any(|rest| entity(rest).is_none());
-    let has_entity = ["&gt;", "&lt;", "&amp;", "&quot;", "&#34;"].iter().any(|entity| text.contains(entity));
+    let has_entity =
+        ["&gt;", "&lt;", "&amp;", "&quot;", "&#34;", "&#x27;", "&#39;"].iter().any(|entity| text.contains(entity));
     (has_entity && !special).then(|| decoded(text).into_owned())
+}
+
+fn ends_with(line: &str, tag: &str) -> bool {
+    let line = line.trim_end().as_bytes();
+    line.len() >= tag.len() && line[line.len() - tag.len()..].eq_ignore_ascii_case(tag.as_bytes())
 }
 
 fn is_page(text: &str) -> bool {
     let start = text.trim_start();
     let lower = start.get(..start.len().min(32)).map(str::to_ascii_lowercase).unwrap_or_default();
-    let html = ["<!doctype html", "<html", "<pre", "<table", "<div", "<body"].iter().any(|tag| lower.starts_with(tag));
+    let html = PAGES.iter().any(|tag| lower.strip_prefix(tag).is_some_and(|rest| rest.starts_with([' ', '>', '\n'])));
     // Reports of tests are XML.
     let document = html || lower.starts_with("<?xml") || (lower.starts_with("<test") && start.contains("</"));
-    let tagged = |line: &&str| line.contains("</") && line.contains("<span");
+    let broken = |line: &str| ["<br>", "<br/>", "<br />"].iter().any(|tag| ends_with(line, tag));
+    let tagged = |line: &&str| (line.contains("</") && line.contains("<span")) || broken(line);
     let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(400);
     document || lines().filter(tagged).count() * 2 > lines().count()
 }
 
-/// The entity after an ampersand, with its semicolon.
-fn entity(rest: &str) -> Option<(&'static str, usize)> {
-    let known = ENTITIES.iter().find(|(written, _)| rest.starts_with(&written[1..]));
-    known.map(|(written, character)| (*character, written.len() - 1))
+/// The character of the entity after an ampersand, and its length with the semicolon.
+fn entity(rest: &str) -> Option<(char, usize)> {
+    if let Some(known) = ENTITIES.iter().find(|(written, _)| rest.starts_with(written)) {
+        return Some((known.1, known.0.len()));
+    }
+    let end = rest.bytes().take(9).position(|byte| byte == b';')?;
+    let number = rest[..end].strip_prefix('#')?;
+    let code = match number.strip_prefix(['x', 'X']) {
+        Some(digits) => u32::from_str_radix(digits, 16).ok()?,
+        None => number.parse().ok()?,
+    };
+    Some((char::from_u32(code)?, number.len() + 2))
 }
 
 fn decoded(text: &str) -> Cow<'_, str> {
@@ -59,7 +87,7 @@ fn decoded(text: &str) -> Cow<'_, str> {
     for rest in parts {
         match entity(rest) {
             Some((character, length)) => {
-                out += character;
+                out.push(character);
                 out += &rest[length..];
             }
             None => {
@@ -76,6 +104,14 @@ fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('<') {
+        // The number of a line, in an element of its own.
+        let numbered = || {
+            let line = out.rsplit('\n').next().unwrap_or_default();
+            !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if at < rest.len() && rest.starts_with(char::is_alphanumeric) && numbered() {
+            out.push(' ');
+        }
         out += &rest[..at];
         let tag = &rest[at..];
         let Some(length) = tag.find('>').filter(|_| is_tag(tag)) else {
@@ -117,6 +153,9 @@ mod tests {
             ("<html><head><title>x</title></head><body><pre>#1 x\n#2 y</pre></body></html>", "#1 x\n#2 y\n"),
             ("<table><tr><td>1</td><td>#1 x</td></tr><tr><td>2</td><td>#1 y</td></tr></table>", "1 #1 x\n2 #1 y\n"),
             ("<div>#1 x</div><div>#1 y</div>", "#1 x\n#1 y\n"),
+            ("<ol><li>#1 [1/1] RUN echo &#x27;a&#39;é</li><li>#1 y</li></ol>", "#1 [1/1] RUN echo 'a'é\n#1 y\n"),
+            ("10:00 #1 x<BR />\n10:01 #1 y<BR />\n", "10:00 #1 x\n\n10:01 #1 y\n"),
+            ("<div><a>7</a><b>Sun, 01 Mar 2026 10:00:00 GMT</b> #1 x</div>", "7 Sun, 01 Mar 2026 10:00:00 GMT #1 x\n"),
             (" =&gt; [1/1] RUN a &amp;&amp; b  1.0s\n", " => [1/1] RUN a && b  1.0s\n"),
         ] {
             assert_eq!(lines(page).as_deref().map(str::trim_end), Some(expected.trim_end()), "{page}");

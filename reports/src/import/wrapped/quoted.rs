@@ -15,8 +15,18 @@ pub(super) fn cat(text: &str) -> Option<String> {
     Some(text.lines().map(|text| line(text).trim_end_matches("^M").to_owned() + "\n").collect())
 }
 
-/// The text of one literal, as Python prints bytes and strings: `b'#1 ...\n'`.
+/// The text of one literal, as Python prints bytes and strings: `b'#1 ...\n'`; also behind a key of YAML or a variable: `log: "#1 ...\n"`.
 pub(super) fn literal(text: &str) -> Option<String> {
+    let name =
+        |name: &str| name.trim_start_matches(['-', ' ']).chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
+    let value = |line| {
+        let (key, value) = str::split_once(line, [':', '='])?;
+        name(key.trim()).then(|| of_literal(value)).flatten()
+    };
+    of_literal(text).or_else(|| text.lines().find_map(value))
+}
+
+fn of_literal(text: &str) -> Option<String> {
     let inner = text.trim();
     let inner = inner.strip_prefix('b').unwrap_or(inner);
     let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
@@ -155,6 +165,10 @@ mod tests {
             "#1 [1/1] RUN echo 'a'\n#1 DONE 0.1s\n#1 \u{2500}\u{e9}\n"
         );
         assert_eq!(literal("'a word'"), None);
+        assert_eq!(
+            literal("job: build\nlog: \"#1 [1/1] RUN a\\n#1 DONE 0.1s\\n\"\n").unwrap(),
+            "#1 [1/1] RUN a\n#1 DONE 0.1s\n"
+        );
         let lines = "['#1 [1/1] RUN echo \\'a\\', b', b\"#1 it's\\n\", '#1 DONE 0.1s']\n";
         assert_eq!(list(lines).unwrap(), "#1 [1/1] RUN echo 'a', b\n#1 it's\n#1 DONE 0.1s\n");
         assert_eq!(list("[1/2] STEP 1/1: FROM a [x]"), None);

@@ -6,6 +6,7 @@ mod journal;
 mod keeping;
 mod printed;
 mod services;
+mod tools;
 
 use super::builds::Line;
 use std::fmt::Write;
@@ -77,7 +78,9 @@ fn text(bytes: Vec<u8>) -> String {
 
 /// All ways.
 pub(crate) fn all() -> impl Iterator<Item = &'static Way> {
-    [clocks::WAYS, services::WAYS, collectors::WAYS, journal::WAYS, keeping::WAYS, printed::WAYS].into_iter().flatten()
+    [clocks::WAYS, services::WAYS, collectors::WAYS, journal::WAYS, keeping::WAYS, printed::WAYS, tools::WAYS]
+        .into_iter()
+        .flatten()
 }
 
 macro_rules! ways {
