@@ -71,7 +71,10 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper(&["stdbuf"], &["-i", "-o", "-e"], 0),
     wrapper(&["taskset"], &["-p"], 1),
     wrapper(&["chrt"], &[], 1),
-    wrapper(&["gosu", "su-exec", "setpriv", "chpst"], &["-u", "--reuid", "--regid"], 1),
+    wrapper(&["gosu", "su-exec"], &[], 1),
+    wrapper(&["setpriv", "chpst"], &["-u", "--reuid", "--regid", "--groups"], 0),
+    wrapper(&["flock"], &["-w", "-E", "--timeout", "--wait", "--conflict-exit-code"], 1),
+    wrapper(&["proxychains", "proxychains4", "torsocks", "numactl"], &["-f"], 0),
     wrapper(&["xvfb-run"], &["-n", "-s", "-e", "-f", "-p", "-w", "--server-args"], 0),
     wrapper(&["dbus-run-session", "tini", "dumb-init", "catatonit"], &["-e", "-p"], 0),
     wrapper(
@@ -186,10 +189,13 @@ impl Invocation {
                 let valued = ["-n", "-p", "--name", "--prefix", "--cwd"];
                 self.after_options(2, &valued)
             }
-            ("npx" | "bunx", Some(name))
-                if ["pnpm", "yarn", "npm", "bun"].contains(&name.split('@').next().unwrap_or(name)) =>
-            {
-                1
+            ("npx" | "bunx", _) => {
+                let at = self.after_options(1, &[]);
+                let name = self.words.get(at).map_or("", |word| word.text.as_str());
+                if !["pnpm", "yarn", "npm", "bun"].contains(&name.split('@').next().unwrap_or(name)) {
+                    return false;
+                }
+                at
             }
             ("rustup", Some("run")) => 3,
             ("xx-cargo" | "xx-go" | "xx-apt" | "xx-apt-get" | "xx-apk", _) => {
@@ -231,8 +237,12 @@ impl Invocation {
                 let valued = wrapper.valued.contains(&text.as_str());
                 let value = if valued { self.words.get(at + 1).map(|word| word.text.clone()) } else { None };
                 match (text.as_str(), &value) {
-                    ("-u" | "--user", Some(user)) if program == "sudo" || program == "doas" => {
+                    ("-u" | "--user", Some(user)) if matches!(program, "sudo" | "doas" | "chpst") => {
                         self.user = Some(user.clone())
+                    }
+                    ("--reuid", Some(user)) => self.user = Some(user.clone()),
+                    (option, _) if option.starts_with("--reuid=") => {
+                        self.user = option.split_once('=').map(|(_, user)| user.to_owned());
                     }
                     ("-C" | "--chdir", Some(folder)) if program == "env" => {
                         self.folder = Some(crate::path::join(self.folder.as_deref().unwrap_or(""), folder))

@@ -98,6 +98,28 @@ tools! {
     Dart = "dart";
     /// Helm.
     Helm = "helm";
+    /// Extensions of PHP, in the official image or by pecl.
+    PhpExtensions = "docker-php-ext-install";
+    /// Perl's package managers.
+    Cpan = "cpan";
+    /// R's packages.
+    R = "R";
+    /// OCaml's package manager.
+    Opam = "opam";
+    /// Lua's package manager.
+    Luarocks = "luarocks";
+    /// Clojure's Leiningen.
+    Leiningen = "lein";
+    /// Clojure's command.
+    Clojure = "clojure";
+    /// Erlang's build tool.
+    Rebar = "rebar3";
+    /// Zig.
+    Zig = "zig";
+    /// Pixi.
+    Pixi = "pixi";
+    /// Hatch and Rye.
+    Hatch = "hatch";
     /// A download: curl, wget, `git clone`.
     Download = "download";
 }
@@ -125,6 +147,11 @@ impl Tool {
             Self::Stack => &[".stack-work"],
             Self::Cabal => &["dist-newstyle"],
             Self::Helm => &["charts"],
+            Self::Leiningen => &["target"],
+            Self::Clojure => &[".cpcache"],
+            Self::Rebar => &["_build"],
+            Self::Zig => &["zig-cache", ".zig-cache", "zig-out"],
+            Self::Pixi => &[".pixi"],
             _ => &[],
         }
     }

@@ -8,6 +8,7 @@ mod native;
 mod node;
 mod others;
 mod python;
+mod simple;
 mod systems;
 
 use crate::invocation::Invocation;
@@ -18,7 +19,7 @@ use crate::word::Word;
 pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let program = command.program();
     match program {
-        "apt-get" | "apt" | "aptitude" => systems::apt(command),
+        "apt-get" | "apt" | "aptitude" | "nala" | "apt-fast" => systems::apt(command),
         "apk" => systems::apk(command),
         "dnf" | "dnf5" | "dnf-3" | "microdnf" | "yum" | "tdnf" => systems::dnf(command, around),
         "zypper" => systems::zypper(command),
@@ -32,6 +33,7 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "poetry" => python::poetry(command, around),
         "pipenv" => python::pipenv(command, around),
         "pipx" => python::pipx(command, around),
+        "pip-sync" => python::pip_sync(command, around),
         "pdm" => python::pdm(command, around),
         "conda" | "mamba" | "micromamba" => python::conda(command, around),
         "mvn" | "mvnw" | "mvnd" => jvm::maven(command, around),
@@ -57,12 +59,13 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" => native::build(command, around),
         "conan" => native::conan(command, around),
         "vcpkg" => native::vcpkg(command, around),
+        "R" | "Rscript" => simple::r(command),
         _ if is_version_of(program, "pip") => python::pip(command, around),
         _ if is_version_of(program, "python") || program == "pypy3" => python::module(command, around),
         "php" if command.words.get(1).is_some_and(|word| word.text.ends_with("composer.phar")) => {
             others::composer(&without_first(command, 1), around)
         }
-        _ => None,
+        _ => simple::simple(command, around),
     }
 }
 

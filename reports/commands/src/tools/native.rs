@@ -38,9 +38,10 @@ pub(super) fn build(command: &Invocation, around: &Surroundings) -> Option<Usage
 pub(super) fn conan(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(
         command.arguments(),
-        &["-s", "-o", "-pr", "-if", "-of", "--build", "--profile", "--output-folder"],
+        &["-s", "-o", "-pr", "-if", "-of", "--build", "--profile", "--output-folder", "--requires", "--tool-requires"],
     );
     let needs = match arguments.action() {
+        "install" if arguments.has(&["--requires", "--tool-requires"]) => Needs::Nothing,
         "install" if arguments.rest().iter().all(|word| matches!(word.text.as_str(), "." | "..")) => {
             let up = if arguments.rest().first().is_some_and(|word| word.text == "..") { "../" } else { "" };
             Needs::Files(vec![Manifest::usual(format!("{up}conanfile.*"))])

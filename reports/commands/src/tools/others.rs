@@ -41,8 +41,14 @@ pub(super) fn gem(command: &Invocation, around: &Surroundings) -> Option<Usage> 
 
 /// Bundler.
 pub(super) fn bundler(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    let arguments =
-        Arguments::of(command.arguments(), &["--jobs", "-j", "--retry", "--path", "--without", "--with", "--gemfile"]);
+    // `bundle _2.4.1_ install` starts that version.
+    let version =
+        |word: &crate::word::Word| word.text.len() > 2 && word.text.starts_with('_') && word.text.ends_with('_');
+    let versions = usize::from(command.arguments().first().is_some_and(version));
+    let arguments = Arguments::of(
+        &command.arguments()[versions..],
+        &["--jobs", "-j", "--retry", "--path", "--without", "--with", "--gemfile"],
+    );
     let (work, needs) = match arguments.action() {
         "install" | "" | "update" | "cache" | "package" => {
             let file = arguments

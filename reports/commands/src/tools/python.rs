@@ -17,13 +17,23 @@ pub(super) fn module(command: &Invocation, around: &Surroundings) -> Option<Usag
     if command.words.get(1).is_some_and(|word| word.text == "setup.py") {
         return Some(Usage::new(Tool::Pip, Work::Build, Needs::Sources(None), command));
     }
-    let at = command.words.iter().position(|word| word.text == "-m")?;
+    let at = command.words.iter().position(|word| word.text.starts_with("-m"))?;
     // Options of python come before it, words of a script do not.
     let leading = command.words[1..at].iter().all(Word::is_option);
-    let module = command.words.get(at + 1).filter(|_| leading)?;
-    let inner = without_first(command, at + 1);
+    let inner = match command.words[at].text.strip_prefix("-m").filter(|joined| !joined.is_empty()) {
+        // `python -mpip`
+        Some(joined) => {
+            let mut inner = without_first(command, at);
+            inner.words[0] = Word::plain(joined);
+            inner
+        }
+        None if at + 1 < command.words.len() => without_first(command, at + 1),
+        None => return None,
+    };
+    let module = inner.words.first().filter(|_| leading)?;
     match module.text.as_str() {
         "pip" | "poetry" | "pipenv" | "pdm" | "uv" | "conda" => recognise(&inner, around),
+        "build" | "tox" | "nox" | "pytest" => Some(Usage::new(Tool::Pip, Work::Build, Needs::Sources(None), command)),
         "venv" | "virtualenv" | "ensurepip" => Some(Usage::new(Tool::Pip, Work::Prepare, Needs::Nothing, command)),
         _ => None,
     }
@@ -38,8 +48,11 @@ fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Manifest
         }
     };
     for path in named {
-        let local = !path.contains("://");
-        if path.contains(['$', '`', '*', '<']) || !local {
+        // A list on a server.
+        if path.contains("://") && !path.contains(['$', '`']) {
+            continue;
+        }
+        if path.contains(['$', '`', '*', '<']) {
             return None;
         }
         add(Manifest::required(path));
@@ -109,7 +122,21 @@ fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
     if named.peek().is_none() {
         return if words.is_empty() { Needs::Sources(None) } else { Needs::Nothing };
     }
-    requirements(named).map_or(Needs::Sources(None), Needs::Files)
+    match requirements(named) {
+        Some(files) if files.is_empty() => Needs::Nothing,
+        Some(files) => Needs::Files(files),
+        None => Needs::Sources(None),
+    }
+}
+
+/// pip-sync of pip-tools, which installs by pip.
+pub(super) fn pip_sync(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &["-i", "-f", "--index-url", "--find-links", "--pip-args"]);
+    let files: Vec<&str> = arguments.plain.iter().map(|word| word.text.as_str()).collect();
+    let files = if files.is_empty() { vec!["requirements.txt"] } else { files };
+    let needs = requirements(files.into_iter()).map_or(Needs::Sources(None), Needs::Files);
+    let usage = Usage::new(Tool::Pip, Work::Install, needs, command).hooks(Hooks::Shown);
+    Some(usage.caching([shared(xdg(command, around, &["PIP_CACHE_DIR"], "pip"))]))
 }
 
 /// pip.
