@@ -337,6 +337,19 @@ fn a_copy_takes_from_the_stage_of_its_own_platform() {
 }
 
 #[test]
+fn a_step_whose_end_was_cut_out_ran_until_the_next_one_began() {
+    let text = "10:00:00.0 #1 [build 1/3] FROM golang:1\n10:00:00.0 #1 CACHED\n10:00:00.5 #2 [build 2/3] RUN apt-get install -y git\n\
+                [... output truncated ...]\n10:00:04.5 #3 [build 3/3] RUN go build\n10:00:10.5 #3 DONE 6.0s\n\
+                10:00:10.5 #4 exporting to image\n10:00:12.0 #4 DONE 1.5s\n";
+    let (record, _) = read(text);
+    assert!(record.succeeded);
+    // In milliseconds: from its own line to that of the next step.
+    assert_eq!(times(&record, "apt-get"), (500, 4500));
+    assert_eq!(times(&record, "go build"), (4500, 10_500));
+    assert!(record.notes.iter().any(|note| note.starts_with("a part of the log is missing")), "{:?}", record.notes);
+}
+
+#[test]
 fn a_step_without_an_end_ran_until_the_last_line() {
     let (record, explanation) = read(
         "2026-03-01T10:00:00Z #2 [1/2] FROM docker.io/library/alpine

@@ -8,7 +8,7 @@ use super::instant::Instant;
 use super::names::{self, Targets};
 use super::output::{LineTime, Output};
 use super::{bases, gaps, guess, runs};
-use crate::index::Indexed;
+use crate::index::{Index, Indexed};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 
 /// Times are rounded to a tenth of a second.
@@ -95,7 +95,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     let mut draft = Draft { dated: exact, ..Draft::new(Tool::Buildkit, fidelity) };
     let targets = Targets::of(vertices.iter().map(|vertex| vertex.name.as_str()));
     draft.failed = vertices.iter().any(|vertex| vertex.outcome == Some(Outcome::Failed));
-    settle(&mut vertices);
+    let lost = settle(&mut vertices);
     draft.unfinished = !draft.failed && vertices.iter().any(|vertex| vertex.outcome.is_none());
     let latest = vertices.iter().filter_map(|vertex| vertex.ended.or(vertex.began)).max();
     let until = if exact { latest } else { until };
@@ -122,6 +122,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     if timed {
         draft.steps.iter_mut().for_each(|step| step.end = step.end.max(step.start));
         if !exact {
+            extend(&mut draft, &lost);
             round(&mut draft, &took, resolution);
         }
     } else {
@@ -138,14 +139,41 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     draft
 }
 
-/// Gives an outcome to vertices whose end was not printed although a later one shows that the build went on to its end.
-fn settle(vertices: &mut [Printed]) {
+/// Gives an outcome to vertices whose end was not printed although a later one shows that the build went on to its end. Returns their
+/// places.
+fn settle(vertices: &mut [Printed]) -> Vec<DraftId> {
     let done = |vertex: &Printed| vertex.outcome == Some(Outcome::Executed) && names::is_export(&vertex.name);
-    let Some(exported) = vertices.iter().rposition(done) else { return };
-    for vertex in
-        vertices[..exported].iter_mut().filter(|vertex| vertex.outcome.is_none() && !names::is_export(&vertex.name))
-    {
-        (vertex.outcome, vertex.last) = (Some(Outcome::Executed), vertex.seen);
+    let Some(exported) = vertices.iter().rposition(done) else { return Vec::new() };
+    let mut lost = Vec::new();
+    for (index, vertex) in vertices[..exported].iter_mut().enumerate() {
+        if vertex.outcome.is_none() && !names::is_export(&vertex.name) {
+            (vertex.outcome, vertex.last) = (Some(Outcome::Executed), vertex.seen);
+            lost.push(DraftId::from_index(index));
+        }
+    }
+    lost
+}
+
+/// Ends vertices whose end was not printed where the first step began that needs them: a part of the log is missing.
+fn extend(draft: &mut Draft, lost: &[DraftId]) {
+    let mut extended = 0;
+    for &id in lost {
+        let runs = |step: &&DraftStep| step.needs.contains(&id) && step.outcome != Some(Outcome::Cached);
+        let next = draft.steps.iter().filter(runs).filter_map(|step| step.start).min();
+        if next > draft.steps[id].end {
+            draft.steps[id].end = next;
+            extended += 1;
+        }
+    }
+    if extended > 0 {
+        draft.notes.push(format!(
+            "a part of the log is missing: {} until the next one began",
+            if extended == 1 {
+                "a step without an end ran at most".to_owned()
+            } else {
+                format!("{extended} steps without an end ran at most")
+            }
+        ));
     }
 }
 
