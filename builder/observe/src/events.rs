@@ -50,9 +50,9 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    /// Reports of at least this process and all that it will start.
+    /// Reports of this process and all that it will start.
     pub(crate) fn of_process(pid: i32) -> io::Result<Self> {
-        Self::of_machine().or_else(|_| Self::open(Some(pid)))
+        Self::open(Some(pid))
     }
 
     /// Reports of every process of the machine. It takes CAP_PERFMON.

@@ -7,7 +7,7 @@
 //!
 //! [`events`] are the kernel's own, read from its [`ring`] buffers (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
 //! `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`]
-//! finds out what a process waits for; [`stacks`] are samples of what processors run, if they are requested; [`Observer`] is the thread that runs them.
+//! finds out what a process waits for; [`heard`] are the arguments of the machine's programs; [`stacks`] are samples of what processors run, if they are requested; [`Observer`] is the thread that runs them.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod events;
 mod exits;
 mod fold;
 mod forest;
+mod heard;
 mod lane;
 mod observer;
 mod pace;
@@ -31,4 +32,4 @@ mod stacks;
 mod symbols;
 mod wait;
 
-pub use observer::{Collect, Observer, StepProcesses};
+pub use observer::{Collect, Observer, Prepared, StepProcesses};

@@ -4,6 +4,7 @@ use crate::event::Event;
 use crate::events::Rings;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
+use crate::heard::Listener;
 use crate::pace::{Pace, ReadOutcome};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
@@ -11,12 +12,12 @@ use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// Lowers the priority of this thread alone (setpriority(2)).
-const PRIORITY: i32 = -10;
+pub(crate) const PRIORITY: i32 = -10;
 /// How many processes are looked at in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
@@ -26,12 +27,29 @@ const CHECK: u64 = 500_000_000;
 #[derive(Debug)]
 pub struct Observer {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Watch>,
+    /// `None` if there was nothing to observe.
+    thread: JoinHandle<Option<Watch>>,
     /// Disconnected when the thread observes.
     ready: Receiver<()>,
     /// One instant on both clocks.
     instant: Instant,
     nanos: u64,
+}
+
+/// An observer that does not know yet what it observes. The kernel takes up to ten milliseconds to prepare the events of a machine, which
+/// pass while the process that starts the steps begins.
+#[derive(Debug)]
+pub struct Prepared {
+    observer: Observer,
+    root: Sender<i32>,
+}
+
+impl Prepared {
+    /// Observes the steps that this process will start. [`wait_until_ready`](Observer::wait_until_ready) before the first step.
+    pub fn of(self, root: u32) -> Option<Observer> {
+        self.root.send(i32::try_from(root).ok()?).ok()?;
+        Some(self.observer)
+    }
 }
 
 /// What is collected of each process.
@@ -53,11 +71,21 @@ pub struct StepProcesses {
 }
 
 impl Observer {
+    /// Begins to prepare events. Returns `None` if no thread can be started.
+    pub fn prepare(collect: Collect) -> Option<Prepared> {
+        let (root, known) = channel();
+        let observer = Self::watch(move || {
+            let (machine, exits) = (Rings::of_machine(), Exits::open().ok());
+            // Without a process to observe, the build ran no step.
+            Some(Watch::of_steps(known.recv().ok()?, machine, exits, collect))
+        });
+        Some(Prepared { observer: observer.ok()?, root })
+    }
+
     /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail. The caller
-    /// goes on while the kernel prepares events, which takes some milliseconds; [`wait_until_ready`](Self::wait_until_ready) before the first step.
+    /// goes on while the kernel prepares events; [`wait_until_ready`](Self::wait_until_ready) before the first step.
     pub fn start(root: u32, collect: Collect) -> Option<Self> {
-        let root = i32::try_from(root).ok()?;
-        Self::watch(move || Watch::of_steps(root, collect)).ok()
+        Self::prepare(collect)?.of(root)
     }
 
     /// Waits until processes are observed: those that start before are missing.
@@ -72,8 +100,8 @@ impl Observer {
         let root = i32::try_from(root).ok()?;
         let source = Source::Sampled(sampled::Sampler::new(root, now()));
         let why = Some("not asked for".into());
-        let watch = Watch { source, why, stacks: None, exits: None, forest: Forest::new(root) };
-        Self::watch(move || watch).ok()
+        let watch = Watch { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
+        Self::watch(move || Some(watch)).ok()
     }
 
     /// Observes every process that starts on this machine, as the processes of one step.
@@ -83,20 +111,21 @@ impl Observer {
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
-        let watch = Watch { source, why: None, stacks: None, exits: Exits::open().ok(), forest };
-        Self::watch(move || watch)
+        let (exits, listener) = (Exits::open().ok(), Listener::start().ok());
+        let watch = Watch { source, why: None, stacks: None, exits, listener, forest };
+        Self::watch(move || Some(watch))
     }
 
-    fn watch(watch: impl FnOnce() -> Watch + Send + 'static) -> std::io::Result<Self> {
+    fn watch(watch: impl FnOnce() -> Option<Watch> + Send + 'static) -> std::io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let (unready, ready) = channel();
         let thread = std::thread::Builder::new().name("observer".into());
         let thread = thread.spawn(move || {
-            let watch = watch();
+            let watch = watch()?;
             drop(unready);
-            watch.until(&told)
+            Some(watch.until(&told))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -106,7 +135,7 @@ impl Observer {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
         // The panic has printed its message. The build goes on without the processes.
-        let Ok(watch) = self.thread.join() else { return Vec::new() };
+        let Ok(Some(watch)) = self.thread.join() else { return Vec::new() };
         let since = self.instant.saturating_duration_since(epoch);
         let epoch = self.nanos.saturating_sub(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
         watch.steps(|time| Nanos(time.saturating_sub(epoch)))
@@ -128,19 +157,22 @@ struct Watch {
     stacks: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
+    /// The arguments of all programs, where they say which step a process belongs to.
+    listener: Option<Listener>,
     forest: Forest,
 }
 
 /// The monotonic clock, which is that of the events too.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Watch {
-    fn of_steps(root: i32, collect: Collect) -> Self {
+    /// Observes what `root` starts: by the events of the machine, else by those of the process, else by samples.
+    fn of_steps(root: i32, machine: std::io::Result<Rings>, exits: Option<Exits>, collect: Collect) -> Self {
         let mut stacks = None;
-        let (source, why) = match Rings::of_process(root) {
+        let (source, why) = match machine.or_else(|_| Rings::of_process(root)) {
             Ok(mut rings) => {
                 if collect == Collect::Stacks {
                     stacks = rings.sample_stacks().err().map(|error| error.to_string());
@@ -157,7 +189,7 @@ impl Watch {
             _ => Reports::Ordinary,
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
-        Self { source, why, stacks, exits: Exits::open().ok(), forest }
+        Self { source, why, stacks, exits, listener: None, forest }
     }
 
     fn until(mut self, stop: &AtomicBool) -> Self {
@@ -183,7 +215,7 @@ impl Watch {
             Source::Sampled(sampler) => sampler.read(now()),
         };
         self.read_exits();
-        self.forest.take(rest);
+        self.take(rest);
         self.forest.finish(now());
         self
     }
@@ -193,13 +225,20 @@ impl Watch {
         let events = self.read();
         self.read_exits();
         let (begun, count) = (self.forest.begun, events.len());
-        self.forest.take(events);
+        self.take(events);
         self.look();
         match &self.source {
             Source::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
             // The few events of other programs do not count.
             _ if self.forest.begun != begun => ReadOutcome::Activity,
             _ => ReadOutcome::Nothing,
+        }
+    }
+
+    fn take(&mut self, events: Vec<Event>) {
+        self.forest.take(events);
+        if let Some(listener) = &self.listener {
+            self.forest.heard(now(), listener.take());
         }
     }
 

@@ -29,6 +29,13 @@ pub(crate) fn event(counter: Software, pid: Option<i32>, cpu: usize) -> Builder<
     builder
 }
 
+/// An event on one processor that reports what programs are executed, by any process of the machine. Each report wakes what polls it.
+pub(crate) fn execs(cpu: usize) -> Builder<'static> {
+    let mut builder = event(Software::DUMMY, None, cpu);
+    builder.task(false).wakeup_watermark(1);
+    builder
+}
+
 /// The body of a report.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Body<'b>(pub(crate) &'b [u8]);

@@ -37,7 +37,7 @@ pub(crate) struct Run {
     pub(crate) past: Past,
     /// When its arguments were read.
     pub(crate) named: u64,
-    /// When its process last executed a program.
+    /// When its process executed it.
     pub(crate) executed: Option<u64>,
     /// The sum of the accounts of its threads that ended, if the kernel gives them.
     pub(crate) exits: Option<Exit>,
@@ -93,6 +93,22 @@ impl Run {
             samples: HashMap::new(),
             next_reading: 0,
         }
+    }
+
+    /// Takes its arguments, as read at `now`, and the rest of its name from them.
+    pub(crate) fn has_arguments(&mut self, now: u64, arguments: Vec<String>) {
+        self.named = now;
+        // The kernel keeps 15 bytes of a name; an argument may hold all of it. A program that executes itself through
+        // `/proc/self/exe`, as busybox does for each of its commands, is identified by its first argument only.
+        let whole = |argument: &String| argument.rsplit('/').next().unwrap_or_default().to_owned();
+        let mut names = arguments.iter().map(whole).take(3);
+        let name = match &*self.program {
+            "exe" => names.next().filter(|name| !name.is_empty()),
+            cut if cut.len() >= 15 => names.find(|name| name.starts_with(cut)),
+            _ => None,
+        };
+        self.program = name.unwrap_or_else(|| std::mem::take(&mut self.program));
+        self.arguments = arguments;
     }
 
     pub(crate) fn end(&mut self, time: u64) {

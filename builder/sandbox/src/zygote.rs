@@ -55,8 +55,10 @@ struct Started {
     process: Child,
 }
 
-/// What is called when a zygote has started, with its process id.
-struct OnStart(Option<Box<dyn FnOnce(u32) + Send>>);
+/// What is called before a zygote starts. What that returns is called when the zygote has started, with its process id.
+struct OnStart(Option<Box<dyn FnOnce() -> HasStarted + Send>>);
+
+type HasStarted = Box<dyn FnOnce(u32)>;
 
 /// The builder's connection to the zygote, which requests sandboxes.
 #[derive(Debug)]
@@ -93,14 +95,15 @@ impl Zygote {
     /// # Errors
     /// Fails if this program's file was moved or replaced, or if a process cannot be started.
     pub fn start() -> Result<Self, SandboxError> {
-        let zygote = Self::on_demand(drop);
+        let zygote = Self::on_demand(|| drop::<u32>);
         zygote.ensure_started()?;
         Ok(zygote)
     }
 
     /// A zygote that starts when the first step needs it, or at [`ensure_started`](Self::ensure_started): a build that runs no process
-    /// does not pay for it. `on_start` is called with its process id before the first step.
-    pub fn on_demand(on_start: impl FnOnce(u32) + Send + 'static) -> Self {
+    /// does not pay for it. `on_start` is called before it starts, and what that returns before the first step, with its process id.
+    pub fn on_demand<F: FnOnce(u32) + 'static>(on_start: impl FnOnce() -> F + Send + 'static) -> Self {
+        let on_start = || -> HasStarted { Box::new(on_start()) };
         Self { state: Mutex::new(State::NotStarted(OnStart(Some(Box::new(on_start))))) }
     }
 
@@ -117,9 +120,10 @@ impl Zygote {
         // The lock is held while the zygote starts: another thread that needs it waits.
         let mut state = self.state.lock();
         if let State::NotStarted(on_start) = &mut *state {
+            let has_started = on_start.0.take().map(|on_start| on_start());
             let started = Started::start()?;
-            if let Some(on_start) = on_start.0.take() {
-                on_start(started.process.id());
+            if let Some(has_started) = has_started {
+                has_started(started.process.id());
             }
             *state = State::Started(started);
         }

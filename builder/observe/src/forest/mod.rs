@@ -7,6 +7,7 @@ use crate::account::Account;
 use crate::event::{Event, What};
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
+use crate::heard::Heard;
 use crate::programs::Programs;
 use crate::run::{Run, Usage};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -68,6 +69,8 @@ pub(crate) struct Forest {
     pub(crate) begun: u64,
     /// Processes that have just executed a program, and when. The program has not been read yet.
     fresh: Vec<(i32, u64)>,
+    /// Arguments of programs whose beginning is not yet among the events.
+    heard: Vec<Heard>,
     /// Processes that were gone at the last check although no event had said so, and since when.
     missing: HashMap<i32, u64>,
     /// Accounts of threads whose end is not yet among the events, and when they came.
@@ -116,6 +119,7 @@ impl Forest {
             steps: Vec::new(),
             begun: 0,
             fresh: Vec::new(),
+            heard: Vec::new(),
             missing: HashMap::new(),
             exits: HashMap::new(),
             lives: |_| false,
@@ -205,10 +209,10 @@ impl Forest {
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
-        run.executed = Some(time);
         if run.forked && !run.had_children && run.threads == 1 && run.account.cpu() < AT_ONCE {
             run.account.settle(time);
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
+            run.executed = Some(time);
             return;
         }
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
@@ -406,20 +410,22 @@ impl Forest {
 
     /// The program of a process that has just executed it, as read at `now`.
     pub(crate) fn program(&mut self, now: u64, pid: i32, arguments: Vec<String>) {
-        if let Some(run) = self.run(pid) {
-            run.named = now;
-            // The kernel keeps 15 bytes of a name; an argument may hold all of it. A program that executes itself through
-            // `/proc/self/exe`, as busybox does for each of its commands, is identified by its first argument only.
-            let whole = |argument: &String| argument.rsplit('/').next().unwrap_or_default().to_owned();
-            let mut names = arguments.iter().map(whole).take(3);
-            let name = match &*run.program {
-                "exe" => names.next().filter(|name| !name.is_empty()),
-                cut if cut.len() >= 15 => names.find(|name| name.starts_with(cut)),
-                _ => None,
-            };
-            run.program = name.unwrap_or_else(|| std::mem::take(&mut run.program));
-            run.arguments = arguments;
+        if let Some(run) = self.run(pid).filter(|run| run.arguments.is_empty()) {
+            run.has_arguments(now, arguments);
         }
+    }
+
+    /// Takes arguments that were read when a program began. It may have ended since, or its beginning may not be among the events yet.
+    pub(crate) fn heard(&mut self, now: u64, heard: Vec<Heard>) {
+        const LATEST: u64 = 1_000_000_000;
+        self.heard.extend(heard);
+        let steps = &mut self.steps;
+        self.heard.retain_mut(|heard| {
+            let found = steps.iter_mut().rev().find_map(|step| step.executed(heard.pid, heard.executed));
+            let Some(run) = found else { return now.saturating_sub(heard.read) < LATEST };
+            run.has_arguments(heard.read, std::mem::take(&mut heard.arguments));
+            false
+        });
     }
 
     /// Takes the kernel's sum of the times that a process waited for a processor, if it executed another program before this one.
@@ -462,6 +468,14 @@ impl Inside {
             run.resolve(&self.programs.like(run));
         }
         self.totals.resolve(&self.programs);
+    }
+
+    /// The program that a process executed at this time. Its reports in two rings differ by a moment.
+    fn executed(&mut self, pid: i32, time: u64) -> Option<&mut Run> {
+        const MOMENT: u64 = 1_000_000;
+        let away = |run: &Run| run.executed.map_or(u64::MAX, |executed| executed.abs_diff(time));
+        let recent = self.runs.values_mut().rev().filter(|run| run.pid == pid && away(run) < MOMENT);
+        recent.min_by_key(|run| away(run))
     }
 
     fn add(&mut self, run: Run) -> u32 {

@@ -152,10 +152,13 @@ impl Recording {
 fn observed_zygote(collect: Option<Collect>) -> (Arc<Zygote>, Arc<Mutex<Option<Observer>>>) {
     let observer = Arc::<Mutex<Option<Observer>>>::default();
     let started = Arc::clone(&observer);
-    let observe = move |pid| {
-        *started.lock() = collect.and_then(|collect| Observer::start(pid, collect));
-        // Processes that start before it is ready are not observed.
-        started.lock().iter().for_each(Observer::wait_until_ready);
+    let observe = move || {
+        let prepared = collect.and_then(Observer::prepare);
+        move |pid| {
+            *started.lock() = prepared.and_then(|prepared| prepared.of(pid));
+            // Processes that start before it is ready are not observed.
+            started.lock().iter().for_each(Observer::wait_until_ready);
+        }
     };
     (Arc::new(Zygote::on_demand(observe)), observer)
 }

@@ -1,0 +1,129 @@
+//! The arguments of programs, read at the moment when they start: a program of a millisecond is gone before the next reading of the
+//! [`events`](crate::events).
+//!
+//! A second, small ring for each processor has only the reports of execs, and each of them wakes a thread that reads the arguments. That
+//! costs a wake-up for each program of the machine, so it is done only where the arguments say which step a process belongs to.
+
+use crate::procfs;
+use crate::ring::{Body, COMM, MISC_COMM_EXEC, execs, online};
+use perf_event::Sampler;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::process::{ForeignRawFd, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+/// The arguments of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) pid: i32,
+    /// When it was executed, and when its arguments were read.
+    pub(crate) executed: u64,
+    pub(crate) read: u64,
+    pub(crate) arguments: Vec<String>,
+}
+
+/// The thread that reads arguments. It ends soon after this is dropped.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    heard: Receiver<Heard>,
+    stop: Arc<AtomicBool>,
+}
+
+/// The size of a ring: several hundred reports.
+const SIZE: usize = 32 << 10;
+/// The kernel reports an exec up to some tenths of a millisecond before it has copied the arguments: the pause between two attempts to
+/// read them, and when to give up, in nanoseconds.
+const AGAIN: i64 = 100_000;
+const GIVE_UP: u64 = 100_000_000;
+/// How often the thread asks whether it shall stop, in nanoseconds.
+const IDLE: i64 = 50_000_000;
+
+struct Execs {
+    rings: Vec<Sampler>,
+    /// The descriptors of the rings, to wait for reports.
+    wakes: Vec<OwnedFd>,
+    /// Programs whose arguments are not there yet, and when they were executed.
+    pending: Vec<(i32, u64)>,
+}
+
+impl Listener {
+    /// Listens to every program of the machine.
+    pub(crate) fn start() -> io::Result<Self> {
+        let mut execs = Execs::open()?;
+        let (sender, heard) = channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        std::thread::Builder::new().name("arguments".into()).spawn(move || {
+            let _ = rustix::process::setpriority_process(None, crate::observer::PRIORITY);
+            while !told.load(Ordering::Acquire) {
+                execs.wait();
+                execs.read();
+                execs.ask(&sender);
+            }
+        })?;
+        Ok(Self { heard, stop })
+    }
+
+    /// What was read since the last call.
+    pub(crate) fn take(&self) -> Vec<Heard> {
+        self.heard.try_iter().collect()
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+impl Execs {
+    fn open() -> io::Result<Self> {
+        let ring = |cpu| execs(cpu).build()?.sampled(SIZE);
+        let rings = online().into_iter().map(ring).collect::<io::Result<Vec<_>>>()?;
+        // A descriptor that waits can be borrowed; those of the rings cannot.
+        let own = pidfd_open(getpid(), PidfdFlags::empty())?;
+        let wake = |ring: &Sampler| -> io::Result<OwnedFd> {
+            let number = ForeignRawFd::from(ring.as_raw_fd());
+            Ok(pidfd_getfd(&own, number, PidfdGetfdFlags::empty())?)
+        };
+        let wakes = rings.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
+        Ok(Self { rings, wakes, pending: Vec::new() })
+    }
+
+    /// Waits for a report, or until it is time to ask again.
+    fn wait(&self) {
+        let pause = if self.pending.is_empty() { IDLE } else { AGAIN };
+        let mut wakes: Vec<_> = self.wakes.iter().map(|wake| PollFd::new(wake, PollFlags::IN)).collect();
+        // An interrupted wait is a short one.
+        let _ = poll(&mut wakes, Some(&Timespec { tv_sec: 0, tv_nsec: pause }));
+    }
+
+    fn read(&mut self) {
+        for ring in &mut self.rings {
+            while let Some(record) = ring.next_record() {
+                if record.ty() == COMM && record.misc() & MISC_COMM_EXEC != 0 {
+                    let body = record.to_contiguous();
+                    let body = Body(&body);
+                    self.pending.extend(body.u32(0).zip(body.time()).map(|(pid, time)| (pid as i32, time)));
+                }
+            }
+        }
+    }
+
+    /// Reads the arguments that are there by now.
+    fn ask(&mut self, sender: &Sender<Heard>) {
+        self.pending.retain(|&(pid, executed)| {
+            let read = crate::observer::now();
+            let Some(arguments) = procfs::arguments(pid) else {
+                return read.saturating_sub(executed) < GIVE_UP && procfs::lives(pid);
+            };
+            // After the observer has ended, nothing is received.
+            let _ = sender.send(Heard { pid, executed, read, arguments });
+            false
+        });
+    }
+}
