@@ -24,14 +24,16 @@ pub fn attach(
     zero: Nanos,
     script: impl Fn(&Step) -> Option<ScriptText>,
 ) -> usize {
+    let script_text = |step: &Step| {
+        script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() })
+    };
     let mut shells: Vec<(u32, String)> =
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
     let mut replaced = replaced_shells(machine);
     let mut found = 0;
     for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
     {
-        let script =
-            script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() });
+        let script = script_text(step);
         let text = one_line(&script.text);
         // The same text twice is two steps in the order of time.
         let named = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script));
@@ -46,6 +48,30 @@ pub fn attach(
             }
         };
         step.processes = Some(below(machine, shell, zero, script));
+        found += 1;
+    }
+    found + attach_nameless(record, machine, zero, script_text)
+}
+
+/// Gives steps that are still without processes the shells of containers whose text could not be read, by time: they were too short.
+fn attach_nameless(
+    record: &mut Record,
+    machine: &Processes,
+    zero: Nanos,
+    script_text: impl Fn(&Step) -> ScriptText,
+) -> usize {
+    let mut shells = nameless_shells(machine);
+    let mut found = 0;
+    for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
+    {
+        let script = script_text(step);
+        let fits = |&shell: &u32| {
+            let process = &machine.list[shell as usize];
+            let (start, end) = (process.start.saturating_sub(zero), process.end.saturating_sub(zero));
+            step_spans(step, start, end) && starts_only(machine, shell, &script.text)
+        };
+        let Some(at) = shells.iter().position(fits) else { continue };
+        step.processes = Some(below(machine, shells.remove(at), zero, script));
         found += 1;
     }
     found
@@ -68,6 +94,37 @@ fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
         (unknown && !process.arguments.is_empty()).then_some((shell, &process.arguments[..]))
     });
     replaced.collect()
+}
+
+/// Shells that a container runtime started and whose arguments could not be read, in the order of time.
+fn nameless_shells(machine: &Processes) -> Vec<u32> {
+    let program = |index: Option<u32>| machine.list.get(index? as usize);
+    // What a runtime written in Go executes in its own place, or a process that another one starts.
+    let by_runtime = |shell: &Process| match program(shell.replaces) {
+        Some(before) => !tree::is_shell(&before.program) && (before.threads > 1 || is_runtime(&before.program)),
+        None => program(shell.parent).is_some_and(|parent| is_runtime(&parent.program)),
+    };
+    let nameless = |shell: &Process| {
+        !shell.forked && shell.arguments.is_empty() && tree::is_shell(&shell.program) && by_runtime(shell)
+    };
+    (0..).zip(&machine.list).filter(|(_, process)| nameless(process)).map(|(index, _)| index).collect()
+}
+
+fn is_runtime(program: &str) -> bool {
+    ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name))
+}
+
+/// Whether a process that ran then may be a step's. Logs have their times from when a line was printed.
+fn step_spans(step: &Step, start: Nanos, end: Nanos) -> bool {
+    const MOMENT: Nanos = Nanos(200_000_000);
+    let (Some(begun), Some(ended)) = (step.start, step.end) else { return false };
+    begun.saturating_sub(MOMENT) <= start && end <= ended + MOMENT && start <= ended
+}
+
+/// Whether a shell started no program but those that its text has.
+fn starts_only(machine: &Processes, shell: u32, text: &str) -> bool {
+    let mut started = machine.list.iter().filter(|process| process.parent == Some(shell) && !process.forked);
+    started.all(|process| text.contains(&*process.program) || process.program == "exe")
 }
 
 /// Whether the end of a shell's text is a command with these arguments.
@@ -185,6 +242,46 @@ mod tests {
         assert_eq!(starts, [1, 11, 21]);
         let [sh, make] = &record.steps[1].processes.as_ref().unwrap().list[..] else { panic!("two programs") };
         assert_eq!((&*sh.program, &*make.program, make.replaces), ("sh", "make", Some(0)));
+    }
+
+    /// The shells of steps of a millisecond, of which only the name is known. Other shells ran on the machine, too.
+    #[test]
+    fn a_shell_that_could_not_be_asked_is_found_by_its_runtime_and_its_time() {
+        const MS: u64 = 1_000_000;
+        let source = Source { tool: Tool::Buildah, version: None, fidelity: Fidelity::default() };
+        let runs = ["RUN echo a > /b", "RUN true", "RUN make", "RUN test -e /b; ls"];
+        let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        for (step, start) in steps.iter_mut().zip([0, 1000, 2000, 3000]) {
+            (step.start, step.end) = (Some(Nanos(start * MS)), Some(Nanos((start + 300) * MS)));
+        }
+        let mut record = Record { steps, wall: Nanos(4000 * MS), ..Record::of(source) };
+        let named = |pid, parent, replaces, name: &str, ms: u64, arguments: &[&str]| Process {
+            program: name.into(),
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            replaces,
+            threads: if name == "exe" { 5 } else { 1 },
+            ..process(pid, parent, &[name], ms * MS, (ms + 2) * MS)
+        };
+        let list = vec![
+            named(1, None, None, "exe", 100, &[]),
+            named(1, None, Some(0), "sh", 102, &[]),
+            // Another program's shells, and one of the step before the builder had said so.
+            named(2, None, None, "sh", 1050, &[]),
+            named(3, None, None, "env", 1060, &[]),
+            named(3, None, Some(3), "sh", 1062, &[]),
+            named(4, None, None, "crun", 1090, &[]),
+            named(5, Some(5), None, "sh", 1092, &[]),
+            // Its text is of none of these steps, and what it starts neither.
+            named(6, Some(5), None, "sh", 2100, &["sh", "-c", "other"]),
+            named(7, Some(5), None, "sh", 2100, &[]),
+            named(8, Some(8), None, "cc1", 2101, &[]),
+            named(9, Some(5), None, "sh", 3100, &[]),
+            named(10, Some(10), None, "ls", 3101, &[]),
+        ];
+        let machine = Processes { list, ..machine() };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 3);
+        let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
+        assert_eq!(record.steps.iter().map(pid).collect::<Vec<_>>(), [Some(1), Some(5), None, Some(9)]);
     }
 
     #[test]
