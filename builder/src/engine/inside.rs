@@ -36,12 +36,14 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
 }
 
 /// Restricts processes to the time of the step's own process: setting up the sandbox is not part of it. The builder hears of its
-/// beginning late where processors are busy or a runtime starts it, so the kernel's report counts if that is earlier.
+/// beginning and its end late where processors are busy or a runtime starts it, so the kernel's reports count if they are earlier.
 fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Processes {
     (processes.start, processes.end) = (start, end.max(start));
     if let Op::Run(run) = &step.op {
-        let begun = run.args.first().and_then(|program| begun(&processes, program));
-        processes.start = begun.map_or(start, |begun| begun.min(start));
+        if let Some((begun, ended)) = run.args.first().and_then(|program| life(&processes, program)) {
+            processes.start = begun.min(start);
+            processes.end = ended.min(end).max(processes.start);
+        }
         processes.command.clone_from(&run.args);
         processes.script = script_file(run).map(str::to_owned);
         processes.origins.clone_from(&run.origins);
@@ -56,14 +58,23 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
     processes
 }
 
-/// When the step's program began: the first process that executed one of its name. The kernel keeps 15 bytes of a name. Samples are too rare
-/// to tell.
-fn begun(processes: &Processes, program: &str) -> Option<Nanos> {
+/// When the step's program began and ended: the first process that executed one of its name. The kernel keeps 15 bytes of a name.
+/// Samples are too rare to tell.
+fn life(processes: &Processes, program: &str) -> Option<(Nanos, Nanos)> {
     let name = program.rsplit('/').next()?;
     let is = |program: &str| program == name || program.len() >= 15 && name.starts_with(program);
-    let mut executed = processes.list.iter().filter(|process| !process.forked);
-    let first = executed.find(|process| is(&process.program)).map(|process| process.start);
-    first.filter(|_| processes.observed == Observed::Events)
+    let mut rest = (0u32..).zip(&processes.list);
+    let (mut last, first) = rest
+        .find(|(_, process)| !process.forked && is(&process.program))
+        .filter(|_| processes.observed == Observed::Events)?;
+    // It may execute other programs in its own place. They are in the order of time.
+    let mut end = first.end;
+    for (next, process) in rest.filter(|(_, process)| process.replaces.is_some()) {
+        if process.replaces == Some(last) {
+            (last, end) = (next, process.end);
+        }
+    }
+    Some((first.start, end))
 }
 
 /// The content of the file that the shell executes, if the command is a heredoc that begins with `#!`.
@@ -89,27 +100,30 @@ mod tests {
     use super::*;
     use buildscope_record::Process;
 
-    /// A runtime starts before the step's program.
+    /// A runtime starts before the step's program. The program may be followed by another one in its place, and by processes that it left.
     #[test]
-    fn a_program_begins_when_it_is_executed() {
-        let process = |program: &str, start, forked| Process {
+    fn a_program_lives_from_its_exec_to_the_end_of_its_process() {
+        let process = |program: &str, (start, end), replaces, forked| Process {
             program: program.into(),
             start: Nanos(start),
+            end: Nanos(end),
+            replaces,
             forked,
             ..Process::default()
         };
         let list = vec![
-            process("runc", 10, false),
-            process("sh", 20, true),
-            process("sh", 30, false),
-            process("sh", 40, false),
+            process("runc", (10, 20), None, false),
+            process("sh", (20, 25), None, true),
+            process("sh", (30, 60), Some(0), false),
+            process("sh", (40, 90), None, false),
+            process("make", (60, 70), Some(2), false),
         ];
         let mut processes = Processes { list, ..Processes::of(Observed::Events, Nanos(10), Nanos(90)) };
-        assert_eq!(begun(&processes, "/bin/sh"), Some(Nanos(30)));
-        assert_eq!(begun(&processes, "/bin/bash"), None);
+        assert_eq!(life(&processes, "/bin/sh"), Some((Nanos(30), Nanos(70))));
+        assert_eq!(life(&processes, "/bin/bash"), None);
         processes.list[3].program = "a-long-program-".into();
-        assert_eq!(begun(&processes, "./a-long-program-name"), Some(Nanos(40)));
+        assert_eq!(life(&processes, "./a-long-program-name"), Some((Nanos(40), Nanos(90))));
         processes.observed = Observed::Sampled;
-        assert_eq!(begun(&processes, "/bin/sh"), None);
+        assert_eq!(life(&processes, "/bin/sh"), None);
     }
 }
