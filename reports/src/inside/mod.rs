@@ -213,11 +213,22 @@ fn limit_drag(rows: &mut [CommandRow], drag: Nanos) {
     }
 }
 
-/// The share of a step's process that the commands have whose text starts so.
-pub(crate) fn command_share(step: &Step, text: &str) -> f64 {
+/// The share of a step's process that the commands have whose text starts with these words, also within subshells, loops and pipelines.
+pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
     let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
-    let named = inside.rows.iter().filter(|row| row.kind == RowKind::Command && row.text.starts_with(text));
-    named.map(|row| row.wall).sum::<Nanos>().as_secs_f64() / inside.wall.as_secs_f64()
+    wall_of(&inside.rows, &text::one_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
+}
+
+/// The wall of the commands that start with these words.
+fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
+    let commands = rows.iter().filter(|row| row.kind == RowKind::Command);
+    commands.map(|row| if starts_with(&row.text, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
+}
+
+/// Whether a command starts with these words: `sleep 2` is not the beginning of `sleep 2.5`.
+fn starts_with(command: &str, words: &str) -> bool {
+    let ends = |rest: &str| rest.chars().next().is_none_or(|next| next.is_whitespace() || ";&|<>()".contains(next));
+    command.strip_prefix(words).is_some_and(ends)
 }
 
 #[cfg(test)]

@@ -177,6 +177,23 @@ fn a_command_selector_scales_its_share_of_the_step() {
     assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
 }
 
+#[test]
+fn a_command_is_selected_by_its_first_words_at_any_depth() {
+    let row = |kind, text: &str, wall| CommandRow { wall: Nanos(wall), ..CommandRow::of(kind, text) };
+    let inner = vec![row(RowKind::Command, "sleep 2", 10), row(RowKind::Process, "sleep 2", 20)];
+    let rows = [
+        row(RowKind::Command, "sleep 2.5", 1),
+        row(RowKind::Command, "sleep 2;", 2),
+        row(RowKind::Command, "sleep 2 3", 4),
+        CommandRow { inner, ..row(RowKind::Command, "(sleep 2 | cat)", 40) },
+        row(RowKind::Shell, "sleep 2", 80),
+    ];
+    assert_eq!(wall_of(&rows, "sleep 2"), Nanos(16));
+    assert_eq!(wall_of(&rows, "sleep"), Nanos(17));
+    assert_eq!(wall_of(&rows, "sl"), Nanos::ZERO);
+    assert_eq!(wall_of(&rows, "(sleep 2 | cat)"), Nanos(40), "the whole counts once");
+}
+
 /// A step of 1 ms, and one of 1 ms in which make takes 0.5: in a stage of its own, make runs alongside the first step.
 #[test]
 fn a_moved_command_runs_together_with_what_came_before_its_step() {

@@ -47,7 +47,7 @@ pub(crate) struct Arguments {
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
     /// Remove the time of a group (storage), a phase (copy), an instruction (RUN), stage:NAME, step:N, line:N, command:TEXT
-    /// (commands inside steps that start so), class:NAME (of Docker Desktop's Builds view), or of all `locks`; may be repeated
+    /// (commands inside steps that start with these words), class:NAME (of Docker Desktop's Builds view), or of all `locks`; may be repeated
     #[arg(long, value_name = "WHAT")]
     without: Vec<String>,
     /// Speed something up by a factor (2 is twice as fast); may be repeated
