@@ -56,6 +56,18 @@ fn a_long_stage_leaves_room_for_the_instruction() {
 }
 
 #[test]
+fn processes_that_were_not_seen_are_not_counted() {
+    let mut record = example("inside.json");
+    for processes in record.steps.iter_mut().filter_map(|step| step.processes.as_mut()) {
+        processes.list.clear();
+        processes.folded.clear();
+    }
+    let text = render::text(&explain(&record), Style::default());
+    let (_, inside) = text.split_once("Inside the steps\n").unwrap();
+    assert!(!inside.contains("in 0 process"), "{text}");
+}
+
+#[test]
 fn colours_do_not_change_the_text() {
     let explanation = explain(&example("diamond.serial.json"));
     let coloured = render::text(&explanation, Style { colours: true, ..Style::default() });

@@ -40,10 +40,14 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
     let processors = explanation.host.cpus.unwrap_or(1);
     for (step, inside) in steps {
         let stage = step.stage.as_deref().map(|stage| format!("{}: ", cut(stage, STAGE))).unwrap_or_default();
-        let processes = if inside.processes == 1 { "process" } else { "processes" };
+        let processes = match inside.processes {
+            0 => String::new(),
+            1 => " in 1 process".into(),
+            count => format!(" in {count} processes"),
+        };
         let about = match inside.observed {
-            Observed::Events => format!(" {} in {} {processes}", inside.wall, inside.processes),
-            Observed::Sampled => format!(" {} in {} {processes}, sampled", inside.wall, inside.processes),
+            Observed::Events => format!(" {}{processes}", inside.wall),
+            Observed::Sampled => format!(" {}{processes}, sampled", inside.wall),
             Observed::Inferred => format!(" {}, inferred from its output", inside.wall),
         };
         let room = style.width.saturating_sub(about.chars().count() + 2);

@@ -37,7 +37,7 @@ function insideOf(id) {
   if (!inside) return [];
   const rows = inside.rows.flatMap((row) => commandRows(row, inside, 0));
   const head = make("thead", {}, make("tr", {}, make("th", {}, "command"), make("th", { class: "n" }, "wall"), make("th", { class: "n" }, ""), make("th", { class: "n" }, "processors")));
-  const counted = `${inside.processes} ${inside.processes === 1 ? "process" : "processes"}`;
+  const counted = { 0: "no process was seen", 1: "1 process" }[inside.processes] ?? `${inside.processes} processes`;
   const about = `Inside: ${({ events: counted, sampled: `${counted}, sampled`, inferred: "inferred from its output" })[inside.observed]}`;
   const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
   return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...flameOf(id), ...unseen];
