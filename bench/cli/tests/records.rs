@@ -33,7 +33,8 @@ fn a_record_is_explained_replayed_compared_and_imported() {
     assert!(imported["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
 }
 
-/// Two steps of 1 and 1.2 s: one slot takes 2.2 s, two machines of one slot 1.2 s and the round trips.
+/// Two steps of 1 and 1.2 s: one slot takes 2.2 s, two machines of one slot 1.2 s, the round trips and the
+/// cost of a step on another machine.
 #[test]
 fn a_record_is_replayed_on_several_machines() {
     let record = example("diamond.instructions.json");
@@ -47,7 +48,14 @@ fn a_record_is_replayed_on_several_machines() {
     let json: Value = serde_json::from_str(&succeeds(&arguments(&["--machines", "2", "--json"]))).unwrap();
     assert_eq!(json["machines"]["verdict"], "pays");
     assert_eq!(json["machines"]["bandwidth"], 125e6);
-    assert!((1_210_000_000..1_260_000_000).contains(&json["wall"].as_u64().unwrap()), "{}", json["wall"]);
+    assert!((1_210_000_000..1_300_000_000).contains(&json["wall"].as_u64().unwrap()), "{}", json["wall"]);
+    let wall = |more: &[&'static str]| {
+        let json: Value = serde_json::from_str(&succeeds(&arguments(more))).unwrap();
+        json["wall"].as_u64().unwrap()
+    };
+    assert!(wall(&["--machines", "2", "--step-cost", "500ms", "--json"]) >= 1_500_000_000);
+    let text = succeeds(&arguments(&["--machines", "2", "--same-host"]));
+    assert!(text.contains("share the processors of one host"), "{text}");
     let table = succeeds(&arguments(&["--machines", "1,2,4"]));
     let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
     assert_eq!(rows[0], ["machines", "bandwidth", "jobs", "cores"]);

@@ -39,6 +39,10 @@ impl LayerFiles for Files<'_> {
         store.verified(&store.unverified(&[layer]), || ())?;
         Ok(store.blobs().open(layer)?)
     }
+
+    fn is_here(&self, layer: DiffId) -> bool {
+        self.runner.engine.store.blobs().contains(layer)
+    }
 }
 
 impl StepRunner {
@@ -65,8 +69,9 @@ impl StepRunner {
         };
         let description = blocking(|| self.describe(input, op, settings, machines))?;
         if let Some(slots) = machines.local() {
+            let away = machines.expected_start(&description, &Files { runner: self, machines, probe: input.probe });
             let placement = tokio::select! {
-                placement = slots.place(machines.transfer(&description)) => placement,
+                placement = slots.place(away) => placement,
                 () = cancelled(input, turn) => return Err(BuildError::Cancelled),
             };
             if let Placement::Here(slot, why) = placement {

@@ -79,8 +79,9 @@ impl Solver {
         progress: Arc<dyn Progress>,
         cancel: CancellationToken,
     ) -> Result<Self, BuildError> {
-        let remote = requests.first().and_then(|request| request.remote.as_ref());
-        let machines = remote.map(Machines::new).transpose()?.map(Arc::new);
+        let remote = requests.first().and_then(|request| Some((request.remote.as_ref()?, request.jobs)));
+        let cache = warm_up.engine.store.root().join("context");
+        let machines = remote.map(|(remote, jobs)| Machines::new(remote, jobs, cache)).transpose()?.map(Arc::new);
         let Prepared { plan, parts, owners, started } = prepared;
         let part = |(part, request): (PreparedPart, &&Request)| {
             Part::new(&warm_up.engine, request, part, machines.clone(), Arc::clone(&progress))

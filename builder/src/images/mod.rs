@@ -47,7 +47,6 @@ pub use outputs::Delivery;
 pub use pace::Pace;
 pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
-pub(crate) use resolved::Hashing;
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};
 pub use stored::{Images, Named};
 pub(crate) use unpack_layers::ensure as ensure_all;

@@ -9,6 +9,7 @@ use buildscope_record::{DiffId, Nanos, Network, Phase, Processes, Resources};
 use buildscope_sandbox::{Exit, SandboxError, Status};
 use buildscope_storage::Layer;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// The version of the form.
@@ -20,6 +21,9 @@ pub struct Account {
     format: u32,
     /// The name of the machine.
     pub machine: String,
+    /// The processors of the machine, if it says so.
+    #[serde(default)]
+    pub(super) processors: Option<NonZeroUsize>,
     /// The layer; `None` if the step failed.
     layer: Option<DescribedLayer>,
     /// What a COPY has selected.
@@ -92,6 +96,7 @@ impl Account {
         Self {
             format: FORMAT,
             machine,
+            processors: std::thread::available_parallelism().ok(),
             layer: None,
             selected: None,
             exit: None,

@@ -166,11 +166,6 @@ impl Description {
             Work::Copy(_) => None,
         }
     }
-
-    /// Whether the step takes no longer than the transfer of its layers.
-    pub(super) fn is_short(&self) -> bool {
-        matches!(self.work, Work::Copy(_))
-    }
 }
 
 impl DescribedRun {

@@ -15,6 +15,9 @@ use std::sync::Arc;
 pub(crate) trait LayerFiles: Sync {
     /// The file of a layer. It is fetched first if this machine does not have it.
     fn open(&self, layer: DiffId) -> Result<File, ImageError>;
+
+    /// Whether this machine has the layer.
+    fn is_here(&self, layer: DiffId) -> bool;
 }
 
 /// The layers that steps on other machines made and this machine may not have.
@@ -36,19 +39,8 @@ struct Kept {
 
 impl KeptLayers {
     pub(super) fn add(&self, layer: DiffId, size: u64, machine: &Arc<Machine>) {
+        machine.note_layer(layer);
         self.kept.lock().insert(layer, Kept { size, machine: Arc::clone(machine) });
-    }
-
-    /// The number of bytes of these layers that are on other servers than this one.
-    pub(super) fn elsewhere(&self, layers: impl Iterator<Item = DiffId>, machine: &Arc<Machine>) -> u64 {
-        let kept = self.kept.lock();
-        let away = layers.filter_map(|layer| kept.get(&layer)).filter(|kept| !Arc::ptr_eq(&kept.machine, machine));
-        away.map(|kept| kept.size).sum()
-    }
-
-    /// Whether a step on this server has made the layer.
-    pub(super) fn is_on(&self, layer: &DiffId, machine: &Arc<Machine>) -> bool {
-        self.find(layer).is_some_and(|kept| Arc::ptr_eq(&kept.machine, machine))
     }
 
     fn find(&self, layer: &DiffId) -> Option<Kept> {

@@ -1,8 +1,10 @@
 //! Steps that run on this machine although another one could run them (`--remote-local-jobs`): local slots come first, and what is left
-//! over goes away, unless the way takes longer than the wait for a slot.
+//! over goes away, unless it would start there later than in the next local slot.
 
-use parking_lot::Mutex;
+use super::mean_length::MeanLength;
+use buildscope_record::Candidate;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -10,14 +12,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct LocalSlots {
     most: usize,
     free: Arc<Semaphore>,
-    ended: Mutex<Ended>,
-}
-
-/// The steps that have run in slots.
-#[derive(Default)]
-struct Ended {
-    steps: u32,
-    time: Duration,
+    /// The steps that wait for a slot.
+    waiting: AtomicUsize,
+    mean: MeanLength,
 }
 
 /// A slot that a step has until this is dropped.
@@ -35,29 +32,46 @@ pub(crate) enum Placement {
     Away,
 }
 
+/// A step that waits for a slot.
+struct Waiting<'s>(&'s AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl LocalSlots {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, free: Arc::new(Semaphore::new(most)), ended: Mutex::default() })
+        let (waiting, mean) = (AtomicUsize::new(0), MeanLength::default());
+        Arc::new(Self { most, free: Arc::new(Semaphore::new(most)), waiting, mean })
     }
 
-    /// Places a step. `transfer` is the time that its layers need to another machine, if it can be predicted.
-    pub(crate) async fn place(self: &Arc<Self>, transfer: Option<Duration>) -> Placement {
+    /// The number of slots.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Places a step. `away` is the time after which it would start on another machine.
+    pub(crate) async fn place(self: &Arc<Self>, away: Duration) -> Placement {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Placement::Here(self.slot(permit), format!("a local slot was free (of {})", self.most));
         }
-        match (transfer, self.expected_wait()) {
-            (Some(transfer), Some(wait)) if transfer > wait => {
-                let [transfer, wait] = [transfer, wait].map(|time| time.as_secs_f64());
-                let why = format!("sending its layers takes longer ({transfer:.1} s) than a local slot ({wait:.1} s)");
-                Placement::Here(self.acquire().await, why)
-            }
-            _ => Placement::Away,
+        let wait = self.expected_wait();
+        if away.as_nanos() as f64 <= wait {
+            return Placement::Away;
         }
+        let (away, wait) = (away.as_secs_f64(), wait / 1e9);
+        let why = format!("it would start later on another machine ({away:.1} s) than in a local slot ({wait:.1} s)");
+        Placement::Here(self.acquire().await, why)
     }
 
     /// Waits for a slot, for a step that has to run here.
     pub(crate) async fn acquire(self: &Arc<Self>) -> LocalSlot {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(&self.waiting);
         let permit = Arc::clone(&self.free).acquire_owned().await;
+        drop(waiting);
         self.slot(permit.expect("the semaphore is never closed"))
     }
 
@@ -65,20 +79,16 @@ impl LocalSlots {
         LocalSlot { slots: Arc::clone(self), since: Instant::now(), _permit: permit }
     }
 
-    /// The mean time until the next of the taken slots is free, if steps of the build have ended here. Steps end evenly spread over
-    /// their mean time.
-    fn expected_wait(&self) -> Option<Duration> {
-        let ended = self.ended.lock();
-        let mean = ended.time.checked_div(ended.steps)?;
-        mean.checked_div(u32::try_from(self.most).ok()? + 1)
+    /// The time until a slot is expected to be free for one more step, in nanoseconds. It is infinite until a step has ended here.
+    fn expected_wait(&self) -> f64 {
+        let steps = self.most + self.waiting.load(Ordering::Relaxed);
+        Candidate { steps, slots: Some(self.most), ..Candidate::default() }.wait(self.mean.nanos())
     }
 }
 
 impl Drop for LocalSlot {
     fn drop(&mut self) {
-        let mut ended = self.slots.ended.lock();
-        ended.steps += 1;
-        ended.time += self.since.elapsed();
+        self.slots.mean.add(self.since.elapsed());
     }
 }
 
@@ -86,32 +96,50 @@ impl Drop for LocalSlot {
 mod tests {
     use super::*;
 
-    fn ended(slots: &LocalSlots, steps: u32, each: Duration) {
-        *slots.ended.lock() = Ended { steps, time: each * steps };
-    }
+    const SECOND: Duration = Duration::from_secs(1);
 
     #[tokio::test]
     async fn slots_come_first_and_the_rest_goes_away() {
         let slots = LocalSlots::new(2);
-        let first = slots.place(None).await;
-        let second = slots.place(Some(Duration::ZERO)).await;
+        let first = slots.place(Duration::ZERO).await;
+        let second = slots.place(SECOND).await;
         assert!(matches!((&first, &second), (Placement::Here(..), Placement::Here(..))));
-        assert!(matches!(slots.place(None).await, Placement::Away));
+        assert!(matches!(slots.place(Duration::ZERO).await, Placement::Away));
         drop(first);
-        assert!(matches!(slots.place(None).await, Placement::Here(..)));
+        assert!(matches!(slots.place(Duration::ZERO).await, Placement::Here(..)));
     }
 
     #[tokio::test]
-    async fn a_step_waits_here_if_its_layers_take_longer() {
+    async fn a_step_waits_here_if_it_would_start_later_elsewhere() {
         let slots = LocalSlots::new(1);
         let taken = slots.acquire().await;
         // Nothing has ended, so the wait is unknown.
-        assert!(matches!(slots.place(Some(Duration::from_secs(9))).await, Placement::Away));
-        ended(&slots, 3, Duration::from_secs(10));
+        assert!(matches!(slots.place(9 * SECOND).await, Placement::Away));
+        (0..3).for_each(|_| slots.mean.add(10 * SECOND));
         // One slot is free after 5 s in the mean.
-        assert!(matches!(slots.place(Some(Duration::from_secs(4))).await, Placement::Away));
-        let (placed, ()) = tokio::join!(slots.place(Some(Duration::from_secs(6))), async { drop(taken) });
+        assert!(matches!(slots.place(4 * SECOND).await, Placement::Away));
+        let (placed, ()) = tokio::join!(slots.place(6 * SECOND), async { drop(taken) });
         let Placement::Here(_, why) = placed else { panic!("it went away") };
         assert!(why.contains("6.0 s") && why.contains("5.0 s"), "{why}");
+    }
+
+    /// Steps that wait already are served before.
+    #[tokio::test]
+    async fn the_wait_grows_with_the_steps_that_wait() {
+        let slots = LocalSlots::new(1);
+        let taken = slots.acquire().await;
+        slots.mean.add(10 * SECOND);
+        let waiting = tokio::spawn({
+            let slots = Arc::clone(&slots);
+            async move { drop(slots.place(6 * SECOND).await) }
+        });
+        while slots.waiting.load(Ordering::Relaxed) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The second in the queue waits 10 s.
+        assert!(matches!(slots.place(6 * SECOND).await, Placement::Away));
+        drop(taken);
+        waiting.await.unwrap();
+        assert_eq!(slots.waiting.load(Ordering::Relaxed), 0);
     }
 }

@@ -1,29 +1,179 @@
-//! A server of a build.
+//! A server of a build: the steps and the layers that it has, and the rate of the link to it.
 
+use super::Description;
 use crate::images::CasBlobs;
-use buildscope_record::DiffId;
-use buildscope_remote::Client;
+use buildscope_record::{Candidate, DiffId};
+use buildscope_remote::{Client, RemoteError, RemoteOptions};
 use parking_lot::Mutex;
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// The number of sent bytes from which on the rate of a link is known.
+const LEAST: u64 = 1 << 20;
+/// The rate of a link until it is known, in bytes per second: 1 Gbit/s.
+const ASSUMED_RATE: f64 = 125e6;
 
 /// A server.
 pub(super) struct Machine {
     pub(super) client: Client,
     pub(super) blobs: CasBlobs,
-    /// The number of steps that this build runs there.
-    pub(super) running: AtomicUsize,
+    /// The number of steps that this build runs there, or will.
+    steps: AtomicUsize,
+    /// The processors of its worker; 0 until a step has said it.
+    processors: AtomicUsize,
     /// It has failed. No step is sent to it any more.
-    pub(super) failed: AtomicBool,
-    /// The layers that were sent there, and how long the bytes took.
-    pub(super) sent: Mutex<Sent>,
+    failed: AtomicBool,
+    link: Mutex<Link>,
 }
 
-/// What was sent to a server in this build.
+/// The link to a server, and what is at its end.
 #[derive(Default)]
-pub(super) struct Sent {
-    pub(super) layers: HashSet<DiffId>,
-    pub(super) bytes: u64,
-    pub(super) time: Duration,
+struct Link {
+    /// The layers that are there, or on the way.
+    layers: HashSet<DiffId>,
+    /// The layers on the way, with the bytes that still have to cross links.
+    coming: HashMap<DiffId, f64>,
+    /// The bytes that were sent, and the time in which anything was.
+    sent: u64,
+    busy: Duration,
+    /// The number of transfers at the moment, and when one of them began or ended last.
+    sending: u32,
+    changed: Option<Instant>,
+}
+
+/// A step that a server has, for its load.
+pub(super) struct Load<'m> {
+    pub(super) machine: &'m Machine,
+    /// Those of its layers that were not there.
+    coming: Vec<DiffId>,
+}
+
+/// A transfer to a server, for the rate of its link.
+pub(super) struct Transfer<'m>(&'m Machine);
+
+impl Machine {
+    /// Prepares the connection.
+    pub(super) fn new(options: &RemoteOptions) -> Result<Self, RemoteError> {
+        let client = Client::new(options.clone())?;
+        let blobs = CasBlobs::new(client.clone());
+        let (steps, processors) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Ok(Self { client, blobs, steps, processors, failed: AtomicBool::new(false), link: Mutex::default() })
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
+    /// What is known for the placement of a step. `slots` is the number of steps that it runs at a time, if the user has said it;
+    /// else it is as many as its worker has processors, or this machine until that is known. A layer that is not on this machine
+    /// (`is_here`) crosses two links.
+    pub(super) fn load(
+        &self,
+        description: &Description,
+        slots: Option<usize>,
+        is_here: &impl Fn(DiffId) -> bool,
+    ) -> Candidate {
+        let link = self.link.lock();
+        let lacks = description.layers().filter(|(layer, _)| !link.layers.contains(layer));
+        let lacking: f64 = lacks.map(|layer| crossing(layer, is_here)).sum();
+        let awaits = lacking > 0.0 || description.layers().any(|(layer, _)| link.coming.contains_key(&layer));
+        let before: f64 = if awaits { link.coming.values().sum() } else { 0.0 };
+        Candidate {
+            steps: self.steps.load(Ordering::Relaxed),
+            slots: Some(slots.unwrap_or_else(|| self.processors())),
+            lacking,
+            transfer: (lacking + before) * 1e9 / link.rate(),
+        }
+    }
+
+    fn processors(&self) -> usize {
+        match self.processors.load(Ordering::Relaxed) {
+            0 => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+            processors => processors,
+        }
+    }
+
+    /// Notes the number of processors of its worker.
+    pub(super) fn note_processors(&self, processors: usize) {
+        self.processors.store(processors, Ordering::Relaxed);
+    }
+
+    /// Notes a layer that a step has made there.
+    pub(super) fn note_layer(&self, layer: DiffId) {
+        self.link.lock().layers.insert(layer);
+    }
+
+    /// Gives it a step, whose layers are on the way from then on.
+    pub(super) fn take(&self, description: &Description, is_here: &impl Fn(DiffId) -> bool) -> Load<'_> {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        let mut link = self.link.lock();
+        let new: Vec<_> = description.layers().filter(|(layer, _)| link.layers.insert(*layer)).collect();
+        link.coming.extend(new.iter().map(|&layer| (layer.0, crossing(layer, is_here))));
+        Load { machine: self, coming: new.into_iter().map(|(layer, _)| layer).collect() }
+    }
+
+    /// Begins a transfer.
+    pub(super) fn transfer(&self) -> Transfer<'_> {
+        self.link.lock().change(1);
+        Transfer(self)
+    }
+}
+
+impl Load<'_> {
+    /// The layers of the step have arrived.
+    pub(super) fn arrived(&mut self) {
+        let arrived = std::mem::take(&mut self.coming);
+        self.machine.link.lock().coming.retain(|layer, _| !arrived.contains(layer));
+    }
+}
+
+impl Drop for Load<'_> {
+    fn drop(&mut self) {
+        self.arrived();
+        self.machine.steps.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Transfer<'_> {
+    /// Counts bytes that have arrived.
+    pub(super) fn sent(self, bytes: u64) {
+        self.0.link.lock().sent += bytes;
+    }
+}
+
+impl Drop for Transfer<'_> {
+    fn drop(&mut self) {
+        self.0.link.lock().change(-1);
+    }
+}
+
+/// The bytes of a layer that have to cross links on its way to a server: one that is not on this machine is fetched first.
+fn crossing((layer, size): (DiffId, u64), is_here: &impl Fn(DiffId) -> bool) -> f64 {
+    if is_here(layer) { size as f64 } else { 2.0 * size as f64 }
+}
+
+impl Link {
+    /// A transfer begins (1) or ends (-1).
+    fn change(&mut self, by: i32) {
+        let now = Instant::now();
+        if let Some(since) = self.changed.filter(|_| self.sending > 0) {
+            self.busy += now - since;
+        }
+        self.sending = self.sending.saturating_add_signed(by);
+        self.changed = Some(now);
+    }
+
+    /// In bytes per second.
+    fn rate(&self) -> f64 {
+        match self.sent {
+            LEAST.. => (self.sent as f64 / self.busy.as_secs_f64()).max(1.0),
+            _ => ASSUMED_RATE,
+        }
+    }
 }

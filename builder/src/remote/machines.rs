@@ -2,26 +2,26 @@
 
 use super::layers::{KeptLayers, LayerFiles};
 use super::local_slots::LocalSlots;
-use super::machine::Machine;
+use super::machine::{Load, Machine};
+use super::mean_length::MeanLength;
 use super::program::{self, Program};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
-use crate::images::{CasBlobs, ImageError};
-use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity};
-use buildscope_remote::{
-    Action, Blob, CacheUse, Client, Content, Finished, Input, PreparedAction, RemoteError, Upload,
-};
+use crate::images::ImageError;
+use buildscope_record::{BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, earliest};
+use buildscope_remote::{Action, Blob, CacheUse, Content, Finished, Input, PreparedAction, RemoteError, Upload};
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// The number of sent bytes from which on the rate of a link is known.
-const LEAST: u64 = 1 << 20;
 /// How often an action is executed on one server if blobs are missing there, or its cached result cannot be used.
 const ROUNDS: u32 = 3;
 /// The largest message of a failed command that is shown, in bytes.
 const LARGEST_MESSAGE: u64 = 16 << 10;
+/// Blobs of a step up to this size, in bytes, are sent without the question whether the server has them.
+const SMALL: u64 = 64 << 10;
 /// The largest account that is read, in bytes.
 const LARGEST_ACCOUNT: u64 = 128 << 20;
 /// What a worker may need in addition to the time limit of a step: for fetching layers and sending the result.
@@ -31,8 +31,16 @@ const SLACK: Duration = Duration::from_secs(600);
 pub(crate) struct Machines {
     machines: Vec<Arc<Machine>>,
     request: RemoteRequest,
+    /// Where the digests of this program are kept.
+    digests: PathBuf,
     layers: KeptLayers,
     local: Option<Arc<LocalSlots>>,
+    /// The number of steps that each server runs at a time, if the number of those of the build is limited.
+    slots: Option<usize>,
+    /// The length of the RUN steps that ran there.
+    mean: MeanLength,
+    /// Held while a step is placed: each step sees those that were placed before it.
+    placing: Mutex<()>,
 }
 
 /// A step that another machine has run.
@@ -57,27 +65,24 @@ struct Package<'a> {
     files: &'a dyn LayerFiles,
 }
 
-/// A step that runs on a machine, for its load.
-struct Load<'m>(&'m Arc<Machine>);
-
-impl Drop for Load<'_> {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::Relaxed);
+impl Package<'_> {
+    /// The blobs that describe the action and the step.
+    fn own(&self) -> impl Iterator<Item = &Upload> {
+        self.action.uploads.iter().chain([&self.step])
     }
 }
 
 impl Machines {
-    /// Prepares the connections.
-    pub(crate) fn new(request: &RemoteRequest) -> Result<Self, ImageError> {
-        let machine = |options: &buildscope_remote::RemoteOptions| {
-            let client = Client::new(options.clone())?;
-            let blobs = CasBlobs::new(client.clone());
-            let (running, failed, sent) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
-            Ok::<_, RemoteError>(Arc::new(Machine { client, blobs, running, failed, sent }))
-        };
-        let machines = request.servers.iter().map(machine).collect::<Result<_, _>>()?;
+    /// Prepares the connections. `jobs` is the limit of steps of the build that run at once, 0 if there is none. The digests of this
+    /// program are kept in the directory `digests`.
+    pub(crate) fn new(request: &RemoteRequest, jobs: usize, digests: PathBuf) -> Result<Self, ImageError> {
+        let machine = |options| Machine::new(options).map(Arc::new);
+        let machines = request.servers.iter().map(machine).collect::<Result<Vec<_>, _>>()?;
         let local = request.local_jobs.map(|jobs| LocalSlots::new(jobs.get()));
-        Ok(Self { machines, request: request.clone(), layers: KeptLayers::default(), local })
+        let away = jobs.saturating_sub(local.as_ref().map_or(0, |slots| slots.most())).max(1);
+        let slots = (jobs > 0).then(|| away.div_ceil(machines.len().max(1)));
+        let (layers, mean, placing) = (KeptLayers::default(), MeanLength::default(), Mutex::new(()));
+        Ok(Self { machines, request: request.clone(), digests, layers, local, slots, mean, placing })
     }
 
     /// The slots of this machine, if it has some.
@@ -85,20 +90,10 @@ impl Machines {
         self.local.as_ref()
     }
 
-    /// How long the layers of a step need to the nearest server, by what was sent in this build. `None` if nothing was.
-    pub(crate) fn transfer(&self, description: &Description) -> Option<Duration> {
-        let usable = self.machines.iter().filter(|machine| !machine.failed.load(Ordering::Relaxed));
-        let times = usable.filter_map(|machine| {
-            let sent = machine.sent.lock();
-            let lacks = description.layers().filter(|(layer, _)| {
-                let made_there = self.layers.is_on(layer, machine);
-                !made_there && !sent.layers.contains(layer)
-            });
-            let bytes: u64 = lacks.map(|(_, size)| size).sum();
-            let rate = sent.bytes as f64 / sent.time.as_secs_f64();
-            (sent.bytes >= LEAST).then(|| Duration::from_secs_f64(bytes as f64 / rate.max(1.0)))
-        });
-        times.min()
+    /// After which time a step would start on the server that it would go to.
+    pub(crate) fn expected_start(&self, description: &Description, files: &dyn LayerFiles) -> Duration {
+        let start = self.best(description, files).map_or(f64::INFINITY, |(_, load)| load.start(self.mean.nanos()));
+        Duration::try_from_secs_f64(start / 1e9).unwrap_or(Duration::MAX)
     }
 
     pub(crate) fn fallback(&self) -> super::Fallback {
@@ -114,8 +109,8 @@ impl Machines {
         &self.layers
     }
 
-    /// Runs a step on the server with the fewest steps of this build, or takes its result from there. A server that fails is not
-    /// used again in this build.
+    /// Runs a step on the server on which it starts first, or takes its result from there. A server that fails is not used again in
+    /// this build.
     ///
     /// # Errors
     /// The error of the last server.
@@ -126,16 +121,15 @@ impl Machines {
         cache: CacheUse,
         probe: &Probe,
     ) -> Result<Away, ImageError> {
-        let program = tokio::task::block_in_place(program::own)?;
+        let program = tokio::task::block_in_place(|| program::own(&self.digests))?;
         let step = Upload::bytes(description.to_bytes());
         let action = self.action(description, &step, &program).prepare();
         let package = Package { description, action, step, program, files };
         let mut last = None;
-        while let Some(load) = self.choose(description) {
-            let machine = load.0;
-            match self.run_on(machine, &package, cache, probe).await {
+        while let Some((machine, mut load)) = self.choose(description, files) {
+            match self.run_on(machine, &mut load, &package, cache, probe).await {
                 Err(ImageError::Remote(error)) => {
-                    machine.failed.store(true, Ordering::Relaxed);
+                    machine.fail();
                     last = Some(*error);
                 }
                 done => return done,
@@ -145,18 +139,19 @@ impl Machines {
         Err(last.unwrap_or_else(none).into())
     }
 
-    /// The server with the fewest steps of this build; of those the one that lacks the fewest bytes of the step's layers. For a short
-    /// step the bytes come first.
-    fn choose(&self, description: &Description) -> Option<Load<'_>> {
-        let layers = || description.layers().map(|(layer, _)| layer);
-        let usable = self.machines.iter().filter(|machine| !machine.failed.load(Ordering::Relaxed));
-        let chosen = usable.min_by_key(|machine| {
-            let (running, lacks) =
-                (machine.running.load(Ordering::Relaxed) as u64, self.layers.elsewhere(layers(), machine));
-            if description.is_short() { (lacks, running) } else { (running, lacks) }
-        })?;
-        chosen.running.fetch_add(1, Ordering::Relaxed);
-        Some(Load(chosen))
+    /// The server on which a step is expected to start first.
+    fn best(&self, description: &Description, files: &dyn LayerFiles) -> Option<(&Arc<Machine>, Candidate)> {
+        let is_here = |layer| files.is_here(layer);
+        let usable = self.machines.iter().filter(|machine| !machine.has_failed());
+        let loads = usable.map(|machine| (machine, machine.load(description, self.slots, &is_here)));
+        earliest(loads, self.mean.nanos())
+    }
+
+    /// Gives a step to a server.
+    fn choose(&self, description: &Description, files: &dyn LayerFiles) -> Option<(&Arc<Machine>, Load<'_>)> {
+        let _placing = self.placing.lock();
+        let (machine, _) = self.best(description, files)?;
+        Some((machine, machine.take(description, &|layer| files.is_here(layer))))
     }
 
     fn action(&self, description: &Description, step: &Upload, program: &Program) -> Action {
@@ -180,6 +175,7 @@ impl Machines {
     async fn run_on(
         &self,
         machine: &Arc<Machine>,
+        load: &mut Load<'_>,
         package: &Package<'_>,
         mut cache: CacheUse,
         probe: &Probe,
@@ -187,9 +183,15 @@ impl Machines {
         let (client, inline) = (&machine.client, [ACCOUNT.to_owned()]);
         let action = package.action.digest;
         let asked = Instant::now();
-        if cache == CacheUse::Cached
-            && let Some(found) = client.cached(action, &inline).await?
-        {
+        // Both at once, so that they take one round trip. The offer is of no use if there is a result.
+        let look_up = async {
+            match cache {
+                CacheUse::Cached => client.cached(action, &inline).await,
+                CacheUse::Fresh => Ok(None),
+            }
+        };
+        let (found, offered) = tokio::join!(look_up, machine.offer(package));
+        if let Some(found) = found? {
             match self.take(machine, found, asked).await {
                 Ok(away) if away.account.layer().is_some() => return Ok(away),
                 // A result that failed, or whose files are gone.
@@ -197,8 +199,14 @@ impl Machines {
             }
         }
         client.check_execution().await?;
+        let mut offered = Some(offered);
         for round in 1.. {
-            machine.send(package, probe).await?;
+            let missing = match offered.take() {
+                Some(offered) => offered?,
+                None => machine.offer(package).await?,
+            };
+            machine.send(package, &missing, probe).await?;
+            load.arrived();
             let sent = Instant::now();
             match client.execute(action, cache, &inline).await {
                 // A server may keep the result of a failed action, and its own failures.
@@ -233,14 +241,23 @@ impl Machines {
                 }
                 None => return Err(fault(format!("the action has no output `{LAYER}`")).into()),
             }
-            if let Some(Blob { digest, .. }) = client.missing(&[wanted]).await?.first() {
+            // A cached result may be older than what the server still has.
+            if finished.is_cached
+                && let Some(Blob { digest, .. }) = client.missing(&[wanted]).await?.first()
+            {
                 return Err(RemoteError::Missing { address: client.address().clone(), blobs: vec![*digest] }.into());
             }
             self.layers.add(diff_id, size, machine);
         }
+        if let Some(processors) = account.processors {
+            machine.note_processors(processors.get());
+        }
         let worker = if finished.worker.is_empty() { &account.machine } else { &finished.worker };
         let times = finished.times;
         let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
+        if account.exit().is_some() && !finished.is_cached {
+            self.mean.add(sent.elapsed().saturating_sub(queued.unwrap_or_default()));
+        }
         Ok(Away {
             machine: worker.clone(),
             account,
@@ -252,23 +269,26 @@ impl Machines {
 }
 
 impl Machine {
-    /// Sends what the server lacks of an action.
-    async fn send(&self, package: &Package<'_>, probe: &Probe) -> Result<(), ImageError> {
-        let Package { description, action, step, program, files } = package;
-        let mut wanted: Vec<Blob> = action.uploads.iter().map(|upload| upload.blob).collect();
-        wanted.push(step.blob);
-        wanted.extend(program.blobs());
-        wanted.extend(description.layers().map(|(layer, size)| Blob { digest: layer.into(), size }));
-        let missing = self.client.missing(&wanted).await?;
-        self.sent.lock().layers.extend(description.layers().map(|(layer, _)| layer));
+    /// Sends the small blobs of an action, and asks which of the others the server lacks. Both at once take one round trip.
+    async fn offer(&self, package: &Package<'_>) -> Result<BTreeSet<Blob>, RemoteError> {
+        let (small, asked): (Vec<_>, Vec<_>) = package.own().cloned().partition(|upload| upload.blob.size <= SMALL);
+        let mut wanted: Vec<Blob> = asked.iter().map(|upload| upload.blob).collect();
+        wanted.extend(package.program.blobs());
+        wanted.extend(package.description.layers().map(|(layer, size)| Blob { digest: layer.into(), size }));
+        let (sent, missing) = tokio::join!(self.client.send(small), self.client.missing(&wanted));
+        sent.and(missing)
+    }
+
+    /// Sends those blobs of an action that the server lacks.
+    async fn send(&self, package: &Package<'_>, missing: &BTreeSet<Blob>, probe: &Probe) -> Result<(), ImageError> {
+        let Package { description, program, files, .. } = package;
         if missing.is_empty() {
             return Ok(());
         }
         let span = probe.phase(Phase::Push);
         span.detail(&self.client.address().to_string());
         span.quantity(Quantity::BytesRead, missing.iter().map(|blob| blob.size).sum());
-        let own = action.uploads.iter().chain([step]).cloned();
-        let mut uploads: Vec<Upload> = own.filter(|upload| missing.contains(&upload.blob)).collect();
+        let mut uploads: Vec<Upload> = package.own().filter(|upload| missing.contains(&upload.blob)).cloned().collect();
         let file = |blob, file| Upload { blob, content: Content::File(file) };
         uploads.extend(program.uploads().filter(|upload| missing.contains(&upload.blob)));
         for (layer, size) in description.layers() {
@@ -278,10 +298,10 @@ impl Machine {
                 uploads.push(file(blob, Arc::new(opened)));
             }
         }
-        let (bytes, begin) = (uploads.iter().map(|upload| upload.blob.size).sum::<u64>(), Instant::now());
+        let bytes = uploads.iter().map(|upload| upload.blob.size).sum();
+        let transfer = self.transfer();
         self.client.send(uploads).await?;
-        let mut sent = self.sent.lock();
-        (sent.bytes, sent.time) = (sent.bytes + bytes, sent.time + begin.elapsed());
+        transfer.sent(bytes);
         Ok(())
     }
 

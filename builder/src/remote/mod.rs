@@ -11,6 +11,7 @@ mod layers;
 mod local_slots;
 mod machine;
 mod machines;
+mod mean_length;
 mod place;
 mod program;
 mod request;

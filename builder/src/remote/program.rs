@@ -5,20 +5,19 @@
 
 use super::PROGRAM;
 use crate::elf;
-use crate::images::Hashing;
+use crate::sources::KnownFiles;
+use buildscope_record::BlobDigest;
 use buildscope_remote::{Blob, Content, Input, Upload};
 use buildscope_sandbox::helper;
 use buildscope_storage::StorageError;
 use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The part of a file that has its headers, in bytes.
 const HEADERS: usize = 64 << 10;
-/// The bytes that are read at a time.
-const PIECE: usize = 256 << 10;
 
 /// A file of the program.
 #[derive(Clone, Debug)]
@@ -35,28 +34,28 @@ pub(super) struct Program {
     parts: Vec<Part>,
 }
 
-/// The program of this process. It is read once for each process.
-pub(super) fn own() -> Result<Program, StorageError> {
+/// The program of this process. Its digests are kept in this directory, so that later processes need not read it.
+pub(super) fn own(cache: &Path) -> Result<Program, StorageError> {
     static OWN: OnceLock<Program> = OnceLock::new();
     if let Some(own) = OWN.get() {
         return Ok(own.clone());
     }
-    let read = Program::read();
+    let read = Program::read(&KnownFiles::of(cache, "program"));
     let read = read.map_err(|(path, error)| StorageError::Io { action: "read", path, error })?;
     Ok(OWN.get_or_init(|| read).clone())
 }
 
 impl Program {
-    fn read() -> Result<Self, (PathBuf, io::Error)> {
+    fn read(known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
         // By the number of this process, because another program looks at it, too.
         let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-        let program = Part::read(&own, PROGRAM)?;
+        let program = Part::read(&own, PROGRAM, known)?;
         let mut headers = vec![0; HEADERS];
         let length = program.file.read_at(&mut headers, 0).map_err(|error| (own.clone(), error))?;
         let mut parts = vec![program];
         if let Some(loader) = elf::loader(&headers[..length]) {
             for path in libraries(loader, &own).map_err(|error| (PathBuf::from(loader), error))? {
-                parts.push(Part::read(Path::new(&path), path.trim_start_matches('/'))?);
+                parts.push(Part::read(Path::new(&path), path.trim_start_matches('/'), known)?);
             }
         }
         Ok(Self { parts })
@@ -96,13 +95,15 @@ fn libraries(loader: &str, program: &Path) -> io::Result<Vec<String>> {
 }
 
 impl Part {
-    fn read(from: &Path, path: &str) -> Result<Self, (PathBuf, io::Error)> {
+    fn read(from: &Path, path: &str, known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
         let read = || {
-            let file = File::open(from)?;
-            let mut hashing = Hashing::new(&file);
-            io::copy(&mut BufReader::with_capacity(PIECE, &mut hashing), &mut io::sink())?;
-            let (digest, size) = hashing.finish();
-            Ok(Self { path: path.to_owned(), blob: Blob { digest, size }, file: Arc::new(file) })
+            let mut file = File::open(from)?;
+            let (digest, size) = known.digest(&mut file)?;
+            Ok(Self {
+                path: path.to_owned(),
+                blob: Blob { digest: BlobDigest::from_bytes(*digest.as_bytes()), size },
+                file: Arc::new(file),
+            })
         };
         read().map_err(|error| (from.to_owned(), error))
     }

@@ -39,6 +39,7 @@ mod listen;
 mod model;
 mod names;
 mod phase;
+mod placement;
 mod policy;
 mod probe;
 mod processes;
@@ -57,6 +58,7 @@ pub use listen::{RecordLayer, Recorder};
 pub use model::*;
 pub use names::{Admission, CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
 pub use phase::{Group, Phase};
+pub use placement::{Candidate, earliest};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{

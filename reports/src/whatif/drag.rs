@@ -1,7 +1,8 @@
 //! Drag by replay: how much sooner the build would have ended without each step, with shared slots, locks and processors.
 
 use super::baseline::{Baseline, MAX_DRIFT};
-use super::replay::{Order, replay_with};
+use super::order::Order;
+use super::replay::replay_with;
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 

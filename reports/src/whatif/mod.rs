@@ -13,6 +13,7 @@ mod drag;
 mod load;
 mod machines;
 mod model;
+mod order;
 mod page;
 mod prediction;
 mod rank;
@@ -23,7 +24,7 @@ mod total;
 
 pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
-pub use machines::{Bandwidth, Here, InvalidBandwidth, MachineUse, Machines, OnMachines, Stay, Verdict};
+pub use machines::{Bandwidth, Here, InvalidBandwidth, MachineUse, Machines, OnMachines, Processors, Stay, Verdict};
 pub use prediction::{Prediction, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};

@@ -1,12 +1,12 @@
 //! Runs a model: a discrete-event simulation with slots, locks and [shared processors](super::share), on one machine or on
 //! [several](super::machines).
 
-use super::machines::{Clocks, MachineIndex, MachineUse, Network, Resource};
+use super::machines::{Clocks, MachineIndex, MachineUse, Network, Resource, Workers};
 use super::model::Model;
+use super::order::{Order, QueueKey};
 use super::share::Work;
 use super::total::Total;
-use crate::graph::topological;
-use crate::index::{Grouped, Index, Indexed};
+use crate::index::{Index, Indexed};
 use buildscope_record::StepId;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -30,18 +30,6 @@ pub(crate) struct Times {
     pub(crate) end: f64,
 }
 
-/// The position of a ready task in the queue for slots: the least comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct QueueKey {
-    /// The number of tasks on the longest chain from the task on; 0 if the builder does not order by chains.
-    chain: Reverse<u32>,
-    /// When the task became ready; 0 if the builder orders by chains.
-    ready: Total,
-    /// When the task really started; 0 if the builder orders by chains.
-    started: Total,
-    task: StepId,
-}
-
 /// What an active task does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -51,6 +39,8 @@ enum Part {
     Fetch,
     /// It waits for data that other tasks fetch.
     Arrival,
+    /// Its worker starts.
+    Setup,
     /// It is in the segment with that index.
     Work(usize),
     /// It uploads its result.
@@ -63,6 +53,8 @@ struct Active {
     machine: MachineIndex,
     part: Part,
     started: f64,
+    /// When its worker had a slot for it.
+    entered: f64,
     /// Whether the task holds its locks.
     holds: bool,
 }
@@ -70,24 +62,6 @@ struct Active {
 /// Runs the model from start to end.
 pub(crate) fn replay(model: &Model) -> Replay {
     replay_with(model, &Order::new(model))
-}
-
-/// The order in which a model's tasks may run: the same for models that differ only in the work of their tasks.
-#[derive(Clone, Debug)]
-pub(super) struct Order {
-    dependents: Grouped<StepId, StepId>,
-    /// By task, [`QueueKey::chain`]; `None` if the builder does not order by chains.
-    chains: Option<Indexed<StepId, u32>>,
-}
-
-impl Order {
-    pub(super) fn new(model: &Model) -> Self {
-        let count = model.tasks.len();
-        let edges =
-            model.tasks.indices().flat_map(|task| model.tasks[task].needs.iter().map(move |need| (need.step, task)));
-        let dependents = Grouped::new(count, edges);
-        Self { chains: model.chains_first.then(|| chains(count, &dependents)), dependents }
-    }
 }
 
 /// Runs a model whose order is known.
@@ -125,6 +99,7 @@ struct Replaying<'m> {
     clocks: Clocks,
     /// `None` if the model has no machines.
     network: Option<Network<'m>>,
+    workers: Workers<Active>,
     /// Tasks that have their slot and wait for locks.
     waiting: Vec<Active>,
     /// By lock.
@@ -146,6 +121,7 @@ impl<'m> Replaying<'m> {
             active: model.tasks.iter().map(|_| None).collect(),
             clocks: Clocks::new(model, start),
             network: model.cluster.as_ref().map(|cluster| Network::new(model, cluster)),
+            workers: Workers::new(model),
             waiting: Vec::new(),
             held: vec![false; model.locks],
             times: Indexed::filled(None, count),
@@ -206,7 +182,8 @@ impl<'m> Replaying<'m> {
         self.ready.extend(waiting);
         started.sort_unstable_by_key(|&(key, ..)| key);
         for (QueueKey { task, .. }, machine, trips) in started {
-            let active = Active { task, machine, part: Part::Lag, started: self.clocks.now(), holds: false };
+            let now = self.clocks.now();
+            let active = Active { task, machine, part: Part::Lag, started: now, entered: now, holds: false };
             self.run(active, Resource::Processors, sleep(self.model.tasks[task].lag + trips));
         }
     }
@@ -248,7 +225,8 @@ impl<'m> Replaying<'m> {
                 self.fetch(active);
             }
             Part::Fetch => self.fetched(active),
-            Part::Arrival => self.work(active, 0),
+            Part::Arrival => self.enter(active),
+            Part::Setup => self.work(active, 0),
             Part::Work(segment) => {
                 if self.model.tasks[active.task].segments[segment].unlocks {
                     self.release(&mut active);
@@ -261,14 +239,14 @@ impl<'m> Replaying<'m> {
 
     /// Fetches the data that a task needs, or waits until others have fetched it.
     fn fetch(&mut self, active: Active) {
-        let Some(network) = &self.network else { return self.work(active, 0) };
+        let Some(network) = &self.network else { return self.enter(active) };
         match network.fetch_time(active.task) {
             Some(time) => self.run(Active { part: Part::Fetch, ..active }, Resource::Download, transfer(time)),
             None if network.waits(active.task) => {
                 let task = active.task;
                 self.active[task] = Some(Active { part: Part::Arrival, ..active });
             }
-            None => self.work(active, 0),
+            None => self.enter(active),
         }
     }
 
@@ -284,6 +262,24 @@ impl<'m> Replaying<'m> {
             {
                 self.proceed(active);
             }
+        }
+    }
+
+    /// A task has its data: it starts when its machine has a slot for it.
+    fn enter(&mut self, active: Active) {
+        if let Some(active) = self.workers.enter(active.machine, active) {
+            self.set_up(active);
+        }
+    }
+
+    /// Starts the worker of a task.
+    fn set_up(&mut self, active: Active) {
+        let active = Active { entered: self.clocks.now(), part: Part::Setup, ..active };
+        let cost = self.model.cluster.as_ref().map_or(0.0, |cluster| cluster.step_cost(active.task, active.machine));
+        if cost > 0.0 {
+            self.run(active, Resource::Processors, Work { length: cost, demand: 1.0, kernel: false });
+        } else {
+            self.work(active, 0);
         }
     }
 
@@ -336,7 +332,10 @@ impl<'m> Replaying<'m> {
         let (start, end) = (active.started, self.clocks.now());
         self.times[active.task] = Some(Times { start, end });
         if let Some(network) = &mut self.network {
-            network.ended(active.task, end - start);
+            network.ended(active.task, end - start, end - active.entered);
+        }
+        if let Some(next) = self.workers.leave(active.machine) {
+            self.set_up(next);
         }
         if self.model.tasks[active.task].slot {
             self.clocks.free_slot(active.machine);
@@ -349,7 +348,7 @@ impl<'m> Replaying<'m> {
     /// Ends the tasks that still run: the failure of another one cancels them.
     fn stop(&mut self) {
         let end = self.clocks.now();
-        let waiting = self.waiting.drain(..);
+        let waiting = self.waiting.drain(..).chain(self.workers.drain());
         for active in self.active.iter_mut().filter_map(Option::take).chain(waiting) {
             self.times[active.task] = Some(Times { start: active.started, end });
         }
@@ -383,13 +382,4 @@ fn sleep(length: f64) -> Work {
 /// Data on a link. All that is on it at a time proceeds at the pace of one, as work that the kernel serialises does.
 fn transfer(length: f64) -> Work {
     Work { length, demand: 0.0, kernel: true }
-}
-
-/// By task, the number of tasks on the longest chain from it to a task without dependents.
-fn chains(count: usize, dependents: &Grouped<StepId, StepId>) -> Indexed<StepId, u32> {
-    let mut chains = Indexed::filled(1, count);
-    for task in topological(count, dependents).into_iter().rev() {
-        chains[task] = 1 + dependents.of(task).iter().map(|&next| chains[next]).max().unwrap_or(0);
-    }
-    chains
 }

@@ -4,7 +4,7 @@ mod text;
 
 use super::{Failure, Root, builds, shown, units, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
-use buildscope_reports::whatif::{Bandwidth, Here, Machines, Scenario, Selector, whatif};
+use buildscope_reports::whatif::{Bandwidth, Here, Machines, Processors, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use std::path::PathBuf;
@@ -43,6 +43,12 @@ pub(crate) struct Arguments {
     /// keeps its results, and gets those of others through this machine
     #[arg(long, requires = "machines")]
     all_remote: bool,
+    /// What a step on another machine costs in addition: 100ms [default: as in the record, or 30ms]
+    #[arg(long, value_name = "TIME", value_parser = units::duration, requires = "machines")]
+    step_cost: Option<Duration>,
+    /// The machines are on one host, whose processors (--cores) they share
+    #[arg(long, requires = "machines")]
+    same_host: bool,
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
@@ -101,9 +107,11 @@ impl Arguments {
     fn settings(&self, scenario: &Scenario) -> Vec<Scenario> {
         let rtt = self.rtt.map_or(Nanos::ZERO, Nanos::from);
         let here = if self.all_remote { Here::OnlyBuilds } else { Here::Shares };
+        let step_cost = self.step_cost.map(Nanos::from);
+        let processors = if self.same_host { Processors::OfHost } else { Processors::OfEach };
         let mut settings = vec![scenario.clone()];
         vary(&mut settings, &self.machines, |scenario, &count| {
-            scenario.machines = Some(Machines { count, bandwidth: None, rtt, here });
+            scenario.machines = Some(Machines { count, bandwidth: None, rtt, step_cost, processors, here });
         });
         vary(&mut settings, &self.bandwidth, |scenario, &bandwidth| {
             let machines = scenario.machines.as_mut();

@@ -7,6 +7,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use tonic::Status;
 use tonic::body::Body;
@@ -27,6 +28,8 @@ pub(crate) struct Demands {
     pub(crate) token: Option<String>,
     /// The end of that token.
     pub(crate) expiry: Option<Expiry>,
+    /// Methods whose first calls are passed on when all of them have come.
+    pub(crate) at_once: &'static [&'static str],
 }
 
 /// A token that is replaced.
@@ -57,7 +60,14 @@ struct Seen {
     calls: usize,
     rejected: usize,
     headers: HeaderMap,
+    /// The method of each call.
+    methods: Vec<String>,
+    /// Whether a call was passed on although others had not come.
+    was_alone: bool,
 }
+
+/// How long a call waits for others.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// Certificates of two authorities, in a directory: `ca` has signed `server`, `elsewhere`, `expired`, `client` and `former`; `other` has
 /// signed none of them.
@@ -154,6 +164,17 @@ impl Front {
         self.state.seen.lock().rejected
     }
 
+    /// The number of calls of a method.
+    pub(crate) fn calls(&self, method: &str) -> usize {
+        self.state.seen.lock().methods.iter().filter(|called| *called == method).count()
+    }
+
+    /// Whether the calls that are [passed on at once](Demands::at_once) came without waiting for each other.
+    pub(crate) fn were_at_once(&self) -> bool {
+        let has = |method: &&str| self.calls(method) > 0;
+        self.state.demands.at_once.iter().all(has) && !self.state.seen.lock().was_alone
+    }
+
     /// A header of the last call.
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         let seen = self.state.seen.lock();
@@ -180,6 +201,11 @@ async fn pass(
     mut behind: Channel,
     request: Request<Body>,
 ) -> Result<Response<Body>, tonic::transport::Error> {
+    let method = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();
+    state.seen.lock().methods.push(method.clone());
+    if state.demands.at_once.contains(&method.as_str()) {
+        state.wait_for_others().await;
+    }
     match state.admitted(request.headers()) {
         Ok(()) => behind.ready().await?.call(request).await,
         Err(status) => Ok(status.into_http()),
@@ -187,6 +213,22 @@ async fn pass(
 }
 
 impl State {
+    /// Waits until each of the calls that are passed on at once has come.
+    async fn wait_for_others(&self) {
+        let have_come = || {
+            let seen = self.seen.lock();
+            self.demands.at_once.iter().all(|method| seen.methods.iter().any(|called| called == method))
+        };
+        let start = Instant::now();
+        while !have_come() {
+            if start.elapsed() > LONGEST_WAIT {
+                self.seen.lock().was_alone = true;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn admitted(&self, headers: &HeaderMap) -> Result<(), Status> {
         let mut seen = self.seen.lock();
         seen.calls += 1;

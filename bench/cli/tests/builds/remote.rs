@@ -1,5 +1,6 @@
 //! Steps and caches on a server of the Remote Execution API: buildbox-casd with our runner.
 
+use crate::front::{Certificates, Demands, Front};
 use crate::world::{World, flat, steps};
 use buildscope_record::{Outcome, Phase, Record, Step};
 use buildscope_testing::{Casd, test};
@@ -86,6 +87,35 @@ fn the_record_has_the_phases_of_the_other_machine() {
     let processes = run.processes.as_ref().expect("the processes inside the step");
     assert!(processes.list.iter().any(|process| process.program == "sh"), "{processes:?}");
     assert_eq!(record.options.remote, [server.address()]);
+}
+
+#[test(Program("buildbox-casd"), Program("openssl"), Root)]
+fn a_step_needs_few_round_trips() {
+    let (server, certificates) = (machine(), Certificates::new());
+    let at_once = &["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs"];
+    let front = Front::start(server.port(), &certificates, Demands { at_once, ..Demands::default() });
+    let world = World::new("FROM busybox\nRUN echo one > /one\nRUN echo two > /two\nRUN echo three > /three\n");
+    let record = world.build(&["--remote", &front.address(), "--remote-fallback", "fail"]).record();
+    assert_eq!(ran_on(&record, "three"), Some("machine-1"));
+    assert!(front.were_at_once(), "the question for a result, that for blobs, and the small blobs");
+    let calls = |method| front.calls(method);
+    assert_eq!(["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs", "Execute"].map(calls), [3; 4]);
+}
+
+#[test(Program("buildbox-casd"), Root)]
+fn steps_go_where_their_data_is() {
+    let servers = [machine(), machine()];
+    let world = World::new(
+        "FROM busybox AS made\nRUN head -c 4000000 /dev/urandom > /big\n\
+         FROM made AS one\nRUN sleep 1; echo one > /one\nFROM made AS two\nRUN sleep 1; echo two > /two\n\
+         FROM busybox\nCOPY --from=one /one /\nCOPY --from=two /two /\n",
+    );
+    let [one, two] = servers.each_ref().map(Casd::address);
+    let remote = ["--remote", &one, "--remote", &two, "--remote-fallback", "fail", "--jobs", "8"];
+    let record = world.build(&remote).record();
+    let big = step(&record, "urandom").layer.unwrap().digest.unwrap();
+    let holders = servers.iter().filter(|server| server.blob(&big.hex()).exists());
+    assert_eq!(holders.count(), 1, "a slot is free on the machine that made the layer");
 }
 
 #[test(Program("buildbox-casd"), Root)]

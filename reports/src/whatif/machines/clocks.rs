@@ -1,6 +1,7 @@
 //! The clocks and slots of the machines in a replay.
 
 use super::MachineIndex;
+use super::cluster::Cluster;
 use crate::index::{Index, Indexed};
 use crate::whatif::model::Model;
 use crate::whatif::share::{Shared, Work};
@@ -23,6 +24,10 @@ pub(in crate::whatif) struct Clocks {
     /// The limit of slots of each machine. `None` is unlimited.
     slots: Option<usize>,
     machines: usize,
+    /// Whether the workers of other machines limit what runs there, and steps are sent to them before.
+    queues: bool,
+    /// Whether all machines use the processors of the first.
+    shares_processors: bool,
     used_slots: Indexed<MachineIndex, usize>,
     /// The processors of each machine. With several machines, their two links follow.
     shared: Vec<Shared>,
@@ -31,12 +36,14 @@ pub(in crate::whatif) struct Clocks {
 impl Clocks {
     /// All clocks at the instant `now`.
     pub(in crate::whatif) fn new(model: &Model, now: f64) -> Self {
-        let tasks = model.tasks.len();
+        let (tasks, cluster) = (model.tasks.len(), model.cluster.as_ref());
         Self {
             cpus: model.cpus,
             tasks,
             slots: model.slots,
-            machines: model.cluster.as_ref().map_or(1, |cluster| cluster.count),
+            machines: cluster.map_or(1, |cluster| cluster.count),
+            queues: cluster.is_some_and(Cluster::only_builds),
+            shares_processors: cluster.is_some_and(Cluster::shares_processors),
             used_slots: Indexed::filled(0, 1),
             shared: vec![Shared::new(model.cpus, tasks, now)],
         }
@@ -55,7 +62,7 @@ impl Clocks {
     /// Whether any machine has a free slot.
     pub(in crate::whatif) fn any_slot(&self) -> bool {
         let unused = self.used_slots.len() < self.machines && self.slots != Some(0);
-        unused || self.used_slots.indices().any(|machine| self.has_slot(machine))
+        self.queues || unused || self.used_slots.indices().any(|machine| self.has_slot(machine))
     }
 
     pub(in crate::whatif) fn take_slot(&mut self, machine: MachineIndex) {
@@ -71,12 +78,12 @@ impl Clocks {
 
     /// Starts work of a task, which must not have other work running.
     pub(in crate::whatif) fn start(&mut self, machine: MachineIndex, resource: Resource, task: StepId, work: Work) {
-        let position = machine.index() * 3
-            + match resource {
-                Resource::Processors => 0,
-                Resource::Download => 1,
-                Resource::Upload => 2,
-            };
+        let position = match resource {
+            Resource::Processors if self.shares_processors => 0,
+            Resource::Processors => machine.index() * 3,
+            Resource::Download => machine.index() * 3 + 1,
+            Resource::Upload => machine.index() * 3 + 2,
+        };
         let now = self.now();
         while self.shared.len() <= position {
             let cpus = self.cpus.filter(|_| self.shared.len().is_multiple_of(3));

@@ -1,6 +1,6 @@
 //! The machines of a model, and what its steps read and make.
 
-use super::Here;
+use super::{Here, MachineIndex, Processors};
 use crate::import::names::flags;
 use crate::index::Indexed;
 use buildscope_record::StepId;
@@ -16,13 +16,32 @@ pub(crate) struct Cluster {
     pub(super) bandwidth: f64,
     /// The time of a round trip, in nanoseconds.
     pub(super) rtt: f64,
+    /// What a step on another machine costs in addition, in nanoseconds.
+    pub(super) step_cost: f64,
     pub(super) here: Here,
+    pub(super) processors: Processors,
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results the image consists of.
     pub(super) wanted: Vec<StepId>,
 }
 
 impl Cluster {
+    /// Whether the machine that builds runs only what has to run there.
+    pub(in crate::whatif) fn only_builds(&self) -> bool {
+        self.here == Here::OnlyBuilds && self.count > 1
+    }
+
+    /// Whether all machines share the processors of one host.
+    pub(in crate::whatif) fn shares_processors(&self) -> bool {
+        self.processors == Processors::OfHost
+    }
+
+    /// What a step costs because it runs on that machine, in nanoseconds.
+    pub(in crate::whatif) fn step_cost(&self, step: StepId, machine: MachineIndex) -> f64 {
+        let is_free = machine == MachineIndex::HERE || self.steps[step].is_away;
+        if is_free { 0.0 } else { self.step_cost }
+    }
+
     /// How long that many bytes take on a link that nothing else uses, in nanoseconds.
     pub(super) fn transfer(&self, bytes: f64) -> f64 {
         bytes / self.bandwidth
@@ -88,6 +107,8 @@ pub(super) enum Where {
     Base,
     /// On the machine that builds, although it is a RUN.
     Stays(Stay),
+    /// On the machine that builds if all of its data is there, else anywhere: a COPY from a stage.
+    WithData,
     Anywhere,
 }
 
@@ -130,6 +151,8 @@ pub(super) struct StepData {
     /// Whether it reads the file system below it.
     pub(super) reads_below: bool,
     pub(super) place: Where,
+    /// Whether another machine ran it in the record, so that its length has the cost of that.
+    pub(super) is_away: bool,
 }
 
 /// The last step up to this one that added something.

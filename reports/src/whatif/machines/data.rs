@@ -2,10 +2,11 @@
 
 use super::Machines;
 use super::cluster::{Added, Cluster, Stay, StepData, Where, top};
+use super::step_cost::measured;
 use crate::graph::Graph;
 use crate::index::Indexed;
 use crate::whatif::model::Model;
-use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId};
+use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Place, Record, Step, StepId};
 use std::collections::HashMap;
 
 /// The data of all steps of a record.
@@ -27,8 +28,10 @@ impl Cluster {
             }
         }
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
-        let (rtt, here) = (machines.rtt.0 as f64, machines.here);
-        model.cluster = Some(Self { count, bandwidth, rtt, here, steps, wanted });
+        let step_cost = machines.step_cost.or_else(|| measured(record)).unwrap_or(Machines::STEP_COST);
+        let (rtt, step_cost) = (machines.rtt.0 as f64, step_cost.0 as f64);
+        let Machines { here, processors, .. } = machines;
+        model.cluster = Some(Self { count, bandwidth, rtt, step_cost, here, processors, steps, wanted });
     }
 }
 
@@ -91,11 +94,13 @@ impl Data {
         let of_stages = !others.is_empty() && others.iter().all(|other| record.steps[other.index()].stage.is_some());
         let place = match &step.instruction {
             Instruction::Run => Stay::of(&step.text).map_or(Where::Anywhere, Where::Stays),
-            Instruction::Copy if of_stages => Where::Anywhere,
+            Instruction::Copy if of_stages => Where::WithData,
             _ => Where::Here,
         };
-        let reads_below = step.instruction == Instruction::Run;
-        StepData { added, below, sources: others, reads_below, place }
+        // A COPY looks up owners and follows links in the files below it.
+        let reads_below = step.instruction == Instruction::Run || place == Where::WithData;
+        let is_away = step.place.as_ref().is_some_and(Place::is_away);
+        StepData { added, below, sources: others, reads_below, place, is_away }
     }
 
     /// Commands that a scenario moves to a stage of their own run on its base.

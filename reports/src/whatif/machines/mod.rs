@@ -14,8 +14,10 @@ mod data;
 mod network;
 mod on_machines;
 mod place;
+mod step_cost;
 #[cfg(test)]
 mod tests;
+mod workers;
 
 pub use bandwidth::{Bandwidth, InvalidBandwidth};
 pub use cluster::Stay;
@@ -24,6 +26,7 @@ pub use on_machines::{MachineUse, OnMachines, Verdict};
 pub(super) use clocks::{Clocks, Resource};
 pub(super) use network::Network;
 pub(super) use on_machines::on_machines;
+pub(super) use workers::Workers;
 
 use crate::index::Index;
 use buildscope_record::Nanos;
@@ -37,6 +40,11 @@ pub struct Machines {
     pub bandwidth: Option<Bandwidth>,
     /// The time of a round trip between any two.
     pub rtt: Nanos,
+    /// What a step on another machine costs in addition. `None` takes it from the record, and if it has no such steps,
+    /// [`STEP_COST`](Self::STEP_COST).
+    pub step_cost: Option<Nanos>,
+    /// Whose processors the scenario counts.
+    pub processors: Processors,
     /// What the machine that builds runs itself.
     pub here: Here,
 }
@@ -52,7 +60,19 @@ pub enum Here {
     OnlyBuilds,
 }
 
+/// Whose processors a scenario counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Processors {
+    /// Those of each machine.
+    #[default]
+    OfEach,
+    /// Those of one host, which all machines share: virtual machines, or containers.
+    OfHost,
+}
+
 impl Machines {
+    /// What a step on another machine costs if no record says it: docs/design/remote.md.
+    pub const STEP_COST: Nanos = Nanos(30_000_000);
     /// The largest number that can be replayed: the replay keeps clocks for each.
     pub const MOST: u32 = 100;
 }

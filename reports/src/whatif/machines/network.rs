@@ -7,6 +7,9 @@ use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
 use buildscope_record::{ByteSize, Nanos, StepId};
 
+/// The round trips of a step on another machine: a question and the execution.
+pub(super) const STEP_TRIPS: f64 = 2.0;
+
 /// Whether a machine has the layer or base image that a step adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Holding {
@@ -26,6 +29,8 @@ pub(super) struct MachineState {
     pub(super) coming: f64,
     /// The processors that its running steps demand.
     pub(super) demand: f64,
+    /// The steps that were given to it and have not ended.
+    pub(super) steps: usize,
     usage: MachineUse,
 }
 
@@ -58,6 +63,8 @@ pub(in crate::whatif) struct Network<'m> {
     /// The machines that were used so far.
     pub(super) machines: Indexed<MachineIndex, MachineState>,
     pub(super) loads: Indexed<StepId, StepLoad>,
+    /// How many RUN steps have ended on other machines, and how long they took together, in nanoseconds.
+    ended: (u32, f64),
     fetches: Indexed<StepId, Fetch>,
 }
 
@@ -74,6 +81,7 @@ impl<'m> Network<'m> {
             cluster,
             machines: Indexed::default(),
             loads: model.tasks.iter().map(|task| load(&task.segments)).collect(),
+            ended: (0, 0.0),
             fetches: Indexed::filled(Fetch::default(), model.tasks.len()),
         };
         network.open(MachineIndex::HERE);
@@ -91,17 +99,19 @@ impl<'m> Network<'m> {
                 data: Indexed::filled(Holding::Absent, self.model.tasks.len()),
                 coming: 0.0,
                 demand: 0.0,
+                steps: 0,
                 usage: MachineUse::default(),
             });
         }
     }
 
-    /// Gives a step to a machine. Returns how long it takes until its work or its fetch can start, in nanoseconds: a round trip if the
-    /// machine is not this one, and one if it fetches anything.
+    /// Gives a step to a machine. Returns how long it takes until its work or its fetch can start, in nanoseconds: its round trips if the
+    /// machine is not this one, and one more if it fetches anything.
     pub(in crate::whatif) fn assign(&mut self, step: StepId, machine: MachineIndex) -> f64 {
         self.open(machine);
         let state = &mut self.machines[machine];
         state.demand += self.loads[step].demand;
+        state.steps += 1;
         state.usage.steps += 1;
         let mut fetch = Fetch { machine: Some(machine), ..Fetch::default() };
         let mut from: Vec<StepId> = Vec::new();
@@ -121,12 +131,14 @@ impl<'m> Network<'m> {
         from.dedup();
         fetch.bytes = fetch.items.iter().map(|&item| self.moved(item, machine)).sum();
         self.machines[machine].coming += fetch.bytes;
-        let trips = u8::from(machine != MachineIndex::HERE) + u8::from(!fetch.items.is_empty());
-        fetch.awaits = from.len() + usize::from(!fetch.items.is_empty());
+        let trips = if machine == MachineIndex::HERE { 0.0 } else { STEP_TRIPS };
+        let fetches = !fetch.items.is_empty();
+        fetch.awaits = from.len() + usize::from(fetches);
         from.into_iter().for_each(|other| self.fetches[other].others.push(step));
         fetch.others.append(&mut self.fetches[step].others);
         self.fetches[step] = fetch;
-        f64::from(trips) * self.cluster.rtt
+        let trips = trips + f64::from(u8::from(fetches));
+        trips * self.cluster.rtt
     }
 
     /// How long the step's own fetch takes on a link that nothing else uses, in nanoseconds; `None` if it fetches nothing.
@@ -175,15 +187,21 @@ impl<'m> Network<'m> {
         (bytes > 0.0).then(|| self.cluster.transfer(bytes))
     }
 
-    /// A step has ended after that many nanoseconds: its machine has its result.
-    pub(in crate::whatif) fn ended(&mut self, step: StepId, busy: f64) {
+    /// A step has ended after that many nanoseconds, of which it `ran` so many: its machine has its result.
+    pub(in crate::whatif) fn ended(&mut self, step: StepId, busy: f64, ran: f64) {
         let placed = self.machine_of(step);
         let state = &mut self.machines[placed.unwrap_or(MachineIndex::HERE)];
         state.data[step] = Holding::Held;
         if placed.is_some() {
             state.demand = (state.demand - self.loads[step].demand).max(0.0);
+            state.steps -= 1;
             // A float-to-integer `as` saturates.
             state.usage.busy += Nanos(busy.round() as u64);
+        }
+        if placed.is_some_and(|machine| machine != MachineIndex::HERE)
+            && self.cluster.steps[step].place == Where::Anywhere
+        {
+            self.ended = (self.ended.0 + 1, self.ended.1 + ran);
         }
     }
 
@@ -193,6 +211,12 @@ impl<'m> Network<'m> {
         let is_here = to == MachineIndex::HERE || self.machines[MachineIndex::HERE].data[item] == Holding::Held;
         let relayed = self.cluster.here == Here::OnlyBuilds && !is_here;
         self.cluster.steps[item].added.bytes() * if relayed { 2.0 } else { 1.0 }
+    }
+
+    /// The mean length of the RUN steps that ended on other machines, in nanoseconds; `None` before the first one.
+    pub(super) fn mean(&self) -> Option<f64> {
+        let (steps, time) = self.ended;
+        (steps > 0).then(|| time / f64::from(steps))
     }
 
     /// The machine that a step was given to.

@@ -131,7 +131,9 @@ impl Cluster {
     fn unknown_sizes(&self, model: &Model) -> usize {
         let fetches = |step: &StepId| {
             let task = &model.tasks[*step];
-            self.steps[*step].place == Where::Anywhere && task.slot && !task.segments.is_empty()
+            matches!(self.steps[*step].place, Where::Anywhere | Where::WithData)
+                && task.slot
+                && !task.segments.is_empty()
         };
         let fetched = self.steps.indices().filter(fetches).flat_map(|step| inputs(&self.steps, step));
         fetched.filter(|&item| self.steps[item].added == Added::Unknown).collect::<BTreeSet<_>>().len()
@@ -150,7 +152,8 @@ impl Cluster {
         if self.bandwidth.is_infinite() {
             caveats.push("without --bandwidth, data moves between the machines in no time".into());
         }
-        caveats.push("the machines are assumed to be equal, and to have links of their own".into());
+        let processors = if self.shares_processors() { ", and to share the processors of one host" } else { "" };
+        caveats.push(format!("the machines are assumed to be equal, to have links of their own{processors}"));
         caveats
     }
 }

@@ -1,31 +1,102 @@
-//! Which machine a step goes to: the one on which it is expected to end first, as in list scheduling for unequal machines (HEFT,
-//! Topcuoglu 2002).
+//! Which machine a step goes to. If the machine that builds runs only what has to run there, the rule of the builder says it
+//! ([`earliest`]). If it shares the steps, a step goes to the machine on which it is expected to end first, as in list scheduling for
+//! unequal machines (HEFT, Topcuoglu 2002).
 
+use super::MachineIndex;
 use super::cluster::{Where, inputs};
-use super::network::{Holding, Network};
-use super::{Here, MachineIndex};
+use super::network::{Holding, Network, STEP_TRIPS};
 use crate::index::Index;
 use crate::whatif::total::Total;
-use buildscope_record::StepId;
+use buildscope_record::{Candidate, StepId, earliest};
+
+/// What a machine lacks of the data of a step.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lack {
+    /// The bytes that have to be moved.
+    bytes: f64,
+    /// Whether anything has to be fetched.
+    fetches: bool,
+    /// Whether anything is on the way.
+    coming: bool,
+    /// Whether the step waits for either.
+    awaits: bool,
+}
 
 /// Demands of processors that exceed them by less than this share count as met, so that the rounding of sums moves no step.
 const ROUNDING: f64 = 1e-9;
 
 impl Network<'_> {
-    /// The machine that the step goes to, among those with a free slot; `None` if it has to wait for one. Of two machines that are
-    /// equally good, the step goes to the one to which fewer bytes have to be moved, and then to the first.
+    /// The machine that the step goes to; `None` if it has to wait for a free slot.
     pub(in crate::whatif) fn place(&self, step: StepId, free: impl Fn(MachineIndex) -> bool) -> Option<MachineIndex> {
-        let here_only = self.cluster.steps[step].place != Where::Anywhere || self.loads[step].length <= 0.0;
-        // All machines without steps so far are equal, so one of them is enough.
-        let known = if here_only { 1 } else { (self.machines.len() + 1).min(self.cluster.count) };
-        let only_others = self.cluster.here == Here::OnlyBuilds && !here_only && self.cluster.count > 1;
-        let first = usize::from(only_others);
-        let candidates = (first..known).map(MachineIndex::from_index).filter(|&machine| free(machine));
-        let inputs = if here_only { Vec::new() } else { inputs(&self.cluster.steps, step) };
+        let inputs = inputs(&self.cluster.steps, step);
+        match self.cluster.only_builds() {
+            _ if self.stays(step, &inputs) => {
+                Some(MachineIndex::HERE).filter(|&here| self.cluster.only_builds() || free(here))
+            }
+            true => self.earliest(&inputs),
+            false => self.first_to_end(step, &inputs, free),
+        }
+    }
+
+    /// Whether the step runs on the machine that builds wherever it would end first.
+    fn stays(&self, step: StepId, inputs: &[StepId]) -> bool {
+        let here = &self.machines[MachineIndex::HERE].data;
+        match self.cluster.steps[step].place {
+            _ if self.loads[step].length <= 0.0 => true,
+            Where::Anywhere => false,
+            Where::WithData => self.cluster.only_builds() && inputs.iter().all(|&item| here[item] == Holding::Held),
+            Where::Here | Where::Base | Where::Stays(_) => true,
+        }
+    }
+
+    /// The number of machines that can differ: all without steps so far are equal, so one of them is enough.
+    fn known(&self) -> usize {
+        (self.machines.len() + 1).min(self.cluster.count)
+    }
+
+    /// The machine on which a step starts first, among all but the one that builds: as the builder places it. The machine may be busy.
+    fn earliest(&self, inputs: &[StepId]) -> Option<MachineIndex> {
+        let others = (1..self.known()).map(MachineIndex::from_index);
+        // A builder without a limit counts as many slots as a worker has processors.
+        let slots = self.model.slots.or(self.model.cpus.map(|cpus| cpus.ceil() as usize));
+        let candidate = |machine: MachineIndex| {
+            let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);
+            let Lack { bytes: lacking, awaits, .. } = self.lack(inputs, machine);
+            let coming = state.filter(|_| awaits).map_or(0.0, |state| state.coming);
+            let (steps, transfer) = (state.map_or(0, |state| state.steps), self.cluster.transfer(lacking + coming));
+            (machine, Candidate { steps, slots, lacking, transfer })
+        };
+        earliest(others.map(candidate), self.mean()).map(|(machine, _)| machine)
+    }
+
+    /// The machine with a free slot on which the step is expected to end first. Of two that are equally good, it is the one to which
+    /// fewer bytes have to be moved, and then the first.
+    fn first_to_end(
+        &self,
+        step: StepId,
+        inputs: &[StepId],
+        free: impl Fn(MachineIndex) -> bool,
+    ) -> Option<MachineIndex> {
+        let candidates = (0..self.known()).map(MachineIndex::from_index).filter(|&machine| free(machine));
         candidates.min_by_key(|&machine| {
-            let (delay, moved) = self.delay(step, &inputs, machine);
+            let (delay, moved) = self.delay(step, inputs, machine);
             (Total(delay), Total(moved), machine)
         })
+    }
+
+    /// What a machine lacks of these.
+    fn lack(&self, inputs: &[StepId], machine: MachineIndex) -> Lack {
+        let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);
+        let mut lack = Lack::default();
+        for &item in inputs {
+            match state.map_or(Holding::Absent, |state| state.data[item]) {
+                Holding::Absent => (lack.bytes, lack.fetches) = (lack.bytes + self.moved(item, machine), true),
+                Holding::Coming(_) => lack.coming = true,
+                Holding::Held => {}
+            }
+        }
+        lack.awaits = lack.fetches || lack.coming;
+        lack
     }
 
     /// How much later than on an idle machine with all of its data the step is expected to end on that machine, in nanoseconds, and how
@@ -33,14 +104,7 @@ impl Network<'_> {
     fn delay(&self, step: StepId, inputs: &[StepId], machine: MachineIndex) -> (f64, f64) {
         let cluster = self.cluster;
         let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);
-        let (mut absent, mut fetches, mut coming) = (0.0, false, false);
-        for &item in inputs {
-            match state.map_or(Holding::Absent, |state| state.data[item]) {
-                Holding::Absent => (absent, fetches) = (absent + self.moved(item, machine), true),
-                Holding::Coming(_) => coming = true,
-                Holding::Held => {}
-            }
-        }
+        let Lack { bytes: absent, fetches, coming, .. } = self.lack(inputs, machine);
         let before = state.map_or(0.0, |state| state.coming);
         let fetch = match (fetches, coming) {
             (false, false) => 0.0,
@@ -49,8 +113,11 @@ impl Network<'_> {
         };
         let away = match machine {
             MachineIndex::HERE => 0.0,
-            _ if cluster.here == Here::OnlyBuilds => cluster.rtt,
-            _ => cluster.rtt + cluster.transfer(cluster.steps[step].added.bytes()),
+            _ => {
+                STEP_TRIPS * cluster.rtt
+                    + cluster.step_cost(step, machine)
+                    + cluster.transfer(cluster.steps[step].added.bytes())
+            }
         };
         let load = self.loads[step];
         let demand = load.demand + state.map_or(0.0, |state| state.demand);

@@ -1,15 +1,24 @@
 //! Replays on several machines against schedules worked out by hand, and the laws that hold for all of them.
 
 use crate::synthetic::{Synthetic, ms};
-use crate::whatif::{Here, Machines, Prediction, Scenario, ScenarioError, Stay, Verdict, whatif};
-use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Record, Resources, StepId};
+use crate::whatif::{Here, Machines, Prediction, Processors, Scenario, ScenarioError, Stay, Verdict, whatif};
+use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Place, Record, Resources, StepId};
 use proptest::prelude::*;
 
 const MB: u64 = 1_000_000;
+/// Machines whose steps cost nothing in addition.
+const FREE: Machines = Machines {
+    count: 1,
+    bandwidth: None,
+    rtt: Nanos::ZERO,
+    step_cost: Some(Nanos::ZERO),
+    processors: Processors::OfEach,
+    here: Here::Shares,
+};
 
 /// So many machines with links of 100 MB/s.
 fn machines(count: u32) -> Machines {
-    Machines { count, bandwidth: Some("100MB/s".parse().unwrap()), rtt: Nanos::ZERO, here: Here::Shares }
+    Machines { count, bandwidth: Some("100MB/s".parse().unwrap()), rtt: Nanos::ZERO, ..FREE }
 }
 
 fn on(record: &Record, jobs: u32, machines: Machines) -> Prediction {
@@ -111,18 +120,84 @@ fn layers_of_workers_come_through_the_machine_that_builds() {
     made.data(b.1, copy).data(a.1, copy).span(copy, Phase::Copy, 1000..1100);
     made.with(|record| layer(record, a.1, 50));
     let prediction = on(&made.finish(1100), 1, Machines { here: Here::OnlyBuilds, ..machines(3) });
-    // COPY reads only the stage. Its machine has the layer, or fetches 50 MB twice over 100 MB/s.
+    // The machine of the COPY has the layer of the stage, or fetches 50 MB twice over 100 MB/s.
     let machines_of = placed(&prediction);
     assert_ne!(machines_of[a.1.index()], machines_of[b.1.index()]);
     let same = machines_of[copy.index()] == machines_of[a.1.index()];
     assert_eq!(millis(&prediction), 1100 + if same { 0 } else { 1000 });
 }
 
+/// Two workers with a slot each. At the start, the first gets `first` and then `queued`, the second gets `other`. When `first` has ended, its
+/// slot is taken, and the next step of its stage waits for it if its layer takes longer to the second worker, whose slot is free.
 #[test]
-fn a_round_trip_is_paid_for_the_step_and_for_its_data() {
+fn a_step_waits_for_a_slot_where_its_data_is() {
+    let record = |megabytes| {
+        let mut made = Synthetic::default();
+        let mut chain = Vec::new();
+        for name in ["first", "other", "queued"] {
+            let stage = made.stage(name);
+            let from = made.step(stage, "FROM busybox", 0..0);
+            let run = made.step(stage, "RUN work", 0..1000);
+            made.data(from, run).span(run, Phase::Process, 0..1000);
+            chain.push((stage, run));
+        }
+        let (stage, run) = chain[0];
+        let next = made.step(stage, "RUN next", 1000..2000);
+        made.data(run, next).span(next, Phase::Process, 1000..2000);
+        made.with(|record| layer(record, run, megabytes));
+        (made.finish(2000), next)
+    };
+    let away = Machines { here: Here::OnlyBuilds, ..machines(3) };
+    // The expected wait is half of the mean length of a step. 500 MB over two links take ten seconds.
+    let (waits, next) = record(500);
+    let prediction = on(&waits, 1, away);
+    assert_eq!((placed(&prediction)[next.index()], millis(&prediction)), (Some(1), 3000 + 5000));
+    // 1 MB takes 20 ms.
+    let (moves, next) = record(1);
+    let prediction = on(&moves, 1, away);
+    assert_eq!((placed(&prediction)[next.index()], millis(&prediction)), (Some(2), 1000 + 20 + 1000));
+}
+
+#[test]
+fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
+    let away = Machines { here: Here::OnlyBuilds, step_cost: None, ..machines(3) };
+    let fan = fan(2, 0);
+    assert_eq!(millis(&on(&fan, 1, away)), 1000 + 30);
+    assert_eq!(millis(&on(&fan, 1, Machines { step_cost: Some(ms(7)), ..away })), 1000 + 7);
+    // Steps that ran elsewhere in the record have the cost already, and say it: their process is shorter by 40 ms.
+    let mut remote = fan.clone();
+    let first = remote.steps[1].id;
+    remote.steps[first.index()].place = Some(Place::on("worker"));
+    let process = remote.spans.iter_mut().find(|span| span.step == Some(first)).unwrap();
+    process.start = ms(40);
+    let prediction = on(&remote, 1, away);
+    assert_eq!(millis(&prediction), 1000 + 40, "{prediction:?}");
+    // Steps of the machine that builds have none.
+    assert_eq!(millis(&on(&fan, 2, Machines { here: Here::Shares, ..away })), 1000);
+}
+
+/// Four steps that each keep a processor busy, on four machines of one host with two processors.
+#[test]
+fn machines_of_one_host_share_its_processors() {
+    let mut record = fan(4, 0);
+    record.host.cpus = Some(4);
+    for step in record.steps.iter_mut().filter(|step| step.text.starts_with("RUN")) {
+        step.resources = Some(Resources { cpu_user: ms(1000), ..Resources::default() });
+    }
+    let wall = |processors| {
+        let machines = Some(Machines { processors, ..machines(4) });
+        millis(
+            &whatif(&record, &Scenario { jobs: Some(1), cores: Some(2.0), machines, ..Scenario::default() }).unwrap(),
+        )
+    };
+    assert_eq!([wall(Processors::OfEach), wall(Processors::OfHost)], [1000, 2000]);
+}
+
+#[test]
+fn round_trips_are_paid_for_the_step_and_for_its_data() {
     let rtt = Machines { rtt: ms(10), ..machines(2) };
-    assert_eq!(millis(&on(&fan(2, 100), 1, rtt)), 10 + 10 + 1000 + 1000);
-    assert_eq!(millis(&on(&fan(2, 0), 1, rtt)), 10 + 1000, "nothing to fetch");
+    assert_eq!(millis(&on(&fan(2, 100), 1, rtt)), 20 + 10 + 1000 + 1000);
+    assert_eq!(millis(&on(&fan(2, 0), 1, rtt)), 20 + 1000, "nothing to fetch");
 }
 
 /// Two stages of other base images on the second machine: their fetches share its link.
@@ -167,7 +242,7 @@ fn a_step_follows_its_data() {
     assert_eq!(prediction.machines.as_ref().unwrap().instant, ms(2000));
 }
 
-/// A COPY from a stage runs where the stage is, and only its own layer moves.
+/// A COPY from a stage runs where the stage is. What moves is its own layer, and what is below it.
 #[test]
 fn a_copy_moves_what_it_copies() {
     let mut made = Synthetic::default();
@@ -187,10 +262,10 @@ fn a_copy_moves_what_it_copies() {
     let free = on(&record, 1, Machines { bandwidth: None, ..machines(2) });
     assert_eq!(millis(&free), 1020);
     assert_eq!(placed(&free), [Some(0), Some(1), Some(0), Some(1)]);
-    // The upload of 1 GB takes 10 s, that of the COPY and its way here 0.1 s each.
+    // The upload of 1 GB takes 10 s, that of the COPY, its way here, and the first COPY on its way there 0.1 s each.
     let prediction = on(&record, 1, machines(2));
-    assert_eq!(millis(&prediction), 1000 + 10_000 + 10 + 100 + 100);
-    assert_eq!(moved(&prediction), [(10, 0), (0, 1010)]);
+    assert_eq!(millis(&prediction), 1000 + 10_000 + 10 + 100 + 100 + 100);
+    assert_eq!(moved(&prediction), [(10, 0), (10, 1010)]);
 }
 
 #[test]
@@ -274,7 +349,7 @@ fn unknown_sizes_are_said() {
     let mut record = fan(2, 100);
     record.steps.iter_mut().for_each(|step| step.base = None);
     let prediction = on(&record, 1, Machines { rtt: ms(1), ..machines(2) });
-    assert_eq!(millis(&prediction), 1002, "a round trip for the step and one for its data");
+    assert_eq!(millis(&prediction), 1003, "two round trips for the step and one for its data");
     assert!(
         prediction.caveats[1].starts_with("the size of one layer or base image is not"),
         "{:?}",
@@ -350,7 +425,7 @@ proptest! {
         let record = build(&steps, true);
         let alone = Scenario { jobs: Some(jobs), cores: Some(f64::from(cores)), ..Scenario::default() };
         let bandwidth = bandwidth.map(|rate| format!("{rate}MB/s").parse().unwrap());
-        let machines = Some(Machines { count: 1, bandwidth, rtt: ms(rtt), here: Here::Shares });
+        let machines = Some(Machines { count: 1, bandwidth, rtt: ms(rtt), ..FREE });
         let one = whatif(&record, &Scenario { machines, ..alone.clone() }).unwrap();
         let alone = whatif(&record, &alone).unwrap();
         prop_assert_eq!(one.wall, alone.wall);
@@ -362,7 +437,7 @@ proptest! {
     fn enough_machines_take_the_longest_path(steps in any_steps()) {
         let record = build(&steps, true);
         let count = u32::try_from(steps.len()).unwrap();
-        let machines = Some(Machines { count, bandwidth: None, rtt: Nanos::ZERO, here: Here::Shares });
+        let machines = Some(Machines { count, bandwidth: None, rtt: Nanos::ZERO, ..FREE });
         let scenario = Scenario { jobs: Some(1), cores: Some(64.0), machines, ..Scenario::default() };
         // The record has slots and processors for all.
         prop_assert!(whatif(&record, &scenario).unwrap().wall.0.abs_diff(record.wall.0) <= 1);
@@ -376,14 +451,14 @@ proptest! {
         steps in any_steps(), jobs in 1u32..4, count in 1u32..5, rate in 1u32..1000, rtt in 0u64..20,
     ) {
         let record = build(&steps, false);
-        let machines = Machines { count, bandwidth: Some(format!("{rate}MB/s").parse().unwrap()), rtt: ms(rtt), here: Here::Shares };
+        let machines = Machines { count, bandwidth: Some(format!("{rate}MB/s").parse().unwrap()), rtt: ms(rtt), ..FREE };
         let wall = on(&record, jobs, machines).wall.as_millis_f64();
         let path = record.wall.as_millis_f64();
         let work: u64 = steps.iter().map(|step| step.length).sum();
         let slots = f64::from(jobs * count);
         prop_assert!(wall >= path - 1e-3 && wall >= work as f64 / slots - 1e-3);
         let all = steps.iter().map(|step| step.megabytes).sum::<u64>() as f64 * 1000.0 / f64::from(rate);
-        let data = 4.0 * rtt as f64 + 2.0 * all;
+        let data = 6.0 * rtt as f64 + 2.0 * all;
         let length = steps.len() as f64;
         let most = (work as f64 + length * data) / slots + path + length * data + rtt as f64 + all;
         prop_assert!(wall <= most + 1e-3, "{wall} > {most}");

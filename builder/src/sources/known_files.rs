@@ -1,0 +1,116 @@
+//! The digests of single files outside all contexts. A file is read once for each of its states.
+
+use super::stat::{Identity, Status, is_racy};
+use super::stat_cache::{Memory, Record, Wanted};
+use buildscope_record::Digest;
+use rustix::fs::fstat;
+use sha2::{Digest as _, Sha256};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::path::Path;
+use std::time::SystemTime;
+
+/// The bytes that are read at a time.
+const PIECE: usize = 256 << 10;
+
+/// The digests of files that belong together.
+pub(crate) struct KnownFiles(Memory);
+
+impl KnownFiles {
+    /// Those that are kept under this name in a directory.
+    pub(crate) fn of(dir: &Path, name: &str) -> Self {
+        Self(Memory::new(Some(dir), Path::new(name)))
+    }
+
+    /// The digest and the size of a file. It is read if its `stat` is not that of an earlier call.
+    pub(crate) fn digest(&self, file: &mut File) -> io::Result<(Digest, u64)> {
+        let before = Identity::from(&Status::from(&fstat(&*file)?));
+        let (inode, mut known) = (|_| (before.dev, before.ino), None);
+        self.0.find(&Wanted::new(vec![0], &inode), |_, record| {
+            known = Some(*record).filter(|record| record.identity == before)
+        });
+        if let Some(known) = known {
+            return Ok((known.digest, before.size));
+        }
+        let read_at = SystemTime::now();
+        let (digest, size) = read(file)?;
+        let after = Identity::from(&Status::from(&fstat(&*file)?));
+        if after == before && size == before.size && !is_racy(before.ctime, read_at) {
+            self.0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(before, digest));
+        }
+        Ok((digest, size))
+    }
+}
+
+fn read(file: &mut File) -> io::Result<(Digest, u64)> {
+    file.rewind()?;
+    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; PIECE]);
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
+            Ok(read) => {
+                hash.update(&buffer[..read]);
+                size += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    /// A file whose next change shows in its times.
+    fn file(dir: &Path) -> PathBuf {
+        let path = dir.join("file");
+        fs::write(&path, "one").unwrap();
+        wait(&path);
+        path
+    }
+
+    fn wait(path: &Path) {
+        let ctime = || Status::from(&fstat(File::open(path).unwrap()).unwrap()).ctime();
+        while is_racy(ctime(), SystemTime::now()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path());
+        let known = || KnownFiles::of(&dir.path().join("cache"), "program");
+        let digest = |known: KnownFiles| known.digest(&mut File::open(&path).unwrap()).unwrap();
+        assert_eq!(digest(known()), (Digest::of("one"), 3));
+        // Another digest for the same state: it is what a second call returns.
+        let identity = Identity::from(&Status::from(&fstat(File::open(&path).unwrap()).unwrap()));
+        let inode = |_| (identity.dev, identity.ino);
+        known().0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(identity, Digest::of("two")));
+        assert_eq!(digest(known()), (Digest::of("two"), 3));
+        assert_eq!(digest(KnownFiles::of(&dir.path().join("other"), "program")), (Digest::of("one"), 3));
+    }
+
+    #[test]
+    fn a_changed_file_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path());
+        let known = || KnownFiles::of(&dir.path().join("cache"), "program");
+        let digest = || known().digest(&mut File::open(&path).unwrap()).unwrap().0;
+        assert_eq!(digest(), Digest::of("one"));
+        // The same size and modification time.
+        let mtime = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut open = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        open.write_all(b"two").unwrap();
+        open.set_modified(mtime).unwrap();
+        drop(open);
+        assert_eq!(digest(), Digest::of("two"), "within a tick of the change");
+        wait(&path);
+        assert_eq!((digest(), digest()), (Digest::of("two"), Digest::of("two")));
+    }
+}

@@ -1,0 +1,79 @@
+//! Which of several machines a step goes to. The builder and the replay of a record on several machines both ask here, so a prediction
+//! and a build place steps by the same rule.
+
+/// What is known of a machine that a step could go to. Times are nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Candidate {
+    /// How many steps of the build it has: those that run there, and those that will.
+    pub steps: usize,
+    /// How many it runs at a time; `None` if there is no limit.
+    pub slots: Option<usize>,
+    /// The bytes of the step's layers that it lacks, counted once for each link that they have to cross.
+    pub lacking: f64,
+    /// When these bytes, and those that are on the way there already, have arrived.
+    pub transfer: f64,
+}
+
+impl Candidate {
+    /// When a slot is expected to be free, if steps take `mean` on average and end evenly spread over that time: the first of n slots
+    /// after mean / (n + 1). Without a mean, a slot is never expected to be free.
+    pub fn wait(&self, mean: Option<f64>) -> f64 {
+        match self.slots.map(|slots| (slots, (self.steps + 1).saturating_sub(slots))) {
+            None | Some((_, 0)) => 0.0,
+            Some((slots, before)) => mean.map_or(f64::INFINITY, |mean| mean * before as f64 / (slots + 1) as f64),
+        }
+    }
+
+    /// When a step is expected to start. Its layers arrive while it waits for a slot.
+    pub fn start(&self, mean: Option<f64>) -> f64 {
+        self.wait(mean).max(self.transfer)
+    }
+}
+
+/// The machine on which a step is expected to start first. Of equal ones it is the one that lacks the fewest bytes, then the one with
+/// the fewest steps, then the first. `None` without machines.
+pub fn earliest<M>(machines: impl IntoIterator<Item = (M, Candidate)>, mean: Option<f64>) -> Option<(M, Candidate)> {
+    machines.into_iter().min_by(|(_, one), (_, other)| {
+        let start = one.start(mean).total_cmp(&other.start(mean));
+        start.then(one.lacking.total_cmp(&other.lacking)).then(one.steps.cmp(&other.steps))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(steps: usize, lacking: f64, transfer: f64) -> Candidate {
+        Candidate { steps, slots: Some(2), lacking, transfer }
+    }
+
+    fn chosen(machines: &[Candidate], mean: Option<f64>) -> Option<usize> {
+        earliest(machines.iter().copied().enumerate(), mean).map(|(index, _)| index)
+    }
+
+    #[test]
+    fn slots_are_free_after_even_parts_of_the_mean() {
+        let wait = |steps| load(steps, 0.0, 0.0).wait(Some(30.0));
+        assert_eq!([0, 1, 2, 3, 4].map(wait), [0.0, 0.0, 10.0, 20.0, 30.0]);
+        assert_eq!(load(2, 0.0, 0.0).wait(None), f64::INFINITY);
+        assert_eq!(Candidate { slots: None, ..load(99, 0.0, 0.0) }.wait(None), 0.0);
+    }
+
+    #[test]
+    fn a_step_goes_where_it_starts_first() {
+        // A free slot far from the data, or a wait of 10 where it is.
+        assert_eq!(chosen(&[load(2, 0.0, 0.0), load(0, 5.0, 11.0)], Some(30.0)), Some(0));
+        assert_eq!(chosen(&[load(2, 0.0, 0.0), load(0, 5.0, 9.0)], Some(30.0)), Some(1));
+        assert_eq!(chosen(&[load(2, 0.0, 0.0), load(0, 5.0, 11.0)], None), Some(1), "the length of steps is unknown");
+        // Layers arrive during the wait.
+        assert_eq!(chosen(&[load(2, 0.0, 12.0), load(3, 0.0, 1.0)], Some(30.0)), Some(0));
+        assert_eq!(chosen(&[], None), None);
+    }
+
+    #[test]
+    fn of_equal_machines_data_comes_first_and_then_the_load() {
+        assert_eq!(chosen(&[load(0, 5.0, 0.0), load(1, 0.0, 0.0)], None), Some(1));
+        assert_eq!(chosen(&[load(1, 5.0, 1.0), load(0, 5.0, 1.0)], None), Some(1));
+        assert_eq!(chosen(&[load(1, 5.0, 1.0), load(1, 5.0, 1.0)], None), Some(0));
+    }
+}
