@@ -3,9 +3,9 @@
 #   its default); needs gcc.
 # Expected: `uftrace dump --flame-graph` has each function below its callers.
 #   `uftrace graph` of the same recording has.
-# Seen: a fork() takes one caller away (sometimes none) from what the parent does afterwards. Output, of
-#   a program that calls last() from build() from main() after a number of forks, as
-#   `uftrace graph` nests it and as the flame graph does:
+# Seen: a fork() takes one caller away, at times none, from what the parent does
+#   afterwards. Output, of a program that calls last() from build() from main() after a
+#   number of forks, as `uftrace graph` nests it and as the flame graph does:
 #     0 forks: graph build last, flame graph main;build;last
 #     9 forks: graph build last, flame graph last
 # Matters: make and compiler drivers fork all the time. In the flame graph of a build the
