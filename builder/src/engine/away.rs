@@ -2,7 +2,7 @@
 
 use super::blocking::blocking;
 use super::outcome::StepResult;
-use super::placed::Placed;
+use super::remote_processes::RemoteProcesses;
 use super::step_context::StepContext;
 use super::step_log::{StepLog, Tail};
 use super::step_runner::{Dispatch, Made, StepInput, StepRunner};
@@ -15,7 +15,7 @@ use crate::remote::{
 };
 use crate::steps::copy::Origin;
 use crate::steps::run::{RunError, context_layer};
-use buildscope_record::{DiffId, Nanos, Phase, Place, Probe};
+use buildscope_record::{DiffId, Nanos, Phase, Probe, StepMachine};
 use buildscope_sandbox::{self as sandbox, LogLine, LogSink as _};
 use buildscope_schedule::Turn;
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ impl StepRunner {
         let settings = match settings {
             Ok(settings) => settings,
             Err(why) => {
-                note_place(ctx, step, Place::here(why));
+                note_machine(ctx, step, StepMachine::here(why));
                 return wait_for_slot(input, machines, turn).await;
             }
         };
@@ -75,7 +75,7 @@ impl StepRunner {
                 () = cancelled(input, turn) => return Err(BuildError::Cancelled),
             };
             if let Placement::Here(slot, why) = placement {
-                note_place(ctx, step, Place::here(why));
+                note_machine(ctx, step, StepMachine::here(why));
                 return Ok(Dispatch::Here(Some(slot)));
             }
         }
@@ -105,7 +105,7 @@ impl StepRunner {
             (Err(error), Fallback::Local) => {
                 let why = format!("no server ran it: {error}");
                 ctx.progress.event(Event::Warning(format!("`{}` runs on this machine: {why}", step.text)));
-                note_place(ctx, step, Place::here(&why));
+                note_machine(ctx, step, StepMachine::here(&why));
                 Ok(None)
             }
         }
@@ -212,11 +212,11 @@ impl StepRunner {
             let report = &mut reports[step.id.index()];
             report.log.clone_from(&tail);
             report.network = account.network;
-            report.place = Some(Place::on(&machine));
+            report.place = Some(StepMachine::on(&machine));
             if !is_cached {
                 exit.iter().for_each(|exit| report.ended(exit));
                 let begin = draw(probe, &account, &machine, times, queued);
-                report.processes = account.processes.clone().map(|processes| Placed { processes, begin });
+                report.processes = account.processes.clone().map(|processes| RemoteProcesses { processes, begin });
             }
         }
         let error = match (account.layer(), exit, account.failure) {
@@ -267,7 +267,7 @@ async fn wait_for_slot(input: StepInput<'_>, machines: &Machines, turn: &Turn) -
     }
 }
 
-pub(super) fn note_place(ctx: &StepContext, step: &Step, place: Place) {
+pub(super) fn note_machine(ctx: &StepContext, step: &Step, place: StepMachine) {
     ctx.results.reports()[step.id.index()].place = Some(place);
 }
 

@@ -1,13 +1,13 @@
 //! Makes the layer of a COPY from a stage on the machine that has the layers of the stage, so that they are not fetched.
 
 use super::BuildError;
-use super::away::{draw, note_place};
+use super::away::{draw, note_machine};
 use super::blocking::blocking;
 use super::step_keys::Files;
 use super::step_runner::{Made, StepInput, StepRunner};
 use crate::plan::{self, CopyFrom};
 use crate::remote::{DescribedCopy, Description, Machines, Work};
-use buildscope_record::{DiffId, Place};
+use buildscope_record::{DiffId, StepMachine};
 use buildscope_schedule::Turn;
 
 impl StepRunner {
@@ -32,7 +32,7 @@ impl StepRunner {
         })?;
         let Some(away) = self.send(input, &description, machines, turn).await? else { return Ok(None) };
         let (Some(layer), Some(selected)) = (away.account.layer(), away.account.selected) else { return Ok(None) };
-        note_place(ctx, step, Place::on(&away.machine));
+        note_machine(ctx, step, StepMachine::on(&away.machine));
         if !away.is_cached {
             draw(probe, &away.account, &away.machine, away.times, away.queued);
         }

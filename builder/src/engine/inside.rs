@@ -5,14 +5,14 @@
 use super::Outcome;
 use crate::plan::{MountKind, Op, Run, Step};
 use buildscope_observe::StepProcesses;
-use buildscope_record::{Nanos, Observed, Phase, Place, Processes, Record};
+use buildscope_record::{Nanos, Observed, Phase, Processes, Record, StepMachine};
 
 /// Adds the observed processes of each step to the record.
 pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
     let mut seen: Vec<Option<StepProcesses>> = seen.into_iter().map(Some).collect();
     for (step, report) in outcome.steps() {
         // Another machine has observed it. Process ids of this machine say nothing about it.
-        if report.place.as_ref().is_some_and(Place::is_away) {
+        if report.place.as_ref().is_some_and(StepMachine::is_away) {
             if let Some(processes) = record.steps[step.id.index()].processes.take() {
                 let (start, end) = (processes.start, processes.end);
                 record.steps[step.id.index()].processes = Some(within(processes, start, end, step));

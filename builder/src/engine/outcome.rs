@@ -1,6 +1,6 @@
 //! The outcome of a build and of each of its steps.
 
-use super::placed::Placed;
+use super::remote_processes::RemoteProcesses;
 use super::{BuildError, TargetEnd};
 use crate::images::Exported;
 use crate::plan::{Plan, Step};
@@ -130,9 +130,9 @@ pub struct StepReport {
     /// The network that its process had.
     pub network: Option<record::Network>,
     /// Where it ran, if the build had other machines.
-    pub place: Option<record::Place>,
+    pub place: Option<record::StepMachine>,
     /// The processes inside it, if it ran on another machine.
-    pub processes: Option<Placed>,
+    pub processes: Option<RemoteProcesses>,
     /// The names of the exclusive locks that the step held.
     pub locks: Vec<String>,
     /// Number of files and bytes that the step takes from the context, by the names at its top level. Only if the

@@ -115,7 +115,7 @@ pub fn record(
     };
     record.counters.extend(step_counters(&record));
     for (step, report) in outcome.steps() {
-        record.steps[step.id.index()].processes = report.processes.as_ref().map(|placed| placed.in_record(epoch));
+        record.steps[step.id.index()].processes = report.processes.as_ref().map(|remote| remote.in_record(epoch));
     }
     inside::add_processes(&mut record, outcome, processes(epoch));
     record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));

@@ -51,7 +51,7 @@ pub struct Step {
     pub network: Option<Network>,
     /// Where the step ran, if the build had other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Place>,
+    pub place: Option<StepMachine>,
     /// Lines of the output that say what the step does, with their times, where the processes were not observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputLine>,
@@ -98,9 +98,9 @@ impl Step {
     }
 }
 
-/// Where a step ran.
+/// The machine that ran a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Place {
+pub struct StepMachine {
     /// The other machine that ran it, as its server names it; `None` for the machine of the builder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
@@ -109,7 +109,7 @@ pub struct Place {
     pub why_here: Option<String>,
 }
 
-impl Place {
+impl StepMachine {
     /// Another machine.
     pub fn on(machine: impl Into<String>) -> Self {
         Self { machine: Some(machine.into()), why_here: None }

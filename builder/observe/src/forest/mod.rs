@@ -34,7 +34,7 @@ enum Runs {
 
 /// Where a process belongs.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct ProcessOwner {
     step: usize,
     /// `None` for the init itself.
     run: Option<u32>,
@@ -63,7 +63,7 @@ pub(crate) struct Forest {
     /// Without a root every process that starts belongs to one step, the machine.
     root: Option<i32>,
     threads: HashMap<i32, Thread>,
-    places: HashMap<i32, Place>,
+    owners: HashMap<i32, ProcessOwner>,
     pub(crate) steps: Vec<Inside>,
     /// How many processes and programs of steps have begun.
     pub(crate) begun: u64,
@@ -115,7 +115,7 @@ impl Forest {
         Self {
             root,
             threads: HashMap::new(),
-            places: HashMap::new(),
+            owners: HashMap::new(),
             steps: Vec::new(),
             begun: 0,
             fresh: Vec::new(),
@@ -161,7 +161,7 @@ impl Forest {
     }
 
     fn run(&mut self, pid: i32) -> Option<&mut Run> {
-        let place = self.places.get(&pid)?;
+        let place = self.owners.get(&pid)?;
         self.steps[place.step].runs.get_mut(&place.run?)
     }
 
@@ -177,12 +177,12 @@ impl Forest {
         // A process of the same number ended without our seeing it.
         self.ended(time, pid);
         if Some(parent) == self.root {
-            self.places.insert(pid, Place { step: self.steps.len(), run: None });
+            self.owners.insert(pid, ProcessOwner { step: self.steps.len(), run: None });
             self.steps.push(Inside::new(pid, time));
             return;
         }
-        let machine = self.root.is_none().then_some(Place { step: 0, run: None });
-        let Some(Place { step, run: parent }) = self.places.get(&parent).copied().or(machine) else { return };
+        let machine = self.root.is_none().then_some(ProcessOwner { step: 0, run: None });
+        let Some(ProcessOwner { step, run: parent }) = self.owners.get(&parent).copied().or(machine) else { return };
         let inside = &mut self.steps[step];
         let above = parent.and_then(|parent| inside.runs.get_mut(&parent));
         let program = above.as_ref().map_or_else(String::new, |run| run.program.clone());
@@ -192,12 +192,12 @@ impl Forest {
         }
         let run = inside.add(Run { parent, program, ..Run::new(pid, time, Account::new(time, 0, 1)) });
         self.begun += 1;
-        self.places.insert(pid, Place { step, run: Some(run) });
+        self.owners.insert(pid, ProcessOwner { step, run: Some(run) });
         self.threads.insert(pid, Thread { pid, state: Runs::Ready, since: time });
     }
 
     fn executed(&mut self, time: u64, pid: i32, tid: i32, name: String) {
-        let Some(&Place { step, run: Some(id) }) = self.places.get(&pid) else { return };
+        let Some(&ProcessOwner { step, run: Some(id) }) = self.owners.get(&pid) else { return };
         // The other threads are gone, and the one that executed has the process's number.
         self.threads.retain(|&other, thread| thread.pid != pid || other == tid);
         let mut thread = self.threads.remove(&tid).unwrap_or(Thread { pid, state: Runs::On, since: time });
@@ -235,11 +235,11 @@ impl Forest {
             ..Run::new(pid, time, Account::new(time, 1, 0))
         };
         let next = inside.add(next);
-        self.places.insert(pid, Place { step, run: Some(next) });
+        self.owners.insert(pid, ProcessOwner { step, run: Some(next) });
     }
 
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
-        let Some(&place) = self.places.get(&pid) else { return };
+        let Some(&place) = self.owners.get(&pid) else { return };
         let exit = self.exits.remove(&tid).map(|(_, exit)| exit);
         if exit.is_none() && pid == tid && self.goes_on(time, pid) {
             return self.hide(time, pid);
@@ -288,7 +288,7 @@ impl Forest {
         }
         self.switched(time, pid, pid, Runs::Off);
         self.hidden.insert(pid);
-        if let Some(place) = self.places.get(&pid) {
+        if let Some(place) = self.owners.get(&pid) {
             self.steps[place.step].hidden += 1;
         }
     }
@@ -304,7 +304,7 @@ impl Forest {
 
     /// A process is gone.
     fn ended(&mut self, time: u64, pid: i32) {
-        let Some(Place { step, run }) = self.places.remove(&pid) else { return };
+        let Some(ProcessOwner { step, run }) = self.owners.remove(&pid) else { return };
         let Some(id) = run else { return };
         self.threads.retain(|_, thread| thread.pid != pid);
         let inside = &mut self.steps[step];
@@ -327,7 +327,7 @@ impl Forest {
 
     /// With the first process of its pid namespace, all of a step end.
     fn step_ended(&mut self, time: u64, step: usize) {
-        let left: Vec<i32> = self.places.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
+        let left: Vec<i32> = self.owners.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
         for pid in left {
             self.ended(time, pid);
         }
@@ -367,7 +367,7 @@ impl Forest {
     /// The running processes that have executed a program since the last call, and when they did.
     pub(crate) fn fresh(&mut self) -> Vec<(i32, u64)> {
         let fresh = std::mem::take(&mut self.fresh);
-        fresh.into_iter().filter(|(pid, _)| self.places.contains_key(pid)).collect()
+        fresh.into_iter().filter(|(pid, _)| self.owners.contains_key(pid)).collect()
     }
 
     /// The arguments of a process were not there yet: the kernel reports an exec before it has copied them.
@@ -380,7 +380,7 @@ impl Forest {
 
     /// Each living process with what it runs, and with the programs of its step.
     pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut Run, &mut Programs)) {
-        for (&pid, place) in &self.places {
+        for (&pid, place) in &self.owners {
             let Inside { runs, programs, .. } = &mut self.steps[place.step];
             if let Some(run) = place.run.and_then(|run| runs.get_mut(&run)) {
                 each(pid, run, programs);
@@ -393,11 +393,11 @@ impl Forest {
     /// because the event may still come.
     pub(crate) fn end_vanished(&mut self, now: u64, lives: impl Fn(i32) -> bool) {
         let before = std::mem::take(&mut self.missing);
-        let gone: Vec<i32> = self.places.keys().copied().filter(|&pid| !lives(pid)).collect();
+        let gone: Vec<i32> = self.owners.keys().copied().filter(|&pid| !lives(pid)).collect();
         for pid in gone {
             match before.get(&pid) {
                 Some(&since) => {
-                    let step = self.places.get(&pid).filter(|place| place.run.is_none()).map(|place| place.step);
+                    let step = self.owners.get(&pid).filter(|place| place.run.is_none()).map(|place| place.step);
                     self.ended(since, pid);
                     if let Some(step) = step {
                         self.step_ended(since, step);

@@ -6,7 +6,7 @@ use super::step_cost::measured;
 use crate::graph::Graph;
 use crate::index::Indexed;
 use crate::whatif::model::Model;
-use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Place, Record, Step, StepId};
+use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId, StepMachine};
 use std::collections::HashMap;
 
 /// The data of all steps of a record.
@@ -99,7 +99,7 @@ impl Data {
         };
         // A COPY looks up owners and follows links in the files below it.
         let reads_below = step.instruction == Instruction::Run || place == Where::WithData;
-        let is_away = step.place.as_ref().is_some_and(Place::is_away);
+        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
         StepData { added, below, sources: others, reads_below, place, is_away }
     }
 

@@ -13,7 +13,7 @@ pub(super) mod cluster;
 mod data;
 mod network;
 mod on_machines;
-mod place;
+mod placement;
 mod step_cost;
 #[cfg(test)]
 mod tests;

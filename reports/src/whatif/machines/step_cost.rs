@@ -1,6 +1,6 @@
 //! What a step costs because it runs on another machine.
 
-use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Place, Record, Step};
+use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Record, Step, StepMachine};
 use std::collections::HashMap;
 
 /// The median over the RUN steps that other machines ran: the part of a step in which no process ran, no layer was written or moved and
@@ -17,7 +17,7 @@ pub(super) fn measured(record: &Record) -> Option<Nanos> {
         Some(length.saturating_sub(known.get(&step.id).copied().unwrap_or_default()))
     };
     let away = record.steps.iter().filter(|step| {
-        let is_away = step.place.as_ref().is_some_and(Place::is_away);
+        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
         is_away && step.instruction == Instruction::Run && step.outcome == Outcome::Executed
     });
     let mut costs: Vec<Nanos> = away.filter_map(cost).collect();

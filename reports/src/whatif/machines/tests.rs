@@ -2,7 +2,7 @@
 
 use crate::synthetic::{Synthetic, ms};
 use crate::whatif::{Here, Machines, Prediction, Processors, Scenario, ScenarioError, Stay, Verdict, whatif};
-use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Place, Record, Resources, StepId};
+use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Record, Resources, StepId, StepMachine};
 use proptest::prelude::*;
 
 const MB: u64 = 1_000_000;
@@ -167,7 +167,7 @@ fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
     // Steps that ran elsewhere in the record have the cost already, and say it: their process is shorter by 40 ms.
     let mut remote = fan.clone();
     let first = remote.steps[1].id;
-    remote.steps[first.index()].place = Some(Place::on("worker"));
+    remote.steps[first.index()].place = Some(StepMachine::on("worker"));
     let process = remote.spans.iter_mut().find(|span| span.step == Some(first)).unwrap();
     process.start = ms(40);
     let prediction = on(&remote, 1, away);

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 /// Processes inside a step on another machine, and when that machine began to work for the step.
 #[derive(Clone, Debug)]
-pub struct Placed {
+pub struct RemoteProcesses {
     pub(super) processes: Processes,
     pub(super) begin: Instant,
 }
 
-impl Placed {
+impl RemoteProcesses {
     /// The processes with times of a record whose time zero is `epoch`.
     pub(super) fn in_record(&self, epoch: Instant) -> Processes {
         let shift = Nanos::from(self.begin.saturating_duration_since(epoch));
