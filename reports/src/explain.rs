@@ -8,7 +8,7 @@ use crate::bases::{PulledBase, pulled_bases};
 use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
-use crate::target::{TargetExplanation, targets};
+use crate::targets::{TargetExplanation, targets};
 use crate::whatif::{Bounds, Ranking, rank};
 use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};

@@ -48,7 +48,7 @@ mod others;
 pub mod render;
 mod steps;
 pub mod synthetic;
-mod target;
+mod targets;
 pub mod whatif;
 mod wording;
 
@@ -56,4 +56,4 @@ pub use bases::PulledBase;
 pub use explain::{Explanation, VERSION, explain, explain_in, explain_with, json_schema};
 pub use others::Others;
 pub use steps::StepExplanation;
-pub use target::{TargetExplanation, UnknownTarget, record_of};
+pub use targets::{TargetExplanation, UnknownTarget, record_of};
