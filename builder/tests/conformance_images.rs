@@ -93,8 +93,7 @@ fn compare(case: &Value, golden: &Value) -> Result<(), String> {
         platform: Platform::new("linux", "amd64", None),
         build_platform: Platform::new("linux", "amd64", None),
         contexts: contexts.map(|(name, _)| (name.clone(), NamedContext::Directory)).collect(),
-        source_date_epoch: None,
-        sharing: None,
+        ..LowerRequest::default()
     };
     let lowered = dockerfile::parse(case["text"].as_str().unwrap())
         .and_then(|file| plan::lower(&file, &request, &Bases(map(&case["bases"]))));

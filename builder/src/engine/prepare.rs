@@ -170,7 +170,8 @@ pub(super) fn lower_request(
     contexts: BTreeMap<String, NamedContext>,
 ) -> LowerRequest {
     let (build_args, target) = (request.build_args.clone(), request.target.clone());
-    LowerRequest { build_args, target, platform, contexts, ..LowerRequest::default() }
+    let run_options = request.run.seen_by_processes();
+    LowerRequest { build_args, target, platform, contexts, run_options, ..LowerRequest::default() }
 }
 
 /// The platforms to build for: the first one, and the others.

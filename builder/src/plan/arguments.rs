@@ -90,6 +90,7 @@ pub(super) fn run_settings(request: &LowerRequest) -> RunSettings {
     RunSettings {
         cache_namespace: given("BUILDKIT_CACHE_MOUNT_NS"),
         hostname: given("BUILDKIT_SANDBOX_HOSTNAME"),
+        options: request.run_options.clone(),
         proxies,
     }
 }

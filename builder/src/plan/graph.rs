@@ -202,6 +202,9 @@ pub struct Run {
     pub devices: Vec<String>,
     /// The host name that `BUILDKIT_SANDBOX_HOSTNAME` sets.
     pub hostname: Option<String>,
+    /// The options of the request that the process can see, by flag.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
     /// Where the pieces of the shell's text are in the Dockerfile. They change nothing that the step does.
     #[serde(skip)]
     pub origins: Vec<Origin>,

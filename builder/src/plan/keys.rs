@@ -4,7 +4,7 @@
 //! which input caused a cache miss. A step that changes only the configuration has the key of its parent. So a step
 //! depends only on the variables that are passed to it.
 
-use super::graph::{Base, Copy, CopyFrom, MountKind, Op, Run, Step};
+use super::graph::{Base, Copy, CopyFrom, MountKind, Network, Op, Run, Step};
 use buildscope_record::{Digest, StepId, StepKey};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -126,6 +126,12 @@ impl Inputs {
         for variable in &variables {
             let kind = if variable.argument { "arg" } else { "env" };
             self.add(&format!("{kind}:{}", variable.name), Digest::of(&*variable.value).to_string());
+        }
+        for (flag, value) in &run.options {
+            // The instruction's own network counts more.
+            if flag != "--network" || run.network == Network::Default {
+                self.add(&format!("option:{flag}"), value.clone());
+            }
         }
         json!({
             "args": run.args,

@@ -50,6 +50,8 @@ pub(super) struct RunSettings {
     pub(super) cache_namespace: Option<String>,
     /// The host name of steps (`BUILDKIT_SANDBOX_HOSTNAME`).
     pub(super) hostname: Option<String>,
+    /// The options of the request that a process can see, by flag.
+    pub(super) options: BTreeMap<String, String>,
     /// The predefined proxy arguments that are given, in upper and in lower case.
     pub(super) proxies: Vec<String>,
 }

@@ -21,6 +21,8 @@ pub struct LowerRequest {
     pub contexts: BTreeMap<String, NamedContext>,
     /// The value that replaces the default of an ARG `SOURCE_DATE_EPOCH` above the first FROM, once it is resolved.
     pub source_date_epoch: Option<String>,
+    /// The options of the request that the process of a RUN can see, by flag. They are part of its cache key.
+    pub run_options: BTreeMap<String, String>,
     /// Only for a target of a [`Fleet`](super::Fleet): what its steps may share with those of other targets.
     pub sharing: Option<SharedInputs>,
 }
@@ -45,6 +47,7 @@ impl Default for LowerRequest {
             build_platform: Platform::host(),
             contexts: BTreeMap::new(),
             source_date_epoch: None,
+            run_options: BTreeMap::new(),
             sharing: None,
         }
     }

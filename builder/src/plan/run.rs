@@ -84,6 +84,7 @@ impl<'a, 's> RunLowering<'a, 's> {
             insecure: run.security().is_some_and(|word| &*word.text == "insecure"),
             devices: run.devices().map(|word| word.text.to_string()).collect(),
             hostname: self.settings.hostname.clone(),
+            options: self.settings.options.clone(),
             origins,
         };
         (run, history)

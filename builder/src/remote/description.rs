@@ -223,6 +223,7 @@ impl DescribedRun {
             insecure: false,
             devices: Vec::new(),
             hostname: self.hostname.clone(),
+            options: BTreeMap::new(),
             origins: Vec::new(),
         };
         (run, self.settings.options(), origins)

@@ -319,7 +319,7 @@ fn started(record: &Record) -> Option<i64> {
 fn cause(cause: &misses::Cause) -> &'static str {
     use misses::Cause::{
         Arguments, Base, Content, Environment, Expansion, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved,
-        New, Parent, Pruned, Removed, Setting, Source, Times, Unasked, Unknown,
+        New, Options, Parent, Pruned, Removed, Setting, Source, Times, Unasked, Unknown,
     };
     match cause {
         New => "new step",
@@ -332,6 +332,7 @@ fn cause(cause: &misses::Cause) -> &'static str {
         Metadata(_) => "changed mode or owner",
         Arguments(_) => "changed build argument",
         Environment(_) | Expansion(_) => "changed variable",
+        Options(_) => "changed option",
         Source => "changed stage or image",
         Parent => "changed parent",
         Expired => "expired result",

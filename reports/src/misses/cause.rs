@@ -42,6 +42,8 @@ pub enum Cause {
     Arguments(Vec<String>),
     /// Environment variables, by name.
     Environment(Vec<String>),
+    /// Options of the command that a RUN can see, such as `--add-host`.
+    Options(Vec<String>),
     /// The content that is mounted or copied from another stage or image.
     Source,
     /// An instruction before it is new: its text.
@@ -74,7 +76,15 @@ impl Cause {
 
     /// Whether several steps with this cause are one miss.
     pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::Arguments(_) | Self::Environment(_) | Self::Setting { .. } | Self::Gone | Self::Unasked(_))
+        matches!(
+            self,
+            Self::Arguments(_)
+                | Self::Environment(_)
+                | Self::Options(_)
+                | Self::Setting { .. }
+                | Self::Gone
+                | Self::Unasked(_)
+        )
     }
 }
 
@@ -197,6 +207,7 @@ impl<'i> Changes<'i> {
     /// later steps depend on, so they count last.
     fn own(&self) -> Cause {
         let (files, arguments, variables) = (self.of("file:"), self.of("arg:"), self.of("env:"));
+        let options = self.of("option:");
         let named = |inputs: &Inputs| inputs.keys().any(|name| name.starts_with("file:") || name.starts_with("entry:"));
         if self.has("content") && !(named(self.now) && named(self.before)) {
             Cause::Content
@@ -208,6 +219,8 @@ impl<'i> Changes<'i> {
             Cause::Arguments(arguments)
         } else if !variables.is_empty() {
             Cause::Environment(variables)
+        } else if !options.is_empty() {
+            Cause::Options(options)
         } else if self.has("instruction") {
             Cause::Instruction
         } else if self.has("from") || !self.of("mount:").is_empty() {

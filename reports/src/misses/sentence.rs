@@ -90,6 +90,7 @@ fn why(step: &Step, cause: &Cause) -> String {
         Cause::Metadata(properties) => format!("changed: {}", list(properties)),
         Cause::Arguments(names) => format!("changed: build argument {}", quoted(names)),
         Cause::Environment(names) => format!("changed: variable {}", quoted(names)),
+        Cause::Options(flags) => format!("changed: the option {}", quoted(flags)),
         Cause::Source => "changed: the content from another stage or image".to_owned(),
         Cause::Inserted(text) => format!("ran again: {} was inserted before it", quote(text)),
         Cause::Removed(text) => format!("ran again: {} before it was removed", quote(text)),
@@ -117,6 +118,7 @@ fn several(step: &Step, cause: &Cause, changed: usize) -> String {
             format!("build argument {} changed for {changed} steps from {from} on", quoted(names))
         }
         Cause::Environment(names) => format!("variable {} changed for {changed} steps from {from} on", quoted(names)),
+        Cause::Options(flags) => format!("the option {} changed for {changed} steps from {from} on", quoted(flags)),
         Cause::Setting { before, now } => {
             let setting = setting(before.as_deref(), now.as_deref()).replace(" before it ", " before them ");
             format!("{changed} steps from {from} on ran again: {setting}")

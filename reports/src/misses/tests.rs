@@ -204,6 +204,8 @@ fn the_other_causes() {
     assert_eq!(cause(&[("times", "1")], &[("times", "2")]), Cause::Times);
     assert_eq!(cause(&[("instruction", "1")], &[("instruction", "2")]), Cause::Instruction);
     assert_eq!(cause(&[("env:A", "1")], &[("env:A", "1"), ("env:B", "1")]), Cause::Environment(vec!["B".into()]));
+    let options = Cause::Options(vec!["--add-host".into()]);
+    assert_eq!(cause(&[("instruction", "1")], &[("instruction", "1"), ("option:--add-host", "a=::1")]), options);
     assert_eq!(cause(&[("from", "1")], &[("from", "2")]), Cause::Source);
     let alone = inputs(&[("content", "1")]);
     assert_eq!(root_misses(&alone, &[])[0].cause, Cause::New);

@@ -8,7 +8,6 @@ use buildscope_builder::plan::draw::{Drawing, Format};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
 use buildscope_dockerfile::lint::{BaseImage, Finding};
 use buildscope_dockerfile::{Diagnostics, Dockerfile};
-use buildscope_oci::Platform;
 use buildscope_record::Policy;
 use buildscope_schedule::order_edges;
 use miette::{IntoDiagnostic, miette};
@@ -37,10 +36,8 @@ impl Planner {
             build_args: request.build_args.clone(),
             target: request.target.clone(),
             platform: request.platform.clone(),
-            build_platform: Platform::host(),
             contexts: contexts.collect::<Result<BTreeMap<_, _>, Failure>>()?,
-            source_date_epoch: None,
-            sharing: None,
+            ..LowerRequest::default()
         };
         Ok(Self { request, bases })
     }

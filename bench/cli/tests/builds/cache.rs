@@ -59,6 +59,30 @@ fn identical_files_keep_dependent_stages_cached() {
 }
 
 #[test]
+fn options_that_a_process_sees_rerun_steps() {
+    let world = World::new("FROM busybox\nRUN cat /etc/hosts > /hosts\nRUN --network=none true > /own\n");
+    let ran = |options: &[&str]| {
+        let record = world.build(options).record();
+        (steps(&record, Executed).iter().filter(|text| text.starts_with("RUN")).count(), record)
+    };
+    assert_eq!(ran(&[]).0, 2);
+    let (count, record) = ran(&["--add-host", "db:10.1.2.3"]);
+    assert_eq!(
+        (count, record.steps[1].cache.as_ref().unwrap().inputs["option:--add-host"].as_str()),
+        (2, "db=10.1.2.3")
+    );
+    assert_eq!(ran(&["--add-host", "db:10.1.2.4"]).0, 2);
+    assert_eq!(ran(&["--ulimit", "nofile=100:200"]).0, 2);
+    assert_eq!(ran(&["--shm-size", "1m"]).0, 2);
+    // The second step says which network it has, but runs on the result of the first.
+    assert_eq!(ran(&["--network", "none"]).0, 2);
+    // Limits that only end a step, and all options again.
+    for options in [&["--memory", "1g", "--cpus", "2", "--timeout", "60"][..], &["--add-host", "db:10.1.2.3"], &[]] {
+        assert_eq!(ran(options).0, 0, "{options:?}");
+    }
+}
+
+#[test]
 fn with_an_epoch_rewritten_times_are_compared() {
     let world =
         World::new("FROM busybox AS lib\nCOPY f /in\nRUN cp /in /out\nFROM busybox\nCOPY --from=lib /in /out /\n");

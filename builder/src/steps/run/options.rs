@@ -115,6 +115,28 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 }
 
 impl RunOptions {
+    /// The options that a process can see, by flag, unless they are the default. As in BuildKit they are part of the cache key.
+    /// `--memory`, `--cpus`, `--pids-limit` and `--timeout` are not: they decide whether a step succeeds.
+    pub(crate) fn seen_by_processes(&self) -> BTreeMap<String, String> {
+        let network = match self.network {
+            // Where no connector works, the default is another one, and the result is the same.
+            NetworkMode::Default | NetworkMode::Isolated => None,
+            NetworkMode::Host => Some("host".to_owned()),
+            NetworkMode::None => Some("none".to_owned()),
+        };
+        let hosts: Vec<String> = self.extra_hosts.iter().map(|(name, address)| format!("{name}={address}")).collect();
+        let limits: Vec<String> =
+            self.limits.ulimits.iter().map(|(name, (soft, hard))| format!("{name}={soft}:{hard}")).collect();
+        let list = |values: Vec<String>| Some(values.join(",")).filter(|text| !text.is_empty());
+        let options = [
+            ("--network", network),
+            ("--add-host", list(hosts)),
+            ("--shm-size", self.limits.shm_size.map(|bytes| bytes.to_string())),
+            ("--ulimit", list(limits)),
+        ];
+        options.into_iter().filter_map(|(flag, value)| Some((flag.to_owned(), value?))).collect()
+    }
+
     /// Checks that the step only uses permissions that the user allows.
     pub(super) fn check(&self, op: &Run) -> Result<(), RunError> {
         let refuse = |what: &str, entitlement: String| Err(RunError::NotAllowed { what: what.to_owned(), entitlement });
