@@ -147,12 +147,16 @@ async fn run(
 }
 
 /// Prepares another round and returns true if the build failed because of a damaged blob: it was dropped, so the steps that
-/// need it can run again.
+/// need it can run again. A layer that an imported cache does not give, or gives with another content, is such a blob.
 fn repair(solver: &mut Arc<Solver>, round: u32, failed: bool) -> bool {
     let store = solver.store().clone();
     let mut damaged = store.take_damaged();
     // Layers that only another machine had count as damaged: the steps that made them run again.
     damaged.extend(solver.machines.iter().flat_map(|machines| machines.layers().take_lost()));
+    for (diff_id, why) in solver.parts.iter().flat_map(|part| part.cache.imported.take_unusable()) {
+        solver.ctx.progress.event(Event::Warning(format!("the cache is not used for a step, which runs again: {why}")));
+        damaged.push(diff_id.into());
+    }
     if !failed || damaged.is_empty() || round == ROUNDS || solver.ctx.cancel.is_cancelled() {
         return false;
     }

@@ -217,6 +217,11 @@ impl ImageError {
         Self::Malformed { origin: origin.to_string(), fault: fault.into() }
     }
 
+    /// Whether the fault is that of the source of an image or a cache, and not of this machine.
+    pub(crate) fn is_of_source(&self) -> bool {
+        !matches!(self, Self::File { .. } | Self::Write { .. } | Self::Store(_) | Self::Stopped)
+    }
+
     /// For `map_err` on file operations.
     pub(crate) fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -7,6 +7,7 @@ use buildscope_testing::{Random, Registry, test};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
@@ -27,6 +28,34 @@ fn two_stages() -> World {
 
 fn ran(record: &Record) -> Vec<&str> {
     steps(record, Executed).into_iter().filter(|text| !text.starts_with("FROM")).collect()
+}
+
+/// The paths of the layers in a cache in a directory: the files that gzip has written.
+fn layers_of_cache(cache: &Path) -> Vec<PathBuf> {
+    let blobs = fs::read_dir(cache.join("blobs/sha256")).unwrap().map(|blob| blob.unwrap().path());
+    blobs.filter(|blob| fs::read(blob).unwrap().starts_with(&[0x1f, 0x8b])).collect()
+}
+
+#[test]
+fn a_layer_that_a_cache_does_not_give_is_made_again() {
+    let corrupt = |blob: &Path| {
+        let mut bytes = fs::read(blob).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(blob, bytes).unwrap();
+    };
+    let remove = |blob: &Path| fs::remove_file(blob).unwrap();
+    for (fault, damage) in [("corrupt", &corrupt as &dyn Fn(&Path)), ("missing", &remove)] {
+        let (world, local) = (two_stages(), World::empty());
+        let cache = local.path("cache").display().to_string();
+        world.build(&["--cache-to", &format!("type=local,dest={cache},mode=max")]).record();
+        world.forget();
+        layers_of_cache(Path::new(&cache)).iter().for_each(|blob| damage(blob));
+        let out = world.path("out").display().to_string();
+        let built = world.build(&["--cache-from", &format!("type=local,src={cache}"), "--output", &out]);
+        assert!(ran(&built.record()).contains(&"RUN cat /lib.o /src/app.c > /app"), "{fault}: {}", built.stderr());
+        assert!(built.stderr().contains(fault) && built.stderr().contains("runs again"), "{}", built.stderr());
+        assert_eq!(fs::read_to_string(world.path("out/app")).unwrap(), "8\nint app;");
+    }
 }
 
 #[test(Program("docker-registry"))]

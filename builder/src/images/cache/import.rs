@@ -7,6 +7,7 @@ use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
 use super::document::{CACHE_CONFIG, CacheConfig, INLINE, Layer};
 use super::reapi::RemoteCache;
 use super::{CacheFrom, CacheRecord, S3Cache};
+use crate::error_chain::causes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::Descriptor;
@@ -14,10 +15,14 @@ use buildscope_oci::Platform;
 use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepKey};
 use buildscope_storage::{Acquired, OnceMap, Store};
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+
+/// The number of unusable layers after which no layer of the caches is used: a build begins again after each of them, which it does
+/// twice at most.
+const MOST_FAULTS: usize = 2;
 
 /// The caches that one build imports. They are read when a step asks for a record that the store does not have.
 #[derive(Default)]
@@ -30,6 +35,15 @@ pub struct ImportedCache {
     offered: Mutex<HashMap<DiffId, LayerSource>>,
     /// The layers that are being fetched: two steps do not fetch the same layer twice.
     fetching: OnceMap<DiffId, Infallible>,
+    /// Layers that are missing or corrupt in their cache. The build does without them.
+    unusable: Mutex<Unusable>,
+}
+
+#[derive(Default)]
+struct Unusable {
+    all: HashSet<DiffId>,
+    /// Those that were not reported yet, with the reason.
+    new: Vec<(DiffId, String)>,
 }
 
 /// Where caches are read from.
@@ -51,6 +65,12 @@ struct Records {
     layers: HashMap<DiffId, LayerSource>,
     /// Caches without a list of their records: they are asked for each key.
     servers: Vec<RemoteCache>,
+}
+
+impl Unusable {
+    fn has(&self, diff_id: &DiffId) -> bool {
+        self.all.len() >= MOST_FAULTS || self.all.contains(diff_id)
+    }
 }
 
 impl ImportedCache {
@@ -91,7 +111,8 @@ impl ImportedCache {
             span.detail("cache");
             self.records.get_or_init(|| Sources::read(&self.sources))
         });
-        records.records.get(key).cloned().or_else(|| self.ask(records, key, probe))
+        let found = records.records.get(key).cloned().or_else(|| self.ask(records, key, probe));
+        found.filter(|record| !self.unusable.lock().has(&record.diff_id))
     }
 
     /// Asks the servers for a key, once. A server that fails is reported and not asked again.
@@ -126,11 +147,18 @@ impl ImportedCache {
 
     /// The blob of a layer, and its source, if a record was looked up.
     pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<LayerSource> {
+        if self.unusable.lock().has(diff_id) {
+            return None;
+        }
         let offered = self.offered.lock().get(diff_id).cloned();
         offered.or_else(|| self.records.get()?.layers.get(diff_id).cloned())
     }
 
-    /// Fetches the layers that the cache has and the store does not have.
+    /// Fetches the layers that the cache has and the store does not have. A layer that the cache does not give, or gives with another
+    /// content, is not used any more.
+    ///
+    /// # Errors
+    /// If a layer cannot be fetched or stored. After a fault of the cache, [`take_unusable`](Self::take_unusable) has the layer.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
         for diff_id in layers {
             // A cache that was not read has given no layer. The store is asked only about layers that a cache has: that takes four system
@@ -140,9 +168,22 @@ impl ImportedCache {
             };
             let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
             // Another step may have fetched it meanwhile; then this returns at once.
-            ensure(store, &*blobs, &[ImageLayer { descriptor, diff_id: *diff_id }], probe)?;
+            let fetched = ensure(store, &*blobs, &[ImageLayer { descriptor, diff_id: *diff_id }], probe);
+            if let Err(error) = &fetched
+                && error.is_of_source()
+            {
+                let mut unusable = self.unusable.lock();
+                unusable.all.insert(*diff_id);
+                unusable.new.push((*diff_id, causes(error)));
+            }
+            fetched?;
         }
         Ok(())
+    }
+
+    /// Layers that were found missing or corrupt in their cache since the last call, with the reason.
+    pub(crate) fn take_unusable(&self) -> Vec<(DiffId, String)> {
+        std::mem::take(&mut self.unusable.lock().new)
     }
 }
 
