@@ -31,7 +31,7 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
     ("--attest", Differs("`type=provenance`; `type=sbom` is refused like `--sbom`")),
     ("--build-arg", Same),
     ("--build-context", Same),
-    ("--builder", Refused("buildscope is itself the builder: leave the flag out")),
+    ("--builder", Refused("buildscope is itself the builder: leave the flag out, or say `default`")),
     ("--cache-from", Differs("`local`, `registry`, `s3` and `reapi`; `gha` and `azblob` are refused by name")),
     (
         "--cache-to",
