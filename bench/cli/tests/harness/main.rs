@@ -248,7 +248,7 @@ fn an_interrupted_run_keeps_its_samples() {
     }
     let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
     let status = bench.wait().unwrap();
-    assert!(sent.success() && status.code() == Some(1), "the run did not end as interrupted: {status}");
+    assert!(sent.success() && status.code() == Some(130), "the run did not end as interrupted: {status}");
     let kept = json(&run);
     let samples = kept["cases"][0]["samples"].as_array().unwrap();
     assert!(
