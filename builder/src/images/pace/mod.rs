@@ -22,8 +22,8 @@ const STALE: Duration = Duration::from_secs(1);
 const RESERVE: u32 = 15;
 /// How long a thread waits before it looks again, if nothing wakes it.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// How long work waits for an idle processor at most. On a busy machine, a piece that takes 30 ms then runs each second, at the
-/// lowest priority.
+/// How long work waits for an idle processor at most. On a busy machine, one piece that takes 30 ms then runs each second, at the
+/// lowest priority: 3 % of a processor.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The pace of some work. It is shared by all threads of that work.
@@ -64,6 +64,8 @@ struct Budget {
     used: Duration,
     /// The pieces that are running, by their start.
     running: Vec<Instant>,
+    /// When a piece last ran without an idle processor.
+    forced: Option<Instant>,
 }
 
 /// A piece of work that may use a processor until this is dropped. It stays in the thread that was admitted.
@@ -108,7 +110,10 @@ impl Pace {
             match state.mode {
                 Mode::Stopped => return Err(ImageError::Stopped),
                 Mode::Unlimited => break,
-                Mode::AlongsideSteps if asked.elapsed() >= PATIENCE => break,
+                Mode::AlongsideSteps if asked.elapsed() >= PATIENCE && state.budget.may_force() => {
+                    state.budget.forced = Some(Instant::now());
+                    break;
+                }
                 Mode::AlongsideSteps => {}
             }
             if state.budget.is_due() {
@@ -170,6 +175,11 @@ impl Budget {
         let used = self.measured.as_ref().map_or(Duration::ZERO, |(_, before)| self.own().saturating_sub(*before));
         let at_once = self.allowed.as_nanos().div_ceil(WINDOW.as_nanos());
         used < self.allowed && (self.running.len() as u128) < at_once
+    }
+
+    /// Whether a piece may run although no processor is idle.
+    fn may_force(&self) -> bool {
+        self.forced.is_none_or(|forced| forced.elapsed() >= PATIENCE)
     }
 
     /// Takes a measurement. Without counters, nothing is allowed.
@@ -300,6 +310,13 @@ mod tests {
         unknown.take(None);
         assert!(!unknown.has_room());
         assert!(!unknown.is_due(), "the counters are not read again at once");
+    }
+
+    #[test]
+    fn one_piece_at_a_time_runs_without_an_idle_processor() {
+        let budget = Budget { forced: Some(Instant::now()), ..Budget::default() };
+        assert!(!budget.may_force());
+        assert!(Budget::default().may_force());
     }
 
     #[test]
