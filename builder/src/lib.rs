@@ -39,6 +39,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cgroup;
 mod elf;
 pub mod engine;
 mod error_chain;

@@ -153,17 +153,19 @@ fn whole(fd: &OwnedFd, size: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file that probably has `expected` bytes.
-fn stream(file: &mut File, expected: u64) -> io::Result<(Digest, u64)> {
+pub(super) fn stream(file: &mut File, expected: u64) -> io::Result<(Digest, u64)> {
     let (mut hash, mut size) = (Sha256::new(), 0);
     // Clearing a large buffer would take longer than reading a small file.
     let mut buffer = vec![0; expected.saturating_add(1).min(256 << 10) as usize];
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
-            n => {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
+            Ok(n) => {
                 hash.update(&buffer[..n]);
                 size += n as u64;
             }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

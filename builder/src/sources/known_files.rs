@@ -1,17 +1,14 @@
 //! The digests of single files outside all contexts. A file is read once for each of its states.
 
+use super::hash::stream;
 use super::stat::{Identity, Status, is_racy};
 use super::stat_cache::{Memory, Record, Wanted};
 use buildscope_record::Digest;
 use rustix::fs::fstat;
-use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Seek};
 use std::path::Path;
 use std::time::SystemTime;
-
-/// The bytes that are read at a time.
-const PIECE: usize = 256 << 10;
 
 /// The digests of files that belong together.
 pub(crate) struct KnownFiles(Memory);
@@ -33,28 +30,13 @@ impl KnownFiles {
             return Ok((known.digest, before.size));
         }
         let read_at = SystemTime::now();
-        let (digest, size) = read(file)?;
+        file.rewind()?;
+        let (digest, size) = stream(file, before.size)?;
         let after = Identity::from(&Status::from(&fstat(&*file)?));
         if after == before && size == before.size && !is_racy(before.ctime, read_at) {
             self.0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(before, digest));
         }
         Ok((digest, size))
-    }
-}
-
-fn read(file: &mut File) -> io::Result<(Digest, u64)> {
-    file.rewind()?;
-    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; PIECE]);
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok((Digest::from_bytes(hash.finalize().into()), size)),
-            Ok(read) => {
-                hash.update(&buffer[..read]);
-                size += read as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whether tasks wait for memory: pressure stall information (PSI, Documentation/accounting/psi.rst of the kernel).
 
+use crate::cgroup;
 use parking_lot::Mutex;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The shortest interval over which the pressure is measured.
@@ -28,10 +29,7 @@ struct Measured {
 
 impl Pressure {
     pub(super) fn of_this_process() -> Self {
-        let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let own = groups.lines().find_map(|line| line.strip_prefix("0::/"));
-        let own = own.filter(|group| !group.is_empty());
-        let own = own.map(|group| Path::new("/sys/fs/cgroup").join(group).join("memory.pressure"));
+        let own = cgroup::own().map(|group| group.join("memory.pressure"));
         Self::of(own.filter(|file| file.exists()).unwrap_or_else(|| "/proc/pressure/memory".into()))
     }
 

@@ -7,9 +7,10 @@
 //! The number of tasks that run at one moment does not tell this. It includes tasks that run for microseconds, and on virtual machines
 //! it was three and more with a single busy process.
 
+use crate::cgroup;
 use buildscope_storage::pipeline;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Reads the counters.
@@ -45,7 +46,8 @@ impl UnusedTime {
         let processors: Vec<usize> =
             (0..rustix::thread::CpuSet::MAX_CPU).filter(|cpu| allowed.is_none_or(|set| set.is_set(*cpu))).collect();
         let quota = Some(pipeline::processors()).filter(|limit| allowed.is_some() && *limit < processors.len());
-        let quota = quota.map(|processors| Quota { processors, file: own_group().join("cpu.stat") });
+        let group = || cgroup::own().unwrap_or_else(|| cgroup::ROOT.into());
+        let quota = quota.map(|processors| Quota { processors, file: group().join("cpu.stat") });
         Self { processors, ticks_per_second: rustix::param::clock_ticks_per_second().max(1), quota }
     }
 
@@ -83,13 +85,6 @@ impl Reading {
         });
         of_quota.map_or(unused, |allowed| allowed.min(unused)) + own
     }
-}
-
-/// The directory of this process's control group.
-fn own_group() -> PathBuf {
-    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    Path::new("/sys/fs/cgroup").join(own)
 }
 
 /// The ticks that these processors spent idle or waiting for a disk, in the text of `/proc/stat`.
