@@ -39,7 +39,7 @@ const SIZE: usize = 32 << 10;
 /// read them, and when to give up, in nanoseconds.
 const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
-/// How often the thread asks whether it shall stop, in nanoseconds.
+/// How often the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;
 
 struct Execs {
@@ -56,10 +56,10 @@ impl Listener {
         let mut execs = Execs::open()?;
         let (sender, heard) = channel();
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         std::thread::Builder::new().name("arguments".into()).spawn(move || {
             let _ = rustix::process::setpriority_process(None, crate::observer::PRIORITY);
-            while !told.load(Ordering::Acquire) {
+            while !stopped.load(Ordering::Acquire) {
                 execs.wait();
                 execs.read();
                 execs.ask(&sender);

@@ -4,13 +4,13 @@
 /// What is known of a machine that a step could go to. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Candidate {
-    /// How many steps of the build it has: those that run there, and those that will.
+    /// The number of steps of the build that run there, or will.
     pub steps: usize,
-    /// How many it runs at a time; `None` if there is no limit.
+    /// The number of steps that it runs at a time; `None` if there is no limit.
     pub slots: Option<usize>,
     /// The bytes of the step's layers that it lacks, counted once for each link that they have to cross.
     pub lacking: f64,
-    /// When these bytes, and those that are on the way there already, have arrived.
+    /// The time at which these bytes, and those that are on the way there already, have arrived.
     pub transfer: f64,
 }
 
