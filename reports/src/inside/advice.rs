@@ -1,4 +1,4 @@
-//! What the inside of a step suggests. Each finding names the command, its gain and what it depends on.
+//! Suggestions from the inside of a step. Each finding names the command, its gain and what it depends on.
 
 use super::{Activity, CommandRow, Inside, RowKind, SourcePlace};
 use buildscope_record::Nanos;
@@ -8,13 +8,13 @@ use buildscope_record::Nanos;
 pub(crate) struct Finding {
     /// The rule's name.
     pub(crate) rule: &'static str,
-    /// How much shorter the step could be.
+    /// The time by which the step could be shorter.
     pub(crate) gain: Nanos,
     /// The suggestion.
     pub(crate) text: String,
-    /// What it depends on.
+    /// The condition under which the gain holds.
     pub(crate) caveat: &'static str,
-    /// Where the command is in the Dockerfile.
+    /// The place of the command in the Dockerfile.
     pub(crate) place: Option<SourcePlace>,
     /// Words of the command, and what to write instead if that is certain to work.
     pub(crate) change: Option<(String, String)>,
@@ -26,12 +26,12 @@ impl Finding {
     }
 }
 
-/// Less than this is not worth a suggestion.
+/// The smallest gain that is worth a suggestion.
 const LEAST: Nanos = Nanos(500_000_000);
 /// A make that uses fewer processors than this runs one process at a time.
 const ONE: f64 = 1.3;
 
-/// What the commands of a step suggest on a machine with this number of processors.
+/// Returns the suggestions for the commands of a step on a machine with this number of processors.
 pub(crate) fn findings(inside: &Inside, processors: u32) -> Vec<Finding> {
     let commands: Vec<&CommandRow> = inside.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
     let alone = commands
@@ -71,8 +71,8 @@ fn unsafe_io(row: &CommandRow) -> Option<Finding> {
     dpkg.then_some(finding)
 }
 
-/// The words of a command from `apt-get` to its verb, and the same with an option for dpkg; `None` if the command has it, or if a quote or an
-/// expansion may change what the words are.
+/// Returns the words of a command from `apt-get` to its verb, and the same words with an option for dpkg. `None` if the command has the
+/// option, or if a quote or an expansion may change the words.
 fn with_unsafe_io(command: &str) -> Option<(String, String)> {
     if command.contains("unsafe-io") {
         return None;
@@ -110,7 +110,7 @@ fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
     Some(finding)
 }
 
-/// The command with as many jobs as processors; `None` if it is not certain where the option belongs.
+/// Returns the command with as many jobs as processors; `None` if the position of the option is not certain.
 fn with_jobs(command: &str) -> Option<String> {
     if let Some(rest) = command.strip_prefix("make").filter(|rest| rest.is_empty() || rest.starts_with(' ')) {
         return Some(format!("make -j\"$(nproc)\"{rest}"));
@@ -147,7 +147,7 @@ fn download(row: &CommandRow) -> Option<Finding> {
     (fetches && waited.0 * 2 >= row.wall.0).then(|| Finding::of("download", row, waited, text, caveat))
 }
 
-/// An install whose development packages are deleted again.
+/// Suggests to leave out development packages that a later command deletes.
 fn pruned(before: &[&CommandRow], prune: &CommandRow) -> Option<Finding> {
     let tool = ["npm", "pnpm"].into_iter().find(|tool| runs(prune, &[tool, "prune"]))?;
     let installs = |row: &&&CommandRow| ["ci", "install", "i"].iter().any(|verb| runs(row, &[tool, verb]));
@@ -165,7 +165,7 @@ fn pruned(before: &[&CommandRow], prune: &CommandRow) -> Option<Finding> {
     ))
 }
 
-/// Tests that keep the commands after them waiting.
+/// Suggests a stage of its own for tests that delay the commands after them.
 fn tests_first(row: &CommandRow, after: &[&CommandRow]) -> Option<Finding> {
     let done = |row: &CommandRow, wanted: &[Activity]| -> Nanos {
         row.activities.iter().filter(|done| wanted.contains(&done.activity)).map(|done| done.time).sum()

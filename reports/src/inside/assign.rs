@@ -1,8 +1,8 @@
-//! Which process belongs to which command of a shell's text.
+//! Assigns the processes of a shell to the commands of its text.
 //!
-//! A shell starts the processes of its commands in the order of the text, so this is an alignment of two sequences: the one
-//! in which most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process of no command's name
-//! belongs to the command that is running.
+//! A shell starts the processes of its commands in the order of the text, so this is an alignment of two sequences: the alignment in which
+//! most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process whose name fits no command belongs to the command
+//! that is running.
 
 use super::shell::{Name, Unit};
 use super::tree::{Job, Tree};
@@ -11,7 +11,7 @@ use super::tree::{Job, Tree};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Child<'a> {
     pub(super) program: &'a str,
-    /// It executed nothing: the shell's own copy.
+    /// Whether the process executed nothing: it is a copy of the shell.
     pub(super) forked: bool,
     pub(super) arguments: &'a [String],
 }
@@ -27,22 +27,22 @@ pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
 
 /// The name of a program that executed itself and ended before its arguments were read (busybox).
 const SELF: &str = "exe";
-/// How many names of one command are counted.
+/// The number of names of one command that are counted.
 const COUNTED: usize = 12;
-/// What it is worth that a command has a process at all: most commands of a text run.
+/// The score of a command that has a process at all: most commands of a text run.
 const ENTERED: i32 = 1;
-/// Longer alignments take more time than they are worth: the rest of the processes belong to the last command.
+/// The longest alignment, in processes. Further processes belong to the last command.
 const LONGEST: usize = 3000;
 
-/// What it is worth that a process belongs to a command: its name agrees, and the command's text has its arguments. A process of which
-/// neither is true costs nothing, but gains nothing.
+/// The score of assigning a process to a command. It counts whether the name agrees and whether the command's text has the arguments;
+/// without either it is 0.
 fn worth(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
     const SAID: i32 = 4;
     let said = says(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
     named(unit, child) + if said { SAID } else { 0 }
 }
 
-/// Whether a command's text has the arguments as they are: none of them comes from a variable.
+/// Whether a command's text contains the arguments literally: no argument comes from a variable.
 fn says(text: &str, arguments: &[String]) -> bool {
     fn words(text: &str) -> impl Iterator<Item = &str> {
         text.split(|c: char| c.is_whitespace() || "\"'\\;|&()".contains(c)).filter(|word| !word.is_empty())
@@ -52,15 +52,15 @@ fn says(text: &str, arguments: &[String]) -> bool {
     wanted.len() > 1 && text.windows(wanted.len()).any(|window| window == wanted)
 }
 
-/// What a name's agreement is worth.
+/// The score for the agreement of the names.
 fn named(unit: &Unit, child: Child<'_>) -> i32 {
     let one = |name: &Name| match name {
         Name::Is(name) if is(name, child.program) => 8,
-        // A program that the shell is said to start may be part of the shell (busybox).
+        // A program that the text names may be part of the shell (busybox).
         Name::Is(_) if child.forked || child.program == SELF => 4,
         Name::Is(_) => 0,
         Name::Subshell(_) if child.forked => 6,
-        // A copy that had one thing to do was replaced by it, or there was none.
+        // A copy of the shell with a single command executes it in its own place, or the shell made no copy.
         Name::Subshell(within) => {
             let named = within.iter().any(|name| matches!(name, Name::Is(name) if is(name, child.program)));
             if named { 8 } else { 2 }
@@ -71,7 +71,8 @@ fn named(unit: &Unit, child: Child<'_>) -> i32 {
     unit.names.iter().map(one).max().unwrap_or(0)
 }
 
-/// The kernel keeps 15 bytes of a name; a program may be a link to another of a longer name (`python3`, `python3.11`).
+/// Whether a process's name is that of the program. The kernel keeps 15 bytes of a name, and a program may be a link to one with a longer
+/// name (`python3`, `python3.11`).
 fn is(name: &str, program: &str) -> bool {
     let same = |a: &str, b: &str| a == b || b.len() >= 15 && a.starts_with(b);
     same(name, program)
@@ -80,13 +81,13 @@ fn is(name: &str, program: &str) -> bool {
             && !program[name.len()..].starts_with(char::is_alphabetic)
 }
 
-/// The unit of each child, by its index; `None` if no unit can have started it. `text` is the shell's.
+/// Returns the unit of each child, by index; `None` if no unit can have started it. `text` is the shell's text.
 pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {
         return vec![None; children.len()];
     }
-    // best[u][k]: the highest worth if the last child belongs to unit u, of whose names k are used.
+    // best[u][k]: the highest score if the last child belongs to unit u and k names of u are used.
     let (rows, columns) = (able.len(), COUNTED + 1);
     let mut best = vec![vec![None::<i32>; columns]; rows];
     let mut ways: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
@@ -129,7 +130,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
         ways.push(way);
     }
     let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
-    // At equal worth the first command wins: without evidence, a later command does not start.
+    // At equal scores the first command wins: without evidence, no later command is taken to have started.
     let mut end = last.filter_map(|(row, used)| Some((best[row][used]?, std::cmp::Reverse(row), used))).max();
     let mut assigned = vec![None; children.len()];
     if let Some((_, std::cmp::Reverse(row), used)) = end.take() {
@@ -146,7 +147,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
     assigned
 }
 
-/// The unit of each child where the shell goes through the units again and again: from the last one on, the first whose name
+/// Returns the unit of each child in a loop over the units. The search starts at the last child's unit and takes the first unit whose name
 /// agrees best.
 pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
     let mut last = None;
@@ -165,7 +166,7 @@ mod tests {
     use super::super::shell::units;
     use super::*;
 
-    /// Names of programs; `&` before one says that the process executed nothing. After a name there may be arguments.
+    /// Assigns children, which are given as names of programs with arguments. `&` before a name marks a process that executed nothing.
     fn assigned(text: &str, children: &[&str]) -> Vec<String> {
         let units = units(text);
         let words = |line: &&str| line.trim_start_matches('&').split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -179,7 +180,7 @@ mod tests {
         assign(&units, &children, text).into_iter().map(of).collect()
     }
 
-    /// Of a sampled build, the short processes are missing.
+    /// A sampled build lacks the short processes.
     #[test]
     fn arguments_tell_commands_of_one_name_apart() {
         let text = "sleep 0.5 && while [ $i ]; do true; done; (sleep 0.3) && sh -c \"sleep 0.2; true\"";
@@ -222,7 +223,7 @@ mod tests {
         );
     }
 
-    /// It goes round once for each word.
+    /// The loop runs once for each word.
     #[test]
     fn a_loop_over_words_of_the_text_has_as_many_processes() {
         let (first, second) = ("for i in 1 2 3; do sleep 0.$i; done", "for i in 1 2; do sleep 0.$i; done");
@@ -258,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_shell_that_runs_programs_itself_has_copies_of_itself() {
-        // As busybox does it: dd and md5sum are its own, and the last group needs no copy.
+        // busybox runs dd and md5sum itself, and makes no copy for the last group.
         assert_eq!(
             assigned("sleep 1 && dd | md5sum && (sleep 2; true)", &["sleep", "&sh", "&sh", "sleep"]),
             ["sleep 1", "dd | md5sum", "dd | md5sum", "(sleep 2; true)"]

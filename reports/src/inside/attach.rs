@@ -1,13 +1,13 @@
-//! Finding the processes of another builder's steps among all that ran on the machine.
+//! Finds the processes of another builder's steps among all processes of the machine.
 //!
-//! A builder starts a step as `sh -c TEXT`, and TEXT is the RUN's own: the process that has it is the step's shell.
+//! A builder starts a step as `sh -c TEXT`, and TEXT is the text of the RUN: the process with this argument is the step's shell.
 
 use super::text::{one_line, run_text};
 use super::tree;
 use buildscope_record::{Folded, Instruction, Nanos, Origin, Process, Processes, Record, Step};
 use std::collections::{HashMap, HashSet};
 
-/// The text that a RUN's shell was given, and where it is in the Dockerfile.
+/// The text that a RUN gives to its shell, and its place in the Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScriptText {
     /// The text.
@@ -16,8 +16,8 @@ pub struct ScriptText {
     pub origins: Vec<Origin>,
 }
 
-/// Gives each RUN of the record the processes below its shell. `zero` is the record's beginning on the clock of `machine`.
-/// `script` gives a step's script if its Dockerfile is known. Returns how many steps were found.
+/// Adds to each RUN of the record the processes below its shell. `zero` is the start of the record on the clock of `machine`. `script`
+/// returns a step's script if the Dockerfile is known. Returns the number of steps that were found.
 pub fn attach(
     record: &mut Record,
     machine: &Processes,
@@ -35,7 +35,7 @@ pub fn attach(
     {
         let script = script_text(step);
         let text = one_line(&script.text);
-        // The same text twice is two steps in the order of time.
+        // If two steps have the same text, their shells are assigned in the order of time.
         let named = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script));
         let shell = match named {
             Some(at) => shells.remove(at).0,
@@ -53,7 +53,7 @@ pub fn attach(
     found + attach_nameless(record, machine, zero, script_text)
 }
 
-/// Gives steps that are still without processes the shells of containers whose text could not be read, by time: they were too short.
+/// Assigns shells of containers whose text could not be read, because they were too short, to steps without processes, by time.
 fn attach_nameless(
     record: &mut Record,
     machine: &Processes,
@@ -85,7 +85,7 @@ fn script_of(process: &Process) -> Option<String> {
     (tree::is_shell(program) && takes_text).then(|| one_line(&script.replace("\\n", " ").replace("\\t", " ")))
 }
 
-/// Shells that executed another program in their own place before they could be asked for their text, with that program's arguments.
+/// Shells that executed another program in their own place before their text was read, with that program's arguments.
 fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
     let replaced = machine.list.iter().filter_map(|process| {
         let shell = process.replaces?;
@@ -99,7 +99,7 @@ fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
 /// Shells that a container runtime started and whose arguments could not be read, in the order of time.
 fn nameless_shells(machine: &Processes) -> Vec<u32> {
     let program = |index: Option<u32>| machine.list.get(index? as usize);
-    // What a runtime written in Go executes in its own place, or a process that another one starts.
+    // A runtime written in Go executes the program in its own place, or in a process that it starts.
     let by_runtime = |shell: &Process| match program(shell.replaces) {
         Some(before) => !tree::is_shell(&before.program) && (before.threads > 1 || is_runtime(&before.program)),
         None => program(shell.parent).is_some_and(|parent| is_runtime(&parent.program)),
@@ -114,20 +114,20 @@ fn is_runtime(program: &str) -> bool {
     ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name))
 }
 
-/// Whether a process that ran then may be a step's. Logs have their times from when a line was printed.
+/// Whether a process that ran at that time may belong to the step. The times of a log are those at which its lines were printed.
 fn step_spans(step: &Step, start: Nanos, end: Nanos) -> bool {
     const MOMENT: Nanos = Nanos(200_000_000);
     let (Some(begun), Some(ended)) = (step.start, step.end) else { return false };
     begun.saturating_sub(MOMENT) <= start && end <= ended + MOMENT && start <= ended
 }
 
-/// Whether a shell started no program but those that its text has.
+/// Whether a shell started only programs that its text names.
 fn starts_only(machine: &Processes, shell: u32, text: &str) -> bool {
     let mut started = machine.list.iter().filter(|process| process.parent == Some(shell) && !process.forked);
     started.all(|process| text.contains(&*process.program) || process.program == "exe")
 }
 
-/// Whether the end of a shell's text is a command with these arguments.
+/// Whether a shell's text ends with a command with these arguments.
 fn ends_so(text: &str, arguments: &[String]) -> bool {
     let bare = |text: &str| text.replace(['\'', '"', '\\'], "");
     let (text, last) = (bare(text), bare(&one_line(&arguments.join(" "))));
@@ -137,18 +137,18 @@ fn ends_so(text: &str, arguments: &[String]) -> bool {
     }
 }
 
-/// Whether a step ran at that time. Logs have their times from when a line was printed.
+/// Whether a step ran at that time. The times of a log are those at which its lines were printed.
 fn step_has(step: &Step, time: Nanos) -> bool {
     const LATE: Nanos = Nanos(1_000_000_000);
     let start = step.start.map_or(Nanos::ZERO, |start| start.saturating_sub(LATE));
     start <= time && step.end.is_none_or(|end| time <= end)
 }
 
-/// A shell and all below it, on the record's clock.
+/// A shell and all processes below it, on the record's clock.
 fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Processes {
     let mut kept: HashSet<u32> = HashSet::from([shell]);
     for (index, process) in (0..).zip(&machine.list) {
-        // What the shell executes in its place has the shell's parent.
+        // A program that the shell executes in its own place has the shell's parent.
         if process.parent.is_some_and(|parent| kept.contains(&parent))
             || process.replaces.is_some_and(|before| kept.contains(&before))
         {
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!((&*sh.program, &*make.program, make.replaces), ("sh", "make", Some(0)));
     }
 
-    /// The shells of steps of a millisecond, of which only the name is known. Other shells ran on the machine, too.
+    /// Only the names of the shells are known, because the steps took a millisecond. Other shells ran on the machine, too.
     #[test]
     fn a_shell_that_could_not_be_asked_is_found_by_its_runtime_and_its_time() {
         const MS: u64 = 1_000_000;
@@ -265,13 +265,13 @@ mod tests {
         let list = vec![
             named(1, None, None, "exe", 100, &[]),
             named(1, None, Some(0), "sh", 102, &[]),
-            // Another program's shells, and one of the step before the builder had said so.
+            // Shells of other programs, and a shell of the step that started before the builder's log says so.
             named(2, None, None, "sh", 1050, &[]),
             named(3, None, None, "env", 1060, &[]),
             named(3, None, Some(3), "sh", 1062, &[]),
             named(4, None, None, "crun", 1090, &[]),
             named(5, Some(5), None, "sh", 1092, &[]),
-            // Its text is of none of these steps, and what it starts neither.
+            // Neither its text nor its children belong to one of these steps.
             named(6, Some(5), None, "sh", 2100, &["sh", "-c", "other"]),
             named(7, Some(5), None, "sh", 2100, &[]),
             named(8, Some(8), None, "cc1", 2101, &[]),

@@ -1,13 +1,13 @@
-//! Folded stacks, as flame-graph tools read them: a stack of names a line, then its weight in microseconds.
+//! Folded stacks, as flame-graph tools read them: each line is a stack of names and its weight in microseconds.
 
 use super::tree::Tree;
 use super::unseen::total_name;
 use buildscope_record::{Cause, Nanos, Observed, Process, ProcessTime, Processes, Record};
 use std::collections::BTreeMap;
 
-/// A line for each stack of programs and what they did: `step;program;program;on a processor 1234`. Waits for children are
-/// left out: the children's own lines have that time. Sampled functions follow their program. A step whose processes were sampled says so, and
-/// processes that were kept as totals are one frame with their number.
+/// Returns a line for each stack of programs and activity: `step;program;program;on a processor 1234`. Waits for children are left out,
+/// because the lines of the children have that time. Sampled functions follow their program. A step whose processes were sampled says so,
+/// and processes that were kept as totals are one frame with their number.
 pub fn folded_stacks(record: &Record) -> String {
     let mut lines: BTreeMap<String, u64> = BTreeMap::new();
     for step in &record.steps {
@@ -23,7 +23,7 @@ pub fn folded_stacks(record: &Record) -> String {
     lines.into_iter().map(|(stack, weight)| format!("{stack} {weight}\n")).collect()
 }
 
-/// The stacks of a step, with the microseconds of each. Semicolons part their frames.
+/// The stacks of a step with their microseconds. Semicolons separate the frames.
 pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
     let mut lines = BTreeMap::new();
     let tree = Tree::of(seen);
@@ -58,7 +58,7 @@ fn name(process: &Process) -> String {
     frame(&process.program)
 }
 
-/// Semicolons part frames, and the last space parts the weight.
+/// Makes a name fit for a frame: semicolons separate frames, and the last space precedes the weight.
 fn frame(text: &str) -> String {
     const LONGEST: usize = 80;
     let text: String = text.chars().map(|character| if character == ';' { ',' } else { character }).collect();
@@ -69,7 +69,7 @@ fn frame(text: &str) -> String {
     }
 }
 
-/// What a process did. If its functions were sampled, its time on a processor is divided among their stacks.
+/// Adds the stacks of a process. If its functions were sampled, its time on a processor is divided among their stacks.
 fn put_process(lines: &mut BTreeMap<String, u64>, seen: &Processes, stack: &str, process: &Process) {
     let samples: u64 = process.stacks.iter().map(|sampled| u64::from(sampled.samples)).sum();
     let running = process.running();

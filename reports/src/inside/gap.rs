@@ -1,31 +1,31 @@
-//! Whose is a time in which only the shell is at work?
+//! Decides which command the time belongs to in which only the shell works.
 
 use super::lane::Piece;
 use super::shell::Unit;
 use buildscope_record::Nanos;
 use std::collections::BTreeSet;
 
-/// Whose an instant is.
+/// The owner of an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Owner {
     /// A command.
     Unit(usize),
-    /// One of the commands from the first to the last of these; it is not known which.
+    /// An unknown one of the commands from the first index to the last.
     Several(usize, usize),
-    /// The shell, which is between commands.
+    /// The shell, between two commands.
     Shell,
 }
 
-/// How often a shell comes to commands.
+/// How a shell runs its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
-    /// Once, one after the other.
+    /// Once, in the order of the text.
     Once,
-    /// Again and again: they are in a loop.
+    /// Repeatedly, in a loop.
     Cycle,
 }
 
-/// Between two commands a shell takes less time than this.
+/// The longest time that a shell takes between two commands.
 const MOMENT: Nanos = Nanos(5_000_000);
 
 /// A time between two processes of a shell.
@@ -40,7 +40,7 @@ pub(super) struct Gap<'a> {
 }
 
 impl Gap<'_> {
-    /// Whose a piece of it is. All of it is of this length.
+    /// The owner of a piece of the gap. `length` is the length of the whole gap.
     pub(super) fn owner(&self, length: Nanos, piece: &Piece) -> Owner {
         let builtin = self.between(Unit::is_builtin);
         if let Some(unit) = self.last.filter(|&unit| Some(unit) == self.coming)
@@ -59,7 +59,7 @@ impl Gap<'_> {
             let around = [self.last, self.coming].into_iter().flatten();
             around.filter(|&unit| self.units[unit].repeats).collect::<Vec<_>>()
         };
-        // A program that was never started may be part of the shell (busybox), which then takes more than a moment for it.
+        // A program without a process may be part of the shell (busybox), and may take the shell longer than a moment.
         let own = || self.between(|unit| !unit.is_builtin());
         self.busy(piece)
             .or_else(|| several(&self.between(|unit| unit.work.is_long())))
@@ -69,14 +69,14 @@ impl Gap<'_> {
             .unwrap_or(Owner::Shell)
     }
 
-    /// The commands between the two processes that may take long for what the shell did in this piece.
+    /// The commands between the two processes for which the shell may do for long what it did in this piece.
     pub(super) fn busy(&self, piece: &Piece) -> Option<Owner> {
         several(&self.between(|unit| {
             (piece.computes > Nanos::ZERO && unit.work.computes) || (piece.waits > Nanos::ZERO && unit.work.waits)
         }))
     }
 
-    /// The commands between the two processes that have none, in order.
+    /// The commands between the two processes that have no process themselves, in order.
     fn between(&self, wanted: impl Fn(&Unit) -> bool) -> Vec<usize> {
         let (first, count) = (self.last.map_or(0, |last| last + 1), self.units.len());
         let wanted = |unit: &usize| wanted(&self.units[*unit]) && !self.started.contains(unit);
@@ -87,12 +87,12 @@ impl Gap<'_> {
     }
 }
 
-/// The owner of a time that is one of these units'.
+/// The owner of a time that belongs to one of these units.
 fn several(units: &[usize]) -> Option<Owner> {
     match units {
         [] => None,
         [one] => Some(Owner::Unit(*one)),
-        // The end of a loop's body and its beginning are not one piece of the text.
+        // The end of a loop's body and its start are not adjacent in the text.
         [first, .., last] if first > last => Some(Owner::Shell),
         [first, .., last] => Some(Owner::Several(*first, *last)),
     }

@@ -1,6 +1,6 @@
-//! The inside of a step of which only the output is known, with its times: from the lines that tools print.
+//! Infers the inside of a step from the times of the lines that tools print.
 //!
-//! All of it is inferred: a tool may print a line late, or not at all.
+//! A tool may print a line late, or not at all.
 
 use super::shell::{self, Name, Unit};
 use super::text::{UNATTRIBUTED, one_line, run_text};
@@ -9,11 +9,11 @@ use super::{Activity, ActivityRow, CommandRow, Inside, RowKind};
 use buildscope_record::{Blocked, Nanos, Observed, OutputLine, Step};
 use std::collections::BTreeMap;
 
-/// What a line says: that a command begins, or what a tool does.
+/// The meaning of a line: a command starts, or a tool does something.
 struct LineMark {
     at: Nanos,
     says: Option<Says>,
-    /// The command that printed it, or that begins.
+    /// The command that printed the line, or that starts.
     unit: Option<usize>,
 }
 
@@ -27,7 +27,7 @@ fn traced(text: &str) -> Option<&str> {
     text.strip_prefix("+ ").filter(|command| !command.trim().is_empty())
 }
 
-/// The rows of such a step; `None` if no line says anything, or the step's times are not known.
+/// Returns the rows of a step; `None` if no line is known, or the times of the step are unknown.
 pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let (start, end) = (step.start?, step.end?);
     let text = run_text(&step.text);
@@ -50,7 +50,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
         });
         let begun = before.map(|mark| match mark.says {
             Some(Says::Begins(activity)) => (mark.unit, Some(activity)),
-            // After the end of something the same command goes on with what it does not say.
+            // After the end of an activity, the same command continues with an unknown one.
             Some(Says::Ended(_)) | None => (mark.unit, None),
         });
         match ended.or(begun) {
@@ -97,14 +97,14 @@ fn row(text: &str, unit: &Unit, wall: Nanos, activities: BTreeMap<Activity, Nano
     })
 }
 
-/// Output does not say what a command waited for.
+/// Removes the waits of a row: output does not show them.
 fn unknown(mut row: CommandRow) -> CommandRow {
     row.spent.blocked = Blocked { unknown: row.wall, ..Blocked::default() };
     row
 }
 
-/// The lines that show what runs. Commands run in the order of the text, so the command of a line is the first that can have
-/// printed it, from the last one on.
+/// Returns the lines that show what runs. Commands run in the order of the text, so a line belongs to the first command, from the current
+/// one on, that can have printed it.
 fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<LineMark> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     let only = (able.len() == 1).then(|| able[0]);
@@ -148,7 +148,7 @@ fn starts(unit: &Unit, name: &str) -> bool {
     unit.names.iter().any(|one| is(one) || within(one))
 }
 
-/// How many words the shell's trace of a command has in common with the text of one, from the first on.
+/// The number of words at the start that a trace line of the shell has in common with the text of a command.
 fn common_words(text: &str, traced: &str) -> usize {
     let plain = |word: &str| word.trim_matches(['\'', '"']).to_owned();
     let pairs = text.split_whitespace().zip(traced.split_whitespace());
@@ -172,7 +172,7 @@ mod tests {
 
     type Row = (String, u64, Vec<(Activity, u64)>);
 
-    /// The rows as text, time, and activities.
+    /// The rows as (text, time, activities).
     fn rows(step: &Step) -> Vec<Row> {
         let inside = of_output(step).expect("an inside");
         assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall);

@@ -2,23 +2,23 @@
 
 use buildscope_record::{Nanos, Process, Timeline};
 
-/// A shell's life and what it did in it.
+/// The lifetime of a shell, with its activity.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lane<'a> {
     pub(super) life: (Nanos, Nanos),
-    /// Where the timeline begins.
+    /// The start of the timeline.
     start: Nanos,
     timeline: Option<&'a Timeline>,
 }
 
-/// A time in which a shell was at work, by what it did.
+/// The working time of a shell, by activity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// It ran on a processor, or could have.
+    /// Time on a processor, or waiting for one.
     pub(super) computes: Nanos,
-    /// It waited for something other than what it had started.
+    /// Time waiting for something other than a child process.
     pub(super) waits: Nanos,
-    /// It is not known what it did.
+    /// Time of unknown activity.
     pub(super) open: Nanos,
 }
 
@@ -27,7 +27,7 @@ impl Piece {
         self.computes + self.waits + self.open
     }
 
-    /// A time in which it did what this letter of a timeline says.
+    /// A time with the activity of this letter of a timeline.
     fn of(letter: Option<char>, length: Nanos) -> Self {
         match letter {
             Some('c' | 'r') => Self { computes: length, ..Self::default() },
@@ -51,22 +51,22 @@ impl std::ops::AddAssign for Piece {
 }
 
 impl<'a> Lane<'a> {
-    /// Of a shell that ran as this process, and lived for that long.
+    /// The activity of a shell with this process and this lifetime.
     pub(super) fn of(process: &'a Process, life: (Nanos, Nanos)) -> Self {
         Self { life, start: process.start, timeline: process.timeline.as_ref() }
     }
 
-    /// Of one of which only the life is known.
+    /// A shell of which only the lifetime is known.
     pub(super) fn silent(life: (Nanos, Nanos)) -> Self {
         Self { life, start: life.0, timeline: None }
     }
 
-    /// The same for another part of its life.
+    /// The same activity in another part of the lifetime.
     pub(super) fn during(self, life: (Nanos, Nanos)) -> Self {
         Self { life, ..self }
     }
 
-    /// What it did in an interval, in pieces of one kind.
+    /// Divides an interval into pieces of one activity each.
     pub(super) fn pieces(&self, (from, to): (Nanos, Nanos)) -> Vec<Piece> {
         let Some(timeline) = self.timeline.filter(|timeline| timeline.every > Nanos::ZERO) else {
             return vec![Piece::of(None, to - from)];

@@ -1,11 +1,12 @@
 //! Inside a step: where the seconds of a RUN went.
 //!
-//! *Takes* a step's text and the processes that were seen inside it. *Gives* a row for each command of the text; the rows'
-//! times sum to the step's exactly. *Must never know* how processes are observed.
+//! *Takes* a step's text and its observed processes. *Gives* a row for each command of the text; the rows' times sum to the step's exactly.
+//! *Must never know* how processes are observed.
 //!
-//! [`shell`] splits the text into commands, [`mod@assign`] says which process is whose, [`share`] divides the time among them
-//! ([`gap`]: the time of the shell itself, by what it did in its [`lane`]), [`own`] divides what the shell used, [`rows`] puts that together, [`inferred`] does so from the step's output alone, [`within`] goes on inside of a command, [`sum`] adds up what processes did, and [`tools`] knows
-//! what programs do.
+//! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
+//! ([`gap`]: the time of the shell itself, by its activity in its [`lane`]), [`own`] divides the shell's own resources, [`rows`] makes the
+//! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes, and
+//! [`tools`] knows what programs do.
 
 pub(crate) mod advice;
 mod assign;
@@ -39,70 +40,70 @@ use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What happened inside a step.
+/// The inside of a step: its time by command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inside {
-    /// How it was observed.
+    /// The method of observation.
     pub observed: Observed,
-    /// How long the step's process took: the sum of the rows.
+    /// The time of the step's process, which is the sum of the rows.
     pub wall: Nanos,
-    /// In the order of the text; what belongs to no command comes last.
+    /// The rows in the order of the text. Time that belongs to no command comes last.
     pub rows: Vec<CommandRow>,
-    /// How many processes there were.
+    /// The number of processes.
     pub processes: u64,
-    /// What could not be seen, in words.
+    /// Sentences about what could not be observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
 }
 
-/// A command of a step, or what belongs to none.
+/// A command of a step, or time that belongs to no command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandRow {
-    /// What it is.
+    /// The kind of row.
     pub kind: RowKind,
-    /// Its text, on one line.
+    /// The text of the command, on one line.
     pub text: String,
-    /// Its first byte and the byte after its last in the text that the shell was given.
+    /// The range of the command in the text that the shell got, in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<(usize, usize)>,
-    /// Where it is in the Dockerfile.
+    /// The place of the command in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourcePlace>,
-    /// Its share of the step's time. Each instant belongs to the command that was begun last of those that ran.
+    /// The command's share of the step's time. Each instant belongs to the running command that started last.
     pub wall: Nanos,
-    /// How much sooner the build would have ended if it took no time.
+    /// The time by which the build would have ended earlier if the command took no time.
     pub drag: Nanos,
-    /// Processor time of all its processes.
+    /// The processor time of all processes of the command.
     pub cpu: Nanos,
-    /// The part of it in user mode, by the clock's ticks. Both this and `system` are zero if unknown.
+    /// The part of `cpu` in user mode, by the ticks of the clock. This and `system` are zero if unknown.
     #[serde(default, skip_serializing_if = "Nanos::is_zero")]
     pub user: Nanos,
-    /// The part of it in the kernel.
+    /// The part of `cpu` in the kernel.
     #[serde(default, skip_serializing_if = "Nanos::is_zero")]
     pub system: Nanos,
-    /// Bytes that its processes read. Zero if unknown.
+    /// The bytes that the processes read; zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub read: ByteSize,
-    /// Bytes that its processes wrote. Zero if unknown.
+    /// The bytes that the processes wrote; zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub written: ByteSize,
-    /// The peak memory of its largest process. Zero if unknown.
+    /// The peak memory of the largest process, in bytes; zero if unknown.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub peak_memory: ByteSize,
-    /// How its last process ended: its exit code, or 128 and the number of the signal.
+    /// The exit code of the last process, or 128 plus the number of the signal that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
-    /// What its processes did in that time, in proportion to their own times; it sums to `wall`.
+    /// `wall` divided by what the processes did, in proportion to their own times.
     pub spent: Spent,
-    /// How many processes it started.
+    /// The number of processes that the command started.
     pub processes: u64,
-    /// The programs that cost most, largest first.
+    /// The programs with the most time, largest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<ProgramRow>,
-    /// What known tools did, largest first.
+    /// The activities of known tools, largest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub activities: Vec<ActivityRow>,
-    /// The commands or processes within it, where they can be told apart; their `wall` sums to this one's.
+    /// The commands or processes within this one, if they are known. Their `wall` sums to this row's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inner: Vec<CommandRow>,
 }
@@ -112,7 +113,7 @@ fn is_empty(size: &ByteSize) -> bool {
 }
 
 impl CommandRow {
-    /// A row without processes and of no length, for struct update syntax.
+    /// A row of zero length without processes, for struct update syntax.
     pub(crate) fn of(kind: RowKind, text: impl Into<String>) -> Self {
         Self {
             kind,
@@ -136,13 +137,13 @@ impl CommandRow {
         }
     }
 
-    /// Processors that it used on average.
+    /// The number of processors that the command used on average.
     pub fn processors(&self) -> f64 {
         if self.wall == Nanos::ZERO { 0.0 } else { self.cpu.as_secs_f64() / self.wall.as_secs_f64() }
     }
 }
 
-/// What a row is.
+/// The kind of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum RowKind {
@@ -150,52 +151,52 @@ pub enum RowKind {
     Command,
     /// A process that a command of the text started, or several of one program.
     Process,
-    /// The shell or program itself: what it does between the commands that it starts.
+    /// The shell or program itself, between the commands that it starts.
     Shell,
-    /// Before the step's program began or after it ended, or what was not seen.
+    /// Time before the start of the step's program, after its end, or without an observation.
     Unattributed,
 }
 
-/// What the time of a command went on.
+/// The time of a command, by what it was spent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Spent {
     /// On a processor.
     pub processor: Nanos,
     /// Waiting for a processor.
     pub runnable: Nanos,
-    /// Waiting for something else. Waits for children are not in it: what the children did is.
+    /// Waiting for something else. Waits for children count as what the children did.
     pub blocked: Blocked,
 }
 
-/// What the processes of one program cost.
+/// The cost of the processes of one program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProgramRow {
-    /// Its name.
+    /// The name of the program.
     pub program: String,
-    /// How many there were.
+    /// The number of processes.
     pub count: u64,
-    /// Their own time, without waits for children, summed.
+    /// The sum of the processes' own times, without waits for children.
     pub time: Nanos,
-    /// Their processor time.
+    /// The processor time of the processes.
     pub cpu: Nanos,
 }
 
-/// What processes of known tools did.
+/// An activity of known tools, with its cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActivityRow {
-    /// What it is.
+    /// The kind of row.
     pub activity: Activity,
-    /// How many processes did it.
+    /// The number of processes with this activity.
     pub count: u64,
-    /// Their own time, without waits for children and for the network, summed.
+    /// The sum of the processes' own times, without waits for children and for the network.
     pub time: Nanos,
-    /// Their waits for the network, summed.
+    /// The sum of the waits for the network.
     pub network: Nanos,
-    /// Their processor time.
+    /// The processor time of the processes.
     pub cpu: Nanos,
 }
 
-/// The inside of a step that delayed the build's end by `drag`; `None` if neither processes nor a telling output were seen.
+/// Returns the inside of a step with this drag; `None` if neither processes nor lines of known tools are in the record.
 pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
     let mut inside = match &step.processes {
         Some(seen) => rows::of_step(step, seen),
@@ -205,7 +206,7 @@ pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
     Some(inside)
 }
 
-/// A step that is shorter by less than its drag ends the build that much sooner.
+/// Limits the drags of rows: a step that is shorter by less than its drag ends the build that much sooner.
 fn limit_drag(rows: &mut [CommandRow], drag: Nanos) {
     for row in rows {
         row.drag = row.wall.min(drag);
@@ -213,7 +214,7 @@ fn limit_drag(rows: &mut [CommandRow], drag: Nanos) {
     }
 }
 
-/// The share of a step's process that the commands have whose text starts with these words, also within subshells, loops and pipelines.
+/// The share of the step's time of the commands that start with these words, also within subshells, loops and pipelines.
 pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
     let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
     wall_of(&inside.rows, &text::one_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
@@ -225,7 +226,7 @@ fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
     commands.map(|row| if starts_with(&row.text, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
 }
 
-/// Whether a command starts with these words: `sleep 2` is not the beginning of `sleep 2.5`.
+/// Whether a command starts with these words: `sleep 2` is not the start of `sleep 2.5`.
 fn starts_with(command: &str, words: &str) -> bool {
     let ends = |rest: &str| rest.chars().next().is_none_or(|next| next.is_whitespace() || ";&|<>()".contains(next));
     command.strip_prefix(words).is_some_and(ends)

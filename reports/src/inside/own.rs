@@ -1,11 +1,11 @@
-//! What a shell did itself, divided among its commands.
+//! Divides the time and the resources of the shell itself among its commands.
 
 use super::gap::Owner;
 use super::lane::Piece;
 use buildscope_record::{Cause, Nanos, Process, ProcessTime};
 use std::collections::BTreeMap;
 
-/// What a process did itself: how long it ran, and its time.
+/// The time of a process itself, without its children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Own {
     pub(super) running: Nanos,
@@ -17,8 +17,8 @@ impl Own {
         Self { running: process.running(), time: process.time }
     }
 
-    /// Divides it among those who had the shell for these times: what it ran by the times in which it computed, its waits by those in
-    /// which it waited. What is lost in rounding, and everything where there are no times, is the shell's own.
+    /// Divides the shell's time among the owners of these intervals: its processor time by the intervals in which it computed, its waits by
+    /// those in which it waited. Rounding errors, and everything without intervals, belong to the shell.
     pub(super) fn divide(self, times: &BTreeMap<Owner, Piece>) -> BTreeMap<Owner, Self> {
         let works = weights(times, |piece| piece.computes + piece.open);
         let waits = weights(times, |piece| piece.waits + piece.open);
@@ -65,7 +65,7 @@ impl Own {
     }
 }
 
-/// The part of each owner and the whole; of all their times where no time is of the wanted kind.
+/// The weight of each owner, and the sum. If no interval is of the wanted kind, all intervals count.
 fn weights(times: &BTreeMap<Owner, Piece>, kind: impl Fn(&Piece) -> Nanos) -> BTreeMap<Owner, (Nanos, Nanos)> {
     let whole: Nanos = times.values().map(&kind).sum();
     if whole == Nanos::ZERO {
@@ -79,7 +79,7 @@ fn weights(times: &BTreeMap<Owner, Piece>, kind: impl Fn(&Piece) -> Nanos) -> BT
 mod tests {
     use super::*;
 
-    /// The shell ran for 60 in a loop and waited for 20 of another command's 30; of the other 10 it is not known what it did.
+    /// The shell ran for 60 in a loop and waited for 20 of another command's 30; its activity in the other 10 is unknown.
     #[test]
     fn shell_activity_belongs_to_the_commands_at_that_time() {
         let mut time = ProcessTime { cpu: Nanos(70), runnable: Nanos(7), ..ProcessTime::default() };

@@ -1,4 +1,4 @@
-//! Where a part of a shell's text is in the Dockerfile.
+//! The place of a part of a shell's text in the Dockerfile.
 
 use buildscope_record::Origin;
 use schemars::JsonSchema;

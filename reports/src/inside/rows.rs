@@ -1,4 +1,4 @@
-//! The rows of a step: one for each command of its text, and what belongs to none.
+//! The rows of a step: one for each command of its text, and the time that belongs to no command.
 
 use super::assign::{assign, children};
 use super::gap::{Order, Owner};
@@ -28,7 +28,7 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
         observed: seen.observed,
         wall: window.1 - window.0,
         rows,
-        // A runtime that started the step's program has ended before.
+        // A runtime that started the step's program ended earlier.
         processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count()
             as u64
             + folded(seen),
@@ -36,10 +36,10 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     }
 }
 
-/// The only command of a step whose program is not a shell.
+/// The row of a step whose program is not a shell.
 fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
     let all: Vec<u32> = tree.roots().collect();
-    // A runtime that started the program has ended before.
+    // A runtime that started the program ended earlier.
     let spans = seen.list.iter().map(|process| (process.start.max(start), process.end.min(end)));
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
     let mut sum = Sum::default();
@@ -54,7 +54,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
     vec![command, Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
 }
 
-/// A shell's commands.
+/// The rows of a shell's commands.
 fn of_shell(
     places: Places<'_>,
     tree: &Tree<'_>,
@@ -117,7 +117,7 @@ fn of_shell(
     rows
 }
 
-/// How many commands the shell of a failed step has come to: those up to the last one with a process, and what it does itself after that.
+/// The number of commands that the shell of a failed step reached: those up to the last one with a process, and the builtins after it.
 fn reached(units: &[shell::Unit], assigned: &[Option<usize>]) -> usize {
     let started = assigned.iter().flatten().max().map_or(0, |last| last + 1);
     let next = units[started..].iter().position(|unit| !unit.is_builtin());

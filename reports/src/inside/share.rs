@@ -1,4 +1,4 @@
-//! Dividing a step's time among its commands, so that each instant belongs to one of them.
+//! Divides a step's time among its commands, so that each instant belongs to one of them.
 
 use super::gap::{Gap, Order, Owner};
 use super::lane::{Lane, Piece};
@@ -14,16 +14,16 @@ pub(super) struct Span {
     pub(super) unit: Option<usize>,
 }
 
-/// Whose time is how long; it sums to the step's.
+/// The time of each owner. The sum is the step's time.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Shares {
     pub(super) walls: BTreeMap<Owner, Nanos>,
-    /// The part of it in which only the shell was at work.
+    /// The part of the time in which only the shell worked.
     pub(super) own: BTreeMap<Owner, Piece>,
     pub(super) unattributed: Nanos,
 }
 
-/// How long at least one of these intervals lasts.
+/// The length of the union of these intervals.
 pub(super) fn union(mut spans: Vec<(Nanos, Nanos)>) -> Nanos {
     spans.sort_unstable();
     let (mut sum, mut until) = (Nanos::ZERO, Nanos::ZERO);
@@ -84,7 +84,7 @@ impl Shares {
         self.walls.get(&owner).copied().unwrap_or_default()
     }
 
-    /// The times of which it is not known whose they are of several commands, the first of which is this: with the last one.
+    /// The times that belong to an unknown one of several commands. `first` is the first of them, and each result has the last.
     pub(super) fn several(&self, first: usize) -> impl Iterator<Item = (Owner, usize, Nanos)> {
         self.walls.iter().filter_map(move |(&owner, &wall)| match owner {
             Owner::Several(one, last) if one == first => Some((owner, last, wall)),
@@ -92,7 +92,7 @@ impl Shares {
         })
     }
 
-    /// An interval in which nothing starts or ends. `on_top` is the unit of the process that started last of those that live.
+    /// Divides an interval in which no process starts or ends. `on_top` is the unit of the living process that started last.
     fn interval(&mut self, (from, to): (Nanos, Nanos), on_top: Option<Option<usize>>, gap: &Gap<'_>, lane: &Lane<'_>) {
         match on_top {
             Some(Some(unit)) if gap.units[unit].background => {
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use buildscope_record::{Process, Timeline};
 
-    /// The commands with their times, the shell's time and what is unattributed, of 100 ns.
+    /// Divides 100 ns. Returns the commands with their times, the shell's time and the unattributed time.
     fn divided(text: &str, spans: &[(u64, u64, Option<usize>)]) -> (Vec<u64>, u64, u64) {
         let process = Process::default();
         let shares = shares(text, spans, &Lane::of(&process, (Nanos(5), Nanos(95))), 100);
@@ -147,7 +147,7 @@ mod tests {
         shares
     }
 
-    /// The parts of the text with their times in milliseconds. `states` are what the shell did in each 10 ms.
+    /// Returns the parts of the text with their times in milliseconds. `states` are the shell's activities, one for each 10 ms.
     fn timed(text: &str, spans: &[(u64, u64, Option<usize>)], states: &str) -> Vec<(String, u64)> {
         const MS: u64 = 1_000_000;
         let timeline = Timeline { every: Nanos(10 * MS), states: states.into() };

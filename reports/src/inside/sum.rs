@@ -1,4 +1,4 @@
-//! What processes cost together, as a row.
+//! The sum of processes, as a row.
 
 use super::own::Own;
 use super::tree::Tree;
@@ -6,10 +6,10 @@ use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
 use std::collections::{BTreeMap, HashMap};
 
-/// How many programs a row names.
+/// The number of programs that a row names.
 const PROGRAMS: usize = 6;
 
-/// What processes cost together.
+/// The cost of several processes together.
 #[derive(Debug, Default)]
 pub(super) struct Sum {
     time: ProcessTime,
@@ -22,7 +22,7 @@ pub(super) struct Sum {
     activities: BTreeMap<Activity, Cost>,
 }
 
-/// What a number of processes spent.
+/// The time of several processes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
     count: u64,
@@ -41,7 +41,7 @@ impl std::ops::AddAssign for Cost {
 }
 
 impl Sum {
-    /// Adds a process alone, and returns what it does: `above` if nothing is known of it.
+    /// Adds a process without its children, and returns its activity: `above` if its own is unknown.
     pub(super) fn add(&mut self, tree: &Tree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
         let process = tree.process(process);
         let parent = process.parent.map(|parent| tree.process(parent));
@@ -54,7 +54,7 @@ impl Sum {
         activity
     }
 
-    /// Adds a process and all that it started, at any depth.
+    /// Adds a process and all its descendants.
     pub(super) fn add_below(&mut self, tree: &Tree<'_>, process: u32) {
         let mut below = vec![(process, None)];
         while let Some((next, above)) = below.pop() {
@@ -72,14 +72,14 @@ impl Sum {
         self.put(&folded.program, activity, folded.count, running, folded.time);
     }
 
-    /// Adds what a shell did itself, with the shell as one of the processes.
+    /// Adds the shell's own time, and the shell as one of the processes.
     pub(super) fn add_shell(&mut self, shell: &Process, own: Own) {
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(shell.read), bytes(shell.written), bytes(shell.peak_memory));
         self.put(&shell.program, None, u64::from(shell.replaces.is_none()), own.running, own.time);
     }
 
-    /// Adds a part of what a shell did itself.
+    /// Adds a part of the shell's own time.
     pub(super) fn add_own(&mut self, own: Own) {
         self.time += own.time;
         self.running += own.running;
@@ -91,7 +91,7 @@ impl Sum {
         self.peak_memory = self.peak_memory.max(peak_memory);
     }
 
-    /// What its processes did, without waits for each other: what determines how long a pipeline takes.
+    /// The time of the processes without waits for each other. It determines the length of a pipeline.
     pub(super) fn effort(&self) -> Nanos {
         let waits = [Cause::Disk, Cause::Network, Cause::Sleep, Cause::Unknown].map(|cause| self.time.blocked[cause]);
         self.running + self.time.runnable + waits.into_iter().sum::<Nanos>()
@@ -102,7 +102,7 @@ impl Sum {
         self.running += running;
         self.count += count;
         let own = running + time.runnable + time.blocked.total().saturating_sub(time.blocked.child);
-        // A program in the place of another adds no process, but it ran.
+        // A program that replaces another one adds no process, but it ran.
         let cost = Cost { count: count.max(1), time: own, network: time.blocked.network, cpu: time.cpu };
         *self.programs.entry(program.to_owned()).or_default() += cost;
         if let Some(activity) = activity {
@@ -138,7 +138,7 @@ impl Sum {
     }
 }
 
-/// Divides `wall` in proportion to what processes did. What is lost in rounding is not known.
+/// Divides `wall` in proportion to the times of the processes. Rounding errors count as unknown.
 fn spent(wall: Nanos, running: Nanos, time: ProcessTime) -> Spent {
     let own = |cause: Cause| if cause == Cause::Child { Nanos::ZERO } else { time.blocked[cause] };
     let total = running + time.runnable + Cause::ALL.into_iter().map(own).sum::<Nanos>();

@@ -6,7 +6,7 @@ use buildscope_record::{Processes, Step};
 pub(super) const SHELL: &str = "the shell itself";
 pub(super) const UNATTRIBUTED: &str = "unattributed";
 
-/// The text that a step's shell got; `None` if no shell was started.
+/// Returns the text that a step's shell got; `None` if no shell was started.
 pub(super) fn script<'a>(step: &'a Step, seen: &'a Processes) -> Option<&'a str> {
     if let Some(file) = &seen.script {
         let first = file.lines().next().unwrap_or_default();

@@ -3,8 +3,8 @@
 use super::shell::{Name, Unit};
 use buildscope_record::{ByteSize, Cause, Folded, Nanos, ProcessTime};
 
-/// The parts of a total: in proportion to the times of the loops that name its program; without such a loop all of it belongs to the first
-/// command that does, or else to the first loop. `None` if there is neither.
+/// Divides a total among the loops that name its program, in proportion to their times. Without such a loop, all of it belongs to the first
+/// command that names the program, or else to the first loop. `None` if there is neither.
 pub(super) fn divide(units: &[Unit], folded: &Folded, wall: impl Fn(usize) -> Nanos) -> Vec<(Option<usize>, Folded)> {
     let owners = owners(units, &folded.program);
     let walls: Vec<u128> = owners.iter().map(|&unit| u128::from(wall(unit).0)).collect();

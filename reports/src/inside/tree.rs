@@ -19,7 +19,7 @@ pub(super) struct Tree<'a> {
     replaced: HashMap<u32, u32>,
 }
 
-/// A process that a shell started, with all that it executed.
+/// A process that a shell started, with all programs that it executed.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) all: Vec<u32>,
@@ -49,7 +49,7 @@ impl<'a> Tree<'a> {
         &self.seen.list[index as usize]
     }
 
-    /// What a process started, each program that one of them executed by itself.
+    /// The children of a process. Each program that a child executed is listed separately.
     pub(super) fn children(&self, of: u32) -> impl Iterator<Item = u32> {
         self.children.get(&Some(of)).into_iter().flatten().copied()
     }
@@ -58,17 +58,17 @@ impl<'a> Tree<'a> {
         self.folded.get(&Some(below)).into_iter().flatten().copied()
     }
 
-    /// Totals that hang on no process.
+    /// Totals without a parent process.
     pub(super) fn loose(&self) -> impl Iterator<Item = &'a Folded> {
         self.folded.get(&None).into_iter().flatten().copied()
     }
 
-    /// Processes that nothing in the step started.
+    /// Processes without a parent in the step.
     pub(super) fn roots(&self) -> impl Iterator<Item = u32> {
         self.children.get(&None).into_iter().flatten().copied()
     }
 
-    /// What the same process ran after that, to its end.
+    /// The programs that the same process executed after this one.
     fn chain(&self, head: u32) -> Vec<u32> {
         let mut all = vec![head];
         while let Some(&next) = self.replaced.get(&all[all.len() - 1]) {
@@ -77,19 +77,19 @@ impl<'a> Tree<'a> {
         all
     }
 
-    /// The end of the process that ran it.
+    /// The end of the process that executed the program.
     pub(super) fn end(&self, head: u32) -> Nanos {
         self.chain(head).last().map_or(Nanos::ZERO, |&last| self.process(last).end)
     }
 
-    /// The shell that the step is: of the processes that ran a shell and were not started by the step itself, the one that was
-    /// there for most of its time. A runtime may wait for it outside of the step.
+    /// The shell of the step: the shell process without a parent in the step that lived for most of the step's time. A runtime may wait for
+    /// it outside of the step.
     pub(super) fn shell(&self) -> Option<u32> {
         let (start, end) = (self.seen.start, self.seen.end);
         let overlap = |head: u32| self.end(head).min(end).saturating_sub(self.process(head).start.max(start));
         let heads = (0..self.seen.list.len() as u32).filter(|&index| {
             let process = self.process(index);
-            // Below another one of the step it is that one's, not the step's own.
+            // A shell below another shell belongs to that one.
             let above = process.parent.map(|parent| self.end(parent));
             process.replaces.is_none() && above.is_none_or(|ended| ended <= start + SOON)
         });
@@ -110,12 +110,12 @@ impl<'a> Tree<'a> {
         (0..).zip(&self.seen.list).find(|(_, process)| runs_it(process)).map(|(index, _)| index)
     }
 
-    /// The processes that nothing in the step started, with all that they executed.
+    /// The processes without a parent in the step, with all programs that they executed.
     pub(super) fn heads(&self) -> impl Iterator<Item = Job> {
         self.roots().filter(|&root| self.process(root).replaces.is_none()).map(|root| self.job(root))
     }
 
-    /// What the programs of a job started.
+    /// The children of the programs of a job.
     pub(super) fn below(&self, job: &Job) -> Vec<Job> {
         let children = job.all.iter().flat_map(|&run| self.children(run));
         let mut jobs: Vec<Job> =
@@ -124,7 +124,7 @@ impl<'a> Tree<'a> {
         jobs
     }
 
-    /// What a shell started, and what it executed in its own place.
+    /// The children of a shell, and the programs that it executed in its own place.
     pub(super) fn jobs(&self, shell: u32) -> Vec<Job> {
         let heads = self.children(shell).filter(|&child| self.process(child).replaces.is_none());
         let mut jobs: Vec<Job> = heads.chain(self.replaced.get(&shell).copied()).map(|head| self.job(head)).collect();
@@ -139,5 +139,5 @@ impl<'a> Tree<'a> {
     }
 }
 
-/// A runtime ends this soon after it has started the step's program.
+/// The longest time between the start of a step's program and the end of the runtime that started it.
 const SOON: Nanos = Nanos(50_000_000);

@@ -1,8 +1,8 @@
-//! What is not known of a step's processes, in words. Each view has these sentences.
+//! Sentences about what is unknown of a step's processes. Each view shows them.
 
 use buildscope_record::{Folded, Processes};
 
-/// What could not be seen, or was not kept.
+/// Sentences about what could not be observed, or was not kept.
 pub(crate) fn unseen(seen: &Processes) -> Vec<String> {
     let mut unseen = seen.unseen.clone();
     if seen.lost > 0 {
@@ -15,7 +15,7 @@ pub(crate) fn unseen(seen: &Processes) -> Vec<String> {
     unseen
 }
 
-/// How many processes are kept as totals only.
+/// The number of processes that are kept as totals only.
 pub(crate) fn folded(seen: &Processes) -> u64 {
     seen.folded.iter().map(|folded| folded.count).sum()
 }

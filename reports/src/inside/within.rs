@@ -1,5 +1,5 @@
-//! Inside of a command: the parts of a pipeline, the commands of a subshell, a loop or a function, and the processes that a
-//! program started (a script, make, a package manager).
+//! The inside of a command: the parts of a pipeline, the commands of a subshell, a loop or a function, and the processes that a program
+//! started (a script, make, a package manager).
 //!
 //! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
 
@@ -17,10 +17,10 @@ use buildscope_record::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// How many levels are shown, and how many parts of a program.
+/// The most levels that are shown, and the most parts of a program.
 const DEEPEST: usize = 4;
 const PARTS: usize = 8;
-/// What is shorter than this share of the step is not divided.
+/// Commands that are shorter than one of this many parts of the step are not divided.
 const SHARE: u64 = 50;
 const SHORTEST: Nanos = Nanos(20_000_000);
 
@@ -31,7 +31,7 @@ pub(super) struct Within<'a> {
     least: Nanos,
 }
 
-/// The shell that comes to commands, and what it did itself in that time.
+/// A shell that runs commands, and its own activity in that time.
 #[derive(Clone, Copy)]
 pub(super) struct Shell<'a> {
     pub(super) lane: Lane<'a>,
@@ -40,7 +40,7 @@ pub(super) struct Shell<'a> {
 
 /// A part of a command, with what determines its share of the time.
 struct Part<'u> {
-    /// What goes through it; of a part of a pipeline that is the part's own process.
+    /// The shell that runs the part; for a part of a pipeline, the part's own process.
     shell: Option<Shell<'u>>,
     kind: RowKind,
     text: String,
@@ -51,19 +51,19 @@ struct Part<'u> {
 }
 
 impl<'a> Within<'a> {
-    /// For a step of this length.
+    /// Makes rows for a step of this length.
     pub(super) fn new(tree: &'a Tree<'a>, places: Places<'a>, wall: Nanos) -> Self {
         Self { tree, places, least: Nanos(wall.0 / SHARE).max(SHORTEST) }
     }
 
-    /// Says where a command is, and how it ended.
+    /// Sets the place and the exit code of a command.
     pub(super) fn place(&self, row: &mut CommandRow, span: Range<usize>, jobs: &[Job]) {
         row.place = Some((span.start, span.end));
         row.source = self.places.of(span);
         row.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| self.tree.process(job.last).exit);
     }
 
-    /// The parts of a command, whose time is `wall`; `shell` comes to it.
+    /// The parts of a command that `shell` runs. Their times sum to `wall`.
     pub(super) fn of_unit(
         &self,
         unit: &Unit,
@@ -96,7 +96,7 @@ impl<'a> Within<'a> {
         self.rows(parts, wall, depth)
     }
 
-    /// The copy of a shell that goes through a subshell.
+    /// The copy of a shell that runs a subshell.
     fn copy(&self, jobs: &[Job]) -> Shell<'a> {
         match jobs {
             [one] if self.tree.process(one.all[0]).forked => {
@@ -122,7 +122,7 @@ impl<'a> Within<'a> {
         parts
     }
 
-    /// Commands that a shell comes to one after the other.
+    /// The parts of commands that a shell runs one after the other.
     fn in_turn<'u>(
         &self,
         units: &'u [Unit],
@@ -171,7 +171,7 @@ impl<'a> Within<'a> {
         Part { unit: Some(unit), ..Part::of(RowKind::Command, text) }
     }
 
-    /// What the programs of these jobs started, by what it is.
+    /// The processes that the programs of these jobs started, by kind.
     pub(super) fn of_processes(&self, jobs: &[Job], wall: Nanos, depth: usize) -> Vec<CommandRow> {
         if depth >= DEEPEST || wall < self.least {
             return Vec::new();
@@ -216,7 +216,7 @@ impl<'a> Within<'a> {
         format!("{} itself", names.into_iter().next().unwrap_or("the program"))
     }
 
-    /// A process in words: its command line where that tells it from the others, else its program.
+    /// The label of a process: its command line if that distinguishes it from the others, otherwise its program.
     fn label(&self, job: &Job, few: bool) -> String {
         const LONGEST: usize = 100;
         let process = self.tree.process(job.last);
@@ -233,7 +233,7 @@ impl<'a> Within<'a> {
         let runs_file = tree::is_shell(&process.program) && script.is_none() && process.arguments.len() > 1;
         let text = match script {
             Some(script) if few => one_line(script),
-            // The first word of what the shell was given.
+            // The first word of the text that the shell got.
             Some(script) => script.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_owned(),
             None if !process.arguments.is_empty() && (few || recursive || runs_file) => whole(),
             None => process.program.clone(),
@@ -244,7 +244,7 @@ impl<'a> Within<'a> {
         }
     }
 
-    /// The rows of the parts; the list is empty if there are not several. A part without a process may be a command that did not run.
+    /// The rows of the parts; empty unless there are several. A part without a process may be a command that did not run.
     fn rows(&self, parts: Vec<Part<'_>>, wall: Nanos, depth: usize) -> Vec<CommandRow> {
         let weights: Vec<Nanos> = parts.iter().map(|part| part.weight).collect();
         let mut rows = Vec::new();
@@ -273,7 +273,7 @@ impl Part<'_> {
     }
 }
 
-/// From the start of the first to the end of the last.
+/// The interval from the start of the first job to the end of the last.
 fn span(jobs: &[Job]) -> (Nanos, Nanos) {
     let start = jobs.iter().map(|job| job.start).min().unwrap_or_default();
     (start, jobs.iter().map(|job| job.end).max().unwrap_or_default().max(start))

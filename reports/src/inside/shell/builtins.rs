@@ -1,11 +1,11 @@
-//! What a shell does itself, and how long it may take for that.
+//! The builtins of a shell, and whether they may take long.
 
-/// What the shell may be at for long in a command for which it starts nothing.
+/// The activities that may take the shell long in a command for which it starts no process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Work {
-    /// It computes: a loop.
+    /// The shell computes, as in a loop.
     pub(crate) computes: bool,
-    /// It waits: for input, or for a background job.
+    /// The shell waits for input or for a background job.
     pub(crate) waits: bool,
 }
 
@@ -14,7 +14,7 @@ impl Work {
     pub(crate) const WAITS: Self = Self { computes: false, waits: true };
     pub(crate) const ANY: Self = Self { computes: true, waits: true };
 
-    /// Whether it may take long.
+    /// Whether the command may take long.
     pub(crate) fn is_long(self) -> bool {
         self != Self::default()
     }
@@ -27,7 +27,7 @@ impl std::ops::BitOr for Work {
     }
 }
 
-/// The work of a command of this name; `None` if it is a program.
+/// Returns the work of a command of this name; `None` if it is a program.
 pub(crate) fn work(name: &str) -> Option<Work> {
     match name {
         "read" | "wait" => Some(Work::WAITS),
@@ -36,7 +36,7 @@ pub(crate) fn work(name: &str) -> Option<Work> {
     }
 }
 
-/// What takes a shell but a moment (POSIX.1-2024, "Special Built-In Utilities" and "Utilities" that shells build in).
+/// Builtins that take a shell only a moment (POSIX.1-2024, "Special Built-In Utilities" and "Utilities" that shells build in).
 const MOMENTARY: &[&str] = &[
     ":", "[", "alias", "bg", "bind", "break", "caller", "cd", "command", "compgen", "complete", "continue", "declare",
     "dirs", "disown", "echo", "enable", "exit", "export", "false", "fg", "getopts", "hash", "help", "history", "jobs",

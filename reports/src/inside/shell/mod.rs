@@ -1,7 +1,7 @@
-//! The commands of a shell's text, in the order in which the shell comes to them.
+//! The commands of a shell's text, in the order in which the shell runs them.
 //!
-//! The text is read by a shell grammar. What only the shell knows (the value of a variable, the branch that is taken) stays
-//! open: such a command may have processes of any name, or none.
+//! The text is parsed by a shell grammar. The values of variables and the branches that are taken are not known, so a command that depends
+//! on them may have processes of any name, or no process.
 
 mod builtins;
 mod names;
@@ -20,32 +20,32 @@ use std::collections::HashMap;
 use std::ops::Range;
 use work::Works;
 
-/// A unit with more commands in it is not divided.
+/// The most commands that a unit may have to be divided.
 const COMMANDS: usize = 200;
 
-/// A command of the text that is accounted for as one.
+/// A command of the text that gets one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unit {
-    /// Its place in the text, in bytes.
+    /// The range of the unit in the text, in bytes.
     pub(super) span: Range<usize>,
-    /// The programs that it starts below the shell, in order.
+    /// The programs that the unit starts, in order.
     pub(super) names: Vec<Name>,
-    /// Whether it may start them again and again: a loop, a function, a sourced file.
+    /// Whether it may start them repeatedly: a loop, a function, a sourced file.
     pub(super) repeats: bool,
-    /// How often it does: a loop over words of the text.
+    /// The number of repetitions of a loop over words of the text.
     pub(super) turns: Option<usize>,
-    /// Whether the shell goes on while it runs (`&`).
+    /// Whether the shell continues while the unit runs (`&`).
     pub(super) background: bool,
-    /// What the shell itself may be at.
+    /// The activities of the shell itself that may take long.
     pub(super) work: Work,
-    /// The commands that it consists of.
+    /// The commands of the unit.
     pub(super) inner: Inner,
 }
 
 /// The commands within a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Inner {
-    /// It is one command.
+    /// A single command.
     #[default]
     None,
     /// The parts of a pipeline, which run at the same time.
@@ -64,7 +64,7 @@ impl Inner {
         }
     }
 
-    /// Only several commands say more than the unit itself.
+    /// A list of one command would say no more than the unit itself.
     fn of(wrap: fn(Vec<Unit>) -> Self, units: Vec<Unit>) -> Self {
         match &units[..] {
             [] => Self::None,
@@ -75,13 +75,13 @@ impl Inner {
 }
 
 impl Unit {
-    /// A command that is run once, for which the shell waits.
+    /// A command that runs once, and for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
         let (repeats, background, work, inner) = (false, false, Work::default(), Inner::None);
         Self { span, names, repeats, turns: None, background, work, inner }
     }
 
-    /// How many processes it starts at most; `None` if the text does not say it.
+    /// The maximum number of processes that the unit starts; `None` if the text does not determine it.
     pub(super) fn most(&self) -> Option<usize> {
         match self.turns {
             None if self.repeats => None,
@@ -89,7 +89,7 @@ impl Unit {
         }
     }
 
-    /// Whether the shell does it without starting anything.
+    /// Whether the shell runs the unit without starting a process.
     pub(super) fn is_builtin(&self) -> bool {
         self.names.is_empty()
     }
@@ -121,12 +121,12 @@ struct ShellReader {
     /// The commands of each function.
     functions: HashMap<String, Vec<Unit>>,
     units: Vec<Unit>,
-    /// What the shell does when it ends.
+    /// The action of the shell at its end (`trap ... EXIT`).
     exit: Option<Unit>,
 }
 
 impl ShellReader {
-    /// The shell comes to the action of a trap after everything else. Returns whether the command sets one.
+    /// Notes the action of a trap, which the shell runs after everything else. Returns whether the command sets one.
     fn trap(&mut self, command: &Command) -> bool {
         let Some(action) = exit_action(command) else { return false };
         let names = self.programs.substituted(&action);
@@ -148,7 +148,7 @@ impl ShellReader {
         pipelines(commands).for_each(|pipeline| self.pipeline(pipeline));
     }
 
-    /// What the shell starts and does not wait for. It starts a copy of itself for what is not a program or a pipeline.
+    /// Adds commands that the shell does not wait for. Unless they are one program or pipeline, a copy of the shell runs them.
     fn background(&mut self, commands: &AndOrList) {
         let direct = commands.additional.is_empty()
             && match &commands.first.seq[..] {
@@ -166,7 +166,7 @@ impl ShellReader {
         self.units[before..].iter_mut().for_each(|unit| unit.background = true);
     }
 
-    /// A pipeline is a unit, except for groups and branches, which count as their commands.
+    /// Adds a pipeline as a unit. Groups and branches count as their commands.
     fn pipeline(&mut self, pipeline: &Pipeline) {
         match &pipeline.seq[..] {
             [Command::Compound(compound, _)] => match compound {
@@ -206,7 +206,7 @@ impl ShellReader {
         self.units.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });
     }
 
-    /// A part of a pipeline. The shell starts a copy of itself for what is not a program.
+    /// Adds a part of a pipeline. Unless it is a program, a copy of the shell runs it.
     fn part(&mut self, command: &Command) {
         let Some(span) = self.offsets.commands([command]) else { return };
         let names = self.programs.names(|programs, names| {
@@ -275,7 +275,7 @@ impl ShellReader {
         case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
     }
 
-    /// The units of a copy of the shell, which does not have the shell's traps.
+    /// Returns the units of a copy of the shell, which does not have the shell's traps.
     fn units_of_copy(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
         let before = self.exit.take();
         let mut units = self.units_of(read);
@@ -283,7 +283,7 @@ impl ShellReader {
         units
     }
 
-    /// The units that `read` adds, apart from those so far. Too many units are left out.
+    /// Returns the units that `read` adds, without the earlier ones. Units above the limit are left out.
     fn units_of(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
         let before = std::mem::take(&mut self.units);
         read(self);
@@ -292,7 +292,7 @@ impl ShellReader {
     }
 }
 
-/// How often a loop goes round, if it is over words that nothing expands.
+/// The number of repetitions of a loop over words without expansions.
 fn turns(pipeline: &Pipeline) -> Option<usize> {
     let [Command::Compound(CompoundCommand::ForClause(clause), _)] = &pipeline.seq[..] else { return None };
     let words = clause.values.as_ref()?;
@@ -300,7 +300,7 @@ fn turns(pipeline: &Pipeline) -> Option<usize> {
     plain.then_some(words.len())
 }
 
-/// How many units there are, with those within them.
+/// The number of units, with the units within them.
 fn count(units: &[Unit]) -> usize {
     units.iter().map(|unit| 1 + count(unit.inner.units())).sum()
 }

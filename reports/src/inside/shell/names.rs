@@ -16,16 +16,16 @@ pub(super) const NAMES: usize = 200;
 /// The name of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// As the text says.
+    /// The name in the text.
     Is(String),
-    /// An expansion decides.
+    /// An unknown name: it depends on an expansion.
     Any,
-    /// The shell's own copy: `( … )`, or a compound command in a pipeline. The last one a shell may go through itself: then it
-    /// starts the programs in it.
+    /// A copy of the shell: `( … )`, or a compound command in a pipeline. A shell may run the last one without a copy, and then starts its
+    /// programs itself.
     Subshell(Vec<Name>),
 }
 
-/// Where a command is. In a pipeline, the shell starts a copy of itself for what is not a program.
+/// The context of a command. In a pipeline, a copy of the shell runs everything that is not a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Position {
     Alone,
@@ -54,7 +54,7 @@ impl Programs {
         self.functions.insert(name.to_owned(), names);
     }
 
-    /// The names that `read` adds. Too many names are left out.
+    /// Returns the names that `read` adds. Names above the limit are left out.
     pub(super) fn names(&mut self, read: impl FnOnce(&mut Self, &mut Vec<Name>)) -> Vec<Name> {
         let mut names = Vec::new();
         read(self, &mut names);
@@ -102,7 +102,7 @@ impl Programs {
         }
     }
 
-    /// Adds the programs within a compound command that the shell itself goes through.
+    /// Adds the programs within a compound command that the shell runs without a copy.
     fn compound(&mut self, compound: &CompoundCommand, names: &mut Vec<Name>) {
         match compound {
             CompoundCommand::Subshell(_) => names.push(Name::Subshell(Vec::new())),
@@ -154,7 +154,7 @@ impl Programs {
     fn simple(&mut self, simple: &SimpleCommand, position: Position, names: &mut Vec<Name>) -> bool {
         let items = simple.prefix.iter().flat_map(|prefix| &prefix.0);
         let items: Vec<_> = items.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)).collect();
-        // What is substituted runs before the command itself.
+        // Command substitutions run before the command itself.
         for item in &items {
             match item {
                 CommandPrefixOrSuffixItem::Word(word) => self.substitutions(word, names),
@@ -220,7 +220,7 @@ impl Programs {
         }
     }
 
-    /// The names of a text that the shell reads as commands.
+    /// Adds the names in a text that the shell reads as commands.
     pub(super) fn substituted(&mut self, text: &str) -> Vec<Name> {
         let Some(program) = parse(text) else { return Vec::new() };
         self.depth += 1;
@@ -247,8 +247,8 @@ pub(super) fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline>
     [&commands.first].into_iter().chain(others)
 }
 
-/// What the shell does when it ends or a command fails: the action of `trap ACTION EXIT`, without its quotes. The action `-` takes
-/// an earlier one back. `None` for other commands, and if an expansion decides.
+/// The action of `trap ACTION EXIT`, without its quotes: the shell runs it when it ends or a command fails. The action `-` removes an
+/// earlier one. `None` for other commands, and if the action depends on an expansion.
 pub(super) fn exit_action(command: &Command) -> Option<String> {
     let Command::Simple(simple) = command else { return None };
     if named(simple).flatten().as_deref() != Some("trap") {
@@ -265,7 +265,8 @@ pub(super) fn exit_action(command: &Command) -> Option<String> {
     ends.then(|| brush_parser::unquote_str(&action.value))
 }
 
-/// The name of the command that is run, `None` for one that an expansion decides. Nothing for assignments and redirections alone.
+/// The name of the command. The inner `None` is a name that depends on an expansion; the outer one is a command of assignments and
+/// redirections only.
 pub(super) fn named(simple: &SimpleCommand) -> Option<Option<String>> {
     let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
     let mut arguments = suffix.filter_map(|item| match item {
@@ -273,14 +274,14 @@ pub(super) fn named(simple: &SimpleCommand) -> Option<Option<String>> {
         _ => None,
     });
     let mut name = literal(simple.word_or_name.as_ref()?);
-    // These run what comes after them.
+    // These run the command that follows them.
     while let Some("exec" | "command" | "builtin") = name.as_deref() {
         let mut word = arguments.next()?;
         while word.value.starts_with('-') {
             match &*word.value {
                 // Where a command is.
                 "-v" | "-V" => return Some(name),
-                // Its name in the list of processes.
+                // The name in the list of processes.
                 "-a" => drop(arguments.next()),
                 _ => {}
             }

@@ -1,11 +1,11 @@
-//! How long the shell itself may be at a command.
+//! Whether the shell itself may take long for a command.
 
 use super::builtins::{self, Work};
 use super::names::{named, pipelines};
 use brush_parser::ast::{Command, CompoundCommand, CompoundList, SeparatorOperator, SimpleCommand};
 use std::collections::HashMap;
 
-/// The work of commands. It knows the functions that the text has defined so far.
+/// Finds the work of commands. It knows the functions that the text has defined so far.
 #[derive(Debug, Default)]
 pub(super) struct Works {
     functions: HashMap<String, Work>,
@@ -18,7 +18,7 @@ impl Works {
         self.functions.insert(name.to_owned(), work);
     }
 
-    /// What the shell itself may be at in a command, besides waiting for what it starts.
+    /// The activities of the shell itself in a command that may take long, besides waiting for its children.
     pub(super) fn of(&self, command: &Command) -> Work {
         match command {
             Command::Simple(simple) => self.of_simple(simple).unwrap_or_default(),
@@ -27,7 +27,7 @@ impl Works {
         }
     }
 
-    /// The same of a simple command; `None` if it is a program.
+    /// The same for a simple command; `None` if it is a program.
     pub(super) fn of_simple(&self, simple: &SimpleCommand) -> Option<Work> {
         let Some(name) = named(simple) else { return Some(Work::default()) };
         match name.as_deref()? {

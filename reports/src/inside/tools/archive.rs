@@ -1,4 +1,4 @@
-//! Archives and what compresses them.
+//! Archivers and compressors.
 
 use super::Activity::Unpack;
 use super::{Family, LineRule, Rule, begins, rule};

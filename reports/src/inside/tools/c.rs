@@ -3,7 +3,7 @@
 use super::Activity::{Compile, Link, Plan};
 use super::{Family, LineRule, Rule, begins, rule};
 
-/// The drivers (gcc, g++) only start these.
+/// The drivers (gcc, g++) only start these programs.
 const RULES: &[Rule] = &[
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),

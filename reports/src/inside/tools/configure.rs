@@ -1,4 +1,4 @@
-//! What finds out what a machine has, and runs tests: configure, autoconf, CMake, meson.
+//! Programs that examine the machine, and test runners: configure, autoconf, CMake, meson.
 
 use super::Activity::{Configure, Plan, Test};
 use super::{Family, LineRule, Rule, begins, ended, rule};

@@ -3,7 +3,7 @@
 use super::Activity::{Download, Plan, Scripts, Unpack};
 use super::{Family, LineRule, Rule, begins, ended, rule};
 
-/// One program resolves, downloads and unpacks; scripts of packages are shells that it starts, with files of rpm.
+/// One program resolves, downloads and unpacks; scripts of packages are shells that it starts with files of rpm.
 const RULES: &[Rule] = &[
     rule(&["*"], "/var/tmp/rpm-tmp.", Scripts),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "makecache", Download),

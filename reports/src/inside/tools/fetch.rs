@@ -1,4 +1,4 @@
-//! What fetches a file.
+//! Programs that download a file.
 
 use super::Activity::Download;
 use super::{Family, LineRule, Rule, begins, ended, rule};

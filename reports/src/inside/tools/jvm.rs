@@ -18,7 +18,7 @@ const RULES: &[Rule] = &[
     rule(&["mvn*", "mvnw", "gradle*", "sbt"], "", Plan),
 ];
 
-/// Lines as Maven 3, Gradle 8 and sbt print them. A line of Maven with `---` is the beginning of a plugin. A line of Gradle with `> Task` has
+/// Lines as Maven 3, Gradle 8 and sbt print them. A line of Maven with `---` is the start of a plugin. A line of Gradle with `> Task` has
 /// the task's outcome, so it is printed when the task has ended.
 const LINES: &[LineRule] = &[
     begins("[INFO] Scanning for projects", Plan),

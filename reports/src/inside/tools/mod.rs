@@ -1,8 +1,7 @@
-//! What known tools do, in the words of a Dockerfile's author: download, unpack, compile.
+//! The activities of known tools, in the words of a Dockerfile's author: download, unpack, compile.
 //!
-//! A rule names programs and, where one program does several things, an argument. A process without a rule does what its
-//! parent does. Where only the output of a step is known, lines that a tool prints say when it began or had ended something.
-//! One file a family of tools.
+//! A rule names programs and, where one program does several things, an argument. A process without a rule does what its parent does. If
+//! only the output of a step is known, the lines of a tool show when an activity starts or ends. Each family of tools has a file.
 
 mod apk;
 mod apt;
@@ -24,30 +23,30 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// What a tool does.
+/// The activity of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Activity {
-    /// It brings something from the network, and checks what it brought.
+    /// Fetching files from the network and verifying them.
     Download,
-    /// It takes files out of an archive or package.
+    /// Extracting an archive or a package.
     Unpack,
-    /// It finds out what the machine has.
+    /// Examining the machine.
     Configure,
-    /// It translates source text.
+    /// Compiling source code.
     Compile,
-    /// It joins what was compiled.
+    /// Linking.
     Link,
-    /// It runs tests.
+    /// Running tests.
     Test,
-    /// It runs scripts that packages contain.
+    /// Running the scripts of packages.
     Scripts,
-    /// It decides which packages are needed.
+    /// Resolving which packages are needed.
     Plan,
 }
 
 impl Activity {
-    /// In a word.
+    /// The name of the activity: one word.
     pub fn name(self) -> &'static str {
         match self {
             Self::Download => "download",
@@ -62,7 +61,7 @@ impl Activity {
     }
 }
 
-/// The tools of one kind.
+/// A family of tools.
 pub(super) struct Family {
     /// The programs that print these lines, as a command of the text names them.
     names: &'static [&'static str],
@@ -70,31 +69,31 @@ pub(super) struct Family {
     lines: &'static [LineRule],
 }
 
-/// What programs of these names do.
+/// The activity of programs with these names.
 pub(super) struct Rule {
     /// Names; one that ends in `*` stands for all names with this prefix.
     programs: &'static [&'static str],
-    /// What has to be in an argument; of several words each. A word after `=` has to be a whole argument, one after `^` in the
-    /// first.
+    /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
+    /// the first argument.
     argument: &'static str,
     activity: Activity,
 }
 
-/// What a line of output says.
+/// The meaning of a line of output.
 pub(super) struct LineRule {
     /// The start of the line after its spaces; a `*` in it stands for any text.
     pattern: &'static str,
     says: Says,
-    /// A command with this word does not print it; empty for all.
+    /// Commands with this word do not print the line; empty if all may.
     unless: &'static str,
 }
 
-/// What a line of output says about what a tool does.
+/// The change of a tool's activity that a line of output shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Says {
-    /// From now on it does that.
+    /// The activity starts.
     Begins(Activity),
-    /// Until now it did that.
+    /// The activity has ended.
     Ended(Activity),
 }
 
@@ -131,13 +130,13 @@ const FAMILIES: &[Family] = &[
     archive::FAMILY,
 ];
 
-/// What a process does, by its own name and arguments.
+/// The activity of a process, by its own name and arguments.
 pub(super) fn activity(process: &Process) -> Option<Activity> {
     FAMILIES.iter().flat_map(|family| family.rules).find(|rule| rule.fits(process)).map(|rule| rule.activity)
 }
 
-/// What a process does whose parent does `above`: the same where nothing is known of it. What is compiled to find out what the
-/// machine has is part of that.
+/// The activity of a process whose parent has the activity `above`: the same if its own is unknown. Compiling as a part of examining the
+/// machine counts as that.
 pub(super) fn within(above: Option<Activity>, own: Option<Activity>) -> Option<Activity> {
     match (above, own) {
         (Some(Activity::Configure), Some(Activity::Compile | Activity::Link)) => above,
@@ -145,7 +144,7 @@ pub(super) fn within(above: Option<Activity>, own: Option<Activity>) -> Option<A
     }
 }
 
-/// What a process does for the one that started it: package managers of JavaScript and apk run the scripts of packages by a shell.
+/// The activity of a process for its parent: package managers of JavaScript and apk run the scripts of packages by a shell.
 pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity> {
     let scripts = is_shell(&process.program) && (npm::installs(parent) || parent.program == "apk");
     scripts.then_some(Activity::Scripts)
@@ -155,13 +154,13 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
     pub(super) says: Says,
-    /// The programs that may have printed it.
+    /// The programs that may have printed the line.
     pub(super) names: &'static [&'static str],
-    /// A command with this word has not printed it; empty where any may have.
+    /// Commands with this word have not printed the line; empty if any may have.
     pub(super) unless: &'static str,
 }
 
-/// What a line of output says.
+/// The meaning of a line of output.
 pub(super) fn line(text: &str) -> Option<Line> {
     let text = uncoloured(text);
     let text = text.trim_start();

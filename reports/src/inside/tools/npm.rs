@@ -1,4 +1,4 @@
-//! npm, yarn, pnpm and what their packages run.
+//! npm, yarn, pnpm and the tools that their packages run.
 
 use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
 use super::{Family, LineRule, Rule, begins, ended, rule};

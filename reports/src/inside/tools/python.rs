@@ -1,4 +1,4 @@
-//! pip, uv and what builds Python's packages.
+//! pip, uv and the tools that build Python packages.
 
 use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
 use super::{Family, LineRule, Rule, begins, ended, rule};
