@@ -1,7 +1,7 @@
-//! The account of one program in one process: what it did at each instant, summed.
+//! The account of one program in one process: its time by state.
 //!
-//! A process is on a processor while one of its threads is, else runnable while one of them could run, else blocked.
-//! What it is blocked on is known from a sample that was taken in that interval.
+//! A process is on a processor while one of its threads is, else runnable while one of them could run, else blocked. The cause of a block
+//! comes from a sample in that interval.
 
 use crate::blocked::{Company, ProgramWaits};
 use crate::lane::{Lane, State};
@@ -10,21 +10,22 @@ use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
 /// The sums of one program in one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
-    /// Up to when it is summed.
+    /// The instant up to which the sums are complete.
     since: u64,
-    /// Threads on a processor, and threads that could be.
+    /// The number of threads on a processor.
     running: u32,
+    /// The number of threads that wait for a processor.
     ready: u32,
     cpu: u64,
     runnable: u64,
     waits: ProgramWaits,
-    /// The last sample: when it was taken, and what the process was blocked on.
+    /// The last sample: its time, and the cause of the block.
     sample: Option<(u64, Cause)>,
-    /// How often it was looked at.
+    /// The number of samples.
     looks: u32,
     /// The number of running children.
     children: u32,
-    /// Whether it had children when the wait that goes on began.
+    /// Whether the process had children when the current wait started.
     company: Company,
     lane: Lane,
 }
@@ -46,7 +47,7 @@ impl Account {
         }
     }
 
-    /// Sums up to `time`; what changes then is said by the caller after it.
+    /// Sums up to `time`. The caller then changes the state.
     fn advance(&mut self, time: u64) {
         let length = time.saturating_sub(self.since);
         let state = if self.running > 0 {
@@ -65,7 +66,7 @@ impl Account {
         self.since = self.since.max(time);
     }
 
-    /// A thread changes: how many more are on a processor, and how many more could be.
+    /// Changes the number of threads on a processor, and the number of those that could run.
     pub(crate) fn change(&mut self, time: u64, running: i32, ready: i32) {
         self.advance(time);
         self.running = self.running.saturating_add_signed(running);
@@ -73,44 +74,45 @@ impl Account {
         self.company = if self.children > 0 { Company::WithChildren } else { Company::Alone };
     }
 
-    /// It executes a program: one thread is left, on a processor.
+    /// The process executes a program: one thread remains, on a processor.
     pub(crate) fn settle(&mut self, time: u64) {
         self.advance(time);
         (self.running, self.ready) = (1, 0);
     }
 
-    /// It has a child more.
+    /// Adds a child.
     pub(crate) fn child_started(&mut self) {
         self.children += 1;
         self.company = Company::WithChildren;
     }
 
-    /// A child has ended. The wait that goes on was one with children: if it was for this one, it is over, and its process is only late.
+    /// Removes a child that has ended. The current wait counts as one with children: if it was for this child, it is over, and the process
+    /// has only not run yet.
     pub(crate) fn child_ended(&mut self) {
         self.children = self.children.saturating_sub(1);
     }
 
-    /// A thread was on a processor for this long.
+    /// Adds a thread's time on a processor.
     pub(crate) fn ran(&mut self, length: u64) {
         self.cpu += length;
     }
 
-    /// Its time on processors so far, while it waits: else it may have more by now.
+    /// The processor time so far, if the process waits; `None` if it runs, because it may have more by now.
     pub(crate) fn cpu_at_rest(&self) -> Option<u64> {
         (self.running == 0 && self.ready == 0).then_some(self.cpu)
     }
 
-    /// The time that its threads were on a processor.
+    /// The processor time of all threads.
     pub(crate) fn cpu(&self) -> u64 {
         self.cpu
     }
 
-    /// The time that it waited for a processor, by the events.
+    /// The time waiting for a processor, by the events.
     pub(crate) fn runnable(&self) -> u64 {
         self.runnable
     }
 
-    /// Adds what a look at it showed at `time`: what the process was blocked on, if it was.
+    /// Adds a sample that was taken at `time`: the cause of the block, if the process was blocked.
     pub(crate) fn looked_at(&mut self, time: u64, cause: Option<Cause>) {
         self.looks = self.looks.saturating_add(1);
         if let Some(cause) = cause {
@@ -118,9 +120,9 @@ impl Account {
         }
     }
 
-    /// Whether a look is worth its cost: the process has been blocked for a while, or often and briefly. A look costs as much as some
-    /// system calls, so the more there were, the longer a wait must be for another one. A process with children most probably waits for
-    /// one of them, which events show.
+    /// Whether a sample is worth its cost: the process has been blocked for a while, or often and briefly. A sample costs as much as
+    /// several system calls, so the more there were, the longer a wait must be for another one. A process with children most probably waits
+    /// for one of them, which events show.
     pub(crate) fn wants_look(&self, now: u64) -> bool {
         const WHILE: u64 = 1_000_000;
         const LONGEST: u64 = 10_000_000;
@@ -137,8 +139,8 @@ impl Account {
         now.saturating_sub(self.since) > patience
     }
 
-    /// Whether there is a sample of the wait that goes on. Another one would take its place, and would be of a later wait if the end of
-    /// this one is already past but not known yet.
+    /// Whether the current wait has a sample. Another sample would replace it, and would be wrong if this wait has ended and its event has
+    /// not been read yet.
     pub(crate) fn has_sample(&self) -> bool {
         self.sample.is_some_and(|(at, _)| at >= self.since)
     }
@@ -148,9 +150,8 @@ impl Account {
         &self.waits
     }
 
-    /// The account at its end, but for what it was blocked on, which [`resolved`](Self::resolved) says. `delayed` is what the kernel says
-    /// of all times it waited for a processor, where known. If that is more than context switches show, the process waited for a
-    /// processor after other waits were over.
+    /// The final account without the causes of blocks, which [`resolved`](Self::resolved) adds. `delayed` is the kernel's sum of the waits
+    /// for a processor, if known. If it is more than context switches show, the process waited for a processor after other waits were over.
     pub(crate) fn end(&mut self, time: u64, delayed: Option<u64>) -> ProcessTime {
         self.advance(time);
         let late = Nanos(delayed.unwrap_or(0).saturating_sub(self.runnable)).min(self.waits.total());
@@ -158,17 +159,17 @@ impl Account {
         ProcessTime { cpu: Nanos(self.cpu), runnable: Nanos(self.runnable) + late, ..ProcessTime::default() }
     }
 
-    /// What it was blocked on, where the waits of its program are a model of those without a sample.
+    /// The blocked time by cause. Waits without a sample are divided like the other waits of the program.
     pub(crate) fn resolved(&self, program: &ProgramWaits) -> Blocked {
         self.waits.resolved(program)
     }
 
-    /// Whether it has running children.
+    /// Whether the process has running children.
     pub(crate) fn has_children(&self) -> bool {
         self.children > 0
     }
 
-    /// The states over time, for a process that was long enough. Waits without a sample count as the most frequent kind.
+    /// The states over time; `None` for a short process. Waits without a sample count as the most frequent kind.
     pub(crate) fn timeline(&self, blocked: Blocked) -> Option<Timeline> {
         let known = Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child);
         self.lane.timeline(known.max_by_key(|&cause| blocked[cause]).unwrap_or(Cause::Unknown))
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(*waits, expected);
     }
 
-    /// Events come later than samples. Where `/proc` is sampled, those of an interval come after the sample in the next one.
+    /// Events arrive later than samples. If `/proc` is sampled, the events of an interval arrive after the sample of the next one.
     #[test]
     fn a_sample_is_not_replaced_before_its_wait_has_ended() {
         let mut account = Account::new(0, 0, 0);

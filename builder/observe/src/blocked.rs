@@ -1,18 +1,18 @@
-//! Blocked time by cause. The cause of a wait is known if a sample was taken during it; the other waits are open until the step
-//! has ended, and are then divided like the known ones.
+//! Blocked time by cause. The cause of a wait is known if a sample was taken during it; the other waits stay open until the end of the
+//! step, and are then divided like the known ones.
 
 use buildscope_record::{Blocked, Cause, Nanos};
 
-/// Waits of which some are open.
+/// Waits by cause, and waits of unknown cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
     known: Blocked,
     open: Nanos,
-    /// How many of the waits were sampled.
+    /// The number of waits with a sample.
     sampled: u32,
 }
 
-/// The waits of a program: during some it had children.
+/// The waits of a program, with and without running children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ProgramWaits {
     alone: Waits,
@@ -26,7 +26,7 @@ pub(crate) enum Company {
     WithChildren,
 }
 
-/// The waits of other processes of the same program are a model of a process's open ones from this many samples on.
+/// The number of samples from which on the waits of a program are a model of the open waits of each of its processes.
 const ENOUGH: u32 = 3;
 
 impl Waits {
@@ -34,8 +34,8 @@ impl Waits {
         self.known.total() + self.open
     }
 
-    /// Divides the open waits in proportion to the known ones: its own, or those of the whole program. Without any, they have
-    /// this cause.
+    /// Divides the open waits in proportion to the known ones of the process, or of the whole program. Without known waits, they get the
+    /// cause `otherwise`.
     fn resolved(mut self, program: &Self, otherwise: Cause) -> Blocked {
         let model = if self.sampled > 0 {
             self.known
@@ -56,7 +56,7 @@ impl Waits {
         self.known
     }
 
-    /// Takes a part of it away, of all causes in proportion.
+    /// Removes a part of the waits, from all causes in proportion.
     fn without(mut self, part: Nanos, of: Nanos) -> Self {
         let rest = |time: Nanos| {
             let gone = (u128::from(time.0) * u128::from(part.0)).checked_div(u128::from(of.0)).unwrap_or(0);
@@ -100,17 +100,17 @@ impl ProgramWaits {
         self.alone.total() + self.with_children.total()
     }
 
-    /// Takes away a part that the process did not wait.
+    /// Removes a part in which the process did not wait.
     pub(crate) fn without(self, part: Nanos) -> Self {
         let of = self.total();
         Self { alone: self.alone.without(part, of), with_children: self.with_children.without(part, of) }
     }
 
-    /// Whether it is worth the cost to look once more at what they are for, after so many looks.
+    /// Whether another sample is worth its cost after this many samples.
     pub(crate) fn want_look(&self, looks: u32) -> bool {
         const LONG: u64 = 2_000_000;
         const FIRST: u64 = 32;
-        // A look costs some ten microseconds.
+        // A sample costs tens of microseconds.
         const EACH: u64 = 50_000_000;
         let open = self.alone.open.0 + self.with_children.open.0;
         open > LONG && u64::from(looks) < FIRST + open / EACH
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(open.resolved(&sampled(2)), expected, "two samples are too few");
     }
 
-    /// A test runner waits for its server's answers, not for its end.
+    /// A test runner waits for the answers of its server, not for the server's end.
     #[test]
     fn a_process_with_children_waits_for_them_unless_samples_say_otherwise() {
         let none = ProgramWaits::default();

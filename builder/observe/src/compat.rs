@@ -1,11 +1,12 @@
 //! System calls of 32-bit programs (i386), which have numbers of their own.
 
-/// A thread whose stack is in the lowest 4 GiB runs a 32-bit program: a 64-bit one has its stack at the end of a much larger space.
+/// Whether a thread runs a 32-bit program: its stack is in the lowest 4 GiB. A 64-bit program has its stack at the end of a much larger
+/// space.
 pub(crate) fn is_compat(stack_pointer: u64) -> bool {
     cfg!(target_arch = "x86_64") && stack_pointer != 0 && stack_pointer <= u64::from(u32::MAX)
 }
 
-/// The number of `socketcall`, whose second argument points to the arguments of a call on sockets, the descriptor first.
+/// The number of `socketcall`. Its second argument points to the arguments of a socket call, of which the descriptor is the first.
 pub(crate) const SOCKETCALL: i64 = 102;
 
 /// The 64-bit number of a 32-bit call that may wait (linux/arch/x86/entry/syscalls/syscall_32.tbl); `None` for the others.

@@ -1,39 +1,39 @@
-//! What happens to the threads of a step, from any source.
+//! Events of the threads of a step, from any source.
 
 use std::sync::Arc;
 
-/// Functions, the outermost first.
+/// The functions of a stack, the outermost first.
 pub(crate) type Frames = Arc<[Arc<str>]>;
 
-/// Something that happened to a thread.
+/// An event of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Event {
-    /// On the monotonic clock, in nanoseconds.
+    /// The time on the monotonic clock, in nanoseconds.
     pub(crate) time: u64,
     pub(crate) pid: i32,
     pub(crate) tid: i32,
     pub(crate) what: What,
 }
 
-/// What happened.
+/// The kind of event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
-    /// This process started it. A process that starts a thread is its own parent.
+    /// The thread was started by this process. A process that starts a thread is its own parent.
     Forked {
         parent: i32,
     },
-    /// Its process executed a program of this name (up to 15 bytes).
+    /// The process executed a program of this name (up to 15 bytes).
     Executed {
         name: String,
     },
     Exited,
-    /// It came onto a processor.
+    /// The thread got a processor.
     In,
-    /// It left its processor; `wanted` says that it could have gone on.
+    /// The thread left its processor; `wanted` says that it could have continued.
     Out {
         wanted: bool,
     },
-    /// These functions ran.
+    /// A sample of the running functions.
     Sampled {
         frames: Frames,
     },

@@ -1,9 +1,8 @@
 //! The kernel's reports of forks, execs, exits and context switches (perf_event_open(2)).
 //!
-//! A dummy software event counts nothing; it only makes the kernel write these reports. Such an event needs one ring buffer
-//! per processor. For root it is an event of the processor, which reports every process of the machine and costs a fork
-//! nothing. For an ordinary user it belongs to the observed process and is inherited by every process that this one starts:
-//! then the kernel copies it at each fork.
+//! A dummy software event counts nothing; it only makes the kernel write these reports. Such an event needs one ring buffer per processor.
+//! For root it is an event of the processor, which reports every process of the machine and adds no cost to a fork. For an ordinary user it
+//! belongs to the observed process and is inherited by its children: the kernel copies it at each fork.
 
 use crate::event::{Event, What};
 use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online};
@@ -21,10 +20,10 @@ const SWITCH_CPU_WIDE: u32 = 15;
 const MISC_SWITCH_OUT: u16 = 1 << 13;
 const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
 
-/// Reports of different processors may be read up to this much out of order.
+/// The time by which reports of different processors may be out of order, in nanoseconds.
 const SETTLED: u64 = 1_000_000;
 
-/// All ring buffers together take at most this much, unless each would be smaller than [`SMALLEST`].
+/// The most memory of all ring buffers together, in bytes, unless each would be smaller than [`SMALLEST`].
 const RINGS: usize = 4 << 20;
 const LARGEST: usize = 1 << 20;
 const SMALLEST: usize = 32 << 10;
@@ -42,7 +41,7 @@ pub(crate) struct Rings {
     stacks: Option<Stacks>,
     /// The observed process; `None` for the whole machine.
     pid: Option<i32>,
-    /// Read, but perhaps not in order yet.
+    /// Events that were read and may not be in order yet.
     waiting: Vec<Event>,
     lost: u64,
     /// The size of one ring.
@@ -50,17 +49,17 @@ pub(crate) struct Rings {
 }
 
 impl Rings {
-    /// Reports of this process and all that it will start.
+    /// Opens the reports of this process and all its future descendants.
     pub(crate) fn of_process(pid: i32) -> io::Result<Self> {
         Self::open(Some(pid))
     }
 
-    /// Reports of every process of the machine. It takes CAP_PERFMON.
+    /// Opens the reports of every process of the machine. This needs CAP_PERFMON.
     pub(crate) fn of_machine() -> io::Result<Self> {
         Self::open(None)
     }
 
-    /// Whether they report every process of the machine.
+    /// Whether the rings report every process of the machine.
     pub(crate) fn is_of_machine(&self) -> bool {
         self.pid.is_none()
     }
@@ -84,12 +83,12 @@ impl Rings {
         }
     }
 
-    /// What has happened before `now`, in the order of time, up to a moment ago: what is younger comes the next time.
+    /// Returns the events before `now` in the order of time. Events of the last moment are returned by the next call.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
         self.read_until(now.saturating_sub(SETTLED))
     }
 
-    /// Everything that is left.
+    /// Returns all remaining events.
     pub(crate) fn rest(&mut self) -> Vec<Event> {
         self.read_until(u64::MAX)
     }
@@ -98,7 +97,7 @@ impl Rings {
         for ring in &mut self.rings {
             while let Some(record) = ring.next_record() {
                 match parse(record.ty(), record.misc(), &record.to_contiguous()) {
-                    // The idle loop has the number 0.
+                    // The idle loop has the thread id 0.
                     Parsed::Event(event) if event.pid == 0 => {}
                     Parsed::Event(event) => self.waiting.push(event),
                     Parsed::Lost(lost) => self.lost += lost,
@@ -107,15 +106,15 @@ impl Rings {
             }
         }
         self.waiting.extend(self.stacks.iter_mut().flat_map(Stacks::read));
-        // Stable: reports of one processor stay in its order.
+        // A stable sort keeps the order of the reports of one processor.
         self.waiting.sort_by_key(|event| event.time);
         let settled = self.waiting.partition_point(|event| event.time <= until);
         self.waiting.drain(..settled).collect()
     }
 
-    /// Whether there are so many reports in one reading that a ring may be full after a longer pause. They may come in bursts.
+    /// Whether one reading has so many reports that a ring may be full after a longer pause. Reports may come in bursts.
     pub(crate) fn is_crowded_by(&self, reports: usize) -> bool {
-        /// Most reports are of context switches.
+        /// The size of a report of a context switch, which most reports are, in bytes.
         const REPORT: usize = 48;
         const PART: usize = 40;
         reports > self.size / REPORT / PART
@@ -183,7 +182,7 @@ mod tests {
         let out = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;
         let Parsed::Event(event) = parse(SWITCH, out, &id) else { panic!("an event") };
         assert_eq!((event.tid, event.what), (8, What::Out { wanted: true }));
-        // The other process's pid and tid come first there.
+        // In these, the other process's pid and tid come first.
         let wide = [numbers(&[1, 2]), id.clone()].concat();
         let Parsed::Event(event) = parse(SWITCH_CPU_WIDE, 0, &wide) else { panic!("an event") };
         assert_eq!((event.pid, event.tid, event.what), (7, 8, What::In));

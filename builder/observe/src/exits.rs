@@ -1,7 +1,7 @@
 //! The kernel's account of each thread at its end (linux/Documentation/accounting/taskstats.rst).
 //!
-//! It arrives over netlink, also for threads that end before a sample can be taken. The kernel gives it only to root of the
-//! initial namespaces. A message is about one thread; the exit code of a process is that of its first thread.
+//! It arrives over netlink, also for threads that end before a sample can be taken. The kernel gives it only to root of the initial
+//! namespaces. A message is about one thread. The exit code of a process is that of its first thread.
 
 use rustix::fd::OwnedFd;
 use rustix::io::Errno;
@@ -10,18 +10,18 @@ use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, sendto, socket_with};
 use std::io;
 
-/// What a thread used until its end.
+/// The resources that a thread used until its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Exit {
     pub(crate) tid: i32,
-    /// As wait(2) gives it.
+    /// The status as wait(2) returns it.
     pub(crate) status: i32,
-    /// By the clock's ticks, in nanoseconds.
+    /// The time in user mode by the ticks of the clock, in nanoseconds.
     pub(crate) user: u64,
     pub(crate) system: u64,
-    /// Exact time on a processor.
+    /// The exact time on a processor, in nanoseconds.
     pub(crate) cpu: u64,
-    /// Exact time waiting for a processor.
+    /// The exact time waiting for a processor, in nanoseconds.
     pub(crate) delayed: u64,
     pub(crate) read: u64,
     pub(crate) written: u64,
@@ -51,9 +51,9 @@ const NLM_F_ACK: u16 = 4;
 /// The headers of netlink and of generic netlink.
 const HEADERS: usize = 16 + 4;
 
-/// Room for some thousands of messages, which is more than end between two readings.
+/// The size of the receive buffer: some thousands of messages, more than threads end between two readings.
 const BUFFER: usize = 4 << 20;
-/// A message is shorter than this (struct taskstats has 500 bytes in Linux 6.18).
+/// The longest message, in bytes (struct taskstats has 500 bytes in Linux 6.18).
 const MESSAGE: usize = 4096;
 
 impl Exits {
@@ -131,7 +131,7 @@ fn attribute(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     None
 }
 
-/// The account in a message; `None` for messages of another kind, as the sums of a process with threads.
+/// The account in a message; `None` for messages of another kind, such as the sums of a process with threads.
 fn parse(message: &[u8]) -> Option<Exit> {
     let stats = attribute(attribute(message.get(HEADERS..)?, TASKSTATS_TYPE_AGGR_PID)?, TASKSTATS_TYPE_STATS)?;
     let u32_at = |at: usize| Some(u32::from_ne_bytes(*stats.get(at..)?.first_chunk()?));

@@ -1,4 +1,4 @@
-//! Keeping a step of any number of processes small: the shortest ones become totals of their program and parent.
+//! Bounds the size of a step with many processes: the shortest ones become totals by program and parent.
 
 use crate::blocked::ProgramWaits;
 use crate::programs::Programs;
@@ -6,14 +6,14 @@ use crate::run::Run;
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime};
 use std::collections::{BTreeMap, HashSet};
 
-/// Totals of this many programs and parents are kept; the others' are one.
+/// The most totals by program and parent. All others become one total.
 const MOST_TOTALS: usize = 1000;
-/// A process shorter than this goes with its children.
+/// The length below which a process is folded together with its children, in nanoseconds.
 const SHORT: u64 = 100_000_000;
-/// The name of the programs that were too many even for totals.
+/// The name of the total of all programs without a total of their own.
 const OTHERS: &str = "(others)";
 
-/// What was folded, by parent and program.
+/// The folded processes, by parent and program.
 #[derive(Debug, Default)]
 pub(crate) struct Totals(BTreeMap<(Option<u32>, String), Total>);
 
@@ -68,12 +68,12 @@ impl Totals {
         self.0.entry(key).and_modify(|sum| sum.add(total)).or_insert(total);
     }
 
-    /// Whether totals hang on that process.
+    /// Whether that process has totals below it.
     fn is_below(&self, id: u32) -> bool {
         self.0.range((Some(id), String::new())..(Some(id + 1), String::new())).next().is_some()
     }
 
-    /// The totals below a process that is folded itself go to its parent.
+    /// Moves the totals below a folded process to its parent.
     fn move_up(&mut self, from: u32, to: Option<u32>) {
         let below = (Some(from), String::new())..(Some(from + 1), String::new());
         let keys: Vec<_> = self.0.range(below).map(|(key, _)| key.clone()).collect();
@@ -84,14 +84,14 @@ impl Totals {
         }
     }
 
-    /// Says what they were blocked on, by what is known of their programs.
+    /// Resolves the causes of their waits, by the known waits of their programs.
     pub(crate) fn resolve(&mut self, programs: &Programs) {
         for ((_, program), total) in &mut self.0 {
             total.time.blocked = total.waits.resolved(&programs.of(program));
         }
     }
 
-    /// As the record has them; `index` gives a process's place in its list.
+    /// Returns the totals in the form of the record.
     pub(crate) fn folded(&self, at: impl Fn(u64) -> Nanos, index: impl Fn(u32) -> Option<u32>) -> Vec<Folded> {
         let folded = |((parent, program), total): (&(Option<u32>, String), &Total)| Folded {
             parent: parent.and_then(&index),
@@ -110,7 +110,7 @@ impl Totals {
     }
 }
 
-/// Folds the shortest processes that have ended and have none below them, until at most `most` are left.
+/// Folds the shortest ended processes without children, until at most `most` are left.
 pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usize) {
     while runs.len() > most {
         let mut needed: HashSet<u32> = HashSet::new();
@@ -119,7 +119,7 @@ pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usi
         }
         let foldable = |(id, run): (&u32, &Run)| {
             let leaf = run.end.is_some() && !needed.contains(id);
-            // A short process whose children are folded explains nothing about them, but would need totals of its own.
+            // A short process whose children are folded explains nothing about them, but would need its own totals.
             let useless = run.duration() < SHORT && totals.is_below(*id);
             leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
         };
@@ -128,7 +128,7 @@ pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usi
             return;
         }
         leaves.sort_unstable();
-        // The longest leaf waits for the next round: by then its parent may be shorter than it.
+        // The longest leaf is left for the next round: by then its parent may be the shorter one.
         let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(runs.len() - most);
         for &(_, id) in &leaves[..few] {
             let Some(run) = runs.remove(&id) else { continue };

@@ -20,7 +20,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) pid: i32,
-    /// When it was executed, and when its arguments were read.
+    /// The time of the exec, and the time at which the arguments were read.
     pub(crate) executed: u64,
     pub(crate) read: u64,
     pub(crate) arguments: Vec<String>,
@@ -35,18 +35,18 @@ pub(crate) struct Listener {
 
 /// The size of a ring: several hundred reports.
 const SIZE: usize = 32 << 10;
-/// The kernel reports an exec up to some tenths of a millisecond before it has copied the arguments: the pause between two attempts to
-/// read them, and when to give up, in nanoseconds.
+/// The pause between two attempts to read arguments, and the time after which reading is given up, in nanoseconds. The kernel reports an
+/// exec up to some tenths of a millisecond before it has copied the arguments.
 const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
-/// How often the thread checks whether it should stop, in nanoseconds.
+/// The interval at which the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;
 
 struct Execs {
     rings: Vec<Sampler>,
-    /// The descriptors of the rings, to wait for reports.
+    /// The descriptors of the rings, on which the thread waits for reports.
     wakes: Vec<OwnedFd>,
-    /// Programs whose arguments are not there yet, and when they were executed.
+    /// Programs whose arguments are not available yet, with the time of the exec.
     pending: Vec<(i32, u64)>,
 }
 
@@ -68,7 +68,7 @@ impl Listener {
         Ok(Self { heard, stop })
     }
 
-    /// What was read since the last call.
+    /// Returns the arguments that were read since the last call.
     pub(crate) fn take(&self) -> Vec<Heard> {
         self.heard.try_iter().collect()
     }
@@ -84,7 +84,7 @@ impl Execs {
     fn open() -> io::Result<Self> {
         let ring = |cpu| execs(cpu).build()?.sampled(SIZE);
         let rings = online().into_iter().map(ring).collect::<io::Result<Vec<_>>>()?;
-        // A descriptor that waits can be borrowed; those of the rings cannot.
+        // `poll` borrows these duplicates: the descriptors of the rings cannot be borrowed.
         let own = pidfd_open(getpid(), PidfdFlags::empty())?;
         let wake = |ring: &Sampler| -> io::Result<OwnedFd> {
             let number = ForeignRawFd::from(ring.as_raw_fd());
@@ -94,11 +94,11 @@ impl Execs {
         Ok(Self { rings, wakes, pending: Vec::new() })
     }
 
-    /// Waits for a report, or until it is time to ask again.
+    /// Waits for a report, or until the next attempt is due.
     fn wait(&self) {
         let pause = if self.pending.is_empty() { IDLE } else { AGAIN };
         let mut wakes: Vec<_> = self.wakes.iter().map(|wake| PollFd::new(wake, PollFlags::IN)).collect();
-        // An interrupted wait is a short one.
+        // A wait that a signal interrupts is only shorter.
         let _ = poll(&mut wakes, Some(&Timespec { tv_sec: 0, tv_nsec: pause }));
     }
 
@@ -114,7 +114,7 @@ impl Execs {
         }
     }
 
-    /// Reads the arguments that are there by now.
+    /// Reads the arguments that are available by now.
     fn ask(&mut self, sender: &Sender<Heard>) {
         self.pending.retain(|&(pid, executed)| {
             let read = crate::observer::now();

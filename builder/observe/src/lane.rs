@@ -1,8 +1,8 @@
-//! What a process did over time, in parts of one length.
+//! The states of a process over time, in parts of equal length.
 
 use buildscope_record::{Cause, Nanos, Timeline};
 
-/// What a process does at an instant.
+/// The state of a process at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Running,
@@ -28,12 +28,12 @@ fn cause_index(cause: Cause) -> usize {
     Cause::ALL.iter().position(|&one| one == cause).unwrap_or(Cause::ALL.len() - 1)
 }
 
-/// What a process did in equal parts of its time. Long processes have longer parts, so that the number of parts is bounded.
+/// The states of a process in equal parts of its time. Long processes have longer parts, so that the number of parts is bounded.
 #[derive(Clone, Debug)]
 pub(crate) struct Lane {
     start: u64,
     every: u64,
-    /// Microseconds in each state.
+    /// The microseconds in each state, for each part.
     parts: Vec<[u32; 8]>,
 }
 
@@ -66,7 +66,7 @@ impl Lane {
         }
     }
 
-    /// The states over time, for a process that was long enough. Waits of unknown cause count as waits for `open`.
+    /// The states over time; `None` for a short process. Waits of unknown cause count as waits for `open`.
     pub(crate) fn timeline(&self, open: Cause) -> Option<Timeline> {
         const LONG_ENOUGH: usize = 8;
         let letter = |part: &[u32; 8]| {

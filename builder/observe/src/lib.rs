@@ -1,13 +1,13 @@
-//! What the processes of a step did, watched from outside.
+//! Observes the processes of steps from outside.
 //!
-//! *Takes* the process under which steps are started. *Gives*, for every step, its processes: what each executed, when, on
-//! what its time went. *Must never know* Dockerfiles, sandboxes or records of builds beyond
-//! [`Processes`](buildscope_record::Processes), and must never make a step wait or fail: whatever cannot be observed is
-//! said in the result and nothing else happens.
+//! *Takes* the process under which steps are started. *Gives*, for every step, its processes: their programs, their times, and what the
+//! time was spent on. *Must never know* Dockerfiles, sandboxes or records of builds beyond [`Processes`](buildscope_record::Processes), and
+//! must never delay a step or make it fail: the result names what could not be observed.
 //!
-//! [`events`] are the kernel's own, read from its [`ring`] buffers (perf_event_open(2)); where those are not allowed, [`sampled`] makes similar ones from
-//! `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`]
-//! finds out what a process waits for; [`heard`] are the arguments of the machine's programs; [`stacks`] are samples of what processors run, if they are requested; [`Observer`] is the thread that runs them.
+//! [`events`] come from the kernel's [`ring`] buffers (perf_event_open(2)); without permission for those, [`sampled`] makes similar ones
+//! from `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`] finds out
+//! what a process waits for; [`heard`] are the arguments of the machine's programs; [`stacks`] are samples of what processors run, if they
+//! are requested; [`Observer`] is the thread that runs them.
 
 #![forbid(unsafe_code)]
 

@@ -16,9 +16,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// Lowers the priority of this thread alone (setpriority(2)).
+/// Raises the priority of this thread alone (setpriority(2)).
 pub(crate) const PRIORITY: i32 = -10;
-/// How many processes are looked at in one round.
+/// The number of processes that are sampled in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
 const CHECK: u64 = 500_000_000;
@@ -36,8 +36,8 @@ pub struct Observer {
     nanos: u64,
 }
 
-/// An observer that does not know yet what it observes. The kernel takes up to ten milliseconds to prepare the events of a machine, which
-/// pass while the process that starts the steps begins.
+/// An observer without a process yet. The kernel takes up to ten milliseconds to prepare the events of a machine; meanwhile, the process
+/// that starts the steps starts itself.
 #[derive(Debug)]
 pub struct Prepared {
     observer: Observer,
@@ -52,12 +52,12 @@ impl Prepared {
     }
 }
 
-/// What is collected of each process.
+/// The data that are collected of each process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Collect {
-    /// Its times, waits and usage.
+    /// Times, waits and usage.
     Processes,
-    /// Also the functions that it runs, by samples.
+    /// Also samples of the running functions.
     Stacks,
 }
 
@@ -66,12 +66,12 @@ pub enum Collect {
 pub struct StepProcesses {
     /// The process id of its first process, the one that the observed process started.
     pub init: u32,
-    /// What was seen.
+    /// The observed processes.
     pub processes: Processes,
 }
 
 impl Observer {
-    /// Begins to prepare events. Returns `None` if no thread can be started.
+    /// Starts to prepare events. Returns `None` if no thread can be started.
     pub fn prepare(collect: Collect) -> Option<Prepared> {
         let (root, known) = channel();
         let observer = Self::watch(move || {
@@ -94,8 +94,7 @@ impl Observer {
         let _ = self.ready.recv();
     }
 
-    /// Observes the steps through `/proc` alone, as where perf events are not allowed. Returns `None` if no thread can be
-    /// started.
+    /// Observes the steps through `/proc` alone, as without permission for perf events. Returns `None` if no thread can be started.
     pub fn sampled(root: u32) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
         let source = Source::Sampled(sampled::Sampler::new(root, now()));
@@ -107,7 +106,7 @@ impl Observer {
     /// Observes every process that starts on this machine, as the processes of one step.
     ///
     /// # Errors
-    /// Fails if the kernel does not allow it: it needs root or CAP_PERFMON.
+    /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
     pub fn of_machine() -> std::io::Result<Self> {
         let source = Source::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
@@ -130,7 +129,7 @@ impl Observer {
         Ok(Self { stop, thread, ready, instant, nanos })
     }
 
-    /// What was seen of each step, in the order in which they began; times count from `epoch`.
+    /// Ends the observation. Returns the processes of each step, in the order in which the steps started. Times count from `epoch`.
     pub fn finish(self, epoch: Instant) -> Vec<StepProcesses> {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
@@ -151,25 +150,25 @@ enum Source {
 #[derive(Debug)]
 struct Watch {
     source: Source,
-    /// Why there are no events.
+    /// The reason why there are no events.
     why: Option<String>,
-    /// Why there are no stacks although they are wanted.
+    /// The reason why there are no stacks although they are requested.
     stacks: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
-    /// The arguments of all programs, where they say which step a process belongs to.
+    /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
     forest: Forest,
 }
 
-/// The monotonic clock, which is that of the events too.
+/// The time on the monotonic clock, which events use too.
 pub(crate) fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Watch {
-    /// Observes what `root` starts: by the events of the machine, else by those of the process, else by samples.
+    /// Observes the descendants of `root`: by the events of the machine, otherwise by those of the process, otherwise by samples.
     fn of_steps(root: i32, machine: std::io::Result<Rings>, exits: Option<Exits>, collect: Collect) -> Self {
         let mut stacks = None;
         let (source, why) = match machine.or_else(|_| Rings::of_process(root)) {
@@ -193,7 +192,7 @@ impl Watch {
     }
 
     fn until(mut self, stop: &AtomicBool) -> Self {
-        // A machine whose processors are all taken would let it read too late. An ordinary user may not ask for that.
+        // On a machine without an idle processor, it would read too late. An ordinary user may not raise the priority.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
         let mut pace = Pace::new();
         let mut checked = now();
@@ -220,7 +219,7 @@ impl Watch {
         self
     }
 
-    /// Reads what has happened since the last time, and looks at living processes.
+    /// Reads the events since the last round, and samples living processes.
     fn round(&mut self) -> ReadOutcome {
         let events = self.read();
         self.read_exits();
@@ -260,7 +259,7 @@ impl Watch {
         }
     }
 
-    /// Asks living processes for what events do not say.
+    /// Samples living processes for facts that events do not contain.
     fn look(&mut self) {
         for (pid, executed) in self.forest.fresh() {
             let time = now();
@@ -322,8 +321,8 @@ impl Watch {
     }
 }
 
-/// Reads what a process has used and how long it waited for processors: soon after its start, then rarely. If the kernel gives
-/// accounts of ended threads, the reading only divides the time among the programs that a process executed, and is rarer.
+/// Reads the usage of a process and its waits for processors: soon after its start, then rarely. If the kernel gives accounts of ended
+/// threads, the reading only divides the time among the programs that a process executed, and is rarer.
 fn read_usage(pid: i32, run: &mut Run, time: u64, has_accounts: bool) {
     const LAST: u64 = 500_000_000;
     let first = if has_accounts { 100_000_000 } else { 15_000_000 };
@@ -373,7 +372,7 @@ fn processes(
     }
 }
 
-/// The names of the functions of a step, each once.
+/// The function names of a step, each of them once.
 #[derive(Default)]
 struct Functions {
     names: Vec<String>,

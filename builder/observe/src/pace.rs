@@ -1,5 +1,4 @@
-//! How often the observer reads: often while processes start, so that their arguments can be read before they end, and rarely
-//! otherwise.
+//! The interval between readings: short while processes start, so that their arguments are read before they end, and long otherwise.
 
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ pub(crate) struct Pace {
     pause: Duration,
 }
 
-/// What a reading found.
+/// The result of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadOutcome {
-    /// Processes of steps have started, or there were so many reports that the buffers may be full before the longest pause is over.
+    /// Processes of steps have started, or so many reports came that the buffers may be full before the longest pause is over.
     Activity,
     Nothing,
 }

@@ -1,4 +1,4 @@
-//! What `/proc` says of a process. Everything may be gone or hidden at any time: then there is no answer.
+//! Reads `/proc/PID`. Every file may be gone or hidden at any time: then the result is `None`.
 
 use rustix::fs::{Mode, OFlags};
 
@@ -19,7 +19,7 @@ pub(crate) fn text(path: &str) -> Option<String> {
     String::from_utf8(read(path)?).ok()
 }
 
-/// Bytes of the observed program as text that a terminal shows as such: control characters and what is not UTF-8 are escaped.
+/// Returns bytes of the observed program as printable text: control characters and bytes that are not UTF-8 are escaped.
 pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
@@ -58,21 +58,21 @@ fn shorten(bytes: &[u8]) -> Vec<String> {
     list
 }
 
-/// Peak memory, from `status`.
+/// The peak memory in bytes, from `status`.
 pub(crate) fn peak_memory(pid: i32) -> Option<u64> {
     let status = text(&format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
-/// Bytes read and written, from `io`.
+/// The bytes read and written, from `io`.
 pub(crate) fn transferred(pid: i32) -> Option<(u64, u64)> {
     let io = text(&format!("/proc/{pid}/io"))?;
     let number = |name: &str| io.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
     Some((number("rchar:")?, number("wchar:")?))
 }
 
-/// What `schedstat` says of a thread: nanoseconds on a processor and waiting for one.
+/// The nanoseconds of a thread on a processor and waiting for one, from `schedstat`.
 pub(crate) fn scheduled(pid: i32, tid: i32) -> Option<(u64, u64)> {
     let text = text(&format!("/proc/{pid}/task/{tid}/schedstat"))?;
     let mut numbers = text.split_ascii_whitespace().map(|number| number.parse().ok());
@@ -83,7 +83,7 @@ pub(crate) fn scheduled(pid: i32, tid: i32) -> Option<(u64, u64)> {
 pub(crate) struct Stat {
     pub(crate) name: String,
     pub(crate) state: char,
-    /// Since the machine's start, in clock ticks.
+    /// The start of the process since boot, in clock ticks.
     pub(crate) started: u64,
     /// Time in user mode and in the kernel, in clock ticks.
     ticks: (u64, u64),
@@ -96,13 +96,13 @@ pub(crate) fn ticks(pid: i32) -> Option<(u64, u64)> {
     Some((user.saturating_mul(tick), system.saturating_mul(tick)))
 }
 
-/// proc_pid_stat(5).
+/// Reads `stat` (proc_pid_stat(5)).
 pub(crate) fn stat(pid: i32) -> Option<Stat> {
     parse_stat(&read(&format!("/proc/{pid}/stat"))?)
 }
 
 fn parse_stat(line: &[u8]) -> Option<Stat> {
-    // The name may hold anything, also parentheses.
+    // The name may contain anything, also parentheses.
     let open = line.iter().position(|&byte| byte == b'(')?;
     let close = line.iter().rposition(|&byte| byte == b')')?;
     let name = shown(line.get(open + 1..close)?);

@@ -1,10 +1,10 @@
-//! The waits of a step's programs: what is known of some processes of a program is a model of the waits of the others.
+//! The waits of a step's programs. The known waits of some processes of a program are a model of the waits of the others.
 
 use crate::blocked::ProgramWaits;
 use crate::run::Run;
 use std::collections::HashMap;
 
-/// Waits of this many programs are kept.
+/// The most programs whose waits are kept.
 const MOST: usize = 1000;
 
 /// The programs of a step that ran in processes that have ended.
@@ -14,14 +14,14 @@ pub(crate) struct Programs(HashMap<String, Program>);
 #[derive(Debug, Default)]
 struct Program {
     executed: Kind,
-    /// Copies of its processes that executed nothing: they often do something else.
+    /// Forked copies that executed nothing: they often do something else.
     forked: Kind,
 }
 
 #[derive(Debug, Default)]
 struct Kind {
     waits: ProgramWaits,
-    /// How often living processes were looked at only because of these waits.
+    /// The number of samples that were taken only because of these waits.
     looks: u32,
 }
 
@@ -47,7 +47,7 @@ impl Programs {
         }
     }
 
-    /// Whether to look at a living process because too little is known of what its program waits for; counts the look.
+    /// Whether to sample a living process because too little is known about the waits of its program. Counts the sample.
     pub(crate) fn want_look(&mut self, run: &Run) -> bool {
         if run.has_sample() {
             return false;

@@ -1,4 +1,4 @@
-//! The kernel's ring buffers of reports about threads (perf_event_open(2)): which events to open, and how a report is laid out.
+//! The kernel's ring buffers of reports about threads (perf_event_open(2)): the events to open, and the layout of a report.
 
 use perf_event::events::Software;
 use perf_event::{Builder, Clock, SampleFlag};
@@ -9,8 +9,8 @@ pub(crate) const EXIT: u32 = 4;
 pub(crate) const FORK: u32 = 7;
 pub(crate) const MISC_COMM_EXEC: u16 = 1 << 13;
 
-/// An event on one processor that reports the forks, execs and exits of a process and all that it starts, or of the whole machine.
-/// Each report ends with the thread and the time.
+/// An event on one processor that reports the forks, execs and exits of a process and its descendants, or of the whole machine. Each report
+/// ends with the thread and the time.
 pub(crate) fn event(counter: Software, pid: Option<i32>, cpu: usize) -> Builder<'static> {
     let mut builder = Builder::new(counter);
     match pid {
@@ -29,7 +29,7 @@ pub(crate) fn event(counter: Software, pid: Option<i32>, cpu: usize) -> Builder<
     builder
 }
 
-/// An event on one processor that reports what programs are executed, by any process of the machine. Each report wakes what polls it.
+/// An event on one processor that reports the execs of every process of the machine. Each report wakes the polling thread.
 pub(crate) fn execs(cpu: usize) -> Builder<'static> {
     let mut builder = event(Software::DUMMY, None, cpu);
     builder.task(false).wakeup_watermark(1);
@@ -49,7 +49,7 @@ impl<'b> Body<'b> {
         Some(u64::from_ne_bytes(*self.0.get(at..)?.first_chunk()?))
     }
 
-    /// Where the part that `sample_id_all` adds begins: process, thread and time.
+    /// The offset of the part that `sample_id_all` adds: process, thread and time.
     pub(crate) fn id(self) -> Option<usize> {
         self.0.len().checked_sub(16)
     }

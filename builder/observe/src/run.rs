@@ -14,7 +14,7 @@ pub(crate) struct Run {
     pub(crate) parent: Option<u32>,
     pub(crate) replaces: Option<u32>,
     pub(crate) program: String,
-    /// It has executed nothing yet.
+    /// Whether the process has executed nothing yet.
     pub(crate) forked: bool,
     pub(crate) arguments: Vec<String>,
     pub(crate) start: u64,
@@ -23,31 +23,31 @@ pub(crate) struct Run {
     pub(crate) live: u32,
     pub(crate) had_children: bool,
     pub(crate) account: Account,
-    /// What it was at its end.
+    /// The final times.
     pub(crate) time: ProcessTime,
-    /// What the kernel says of all times it waited for a processor.
+    /// The kernel's sum of the waits for a processor.
     pub(crate) delayed: Option<u64>,
-    /// How much more the kernel says that it was on a processor than the events do: both at one time.
+    /// The excess of the kernel's processor time over that of the events, and the latter, at one instant.
     pub(crate) switching: Option<(u64, u64)>,
-    /// What the kernel says of its process so far, with the programs that the process executed before.
+    /// The kernel's usage of the process so far, including programs that it executed before.
     pub(crate) usage: Usage,
-    /// The same when this program began.
+    /// The usage at the start of this program.
     pub(crate) before: Usage,
-    /// What the programs used that its process executed before.
+    /// The usage of the programs that the process executed before.
     pub(crate) past: Past,
-    /// When its arguments were read.
+    /// The time at which the arguments were read.
     pub(crate) named: u64,
-    /// When its process executed it.
+    /// The time of the exec.
     pub(crate) executed: Option<u64>,
     /// The sum of the accounts of its threads that ended, if the kernel gives them.
     pub(crate) exits: Option<Exit>,
-    /// How often each stack was sampled, if stacks are.
+    /// The number of samples of each stack.
     pub(crate) samples: HashMap<Frames, u32>,
-    /// When its usage is read next.
+    /// The time of the next reading of the usage.
     pub(crate) next_reading: u64,
 }
 
-/// What a process used, if the kernel says it: processor time by the clock's ticks, bytes, memory, and how it ended.
+/// The usage of a process, as far as the kernel reports it: processor time by the ticks of the clock, bytes, memory, and the exit code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) user: u64,
@@ -55,11 +55,11 @@ pub(crate) struct Usage {
     pub(crate) read: Option<u64>,
     pub(crate) written: Option<u64>,
     pub(crate) peak_memory: Option<u64>,
-    /// The exit code, or 128 and the number of the signal.
+    /// The exit code, or 128 plus the number of the signal.
     pub(crate) exit: Option<i32>,
 }
 
-/// What a process did before it executed a program: time on a processor and time waiting for one, in nanoseconds.
+/// The time of a process before it executed a program: on a processor and waiting for one, in nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Past {
     pub(crate) cpu: u64,
@@ -95,11 +95,11 @@ impl Run {
         }
     }
 
-    /// Takes its arguments, as read at `now`, and the rest of its name from them.
+    /// Sets the arguments, as read at `now`, and completes the name from them.
     pub(crate) fn has_arguments(&mut self, now: u64, arguments: Vec<String>) {
         self.named = now;
-        // The kernel keeps 15 bytes of a name; an argument may hold all of it. A program that executes itself through
-        // `/proc/self/exe`, as busybox does for each of its commands, is identified by its first argument only.
+        // The kernel keeps 15 bytes of a name; an argument may contain all of it. A program that executes itself through `/proc/self/exe`,
+        // as busybox does for each of its commands, is identified by its first argument only.
         let whole = |argument: &String| argument.rsplit('/').next().unwrap_or_default().to_owned();
         let mut names = arguments.iter().map(whole).take(3);
         let name = match &*self.program {
@@ -122,7 +122,7 @@ impl Run {
         }
     }
 
-    /// Takes the kernel's account of one of its threads, which ended. `first` says that it is the first thread.
+    /// Adds the kernel's account of an ended thread. `first` says that it is the first thread.
     pub(crate) fn thread_exited(&mut self, exit: Exit, first: bool) {
         let mut sum = self.exits.unwrap_or_default();
         sum.user += exit.user;
@@ -139,7 +139,7 @@ impl Run {
         self.exits = Some(sum);
     }
 
-    /// Takes the accounts of all its threads as its own.
+    /// Takes the sum of its threads' accounts as the usage of the process.
     pub(crate) fn exited(&mut self) {
         let Some(sum) = self.exits else { return };
         self.usage = Usage {
@@ -160,7 +160,7 @@ impl Run {
         self.time.system = Nanos(now.system.saturating_sub(before.system));
     }
 
-    /// The kernel counts the waits for a processor of a thread's whole life.
+    /// Takes the waits for a processor of a thread's whole life from the kernel.
     pub(crate) fn waits_at_exit(&mut self) {
         if let Some(sum) = self.exits {
             self.delayed = Some(sum.delayed.saturating_sub(self.past.delayed));
@@ -168,19 +168,19 @@ impl Run {
         }
     }
 
-    /// What its process has used when it executes another program.
+    /// The usage of the process at the exec of the next program.
     pub(crate) fn until_here(&self) -> Past {
         Past { cpu: self.past.cpu + self.time.cpu.0, delayed: self.past.delayed + self.time.runnable.0 }
     }
 
-    /// The kernel's sum of all times that its process waited for a processor, soon after the process executed this program. What is
-    /// more than the events show of both programs was before.
+    /// Takes the kernel's sum of the waits for a processor, soon after the exec of this program. The part that events of both programs do
+    /// not show belongs to the time before.
     pub(crate) fn begun(&mut self, delayed: u64) {
         self.past.delayed = self.past.delayed.max(delayed.saturating_sub(self.account.runnable()));
     }
 
-    /// The kernel counts the switch itself, which is between two events. That is much for a process that waits often: what is
-    /// missing grows with the rest.
+    /// The time of the context switches, which the kernel counts and the events do not. It is much for a process that waits often, and
+    /// grows with its processor time.
     pub(crate) fn switched(&self) -> Nanos {
         match self.switching {
             Some((more, seen)) if self.threads == 1 && seen > 0 => {
@@ -191,7 +191,7 @@ impl Run {
         }
     }
 
-    /// The kernel's sums of its process: time on a processor and time waiting for one.
+    /// Takes the kernel's sums of the process: time on a processor and time waiting for one.
     pub(crate) fn scheduled(&mut self, cpu: u64, delayed: u64) {
         self.delayed = Some(delayed.saturating_sub(self.past.delayed));
         if let Some(seen) = self.account.cpu_at_rest() {
@@ -199,22 +199,22 @@ impl Run {
         }
     }
 
-    /// Its waits so far.
+    /// The waits so far.
     pub(crate) fn waits(&self) -> &ProgramWaits {
         self.account.waits()
     }
 
-    /// Says what it was blocked on; `program` are the waits of processes like it.
+    /// Resolves the causes of the waits; `program` has the waits of similar processes.
     pub(crate) fn resolve(&mut self, program: &ProgramWaits) {
         self.time.blocked = self.account.resolved(program);
     }
 
-    /// Adds what a look at the process showed: what it was blocked on, if it was.
+    /// Adds a sample: the cause of the block, if the process was blocked.
     pub(crate) fn looked_at(&mut self, time: u64, cause: Option<buildscope_record::Cause>) {
         self.account.looked_at(time, cause);
     }
 
-    /// These functions ran when it was sampled. Of too many stacks only the outer functions are kept.
+    /// Adds a sample of the running functions. Above the limit of stacks, only the outer functions are kept.
     pub(crate) fn sampled(&mut self, frames: Frames) {
         const STACKS: usize = 500;
         const OUTER: usize = 4;
@@ -227,7 +227,7 @@ impl Run {
         self.account.wants_look(now)
     }
 
-    /// Whether there is a sample of the wait that goes on.
+    /// Whether the current wait has a sample.
     pub(crate) fn has_sample(&self) -> bool {
         self.account.has_sample()
     }
@@ -237,12 +237,12 @@ impl Run {
         self.account.has_children()
     }
 
-    /// Bytes that it read.
+    /// The bytes that the process read.
     pub(crate) fn read(&self) -> Option<u64> {
         Some(self.usage.read?.saturating_sub(self.before.read.unwrap_or(0)))
     }
 
-    /// Bytes that it wrote.
+    /// The bytes that the process wrote.
     pub(crate) fn written(&self) -> Option<u64> {
         Some(self.usage.written?.saturating_sub(self.before.written.unwrap_or(0)))
     }
@@ -251,7 +251,7 @@ impl Run {
         self.end.unwrap_or(self.start).saturating_sub(self.start)
     }
 
-    /// As the record has it, but for what names other processes.
+    /// The process in the form of the record, without references to other processes.
     pub(crate) fn process(&self, at: impl Fn(u64) -> Nanos) -> Process {
         use buildscope_record::ByteSize;
         Process {

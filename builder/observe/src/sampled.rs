@@ -1,16 +1,16 @@
-//! Events made from `/proc`, where the kernel's own are not allowed. What is shorter than the interval is not seen.
+//! Makes events from `/proc` if the kernel's own are not allowed. Processes that are shorter than the interval are not seen.
 
 use crate::event::{Event, What};
 use crate::procfs::{self, Stat};
 use std::collections::HashMap;
 use std::time::Duration;
 
-/// How often `/proc` is read.
+/// The interval between readings of `/proc`.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
 /// The most threads of a process that are distinguished.
 const THREADS: usize = 64;
 
-/// What was seen at the last reading.
+/// The state at the last reading.
 #[derive(Debug)]
 pub(crate) struct Sampler {
     root: i32,
@@ -20,10 +20,10 @@ pub(crate) struct Sampler {
 
 #[derive(Debug)]
 struct Known {
-    /// When the machine says it was started: another process of its number has another time.
+    /// The start time by `/proc`. It distinguishes processes that had the same pid one after the other.
     started: u64,
     name: String,
-    /// What each thread had used of processors, and how long it had waited for them, with the wait that goes on.
+    /// The processor time of each thread, and the time that it waited for a processor, including the current wait.
     threads: HashMap<i32, (u64, u64)>,
 }
 
@@ -32,10 +32,10 @@ struct Sighting<'a> {
     pid: i32,
     /// The process that started it; 0 if that is unknown.
     parent: i32,
-    /// The name of its parent, which it has until it executes a program.
+    /// The name of the parent, which a process has until it executes a program.
     above: &'a str,
     stat: Stat,
-    /// What the last reading knew of it.
+    /// The state at the last reading.
     known: Option<Known>,
 }
 
@@ -44,14 +44,14 @@ impl Sampler {
         Self { root, last: now, known: HashMap::new() }
     }
 
-    /// The events since the last reading that samples show.
+    /// Returns the events since the last reading, as far as samples show them.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
         let mut events = Vec::new();
         let mut seen = HashMap::new();
         let mut below = vec![(self.root, String::new())];
         while let Some((parent, above)) = below.pop() {
             for pid in children(parent) {
-                // A process that has ended and that its parent has not waited for does nothing.
+                // A zombie does nothing.
                 let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
                 let name = stat.name.clone();
                 let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
@@ -60,7 +60,7 @@ impl Sampler {
                 below.push((pid, name));
             }
         }
-        // Orphans have another parent now, but are the ones that were known.
+        // An orphan has another parent now, but is a known process.
         for (pid, known) in std::mem::take(&mut self.known) {
             let alive = procfs::stat(pid).filter(|stat| stat.started == known.started && stat.state != 'Z');
             match alive {
@@ -98,11 +98,12 @@ impl Sampler {
                 say(self.last, tid, What::Forked { parent: pid });
             }
             let (had, waited) = known.threads.remove(&tid).unwrap_or_default();
-            // First it ran, then it waited for a processor, then for something else: the sums are right.
+            // The order within the interval is unknown. Running, then waiting for a processor, then for something else gives the right
+            // sums.
             let interval = now - self.last;
             let ran = cpu.saturating_sub(had).min(interval);
             let delayed = delay.saturating_sub(waited).min(interval - ran);
-            // The kernel adds a wait for a processor when it ends. What could run now is taken to have waited for the rest.
+            // The kernel adds a wait for a processor at its end. A runnable thread is taken to have waited for the rest of the interval.
             let waits = tid == pid && stat.state == 'R';
             let rest = if waits { interval - ran - delayed } else { 0 };
             say(self.last, tid, What::In);

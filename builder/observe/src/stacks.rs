@@ -1,4 +1,4 @@
-//! Sampled stacks of functions: what a processor runs, a hundred times a second.
+//! Samples the stack of functions that a processor runs, a hundred times a second.
 //!
 //! Samples hold addresses. The kernel's reports of mapped files say which file is at an address; the function is looked up
 //! while the process lives, because the step's files are gone after it. Stacks are as deep as frame pointers lead.
@@ -12,22 +12,22 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-/// Time on a processor between two samples, in nanoseconds. It is not a divisor of the clock's tick.
+/// The time on a processor between two samples, in nanoseconds. It is not a divisor of the clock's tick.
 pub(crate) const EVERY: u64 = 9_900_990;
-/// Frames of a stack that are kept, from the innermost on.
+/// The number of frames of a stack that are kept, from the innermost on.
 const DEEPEST: usize = 64;
-/// Files whose symbols are kept.
+/// The number of files whose symbols are kept.
 const FILES: usize = 400;
 const RING: usize = 1 << 20;
 
-/// The name of a function at an address that is in no file.
+/// The name of a function at an address outside of all files.
 const UNKNOWN: &str = "[unknown]";
 
 /// perf_event.h
 const SAMPLE: u32 = 9;
 const MMAP2: u32 = 10;
 const PROT_EXEC: u32 = 4;
-/// Addresses from here on are marks between parts of a stack.
+/// The first of the addresses that are marks between the parts of a stack.
 const MARKS: u64 = u64::MAX - 4094;
 
 /// The samples of all processors.
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Stacks {
 }
 
 impl Stacks {
-    /// Samples this process and all that it starts, or the whole machine.
+    /// Samples this process and its descendants, or the whole machine.
     pub(crate) fn open(pid: Option<i32>, cpus: &[usize]) -> io::Result<Self> {
         let rings = cpus.iter().map(|&cpu| ring(pid, cpu)).collect::<io::Result<_>>()?;
         Ok(Self { rings, names: Names::default() })
@@ -73,7 +73,7 @@ fn ring(pid: Option<i32>, cpu: usize) -> io::Result<Sampler> {
         .sampled(RING)
 }
 
-/// What a ring says.
+/// A report of a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum What {
     Mapped {
@@ -90,7 +90,7 @@ enum What {
     Exited {
         pid: i32,
     },
-    /// Addresses, the innermost first.
+    /// A sample: the addresses, the innermost first.
     Sampled {
         pid: i32,
         tid: i32,
@@ -98,7 +98,7 @@ enum What {
     },
 }
 
-/// A file in the memory of a process.
+/// A file that is mapped into the memory of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Map {
     start: u64,
@@ -106,7 +106,7 @@ struct Map {
     /// The offset of `start` in the file.
     offset: u64,
     file: Arc<str>,
-    /// What tells files of the same path apart: device, inode and its generation.
+    /// The device, the inode and its generation, which distinguish files of the same path.
     identity: (u64, u64, u64),
 }
 
@@ -153,7 +153,7 @@ type MappedFile = (Arc<str>, (u64, u64, u64));
 struct Names {
     maps: HashMap<i32, Arc<Vec<Map>>>,
     files: HashMap<MappedFile, Symbols>,
-    /// Each name once.
+    /// The interned names.
     names: HashMap<String, Arc<str>>,
     stacks: HashMap<Vec<Arc<str>>, Frames>,
 }
@@ -163,7 +163,7 @@ impl Names {
         match what {
             What::Mapped { pid, map } => {
                 let maps = Arc::make_mut(self.maps.entry(pid).or_default());
-                // A new map replaces what was there.
+                // A new mapping replaces older ones at its addresses.
                 maps.retain(|known| known.end <= map.start || map.end <= known.start);
                 maps.push(map);
             }
@@ -190,12 +190,12 @@ impl Names {
         None
     }
 
-    /// The function at an address, else its file.
+    /// The function at an address, or if it is unknown, the file.
     fn name(&mut self, pid: i32, address: u64) -> Arc<str> {
         let maps = self.maps.get(&pid);
         let map = maps.and_then(|maps| maps.iter().find(|map| (map.start..map.end).contains(&address)));
         let Some(map) = map else { return interned(&mut self.names, UNKNOWN) };
-        // Code that a program made itself, and the kernel's page of functions, are in no file.
+        // Code that a program generated, and the vdso, are in no file.
         if !map.file.starts_with('/') || map.file.starts_with("//") {
             return interned(
                 &mut self.names,

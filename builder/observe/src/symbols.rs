@@ -6,13 +6,13 @@ use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::fs::File;
 
-/// Larger files have no symbols here: reading them would take too long.
+/// The size above which a file is not read, because it would take too long, in bytes.
 const LARGEST: u64 = 1 << 30;
 
-/// How often a file is opened that a rename elsewhere disturbs. One call of thousands fails.
+/// The number of attempts to open a file while renames elsewhere disturb it. One call of thousands fails.
 const ATTEMPTS: usize = 100;
 
-/// Where a segment of a file is in memory, by the file's own addresses.
+/// The address and the offset of a segment of a file.
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     offset: u64,
@@ -24,12 +24,12 @@ struct Segment {
 #[derive(Debug, Default)]
 pub(crate) struct Symbols {
     segments: Vec<Segment>,
-    /// Address, size and name, by address.
+    /// The address, size and name of each function, sorted by address.
     functions: Vec<(u64, u64, String)>,
 }
 
 impl Symbols {
-    /// Reads the symbols of a file in the root directory of a process. A file that cannot be read has none.
+    /// Reads the symbols of a file in the root directory of a process. The result is empty if the file cannot be read.
     pub(crate) fn of(pid: i32, path: &str) -> Self {
         open(pid, path).and_then(Self::read).unwrap_or_default()
     }
@@ -56,7 +56,7 @@ impl Symbols {
         let address = offset.wrapping_sub(segment.offset).wrapping_add(segment.address);
         let at = self.functions.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
         let (start, size, name) = &self.functions[at];
-        // Assembly has no sizes.
+        // Functions in assembly may have no size.
         (*size == 0 || address - start < *size).then_some(name)
     }
 }

@@ -1,4 +1,4 @@
-//! What a blocked process waits for, from the system call that it is in and what that call's descriptors are.
+//! The cause of a block, from the current system call and its descriptors.
 
 use crate::{compat, procfs};
 use buildscope_record::Cause;
@@ -6,15 +6,15 @@ use std::os::unix::fs::FileExt;
 
 /// The most threads of a process that are read.
 const THREADS: usize = 16;
-/// The most descriptors that are read of a call that waits for several.
+/// The most descriptors that are read for a call that waits for several.
 const DESCRIPTORS: usize = 32;
 
-/// The cause that a process waits for; `None` if it does not wait, or has ended.
+/// The cause of a process's wait; `None` if it does not wait, or has ended.
 pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
     let mut found: Option<Cause> = None;
     for tid in procfs::threads(pid, THREADS) {
         let cause = of_thread(pid, tid, has_children)?;
-        // Idle threads wait for locks; what one of them waits for outside of the process is what holds it up.
+        // Idle threads wait for locks. A thread that waits for something outside of the process determines the cause.
         let outside = |cause| matches!(cause, Cause::Disk | Cause::Network | Cause::Child);
         found = match found {
             Some(one) if !outside(cause) || outside(one) && one <= cause => Some(one),
@@ -24,7 +24,7 @@ pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
     found
 }
 
-/// The cause that a thread waits for; `None` if it runs.
+/// The cause of a thread's wait; `None` if it runs.
 fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
     let call = procfs::text(&format!("/proc/{pid}/task/{tid}/syscall"));
     let call = match call.as_deref().map(str::trim) {
@@ -36,12 +36,12 @@ fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
     if state == 'R' {
         return None;
     }
-    // This process may not read the other's state, but the name of the kernel's function that it waits in may be visible.
+    // The system call may be unreadable for this process while the name of the kernel's function is visible.
     let Some(call) = call else {
         let name = procfs::text(&format!("/proc/{pid}/task/{tid}/wchan")).unwrap_or_default();
         return Some(of_channel(&name, state));
     };
-    // What has children reads what they say, or waits for one of its own threads that waits for them.
+    // A process with children reads their output, or waits for a thread of its own that waits for them.
     let call = call.native(&Files { pid });
     Some(match call.cause(state, &Files { pid }) {
         Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child,
@@ -73,16 +73,16 @@ fn of_channel(name: &str, state: char) -> Cause {
     }
 }
 
-/// A system call that a thread is in.
+/// The current system call of a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Call {
     number: i64,
     arguments: [u64; 6],
-    /// It is one of a 32-bit program.
+    /// Whether it is a call of a 32-bit program.
     compat: bool,
 }
 
-/// What a descriptor is.
+/// The kind of file of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum File {
     Regular,
@@ -94,7 +94,7 @@ enum File {
     Other,
 }
 
-/// Where a call's descriptors can be looked up.
+/// Looks up the descriptors of a call.
 trait Descriptors {
     fn file(&self, fd: u64) -> File;
     /// The descriptors of a `pollfd` array.
@@ -106,8 +106,8 @@ trait Descriptors {
 }
 
 impl Call {
-    /// proc_pid_syscall(5): the number, six arguments, the stack pointer and the program counter; of a thread that is in no call
-    /// only -1 and the two.
+    /// proc_pid_syscall(5): the number, six arguments, the stack pointer and the program counter; outside of a call only -1 and the last
+    /// two.
     fn parse(line: &str) -> Option<Self> {
         let mut fields = line.split_ascii_whitespace();
         let number = fields.next()?.parse().ok()?;
@@ -120,7 +120,7 @@ impl Call {
         Some(Self { number, arguments, compat: number >= 0 && compat::is_compat(stack_pointer) })
     }
 
-    /// The call as a 64-bit program would make it; one that never waits where there is none.
+    /// The same call of a 64-bit program. If there is none, a call that never waits.
     fn native(self, files: &impl Descriptors) -> Self {
         const NONE: i64 = i64::MAX;
         if !self.compat {
@@ -129,7 +129,7 @@ impl Call {
         let mut native = Self { compat: false, ..self };
         if self.number == compat::SOCKETCALL {
             native.number = libc::SYS_recvfrom;
-            // The list of arguments begins like a list for poll(2): with a descriptor.
+            // The arguments start with a descriptor, like a list for poll(2).
             native.arguments[0] = files.polled(self.arguments[1], 1).first().copied().unwrap_or(u64::MAX);
         } else {
             native.number = compat::native(self.number).unwrap_or(NONE);
@@ -160,7 +160,7 @@ impl Call {
             }
             libc::SYS_fcntl if state == 'S' => Cause::Lock,
             libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Cause::Sleep,
-            // A shell may wait for its children so.
+            // A shell may wait for its children in this way.
             libc::SYS_rt_sigsuspend | libc::SYS_rt_sigtimedwait => Cause::Unknown,
             libc::SYS_read
             | libc::SYS_write
@@ -194,7 +194,7 @@ impl Call {
             libc::SYS_io_uring_enter | libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync | libc::SYS_syncfs => {
                 Cause::Disk
             }
-            // Everything that works on names, directories and mapped files.
+            // All calls on names, directories and mapped files.
             _ if state == 'D' => Cause::Disk,
             _ => Cause::Unknown,
         }
@@ -216,7 +216,7 @@ fn selected(files: &impl Descriptors, count: u64, read: u64, write: u64) -> Vec<
     [read, write].into_iter().filter(|&set| set != 0).flat_map(|set| files.selected(set, count)).collect()
 }
 
-/// A wait for any of these; for none of them it is a wait for time.
+/// The cause of a wait for any of these descriptors; without a descriptor it is a wait for time.
 fn several(fds: &[u64], files: &impl Descriptors) -> Cause {
     if fds.is_empty() {
         return Cause::Sleep;
@@ -225,7 +225,7 @@ fn several(fds: &[u64], files: &impl Descriptors) -> Cause {
     strongest(&kinds)
 }
 
-/// What of several most probably holds a process up.
+/// The most probable cause of several.
 fn strongest(kinds: &[File]) -> Cause {
     let order = [File::Inet, File::Child, File::Pipe, File::Unix, File::Regular, File::Timer];
     order.into_iter().find(|kind| kinds.contains(kind)).map_or(Cause::Unknown, of_file)

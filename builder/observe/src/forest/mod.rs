@@ -1,4 +1,4 @@
-//! From events to processes.
+//! Turns events into processes.
 //!
 //! Each child of the observed process (the root) is the init of a step's sandbox, and the processes that the init starts are the
 //! step's. The kernel may drop events or report them a little out of order, so nothing here relies on complete events.
@@ -12,7 +12,7 @@ use crate::programs::Programs;
 use crate::run::{Run, Usage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-/// A step's processes are folded when there are more than this of them, down to half of it.
+/// The number of processes of a step above which they are folded, down to half of it.
 pub(crate) const MOST: usize = 4000;
 
 /// A thread.
@@ -28,11 +28,11 @@ enum Runs {
     On,
     Ready,
     Off,
-    /// It has ended. The kernel may still switch it until it is gone.
+    /// The thread has ended. The kernel may still switch it until it is gone.
     Never,
 }
 
-/// Where a process belongs.
+/// The step and the run of a process.
 #[derive(Clone, Copy, Debug)]
 struct ProcessOwner {
     step: usize,
@@ -43,16 +43,16 @@ struct ProcessOwner {
 /// A step's processes.
 #[derive(Debug)]
 pub(crate) struct Inside {
-    /// The init of its sandbox.
+    /// The init of the step's sandbox.
     pub(crate) init: i32,
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,
     pub(crate) runs: BTreeMap<u32, Run>,
     pub(crate) totals: Totals,
     pub(crate) programs: Programs,
-    /// Events that were dropped while it ran.
+    /// The number of events that were dropped while the step ran.
     pub(crate) lost: u64,
-    /// Processes that went on without reports.
+    /// The number of processes that continued without reports.
     pub(crate) hidden: u32,
     next: u32,
 }
@@ -60,43 +60,43 @@ pub(crate) struct Inside {
 /// All processes below the root.
 #[derive(Debug)]
 pub(crate) struct Forest {
-    /// Without a root every process that starts belongs to one step, the machine.
+    /// The observed process. Without one, every process that starts belongs to one step, the machine.
     root: Option<i32>,
     threads: HashMap<i32, Thread>,
     owners: HashMap<i32, ProcessOwner>,
     pub(crate) steps: Vec<Inside>,
-    /// How many processes and programs of steps have begun.
+    /// The number of processes and programs of steps that have started.
     pub(crate) begun: u64,
-    /// Processes that have just executed a program, and when. The program has not been read yet.
+    /// Processes that have just executed a program, with the time. The program has not been read yet.
     fresh: Vec<(i32, u64)>,
-    /// Arguments of programs whose beginning is not yet among the events.
+    /// Arguments of programs whose start is not yet among the events.
     heard: Vec<Heard>,
-    /// Processes that were gone at the last check although no event had said so, and since when.
+    /// Processes that were gone at the last check without an event of their end, with the time of the check.
     missing: HashMap<i32, u64>,
-    /// Accounts of threads whose end is not yet among the events, and when they came.
+    /// Accounts of threads whose end is not yet among the events, with the time of arrival.
     exits: HashMap<i32, (u64, Exit)>,
     lives: fn(i32) -> bool,
     reports: Reports,
-    /// Processes that go on without reports.
+    /// Processes that continue without reports.
     hidden: HashSet<i32>,
 }
 
-/// Which processes the kernel reports.
+/// The processes that the kernel reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reports {
     All,
-    /// Those of an ordinary user, until they execute a set-uid program.
+    /// The processes of an ordinary user, until they execute a set-uid program.
     Ordinary,
 }
 
 /// The kernel reports an end within the system call that executes a set-uid program, in nanoseconds after the report of that call.
 const WITHIN_EXEC: u64 = 5_000_000;
 
-/// A copy of a process executes a program at once if it used less of a processor before, in nanoseconds. A container runtime works for
-/// longer before it executes a step's program.
+/// The processor time, in nanoseconds, below which a forked process counts as one that executes a program at once. A container runtime
+/// works for longer before it executes a step's program.
 const AT_ONCE: u64 = 2_000_000;
 
-/// An account whose thread does not end for this long is of a thread of another program.
+/// The time after which an account without an event belongs to a thread of another program, in nanoseconds.
 const FOREIGN: u64 = 1_000_000_000;
 
 impl Forest {
@@ -104,7 +104,7 @@ impl Forest {
         Self::below(Some(root))
     }
 
-    /// All processes that start on the machine from now on.
+    /// Observes all processes that start on the machine from now on.
     pub(crate) fn of_machine(now: u64) -> Self {
         let mut forest = Self::below(None);
         forest.steps.push(Inside::new(0, now));
@@ -128,7 +128,7 @@ impl Forest {
         }
     }
 
-    /// Asks so whether a process lives whose end is in doubt.
+    /// Sets the function that tells whether a process is alive, for processes whose end is uncertain.
     pub(crate) fn asking(self, lives: fn(i32) -> bool, reports: Reports) -> Self {
         Self { lives, reports, ..self }
     }
@@ -174,7 +174,7 @@ impl Forest {
     }
 
     fn process_started(&mut self, time: u64, pid: i32, parent: i32) {
-        // A process of the same number ended without our seeing it.
+        // A process with the same pid ended, and its event was lost.
         self.ended(time, pid);
         if Some(parent) == self.root {
             self.owners.insert(pid, ProcessOwner { step: self.steps.len(), run: None });
@@ -198,7 +198,7 @@ impl Forest {
 
     fn executed(&mut self, time: u64, pid: i32, tid: i32, name: String) {
         let Some(&ProcessOwner { step, run: Some(id) }) = self.owners.get(&pid) else { return };
-        // The other threads are gone, and the one that executed has the process's number.
+        // The other threads are gone, and the one that executed has the process's id.
         self.threads.retain(|&other, thread| thread.pid != pid || other == tid);
         let mut thread = self.threads.remove(&tid).unwrap_or(Thread { pid, state: Runs::On, since: time });
         let ran = if thread.state == Runs::On { time.saturating_sub(thread.since) } else { 0 };
@@ -218,7 +218,7 @@ impl Forest {
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
         inside.programs.add(run);
-        // Arguments that were read after this are not those of the program before.
+        // Arguments that were read after this do not belong to the program before.
         let (arguments, named) =
             if run.named > time { (std::mem::take(&mut run.arguments), run.named) } else { (Vec::new(), 0) };
         let next = Run {
@@ -275,13 +275,13 @@ impl Forest {
         }
     }
 
-    /// Whether a process has not ended although the kernel says so: it does when a process executes a set-uid program.
+    /// Whether a process lives although the kernel reports its end: that happens when it executes a set-uid program.
     fn goes_on(&mut self, time: u64, pid: i32) -> bool {
         let lives = self.lives;
         self.run(pid).is_some_and(|run| run.executed.is_some_and(|at| time - at.min(time) < WITHIN_EXEC) && lives(pid))
     }
 
-    /// A process goes on, for an ordinary user without further reports.
+    /// Marks a process that continues. For an ordinary user it has no further reports.
     fn hide(&mut self, time: u64, pid: i32) {
         if self.reports == Reports::All {
             return;
@@ -302,7 +302,7 @@ impl Forest {
         }
     }
 
-    /// A process is gone.
+    /// Ends a process.
     fn ended(&mut self, time: u64, pid: i32) {
         let Some(ProcessOwner { step, run }) = self.owners.remove(&pid) else { return };
         let Some(id) = run else { return };
@@ -325,7 +325,7 @@ impl Forest {
         }
     }
 
-    /// With the first process of its pid namespace, all of a step end.
+    /// Ends a step: all its processes end with the first process of its pid namespace.
     fn step_ended(&mut self, time: u64, step: usize) {
         let left: Vec<i32> = self.owners.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
         for pid in left {
@@ -337,13 +337,13 @@ impl Forest {
     fn switched(&mut self, time: u64, pid: i32, tid: i32, state: Runs) {
         let known =
             self.threads.get(&tid).filter(|thread| thread.pid == pid).map(|thread| (thread.state, thread.since));
-        // The last switch of a thread that is gone has the number -1, with the number of its process.
+        // The last switch of a thread that is gone has the thread id -1 and the id of its process.
         if tid < 0 || matches!(known, Some((Runs::Never, _))) {
             return;
         }
         let Some(run) = self.run(pid) else { return };
         let (was, since) = known.unwrap_or_else(|| {
-            // Its start was dropped.
+            // The event of its start was dropped.
             run.live += 1;
             run.threads = run.threads.max(run.live);
             (Runs::Off, time)
@@ -357,20 +357,20 @@ impl Forest {
         self.threads.insert(tid, Thread { pid, state, since: time });
     }
 
-    /// The kernel has dropped this many events: of any step that runs.
+    /// Counts events that the kernel dropped, for every running step.
     pub(crate) fn lost(&mut self, events: u64) {
         for step in self.steps.iter_mut().filter(|step| step.end.is_none()) {
             step.lost += events;
         }
     }
 
-    /// The running processes that have executed a program since the last call, and when they did.
+    /// Returns the running processes that executed a program since the last call, with the time.
     pub(crate) fn fresh(&mut self) -> Vec<(i32, u64)> {
         let fresh = std::mem::take(&mut self.fresh);
         fresh.into_iter().filter(|(pid, _)| self.owners.contains_key(pid)).collect()
     }
 
-    /// The arguments of a process were not there yet: the kernel reports an exec before it has copied them.
+    /// Notes that the arguments of a process are not available yet: the kernel reports an exec before it has copied them.
     pub(crate) fn not_yet(&mut self, pid: i32, executed: u64, now: u64) {
         const LONGEST: u64 = 1_000_000_000;
         if now.saturating_sub(executed) < LONGEST {
@@ -378,7 +378,7 @@ impl Forest {
         }
     }
 
-    /// Each living process with what it runs, and with the programs of its step.
+    /// Calls `each` for every living process with its program, and with the programs of its step.
     pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut Run, &mut Programs)) {
         for (&pid, place) in &self.owners {
             let Inside { runs, programs, .. } = &mut self.steps[place.step];
@@ -388,9 +388,8 @@ impl Forest {
         }
     }
 
-    /// Ends processes that are gone although no event says so: the kernel stops the reports of an ordinary user when a process
-    /// executes a set-uid program, and drops some when they are not read in time. A process has to be gone at two checks,
-    /// because the event may still come.
+    /// Ends processes that are gone without an event: the kernel stops the reports of an ordinary user when a process executes a set-uid
+    /// program, and drops reports that are not read in time. A process has to be gone at two checks, because the event may still come.
     pub(crate) fn end_vanished(&mut self, now: u64, lives: impl Fn(i32) -> bool) {
         let before = std::mem::take(&mut self.missing);
         let gone: Vec<i32> = self.owners.keys().copied().filter(|&pid| !lives(pid)).collect();
@@ -408,14 +407,15 @@ impl Forest {
         }
     }
 
-    /// The program of a process that has just executed it, as read at `now`.
+    /// Sets the program that a process has just executed, as read at `now`.
     pub(crate) fn program(&mut self, now: u64, pid: i32, arguments: Vec<String>) {
         if let Some(run) = self.run(pid).filter(|run| run.arguments.is_empty()) {
             run.has_arguments(now, arguments);
         }
     }
 
-    /// Takes arguments that were read when a program began. It may have ended since, or its beginning may not be among the events yet.
+    /// Takes arguments that were read at the start of a program. The program may have ended since, or its start may not be among the events
+    /// yet.
     pub(crate) fn heard(&mut self, now: u64, heard: Vec<Heard>) {
         const LATEST: u64 = 1_000_000_000;
         self.heard.extend(heard);
@@ -436,7 +436,7 @@ impl Forest {
         }
     }
 
-    /// Ends what still runs, and says what each process was blocked on.
+    /// Ends all running processes, and resolves the causes of the waits.
     pub(crate) fn finish(&mut self, time: u64) {
         for step in 0..self.steps.len() {
             if self.steps[step].end.is_none() {
@@ -462,7 +462,7 @@ impl Inside {
         }
     }
 
-    /// Says what each process was blocked on, by samples of it and of its program.
+    /// Resolves the causes of the waits, by samples of each process and of its program.
     fn resolve(&mut self) {
         for run in self.runs.values_mut() {
             run.resolve(&self.programs.like(run));
@@ -470,7 +470,7 @@ impl Inside {
         self.totals.resolve(&self.programs);
     }
 
-    /// The program that a process executed at this time. Its reports in two rings differ by a moment.
+    /// The program that a process executed at this time. The times in the two rings differ slightly.
     fn executed(&mut self, pid: i32, time: u64) -> Option<&mut Run> {
         const MOMENT: u64 = 1_000_000;
         let away = |run: &Run| run.executed.map_or(u64::MAX, |executed| executed.abs_diff(time));
