@@ -5,19 +5,19 @@ use crate::index::Indexed;
 use buildscope_record::Instruction;
 use std::collections::BTreeMap;
 
-/// Where in the log a vertex is named, and where it is done.
+/// The lines of the log that name a vertex, and that say that it is done.
 #[derive(Clone, Copy, Debug)]
 struct Lines {
     named: Option<usize>,
     done: Option<usize>,
 }
 
-/// Where in the log each vertex is named, and where it is done.
+/// The lines of each vertex.
 pub(crate) struct VertexLines {
     of: Indexed<DraftId, Lines>,
 }
 
-/// What is needed of a stage: its first and its last step, and whether it runs something.
+/// The needed facts of a stage: its first and its last step, and whether it has a RUN.
 #[derive(Debug, Default)]
 struct StageEnds {
     first: Option<((u32, u32), DraftId)>,
@@ -40,8 +40,8 @@ impl VertexLines {
         Self { of: lines.map(|(named, done)| Lines { named, done }).collect() }
     }
 
-    /// Lets a stage that runs something and has no base image start from the stage that was done last before it began. A stage without
-    /// a RUN may start from nothing (`FROM scratch`).
+    /// Lets each stage that has a RUN and no base image start from the stage that ended last before its start. A stage without a RUN may be
+    /// `FROM scratch`.
     pub(crate) fn guess_bases(&self, draft: &mut Draft) {
         let mut stages: BTreeMap<_, StageEnds> = BTreeMap::new();
         for (id, step) in draft.steps.entries() {

@@ -1,8 +1,8 @@
-//! The log of buildah. Steps of several stages run at once, and each is announced. The line for a finished step (`--> id`) does not
-//! name the step.
+//! The log of buildah. Steps of several stages run at the same time, and each is announced. The line for a finished step (`--> id`) does
+//! not name the step.
 //!
-//! A step is announced before it waits for other stages. Which step a `--> id` ends is inferred: the one whose successor in its stage
-//! is announced next. The remaining lines belong to the last steps of the stages.
+//! A step is announced before it waits for other stages. The step that a `--> id` ends is inferred: it is the one whose successor in its
+//! stage is announced next. The remaining lines belong to the last steps of the stages.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::guess;
@@ -33,7 +33,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// What was read of one build so far.
+/// The lines of one build that were read so far.
 struct BuildahReader {
     draft: Draft,
     /// Steps by stage and number.
@@ -42,9 +42,9 @@ struct BuildahReader {
     names: HashMap<u32, String>,
     /// Stage and number of each step, in the order of the log.
     numbers: Indexed<DraftId, (u32, u32)>,
-    /// When steps ended.
+    /// The times at which steps ended.
     done: Vec<Instant>,
-    /// When parts of the commit ended.
+    /// The times at which parts of the commit ended.
     committed: Vec<Instant>,
     commit: Option<DraftId>,
     last: Option<DraftId>,
@@ -115,7 +115,7 @@ impl BuildahReader {
         }
     }
 
-    /// The failing step is the one whose text the message quotes, else the last.
+    /// Marks the step that failed: the one whose text the message quotes, otherwise the last one.
     fn fail(&mut self, words: &str) {
         self.draft.failed = true;
         let quoted = words.split('"').nth(1).unwrap_or_default();
@@ -208,12 +208,12 @@ impl BuildahReader {
     }
 }
 
-/// Whether a line says that the build failed. Versions of buildah and podman write it in different cases.
+/// Whether a line says that the build failed. Versions of buildah and podman write it in upper or lower case.
 fn is_error(words: &str) -> bool {
     words.starts_with("Error:") || words.starts_with("error: building at") || words.starts_with("error building")
 }
 
-/// Whether steps of several stages were announced in turn, so that they ran at once.
+/// Whether announcements of several stages are interleaved, so that the stages ran at the same time.
 fn interleaved(numbers: &Indexed<DraftId, (u32, u32)>) -> bool {
     let mut left = HashSet::new();
     numbers.iter().zip(numbers.iter().skip(1)).any(|(before, after)| {
@@ -224,7 +224,7 @@ fn interleaved(numbers: &Indexed<DraftId, (u32, u32)>) -> bool {
     })
 }
 
-/// Without `--layers` and with one stage at a time, a step ends where the next is announced.
+/// Ends each step at the announcement of the next one: right without `--layers` and with one stage at a time.
 fn next_begins(draft: &mut Draft) {
     let mut end = draft.end;
     for step in draft.steps.iter_mut().rev() {
@@ -233,7 +233,7 @@ fn next_begins(draft: &mut Draft) {
     }
 }
 
-/// Without `--layers` and with several stages at once, nothing says when a step ends.
+/// Leaves the ends unknown: without `--layers` and with several stages at the same time, the log does not contain them.
 fn unknown_ends(draft: &mut Draft) {
     for step in draft.steps.iter_mut().filter(|step| step.instruction != Instruction::Internal) {
         (step.start, step.end) = (None, None);
@@ -255,7 +255,7 @@ fn without_numbers(words: &str) -> &str {
     words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c))
 }
 
-/// A stage that starts late without needing another one waited for its turn (`--jobs`): it came after the stage that ended before.
+/// Orders stages that waited for their turn (`--jobs`): a stage that starts late without a need comes after the stage that ended before it.
 fn turns(draft: &mut Draft) {
     let begin = draft.begin;
     for id in draft.steps.indices() {
@@ -295,7 +295,7 @@ fn ends(
     }
 }
 
-/// A step that was announced before its dependencies were done started only after them.
+/// Starts each step after its dependencies, even if it was announced before their end.
 fn work(draft: &mut Draft) {
     for id in draft.steps.indices() {
         let needs = draft.steps[id].needs.iter().filter_map(|&need| draft.steps[need].end);

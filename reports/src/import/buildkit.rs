@@ -1,4 +1,4 @@
-//! BuildKit's vertices from any of its streams: their names, when they ran (some more than once), and what they needed.
+//! BuildKit's vertices from any of its streams: their names, the times at which they ran (some more than once), and their inputs.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::Instant;
@@ -10,14 +10,14 @@ use crate::index::{Index as _, Indexed};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Tool};
 use std::collections::{HashMap, HashSet};
 
-/// How much of a vertex's output is kept.
+/// The number of bytes of a vertex's output that are kept.
 const LOG_BYTES: usize = 1 << 16;
 
-/// How many cached steps are looked through for what a step waited for.
+/// The number of cached steps that are searched for the one that a step waited for.
 const FARTHEST: usize = 64;
 
-/// What BuildKit's status stream knows: real starts and the edges between vertices, but neither phases nor waits. Queueing, cache
-/// keys and content hashing have no intervals in it.
+/// The fidelity of BuildKit's status stream: real starts and the edges between vertices, but neither phases nor waits. Queueing, cache keys
+/// and content hashing have no intervals in it.
 pub(crate) const FIDELITY: Fidelity =
     Fidelity { starts: true, edges: true, phases: false, waits: false, resources: false };
 
@@ -41,7 +41,7 @@ pub(crate) struct Status {
     pub(crate) current: u64,
     pub(crate) started: Option<Instant>,
     pub(crate) completed: Option<Instant>,
-    /// When the message was sent.
+    /// The time of the message.
     pub(crate) at: Option<Instant>,
 }
 
@@ -80,7 +80,7 @@ pub(crate) struct Vertices {
     ended: bool,
     /// The targets whose results were written.
     exported: HashSet<Option<String>>,
-    /// How many vertices are running.
+    /// The number of running vertices.
     running: usize,
 }
 
@@ -94,8 +94,8 @@ impl Vertices {
         &mut self.vertices[index]
     }
 
-    /// Whether a message is about another build than the vertices so far: everything that they began is done, the result is written or
-    /// a step failed, and the message names a vertex that was unknown.
+    /// Whether a message belongs to another build than the vertices so far: all started vertices are done, the result is written or a step
+    /// failed, and the message names an unknown vertex.
     pub(crate) fn is_over(&self, update: &Update) -> bool {
         if update.name.is_empty() || self.indices.contains_key(&update.digest) || names::is_export(&update.name) {
             return false;
@@ -103,7 +103,7 @@ impl Vertices {
         (self.ended || self.definitions.contains(&update.name)) && self.running == 0 && !self.is_of_bake(&update.name)
     }
 
-    /// Whether a name is of a target of `buildx bake` that is still to be written: its targets are one build.
+    /// Whether a name belongs to a target of `buildx bake` whose result is not written yet: all targets are one build.
     fn is_of_bake(&self, name: &str) -> bool {
         let names = self.vertices.iter().map(|vertex| vertex.name.as_str()).chain([name]);
         let targets = Targets::of(names);
@@ -184,7 +184,7 @@ impl Vertices {
     pub(crate) fn draft(self) -> (Draft, HashMap<String, DraftId>) {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
-        // A vertex that was only referred to has no name and no times.
+        // A vertex that others only refer to has no name and no times.
         let mut named: Vec<DraftVertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
         let mut times: Vec<_> =
             named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
@@ -205,7 +205,7 @@ impl Vertices {
         draft.unfinished |= draft.is_cut();
         runs::choose(&mut draft, &runs);
         if draft.steps.iter().all(|step| step.needs.is_empty()) {
-            // A client that leaves out what each vertex needs.
+            // The client leaves out the inputs of vertices.
             draft.source.fidelity.edges = false;
             guess::guess_needs(&mut draft);
         }
@@ -222,7 +222,7 @@ fn step(vertex: DraftVertex, runs: &[Run], targets: &Targets, ids: &HashMap<Stri
     let last = runs.len().saturating_sub(1);
     let mut spans = Vec::new();
     for (number, run) in runs.iter().enumerate() {
-        // A vertex that starts and ends and then starts again looked in the cache first.
+        // If a vertex starts twice, the first run was the cache lookup.
         let looked = vertex.cached || (number < last && run.end - run.start < runs::LOOK);
         let span = DraftSpan::new(if looked { Phase::CacheLookup } else { phase }, run.start, run.end);
         spans.push(if looked && !vertex.cached { span.named(INFERRED) } else { span });
@@ -284,7 +284,7 @@ fn through_cached(draft: &mut Draft) {
     }
 }
 
-/// The phase of a part of a vertex's work, from its name.
+/// The phase of a part of a vertex's work, by its name.
 fn part(id: &str, whole: Phase) -> Phase {
     if id.starts_with("resolve") {
         Phase::Resolve
@@ -299,7 +299,7 @@ fn part(id: &str, whole: Phase) -> Phase {
     }
 }
 
-/// By step: the first start of a step that ran and needs it, directly or through cached ones.
+/// For each step, the first start of a step that ran and needs it, directly or through cached steps.
 fn wanted(draft: &Draft) -> Indexed<DraftId, Option<Instant>> {
     let mut wanted: Indexed<DraftId, Option<Instant>> = Indexed::filled(None, draft.steps.len());
     for id in draft.order().into_iter().rev() {
@@ -313,8 +313,8 @@ fn wanted(draft: &Draft) -> Indexed<DraftId, Option<Instant>> {
     wanted
 }
 
-/// A vertex without inputs is ordered after the last one that ended before it started. For the first step of a stage, that is the
-/// builder's own work (metadata, base image).
+/// Orders each vertex without inputs after the last one that ended before its start. For the first step of a stage, that is the builder's
+/// own work (metadata, base image).
 fn follow(draft: &mut Draft) {
     let wanted = wanted(draft);
     let steps = &mut draft.steps;
@@ -326,7 +326,7 @@ fn follow(draft: &mut Draft) {
     for id in steps.indices() {
         let (needs, start, own) = (&steps[id].needs, steps[id].start, steps[id].stage.is_none());
         let (true, Some(start)) = (needs.is_empty(), start) else { continue };
-        // A cached one may be stamped long after a step that needs it began.
+        // The time of a cached vertex may be long after the start of a step that needs it.
         let start = wanted[id].map_or(start, |wanted| wanted.min(start));
         let until = ends.partition_point(|&(end, ..)| end <= start);
         let before = ends[..until].iter().rev().find(|&&(_, other, internal)| other != id && (own || internal));

@@ -23,7 +23,7 @@ impl Builds {
         self.0
     }
 
-    /// One of the builds by its number from 1; without a number, the slowest. Its record notes the others.
+    /// Returns one of the builds by its number from 1, or the slowest without a number. Its record notes the others.
     ///
     /// # Errors
     /// [`ImportError::NoBuild`].
@@ -51,7 +51,7 @@ impl Builds {
     }
 }
 
-/// A build in a few words: how long it took, and its longest step.
+/// A short description of a build: its time and its longest step.
 fn summary(record: &Record) -> String {
     let length = |step: &&Step| step.end.unwrap_or_default().saturating_sub(step.start.unwrap_or_default());
     let longest = record.steps.iter().max_by_key(length).filter(|step| length(step) > Nanos::ZERO);

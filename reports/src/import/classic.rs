@@ -34,7 +34,7 @@ struct OpenStep {
     seen: Option<Instant>,
 }
 
-/// What was read of one build so far.
+/// The lines of one build that were read so far.
 #[derive(Default)]
 struct ClassicReader {
     steps: Vec<DraftStep>,
@@ -43,7 +43,7 @@ struct ClassicReader {
     stages: u32,
     /// The number of the first line of the build.
     first: Option<usize>,
-    /// When the client began to send the context.
+    /// The time at which the client started to send the context.
     sending: Option<Instant>,
     built: Option<Instant>,
     tagged: Option<Instant>,

@@ -1,5 +1,5 @@
-//! What BuildKit and compose show on a terminal, as people copy it: `[+] Building 7.9s (8/8) FINISHED` and lines such as
-//! ` => [2/3] RUN make   1.3s`.
+//! The display of BuildKit and compose on a terminal, as people copy it: `[+] Building 7.9s (8/8) FINISHED` and lines such as ` => [2/3]
+//! RUN make   1.3s`.
 
 use super::draft::Draft;
 use super::duration::duration;
@@ -9,7 +9,7 @@ use super::vertices::{Printed, draft};
 use buildscope_record::Outcome;
 use std::collections::HashMap;
 
-/// Reads the builds of a log. A display that is drawn again and again is read as its last state.
+/// Reads the builds of a log. Of a display that is drawn repeatedly, the last state counts.
 pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let mut builds = Vec::new();
     let mut screen = Screen::default();

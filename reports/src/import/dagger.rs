@@ -12,11 +12,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The attribute of a call with the identity of its recipe.
 const CALL: &str = "dagger.io/dag.digest";
-/// What the cache decided about a call.
+/// The attribute of a call with the decision of the cache.
 const OUTCOME: &str = "dagger.io/cache.outcome";
-/// The attribute of a link that says what it means.
+/// The attribute of a link with its meaning.
 const PURPOSE: &str = "dagger.io/link.purpose";
-/// The parent of a span whose place in the tree is only for display.
+/// The attribute with the real parent of a span whose place in the tree is only for display.
 const PARENT: &str = "wcprof.parent";
 /// The most ancestors that are followed, so that a damaged trace ends.
 const DEEPEST: usize = 10_000;
@@ -118,8 +118,8 @@ impl<'s> SpanTree<'s> {
     }
 }
 
-/// The spans that do the work of calls that had returned: each has a link to its call that says nothing about its purpose, or that
-/// the call is its cause. Of several causes the first is the call, the others asked for its result.
+/// The spans that do the work of calls which returned earlier: each has a link to its call without a purpose, or with the purpose `cause`.
+/// Of several causes the first is the call; the others asked for its result.
 fn works<'s>(spans: &'s [TraceSpan], tree: &SpanTree<'s>) -> impl Iterator<Item = (&'s TraceSpan, &'s str)> {
     let cause = |link: &&Link| link.attributes.get(PURPOSE).is_some_and(|purpose| purpose == "cause");
     spans.iter().filter(|span| !is_call(span)).flat_map(move |span| {
@@ -149,7 +149,7 @@ fn phase(name: &str) -> Phase {
     } else if has("file") || has("directory") || has("copy") {
         Phase::Copy
     } else {
-        // A function of a module, which is a process.
+        // A function of a module runs as a process.
         Phase::Process
     }
 }
@@ -205,7 +205,7 @@ fn cache(call: &TraceSpan) -> Cache {
     Cache { key, inputs, miss, removed: is("dagger.io/cache.miss.saw_expired").then_some(Removal::Expired) }
 }
 
-/// A wait, from a link that says so: what was waited for, and when.
+/// The wait that a link describes: the step that was waited for, and the interval.
 fn wait(link: &Link, tree: &SpanTree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
     let fact = |key: &str| link.attributes.get(key).map(String::as_str);
     if fact(PURPOSE) != Some("wait") {
@@ -251,7 +251,7 @@ mod tests {
         vec![Link { span: span.into(), attributes: attributes(pairs) }]
     }
 
-    /// `build` is asked for at 1 s and done from 1 to 5 s by a later span; `test` waits for it from 2 to 5 s.
+    /// `build` is called at 1 s, and a later span does its work from 1 to 5 s; `test` waits for it from 2 to 5 s.
     fn spans() -> Vec<TraceSpan> {
         let wait = [
             (PURPOSE, "wait"),

@@ -25,19 +25,19 @@ fn of_file(bytes: &[u8]) -> Option<Format> {
     })
 }
 
-/// The format of a document in JSON, and where it begins. `None` for a log.
+/// The format of a JSON document and its offset. `None` for a log.
 pub(crate) fn document(text: &str) -> Option<(Format, &str)> {
     let json = text.trim_start();
     let format = json.starts_with('{').then(|| json_format(json)).flatten();
     format.filter(|&format| format != Format::RawJson).map(|format| (format, json))
 }
 
-/// The format of a document after lines of other programs, and where it begins.
+/// The format of a document after lines of other programs, and its offset.
 pub(crate) fn document_behind(text: &str) -> Option<(Format, &str)> {
     document(&text[text.find("\n{")? + 1..])
 }
 
-/// The formats of a log, that of most lines first. A single line does not make a format if another has several.
+/// The formats of a log, the one with the most lines first. A single line does not count if another format has several.
 pub(crate) fn by_marks(log: &Log) -> Vec<Format> {
     let mut marks: Vec<(usize, Mark)> = log.marks.iter().map(|(mark, count)| (*count, *mark)).collect();
     marks.sort_by_key(|&(count, mark)| (std::cmp::Reverse(count), mark));
@@ -58,13 +58,13 @@ pub(crate) fn by_marks(log: &Log) -> Vec<Format> {
 
 /// The format of a JSON file, from the keys of its first object. A log of rawjson starts with an object too.
 fn json_format(text: &str) -> Option<Format> {
-    // A record begins so as it is written, and may have hundreds of megabytes: they need not be read to know it.
+    // A record starts in this way. It may have hundreds of megabytes, which need not be parsed to recognise it.
     if text.trim_start().trim_start_matches('{').trim_start().starts_with("\"schema\"") {
         return Some(Format::Record);
     }
     let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
     let Some(Ok(serde_json::Value::Object(first))) = first else {
-        // Torn within the first object: its first line still shows the format.
+        // The file is cut off within the first object: its first line still shows the format.
         let head = text.get(..text.len().min(400)).unwrap_or(text);
         let has = |key: &str| head.contains(key);
         return if has("\"vertexes\"") || has("\"statuses\"") {

@@ -32,7 +32,7 @@ struct Descriptor {
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
     let files = Files::read(bytes)?;
     let index: ImageIndex = document(&files, "index.json")?;
-    // Each document is read once, however often it is named.
+    // Each document is read once, even if several manifests name it.
     let mut seen = BTreeSet::new();
     let mut drafts = Vec::new();
     for descriptor in index.manifests {
@@ -84,7 +84,7 @@ fn document<T: for<'d> Deserialize<'d>>(files: &Files, name: &str) -> Result<T, 
     serde_json::from_slice(content).map_err(|error| format!("{name}: {error}"))
 }
 
-/// A sequence of messages, each after its length in four little-endian bytes. A message is a `moby.buildkit.v1.StatusResponse`
+/// Reads a sequence of messages, each after its length in four little-endian bytes. A message is a `moby.buildkit.v1.StatusResponse`
 /// (control.proto).
 fn statuses(mut stream: &[u8], vertices: &mut Vertices) {
     while let Some((length, rest)) = stream.split_first_chunk::<4>() {

@@ -42,9 +42,9 @@ pub(crate) struct DraftStep {
     pub(crate) outcome: Option<Outcome>,
     pub(crate) start: Option<Instant>,
     pub(crate) end: Option<Instant>,
-    /// What the step did, and when. Inferred intervals have the name [`INFERRED`].
+    /// The intervals of the step's work. Inferred intervals have the name [`INFERRED`].
     pub(crate) spans: Vec<DraftSpan>,
-    /// What the step waited for, and when.
+    /// The intervals in which the step waited.
     pub(crate) waits: Vec<DraftWait>,
     /// The steps that it needs.
     pub(crate) needs: Vec<DraftId>,
@@ -52,11 +52,11 @@ pub(crate) struct DraftStep {
     pub(crate) after: Vec<DraftId>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
-    /// The lines of the output that say what the step does.
+    /// The lines of the output that show the step's activity.
     pub(crate) output: Output,
     pub(crate) layer: Option<Layer>,
     pub(crate) resources: Option<Resources>,
-    /// The parts of the cache key, and why the step missed.
+    /// The parts of the cache key, and the reason for a miss.
     pub(crate) cache: Option<Cache>,
 }
 
@@ -96,7 +96,7 @@ impl DraftSpan {
     }
 }
 
-/// A wait of a step. The name of an inferred one says so.
+/// A wait of a step. An inferred wait has the name [`INFERRED`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DraftWait {
     pub(crate) kind: WaitKind,
@@ -114,7 +114,7 @@ pub(crate) struct Draft {
     pub(crate) options: Options,
     pub(crate) cpus: Option<u32>,
     pub(crate) memory: Option<u64>,
-    /// In any order. `finish` sorts them as in a Dockerfile.
+    /// The steps in any order. `finish` sorts them as in a Dockerfile.
     pub(crate) steps: Indexed<DraftId, DraftStep>,
     pub(crate) spans: Vec<DraftSpan>,
     pub(crate) counters: BTreeMap<String, Vec<(Instant, f64)>>,
@@ -125,7 +125,7 @@ pub(crate) struct Draft {
     pub(crate) failed: bool,
     /// Whether the log ends before the build does.
     pub(crate) unfinished: bool,
-    /// What the reader of the record should know about how the log was read.
+    /// Notes for the reader of the record about the log.
     pub(crate) notes: Vec<String>,
     /// The number of the log's line at which the build begins.
     pub(crate) line: usize,
@@ -151,8 +151,8 @@ impl Draft {
         }
     }
 
-    /// Whether the log ends between two steps: nothing failed and nothing was exported, but steps that were announced did not begin, the
-    /// last steps of a stage are not there, or no stage began.
+    /// Whether the log ends between two steps: it has no failure and no export, but announced steps did not start, the last steps of a
+    /// stage are missing, or no stage started.
     pub(crate) fn is_cut(&self) -> bool {
         if self.failed || self.is_exported() {
             return false;

@@ -1,13 +1,14 @@
-//! How a BuildKit log ends: whether a result was to be written, and whether the log says that it was.
+//! The end of a BuildKit log: whether the build has an output, and whether the log says that it was written.
 //!
-//! *Takes* what the client says around a build, and the draft of the build. *Gives* the draft, unfinished where the result is missing.
+//! *Takes* the client's messages around a build, and the draft of the build. *Gives* the draft, marked as unfinished if the result is
+//! missing.
 
 use super::draft::Draft;
 
-/// What the client says about the result of a build.
+/// The client's messages about the result of a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Nothing, as docker before 23 and buildctl.
+    /// No message, as docker before 23 and buildctl.
     #[default]
     Unsaid,
     /// docker itself builds. It writes every result.
@@ -19,7 +20,7 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    /// Takes in a line that is not about a vertex.
+    /// Reads a line that is not about a vertex.
     pub(crate) fn line(&mut self, text: &str) {
         if is_without_output(text) {
             *self = Self::Nowhere;

@@ -1,4 +1,4 @@
-//! A finished draft as a record: ids and times are those of the record.
+//! Turns a finished draft into a record: ids and times become those of the record.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::instant::{Instant, rfc3339};
@@ -11,11 +11,11 @@ use buildscope_record::{
 };
 use std::collections::{HashMap, HashSet};
 
-/// How many of the last output lines of a step are kept.
+/// The number of output lines of a step that are kept, the last ones.
 const LOG_LINES: usize = 20;
 
 impl Draft {
-    /// The record: steps sorted as in a Dockerfile, and time zero at the first observed instant.
+    /// Returns the record: steps are sorted as in a Dockerfile, and time zero is the first observed instant.
     pub(crate) fn finish(mut self) -> Record {
         let targets = targets::of(&self);
         self.label_stages();
@@ -179,7 +179,7 @@ fn push(record: &mut Record, step: Option<StepId>, span: &DraftSpan, at: impl Fn
     record.spans.push(Span { id, step, name: span.name.clone(), start, end, fields, ..Span::of(span.phase) });
 }
 
-/// Drops the edges of cycles, which a log from outside may contain.
+/// Removes the edges of cycles, which a log from outside may contain.
 fn break_cycles(record: &mut Record) {
     while let Err(buildscope_record::Fault::StepCycle { path }) = record.validate() {
         let circle: Vec<_> = path.windows(2).map(|pair| (pair[0], pair[1])).collect();

@@ -19,7 +19,7 @@ pub enum Format {
     Classic,
     /// buildah's output, with or without a time before each line.
     Buildah,
-    /// What BuildKit shows on a terminal: `[+] Building 7.9s (8/8) FINISHED`.
+    /// BuildKit's display on a terminal: `[+] Building 7.9s (8/8) FINISHED`.
     Terminal,
     /// kaniko's log.
     KanikoLog,

@@ -1,5 +1,5 @@
-//! What happened before the start of a step, where a log is silent: looking up the cache, hashing files, waiting for a slot, a lock
-//! or another step. All of it is inferred, and labelled so.
+//! Infers the work and the waits before the start of a step that a log does not show: cache lookup, hashing, waiting for a slot, a lock or
+//! another step. All of them are labelled as inferred.
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait, INFERRED};
 use super::instant::Instant;
@@ -7,13 +7,13 @@ use super::names;
 use buildscope_record::{Instruction, Outcome, Phase, WaitKind};
 use std::collections::BTreeMap;
 
-/// A gap that is shorter is the builder's own time: starting a process, mounting, rounding.
+/// The shortest gap that is explained. A shorter one is the builder's own time: starting a process, mounting, rounding.
 const SHORTEST_GAP: Instant = 50_000_000;
 
-/// How long after the end of one step another one may start that waited for it.
+/// The longest time between the end of a step and the start of another one that waited for it.
 const HANDOVER: Instant = 100_000_000;
 
-/// Infers what the steps of a draft waited for.
+/// Infers the waits of the steps of a draft.
 pub(crate) fn infer(draft: &mut Draft) {
     let stamps = settle_cached(draft);
     let gaps: Vec<UnexplainedGap> = draft.steps.indices().filter_map(|id| gap(draft, id)).collect();
@@ -69,7 +69,8 @@ fn settle_cached(draft: &mut Draft) -> BTreeMap<DraftId, Instant> {
     stamps
 }
 
-/// Explains one gap: by the step whose end released this one, else by cached results that were looked up meanwhile, else by hashing.
+/// Explains one gap: by the step whose end released this one, otherwise by cached results that were looked up meanwhile, otherwise by
+/// hashing.
 fn explain(
     draft: &mut Draft,
     gap: &UnexplainedGap,
@@ -102,7 +103,7 @@ fn explain(
     }
 }
 
-/// The last cached result among the needs of a step, and when the builder had found it.
+/// The last cached result among the needs of a step, and the time at which the builder found it.
 fn looked_up(draft: &Draft, id: DraftId, stamps: &BTreeMap<DraftId, Instant>) -> Option<(Phase, Instant)> {
     let stamped = draft.steps[id].needs.iter().filter_map(|need| Some((*stamps.get(need)?, *need)));
     stamped.max().map(|(until, need)| {
@@ -112,7 +113,7 @@ fn looked_up(draft: &Draft, id: DraftId, stamps: &BTreeMap<DraftId, Instant>) ->
     })
 }
 
-/// When how many steps of stages were running.
+/// The number of running steps of stages over time.
 struct Running {
     /// Instants at which the number changes, with the number from there on.
     levels: Vec<(Instant, u32)>,
@@ -144,8 +145,8 @@ impl Running {
         Self { levels, ends }
     }
 
-    /// The limit of slots under which these gaps are waits: while steps waited, always the same number ran, and never more. `None` if
-    /// the gaps do not look like that.
+    /// The limit of slots that explains these gaps as waits: while steps waited, the same number ran at all times, and never more. `None`
+    /// if the gaps do not fit such a limit.
     fn limit(&self, gaps: &[UnexplainedGap]) -> Option<u32> {
         let spans = || self.levels.windows(2).map(|pair| (pair[0].1, pair[1].0 - pair[0].0));
         let mut lengths: BTreeMap<u32, Instant> = BTreeMap::new();
@@ -175,11 +176,11 @@ impl Running {
             waited += gap.length();
             saturated += saturated_until(gap.start) - saturated_until(gap.free);
         }
-        // A gap or two prove nothing if they are short.
+        // One or two short gaps prove nothing.
         (waited * 20 >= busy && waited > 0 && saturated * 10 >= waited * 9).then_some(limit)
     }
 
-    /// The step whose end released the step after a gap, and that end.
+    /// The step whose end released the step after a gap, with that end.
     fn freed(&self, gap: &UnexplainedGap) -> Option<(DraftId, Instant)> {
         let until = self.ends.partition_point(|&(end, _)| end <= gap.start);
         let candidates =

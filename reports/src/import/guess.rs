@@ -33,19 +33,20 @@ fn platforms(platform: Option<&str>) -> (&str, String) {
     }
 }
 
-/// So many of the builder's own vertices at once are needed by the first step of each stage. It keeps the number of edges linear.
+/// The most of the builder's own vertices at the same time that the first step of each stage needs. The limit keeps the number of edges
+/// linear.
 const AT_ONCE: usize = 16;
 
 /// The builder's own work of a target so far.
 #[derive(Default)]
 struct Loaded {
-    /// The last of it: more than one only if they ran at once.
+    /// The last vertices: several only if they ran at the same time.
     last: Vec<DraftId>,
-    /// What they needed.
+    /// The needs of these vertices.
     before: Vec<DraftId>,
 }
 
-/// The stages of a draft, and what of the builder's own work was shown so far.
+/// The stages of a draft, and the builder's own work so far.
 struct Guess<'s> {
     steps: &'s Indexed<DraftId, DraftStep>,
     /// The steps of each stage, sorted by their number.
@@ -70,7 +71,7 @@ pub(crate) fn guess_needs(draft: &mut Draft) {
         step.needs.extend(needs);
     }
     if draft.order().len() < draft.steps.len() {
-        // An edge from a later line to an earlier one is the wrong one of a cycle.
+        // In a cycle, the edge from a later line to an earlier one is wrong.
         for id in draft.steps.indices() {
             draft.steps[id].needs.retain(|&need| need < id);
         }
@@ -136,7 +137,7 @@ impl<'s> Guess<'s> {
             let asks =
                 |id: DraftId| self.steps[id].text.contains("load metadata") || self.steps[id].text.contains("[auth]");
             let Loaded { last, before } = self.loaded.entry(target).or_default();
-            // The metadata of all bases is asked for at once.
+            // The metadata of all bases is requested at the same time.
             if !(asks(id) && last.iter().all(|&other| asks(other))) {
                 *before = std::mem::take(last);
             }
@@ -147,7 +148,7 @@ impl<'s> Guess<'s> {
         needs
     }
 
-    /// The step before in the stage. The first steps of a stage that is built for several platforms may be common to all.
+    /// The previous step in the stage. The first steps of a stage that is built for several platforms may be common to all.
     fn before(&self, key: StageKey<'_>, id: DraftId) -> Option<DraftId> {
         let number = self.steps[id].number;
         let siblings = &self.stages[&key];
@@ -157,7 +158,7 @@ impl<'s> Guess<'s> {
         }
         let (host, _) = platforms(key.platform);
         let mut shared = self.same_name(key.target, key.stage).filter(|other| other.platform == Some(host));
-        // Steps of the same number are the same instruction on the other platform.
+        // Steps with the same number are the same instruction on the other platform.
         let shared = self.stages.get(shared.next().filter(|other| **other != key)?)?;
         let earlier = shared.partition_point(|&other| self.steps[other].number < number);
         earlier.checked_sub(1).map(|before| shared[before])
@@ -167,7 +168,7 @@ impl<'s> Guess<'s> {
         self.named.get(&(target, name.to_ascii_lowercase())).into_iter().flatten()
     }
 
-    /// The last step of the stage of that name, on the platform that a step of `key` takes it from.
+    /// The last step of the stage with that name, on the platform from which a step of `key` takes it.
     fn last_of(&self, key: StageKey<'s>, name: &str) -> Option<DraftId> {
         let name = if name.parse::<u32>().is_ok() { format!("stage-{name}") } else { name.to_owned() };
         let direct = self.named.get(&(key.target, name.to_ascii_lowercase()));
@@ -181,7 +182,7 @@ impl<'s> Guess<'s> {
         self.stages[best].last().copied()
     }
 
-    /// What an export waits for: the ends of the stages of its target, or of all.
+    /// The steps that an export waits for: the last ones of the stages of its target, or of all stages.
     fn ends_of(&self, target: Option<&'s str>) -> Vec<DraftId> {
         match self.ends.get(&target).filter(|_| target.is_some()) {
             Some(ends) => ends.clone(),

@@ -1,4 +1,4 @@
-//! `docker buildx history inspect --format json`: only how long a build took and how many of its steps were cached.
+//! `docker buildx history inspect --format json`: it contains only the time of a build and the number of cached steps.
 
 use super::draft::Draft;
 use super::instant::parse_time;

@@ -1,6 +1,6 @@
 //! The times of a log.
 
-/// Nanoseconds on the clock of the log: since 1970 if it has dates, else since the start of the log.
+/// Nanoseconds on the clock of the log: since 1970 if it has dates, otherwise since the start of the log.
 pub(crate) type Instant = i128;
 
 /// Nanoseconds in a second.

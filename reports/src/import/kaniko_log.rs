@@ -1,6 +1,6 @@
 //! kaniko's own log: `INFO[0031] RUN make`, one message after the other, with whole seconds since the start in the brackets.
 //!
-//! A message begins a phase, which lasts until the next one. A message that is an instruction begins a step.
+//! A message starts a phase, which lasts until the next message. A message that is an instruction starts a step.
 
 use super::draft::{Draft, DraftSpan, DraftStep};
 use super::instant::{Instant, SECOND};
@@ -45,7 +45,7 @@ fn time(written: &str) -> Option<Instant> {
     seconds.or_else(|| stamp::whole(written).map(|stamp| stamp.at))
 }
 
-/// How far the open step came, by kaniko's messages.
+/// The progress of the open step, by kaniko's messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Progress {
     /// The instruction was announced, or its process runs.
@@ -53,7 +53,7 @@ enum Progress {
     Works,
     /// The next snapshot is of the files before the step.
     Initializes,
-    /// What it changed was looked for, or there was nothing to do: kaniko says no more about the step.
+    /// The snapshot after the step was taken, or is not needed: kaniko prints no more about the step.
     Done,
 }
 
@@ -78,12 +78,12 @@ impl Progress {
 #[derive(Default)]
 struct CachePushes {
     references: HashSet<String>,
-    /// How many pushes have not ended.
+    /// The number of pushes that have not ended.
     pushing: usize,
 }
 
 impl CachePushes {
-    /// Takes in a message, if it is about the cache.
+    /// Reads a message if it is about the cache. Returns whether it is.
     fn message(&mut self, message: &str) -> bool {
         if let Some(reference) =
             message.strip_prefix("Pushing layer ").and_then(|rest| rest.strip_suffix(" to cache now"))
@@ -105,12 +105,12 @@ impl CachePushes {
     }
 }
 
-/// What was read of one build so far.
+/// The lines of one build that were read so far.
 #[derive(Default)]
 struct KanikoReader {
     steps: Vec<DraftStep>,
     spans: Vec<DraftSpan>,
-    /// The phase that lasts, since when, and its message.
+    /// The current phase, its start, and its message.
     phase: Option<(Phase, Instant, String)>,
     first: Option<usize>,
     begin: Option<Instant>,
@@ -123,12 +123,12 @@ struct KanikoReader {
     cached: HashSet<String>,
     /// Whether a step is open: its phases are those of the step.
     open: bool,
-    /// How far the open step came.
+    /// The progress of the open step.
     progress: Progress,
-    /// Whether files are kept for another stage, which is still to begin.
+    /// Whether files are kept for another stage that has not started yet.
     saved: bool,
     cache: CachePushes,
-    /// Whether this kaniko says what it does with the result: versions that announce stages do.
+    /// Whether this version of kaniko says what it does with the result: versions that announce stages do.
     tells_end: bool,
     pushed: bool,
     failed: bool,
@@ -197,7 +197,7 @@ impl KanikoReader {
             self.close(at);
             self.step(at, message);
         }
-        // After a step without files kaniko says no more, but may wait for the cache.
+        // After a step without files kaniko prints nothing more, but may wait for the cache.
         let waits = message.starts_with("No files") && self.cache.pushing > 0;
         if waits {
             self.close(at);
@@ -250,7 +250,7 @@ impl KanikoReader {
         }
     }
 
-    /// Whether the last step goes on: a process and a copy are always followed by a snapshot. An instruction that only changes the
+    /// Whether the last step is still running: a snapshot follows every process and every copy. An instruction that only changes the
     /// configuration has no other message than its own.
     fn is_running(&self) -> bool {
         let changes = |step: &DraftStep| step.instruction == Instruction::Run || step.instruction.copies();
@@ -287,7 +287,7 @@ impl KanikoReader {
     }
 }
 
-/// The phase that a message begins. An instruction alone begins what its kind does.
+/// The phase that starts with a message. A message that is an instruction starts the phase of its kind.
 fn phase(message: &str) -> Phase {
     let has = |word: &str| message.starts_with(word);
     if has("Taking snapshot") || has("Initializing snapshotter") {

@@ -50,7 +50,7 @@ use draft::Draft;
 use log::Log;
 use package::Package;
 
-/// Why a file could not be imported.
+/// The reason why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The format is unknown.
@@ -71,7 +71,7 @@ pub enum ImportError {
     Broken {
         /// The detected format.
         format: Format,
-        /// Why it cannot be read.
+        /// The reason why it cannot be read.
         reason: String,
     },
     /// The file is compressed in a way that is not read.
@@ -96,7 +96,7 @@ pub enum ImportError {
     Record(#[from] RecordError),
 }
 
-/// Reads a record from a file of any known format. Of several builds in the file, that is the slowest.
+/// Reads a record from a file of any known format. If the file has several builds, it is the slowest.
 ///
 /// # Errors
 /// Every [`ImportError`].
@@ -164,12 +164,12 @@ fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
     Ok(Builds::new(records))
 }
 
-/// Entrances for the fuzz targets in `fuzz/`; not an interface.
+/// Functions for the fuzz targets in `fuzz/`. They are not part of the interface.
 #[doc(hidden)]
 pub mod fuzzing {
     use super::{Format, ImportError, Log, document, from_log, log, record, wrapped};
 
-    /// Reads a file of this format, whatever its first bytes say.
+    /// Reads a file as this format, without regard to its content.
     pub fn import_as(format: Format, bytes: &[u8]) -> Result<super::Record, ImportError> {
         let text = log::decode(bytes);
         if !format.is_log() {

@@ -31,14 +31,14 @@ fn ratio(word: &str) -> Option<(u32, u32)> {
     Some((at.parse().ok()?, of.parse().ok()?))
 }
 
-/// The targets that several builds at once put before the names of their vertices: `[api internal]`, `[api] exporting to image`.
+/// The targets before the names of vertices if several are built at the same time: `[api internal]`, `[api] exporting to image`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Targets(HashSet<String>);
 
 impl Targets {
     /// The targets among the names of a build's vertices.
     pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        // `[linux/arm64 internal]` is of a platform.
+        // `[linux/arm64 internal]` has a platform.
         let named =
             |name: &'n str| bracketed(name).filter(|(words, _)| words.first().is_some_and(|word| !word.contains('/')));
         let target = |name: &'n str| {
@@ -147,7 +147,7 @@ pub(crate) fn flags<'t>(text: &'t str, name: &str) -> impl Iterator<Item = &'t s
     })
 }
 
-/// The exclusive lock of a `RUN --mount=type=cache,sharing=locked`: its id, else its target.
+/// The exclusive lock of a `RUN --mount=type=cache,sharing=locked`: its id, otherwise its target.
 pub(crate) fn locks(text: &str) -> Vec<String> {
     let lock = |mount: &str| {
         let value = |key: &str| mount.split(',').find_map(|part| part.strip_prefix(key)?.strip_prefix('='));

@@ -1,4 +1,4 @@
-//! The lines of a step's output that say what the step does, with their times.
+//! The lines of a step's output that show its activity, with their times.
 
 use super::instant::Instant;
 use crate::inside::is_mark;
@@ -7,7 +7,7 @@ use crate::inside::is_mark;
 const MOST: usize = 400;
 const LONGEST: usize = 200;
 
-/// When a line was printed.
+/// The time at which a line was printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineTime {
     At(Instant),
@@ -15,11 +15,11 @@ pub(crate) enum LineTime {
     After(i128),
 }
 
-/// The lines of a step's output that say what it does.
+/// The lines of a step's output that show its activity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Output {
     lines: Vec<(LineTime, String)>,
-    /// The beginning of a line that is not complete, and when it came.
+    /// The start of an incomplete line, and the time at which it was printed.
     open: Option<(LineTime, String)>,
 }
 
@@ -45,7 +45,7 @@ impl Output {
         }
     }
 
-    /// The lines, for a step that started then.
+    /// The lines of a step with this start.
     pub(crate) fn lines(mut self, start: Option<Instant>) -> Vec<(Instant, String)> {
         if let Some((time, line)) = self.open.take() {
             self.line(time, &line);

@@ -3,19 +3,19 @@
 use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
-/// So much is decompressed of one file, in bytes. A log of a hundred thousand lines has ten megabytes.
+/// The largest decompressed size of a file, in bytes. A log of a hundred thousand lines has ten megabytes.
 const LARGEST: u64 = 256 << 20;
 
-/// So many files of an archive are read.
+/// The number of files of an archive that are read.
 const MOST_FILES: usize = 2_000;
 
-/// So much memory may be used to decompress a file of xz, in KiB. `xz -9` needs 65 MiB.
+/// The most memory for decompressing an xz file, in KiB. `xz -9` needs 65 MiB.
 const MOST_MEMORY: u32 = 128 << 10;
 
-/// How deep files may be packed in each other: a tar in gzip in zip.
+/// The greatest depth of packing: a tar in gzip in zip has three levels.
 const DEEPEST: usize = 4;
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug)]
 pub(super) enum Package<'b> {
     /// One file, decompressed.
@@ -26,11 +26,11 @@ pub(super) enum Package<'b> {
     Several(Vec<Vec<u8>>),
 }
 
-/// The programs that decompress what is not read here, by the first bytes of a file.
+/// The programs that decompress unsupported formats, by the first bytes of a file.
 const FOREIGN: [(&[u8], &str); 3] =
     [(b"7z\xbc\xaf\x27\x1c", "7z e -so"), (b"\x04\x22\x4d\x18", "lz4 -dc"), (b"Rar!", "unrar p -inul")];
 
-/// The program that decompresses a file that is not read here.
+/// The program that decompresses a file of an unsupported format.
 pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     FOREIGN.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, program)| *program)
 }
@@ -95,7 +95,7 @@ fn unpack<'b>(
     }
     if bytes.get(257..262) == Some(b"ustar") {
         let mut archive = tar::Archive::new(&*bytes);
-        // What follows a damaged entry cannot be read.
+        // Entries after a damaged one cannot be read.
         for member in archive.entries().into_iter().flatten().map_while(Result::ok).take(MOST_FILES) {
             let path = member.path_bytes();
             let name = path.strip_prefix(b"./").unwrap_or(&path);
@@ -112,7 +112,7 @@ fn unpack<'b>(
     plain(bytes)
 }
 
-/// Whether a file begins as bzip2's do: the level, then the mark of a block or of the end.
+/// Whether a file starts like one of bzip2: the level, then the mark of a block or of the end.
 fn is_bzip2(bytes: &[u8]) -> bool {
     const MARKS: [&[u8]; 2] = [b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90"];
     let after = bytes.strip_prefix(b"BZh").and_then(|rest| rest.split_first());
@@ -134,7 +134,7 @@ fn add(content: Vec<u8>, depth: usize, left: &mut u64, files: &mut Vec<Vec<u8>>)
     Ok(())
 }
 
-/// Reads to the end, or to an error within the stream: a truncated file has what was read before it.
+/// Reads to the end, or to an error within the stream: of a truncated file, the part before the error is kept.
 fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     if let Err(error) = from.take(*left + 1).read_to_end(&mut bytes)
@@ -148,7 +148,7 @@ fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The files without those that another one holds: GitHub's archive has the log of each job, and of each of its steps again.
+/// Removes files whose content is part of another one: GitHub's archive has the log of each job, and of each of its steps again.
 fn without_parts(files: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
     let content = |file: &'_ [u8]| file.strip_prefix(MARK).unwrap_or(file).trim_ascii().to_vec();

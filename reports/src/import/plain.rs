@@ -25,10 +25,10 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// The most builds at the same time that are distinguished.
+/// The most concurrent builds that are distinguished.
 const MOST_AT_ONCE: usize = 16;
 
-/// The builds of a stream of lines. Several may run at once, and then only names, times and durations show whose line it is.
+/// The builds of a stream of lines. Several may run at the same time. Then only names, times and durations show the build of a line.
 struct PlainReader<'l> {
     log: &'l Log,
     open: Vec<Build>,
@@ -54,7 +54,7 @@ impl PlainReader<'_> {
         self.open[index].line(line);
     }
 
-    /// The build that a name belongs to: the one that has it, or the first that has no other for its number.
+    /// The build that a name belongs to: the one that has it, or the first one without another name for its number.
     fn of_name(&mut self, number: u32, name: &str) -> usize {
         let has = |build: &Build| build.vertex(number).is_some_and(|vertex| vertex.name == name);
         let free = |build: &Build| !build.is_taken(number, name);
@@ -85,7 +85,7 @@ impl PlainReader<'_> {
         let several = self.open.len() > 1;
         for mut build in self.open {
             if several {
-                // The export of one may have been counted with another.
+                // The export of one build may have been assigned to another.
                 build.destination = Destination::Nowhere;
             }
             let mut draft = build.draft(self.log);
@@ -102,20 +102,20 @@ impl PlainReader<'_> {
     }
 }
 
-/// What was read of one build so far.
+/// The lines of one build that were read so far.
 #[derive(Default)]
 struct Build {
     vertices: Vec<PlainVertex>,
     indices: HashMap<u32, usize>,
-    /// How many vertices are done.
+    /// The number of vertices that are done.
     done: usize,
     /// Whether the result was written.
     exported: bool,
     /// Whether the client said that the build failed.
     failed: bool,
-    /// What the client said about the result.
+    /// The client's messages about the result.
     destination: Destination,
-    /// What the client said after a step was done, which may be about the next build.
+    /// The client's messages after the end of a step. They may be about the next build.
     later: Destination,
     /// The time and the number of the first line, and the time of the last.
     first: Option<usize>,
@@ -132,14 +132,14 @@ struct PlainVertex {
 }
 
 impl Build {
-    /// Whether a line begins another build: it names a vertex that is done by another name, or the first one again.
+    /// Whether a line starts another build: it gives another name to a vertex that is done, or names the first vertex again.
     fn is_over(&self, text: &str) -> bool {
         let Some((number, rest)) = numbered(text.trim_start()) else { return false };
         if number == 0 {
             return self.done > 0 && rest.starts_with("building with ");
         }
         let Some(vertex) = self.indices.get(&number).map(|&index| &self.vertices[index].printed) else {
-            // A new number is the next one. A lower one was passed over, and belongs to a log that starts again.
+            // A new vertex has the next number. A lower number was skipped, and belongs to a log that starts again.
             return false;
         };
         if !is_name(rest) || vertex.outcome.is_none() || vertex.name.is_empty() {
@@ -154,13 +154,13 @@ impl Build {
         self.indices.get(&number).map(|&index| &self.vertices[index].printed)
     }
 
-    /// Whether the number is that of a vertex which runs under another name: then the line is of another build.
+    /// Whether a running vertex has this number and another name: then the line belongs to another build.
     fn is_taken(&self, number: u32, name: &str) -> bool {
         let other = |vertex: &&Printed| vertex.name.starts_with('[') && name.starts_with('[') && vertex.name != name;
         self.vertex(number).filter(other).is_some()
     }
 
-    /// Whether all that began is done, and the result is written.
+    /// Whether all started vertices are done and the result is written.
     fn is_complete(&self) -> bool {
         self.exported && self.done == self.vertices.len()
     }
@@ -248,11 +248,11 @@ impl Build {
     }
 }
 
-/// Takes in what a line says about its vertex.
+/// Reads a line of a vertex.
 fn said(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
     let (word, more) = rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more.trim()));
     let outcome = match word {
-        // Without a duration, the log is cut off there.
+        // Without a duration, the log is cut off at this line.
         "DONE" => duration(more).map(|took| {
             vertex.took = Some(took).max(vertex.took);
             Outcome::Executed
@@ -290,7 +290,7 @@ fn said(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
         _ => None,
     };
     match outcome {
-        // A vertex that is done twice (looked up, then run) ends with the last.
+        // A vertex that is done twice (looked up, then run) ends with the last line.
         Some(outcome) => (vertex.outcome, vertex.last) = (Some(outcome), at.or(vertex.last)),
         None => {
             if let Some((after, output)) = offset(rest) {

@@ -67,7 +67,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
         for line in &stream {
             text.push_str(&line.text);
             text.push('\n');
-            // An object that goes on in the next line, or an array of objects.
+            // An object that continues in the next line, or an array of objects.
             let trimmed = line.text.trim_start();
             several |= trimmed.starts_with('{')
                 && serde_json::from_str::<serde::de::IgnoredAny>(trimmed)
@@ -89,7 +89,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
-/// Calls a function with each object of a text, and its place.
+/// Calls a function with each object of a text and its offset.
 fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
     let mut at = 0;
     while let Some(next) = text[at..].find('{') {
@@ -100,7 +100,7 @@ fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
                 found(status, at);
                 at += values.byte_offset().max(1);
             }
-            // A torn object, or one of something else: the next may begin in the next line.
+            // An object that is cut off, or of another program: the next object may start in the next line.
             _ => match text[at..].find('\n') {
                 Some(end) => at += end + 1,
                 None => return,
@@ -118,7 +118,7 @@ struct RawjsonReader {
 }
 
 impl RawjsonReader {
-    /// Takes in a line. What the client says is about all builds of the log: it stands before or after BuildKit's lines.
+    /// Reads a line. Messages of the client apply to all builds of the log: they come before or after BuildKit's lines.
     fn said(&mut self, line: &str) {
         // Texts of steps are in base64.
         if !line.contains("\"vertexes\"") {

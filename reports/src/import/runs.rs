@@ -1,18 +1,18 @@
-//! The intervals in which a vertex ran. BuildKit starts some vertices several times: it looks in the cache first, and asks sources again
-//! for each step that turns out to run.
+//! The intervals in which a vertex ran. BuildKit starts some vertices several times: first for the cache lookup, and sources again for each
+//! step that has to run.
 
 use super::draft::{Draft, DraftId};
 use super::instant::Instant;
 use crate::index::Indexed;
 use buildscope_record::Outcome;
 
-/// A run that is shorter, and has another after it, only looked in the cache.
+/// A run that is shorter and has another one after it is only a cache lookup.
 pub(crate) const LOOK: Instant = 1_000_000;
 
-/// Runs that are closer together are one.
+/// Runs that are closer together than this count as one.
 const APART: Instant = 20_000_000;
 
-/// A clock that goes back by more was set.
+/// A clock that goes back by more than this was set.
 const SET_BACK: Instant = 3_600_000_000_000;
 
 /// An interval in which a vertex ran.
@@ -24,10 +24,10 @@ pub(crate) struct Run {
     pub(crate) ended: bool,
 }
 
-/// When a run began, and when it ended if the log says so.
+/// The start of a run, and its end if the log contains it.
 type StartAndEnd = (Instant, Option<Instant>);
 
-/// The runs of a vertex, in order. A run without an end lasted until the last thing that the log knows.
+/// The runs of a vertex, in order. A run without an end lasts until the last event of the log.
 pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<Run> {
     runs.sort_unstable();
     let close = |(start, end): (Instant, Option<Instant>)| Run {
@@ -38,8 +38,9 @@ pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<R
     runs.into_iter().map(close).collect()
 }
 
-/// Leaves out runs whose times cannot be true: they end before they begin, or belong to the smaller side of a clock that was set back.
-/// `runs` are those of all vertices in the order of the log, each with the name of its vertex. Returns what was left out, in words.
+/// Leaves out runs whose times cannot be true: they end before they begin, or they are on the smaller side of a clock that was set back.
+/// `runs` are those of all vertices in the order of the log, each with the name of its vertex. Returns sentences about the runs that were
+/// left out.
 pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String> {
     let mut notes = Vec::new();
     for (name, runs) in vertices.iter_mut() {
@@ -82,7 +83,7 @@ pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String>
     notes
 }
 
-/// Gives each step the interval that counts: of several runs, the last that ended before the first step that ran after it began.
+/// Gives each step the interval that counts: of several runs, the last one that ended before the start of the first step that needs it.
 pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<Run>>) {
     // The first start of a step that ran and needs this one, directly or through cached ones.
     let mut wanted: Indexed<DraftId, Option<Instant>> = Indexed::filled(None, draft.steps.len());
@@ -105,7 +106,7 @@ pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<Run>>) {
     }
 }
 
-/// The start and the end of the run that counts. Without a step that ran after it, that is the longest.
+/// The start and the end of the run that counts. Without a step that needs it, that is the longest run.
 fn interval(runs: &[Run], wanted: Option<Instant>) -> Option<(Instant, Instant)> {
     let mut groups: Vec<(Instant, Instant)> = Vec::new();
     for run in runs {
@@ -118,7 +119,7 @@ fn interval(runs: &[Run], wanted: Option<Instant>) -> Option<(Instant, Instant)>
     let in_time = |group: &&(Instant, Instant)| wanted.is_none_or(|wanted| group.1 <= wanted + LOOK);
     let before: Vec<_> = groups.iter().filter(in_time).copied().collect();
     let longest = before.iter().map(length).max();
-    // A source that is asked again only answers from its cache.
+    // A source answers repeated requests from its cache.
     let last = before.iter().rev().find(|group| wanted.is_some() && length(group) * 10 >= longest.unwrap_or(0));
     last.or_else(|| before.iter().rev().max_by_key(|group| length(group))).or(groups.first()).copied()
 }

@@ -1,7 +1,6 @@
-//! The targets of a log in which several were built at once.
+//! The targets of a log of several targets.
 //!
-//! *Takes* a draft whose steps name their targets. *Gives* the targets, as a record of our own builder has them. *Must never know* the
-//! format of the log.
+//! *Takes* a draft whose steps name their targets. *Gives* the targets in the form of a record. *Must never know* the format of the log.
 
 use super::draft::{Draft, DraftId, DraftStep};
 use super::instant::Instant;

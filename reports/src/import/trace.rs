@@ -1,7 +1,7 @@
 //! OpenTelemetry spans, as OTLP JSON and as Go's `stdouttrace` exporter writes them.
 //!
-//! Spans of our own exporter give back their record. Spans of BuildKit name their vertex. For any other producer, the children of
-//! the root are the steps.
+//! Spans of our own exporter become the record that they were made from. Spans of BuildKit name their vertex. For any other producer, the
+//! children of the root are the steps.
 
 use super::dagger;
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
@@ -101,7 +101,7 @@ fn attributes(of: &Value) -> BTreeMap<String, String> {
     attributes.filter_map(attribute).collect()
 }
 
-/// Adds what only the trace shows to a draft of vertices: cache requests, cache loads, the parts of the export.
+/// Adds facts that only the trace has to a draft of vertices: cache requests, cache loads, the parts of the export.
 pub(crate) fn enrich(text: &str, draft: &mut Draft, steps: &HashMap<String, DraftId>) {
     let spans = stdout_spans(text);
     for span in &spans {
@@ -120,7 +120,7 @@ pub(crate) fn enrich(text: &str, draft: &mut Draft, steps: &HashMap<String, Draf
             },
         }
     }
-    // The span of the client is the build as its user saw it.
+    // The span of the client covers the build as the user saw it.
     if let Some(root) = spans.iter().find(|span| span.name.starts_with("build ")) {
         draft.saw(root.start);
         draft.saw(root.end.max(root.start));
@@ -261,7 +261,7 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
         draft.failed |= span.failed.is_some();
         let phase = names::phase(&name.instruction, &name.text);
         draft.steps.push(DraftStep {
-            // A platform in such a name is not one of several that the build is for.
+            // A platform in such a name is not a target platform of the build.
             platform: None,
             spans: vec![DraftSpan::new(phase, span.start, span.end).named(INFERRED)],
             outcome: Some(outcome(span)),

@@ -1,4 +1,4 @@
-//! A span of a trace, whichever program wrote it.
+//! A span of a trace from any program.
 
 use super::instant::Instant;
 use std::collections::BTreeMap;

@@ -14,10 +14,10 @@ use buildscope_record::{Fidelity, Outcome, Phase, Tool};
 /// Times are rounded to a tenth of a second.
 const ROUNDING: Instant = 100_000_000;
 
-/// Times in such units are coarser than durations.
+/// The unit from which on times are coarser than durations.
 const COARSE: Instant = 500_000_000;
 
-/// What was printed about a vertex.
+/// The printed lines of a vertex.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Printed {
     pub(crate) name: String,
@@ -36,23 +36,23 @@ pub(crate) struct Printed {
     pub(crate) ended: Option<Instant>,
     /// The earliest start that output allows: each line says how long after the start it was written.
     pub(crate) since: Option<Instant>,
-    /// How long after the start the last output was written.
+    /// The time from the start to the last output.
     pub(crate) wrote: Option<Instant>,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
-    /// The lines of the output that say what the step does.
+    /// The lines of the output that show the step's activity.
     pub(crate) lines: Output,
 }
 
 impl Printed {
-    /// Takes in the time of a line.
+    /// Reads the time of a line.
     pub(crate) fn saw(&mut self, at: Option<Instant>) {
         self.first = self.first.or(at);
         self.seen = at.or(self.seen);
     }
 
-    /// Takes in a line of output.
+    /// Reads a line of output.
     pub(crate) fn output(&mut self, at: Option<Instant>, after: Instant, output: &str) {
         let start = at.map(|at| at - after);
         self.since = match (self.since, start) {
@@ -64,12 +64,12 @@ impl Printed {
         self.log.push(output.to_owned());
     }
 
-    /// How long it ran at least.
+    /// The shortest possible time of the vertex.
     fn length(&self) -> Instant {
         self.took.max(self.wrote.filter(|_| self.took.is_none())).unwrap_or(0)
     }
 
-    /// When it ran, by the times of its lines. `until` is the last time of the log: it ends what has no end.
+    /// The interval of the vertex, by the times of its lines. `until` is the last time of the log: it ends vertices without an end.
     fn interval(&self, until: Option<Instant>) -> Option<(Instant, Instant)> {
         let end = match self.outcome {
             Some(_) => self.last?,
@@ -81,7 +81,7 @@ impl Printed {
             Some(_) if self.took.is_some() => self.since.map_or(by_end, |since| since.min(by_end)),
             _ => self.since.or(self.first).unwrap_or(by_end).min(end),
         };
-        // A line that was held back until other vertices had written theirs.
+        // A line may have been held back until other vertices had written theirs.
         let printed = self.took.map(|took| start + took + ROUNDING / 2);
         Some((start, printed.map_or(end, |printed| printed.min(end)).max(start)))
     }
@@ -139,8 +139,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     draft
 }
 
-/// Gives an outcome to vertices whose end was not printed although a later one shows that the build went on to its end. Returns their
-/// places.
+/// Gives an outcome to vertices without a printed end if a later vertex shows that the build continued. Returns their indices.
 fn settle(vertices: &mut [Printed]) -> Vec<DraftId> {
     let done = |vertex: &Printed| vertex.outcome == Some(Outcome::Executed) && names::is_export(&vertex.name);
     let Some(exported) = vertices.iter().rposition(done) else { return Vec::new() };
@@ -154,7 +153,7 @@ fn settle(vertices: &mut [Printed]) -> Vec<DraftId> {
     lost
 }
 
-/// Ends vertices whose end was not printed where the first step began that needs them: a part of the log is missing.
+/// Ends vertices without a printed end at the start of the first step that needs them: a part of the log is missing.
 fn extend(draft: &mut Draft, lost: &[DraftId]) {
     let mut extended = 0;
     for &id in lost {
@@ -190,8 +189,8 @@ fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: 
     }
 }
 
-/// Moves each start that is by no more than the rounding before the end of the last step that it needs to that end. Otherwise the step
-/// would not depend on it. Times in whole seconds are coarser than durations: there the step also moves back, and keeps its duration.
+/// Moves the start of a step to the end of the last step that it needs, if it is earlier by no more than the rounding. Otherwise the step
+/// would not depend on it. If times are whole seconds, which are coarser than durations, a step also moves back, and keeps its duration.
 fn round(draft: &mut Draft, took: &Indexed<DraftId, Instant>, resolution: Instant) {
     let coarse = resolution >= COARSE;
     for id in draft.order() {
@@ -216,7 +215,7 @@ fn round(draft: &mut Draft, took: &Indexed<DraftId, Instant>, resolution: Instan
 
 /// Whether the times of the lines are those of the build: they span at least the duration of the longest vertex.
 fn spread(vertices: &[Printed], until: Option<Instant>) -> bool {
-    // Lines after the build tell of it only if it was cut off.
+    // Lines after the build say something about it only if the build was cut off.
     let until = until.filter(|_| vertices.iter().any(|vertex| vertex.outcome.is_none()));
     let times = || vertices.iter().flat_map(|vertex| [vertex.first, vertex.last]).flatten().chain(until);
     let (Some(first), Some(last)) = (times().min(), times().max()) else { return false };

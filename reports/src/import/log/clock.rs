@@ -5,16 +5,16 @@ use super::prefix::Cut;
 use super::stamp::Origin;
 use std::collections::HashSet;
 
-/// Half a day: a time of the day that goes back by more has passed midnight.
+/// Half a day. A time of the day that goes back by more than this has passed midnight.
 const HALF_DAY: Instant = 43_200 * SECOND;
 
-/// A time before fewer than one of this number of lines is not that of the log.
+/// A column of times before fewer than one of this number of lines is not that of the log.
 const RARE: usize = 5;
 
 /// The times of the lines.
 pub(crate) struct Times {
     pub(crate) at: Vec<Option<Instant>>,
-    /// Whether they are since 1970.
+    /// Whether the times are since 1970.
     pub(crate) dated: bool,
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let distinct = |index: &usize| column(*index).flatten().map(|stamp| stamp.at).collect::<HashSet<_>>().len();
     let known = cuts.iter().filter(|cut| cut.known).count();
     let frequent = |index: &usize| column(*index).flatten().count() * RARE >= known;
-    // The first of equal columns is taken: later ones may be those of a program within the build.
+    // Of equal columns the first is used: later ones may be those of a program within the build.
     if let Some(best) = (0..columns).rev().filter(frequent).max_by_key(distinct) {
         let zoned = column(best).flatten().all(|stamp| stamp.origin == Origin::Zoned);
         let clock = column(best).flatten().all(|stamp| stamp.origin == Origin::Clock);
@@ -46,7 +46,7 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     Times { at: vec![None; cuts.len()], dated: false }
 }
 
-/// Times of the day after each other, also past midnight. Times that go back often are those since the line before.
+/// Makes times of the day increase across midnight. Times that go back often are those since the previous line.
 fn continuous(at: &mut [Option<Instant>]) {
     let known: Vec<Instant> = at.iter().flatten().copied().collect();
     let back = known.windows(2).filter(|pair| pair[1] < pair[0] && pair[0] - pair[1] < HALF_DAY).count();

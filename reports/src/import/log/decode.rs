@@ -15,7 +15,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The bytes after the zeros at which a file begins that was emptied while a program wrote on (logrotate's `copytruncate`).
+/// Skips the zeros at the start of a file that was emptied while a program continued to write (logrotate's `copytruncate`).
 fn after_hole(bytes: &[u8]) -> &[u8] {
     /// UTF-16 has fewer zeros in a row: no text begins with a NUL character.
     const HOLE: usize = 4;

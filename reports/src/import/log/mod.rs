@@ -1,4 +1,4 @@
-//! The lines of a log as people keep it, each with its time and without the text that comes before the builder's.
+//! The lines of a log as people keep it, each with its time and without the text before the builder's own.
 //!
 //! *Takes* text. *Gives* lines, and how many of them each builder wrote. *Must never know* what the lines mean.
 
@@ -19,13 +19,13 @@ use std::collections::{BTreeMap, HashMap};
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Line {
-    /// Its place in the log.
+    /// The number of the line in the log.
     pub(crate) number: usize,
     /// The time that was written before the line.
     pub(crate) at: Option<Instant>,
     /// The builder's text.
     pub(crate) text: String,
-    /// Which of several sources wrote the line: a job, a service, a container. `None` for a line of an unknown form.
+    /// The source that wrote the line: a job, a service, a container. `None` for a line of an unknown form.
     stream: Option<usize>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Log {
     pub(crate) dated: bool,
     /// The unit of the times in nanoseconds, if it is a second; zero for finer times.
     pub(crate) resolution: Instant,
-    /// How many lines each builder wrote.
+    /// The number of lines of each builder.
     pub(crate) marks: BTreeMap<Mark, usize>,
 }
 
@@ -70,7 +70,7 @@ impl Log {
         Self { lines, dated: times.dated, resolution: if whole { SECOND } else { 0 }, marks: prefixes.marks }
     }
 
-    /// The lines by the source that wrote them. Sources are told apart if several of them start a build.
+    /// The lines by their source. Sources are distinguished if several of them start a build.
     pub(crate) fn streams(&self, starts: impl Fn(&str) -> bool) -> Vec<Vec<&Line>> {
         let starting = self.lines.iter().filter(|line| starts(&line.text)).filter_map(|line| line.stream);
         let mut groups: BTreeMap<usize, Vec<&Line>> = starting.map(|stream| (stream, Vec::new())).collect();
@@ -93,7 +93,7 @@ struct LinePiece<'t> {
     redrawn: bool,
 }
 
-/// The parts of a line that count: of a progress line that is redrawn the first and the last, and each that a builder began.
+/// The relevant parts of a line: the first and the last one of a redrawn progress line, and each part that starts with a builder's text.
 fn pieces(line: &str) -> Vec<LinePiece<'_>> {
     // Logs that were put together have byte order marks within them.
     let line = line.trim_end_matches('\r').trim_start_matches('\u{feff}');

@@ -1,4 +1,4 @@
-//! Where the builder's text begins in each line: CI services and tools write times, names, numbers and markers before it.
+//! Finds the start of the builder's text in each line: CI services and tools write times, names, numbers and markers before it.
 //!
 //! The shapes of these prefixes are learned from the lines that only a builder writes ([`super::super::marks`]). A line of another kind
 //! is cut where a learned shape ends.
@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// The most parts of a prefix.
 const LONGEST: usize = 40;
 
-/// How many different words a shape may have at one place before all are accepted.
+/// The number of different words at one place of a shape above which all words are accepted.
 const VARIANTS: usize = 8;
 
 /// A shape is accepted if it has at least one line for this number of lines of the most frequent shape.
 const SHARE: usize = 20;
 
-/// If some shape has this number of lines, a shape with a single one is that of another program.
+/// If a shape has this number of lines, a shape with a single line belongs to another program.
 const FEW: usize = 4;
 
 /// The kind of a part of a prefix.
@@ -38,7 +38,7 @@ struct PrefixPart<'t> {
     stamp: Option<Stamp>,
 }
 
-/// The parts of the start of a line, at most `limit`, and where each ends.
+/// The parts at the start of a line, at most `limit`, with the end of each.
 fn parts(line: &str, limit: usize) -> Vec<(PrefixPart<'_>, usize)> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -89,7 +89,7 @@ fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
 /// A number or a duration in a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Number {
-    /// In units of 10⁻⁹.
+    /// The value in units of 10⁻⁹.
     pub(crate) value: i128,
     /// Whether it is written with a unit of time, so that it cannot be the number of a line.
     pub(crate) has_unit: bool,
@@ -118,7 +118,7 @@ pub(crate) fn value(text: &str) -> Option<i128> {
 
 type Shape = Vec<Kind>;
 
-/// What was learned about one shape.
+/// The learned facts about one shape.
 #[derive(Debug, Default)]
 struct Learned {
     count: usize,
@@ -132,14 +132,14 @@ pub(crate) struct Prefixes {
     shapes: HashMap<Shape, Learned>,
     /// Lengths of accepted shapes, longest first.
     lengths: Vec<usize>,
-    /// How many lines each builder's form of log has.
+    /// The number of lines of each builder's form of log.
     pub(crate) marks: BTreeMap<Mark, usize>,
 }
 
-/// How a text in quotes writes a quote.
+/// The way in which a quoted text writes a quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quote {
-    /// Behind a backslash, as all that is special.
+    /// Behind a backslash, like all special characters.
     Escaped,
     /// Twice, as CSV does.
     Doubled,
@@ -158,7 +158,7 @@ pub(crate) struct Cut<'t> {
     pub(crate) numbers: Vec<Number>,
     /// The names in the prefix: of the job, the service, the container.
     pub(crate) label: Vec<&'t str>,
-    /// How the text is quoted, as in `msg="…"`.
+    /// The quoting of the text, as in `msg="…"`.
     pub(crate) quote: Option<Quote>,
     /// Whether the prefix has a learned shape.
     pub(crate) known: bool,
@@ -265,7 +265,7 @@ fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
     cut
 }
 
-/// Whether a word says which stream or level a line is of: those of one build may differ.
+/// Whether a word names a stream or a level: the lines of one build may have different ones.
 fn is_marker(word: &str) -> bool {
     const MARKERS: [&str; 23] = [
         "stdout", "stderr", "out", "err", "o", "e", "f", "p", "i", "w", "d", "t", "info", "warn", "warning", "error",

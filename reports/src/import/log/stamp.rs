@@ -5,7 +5,7 @@ use super::super::instant::{Instant, SECOND};
 /// Seconds in a day.
 const DAY: Instant = 86_400;
 
-/// What a written time refers to.
+/// The reference of a written time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Origin {
     /// A date with a time zone: nanoseconds since 1970.
@@ -56,7 +56,7 @@ impl<'t> Cursor<'t> {
         found
     }
 
-    /// Runs the parser; goes back to where it began if that finds nothing.
+    /// Runs the parser, and returns to its start if it finds nothing.
     fn maybe<T>(&mut self, parse: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let at = self.at;
         let found = parse(self);
@@ -75,7 +75,7 @@ impl<'t> Cursor<'t> {
         Some(value)
     }
 
-    /// Exactly that many digits, whatever follows.
+    /// A number of exactly that many digits. More digits may follow.
     fn exactly(&mut self, count: usize) -> Option<Instant> {
         let digits = self.rest().get(..count).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
         self.at += count;
@@ -134,7 +134,7 @@ impl<'t> Cursor<'t> {
 
     /// `@` and 24 hexadecimal digits: seconds since 1970 in TAI, counted from 2⁶², and nanoseconds (multilog, s6-log).
     fn tai64n(&mut self) -> Option<Instant> {
-        /// By so many seconds TAI is ahead of UTC, without the leap seconds that the label leaves out.
+        /// The seconds by which TAI is ahead of UTC, without the leap seconds that the label leaves out.
         const AHEAD: Instant = 10;
         let digits = self.rest().strip_prefix('@')?.get(..24)?;
         let label = Instant::from_str_radix(digits.get(..16)?, 16).ok()? - (1 << 62);

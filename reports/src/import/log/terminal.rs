@@ -1,11 +1,11 @@
-//! Terminal sequences (ECMA-48) in a log: colours, cursor movements, titles. They are taken off.
+//! Terminal sequences (ECMA-48) in a log: colours, cursor movements, titles. They are removed.
 
 use std::borrow::Cow;
 
-/// How terminal sequences look after programs that made the escape character visible.
+/// The forms of the escape character after programs that made it visible.
 const WRITTEN_ESCAPES: [&str; 6] = ["^[", "\\e", "\\033", "\\x1b", "\\u001b", "\u{241b}"];
 
-/// The line without terminal sequences. Buildkite's `ESC _bk;t=1700000000000 BEL` leaves its time.
+/// The line without terminal sequences. Of Buildkite's `ESC _bk;t=1700000000000 BEL` the time remains.
 pub(crate) fn plain(line: &str) -> Cow<'_, str> {
     let visible = WRITTEN_ESCAPES.iter().any(|escape| line.contains(escape) && line.contains(&format!("{escape}[")));
     let line = if visible {
@@ -48,12 +48,12 @@ fn appearance(sequence: &str) -> Option<impl Iterator<Item = &str>> {
     Some(sequence.strip_prefix("\u{1b}[")?.strip_suffix('m')?.split(';'))
 }
 
-/// Whether the characters after a sequence are not shown: Jenkins puts its notes there.
+/// Whether a sequence hides the characters after it: Jenkins puts its notes there.
 fn conceals(sequence: &str) -> bool {
     appearance(sequence).is_some_and(|mut parameters| parameters.any(|parameter| parameter == "8"))
 }
 
-/// The text from the sequence on that ends hidden characters.
+/// The text from the sequence that ends the hidden characters.
 fn revealed(text: &str) -> &str {
     let mut from = 0;
     while let Some(at) = text[from..].find("\u{1b}[") {

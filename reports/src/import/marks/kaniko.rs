@@ -48,7 +48,7 @@ pub(crate) fn instruction(text: &str) -> bool {
     text.split_once(' ').is_some_and(|(keyword, rest)| KEYWORDS.contains(&keyword) && !rest.is_empty())
 }
 
-/// Parses `INFO[0004] message`: what is in the brackets, and the message.
+/// Parses `INFO[0004] message` as (text in the brackets, message).
 pub(crate) fn level(text: &str) -> Option<(&str, &str)> {
     let (level, rest) = text.split_once('[')?;
     // logrus writes the first four letters of a level, or all.

@@ -1,4 +1,4 @@
-//! Lines that only one builder writes, and how one of them is parsed. They show which builder's log it is, and where in a line the builder's own text begins.
+//! Lines that only one builder writes, with their parsers. They show which builder wrote a log, and where its own text starts in a line.
 
 pub(crate) mod buildah;
 pub(crate) mod classic;
@@ -18,10 +18,10 @@ pub(crate) enum Mark {
     Terminal,
 }
 
-/// How far into a line the builder's text may begin.
+/// The largest offset in a line at which the builder's text may start, in bytes.
 const FARTHEST: usize = 400;
 
-/// The place in the line at which a builder's text begins, and whose it is.
+/// The offset in the line at which a builder's text starts, and the form of its log.
 pub(crate) fn find(line: &str) -> Option<(usize, Mark)> {
     let mut before = ' ';
     for (at, c) in line.char_indices().take_while(|&(at, _)| at < FARTHEST) {

@@ -50,7 +50,7 @@ fn is_instruction(text: &str) -> bool {
     word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_uppercase())
 }
 
-/// Whether the text is what BuildKit says about a vertex that has a name already.
+/// Whether the text is a message of BuildKit about a vertex that has a name already.
 pub(crate) fn is_status(text: &str) -> bool {
     let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
     let rest = rest.trim();

@@ -4,10 +4,10 @@ use super::super::log::prefix::Prefixes;
 use super::super::log::{stamp, terminal};
 use super::super::marks;
 
-/// How far into a line its time may begin.
+/// The largest offset in a line at which its time may start, in bytes.
 const FARTHEST: usize = 60;
 
-/// The log with each time before the lines that follow it; `None` if the times are elsewhere.
+/// Puts each time before the lines that follow it. `None` if the log does not have this form.
 pub(super) fn lines(text: &str) -> Option<String> {
     let all: Vec<_> = text.lines().map(terminal::plain).filter(|line| !line.trim().is_empty()).collect();
     let heads: Vec<Option<Head<'_>>> = all.iter().map(|line| Head::read(line)).collect();
@@ -30,7 +30,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// A line that has a time, and no text of a builder.
+/// A line with a time and without a builder's text.
 struct Head<'t> {
     time: &'t str,
     /// The text around the time, without numbers.

@@ -1,6 +1,6 @@
-//! Logs that a collector keeps as JSON: docker's `json-file` driver, Kubernetes and cloud services, CI services' own interfaces.
+//! Logs that a collector keeps as JSON: docker's `json-file` driver, Kubernetes and cloud services, the APIs of CI services.
 //!
-//! An entry has the text in one field and its time in another. The field of the text is the one in which builders' lines are found.
+//! An entry has the text in one field and its time in another. The text is the field that contains lines of builders.
 
 use super::super::log::{prefix, stamp};
 use super::super::marks;
@@ -67,7 +67,7 @@ impl Text {
     }
 }
 
-/// The field of the time: that which most entries have, and of those the one that is named so and has most values.
+/// The field of the time: a field that most entries have, preferably one with the name of a time, and with the most different values.
 fn time_field<'e>(entries: impl Iterator<Item = &'e Entry> + Clone, text: &str) -> Option<String> {
     let mut times: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
     for (path, value) in entries.clone().flat_map(|entry| &entry.leaves).filter(|(path, _)| *path != text) {
@@ -109,11 +109,12 @@ fn instant(value: &str) -> Option<i128> {
     stamp::whole(value.trim()).map(|stamp| stamp.at).or_else(|| prefix::value(value.trim()))
 }
 
-/// The entries as lines. An entry without a line break at its end is a line, unless others have one: then the line goes on in the next.
+/// The entries as lines. An entry without a line break at its end is a line. If other entries end with line breaks, the line continues in
+/// the next entry.
 fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
     let parts = goes_on(entries, text);
     let mut out = String::new();
-    // By stream: the time and the text of a line that is not complete.
+    // The time and the text of the incomplete line of each stream.
     let mut open: BTreeMap<String, (String, String)> = BTreeMap::new();
     for entry in entries {
         let before = match time {
@@ -140,8 +141,8 @@ fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
     out
 }
 
-/// Whether a line may go on in the next entry: some entries end with a line break, and those that do not are seldom followed by the
-/// beginning of a line.
+/// Whether lines may continue in the next entry: some entries end with a line break, and the entries after the others rarely start with a
+/// builder's text.
 fn goes_on(entries: &[Entry], text: &Text) -> bool {
     let texts: Vec<Cow<'_, str>> = entries.iter().map(|entry| text.of(entry)).collect();
     let ended = texts.iter().filter(|text| text.ends_with('\n')).count();

@@ -8,21 +8,21 @@ use super::super::marks::{self, Mark};
 /// The widths at which lines are broken.
 const WIDTHS: std::ops::RangeInclusive<usize> = 30..=400;
 
-/// What classic builders and buildah write without a number before it.
+/// The starts of lines of classic builders and buildah that have no number.
 const BEGINNINGS: [&str; 5] = [" --->", "--> ", "Removing intermediate container", "Successfully ", "Sending build"];
 
-/// The builder that wrote a line which begins in this row. A key of BuildKit's JSON begins no line: its object was broken.
+/// The builder whose line starts in this row. A key of BuildKit's JSON is not the start of a line: its object was broken.
 fn beginning(row: &str) -> Option<Mark> {
     marks::find(row).filter(|&(at, _)| !row[at..].starts_with('"')).map(|(_, mark)| mark)
 }
 
-/// A row of the text, and what is known of it.
+/// A row of the text with its properties.
 struct Row<'t> {
     text: &'t str,
-    /// In characters.
+    /// The length in characters.
     length: usize,
     mark: Option<Mark>,
-    /// Whether it has the prefix of the log's lines, or what only the beginning of a line has.
+    /// Whether the row has the prefix of the log's lines, or a text that is only at the start of a line.
     begins: bool,
 }
 
@@ -40,20 +40,20 @@ impl<'t> Row<'t> {
         Self { text, length: text.chars().count(), mark, begins }
     }
 
-    /// Whether the row begins a line.
+    /// Whether the row is the start of a line.
     fn begins(&self) -> bool {
         self.begins || self.mark.is_some() || self.text.trim().is_empty()
     }
 
-    /// Whether the line goes on in the next row: it is as long as the rows are wide, or the next word did not fit behind its space.
-    /// Several spaces at its end fill a column.
+    /// Whether the line continues in the next row: the row has the full width, or the next word did not fit after its space. Several spaces
+    /// at its end fill a column.
     fn goes_on(&self, next: &Row<'_>, width: usize) -> bool {
         let filled = self.text.ends_with("  ");
         let no_room = self.text.ends_with(' ') && self.length + next.first_word() > width;
         !next.begins() && !filled && (self.length == width || no_room)
     }
 
-    /// Whether the line ends here although the next row does not begin one, as with other programs' lines between.
+    /// Whether the line ends here although the next row is not the start of one, as before lines of other programs.
     fn ends(&self, next: &Row<'_>, width: usize) -> bool {
         !next.begins() && self.length + 1 + next.first_word() < width
     }
@@ -63,7 +63,7 @@ impl<'t> Row<'t> {
     }
 }
 
-/// The lines in one piece; `None` if they are whole already.
+/// Joins the broken lines; `None` if no line is broken.
 pub(super) fn lines(text: &str) -> Option<String> {
     let plain: Vec<_> = text.lines().map(terminal::plain).collect();
     let prefixes = Prefixes::learn(plain.iter().map(|line| &**line).filter(|line| beginning(line).is_some()));
@@ -71,14 +71,15 @@ pub(super) fn lines(text: &str) -> Option<String> {
     let width = rows.iter().map(|row| row.length).max().filter(|width| WIDTHS.contains(width))?;
     let broken = |pair: &&[Row<'_>]| pair[0].mark.is_some() && pair[0].goes_on(&pair[1], width);
     let proofs = rows.windows(2).filter(broken);
-    // BuildKit writes a number before each line, so that a single row without one shows it. Other builders' output has none.
+    // BuildKit writes a number before each line, so a single row without a number shows that lines were broken. Lines of other builders
+    // have no numbers.
     let proven = |row: &Row<'_>| if matches!(row.mark, Some(Mark::Plain | Mark::RawJson)) { 2 } else { 1 };
     let proof: usize = proofs.map(|pair| proven(&pair[0])).sum();
-    // Lines of any length end anywhere; broken ones at the width.
+    // Unbroken lines have any length; broken ones have the full width.
     let near =
         rows.iter().filter(|row| row.length < width && row.length + 4 > width && !row.text.ends_with(' ')).count();
     let full = rows.iter().filter(|row| row.length == width || row.text.ends_with(' ')).count();
-    // Every line of BuildKit has its number. A short one before a row without a number was not broken.
+    // Every line of BuildKit has its number. A short line before a row without a number was not broken.
     let numbered = |row: &Row<'_>| matches!(row.mark, Some(Mark::Plain | Mark::RawJson));
     let whole = rows.windows(2).filter(|pair| numbered(&pair[0]) && pair[0].ends(&pair[1], width)).count();
     if proof < 2 || full <= near || whole * 2 > proof {
@@ -103,7 +104,7 @@ mod tests {
     const LOG: &str = "#1 [1/2] RUN apt-get install -y --no-install-recommends build-essential git curl\n#1 DONE 0.1s\n\n\
                        #2 [2/2] COPY --from=build /usr/local/share/applications /usr/local/share/apps\n#2 DONE 0.1s\n";
 
-    /// What `fold -w WIDTH` makes of a text, with `-s` if lines are broken at spaces.
+    /// A text as `fold -w WIDTH` breaks it, with `-s` if lines are broken at spaces.
     fn folded(text: &str, width: usize, at_spaces: bool) -> String {
         let mut out = String::new();
         for line in text.lines() {
@@ -145,9 +146,9 @@ mod tests {
             // Several lines as long as the longest, before lines that begin with a prefix.
             "a | STEP 1/3: FROM busybox:1.36-musl AS tools\na | --> 0123456789a\na | STEP 2/3: RUN make -C services/accounts1\n\
              a | --> 1123456789a\na | STEP 3/3: RUN make -C services/accounts2\na | --> 2123456789a\n",
-            // Lines of another program between.
+            // Lines of another program are between them.
             "12\n#1 [1/1] RUN echo a line that is the longest of all of them\n13\n#1 0.1 a\n14\n#1 DONE 0.1s\n15\n",
-            // Columns that spaces fill.
+            // Spaces fill the columns.
             "STEP 1/2: RUN a                         \nb                                       \n\
              STEP 2/2: RUN c                         \nd                                       \n",
         ] {

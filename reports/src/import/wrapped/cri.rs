@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// The log with each line in one piece; `None` if no line is in parts.
+/// Joins the parts of each line; `None` if no line is in parts.
 pub(super) fn lines(text: &str) -> Option<String> {
     if !text.lines().any(|line| parts(line).is_some_and(|(.., partial, _)| partial)) {
         return None;
     }
     let mut out = String::new();
-    // By stream: what a line has so far.
+    // The incomplete line of each stream.
     let mut open: BTreeMap<&str, String> = BTreeMap::new();
     for line in text.lines() {
         match parts(line) {
@@ -33,7 +33,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     Some(out)
 }
 
-/// The time with all before it, the stream, whether it is a part, and the text.
+/// A line as (everything up to the time, stream, whether it is a part, text).
 fn parts(line: &str) -> Option<(&str, &str, bool, &str)> {
     let at = [" stdout ", " stderr "].iter().filter_map(|stream| line.find(stream)).min().filter(|&at| at < 120)?;
     let (time, rest) = (&line[..at], &line[at + 1..]);

@@ -1,4 +1,4 @@
-//! Lines in a box or a table: behind each is an edge, and spaces up to it.
+//! Lines in a box or a table: spaces and an edge follow each line.
 
 use super::super::log::terminal;
 use super::super::marks;
@@ -6,7 +6,7 @@ use super::super::marks;
 /// The edges that tables and boxes have at their right side.
 const EDGES: [char; 4] = ['|', '│', '┃', '║'];
 
-/// The lines without the edge behind them; `None` if not every line of a builder has one.
+/// The lines without the edge after them; `None` unless every line of a builder has one.
 pub(super) fn lines(text: &str) -> Option<String> {
     let mut edges = text.lines().map(terminal::plain).filter_map(|line| {
         let (inner, edge) = cut(&line);
@@ -25,7 +25,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     several.then(|| text.lines().map(without).collect())
 }
 
-/// A line without the edge behind it.
+/// A line without the edge after it.
 fn cut(line: &str) -> (&str, Option<char>) {
     let line = line.trim_end();
     let edge = line.chars().next_back().filter(|last| EDGES.contains(last));

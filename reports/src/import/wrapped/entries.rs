@@ -6,10 +6,10 @@ use base64::Engine as _;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// How deep in a document a list or a text may be.
+/// The greatest depth of a list or a text in a document.
 const DEEPEST: usize = 8;
 
-/// How many lines are looked at to see whether a text is JSON.
+/// The number of lines that are examined to decide whether a text is JSON.
 const LOOK: usize = 200;
 
 /// A document, and the text before it in its line.
@@ -18,7 +18,7 @@ pub(super) struct Document<'t> {
     pub(super) value: Value,
 }
 
-/// The documents of a text. `None` if most of what builders wrote is outside of them, or if they are BuildKit's own.
+/// The documents of a text. `None` if most lines of builders are outside of them, or if they are BuildKit's own.
 pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
     let start = text.trim_start_matches(['\u{1e}', ' ', '\n', '\r', '\t']);
     if is_buildkits(start) {
@@ -89,7 +89,7 @@ fn below(text: &str) -> Option<Value> {
     None
 }
 
-/// How many lines of builders a text has, and whether they are encoded in base64.
+/// The number of builders' lines in a text, and whether they are encoded in base64.
 pub(super) fn marks_in(text: &str) -> (usize, bool) {
     match count_marks(text) {
         0 => (decoded(text).map_or(0, |inner| count_marks(&inner)), true),
@@ -121,13 +121,13 @@ pub(super) struct Entry {
     pub(super) before: String,
 }
 
-/// The entries of the documents: those of the lists at one path in which most lines of builders are. Each list is for itself.
+/// The entries of the documents: the lists at the path with the most lines of builders.
 pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
     let mut lists: BTreeMap<(usize, String), Vec<Vec<Entry>>> = BTreeMap::new();
     let top = documents.iter().map(|document| Entry { before: document.before.to_owned(), ..entry(&document.value) });
     let mut top: Vec<Entry> = top.collect();
     if let [only] = &mut top[..] {
-        // Of a single document only a whole log in one text is an entry.
+        // A single document is an entry only if one text of it has a whole log.
         only.leaves.retain(|_, text| text.contains('\n'));
     }
     lists.insert((0, String::new()), vec![top]);
@@ -136,7 +136,7 @@ pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
     }
     let marked = |entry: &Entry| entry.leaves.values().map(|text| marks_in(text).0).max().unwrap_or(0);
     let total = |lists: &Vec<Vec<Entry>>| lists.iter().flatten().map(marked).sum::<usize>();
-    // Of equals the outermost: its entries have the times.
+    // Of equal paths the outermost counts: its entries have the times.
     let best = lists.iter().max_by_key(|((depth, _), lists)| (total(lists), std::cmp::Reverse(*depth)));
     let best = best.filter(|(_, lists)| total(lists) > 0).map(|(key, _)| key.clone());
     best.and_then(|key| lists.remove(&key)).unwrap_or_default()
@@ -186,7 +186,7 @@ fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String
                 leaves(value, format!("{path}.{key}"), depth + 1, found);
             }
         }
-        // Bytes: journalctl writes a text with other characters than printable ones so.
+        // An array of bytes: journalctl writes texts with unprintable characters in this way.
         Value::Array(values)
             if values.len() > 1 && values.iter().all(|value| value.as_u64().is_some_and(|byte| byte < 256)) =>
         {
@@ -205,7 +205,7 @@ fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String
     }
 }
 
-/// Adds a piece of a text. Whole lines are not pieces: those belong to entries of a list of their own.
+/// Adds a piece of a text. Whole lines are not pieces: they belong to the entries of another list.
 fn piece(found: &mut BTreeMap<String, String>, path: String, text: &str) {
     match found.get_mut(&path) {
         Some(known) if known.is_empty() || known.contains('\n') => known.clear(),

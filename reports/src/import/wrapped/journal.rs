@@ -32,7 +32,7 @@ fn shown(text: &str) -> String {
         } else if line.strip_prefix("    ").is_some_and(is_field) {
             message = false;
         } else if message {
-            // A message of several lines goes on behind its indentation.
+            // A message of several lines continues after its indentation.
             push(&mut out, time, line.trim_start());
         }
     }
@@ -46,7 +46,7 @@ fn is_field(line: &str) -> bool {
     })
 }
 
-/// `journalctl -o export`: fields in lines, entries between empty lines. A field with other than printable characters is its name, the
+/// `journalctl -o export`: fields in lines, entries between empty lines. A field with unprintable characters is written as its name, the
 /// length of its value in eight bytes, and the value.
 fn exported(text: &str) -> String {
     let mut out = String::new();
@@ -78,7 +78,7 @@ fn exported(text: &str) -> String {
     out
 }
 
-/// Where a value ends: before a line that is a field, the name of one, or empty.
+/// The end of a value: before a line that is a field, the name of a field, or empty.
 fn end_of_value(value: &str) -> usize {
     let name = |line: &str| {
         line.len() > 2 && line.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')

@@ -1,10 +1,10 @@
-//! Logs in mails (RFC 2045 and 2046): the parts of a message, decoded. Text alone in base64 is read, too.
+//! Logs in mails (RFC 2045 and 2046): the parts of a message, decoded. A text that is only base64 is read, too.
 
 use super::count_marks;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-/// How the body of a part is encoded.
+/// The encoding of the body of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Encoding {
     None,
@@ -12,13 +12,13 @@ enum Encoding {
     Base64,
 }
 
-/// The part of a mail in which most lines of builders are; `None` if the text is not a mail, or needs no decoding.
+/// The part of a mail with the most lines of builders; `None` if the text is not a mail, or needs no decoding.
 pub(super) fn lines(text: &str) -> Option<String> {
     if is_base64(text) {
         return base64(text).filter(|text| count_marks(text) > 0);
     }
     let parts: Vec<String> = parts(text).filter_map(|part| part.decoded()).collect();
-    // Of equals the first: the others show it again as a page.
+    // Of equal parts the first counts: the others have the same text as a page.
     parts.into_iter().rev().max_by_key(|part| count_marks(part)).filter(|part| count_marks(part) > 0)
 }
 
@@ -32,7 +32,7 @@ struct Part<'t> {
 }
 
 impl Part<'_> {
-    /// The text of the body; `None` if it is written as it is, or is not text.
+    /// The text of the body; `None` if it is not encoded, or is not text.
     fn decoded(&self) -> Option<String> {
         match self.encoding {
             Encoding::QuotedPrintable => Some(printable(self.body)),
@@ -44,7 +44,7 @@ impl Part<'_> {
     }
 }
 
-/// The parts of a mail: each body behind the header fields that describe it.
+/// The parts of a mail: each body follows the header fields that describe it.
 fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -65,7 +65,7 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// Where the header of the next part begins, or a field of it.
+/// The start of the next part's header, or of a field of it.
 fn header_of_part(text: &str) -> Option<usize> {
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -87,7 +87,7 @@ fn encoding(header: &str) -> Encoding {
     }
 }
 
-/// Where a part ends: before a boundary. Encoded text has no line that begins with two hyphens and has no space.
+/// The end of a part: before a boundary. Encoded text has no line that begins with two hyphens and has no space.
 fn end_of_part(body: &str) -> usize {
     let mut at = 0;
     for line in body.split_inclusive('\n') {
@@ -137,7 +137,7 @@ fn printable(body: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Flowed text (RFC 3676) in whole lines: a space at the end of a line joins it with the next, one at its start is added on the way.
+/// Joins flowed text (RFC 3676): a space at the end of a line joins it with the next one; a space at its start was added for transport.
 fn joined(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {

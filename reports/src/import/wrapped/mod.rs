@@ -1,7 +1,7 @@
-//! What services and programs wrap around a log as a whole: JSON of collectors, recordings of terminals, journals, pages, mails,
-//! lines that were broken.
+//! Removes the wrapping of services and programs around a whole log: JSON of collectors, recordings of terminals, journals, pages, mails,
+//! broken lines.
 //!
-//! *Takes* text. *Gives* the lines of the log, each behind its time. *Must never know* how times and names before a line look in other
+//! *Takes* text. *Gives* the lines of the log, each after its time. *Must never know* the forms of times and names before a line in other
 //! logs.
 
 mod above;
@@ -28,17 +28,17 @@ use std::borrow::Cow;
 /// Spaces at which no line is broken: pages have them, and browsers write "10:00 AM" with one.
 const UNBREAKABLE: [char; 2] = ['\u{a0}', '\u{202f}'];
 
-/// The log in a text, without what is wrapped around it, and with plain spaces.
+/// The log in a text, without its wrapping, and with plain spaces.
 pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(text);
     if text.contains(UNBREAKABLE) {
         text = Cow::Owned(text.replace(UNBREAKABLE, " "));
     }
-    // Lines that end as on old systems. Otherwise a carriage return begins a line that is drawn again.
+    // Carriage returns as line ends of old systems. Otherwise a carriage return starts a line that is drawn again.
     if !text.trim_end().contains('\n') && text.contains('\r') {
         text = Cow::Owned(text.replace('\r', "\n"));
     }
-    // A recording or a collector may hold what another program had wrapped.
+    // A recording or a collector may contain a log that another program had wrapped.
     for _ in 0..3 {
         let Some(inner) = once(&text) else { break };
         text = Cow::Owned(inner);
@@ -71,7 +71,7 @@ fn once(text: &str) -> Option<String> {
     forms.into_iter().find_map(|form| form(text))
 }
 
-/// How many lines of a text only builders write.
+/// The number of lines in a text that only builders write.
 fn count_marks(text: &str) -> usize {
     text.lines().filter(|line| marks::find(&terminal::plain(line)).is_some()).count()
 }

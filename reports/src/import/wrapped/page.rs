@@ -1,4 +1,4 @@
-//! Logs as HTML: pages of CI services, and what was copied from their source.
+//! Logs as HTML: pages of CI services, and text that was copied from their source.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ const ENTITIES: [(&str, char); 6] =
 /// Elements whose content is not shown.
 const UNSEEN: [&str; 3] = ["style", "script", "head"];
 
-/// Elements that begin a line.
+/// Elements that start a line.
 const BLOCKS: [&str; 8] = ["br", "tr", "p", "div", "li", "pre", "h1", "table"];
 
-/// Elements with which a page or a part of one begins.
+/// Elements at the start of a page or a part of one.
 const PAGES: [&str; 14] = [
     "<!doctype",
     "<html",
@@ -99,7 +99,7 @@ fn decoded(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The text without its tags. Elements that begin a line do so here, too.
+/// The text without its tags. Elements that start a line become line breaks.
 fn without_tags(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;

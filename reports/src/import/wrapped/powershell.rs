@@ -1,4 +1,4 @@
-//! What PowerShell makes of the first line that a program writes to its standard error: a record of an error, if the output is redirected.
+//! Error records of PowerShell: if the output is redirected, the first line that a program writes to its standard error becomes one.
 //!
 //! ```text
 //! docker : #0 building with "default" instance using docker driver
@@ -9,10 +9,10 @@
 //!     + FullyQualifiedErrorId : NativeCommandError
 //! ```
 
-/// How many lines the parts of a record may have: the command that failed may have several.
+/// The most lines of a record's parts: the command that failed may have several.
 const LONGEST: usize = 40;
 
-/// The log with the program's own line in place of each record; `None` if it has none.
+/// Replaces each record by the program's own line; `None` if there are no records.
 pub(super) fn lines(text: &str) -> Option<String> {
     let all: Vec<&str> = text.lines().collect();
     let is_part = |line: &str| line.trim_start().starts_with("+ ");

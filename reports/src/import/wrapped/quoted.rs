@@ -53,7 +53,7 @@ pub(super) fn list(text: &str) -> Option<String> {
     (count_marks(&out) > 0).then_some(out)
 }
 
-/// Where a literal ends: at a quote that is not behind an escape.
+/// The end of a literal: a quote that is not escaped.
 fn end_of_literal(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     text.char_indices().find_map(|(at, letter)| {
@@ -115,7 +115,7 @@ pub(super) fn percent(text: &str) -> Option<String> {
     let escapes = memchr_iter(b'%', bytes).filter(encoded).count();
     let spaces = memchr_iter(b' ', bytes).count();
     let decoded = if escapes < spaces {
-        // Not an address within a log.
+        // An address within a log is not an encoded log.
         if !text.contains("%0A") {
             return None;
         }
@@ -131,7 +131,7 @@ pub(super) fn percent(text: &str) -> Option<String> {
     (count_marks(&decoded) > count_marks(text)).then_some(decoded)
 }
 
-/// The longest field of a form, `name=value&name=value`, without its name. Another text as it is.
+/// The longest field of a form, `name=value&name=value`, without its name. Any other text is returned unchanged.
 fn form_field(text: &str) -> &str {
     let value = |field| {
         let (name, value) = str::split_once(field, '=')?;
@@ -148,7 +148,7 @@ fn runner_command(line: &str) -> &str {
     line.strip_prefix("::").and_then(|rest| rest.split_once("::")).map_or(line, |(_, text)| text)
 }
 
-/// What is encoded in every log: spaces, ends of lines, and the characters at the beginning of builders' lines.
+/// Characters that are encoded in every log: spaces, line ends, and the characters at the start of builders' lines.
 const ESCAPES: [&[u8; 2]; 8] = [b"20", b"0A", b"0a", b"23", b"5B", b"5b", b"3A", b"3a"];
 
 #[cfg(test)]

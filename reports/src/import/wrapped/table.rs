@@ -1,4 +1,4 @@
-//! Logs as tables, as collectors export what was searched: columns with names (CSV, RFC 4180), the text in one, its time in another.
+//! Logs as tables, as collectors export search results: columns with names (CSV, RFC 4180), the text in one, its time in another.
 
 use super::super::log::terminal;
 use super::super::marks;
@@ -6,7 +6,7 @@ use super::collector;
 use super::entries::Entry;
 use csv::{ReaderBuilder, StringRecord};
 
-/// How fields are separated.
+/// The separators of fields.
 const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// The longest name of a column.
