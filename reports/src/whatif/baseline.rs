@@ -1,4 +1,4 @@
-//! The replay of a record as it was: what the replay of a change is compared with.
+//! The replay of an unchanged record, with which the replay of a change is compared.
 
 use super::model::Model;
 use super::replay::replay;
@@ -26,8 +26,8 @@ impl Baseline {
         Self { model, wall, drift: drift(record, wall) }
     }
 
-    /// How much sooner the build ends under a scenario. It is the difference of two replays, so that the drift is not counted as a
-    /// gain.
+    /// The time by which the build ends earlier under a scenario. It is the difference of two replays, so that the drift is not counted as
+    /// a gain.
     pub(crate) fn gain(&self, record: &Record, scenario: &Scenario) -> Nanos {
         self.gain_of(record, &scenario.apply(record, &self.model))
     }

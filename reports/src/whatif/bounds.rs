@@ -1,4 +1,4 @@
-//! How short the build could have been, from the work of the [model](super::model) without any waits.
+//! Lower bounds of the build's time, from the work of the [model](super::model) without any waits.
 
 use super::model::Model;
 use crate::attribute::{Activities, Deferred, deferred, head, nanos, tail, work_until};
@@ -37,7 +37,8 @@ pub struct Bounds {
     pub cpu_use: Option<f64>,
 }
 
-/// Computes the bounds of a record. `own` is how long each step worked. Of a failed build, only what leads to the failure counts.
+/// Computes the bounds of a record. `own` is the working time of each step. Of a failed build, only the steps that lead to the failure
+/// count.
 ///
 /// The bound cannot exceed the wall time: a step's least length lies within its interval, a chain has only edges whose first step ended
 /// before the second started, and the slots are at least as many as steps ran at once.
@@ -50,7 +51,7 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     let lengths = least_lengths(activities, model, &later);
     let all = || activities.steps().filter(|&step| counts[step]);
     let work: Nanos = all().map(|step| lengths[step]).sum();
-    // In a record from outside, a step that leads to the failure may end after it.
+    // In an imported record, a step that leads to the failure may end after it.
     let span = longest_chain(activities, &lengths, &later, &counts).min(achieved.saturating_sub(outside));
     let slots = record.options.jobs.filter(|&jobs| jobs > 0);
     let share = slots.map_or(Nanos::ZERO, |slots| {
@@ -65,7 +66,7 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     let computing = cpu.zip(cpus).filter(|_| model.failure.is_none());
     let computing = computing.map_or(Nanos::ZERO, |(cpu, cpus)| Nanos(cpu.0 / u64::from(cpus)).min(achieved));
     let capacity = cpus.map(|cpus| f64::from(cpus) * achieved.as_secs_f64()).filter(|&capacity| capacity > 0.0);
-    // Steps that overlap under one lock by a foreign clock are ignored, nor does work that went on after the failure.
+    // Neither steps that overlap under one lock because of another clock count, nor work after the failure.
     let fits = |length: Nanos| if outside + length <= achieved { length } else { Nanos::ZERO };
     let locked = under_one_lock(model, &counts).max().unwrap_or(Nanos::ZERO);
     let least = (outside + fits(share).max(span).max(fits(locked))).max(computing);
@@ -83,7 +84,7 @@ pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<S
     }
 }
 
-/// The steps that the end of the build needs: all, or, if a step failed, that one and what it needs.
+/// The steps that the end of the build needs: all steps, or if a step failed, that step and its needs.
 fn relevant(activities: &Activities<'_>) -> Indexed<StepId, bool> {
     let count = activities.steps().count();
     let Some(failed) = activities.failure() else { return Indexed::filled(true, count) };
@@ -97,7 +98,7 @@ fn relevant(activities: &Activities<'_>) -> Indexed<StepId, bool> {
     found
 }
 
-/// The steps whose results a step needs, and which existed when it started. A clock that says otherwise is wrong.
+/// The steps whose results a step needs, and which existed when it started. Other needs come from a wrong clock.
 fn met_needs(activities: &Activities<'_>, step: StepId) -> impl Iterator<Item = StepId> {
     let start = activities.interval(step).map(|interval| interval.start);
     let met = move |need: StepId| start.is_none_or(|start| activities.settled(need).is_some_and(|end| end <= start));
@@ -142,7 +143,7 @@ fn longest_chain(
     activities.steps().filter(|&step| counts[step]).map(|step| ends[step]).max().unwrap_or(Nanos::ZERO)
 }
 
-/// By exclusive lock: the summed least length of what the steps did while they held it.
+/// For each exclusive lock, the summed least length of the work of the steps that held it.
 fn under_one_lock(model: &Model, counts: &Indexed<StepId, bool>) -> impl Iterator<Item = Nanos> {
     let holders = |lock: usize| {
         let steps = model.tasks.indices().filter(|&step| counts[step]);

@@ -1,4 +1,4 @@
-//! Drag by replay: how much sooner the build would have ended without each step, with shared slots, locks and processors.
+//! Drag by replay: the time by which the build would have ended earlier without each step, with shared slots, locks and processors.
 
 use super::baseline::{Baseline, MAX_DRIFT};
 use super::order::Order;
@@ -6,11 +6,12 @@ use super::replay::replay_with;
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 
-/// How many work segments may be replayed for the drags of one build, over all replays.
+/// The most work segments that may be replayed for the drags of one build, over all replays.
 const BUDGET: usize = 250_000;
 
 impl Baseline {
-    /// How much sooner the build would have ended if all of these steps were cached, by replay; zero if the replay is not credible.
+    /// The time by which the build would have ended earlier if all of these steps were cached, by replay; zero if the replay is not
+    /// credible.
     pub(crate) fn drag_together(&self, record: &Record, steps: &[StepId]) -> Nanos {
         let idle = |step: &StepId| self.model.tasks[*step].segments.is_empty();
         if self.drift > MAX_DRIFT || steps.iter().all(idle) {
@@ -23,7 +24,7 @@ impl Baseline {
         self.gain_of(record, &model)
     }
 
-    /// The drag of each step. `network` is the drag in the network of what happened, which shares nothing. It is kept if the replay is
+    /// The drag of each step. `network` is the drag in the observed network, which does not share processors. It is kept if the replay is
     /// not credible, and, in a large build, for the steps that have the least of it.
     pub(crate) fn drags(&self, record: &Record, network: &Indexed<StepId, Nanos>) -> Indexed<StepId, Nanos> {
         let mut drags = network.clone();

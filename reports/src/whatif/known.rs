@@ -1,4 +1,4 @@
-//! Builds whose timing is known by construction: what is said of them against arithmetic.
+//! Builds with a timing that is known by construction: the results are compared with arithmetic.
 
 use crate::explain;
 use crate::synthetic::{Synthetic, ms};
@@ -8,7 +8,7 @@ fn drags(record: &Record) -> Vec<Nanos> {
     explain(record).steps.iter().map(|step| step.drag).collect()
 }
 
-/// Three steps of 500, 600 and 700 ms under one lock, as an older record has them: the waits name the lock and not its holder.
+/// Three steps of 500, 600 and 700 ms under one lock, in the form of an older record: the waits name the lock and not its holder.
 fn locked() -> Record {
     let mut made = Synthetic::default();
     for (number, (from, to)) in [(0, 500), (500, 1100), (1100, 1800)].into_iter().enumerate() {
@@ -142,7 +142,7 @@ fn a_needed_stage_is_not_a_needless_wait() {
         "{}",
         explanation.answer
     );
-    // Without the short step, nothing is lost: all of the rest needs the builder.
+    // Without the short step the end does not change: all other steps need the builder's result.
     let mut made = Synthetic::new(Policy::Serial, 1);
     let [builder, last] = ["builder", "1"].map(|name| made.stage(name));
     let make = made.step(builder, "RUN make", 0..600);

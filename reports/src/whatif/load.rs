@@ -1,4 +1,4 @@
-//! How many processors the steps of a record demanded, and how contended the processors were.
+//! The demand of the steps of a record for processors, and the contention of the processors.
 
 use super::total::Total;
 use crate::attribute::{Activities, ActivityWait};
@@ -11,7 +11,7 @@ pub(super) struct ActiveWait {
     pub(super) start: Nanos,
     pub(super) end: Nanos,
     pub(super) kind: WaitKind,
-    /// Whether the wait takes as long whatever this build does.
+    /// Whether the wait does not depend on this build.
     pub(super) outside: bool,
 }
 
@@ -33,11 +33,11 @@ pub(super) fn active_waits(activities: &Activities<'_>, step: StepId) -> Vec<Act
 pub(super) struct Process {
     /// Whether a span marks the process. Otherwise all time without a span is the process.
     spanned: bool,
-    /// How many processors it demands.
+    /// The number of processors that the process demands.
     pub(super) demand: f64,
     /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
     pub(super) migration: f64,
-    /// The share of its time, from 0 to 1, that is left if it never waits for a processor, whichever program used them.
+    /// The share of its time, from 0 to 1, that remains if it never waits for a processor, also not for other programs.
     pub(super) unhindered: f64,
 }
 
@@ -77,8 +77,8 @@ impl Process {
     }
 }
 
-/// How long a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in
-/// which it did not run.
+/// The time that a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in which it did
+/// not run.
 ///
 /// For several threads the pressure is an upper bound of the wait. For a single thread it is less than the wait: the kernel
 /// measures it per processor and averages by how busy each is (`kernel/sched/psi.c`), so a thread that moves over all N
@@ -104,15 +104,15 @@ pub(super) fn kernel(phase: Option<Phase>) -> bool {
     phase == Some(Phase::SandboxSetup)
 }
 
-/// How contended the processors were over time, from the demand of the build's own steps. It converts the time that work took
-/// into the time that it would take alone. Pressure from outside the build stays in the times.
+/// The contention of the processors over time, from the demand of the build's own steps. It converts the time that work took into the time
+/// that it would take alone. Pressure from outside the build stays in the times.
 pub(super) struct Load {
     pub(super) cpus: Option<f64>,
     /// The fair share from each instant on: the number of processors that each step gets that demands more than that.
     shares: Vec<Share>,
-    /// How much work with a demand of one processor was done from the first of these instants to each of them, in nanoseconds.
+    /// The work with a demand of one processor that was done from the first of these instants to each of them, in nanoseconds.
     of_one: Vec<f64>,
-    /// How many steps used the serialised part of the kernel, from each instant on.
+    /// The number of steps that used the serialised part of the kernel, from each instant on.
     kernel: Vec<KernelUse>,
 }
 
@@ -120,11 +120,11 @@ pub(super) struct Load {
 #[derive(Clone, Copy)]
 struct Share {
     at: Nanos,
-    /// In processors.
+    /// The share, as a number of processors.
     share: f64,
 }
 
-/// How many steps used the serialised part of the kernel, from an instant on.
+/// The number of steps that used the serialised part of the kernel, from an instant on.
 #[derive(Clone, Copy)]
 struct KernelUse {
     at: Nanos,
@@ -210,7 +210,7 @@ impl Load {
         counted.collect()
     }
 
-    /// How long the serialised kernel work of an interval would have taken alone, in nanoseconds.
+    /// The time that the serialised kernel work of an interval would have taken alone, in nanoseconds.
     pub(super) fn alone(&self, from: Nanos, to: Nanos) -> f64 {
         let (mut at, mut alone) = (from, 0.0);
         let mut next = self.kernel.partition_point(|usage| usage.at <= from);
@@ -223,7 +223,7 @@ impl Load {
         alone
     }
 
-    /// How long work with that demand of processors, done in the interval, would have taken alone, in nanoseconds.
+    /// The time that work with this demand, done in the interval, would have taken alone, in nanoseconds.
     pub(super) fn eased(&self, from: Nanos, to: Nanos, demand: f64) -> f64 {
         if demand == 1.0 {
             return self.done_of_one(to) - self.done_of_one(from);
@@ -239,8 +239,8 @@ impl Load {
         eased
     }
 
-    /// How much work with a demand of one processor was done until the instant, in nanoseconds. A lookup in prefix sums: with
-    /// thousands of steps, adding up each interval again would take quadratic time.
+    /// The work with a demand of one processor that was done until the instant, in nanoseconds. A lookup in prefix sums: with thousands of
+    /// steps, adding up each interval again would take quadratic time.
     fn done_of_one(&self, at: Nanos) -> f64 {
         match self.shares.partition_point(|share| share.at <= at).checked_sub(1) {
             Some(current) => {
@@ -253,7 +253,7 @@ impl Load {
     }
 }
 
-/// The max-min fair share by water-filling: what each gets that demands more than that. `wanted` counts tasks by demand.
+/// The max-min fair share by water-filling: the share of each task that demands more than that. `wanted` counts tasks by demand.
 fn fair_share(wanted: &BTreeMap<Total, usize>, cpus: f64) -> f64 {
     let (mut left, mut count) = (cpus, wanted.values().sum::<usize>());
     for (&demand, &number) in wanted {

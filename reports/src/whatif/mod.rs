@@ -1,8 +1,8 @@
 //! What-if: the build replayed under other resources.
 //!
-//! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift: the error of the replay of
-//! the record as it was. *Must never know* how a build is done: it reschedules the measured work, with the same
-//! dependencies, finite slots, exclusive locks and shared processors, on one machine or on [several](machines).
+//! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift: the error of the replay of the record as
+//! it was. *Must never know* how a build runs: it reschedules the measured work, with the same dependencies, finite slots, exclusive locks
+//! and shared processors, on one machine or on [several](machines).
 //!
 //! Each prediction lists what it does not model: steps share more than processors (disk, memory bandwidth), the page cache
 //! depends on the order of the steps, and a step that never competed for processors may scale differently than assumed.

@@ -1,4 +1,4 @@
-//! A record as tasks that can be replayed: the work of each, how many processors it demands, and what it waits for.
+//! A record as tasks that can be replayed: the work of each, its demand for processors, and its waits.
 
 use super::load::{Load, Process, active_waits, busy, computes, kernel};
 use super::machines::cluster::Cluster;
@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 pub(crate) struct WorkSegment {
     /// The time that it takes with all the processors that it demands, in nanoseconds.
     pub(crate) length: f64,
-    /// The time that it takes if it never waits for a processor, whichever program used them, in nanoseconds.
+    /// The time that it takes if it never waits for a processor, also not for other programs, in nanoseconds.
     pub(crate) unhindered: f64,
-    /// How many processors it demands.
+    /// The number of processors that it demands.
     pub(crate) demand: f64,
     /// The share of its length, from 0 to 1, that comes from migrations between processors and is absent on a single one.
     pub(crate) migration: f64,
@@ -50,7 +50,7 @@ pub(crate) struct Task {
     pub(crate) runs: bool,
     /// Whether the step needs a slot.
     pub(crate) slot: bool,
-    /// How long the step works at least, without any waits: for slots, locks, processors or other builds.
+    /// The shortest time of the step: without any waits for slots, locks, processors or other builds.
     pub(crate) least: Nanos,
     /// The unexplained delay between the moment the step was ready and its start, in nanoseconds.
     pub(crate) lag: f64,
@@ -68,7 +68,7 @@ impl Task {
         Self { segments: Vec::new(), locks: Vec::new(), needs: self.needs.clone(), ..*self }
     }
 
-    /// The least length of what the step does while it holds its locks, in nanoseconds.
+    /// The least length of the step's work while it holds its locks, in nanoseconds.
     pub(crate) fn under_locks(&self) -> f64 {
         let from = self.segments.iter().position(|segment| segment.locks);
         let held = from.map_or(&[][..], |from| &self.segments[from..]);
@@ -82,7 +82,7 @@ impl Task {
 pub(crate) struct OwnWork {
     /// `None` if no span says what was done.
     pub(crate) phase: Option<Phase>,
-    /// In nanoseconds.
+    /// The length in nanoseconds.
     pub(crate) length: f64,
 }
 
@@ -106,10 +106,10 @@ pub(crate) struct Model {
     pub(crate) head: Vec<OwnWork>,
     /// The build's own work after the last step.
     pub(crate) tail: Vec<OwnWork>,
-    /// How many processors the build's own work uses in phases in which the builder computes (compression, for example).
+    /// The number of processors that the build's own work uses in phases in which the builder computes (compression, for example).
     pub(crate) own_demand: f64,
-    /// Measured CPU time, in nanoseconds, that no segment and none of the build's own work demands: what the builder computes
-    /// besides the steps. However it is spread, it must fit on the processors together with the rest.
+    /// Measured CPU time, in nanoseconds, that neither a segment nor the build's own work demands: the builder's computation besides the
+    /// steps. It must fit on the processors together with the rest.
     pub(crate) unassigned_cpu: f64,
     /// The summed length of all segments and of the build's own work as measured, in nanoseconds. A scenario that keeps a share
     /// of it keeps the same share of `unassigned_cpu`.
@@ -194,7 +194,7 @@ impl Model {
         cpus.map_or(0.0, |cpus| (self.assigned_cpu() + self.unassigned_cpu * kept) / cpus)
     }
 
-    /// Whether it is known how many processors any step wants.
+    /// Whether the demand of any step for processors is known.
     pub(crate) fn demands_processors(&self) -> bool {
         self.segments().any(|segment| segment.demand > 0.0)
     }
@@ -341,7 +341,7 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
     found
 }
 
-/// The work of one phase in an interval: how long it takes alone, and what it demands.
+/// The work of one phase in an interval: its length if it runs alone, and its demand.
 fn segment(from: Nanos, to: Nanos, phase: Option<Phase>, process: &Process, load: &Load) -> WorkSegment {
     let measured = (to.0 - from.0) as f64;
     let (length, demand) = if process.is(phase) {

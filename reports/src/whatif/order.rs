@@ -30,14 +30,14 @@ impl Order {
 pub(super) struct QueueKey {
     /// The number of tasks on the longest chain from the task on; 0 if the builder does not order by chains.
     pub(super) chain: Reverse<u32>,
-    /// When the task became ready; 0 if the builder orders by chains.
+    /// The time at which the task became ready; 0 if the builder orders by chains.
     pub(super) ready: Total,
-    /// When the task really started; 0 if the builder orders by chains.
+    /// The recorded start of the task; 0 if the builder orders by chains.
     pub(super) started: Total,
     pub(super) task: StepId,
 }
 
-/// By task, the number of tasks on the longest chain from it to a task without dependents.
+/// For each task, the number of tasks on the longest chain from it to a task without dependents.
 fn chains(count: usize, dependents: &Grouped<StepId, StepId>) -> Indexed<StepId, u32> {
     let mut chains = Indexed::filled(1, count);
     for task in topological(count, dependents).into_iter().rev() {

@@ -12,8 +12,8 @@ use buildscope_record::{Group, Nanos, Policy, Record};
 use serde::Serialize;
 use std::iter::successors;
 
-/// How many work segments may be replayed for one page, over all replays. A segment takes about a microsecond in an optimised
-/// build, so a page takes about a second at most.
+/// The most work segments that may be replayed for one page, over all replays. A segment takes about a microsecond in an optimised build,
+/// so a page takes about a second at most.
 const BUDGET: usize = 1_000_000;
 
 /// The largest number of combinations. Each is a number of about ten digits in the page.
@@ -41,24 +41,24 @@ struct Grid {
     slots: &'static [u32],
     /// Numbers of processors, besides that of the record.
     processors: &'static [u32],
-    /// How long a group takes, in percent of what it took. Includes 100.
+    /// The time of a group, in percent of its recorded time. Includes 100.
     percents: &'static [u32],
 }
 
-/// The controls of the page and what each combination of their positions predicts.
+/// The controls of the page, and the prediction for each combination of their positions.
 #[derive(Debug, PartialEq, Serialize)]
 pub(crate) struct PageWhatIf {
     /// The relative error of the replay of the record as it was.
     drift: f64,
     /// The groups that took time and whose speed can be changed.
     groups: Vec<Group>,
-    /// How long a group takes, in percent of what it took.
+    /// The time of a group, in percent of its recorded time.
     percents: Vec<u32>,
     /// `None` keeps the order of the record.
     policies: Vec<Option<Policy>>,
     /// 0 is unlimited.
     slots: Vec<u32>,
-    /// A single entry (0 if unknown) where the record does not say what the steps used.
+    /// A single entry (0 if unknown) if the record does not contain the demand of the steps.
     processors: Vec<u32>,
     /// The position of the record's own limit in `slots`.
     recorded_slots: usize,
@@ -68,7 +68,7 @@ pub(crate) struct PageWhatIf {
     walls: Vec<Nanos>,
 }
 
-/// Why the page has no what-if.
+/// The reason why the page has no what-if.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoWhatIf {
     NoTimes,
@@ -135,7 +135,7 @@ fn controls(record: &Record, model: &Model, grid: &Grid) -> PageWhatIf {
     }
 }
 
-/// The numbers with one more, sorted, each once.
+/// The numbers with another one, sorted and without duplicates.
 fn with(numbers: impl Iterator<Item = u32>, more: u32) -> Vec<u32> {
     let mut all: Vec<u32> = numbers.chain([more]).collect();
     all.sort_unstable();

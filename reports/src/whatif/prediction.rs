@@ -10,7 +10,7 @@ use buildscope_record::{Nanos, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a replay predicts.
+/// The prediction of a replay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Prediction {
     /// The wall time under the scenario.
@@ -23,9 +23,9 @@ pub struct Prediction {
     pub drift: f64,
     /// The start and end of each step in the replay; `None` for a step that does not run.
     pub steps: Vec<Option<(Nanos, Nanos)>>,
-    /// What the prediction assumes.
+    /// The assumptions of the prediction.
     pub caveats: Vec<String>,
-    /// What each machine does; `None` if the scenario has no machines.
+    /// The use of each machine; `None` if the scenario has no machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machines: Option<OnMachines>,
 }

@@ -10,51 +10,52 @@ use buildscope_record::{Group, Nanos, Outcome, Policy, StepId, Tool};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A build of more work segments is not ranked: some dozens of replays would take longer than the rest of the explanation.
+/// The most work segments of a build that is ranked: of a larger build, dozens of replays would take longer than the rest of the
+/// explanation.
 const MAX_SEGMENTS: usize = 100_000;
 
-/// How many changes are listed.
+/// The number of changes that are listed.
 const LISTED: usize = 6;
 
-/// How many of the longest steps are tried in pairs.
+/// The number of the longest steps that are tried in pairs.
 const PAIRED: usize = 12;
 
-/// How many pairs are listed.
+/// The number of pairs that are listed.
 const LISTED_PAIRS: usize = 2;
 
-/// How many work segments may be replayed for pairs, over all replays.
+/// The most work segments that may be replayed for pairs, over all replays.
 const PAIR_BUDGET: usize = 250_000;
 
 /// The least gain that is listed, as a share of the wall time.
 const LEAST_GAIN: f64 = 0.01;
 
-/// A change and what it would gain.
+/// A change and its gain.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
-    /// What to change, in words.
+    /// The change, as a sentence.
     pub what: String,
     /// The wall time that the replay predicts.
     pub wall: Nanos,
-    /// How much shorter the predicted wall time is than the measured one.
+    /// The predicted wall time subtracted from the measured one.
     pub gain: Nanos,
-    /// What the prediction assumes.
+    /// The assumptions of the prediction.
     pub caveat: String,
 }
 
-/// The changes, largest gain first, and how far they can be believed.
+/// The changes, largest gain first, and the error of the replay.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ranking {
     /// The relative error of the replay of the record as it was; `None` if the build was not replayed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<f64>,
-    /// Why nothing is ranked, if nothing is.
+    /// The reason why nothing is ranked; `None` if changes are ranked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<String>,
     /// At most six changes.
     pub changes: Vec<Change>,
 }
 
-/// What could be changed about a build.
+/// A change of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChangeKind {
     /// Another policy, without a limit of slots.
@@ -68,7 +69,7 @@ pub(crate) enum ChangeKind {
     SharedCacheMounts,
     /// Twice the processors.
     TwiceTheProcessors {
-        /// How many processors the build had.
+        /// The number of processors of the build.
         cpus: u32,
     },
     /// A group of phases that takes no time.
@@ -99,7 +100,7 @@ impl ChangeKind {
         }
     }
 
-    /// What the prediction of the change assumes.
+    /// The assumptions of the prediction of the change.
     pub(crate) fn caveat(self) -> &'static str {
         match self {
             Self::Policy(_) => "disks and memory are shared, which is not modelled",
@@ -132,11 +133,11 @@ pub(crate) struct RankedChange {
     pub(crate) kind: ChangeKind,
     /// The predicted wall time.
     pub(crate) wall: Nanos,
-    /// How much shorter the predicted wall time is than the measured one.
+    /// The predicted wall time subtracted from the measured one.
     pub(crate) gain: Nanos,
 }
 
-/// A [`Ranking`] by kind, before it is put into words.
+/// A [`Ranking`] by kind, without sentences.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RankedChanges {
     pub(crate) drift: Option<f64>,
@@ -149,7 +150,7 @@ impl RankedChanges {
         Self { drift, refused: Some(reason), changes: Vec::new() }
     }
 
-    /// The ranking in words. `steps` are those of the record, by [`StepId`].
+    /// The ranking with sentences. `steps` are those of the record, by [`StepId`].
     pub(crate) fn into_ranking(self, steps: &[StepExplanation], tool: &Tool) -> Ranking {
         let change = |change: RankedChange| Change {
             what: change.kind.sentence(steps, tool),
@@ -161,7 +162,7 @@ impl RankedChanges {
     }
 }
 
-/// Ranks what could be changed about a build.
+/// Ranks the changes of a build.
 pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
     let (record, baseline) = (analysis.record, &analysis.baseline);
     if record.wall == Nanos::ZERO || record.steps.is_empty() {
@@ -201,8 +202,7 @@ pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
     RankedChanges { drift: Some(drift), refused: None, changes }
 }
 
-/// The pairs of long steps that do not need each other, with what both gain together, and how much more that is than what each gains
-/// alone.
+/// The pairs of long steps that do not need each other, with the gain of both together, and its excess over the sum of their gains alone.
 fn pairs(analysis: &Analysis<'_>) -> Vec<((ChangeKind, Nanos), Nanos)> {
     let cacheable =
         |step: &&StepExplanation| step.outcome == Outcome::Executed && step.stage.is_some() && step.own > Nanos::ZERO;
@@ -229,7 +229,7 @@ fn pairs(analysis: &Analysis<'_>) -> Vec<((ChangeKind, Nanos), Nanos)> {
     found
 }
 
-/// The changes of the whole build that may be worth a try, whether or not they gain anything.
+/// The changes of the whole build that are tried by replay.
 fn candidates(analysis: &Analysis<'_>) -> Vec<ChangeKind> {
     let record = analysis.record;
     let policy = record.options.policy.unwrap_or_default();

@@ -15,22 +15,22 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Replay {
     pub(crate) wall: f64,
-    /// By step; `None` for a step that did not run.
+    /// The times of each step; `None` for a step that did not run.
     pub(crate) steps: Indexed<StepId, Option<Times>>,
-    /// By step, the machine that it was given to; `None` for a step without a slot, and if the model has no machines.
+    /// The machine of each step; `None` for a step without a slot, and if the model has no machines.
     pub(crate) placed: Indexed<StepId, Option<MachineIndex>>,
-    /// What each machine did; empty if the model has no machines.
+    /// The use of each machine; empty if the model has no machines.
     pub(crate) uses: Vec<MachineUse>,
 }
 
-/// When a step ran in the replay.
+/// The times of a step in the replay.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Times {
     pub(crate) start: f64,
     pub(crate) end: f64,
 }
 
-/// What an active task does.
+/// The state of an active task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     /// It has its slot, and has not started.
@@ -53,7 +53,7 @@ struct Active {
     machine: MachineIndex,
     part: Part,
     started: f64,
-    /// When its worker had a slot for it.
+    /// The time at which its worker had a slot for it.
     entered: f64,
     /// Whether the task holds its locks.
     holds: bool,
@@ -89,7 +89,7 @@ pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
 struct Replaying<'m> {
     model: &'m Model,
     order: &'m Order,
-    /// By task: how many of its needs are not met yet.
+    /// The number of unmet needs of each task.
     needs: Indexed<StepId, u32>,
     /// Tasks that wait for a slot.
     ready: BTreeSet<QueueKey>,
@@ -102,7 +102,7 @@ struct Replaying<'m> {
     workers: Workers<Active>,
     /// Tasks that have their slot and wait for locks.
     waiting: Vec<Active>,
-    /// By lock.
+    /// Whether each lock is held.
     held: Vec<bool>,
     times: Indexed<StepId, Option<Times>>,
 }
@@ -110,7 +110,7 @@ struct Replaying<'m> {
 impl<'m> Replaying<'m> {
     fn new(model: &'m Model, order: &'m Order) -> Self {
         let count = model.tasks.len();
-        // A fold from 0.0: the sum of nothing is -0.0, which sorts before 0.0.
+        // A fold from 0.0: the sum of an empty iterator is -0.0, which sorts before 0.0.
         let start = model.head.iter().fold(0.0, |sum, work| sum + work.length);
         Self {
             model,
@@ -197,14 +197,14 @@ impl<'m> Replaying<'m> {
         }
     }
 
-    /// Starts what a task does next.
+    /// Starts the next work of a task.
     fn run(&mut self, active: Active, resource: Resource, work: Work) {
         let task = active.task;
         self.clocks.start(active.machine, resource, task, work);
         self.active[task] = Some(active);
     }
 
-    /// Advances to the next instant at which something ends. Returns false when nothing is left to end.
+    /// Advances to the next instant at which something ends. Returns false if nothing is running.
     fn advance(&mut self) -> bool {
         let ended = self.clocks.advance();
         let any = !ended.is_empty();
@@ -379,7 +379,7 @@ fn sleep(length: f64) -> Work {
     Work { length, demand: 0.0, kernel: false }
 }
 
-/// Data on a link. All that is on it at a time proceeds at the pace of one, as work that the kernel serialises does.
+/// Data on a link. All concurrent transfers on it together proceed at the pace of one, like work that the kernel serialises.
 fn transfer(length: f64) -> Work {
     Work { length, demand: 0.0, kernel: true }
 }

@@ -51,7 +51,7 @@ pub enum Selector {
     Step(StepId),
     /// The step that starts on a line of the Dockerfile.
     Line(u32),
-    /// The commands inside steps whose text starts so.
+    /// The commands inside steps whose text starts with this one.
     Command(String),
     /// All time of a class of Docker Desktop's Builds view.
     Class(DesktopClass),
@@ -116,7 +116,7 @@ impl Selector {
         record.steps.iter().filter(|step| self.step(record, step)).map(|step| step.id).collect()
     }
 
-    /// Whether the selector means what a selected step does in a phase; without a step, what the builder itself does.
+    /// Whether the selector includes a phase of a selected step; without a step, a phase of the builder itself.
     fn phase(&self, step: Option<&Step>, phase: Option<Phase>) -> bool {
         match self {
             Self::Class(class) => DesktopClass::of(step, phase) == Some(*class),
@@ -141,7 +141,7 @@ impl Selector {
     }
 }
 
-/// What is different from the record; by default nothing.
+/// The differences from the record; by default there are none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Scenario {
     /// The limit of slots of each machine; 0 means unlimited.
@@ -152,7 +152,7 @@ pub struct Scenario {
     pub machines: Option<Machines>,
     /// The policy.
     pub policy: Option<Policy>,
-    /// How many times faster the selected work is; infinity means that it takes no time.
+    /// The factor by which the selected work is faster; infinity means that it takes no time.
     pub faster: Vec<(Selector, f64)>,
     /// A delay that is added once to each selected step, or once to each step with the selected phase. If no step has the phase, it
     /// is added to the build's own work.
@@ -204,7 +204,7 @@ impl Scenario {
         Ok(())
     }
 
-    /// What a prediction of this scenario assumes.
+    /// The assumptions of a prediction under this scenario.
     pub(super) fn caveats(&self, record: &Record) -> Vec<String> {
         let mut caveats = Vec::new();
         let others = Others::of(record).map(|others| {

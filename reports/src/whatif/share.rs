@@ -1,4 +1,4 @@
-//! Work that shares processors: which task ends next, and when.
+//! Work that shares processors: the task that ends next, and its end.
 //!
 //! Processors are shared max-min fairly, as the kernel's scheduler does among control groups of equal weight: a task that
 //! demands less than the fair share gets its demand, and the others share the rest. Work that the kernel serialises proceeds
@@ -19,7 +19,7 @@ const DONE: f64 = 0.01;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
     pub(super) length: f64,
-    /// How many processors it wants.
+    /// The number of processors that it demands.
     pub(super) demand: f64,
     /// Whether the kernel serialises it.
     pub(super) kernel: bool,
@@ -40,7 +40,7 @@ enum Pace {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NextEnd {
     pace: Pace,
-    /// In nanoseconds from now.
+    /// The time until the end, in nanoseconds from now.
     pub(super) after: f64,
 }
 
@@ -87,7 +87,7 @@ impl ByNumber {
         }
     }
 
-    /// Returns whether the entry was there.
+    /// Returns whether the entry existed.
     fn remove(&mut self, entry: (Total, StepId)) -> bool {
         self.position(entry).map(|position| self.0.remove(position)).is_ok()
     }
@@ -184,7 +184,7 @@ impl Shared {
         self.ended(next.filter(|next| next.after <= after).map(|next| next.pace))
     }
 
-    /// How many processors each task gets whose demand is not met.
+    /// The number of processors of each task whose demand is not met.
     fn fair_share(&self) -> f64 {
         match (self.cpus, self.short.len()) {
             (Some(cpus), short) if short > 0 => (cpus - self.wanted) / short as f64,
@@ -213,7 +213,7 @@ impl Shared {
         }
     }
 
-    /// Serialised work demands processors, but keeps the pace of the kernel whatever it gets.
+    /// Serialised work demands processors, but always proceeds at the pace of the kernel.
     fn change_pace(&mut self, task: StepId, pace: Pace) {
         let Some(going) = self.going[task].filter(|going| going.pace != Pace::Kernel) else { return };
         let left = self.left(&going);

@@ -14,7 +14,7 @@ pub struct Bandwidth(f64);
 pub struct InvalidBandwidth(String);
 
 impl Bandwidth {
-    /// In bytes per second.
+    /// The bandwidth in bytes per second.
     pub fn bytes_per_second(self) -> f64 {
         self.0
     }
@@ -55,7 +55,7 @@ fn parse(text: &str) -> Option<f64> {
 }
 
 impl fmt::Display for Bandwidth {
-    /// In bytes per second: `125 MB/s`.
+    /// Writes bytes per second: `125 MB/s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // A float-to-integer `as` saturates.
         write!(f, "{}/s", ByteSize(self.0.round() as u64))

@@ -7,7 +7,7 @@ use crate::whatif::model::Model;
 use crate::whatif::share::{Shared, Work};
 use buildscope_record::StepId;
 
-/// What a machine shares among the steps that use it at a time.
+/// A resource of a machine that its steps share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::whatif) enum Resource {
     Processors,
@@ -24,7 +24,7 @@ pub(in crate::whatif) struct Clocks {
     /// The limit of slots of each machine. `None` is unlimited.
     slots: Option<usize>,
     machines: usize,
-    /// Whether the workers of other machines limit what runs there, and steps are sent to them before.
+    /// Whether the workers of other machines limit the running steps there, and steps are sent before a slot is free.
     queues: bool,
     /// Whether all machines use the processors of the first.
     shares_processors: bool,

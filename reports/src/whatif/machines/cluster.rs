@@ -1,4 +1,4 @@
-//! The machines of a model, and what its steps read and make.
+//! The machines of a model, and the data that its steps read and make.
 
 use super::{Here, MachineIndex, Processors};
 use crate::import::names::flags;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 /// The machines of a model, and the data of its steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Cluster {
-    /// How many machines there are.
+    /// The number of machines.
     pub(in crate::whatif) count: usize,
     /// The bandwidth of a link in bytes per nanosecond; infinite if data moves in no time.
     pub(super) bandwidth: f64,
     /// The time of a round trip, in nanoseconds.
     pub(super) rtt: f64,
-    /// What a step on another machine costs in addition, in nanoseconds.
+    /// The additional cost of a step on another machine, in nanoseconds.
     pub(super) step_cost: f64,
     pub(super) here: Here,
     pub(super) processors: Processors,
@@ -36,27 +36,27 @@ impl Cluster {
         self.processors == Processors::OfHost
     }
 
-    /// What a step costs because it runs on that machine, in nanoseconds.
+    /// The cost of running a step on that machine, in nanoseconds.
     pub(in crate::whatif) fn step_cost(&self, step: StepId, machine: MachineIndex) -> f64 {
         let is_free = machine == MachineIndex::HERE || self.steps[step].is_away;
         if is_free { 0.0 } else { self.step_cost }
     }
 
-    /// How long that many bytes take on a link that nothing else uses, in nanoseconds.
+    /// The time of a transfer of that many bytes on an otherwise unused link, in nanoseconds.
     pub(super) fn transfer(&self, bytes: f64) -> f64 {
         bytes / self.bandwidth
     }
 }
 
-/// Why a RUN stays on the machine that builds.
+/// The reason why a RUN stays on the machine that builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stay {
     /// A cache mount is a directory of one machine.
     CacheMount,
-    /// A secret leaves no machine.
+    /// A secret must not leave the machine.
     Secret,
-    /// Neither does an SSH agent.
+    /// An SSH agent belongs to one machine.
     Ssh,
     /// The step uses the host's network.
     HostNetwork,
@@ -97,28 +97,28 @@ impl Stay {
     }
 }
 
-/// Where a step can run.
+/// The machines on which a step can run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Where {
-    /// On the machine that builds: it reads the context, or takes next to no time.
+    /// The machine that builds: the step reads the context, or takes almost no time.
     #[default]
     Here,
-    /// On the machine that builds, which has its base image from the start.
+    /// The machine that builds, because it has the base image from the start.
     Base,
-    /// On the machine that builds, although it is a RUN.
+    /// The machine that builds, although the step is a RUN.
     Stays(Stay),
-    /// On the machine that builds if all of its data is there, else anywhere: a COPY from a stage.
+    /// The machine that builds if all data of the step is there, otherwise any machine: a COPY from a stage.
     WithData,
     Anywhere,
 }
 
-/// What a step adds to the file system: a layer, or a base image.
+/// The data that a step adds to the file system: a layer, or a base image.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Added {
     #[default]
     Nothing,
     Bytes(f64),
-    /// The record does not say how much.
+    /// Data of unknown size.
     Unknown,
 }
 
@@ -151,7 +151,7 @@ pub(super) struct StepData {
     /// Whether it reads the file system below it.
     pub(super) reads_below: bool,
     pub(super) place: Where,
-    /// Whether another machine ran it in the record, so that its length has the cost of that.
+    /// Whether another machine ran the step in the record, so that its length includes the cost of that.
     pub(super) is_away: bool,
 }
 
@@ -161,12 +161,12 @@ pub(super) fn top(steps: &Indexed<StepId, StepData>, step: StepId) -> Option<Ste
     if data.added == Added::Nothing { data.below } else { Some(step) }
 }
 
-/// The steps whose layers and base image the file system after a step consists of.
+/// The steps whose layers and base image form the file system after a step.
 pub(super) fn contents(steps: &Indexed<StepId, StepData>, step: StepId) -> impl Iterator<Item = StepId> {
     std::iter::successors(top(steps, step), |&at| steps[at].below)
 }
 
-/// What a step reads: each layer once.
+/// The data that a step reads, each layer once.
 pub(super) fn inputs(steps: &Indexed<StepId, StepData>, step: StepId) -> Vec<StepId> {
     let data = &steps[step];
     let below = data.below.filter(|_| data.reads_below);

@@ -1,4 +1,4 @@
-//! What the steps of a record read and make, in bytes, and which of them can run on another machine.
+//! The data that the steps of a record read and make, in bytes, and the steps that can run on another machine.
 
 use super::Machines;
 use super::cluster::{Added, Cluster, Stay, StepData, Where, top};
@@ -12,13 +12,13 @@ use std::collections::HashMap;
 /// The data of all steps of a record.
 pub(super) struct Data {
     pub(super) steps: Indexed<StepId, StepData>,
-    /// The steps whose results nothing else uses: the image consists of them and of what is below them.
+    /// The steps whose results no other step uses: the image consists of them and of the layers below them.
     pub(super) wanted: Vec<StepId>,
 }
 
 impl Cluster {
-    /// Gives a model the machines, with the data of its record. With several, what takes next to no time needs no slot: it would send
-    /// steps to other machines.
+    /// Gives a model the machines, with the data of its record. With several machines, steps that take almost no time need no slot: they
+    /// would displace other steps.
     pub(in crate::whatif) fn join(record: &Record, model: &mut Model, machines: Machines) {
         let Data { steps, wanted } = Data::of(record, model);
         let count = machines.count.max(1) as usize;
@@ -59,7 +59,7 @@ impl Data {
         found
     }
 
-    /// The file system after a FROM: that of another stage, or of an image. An image that several name is one.
+    /// The file system after a FROM: that of another stage, or of an image. FROM instructions with the same image share it.
     fn base<'r>(
         &self,
         record: &'r Record,

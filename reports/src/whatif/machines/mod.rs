@@ -1,8 +1,8 @@
 //! Several machines that share the steps of one build.
 //!
-//! *Takes* a record, a model and the machines of a scenario. *Gives* the model what each step reads and makes, and where it can run; the
-//! replay gets clocks and slots for each machine, and an account of what is where. *Must never know* how steps are sent: that a step on
-//! another machine costs a round trip, and its data the time on a link, is all.
+//! *Takes* a record, a model and the machines of a scenario. *Gives* the model the data that each step reads and makes, and the machines on
+//! which it can run. The replay gets clocks and slots for each machine, and the location of all data. *Must never know* how steps are sent:
+//! a step on another machine costs round trips, and its data the time on a link.
 //!
 //! The first machine is the one that builds ("here"). It has the base images, the context and all results from the cache, and gets the
 //! image in the end. The others are equal to it. Each has a link of its own, with the same bandwidth in both directions.
@@ -34,44 +34,44 @@ use buildscope_record::Nanos;
 /// The machines that share a build.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Machines {
-    /// How many there are, with the one that builds.
+    /// The number of machines, including the one that builds.
     pub count: u32,
     /// The bandwidth of each machine's link, in each direction. `None` moves data in no time.
     pub bandwidth: Option<Bandwidth>,
-    /// The time of a round trip between any two.
+    /// The time of a round trip between any two machines.
     pub rtt: Nanos,
-    /// What a step on another machine costs in addition. `None` takes it from the record, and if it has no such steps,
+    /// The additional cost of a step on another machine. `None` takes it from the record, or if the record has no such steps,
     /// [`STEP_COST`](Self::STEP_COST).
     pub step_cost: Option<Nanos>,
-    /// Whose processors the scenario counts.
+    /// The processors that the scenario counts.
     pub processors: Processors,
-    /// What the machine that builds runs itself.
+    /// The steps that the machine that builds runs itself.
     pub here: Here,
 }
 
-/// What the machine that builds runs itself.
+/// The steps that the machine that builds runs itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Here {
-    /// Its share of the steps.
+    /// Its share of all steps.
     #[default]
     Shares,
-    /// Only what has to run there, as in a build with `--remote` and a server on each machine. Results stay where they were made, and
-    /// get to another machine through this one.
+    /// Only the steps that have to run there, as in a build with `--remote` and a server on each machine. Results stay where they were
+    /// made, and get to another machine through this one.
     OnlyBuilds,
 }
 
-/// Whose processors a scenario counts.
+/// The processors that a scenario counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Processors {
-    /// Those of each machine.
+    /// The processors of each machine.
     #[default]
     OfEach,
-    /// Those of one host, which all machines share: virtual machines, or containers.
+    /// The processors of one host, which all machines share: virtual machines, or containers.
     OfHost,
 }
 
 impl Machines {
-    /// What a step on another machine costs if no record says it: docs/design/remote.md.
+    /// The cost of a step on another machine without a record of one. See docs/design/remote.md.
     pub const STEP_COST: Nanos = Nanos(30_000_000);
     /// The largest number that can be replayed: the replay keeps clocks for each.
     pub const MOST: u32 = 100;

@@ -1,4 +1,4 @@
-//! What is where during a replay, and what is on the way.
+//! The location of data during a replay, and the transfers.
 
 use super::cluster::{Cluster, Where, contents, inputs};
 use super::on_machines::MachineUse;
@@ -15,39 +15,39 @@ pub(super) const STEP_TRIPS: f64 = 2.0;
 pub(super) enum Holding {
     #[default]
     Absent,
-    /// This step fetches it.
+    /// This step is fetching the data.
     Coming(StepId),
     Held,
 }
 
-/// The data of a machine, and how busy it is.
+/// The data and the load of a machine.
 #[derive(Clone, Debug)]
 pub(super) struct MachineState {
-    /// By the step that adds it.
+    /// The data by the step that adds it.
     pub(super) data: Indexed<StepId, Holding>,
-    /// The bytes on the way to it.
+    /// The bytes on the way to the machine.
     pub(super) coming: f64,
     /// The processors that its running steps demand.
     pub(super) demand: f64,
-    /// The steps that were given to it and have not ended.
+    /// The number of steps that the machine got and that have not ended.
     pub(super) steps: usize,
     usage: MachineUse,
 }
 
-/// What a step fetches, and which others wait for it.
+/// The fetch of a step, and the steps that wait for it.
 #[derive(Clone, Debug, Default)]
 struct Fetch {
     machine: Option<MachineIndex>,
     /// The steps whose data it fetches itself.
     items: Vec<StepId>,
     bytes: f64,
-    /// How many fetches, its own and those of others, it still waits for.
+    /// The number of fetches, of this step and of others, that the step still waits for.
     awaits: usize,
     /// The steps that wait for the data that it fetches.
     others: Vec<StepId>,
 }
 
-/// How much a step computes.
+/// The computation of a step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StepLoad {
     /// In nanoseconds.
@@ -63,7 +63,7 @@ pub(in crate::whatif) struct Network<'m> {
     /// The machines that were used so far.
     pub(super) machines: Indexed<MachineIndex, MachineState>,
     pub(super) loads: Indexed<StepId, StepLoad>,
-    /// How many RUN steps have ended on other machines, and how long they took together, in nanoseconds.
+    /// The number of RUN steps that ended on other machines, and their summed time in nanoseconds.
     ended: (u32, f64),
     fetches: Indexed<StepId, Fetch>,
 }
@@ -105,8 +105,8 @@ impl<'m> Network<'m> {
         }
     }
 
-    /// Gives a step to a machine. Returns how long it takes until its work or its fetch can start, in nanoseconds: its round trips if the
-    /// machine is not this one, and one more if it fetches anything.
+    /// Gives a step to a machine. Returns the time until its work or its fetch can start, in nanoseconds: the round trips if the machine is
+    /// not this one, and one more for a fetch.
     pub(in crate::whatif) fn assign(&mut self, step: StepId, machine: MachineIndex) -> f64 {
         self.open(machine);
         let state = &mut self.machines[machine];
@@ -141,7 +141,7 @@ impl<'m> Network<'m> {
         trips * self.cluster.rtt
     }
 
-    /// How long the step's own fetch takes on a link that nothing else uses, in nanoseconds; `None` if it fetches nothing.
+    /// The time of the step's own fetch on an otherwise unused link, in nanoseconds; `None` if it fetches nothing.
     pub(in crate::whatif) fn fetch_time(&self, step: StepId) -> Option<f64> {
         let fetch = &self.fetches[step];
         (!fetch.items.is_empty()).then(|| self.cluster.transfer(fetch.bytes))
@@ -152,7 +152,7 @@ impl<'m> Network<'m> {
         self.fetches[step].awaits > 0
     }
 
-    /// A fetch has ended. Returns the steps that waited for nothing else.
+    /// Ends a fetch. Returns the steps that waited for nothing else.
     pub(in crate::whatif) fn fetched(&mut self, step: StepId) -> Vec<StepId> {
         let fetch = &mut self.fetches[step];
         let machine = fetch.machine.unwrap_or(MachineIndex::HERE);
@@ -176,7 +176,7 @@ impl<'m> Network<'m> {
         complete
     }
 
-    /// How long the upload of a result takes on a link that nothing else uses, in nanoseconds; `None` if there is nothing to upload.
+    /// The time of the upload of a result on an otherwise unused link, in nanoseconds; `None` if there is nothing to upload.
     pub(in crate::whatif) fn upload_time(&mut self, step: StepId) -> Option<f64> {
         let machine = self.machine_of(step).filter(|&machine| machine != MachineIndex::HERE)?;
         if self.cluster.here == Here::OnlyBuilds {
@@ -187,7 +187,7 @@ impl<'m> Network<'m> {
         (bytes > 0.0).then(|| self.cluster.transfer(bytes))
     }
 
-    /// A step has ended after that many nanoseconds, of which it `ran` so many: its machine has its result.
+    /// Ends a step. Its machine has its result.
     pub(in crate::whatif) fn ended(&mut self, step: StepId, busy: f64, ran: f64) {
         let placed = self.machine_of(step);
         let state = &mut self.machines[placed.unwrap_or(MachineIndex::HERE)];
@@ -235,7 +235,7 @@ impl<'m> Network<'m> {
         missing.into_iter().map(|item| self.cluster.steps[item].added.bytes()).fold(0.0, |sum, bytes| sum + bytes)
     }
 
-    /// How long that many bytes of the image take to get here, in nanoseconds.
+    /// The time that the missing bytes of the image take to get here, in nanoseconds.
     pub(in crate::whatif) fn delivery(&self) -> f64 {
         match self.missing_here() {
             0.0 => 0.0,
@@ -243,7 +243,7 @@ impl<'m> Network<'m> {
         }
     }
 
-    /// What each machine did. Machines without steps did nothing.
+    /// The use of each machine.
     pub(in crate::whatif) fn usage(&self) -> Vec<MachineUse> {
         let mut all: Vec<MachineUse> = self.machines.iter().map(|state| state.usage).collect();
         all[0].fetched = ByteSize(all[0].fetched.0 + self.missing_here() as u64);

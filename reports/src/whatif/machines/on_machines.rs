@@ -1,4 +1,4 @@
-//! What a prediction on several machines says: what each does, and whether more machines pay.
+//! A prediction on several machines: the use of each machine, and whether more machines pay.
 
 use super::cluster::{Added, Cluster, Stay, Where, inputs};
 use super::{Bandwidth, Machines};
@@ -16,10 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// prediction.
 const LEAST_GAIN: f64 = 0.02;
 
-/// What a machine does.
+/// The use of a machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineUse {
-    /// How many steps it runs.
+    /// The number of steps that the machine runs.
     pub steps: u32,
     /// The summed length of its steps, with the waits for their data.
     pub busy: Nanos,
@@ -29,7 +29,7 @@ pub struct MachineUse {
     pub uploaded: ByteSize,
 }
 
-/// Whether more machines pay, and otherwise why not.
+/// Whether more machines pay, or the reason why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -37,9 +37,9 @@ pub enum Verdict {
     Pays,
     /// One machine takes little more than the longest path of steps that need each other.
     Path,
-    /// It would be faster if data moved in no time.
+    /// The transfer of data takes too long.
     Data,
-    /// What has to run on the machine that builds takes most of the time.
+    /// The steps that have to run on the machine that builds take most of the time.
     Stays,
 }
 
@@ -60,11 +60,11 @@ pub struct OnMachines {
     pub path: Nanos,
     /// Whether more machines pay; `None` for one machine.
     pub verdict: Option<Verdict>,
-    /// What each machine does. The first is the one that builds.
+    /// The use of each machine. The first is the one that builds.
     pub uses: Vec<MachineUse>,
     /// The machine of each step, counted from 0; `None` for a step that needs no slot.
     pub placed: Vec<Option<u32>>,
-    /// How many RUN steps stay on the machine that builds, by the reason.
+    /// The number of RUN steps that stay on the machine that builds, by reason.
     pub stay: BTreeMap<Stay, u32>,
 }
 
@@ -112,7 +112,7 @@ pub(in crate::whatif) fn on_machines(
 }
 
 impl Cluster {
-    /// How many RUN steps with work have to run on the machine that builds, by the reason.
+    /// The number of RUN steps with work that have to run on the machine that builds, by reason.
     fn staying(&self, model: &Model) -> BTreeMap<Stay, u32> {
         let mut found = BTreeMap::new();
         for (step, data) in self.steps.entries() {
@@ -139,7 +139,7 @@ impl Cluster {
         fetched.filter(|&item| self.steps[item].added == Added::Unknown).collect::<BTreeSet<_>>().len()
     }
 
-    /// What a prediction with these machines assumes.
+    /// The assumptions of a prediction with these machines.
     pub(in crate::whatif) fn caveats(&self, model: &Model) -> Vec<String> {
         let mut caveats = Vec::new();
         match self.unknown_sizes(model) {

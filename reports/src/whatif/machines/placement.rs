@@ -1,4 +1,4 @@
-//! Which machine a step goes to. If the machine that builds runs only what has to run there, the rule of the builder says it
+//! Chooses the machine of a step. If the machine that builds runs only the steps that have to run there, the rule of the builder decides
 //! ([`earliest`]). If it shares the steps, a step goes to the machine on which it is expected to end first, as in list scheduling for
 //! unequal machines (HEFT, Topcuoglu 2002).
 
@@ -9,7 +9,7 @@ use crate::index::Index;
 use crate::whatif::total::Total;
 use buildscope_record::{Candidate, StepId, earliest};
 
-/// What a machine lacks of the data of a step.
+/// The data of a step that a machine lacks.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lack {
     /// The bytes that have to be moved.
@@ -18,11 +18,11 @@ struct Lack {
     fetches: bool,
     /// Whether anything is on the way.
     coming: bool,
-    /// Whether the step waits for either.
+    /// Whether the step waits for a fetch or for data on the way.
     awaits: bool,
 }
 
-/// Demands of processors that exceed them by less than this share count as met, so that the rounding of sums moves no step.
+/// Demands of processors that exceed them by less than this share count as met, so that rounding errors move no step.
 const ROUNDING: f64 = 1e-9;
 
 impl Network<'_> {
@@ -38,7 +38,7 @@ impl Network<'_> {
         }
     }
 
-    /// Whether the step runs on the machine that builds wherever it would end first.
+    /// Whether the step has to run on the machine that builds.
     fn stays(&self, step: StepId, inputs: &[StepId]) -> bool {
         let here = &self.machines[MachineIndex::HERE].data;
         match self.cluster.steps[step].place {
@@ -84,7 +84,7 @@ impl Network<'_> {
         })
     }
 
-    /// What a machine lacks of these.
+    /// The part of these data that a machine lacks.
     fn lack(&self, inputs: &[StepId], machine: MachineIndex) -> Lack {
         let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);
         let mut lack = Lack::default();
@@ -99,8 +99,8 @@ impl Network<'_> {
         lack
     }
 
-    /// How much later than on an idle machine with all of its data the step is expected to end on that machine, in nanoseconds, and how
-    /// many bytes have to be moved for it.
+    /// The expected delay of a step on that machine, in nanoseconds, compared with an idle machine that has all of its data; and the number
+    /// of bytes that have to be moved.
     fn delay(&self, step: StepId, inputs: &[StepId], machine: MachineIndex) -> (f64, f64) {
         let cluster = self.cluster;
         let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);

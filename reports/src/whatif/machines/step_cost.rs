@@ -1,10 +1,10 @@
-//! What a step costs because it runs on another machine.
+//! The cost of running a step on another machine.
 
 use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Record, Step, StepMachine};
 use std::collections::HashMap;
 
 /// The median over the RUN steps that other machines ran: the part of a step in which no process ran, no layer was written or moved and
-/// nothing was waited for. It is the way there and back, and the start of the worker. `None` if the record has no such step.
+/// nothing was waited for. It consists of the round trips and the start of the worker. `None` if the record has no such step.
 pub(super) fn measured(record: &Record) -> Option<Nanos> {
     let mut known: HashMap<_, Nanos> = HashMap::new();
     for span in record.spans.iter().filter(|span| span.parent.is_none() && !is_cost(span.phase)) {

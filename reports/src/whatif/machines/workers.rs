@@ -1,4 +1,4 @@
-//! What the workers of other machines run at a time. A step that was given to a machine waits there until a slot is free.
+//! The slots of the workers of other machines. A step that was given to a machine waits there until a slot is free.
 
 use super::MachineIndex;
 use crate::index::{Index, Indexed};
@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 /// The workers of all machines but the one that builds. `T` is a step that waits.
 pub(in crate::whatif) struct Workers<T> {
-    /// The slots of each; `None` is unlimited.
+    /// The slots of each machine; `None` is unlimited.
     slots: Option<usize>,
     machines: Indexed<MachineIndex, Worker<T>>,
 }
@@ -31,7 +31,7 @@ impl<T> Workers<T> {
         &mut self.machines[machine]
     }
 
-    /// Takes a slot for a step. Returns the step if there was one; otherwise it waits.
+    /// Takes a slot for a step. Returns the step if a slot was free; otherwise it waits.
     pub(in crate::whatif) fn enter(&mut self, machine: MachineIndex, step: T) -> Option<T> {
         let slots = self.slots.filter(|_| machine != MachineIndex::HERE);
         let worker = self.worker(machine);
@@ -43,7 +43,7 @@ impl<T> Workers<T> {
         Some(step)
     }
 
-    /// A step has left its slot. Returns the next one, which has the slot.
+    /// Frees the slot of a step. Returns the step that gets it.
     pub(in crate::whatif) fn leave(&mut self, machine: MachineIndex) -> Option<T> {
         let worker = self.worker(machine);
         let next = worker.waiting.pop_front();
