@@ -12,7 +12,7 @@ pub(crate) struct Arguments<'w> {
 }
 
 impl<'w> Arguments<'w> {
-    /// Reads arguments. Those options of `valued` that have no `=` have their value in the next word.
+    /// Reads arguments. Options of `valued` without `=` have their value in the next word.
     pub(crate) fn of(words: &'w [Word], valued: &[&str]) -> Self {
         let mut found = Self::default();
         let mut words = words.iter();

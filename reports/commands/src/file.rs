@@ -1,4 +1,4 @@
-//! The instructions of a Dockerfile, with what is known of the image before each: the directory, the user, the variables.
+//! The instructions of a Dockerfile, each with the known state of the image before it: the directory, the user, the variables.
 
 use crate::instruction::Instruction;
 use crate::invocation::Invocation;
@@ -21,16 +21,16 @@ pub struct Line<'t> {
     pub stage: Option<usize>,
 }
 
-/// The longest value of a variable that is followed, in bytes. Values that grow by their own expansion stop here.
+/// The longest value of a variable that is followed, in bytes. It bounds values that grow by their own expansion.
 const LONGEST_VALUE: usize = 64 << 10;
 
-/// How many bytes of environments are kept over all steps.
+/// The number of bytes of environments that are kept over all steps.
 const MOST_MEMORY: usize = 32 << 20;
 
-/// How many build arguments of a stage are followed.
+/// The number of build arguments of a stage that are followed.
 const MOST_ARGUMENTS: usize = 1_000;
 
-/// Rules compare the steps of a stage with each other. In a larger file no RUN is read, so that they find nothing.
+/// The most steps of a file whose RUNs are read. Rules compare the steps of a stage with each other, and find nothing in a larger file.
 const MOST_STEPS: usize = 5_000;
 
 /// The environments of known base images by the name in FROM, each variable as `NAME=value`.
@@ -56,7 +56,7 @@ pub struct Stage {
     pub steps: Vec<usize>,
 }
 
-/// An instruction and what is known before it.
+/// An instruction with the known state before it.
 #[derive(Debug)]
 pub struct Step<'t> {
     /// The instruction.
@@ -65,11 +65,11 @@ pub struct Step<'t> {
     pub stage: Option<usize>,
     /// The working directory; `None` if unknown.
     pub folder: Option<String>,
-    /// What the image gives to a command.
+    /// The environment of the image for a command.
     pub around: Rc<Surroundings>,
     /// The words of a COPY or ADD with the variables replaced that are known.
     pub(crate) words: Vec<Word>,
-    /// What a RUN runs.
+    /// The commands of a RUN.
     pub run: Option<Run>,
 }
 
@@ -80,7 +80,7 @@ impl<'t> Step<'t> {
     }
 }
 
-/// What a RUN runs.
+/// The commands of a RUN.
 #[derive(Debug, Default)]
 pub struct Run {
     /// The elements of its chain, each with its commands; empty if the text cannot be read.
@@ -89,7 +89,7 @@ pub struct Run {
     pub usages: Vec<(usize, Invocation, Usage)>,
     /// The text of the chain. The places of elements are in it.
     pub script: String,
-    /// Whether the text is understood: it is for a POSIX shell.
+    /// Whether the text is for a POSIX shell and could be read.
     pub understood: bool,
     /// Whether the chain is the rest of the instruction's line, as opposed to a heredoc or a JSON array.
     pub on_line: bool,
@@ -150,7 +150,7 @@ impl<'t> File<'t> {
     }
 }
 
-/// What is known of a stage at some point.
+/// The known state of a stage at some point.
 #[derive(Clone, Debug, Default)]
 struct StageState {
     around: Rc<Surroundings>,
@@ -168,7 +168,7 @@ impl StageState {
         self.around.variables.get(name).or_else(|| self.arguments.get(name)).map(String::as_str)
     }
 
-    /// A stage whose FROM is not known, as in a log.
+    /// A stage whose FROM is unknown, as in a log.
     fn unknown() -> Self {
         let around = Surroundings { home: Some("/root".into()), root: true, ..Surroundings::default() };
         Self { around: Rc::new(around), folder: Some("/".into()), ..Self::default() }
@@ -180,7 +180,7 @@ struct FileReader<'b> {
     globals: BTreeMap<String, String>,
     states: Vec<StageState>,
     reads_runs: bool,
-    /// How many bytes of environments may still be kept, over all steps.
+    /// The number of bytes of environments that may still be kept, over all steps.
     memory: usize,
 }
 
@@ -338,7 +338,7 @@ fn run_of(instruction: &Instruction<'_>, state: &StageState) -> Run {
     run
 }
 
-/// The text of a RUN that is only a heredoc: `None` if it is not one, and `Some(None)` if the text is unknown or not for a shell.
+/// The text of a RUN that consists of a heredoc: `None` if it does not, and `Some(None)` if the text is unknown or not for a shell.
 fn document(instruction: &Instruction<'_>) -> Option<Option<String>> {
     let rest = instruction.rest;
     if !rest.starts_with("<<") || rest.contains(char::is_whitespace) {

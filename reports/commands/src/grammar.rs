@@ -9,12 +9,12 @@ use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
 use std::io::Cursor;
 use std::ops::Range;
 
-/// Longer or more deeply nested texts are not read: a text from outside must not exhaust the stack.
+/// The longest text that is read, in bytes. A text from outside must not exhaust the stack.
 const LONGEST: usize = 64 << 10;
 const DEEPEST: usize = 100;
 
-/// The parser tries each level of these more than once, so its time doubles with each: twelve levels take about 0.1 s, eighteen of
-/// `case` took 7 s, and thirty `(` took minutes.
+/// The most levels of `(` or `case`. The parser tries each level more than once, so its time doubles with each: twelve levels take about
+/// 0.1 s, eighteen of `case` took 7 s, and thirty `(` took minutes.
 const MOST_REPEATED: usize = 12;
 
 /// Reads a text by the grammar. `None` if it does not accept the text, or if the text is too long or too deeply nested.

@@ -12,9 +12,9 @@ pub struct Instruction<'t> {
     pub kind: Option<Keyword>,
     /// The flags as written, with the spaces between them.
     pub flags: &'t str,
-    /// What follows the flags on the line.
+    /// The rest of the line after the flags.
     pub rest: &'t str,
-    /// The lines below, which are heredocs.
+    /// The lines below the instruction, which are its heredocs.
     pub documents: &'t str,
 }
 
@@ -37,7 +37,7 @@ impl<'t> Instruction<'t> {
         Self { keyword, kind: Keyword::parse(keyword), flags: rest[..end].trim(), rest: rest[end..].trim(), documents }
     }
 
-    /// Whether it is this instruction.
+    /// Whether the instruction has this keyword.
     pub fn is(&self, keyword: Keyword) -> bool {
         self.kind == Some(keyword)
     }
@@ -84,7 +84,7 @@ impl<'t> Instruction<'t> {
     }
 }
 
-/// The pieces of a text between spaces, with their quotes. A space in quotes or behind a backslash does not end a piece.
+/// The pieces of a text between spaces, with their quotes. A space in quotes or after a backslash does not end a piece.
 fn pieces(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
     let (mut start, mut quote, mut escaped) = (None, None, false);

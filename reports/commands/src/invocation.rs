@@ -1,32 +1,32 @@
-//! One command as a shell starts it, and the wrappers around it.
+//! A command as a shell starts it, and the wrappers around it.
 
 use crate::word::Word;
 use std::collections::BTreeMap;
 
-/// A command with what its surroundings give it.
+/// A command with its environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
     /// The program and its arguments; there is at least the program.
     pub words: Vec<Word>,
-    /// The variables that the text sets for it.
+    /// The variables that the text sets for the command.
     pub variables: BTreeMap<String, String>,
-    /// The directory, relative to the start of the text unless it is absolute; `None` if an expansion decides.
+    /// The directory, relative to the directory at the start of the text unless it is absolute; `None` if it depends on an expansion.
     pub folder: Option<String>,
-    /// The files that it gets as its input.
+    /// The files that are redirected to its input.
     pub reads: Vec<Word>,
-    /// The files that get its output.
+    /// The files to which its output is redirected.
     pub writes: Vec<Word>,
-    /// Whether another command writes its input.
+    /// Whether its input comes from another command (a pipe).
     pub piped: bool,
-    /// Whether its input is in the text.
+    /// Whether its input is a heredoc.
     pub document: bool,
-    /// Whether it runs whenever all before it succeed.
+    /// Whether it always runs if all commands before it succeed.
     pub certain: bool,
     /// The user that a wrapper changes to.
     pub user: Option<String>,
 }
 
-/// What a command starts in the end.
+/// The program that a command starts in the end.
 #[derive(Debug)]
 pub(crate) enum Started {
     /// A program.
@@ -127,9 +127,9 @@ impl Invocation {
         self.arguments().iter().any(|word| word.text == argument)
     }
 
-    /// What it starts: wrappers and shells with a text are taken off.
+    /// The program that the command starts, without wrappers and without shells that run a text.
     pub(crate) fn unwrapped(mut self, document: Option<String>) -> Started {
-        // Each round takes at least one word off.
+        // Each round removes at least one word.
         loop {
             if self.words.is_empty() {
                 return Started::Nothing;
@@ -151,7 +151,7 @@ impl Invocation {
         }
     }
 
-    /// Takes a wrapper off. Says whether there was one.
+    /// Removes a wrapper. Returns whether there was one.
     fn take_off(&mut self, program: &str) -> bool {
         if let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.names.contains(&program)) {
             // `busybox --install`, `corepack enable` are commands of their own.
@@ -201,7 +201,7 @@ impl Invocation {
             ("xx-cargo" | "xx-go" | "xx-apt" | "xx-apt-get" | "xx-apk", _) => {
                 let name = program.trim_start_matches("xx-").to_owned();
                 if name == "apk" {
-                    // It installs into the root of the target platform.
+                    // `xx-*` commands install into the root of the target platform.
                     self.words.insert(1, Word::plain("--root=/sysroot"));
                 }
                 self.words[0].text = name;
@@ -286,7 +286,7 @@ impl Invocation {
         at
     }
 
-    /// A shell: its text is behind `-c`, in a heredoc, or in a file.
+    /// Reads the call of a shell: its text is after `-c`, in a heredoc, or in a file.
     fn shell(mut self, document: Option<String>) -> Started {
         let mut at = 1;
         while let Some(word) =
@@ -322,7 +322,7 @@ impl Invocation {
         }
     }
 
-    /// `su user -c text`, `runuser -u user -- command`: the command, or what is left.
+    /// The command in `su user -c text` or `runuser -u user -- command`, or what remains without one.
     fn switched(mut self) -> Result<Started, Box<Self>> {
         let position = |names: &[&str]| self.words.iter().position(|word| names.contains(&word.text.as_str()));
         if let Some(at) = position(&["-c", "--command"])

@@ -1,8 +1,8 @@
 //! The commands of a Dockerfile's RUN instructions: what they install or build, what they need of the build context, which directories
 //! they can keep between builds, and what to write instead.
 //!
-//! *Takes* instructions as text, each on one line. *Gives* the commands of each RUN, and rewrites of the file that keep it working.
-//! *Must never know* how long anything took, and reads no file: `check` and `explain` give it what they know.
+//! *Takes* instructions as text, each on one line. *Gives* the commands of each RUN, and rewrites of the file that keep it working. *Must
+//! never know* how long anything took, and reads no file: `check` and `explain` pass the facts that they know.
 
 #![forbid(unsafe_code)]
 

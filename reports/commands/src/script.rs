@@ -28,19 +28,19 @@ pub struct Script {
 /// A pipeline of the top-level chain: a command, or several that belong together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Element {
-    /// Its place in the text, in bytes.
+    /// The range of the element in the text, in bytes.
     pub span: Range<usize>,
-    /// How it follows the element before it.
+    /// The operator between the previous element and this one.
     pub join: Join,
     /// The commands in it, in order.
     pub commands: Vec<Invocation>,
-    /// Whether it changes the shell for what follows: a directory, a variable, an option, a function.
+    /// Whether it changes the shell for later elements: a directory, a variable, an option, a function.
     pub leaks: bool,
     /// Whether it may run something that the text does not show: a function, a sourced file, an expansion.
     pub opaque: bool,
 }
 
-/// How an element follows the one before it.
+/// The operator between an element and the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Join {
     /// It is the first, or follows `;` or a line end.
@@ -84,7 +84,7 @@ impl Script {
     }
 }
 
-/// What the text has set so far.
+/// The state of the shell so far.
 #[derive(Clone, Debug, Default)]
 struct ShellState {
     /// The directory, relative to the start unless it is absolute; `None` if an expansion decides.
@@ -101,7 +101,7 @@ impl Default for Folder {
     }
 }
 
-/// What reading an element found besides its commands.
+/// The properties of an element besides its commands.
 #[derive(Default)]
 struct Found {
     commands: Vec<Invocation>,
@@ -109,7 +109,7 @@ struct Found {
     opaque: bool,
 }
 
-/// Where a command is.
+/// The context of a command.
 #[derive(Clone, Copy)]
 struct Setting {
     /// Whether it runs whenever all before it succeed.
@@ -209,7 +209,7 @@ impl ScriptReader {
             }
             CompoundCommand::BraceGroup(group) => self.list(&group.list, setting, found),
             CompoundCommand::ForClause(clause) => {
-                // What the loop does with each value is in the text, but not the values.
+                // The text contains the body of the loop, but not the values.
                 self.list(&clause.body.list, Setting::UNCERTAIN, found);
                 found.opaque = true;
             }
@@ -267,7 +267,7 @@ impl ScriptReader {
         for (before, item) in before.chain(behind) {
             match item {
                 CommandPrefixOrSuffixItem::Word(word) => words.push(Word::of(&word.value)),
-                // Behind the name of the command it is an argument: `env A=b`, `export A=b`, `make A=b`.
+                // After the name of the command it is an argument: `env A=b`, `export A=b`, `make A=b`.
                 CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) if before => {
                     assigned.push(variable(assignment))
                 }
@@ -338,7 +338,7 @@ impl ScriptReader {
         }
     }
 
-    /// What a command changes in the shell itself.
+    /// Applies a command's changes of the shell itself.
     fn effects(&mut self, command: &Invocation, found: &mut Found) {
         let argument = command.words.get(1);
         match command.words[0].text.as_str() {

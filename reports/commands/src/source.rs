@@ -1,4 +1,4 @@
-//! The text of a Dockerfile: where its instructions are, and how edits change it.
+//! The text of a Dockerfile: the places of its instructions, and the application of edits.
 
 use crate::instruction::Instruction;
 use crate::keyword::Keyword;
@@ -18,13 +18,13 @@ pub struct Source<'t> {
 pub struct Place {
     /// The bytes from the keyword to the end of the last line.
     pub range: Range<usize>,
-    /// The byte behind the instruction's own lines, where its heredocs begin.
+    /// The offset after the instruction's own lines, where its heredocs start.
     pub documents: usize,
     /// The first line, counted from 1.
     pub line: u32,
     /// The instruction on one line, with single spaces and without heredocs.
     pub text: String,
-    /// Whether single spaces change what is in quotes. Then it cannot be written again from its text.
+    /// Whether `text` lost spaces in quotes, so that the instruction cannot be rewritten from it.
     pub spaced: bool,
 }
 
@@ -123,7 +123,7 @@ impl<'t> Source<'t> {
 
     /// The text after the edits; `None` if an instruction that they change is missing or cannot be written again.
     pub fn applied(&self, edits: &[Edit], places: &[Option<&Place>]) -> Option<String> {
-        // What is written in the place of each instruction; `None` where it goes away.
+        // The replacement of each instruction; `None` if it is removed.
         let mut written: BTreeMap<usize, Written> = BTreeMap::new();
         for edit in edits {
             let place = (*places.get(edit.step)?)?;
@@ -175,7 +175,7 @@ fn is_spaced(text: &str) -> bool {
     false
 }
 
-/// What becomes of one instruction.
+/// The changes of one instruction.
 #[derive(Default)]
 struct Written {
     before: Vec<String>,
@@ -200,7 +200,7 @@ impl Written {
     }
 }
 
-/// The lines of a diff, one for each instruction: `-` and `+` for those that change, a space for those between that stay.
+/// The lines of a diff, one for each instruction: `-` and `+` for changed instructions, a space for unchanged ones between them.
 pub fn diff(texts: &[&str], edits: &[Edit]) -> Vec<String> {
     let mut written: BTreeMap<usize, Written> = BTreeMap::new();
     let mut moves = Vec::new();
@@ -263,7 +263,7 @@ fn changed(raw: &str, change: &Change) -> String {
     }
 }
 
-/// Where the command of a RUN starts: behind the keyword, the flags, and the continuations between them.
+/// The start of the command of a RUN: after the keyword, the flags, and the continuations between them.
 fn command_start(raw: &str) -> usize {
     let mut at = raw.find(char::is_whitespace).unwrap_or(raw.len());
     loop {
@@ -284,7 +284,7 @@ fn command_start(raw: &str) -> usize {
     }
 }
 
-/// A text with each whole word `from` replaced. If `to` is empty, the spaces before it go, too.
+/// A text with each whole word `from` replaced. If `to` is empty, the spaces before the word are removed, too.
 fn word_changed(raw: &str, from: &str, to: &str) -> String {
     let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | '&' | '|' | '(' | ')');
     let mut out = String::with_capacity(raw.len() + to.len());

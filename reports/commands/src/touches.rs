@@ -1,10 +1,10 @@
-//! Which paths a command may read or write, for commands that are not tools of `tools`.
+//! The paths that a command may read or write, for commands that are not in `tools`.
 
 use crate::invocation::Invocation;
 use crate::path::join;
 use crate::word::Word;
 
-/// Commands that do nothing but what their words say with the files that their words name.
+/// Commands that only touch the files that their arguments name.
 const PLAIN: &[&str] = &[
     ".",
     "source",
@@ -115,7 +115,7 @@ const PLAIN: &[&str] = &[
     "zstd",
 ];
 
-/// Those of which the words are texts, not files.
+/// Commands whose arguments are texts, not files.
 const TEXTS: &[&str] = &[
     ":",
     "adduser",

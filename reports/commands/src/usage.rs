@@ -1,4 +1,4 @@
-//! What a command that installs or builds does: its tool, the files that it needs, and the directories that it caches.
+//! The usage of a tool by a command that installs or builds: the tool, the files that it needs, and the directories that it caches.
 
 use crate::invocation::Invocation;
 use std::collections::BTreeMap;
@@ -157,20 +157,20 @@ impl Tool {
     }
 }
 
-/// What a command of a tool does.
+/// The usage of a tool by a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The tool.
     pub tool: Tool,
     /// The kind of work.
     pub work: Work,
-    /// What it needs of the build context.
+    /// The files of the build context that it needs.
     pub needs: Needs,
     /// The directory that its paths start from, relative to that of the RUN unless it is absolute; `None` if an expansion decides.
     pub folder: Option<String>,
     /// The directories that make its next run shorter.
     pub caches: Vec<Cache>,
-    /// What keeps it from using them.
+    /// The option or variable that turns the caches off.
     pub cacheless: Option<Cacheless>,
     /// Whether it downloads nothing.
     pub offline: bool,
@@ -181,11 +181,11 @@ pub struct Usage {
 /// Whether a command runs scripts of the project, which may need any file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hooks {
-    /// It runs none.
+    /// It runs no scripts of the project.
     None,
-    /// It runs those that the project has, and its output shows them.
+    /// It runs the scripts of the project, and its output shows them.
     Shown,
-    /// It runs those that the project has, and its output does not show them.
+    /// It runs the scripts of the project, and its output does not show them.
     Hidden,
 }
 
@@ -202,10 +202,10 @@ pub enum Work {
     Clean,
 }
 
-/// What a command needs of the build context.
+/// The files of the build context that a command needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Needs {
-    /// Nothing: the command names what it installs.
+    /// No files: the arguments name the packages.
     Nothing,
     /// Only these files.
     Files(Vec<Manifest>),
@@ -231,7 +231,7 @@ pub struct Manifest {
     pub presence: Presence,
 }
 
-/// How sure it is that a file exists.
+/// The certainty that a file exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
     /// The command fails without it.
@@ -249,40 +249,40 @@ pub struct Cache {
     pub target: String,
     /// Whether two processes may use it at a time.
     pub sharing: Sharing,
-    /// What is in it.
+    /// The kind of content.
     pub content: Content,
 }
 
 /// Whether two builds may use a cache at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
-    /// The tool allows for it.
+    /// The tool allows it.
     Shared,
-    /// The tool does not, or locks outside of the directory.
+    /// The tool does not allow it, or its locks are outside of the directory.
     Locked,
 }
 
-/// What a cache holds.
+/// The content of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Copies of what is installed: no later command needs them.
+    /// Copies of installed packages: no later command needs them.
     Downloads,
-    /// What later commands of the tool read: each of them needs the same mount.
+    /// Files that later commands of the tool read: each of them needs the same mount.
     Store,
     /// Compiled objects.
     Objects,
 }
 
-/// What keeps a tool from using its cache.
+/// The reason why a tool does not use its cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cacheless {
-    /// This option.
+    /// An option of the command.
     Option(&'static str),
-    /// This variable.
+    /// A variable of the environment.
     Variable(&'static str),
 }
 
-/// What the image gives to a command.
+/// The environment of the image for a command.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
     /// The environment. Steps without an ENV between them share it.
@@ -308,7 +308,7 @@ impl Surroundings {
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether a variable is set to something that means yes.
+    /// Whether a variable is set to a true value.
     pub(crate) fn is_on(&self, command: &Invocation, name: &str) -> bool {
         self.variable(command, name).is_some_and(|value| !matches!(value, "0" | "false" | "no" | "off"))
     }
@@ -322,7 +322,7 @@ impl Surroundings {
         }
     }
 
-    /// A directory that a variable names, or else one below the home directory.
+    /// The directory that a variable names, or one below the home directory.
     pub(crate) fn below_home(&self, command: &Invocation, variables: &[&str], path: &str) -> Option<String> {
         for name in variables {
             if let Some(value) = self.variable(command, name) {
@@ -353,7 +353,7 @@ impl Cache {
         Self { target: target.into(), sharing, content }
     }
 
-    /// The flag of RUN that mounts it.
+    /// The flag of RUN that mounts the cache.
     pub fn flag(&self) -> String {
         let sharing = if self.sharing == Sharing::Locked { ",sharing=locked" } else { "" };
         format!("--mount=type=cache,target={}{sharing}", self.target)
@@ -374,7 +374,7 @@ impl Usage {
         }
     }
 
-    /// Starts its paths from a directory that an option names.
+    /// Makes its paths relative to a directory that an option names.
     pub(crate) fn at(mut self, folder: Option<&str>) -> Self {
         if let Some(folder) = folder {
             let literal = !folder.contains(['$', '`', '*']);

@@ -40,7 +40,7 @@ impl User {
     }
 }
 
-/// Takes in a USER instruction.
+/// Reads a USER instruction.
 pub(crate) fn change(around: &mut Surroundings, users: &[User], text: &str) {
     let name = text.split(':').next().unwrap_or_default().trim();
     let root = matches!(name, "root" | "0" | "");

@@ -5,7 +5,7 @@
 pub struct Word {
     /// The text; expansions stay as written.
     pub text: String,
-    /// Whether the text is all that the command gets: nothing in it is expanded.
+    /// Whether the command gets exactly this text: it has no expansion.
     pub literal: bool,
 }
 

@@ -15,7 +15,7 @@ use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
 pub struct CacheAdvice {
     /// The RUN.
     pub run: usize,
-    /// The tool whose caches they are.
+    /// The tool of the caches.
     pub tool: Tool,
     /// The caches that are not mounted.
     pub caches: Vec<Cache>,
@@ -69,7 +69,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     let mut edits = edits(file, step, run, &mut advice);
     let store = |cache: &Cache| cache.content == Content::Store;
     if edits.is_none() && objects && advice.caches.iter().any(store) {
-        // What only this RUN reads can be mounted in any case.
+        // Caches that only this RUN reads can always be mounted.
         advice.caches.retain(|cache| !store(cache));
         advice.also.clear();
         edits = self::edits(file, step, run, &mut advice);
@@ -105,7 +105,7 @@ fn needed_later(tool: Tool) -> bool {
     matches!(tool, Tool::Yarn | Tool::Deno | Tool::Dart | Tool::Conan | Tool::Helm)
 }
 
-/// Whether a command of the tool in the same family of stages takes what an earlier one left: then that must stay in the image.
+/// Whether a command of the tool in the same family of stages uses files of an earlier one, which must then stay in the image.
 fn offline(file: &File<'_>, step: &Step<'_>, tool: Tool) -> bool {
     let family = step.stage.map(|stage| file.family(stage)).unwrap_or_default();
     let members = file.steps.iter().filter(|step| step.stage.is_some_and(|stage| family.contains(&stage)));
@@ -117,7 +117,7 @@ fn offline(file: &File<'_>, step: &Step<'_>, tool: Tool) -> bool {
     })
 }
 
-/// Whether a mount is at a cache, or where the tool keeps that cache in an image with another home directory.
+/// Whether a mount is at the directory of a cache, also with another home directory.
 fn is_same_place(cache: &str, mount: &str) -> bool {
     let name =
         |path: &str| path.trim_end_matches('/').rsplit('/').next().map(|name| name.trim_start_matches('.').to_owned());
@@ -147,7 +147,7 @@ fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> O
         _ => {}
     }
     cacheless(run, advice, &mut change);
-    // What empties the caches again.
+    // Commands that empty the caches again.
     let emptying: Vec<usize> = (0..run.elements.len()).filter(|&at| empties(run, at, advice)).collect();
     for &at in &emptying {
         let text = run.script.get(run.elements[at].span.clone()).unwrap_or_default();
@@ -161,7 +161,7 @@ fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> O
     }
     let flags: Vec<String> = advice.caches.iter().map(Cache::flag).collect();
     if !emptying.is_empty() || change.words.iter().any(|(from, _)| !once_a_word(run, from)) {
-        // The instruction is written again without them.
+        // The instruction is rewritten without them.
         let mut text = without(here, &emptying)?;
         for (from, to) in &change.words {
             text = replaced(&text, from, to);
@@ -181,7 +181,7 @@ fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> O
     Some(edits)
 }
 
-/// What changes besides the mounts.
+/// The changes besides the mounts.
 #[derive(Default)]
 struct Changes {
     prefix: String,
@@ -191,7 +191,7 @@ struct Changes {
 
 /// Debian's and Ubuntu's images have a setting that empties apt's cache after each install.
 fn apt(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice, change: &mut Changes) {
-    // With the lists in a mount, an install that has no update of its own would find none.
+    // With the lists in a mount, an install without its own update would find no lists.
     let updates = |run: &Run| {
         let update = run.usages.iter().position(|(_, _, usage)| usage.tool == Tool::Apt && usage.work == Work::Prepare);
         let install =
@@ -216,10 +216,10 @@ fn apt(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice, change
     } else {
         "rm -f /etc/apt/apt.conf.d/docker-clean && ".to_owned()
     };
-    // `a || b && c`: what is put before it would change what follows.
+    // In `a || b && c`, a text before it would change the meaning of the rest.
     let joined = run.elements.iter().any(|element| element.join == Join::Other);
     change.uncertain |= !run.on_line || joined;
-    // Packages that a later install leaves in /var/cache/apt would stay in the image.
+    // Without the mount, a later install would leave its packages in /var/cache/apt.
     let stage = file.steps[step].stage;
     let later = file.steps[step + 1..].iter().filter(|step| step.stage.is_some_and(|stage| family.contains(&stage)));
     let bare = |later: &Step<'_>| {
@@ -307,7 +307,7 @@ fn cleans_cache(command: &Invocation, usage: &Usage) -> bool {
         }
 }
 
-/// Whether a word is nowhere in quotes, so that it can be replaced in the text.
+/// Whether a word is never in quotes, so that it can be replaced in the text.
 fn once_a_word(run: &Run, word: &str) -> bool {
     let quoted = format!("\"{word}\"");
     !run.script.contains(&quoted) && !run.script.contains(&format!("'{word}'"))
@@ -378,7 +378,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
         if !begun || !uses && is_aside(found) {
             continue;
         }
-        // A build that is not understood may run the tool, and needs its files then.
+        // An unknown build may run the tool, and then needs its files.
         let wanted = if uses { caches_of(found, advice.tool) } else { advice.caches.clone() };
         let mounted = mounts(other);
         let missing = wanted.iter().filter(|cache| !mounted.iter().any(|target| within(&cache.target, target)));
@@ -393,7 +393,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
     Some(edits)
 }
 
-/// Whether a RUN only installs packages of the system or names what it installs, or only moves files.
+/// Whether a RUN only installs packages of the system or named packages, or only moves files.
 fn is_aside(run: &Run) -> bool {
     let known = |command: &Invocation| {
         let usage = run.usages.iter().find(|(_, other, _)| other == command).map(|(_, _, usage)| usage);

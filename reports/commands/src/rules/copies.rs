@@ -1,4 +1,4 @@
-//! A COPY of a directory of the build context, and where its files are in the image.
+//! A COPY of a directory of the build context, and the places of its files in the image.
 
 use crate::file::{File, Step};
 use crate::keyword::Keyword;
@@ -18,8 +18,8 @@ pub(crate) struct Tree {
 }
 
 impl Tree {
-    /// The directory that an instruction copies; `None` if it copies other things, or to a place that is unknown. `listed` are the files
-    /// of the context: without them, only a path that ends with a slash is known to be a directory.
+    /// The directory that an instruction copies; `None` if it copies something else, or to an unknown place. `listed` are the files of the
+    /// context: without them, only a path that ends with a slash is known to be a directory.
     pub(crate) fn of(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> Option<Self> {
         let instruction = &step.instruction;
         let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
@@ -62,7 +62,7 @@ fn is_directory(path: &str, listed: &BTreeSet<String>) -> bool {
 pub(crate) fn brings_directory(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> bool {
     let instruction = &step.instruction;
     let sources = &step.words[..step.words.len().saturating_sub(1)];
-    // A name without a dot is a directory, unless the files of the context say otherwise.
+    // A name without a dot is taken as a directory, unless the files of the context show otherwise.
     let directory = |path: &str| {
         let path = join("", path.trim_start_matches('/'));
         path.is_empty() || listed.map_or(!path.contains('.'), |listed| is_directory(&path, listed))
@@ -78,14 +78,14 @@ pub(crate) fn destination(step: &Step<'_>) -> Option<String> {
     Some(join(step.folder.as_deref()?, &target.text))
 }
 
-/// Whether a step may be passed by others: it makes no files and runs nothing.
+/// Whether other steps may be moved across this one: it makes no files and runs nothing.
 pub(crate) fn is_setting(step: &Step<'_>) -> bool {
     use Keyword::{Arg, Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Maintainer, Stopsignal, User};
     let settings = [Env, Arg, Label, Expose, Cmd, Entrypoint, Healthcheck, Stopsignal, Maintainer, User];
     step.instruction.kind.is_some_and(|kind| settings.contains(&kind))
 }
 
-/// Whether the paths of the system are below a directory: then what a COPY brings may change any program.
+/// Whether a directory contains paths of the system, so that a COPY to it may change any program.
 pub(crate) fn is_of_system(target: &str) -> bool {
     target == "/"
         || ["/etc", "/usr", "/root", "/var", "/bin", "/sbin", "/lib", "/lib64"]

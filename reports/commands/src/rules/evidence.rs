@@ -1,4 +1,4 @@
-//! What shows that an install runs scripts of the project, which may need any file.
+//! Evidence that an install runs scripts of the project, which may need any file.
 
 use super::facts::Facts;
 use super::project::names_parts;
@@ -51,7 +51,7 @@ pub(super) fn own_scripts(usage: &Usage, files: &[String], facts: &dyn Facts) ->
                     || line.starts_with(['.', '/'])
                     || line.contains("file:")
             };
-            // A file that another includes must be among them.
+            // A file that another one includes must be among them.
             let includes = |line: &str| {
                 let mut words = line.split_whitespace();
                 matches!(words.next(), Some("-r" | "-c" | "--requirement" | "--constraint"))

@@ -1,8 +1,8 @@
-//! What is known of a build besides its Dockerfile.
+//! The known facts of a build besides its Dockerfile.
 
 use std::collections::BTreeSet;
 
-/// What the caller knows. Rules have edits only where they know enough.
+/// The facts that the caller knows. Without them, rules have fewer edits.
 pub trait Facts: std::fmt::Debug {
     /// The files of the build context that an instruction copies, or all files of the context; `None` if unknown.
     fn files(&self, step: usize) -> Option<&BTreeSet<String>>;
@@ -14,7 +14,7 @@ pub trait Facts: std::fmt::Debug {
     fn is_complete(&self) -> bool;
 }
 
-/// Nothing is known but the Dockerfile.
+/// Only the Dockerfile is known.
 #[derive(Clone, Copy, Debug)]
 pub struct Nothing;
 

@@ -72,7 +72,7 @@ pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
         || names.clone().any(|name| name.starts_with('.'))
 }
 
-/// Whether the later COPY would replace what the install makes, or the install may need more than what is copied for it.
+/// Whether the later COPY would replace files of the install, or the install may need more than the files that are copied for it.
 pub(super) fn taken_over(
     files: &BTreeSet<String>,
     tree: &Tree,
@@ -93,7 +93,7 @@ pub(super) fn taken_over(
         .filter_map(|file| file.strip_prefix(&below))
         .any(|file| made.iter().any(|made| file.split('/').next() == Some(made)));
     let project = Project { tool, folder: &below, name, present };
-    // What an earlier install left in the context is not part of the project.
+    // Files that an earlier install left in the context are not part of the project.
     let installed = |file: &&String| file.split('/').any(|part| made.contains(&part));
     replaced || files.iter().filter(|file| !installed(file)).any(|file| project.may_need(file))
 }

@@ -1,4 +1,4 @@
-//! What to write instead. A rewrite has edits only where the file builds the same image with them.
+//! Rewrites of a Dockerfile. A rewrite has edits only if the file builds the same image with them.
 
 mod cache;
 mod copies;
@@ -27,30 +27,30 @@ pub use usual::UsualFiles;
 pub struct Edit {
     /// The instruction, as its index in the file.
     pub step: usize,
-    /// What becomes of it.
+    /// The change.
     pub change: Change,
 }
 
-/// What becomes of an instruction.
+/// A change of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// These flags are put behind its keyword.
+    /// Adds these flags after the keyword.
     Flags(String),
-    /// This text is put before its command.
+    /// Puts this text before the command.
     Prefix(String),
-    /// Each of these words becomes another; an empty one goes away.
+    /// Replaces each of these words; an empty replacement removes the word.
     Word {
         /// The word.
         from: String,
         /// The word that replaces it.
         to: String,
     },
-    /// It becomes these instructions.
+    /// Replaces the instruction by these.
     Lines(Vec<String>),
-    /// These instructions are put before it.
+    /// Puts these instructions before it.
     Before(Vec<String>),
-    /// It goes away.
+    /// Removes the instruction.
     Remove,
-    /// It moves behind another instruction.
+    /// Moves the instruction to the place after another one.
     MoveAfter(usize),
 }

@@ -14,7 +14,7 @@ use crate::touches::{touches, within};
 use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A change that copies files of more directories one by one helps less than it costs to read.
+/// The most directories that a change copies one by one. A longer change helps less than it costs to read.
 const MOST_FOLDERS: usize = 12;
 
 /// An install that needs less than what is copied before it.
@@ -26,9 +26,9 @@ pub struct Reorder {
     pub run: usize,
     /// The tool that installs.
     pub tool: Tool,
-    /// What can be done.
+    /// The possible change.
     pub kind: ReorderKind,
-    /// The files of the context that it needs alone, as written in a COPY; empty if it needs none.
+    /// The files of the context that the install needs, as written in a COPY; empty if it needs no file.
     pub files: Vec<String>,
     /// The change; empty if it is not certain that the build works with it.
     pub edits: Vec<Edit>,
@@ -41,7 +41,7 @@ pub struct Reorder {
 pub enum ReorderKind {
     /// The whole RUN moves before the COPY.
     Whole,
-    /// The install moves, and the rest of the RUN stays. The text is that of the install.
+    /// The install moves, and the rest of the RUN stays. The text is the install's.
     Part(String),
     /// A command that fetches the dependencies is added before the COPY.
     Fetch(String),
@@ -49,7 +49,7 @@ pub enum ReorderKind {
     Hard,
 }
 
-/// What a command needs of what a COPY brings.
+/// The files of a COPY that a command needs.
 enum Reach {
     Nothing,
     Files(Vec<Manifest>),
@@ -73,7 +73,7 @@ pub fn late_installs(file: &File<'_>, facts: &dyn Facts) -> Vec<Reorder> {
     found
 }
 
-/// Whether the install needs more than its files: they say so, or the COPY brings settings of the system.
+/// Whether the install needs more than its files: by their texts, or because the COPY writes settings of the system.
 fn needs_more(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) -> bool {
     if reorder.files.is_empty() {
         return destination(&file.steps[reorder.copy]).is_some_and(|target| target == "/");
@@ -83,7 +83,7 @@ fn needs_more(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) -> bool {
     own.any(|(_, _, usage)| own_scripts(usage, &reorder.files, facts) == Some(true))
 }
 
-/// Whether a RUN installs and does nothing else, and needs nothing of the build context.
+/// Whether a RUN only installs, and needs nothing of the build context.
 pub fn needs_nothing_before(file: &File<'_>, run: usize) -> bool {
     let Some(found) = file.steps[run].run.as_ref().filter(|found| found.understood) else { return false };
     let installs = found.usages.iter().any(|(_, _, usage)| usage.work == Work::Install);
@@ -203,7 +203,7 @@ fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Optio
     let (_, command, usage) =
         found.usages.iter().find(|(_, _, usage)| !usage.offline && matches!(usage.needs, Needs::Sources(Some(_))))?;
     let Needs::Sources(Some(fetch)) = &usage.needs else { return None };
-    // A mount keeps what is fetched, and hides what a layer holds at its place.
+    // A mount keeps the fetched files, and hides the files of layers at its place.
     let mounted = super::cache::mounts(step);
     if usage.caches.iter().any(|cache| mounted.iter().any(|target| within(&cache.target, target))) {
         return None;
@@ -236,7 +236,7 @@ fn absolute(files: &[Manifest], base: &str) -> Vec<Manifest> {
         .collect()
 }
 
-/// What a RUN needs of what a COPY brings.
+/// The files of a COPY that a RUN needs.
 fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Reach {
     let Some(start) = file.steps[run].folder.as_deref() else { return Reach::Any };
     if !found.understood {
@@ -255,7 +255,7 @@ fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Reach 
 
 fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
     let Some((_, _, usage)) = found.usages.iter().find(|(_, other, _)| other == command) else {
-        // A shell that runs what a download printed, from a site that is known for its installer.
+        // A shell that runs the output of a download, from a site that is known for its installer.
         if installer_script(found, command) {
             return Reach::Nothing;
         }
@@ -282,7 +282,7 @@ fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
                 if files.iter().filter(|file| needed(file)).all(|file| tree.origin(&file.path).is_some()) {
                     Reach::Files(files)
                 } else {
-                    // The files come from elsewhere, and the project may reach into what is copied.
+                    // The files come from elsewhere, and the project may use copied files.
                     Reach::Any
                 }
             }
@@ -292,7 +292,7 @@ fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
     }
 }
 
-/// A download needs nothing, unless it writes to what is copied.
+/// A download needs nothing, unless it writes to the copied directory.
 fn download(command: &Invocation, start: &str, tree: &Tree) -> Reach {
     let Some(folder) = command.folder.as_deref().map(|folder| join(start, folder)) else { return Reach::Any };
     let local = command.arguments().iter().filter(|word| !word.is_option() && !word.text.contains("://"));
@@ -339,10 +339,10 @@ fn installer_script(found: &Run, command: &Invocation) -> bool {
         })
 }
 
-/// Whether an earlier step has installed with the same tool: then the order is as it should be.
+/// Whether an earlier step installed with the same tool: then the order is right.
 fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
     let (run, tool) = (reorder.run, reorder.tool);
-    // What is fetched for a build may also be fetched between the COPY and the build.
+    // The dependencies of a build may also be fetched between the COPY and the build.
     let end = if matches!(reorder.kind, ReorderKind::Fetch(_) | ReorderKind::Hard) { run } else { reorder.copy };
     let Some(stage) = file.steps[run].stage else { return true };
     let family = file.family(stage);
@@ -368,7 +368,7 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
     (0..end).filter(same).any(installs) || file.before(run).any(copied)
 }
 
-/// Whether the COPY may move behind the RUN, by the instructions and the project's own scripts.
+/// Whether the COPY may move to the place after the RUN, by the instructions and the project's own scripts.
 fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -> bool {
     let (copy, run) = (reorder.copy, reorder.run);
     let steps = between(file, copy, run);
@@ -391,14 +391,14 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
     if !passes || reorder.kind == ReorderKind::Hard || !facts.is_complete() {
         return false;
     }
-    // A fetch goes directly before the COPY.
+    // A fetch is put directly before the COPY.
     if matches!(reorder.kind, ReorderKind::Fetch(_)) && steps.iter().any(|&step| !is_setting(&file.steps[step])) {
         return false;
     }
     true
 }
 
-/// Whether the install needs no other part of the project, by the texts of its files, or by what it printed.
+/// Whether the install needs no other part of the project, by the texts of its files or by its output.
 fn needs_no_other_part(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) -> bool {
     let found = file.steps[reorder.run].run.as_ref();
     let usages = found.into_iter().flat_map(|found| &found.usages).map(|(_, _, usage)| usage);
@@ -410,7 +410,7 @@ fn needs_no_other_part(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) ->
         let shown = facts.output(reorder.run).map(|lines| lines.iter().any(|line| shows_scripts(usage.tool, line)));
         match own_scripts(usage, &reorder.files, facts) {
             Some(scripts) => shown != Some(true) && (!scripts || usage.hooks == Hooks::None),
-            // These print the scripts that they run, last. What else they may need is known by the names of the files.
+            // These tools print the scripts that they run last. The names of the files show what else they may need.
             None if matches!(usage.tool, Tool::Npm | Tool::Yarn | Tool::Pnpm | Tool::Bun) => match usage.hooks {
                 Hooks::None => true,
                 Hooks::Shown => shown == Some(false),
@@ -467,7 +467,7 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) ->
             if !lines.is_empty() {
                 edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
             }
-            // The COPY moves between the two.
+            // The COPY moves between the two parts.
             let parts = vec![
                 format!("RUN {run_flags}{}", split.first),
                 copy_text(copy),

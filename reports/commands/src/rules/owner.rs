@@ -8,7 +8,7 @@ use crate::keyword::Keyword;
 use crate::touches::{touches, within};
 use std::fmt;
 
-/// A `chown -R` or `chmod -R` of files that earlier layers hold.
+/// A `chown -R` or `chmod -R` of files in earlier layers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecursiveChange {
     /// The RUN.
@@ -19,7 +19,7 @@ pub struct RecursiveChange {
     pub value: String,
     /// The first of the directories that it changes.
     pub path: String,
-    /// The COPY instructions that bring files there, nearest last.
+    /// The COPY instructions that write files there, nearest last.
     pub copies: Vec<usize>,
     /// Whether the RUN does nothing else.
     pub alone: bool,
@@ -112,7 +112,7 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
     found
 }
 
-/// Whether the owner may be made only after the first of the copies, so that a COPY cannot name it.
+/// Whether the owner may be created after the first of the copies, so that a COPY cannot name it.
 fn is_made_later(file: &File<'_>, step: usize, copies: &[usize], owner: &str) -> bool {
     let named = |part: &str| !part.is_empty() && part != "root" && !part.bytes().all(|byte| byte.is_ascii_digit());
     let Some(&first) = copies.first().filter(|_| owner.split(':').any(named)) else { return false };
@@ -137,7 +137,7 @@ fn makes(command: &crate::Invocation, start: &str, path: &str) -> bool {
     let related = |other: &String| within(other, path) || within(path, other) && other != "/";
     match touches(command, start) {
         Some(paths) => paths.iter().any(related),
-        // An archive, a clone, a build: whatever names the directory.
+        // An archive, a clone, a build: any command that names the directory.
         None => command.words.iter().any(|word| word.text.contains(path.trim_end_matches('/'))),
     }
 }
@@ -156,7 +156,7 @@ fn copies_into(file: &File<'_>, step: usize, path: &str) -> Vec<usize> {
     copies
 }
 
-/// The flag on each COPY, and a chown of the directory alone, which may have been there before.
+/// Adds the flag to each COPY, and a chown of the directory alone, which may have existed before.
 fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
     let copies: Vec<usize> =
         change.copies.iter().copied().filter(|&copy| file.steps[copy].instruction.flag("chown").is_none()).collect();
@@ -167,7 +167,7 @@ fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
         let step = &file.steps[step];
         is_setting(step) || step.instruction.is(Keyword::Copy) || step.instruction.is(Keyword::Add)
     });
-    // What an earlier RUN made in the directory would keep its owner.
+    // Files that an earlier RUN made in the directory would keep their owner.
     let made = file.before(first).any(|step| {
         let step = &file.steps[step];
         step.run.as_ref().is_some_and(|run| {
@@ -191,7 +191,7 @@ fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
     if !settled || made || !copies.iter().all(plain) || !single || change.value.ends_with(':') {
         return None;
     }
-    // Without a group, chown leaves that of root, and COPY takes the number of the user.
+    // Without a group, chown keeps the group root, while COPY uses the id of the user.
     let owner = if change.value.contains(':') { change.value.clone() } else { format!("{}:0", change.value) };
     if owner.starts_with(':') {
         return None;

@@ -20,7 +20,7 @@ pub fn needless_chains(file: &File<'_>) -> Vec<NeedlessChain> {
     let mut found = Vec::new();
     for stage in &file.stages {
         let runs: Vec<usize> = stage.steps.iter().copied().filter(|&step| file.steps[step].run.is_some()).collect();
-        // Only neighbours: a step between them may need the first and make what the second needs.
+        // Only neighbours count: a step between them may need the first and make files that the second needs.
         found.extend(runs.windows(2).find_map(|pair| chain(file, pair[0], pair[1])));
     }
     found
@@ -60,7 +60,7 @@ fn downloads(run: &Run) -> bool {
             .all(|command| run.usages.iter().any(|(_, other, _)| other == command) || touches(command, "/").is_some())
 }
 
-/// The tool of a RUN that only installs what files of the project list.
+/// The tool of a RUN that only installs the dependencies that files of the project list.
 fn project_install(run: &Run) -> Option<Tool> {
     let mut tool = None;
     for (_, _, usage) in &run.usages {

@@ -1,6 +1,6 @@
 //! Patterns of paths, as tools name files that may have several names.
 
-/// Whether a path is of a pattern with `*` in its last part.
+/// Whether a path matches a pattern with `*` in its last part.
 pub(super) fn matches(pattern: &str, path: &str) -> bool {
     let (folder, name) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     let (other, file) = path.rsplit_once('/').unwrap_or(("", path));

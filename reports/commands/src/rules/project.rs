@@ -3,14 +3,14 @@
 use super::path_pattern::matches;
 use crate::usage::Tool;
 
-/// A project and what is copied of it for its install.
+/// A project, and the files of it that are copied for its install.
 pub(super) struct Project<'p> {
     pub(super) tool: Tool,
     /// The directory of the context, with a slash at its end unless it is all of the context.
     pub(super) folder: &'p str,
     /// The name of the file that lists the dependencies, which may be a pattern.
     pub(super) name: &'p str,
-    /// What is copied for the install. A path with a slash at its end is a directory.
+    /// The files that are copied for the install. A path with a slash at its end is a directory.
     pub(super) present: &'p [String],
 }
 

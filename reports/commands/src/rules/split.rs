@@ -1,4 +1,4 @@
-//! A RUN as two: its install, and what comes after it.
+//! Splits a RUN in two: its install, and the commands after it.
 
 use super::copies::brings_directory;
 use super::facts::Facts;
@@ -100,8 +100,8 @@ pub(super) fn without(step: &Step<'_>, gone: &[usize]) -> Option<String> {
     (!kept.is_empty()).then_some(out)
 }
 
-/// An install and what comes after it in one RUN: any change of the second part installs everything again. Behind a COPY of a directory,
-/// or with one mounted, both parts run again anyway.
+/// An install and what comes after it in one RUN: any change of the second part installs everything again. After a COPY of a directory, or
+/// with one mounted, both parts run again anyway.
 pub fn split_install(file: &File<'_>, step: usize, facts: &dyn Facts) -> Option<Split> {
     let mounted = |(name, value): (&str, &str)| {
         name == "mount"
@@ -117,7 +117,7 @@ pub fn split_install(file: &File<'_>, step: usize, facts: &dyn Facts) -> Option<
     let mut end = installs.map(|(element, _, _)| *element).max()? + 1;
     let work =
         |at: usize| run.usages.iter().filter(move |(element, _, _)| *element == at).map(|(_, _, usage)| usage.work);
-    // What is removed again after its use belongs to the same layer.
+    // Files that are removed after their use belong to the same layer.
     while end < run.elements.len() && is_clearing(run, end) {
         end += 1;
     }
@@ -153,7 +153,7 @@ pub fn merged(file: &File<'_>, steps: &[usize]) -> Option<String> {
         let run = file.steps[step].run.as_ref().filter(|run| run.on_line && run.understood)?;
         let leaks = run.elements.iter().any(|element| element.leaks);
         let other = run.elements.iter().any(|element| element.join == Join::Other);
-        // `a; b` goes on after a failure, which the next RUN would not.
+        // `a; b` continues after a failure, which separate RUNs would not.
         let goes_on = run.elements.iter().skip(1).any(|element| element.join == Join::Then);
         if leaks || other || goes_on || !file.steps[step].instruction.flags.is_empty() || run.script.contains(" # ") {
             return None;

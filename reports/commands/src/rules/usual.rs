@@ -1,4 +1,4 @@
-//! Facts about a project that has what most projects of its kind have.
+//! Facts about a project with the usual files of its kind.
 
 use super::facts::Facts;
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ const FILES: &[&str] = &[
     "mvnw",
 ];
 
-/// A context with the files that commands usually need. The commands print nothing that is known.
+/// A context with the files that commands usually need. The output of the commands is unknown.
 #[derive(Debug)]
 pub struct UsualFiles(BTreeSet<String>);
 

@@ -4,7 +4,7 @@ use super::{CacheAdvice, Reorder, ReorderKind};
 use crate::usage::{Cache, Tool};
 
 impl Reorder {
-    /// What to write, as a clause. `run` names the RUN.
+    /// The change, as a clause. `run` names the RUN.
     pub fn remedy(&self, run: &str) -> String {
         let files = self.files.join(" ");
         match &self.kind {
@@ -38,7 +38,7 @@ impl CacheAdvice {
         self.caches.iter().map(Cache::flag).collect::<Vec<_>>().join(" ")
     }
 
-    /// What else must change, as clauses; empty if nothing.
+    /// The further changes, as clauses; empty if there are none.
     pub fn conditions(&self) -> String {
         self.also.join(", and ")
     }

@@ -9,7 +9,7 @@ fn cache(target: Option<String>, content: Content, sharing: Sharing) -> Option<C
     target.map(|target| Cache::new(target, content, sharing))
 }
 
-/// Go. Both of its caches are safe for several processes.
+/// Go. Several processes may use both of its caches.
 pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     const VALUED: [&str; 12] = [
         "-C",

@@ -1,5 +1,5 @@
-//! Build tools of the Java virtual machine. Their downloads are read by every later command, and none of them locks its directory
-//! for other machines.
+//! Build tools of the Java virtual machine. Every later command reads their downloads, and no tool locks its directory against other
+//! containers.
 
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;

@@ -1,4 +1,4 @@
-//! The tools that install and build: how each is called, what it needs, and where it keeps its caches. Facts are from the tools' own
+//! The tools that install and build: their commands, their needs, and the directories of their caches. Facts are from the tools' own
 //! documentation.
 
 mod compilers;
@@ -15,7 +15,7 @@ use crate::invocation::Invocation;
 use crate::usage::{Surroundings, Usage};
 use crate::word::Word;
 
-/// What a command does; `None` if it is not one of a known tool.
+/// Returns the usage of a tool by a command; `None` if the tool is unknown.
 pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let program = command.program();
     match program {

@@ -1,4 +1,4 @@
-//! Compilers and what starts them.
+//! Compilers and the build tools that start them.
 
 use super::{recognise, without_first};
 use crate::arguments::Arguments;

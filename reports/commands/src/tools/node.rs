@@ -5,7 +5,7 @@ use crate::arguments::Arguments;
 use crate::invocation::Invocation;
 use crate::usage::{Cache, Cacheless, Content, Hooks, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
 
-/// What packages and package managers read of a project when they install: settings, patches of packages, the schema from which
+/// The files of a project that packages and package managers read during an install: settings, patches of packages, the schema from which
 /// prisma generates its client.
 const READ_BY_PACKAGES: [&str; 5] = [".npmrc", "patches/", "prisma/", ".puppeteerrc.cjs", ".puppeteerrc.json"];
 

@@ -110,7 +110,7 @@ const PIP: [&str; 28] = [
     "--dest",
 ];
 
-/// What `pip install` needs, from its words.
+/// The needs of `pip install`, from its words.
 fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
     let local = arguments.has(&["-e", "--editable"])
         || arguments.values(&["-f", "--find-links"]).any(|place| !place.contains("://"))
@@ -150,7 +150,7 @@ pub(super) fn pip(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     }
     let quiet = arguments.has_letter('q') || arguments.has(&["--quiet"]);
     let needs = needs(&arguments, arguments.rest());
-    // A requirement may be a directory of the project. Then pip says that it processes it.
+    // A requirement may be a directory of the project. Then pip prints that it processes the directory.
     let hooks = match (&needs, quiet) {
         (Needs::Nothing, _) => Hooks::None,
         (_, true) => Hooks::Hidden,
@@ -360,7 +360,7 @@ pub(super) fn conda(command: &Invocation, around: &Surroundings) -> Option<Usage
     let needs = if work != Work::Install {
         Needs::Nothing
     } else if let Some(first) = named.peek() {
-        // The packages of pip in it may be of the project.
+        // Its pip packages may belong to the project.
         let literal = !first.contains(['$', '`', '*']);
         if literal { Needs::Files(named.map(Manifest::required).collect()) } else { Needs::Sources(None) }
     } else if command.arguments().iter().any(|word| word.text == "env") && action != "remove" {

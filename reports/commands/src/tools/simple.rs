@@ -5,7 +5,7 @@ use crate::arguments::Arguments;
 use crate::invocation::Invocation;
 use crate::usage::{Cache, Content, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
 
-/// What a command of such a tool does.
+/// Returns the usage of such a tool by a command.
 pub(super) fn simple(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &["-j", "-n", "--repos", "-l", "--lib", "--name"]);
     let named = |rest: &[&crate::word::Word]| {

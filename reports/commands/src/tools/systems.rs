@@ -11,7 +11,7 @@ fn locked(target: &str) -> Option<Cache> {
     Some(Cache::new(target, Content::Downloads, Sharing::Locked))
 }
 
-/// What an install of these packages needs.
+/// The needs of an install of these packages.
 fn of_packages(words: &[&Word]) -> Needs {
     if are_names(words) { Needs::Nothing } else { Needs::Sources(None) }
 }
@@ -51,7 +51,7 @@ pub(super) fn apk(command: &Invocation) -> Option<Usage> {
     let mut usage = Usage::new(Tool::Apk, work, of_packages(arguments.rest()), command);
     usage.offline = arguments.has(&["--no-network"]);
     if work == Work::Install {
-        // Another root has a cache of its own, which belongs to what is made there.
+        // Another root has its own cache, which belongs to the files there.
         let elsewhere = arguments.has(&["-p", "--root"]);
         usage = usage.caching([locked("/etc/apk/cache").filter(|_| !elsewhere)]);
         if arguments.has(&["--no-cache"]) {
