@@ -1,21 +1,21 @@
-//! What definition files come to: groups, targets and variables, evaluated but not yet selected, inherited or overridden.
+//! The content of definition files: groups, targets and variables, evaluated but not yet selected, inherited or overridden.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::target::Target;
 
-/// What `--list=variables` shows of a variable.
+/// A variable in the form of `--list=variables`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Variable {
     /// The name.
     pub name: String,
-    /// What it is for.
+    /// The description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// The type that the file gives it, or empty.
+    /// The type in the file, or empty.
     #[serde(rename = "type", skip_serializing_if = "String::is_empty")]
     pub kind: String,
-    /// The value as text. `None`: null.
+    /// The value as text; `None` for null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
 }
@@ -26,14 +26,14 @@ pub struct Group {
     /// The name.
     #[serde(skip)]
     pub name: String,
-    /// What it is for.
+    /// The description.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
     /// Names of targets and groups.
     pub targets: Vec<String>,
 }
 
-/// Where values of variables come from.
+/// The sources of the values of variables.
 #[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// The values of `--var`, which come before the environment.

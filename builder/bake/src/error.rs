@@ -1,4 +1,4 @@
-//! Faults in definition files, with the place.
+//! Errors in definition files, with their place.
 
 use std::{fmt, ops::Range, sync::Arc};
 
@@ -28,14 +28,14 @@ impl fmt::Display for Place {
     }
 }
 
-/// A fault in a definition, an override or a selection of targets.
+/// An error in a definition, an override or a selection of targets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Error {
-    /// Where the fault is. A fault in a flag has no place.
+    /// The place of the error; `None` for an error in a flag.
     pub place: Option<Place>,
-    /// What is wrong, and what to write instead.
+    /// The problem and its solution, in one sentence.
     pub message: String,
-    /// The error is that a name is not defined, which `try` may hide.
+    /// Whether the error is an undefined name, which `try` may hide.
     pub(crate) undefined: bool,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Error {
 }
 
 impl Error {
-    /// A fault without a place.
+    /// An error without a place.
     pub fn new(message: impl Into<String>) -> Error {
         Error { place: None, message: message.into(), undefined: false }
     }
@@ -67,7 +67,7 @@ impl Error {
 pub(crate) struct Source {
     name: Arc<str>,
     text: String,
-    /// Where the lines start.
+    /// The offsets of the lines.
     lines: Vec<usize>,
     /// The number of characters before each block of `BLOCK` bytes. Each attribute has a place, and all may be in one line.
     characters: Vec<usize>,

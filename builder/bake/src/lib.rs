@@ -1,4 +1,4 @@
-//! Bake and compose files to targets: what to build, and with which options.
+//! Reads bake and compose files as targets: what to build, and with which options.
 //!
 //! *Takes* the texts of `docker-bake.hcl`, `docker-bake.json` and compose files, with overrides and variables. *Gives*
 //! targets as buildx bake 0.36 reads them. *Must never know* Dockerfiles, images, stores or how to build.

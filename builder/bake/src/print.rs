@@ -1,4 +1,4 @@
-//! What `--print` and `--list` show, byte for byte as buildx does.
+//! The output of `--print` and `--list`, byte for byte that of buildx.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -35,7 +35,7 @@ fn escape(json: &str) -> String {
 }
 
 impl Selection {
-    /// The definition that these targets come to, as JSON that bake reads again.
+    /// These targets as JSON that bake can read again.
     #[must_use]
     pub fn print(&self) -> String {
         let targets = self.targets.iter().map(|(name, target)| (name.as_str(), Printed::of(target))).collect();

@@ -1,4 +1,4 @@
-//! Which targets a command builds, with everything that they inherit.
+//! Selects the targets that a command builds, with everything that they inherit.
 //!
 //! *Takes* a definition, names, patterns and overrides. *Gives* complete targets and the groups that lead to them.
 
@@ -14,10 +14,10 @@ use crate::{
 /// The most targets that refer to each other in a row.
 const MAX_LINKS: usize = 256;
 
-/// What a command builds.
+/// The targets of a command.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
-    /// The groups, with `default` for what was asked for.
+    /// The groups. `default` has the names of the command line.
     pub groups: BTreeMap<String, Group>,
     /// The targets, with those that are built because others use them.
     pub targets: BTreeMap<String, Target>,
@@ -141,7 +141,7 @@ impl Definition {
     }
 }
 
-/// The group `default` holds what the command line names.
+/// Sets the group `default` to the names of the command line.
 fn add_default_group(selection: &mut Selection, wanted: &[String]) {
     for name in wanted {
         if name == "default" && selection.groups.contains_key("default") {
@@ -165,7 +165,7 @@ struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    /// A target with all that it inherits, its overrides and the defaults.
+    /// A target with its inherited attributes, its overrides and the defaults.
     fn target(&self, name: &str) -> Result<Target, Error> {
         let mut target = self.inherited(name, &mut HashMap::new())?.unwrap_or_default();
         target.inherits.clear();
@@ -176,7 +176,7 @@ impl Resolver<'_> {
         Ok(target)
     }
 
-    /// `None`: the target is being resolved, which happens if targets inherit from each other.
+    /// A target with its inherited attributes; `None` if it is being resolved, because targets inherit from each other.
     fn inherited(&self, name: &str, visited: &mut HashMap<String, Option<Target>>) -> Result<Option<Target>, Error> {
         if let Some(known) = visited.get(name) {
             return Ok(known.clone());
@@ -285,7 +285,7 @@ fn locate(target: &mut Target) -> Result<(), Error> {
     Ok(())
 }
 
-/// Whether a name matches a pattern with `*`, `?` and `[a-z]`. A pattern with a fault matches nothing.
+/// Whether a name matches a pattern with `*`, `?` and `[a-z]`. An invalid pattern matches nothing.
 fn glob(pattern: &str, name: &str) -> bool {
     fn matches(pattern: &[char], name: &[char]) -> Option<bool> {
         let Some((first, rest)) = pattern.split_first() else {

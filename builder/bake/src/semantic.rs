@@ -5,7 +5,7 @@ use semver::{BuildMetadata, Prerelease, Version};
 /// Whether a version satisfies a constraint.
 ///
 /// # Errors
-/// One of both cannot be read.
+/// The version or the constraint is invalid.
 pub(crate) fn satisfies(version: &str, constraint: &str) -> Result<bool, String> {
     let Partial { version: given, .. } = Partial::parse(version)
         .filter(|partial| partial.parts > 0)
@@ -22,10 +22,10 @@ pub(crate) fn satisfies(version: &str, constraint: &str) -> Result<bool, String>
     Ok(satisfied)
 }
 
-/// A version of which the last parts may be absent or `x`.
+/// A version whose last parts may be absent or `x`.
 struct Partial {
     version: Version,
-    /// How many numbers it has, from 0 to 3.
+    /// The number of parts, from 0 to 3.
     parts: usize,
 }
 
@@ -76,7 +76,7 @@ enum Operator {
     Caret,
 }
 
-/// In the order in which they are tried: longer ones first.
+/// The operators in the order in which they are tried: longer ones first.
 const OPERATORS: [(&str, Operator); 11] = [
     ("!=", Operator::NotEqual),
     (">=", Operator::GreaterOrEqual),

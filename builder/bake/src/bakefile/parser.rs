@@ -128,7 +128,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// What `--list=variables` shows.
+    /// The variables that `--list=variables` shows.
     pub(super) fn listed(&self) -> Vec<Variable> {
         let list = self.variables.blocks.iter().map(|(name, block)| {
             let value = self.values.borrow().get(name).cloned().unwrap_or(Value::NULL);

@@ -19,7 +19,7 @@ enum Outside<'a> {
     Json(&'a str),
 }
 
-/// The variables of all files, and what their values come from.
+/// The variables of all files, with the sources of their values.
 pub(super) struct Variables<'a> {
     pub(super) inputs: &'a Inputs,
     /// The blocks that declare variables, by name.
@@ -29,7 +29,7 @@ pub(super) struct Variables<'a> {
 }
 
 impl Variables<'_> {
-    /// The value of a variable: from outside, else from a global attribute, else its default.
+    /// The value of a variable: from outside, otherwise from a global attribute, otherwise its default.
     pub(super) fn value(&self, name: &str, environment: Environment<'_>) -> Result<Value, Error> {
         if let Some(builtin) = self.inputs.builtins.get(name) {
             return Ok(Value::from(builtin.as_str()));
@@ -80,7 +80,7 @@ impl Variables<'_> {
     }
 }
 
-/// The type that the file gives a variable. `None`: it gives none.
+/// The type of a variable in the file; `None` if it has no type.
 fn constraint(block: &Block, environment: Environment<'_>) -> Result<Option<Type>, Error> {
     let Some(attribute) = block.body.attribute("type") else {
         return Ok(None);
@@ -94,7 +94,7 @@ fn constraint(block: &Block, environment: Environment<'_>) -> Result<Option<Type
     }
 }
 
-/// Reads a value from outside by the type of the variable, else by the type of its default.
+/// Reads a value from outside by the type of the variable, or by the type of its default.
 fn given(
     name: &str,
     outside: &Outside<'_>,
@@ -197,7 +197,7 @@ pub(super) fn validate(rule: &Block, environment: Environment<'_>) -> Result<(),
     }
 }
 
-/// What `--list=variables` shows of a variable.
+/// A variable in the form of `--list=variables`.
 pub(super) fn listed(name: &str, block: &Block, value: &Value, environment: Environment<'_>) -> Variable {
     let constraint = constraint(block, environment).ok().flatten();
     let description =

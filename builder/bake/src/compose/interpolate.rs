@@ -72,7 +72,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-/// The value of `NAME` with what follows it in braces. `None`: that is not an operation.
+/// The value of `NAME` with the operation after it in braces. `None` if it is not an operation.
 fn expand(
     name: &str,
     operation: &str,

@@ -98,7 +98,7 @@ impl Loader<'_> {
         Ok(model)
     }
 
-    /// Replaces variables in all texts but keys.
+    /// Replaces variables in all texts except keys.
     fn interpolated(&self, value: Yaml, path: &mut Vec<String>) -> Result<Yaml, (Vec<String>, String)> {
         Ok(match value {
             Yaml::String(text) => {
@@ -187,7 +187,7 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// A service over the one that it extends.
+    /// A service merged over the one that it extends.
     fn extended(&self, name: &str, services: &Mapping, file: &File, path: &mut Vec<String>) -> Result<Yaml, Error> {
         let fault = |why: String| {
             let error = Error::new(format!("services.{name}: {why}"));
@@ -265,7 +265,8 @@ fn documents(file: &File) -> Result<Vec<Yaml>, Error> {
     Ok(documents)
 }
 
-/// Where brackets are nested too deeply. Those in quotes and comments count too: no file has that many without their ends.
+/// The offset at which brackets are nested too deeply. Brackets in quotes and comments count too: a real file does not have that many
+/// unclosed ones.
 fn too_deep(text: &str) -> Option<usize> {
     let mut depth: usize = 0;
     text.bytes().position(|byte| {

@@ -17,7 +17,7 @@ use crate::{
     text::read_text,
 };
 
-/// What `build` may have, by the Compose Specification. Others start with `x-`.
+/// The keys of `build` in the Compose Specification. Other keys start with `x-`.
 const BUILD: [&str; 25] = [
     "additional_contexts",
     "args",
@@ -48,7 +48,7 @@ const BUILD: [&str; 25] = [
 
 /// The services and secrets of all files.
 pub(super) struct Project<'a> {
-    /// In the order of their names.
+    /// The services in the order of their names.
     pub(super) services: BTreeMap<String, Mapping>,
     secrets: Mapping,
     environment: &'a BTreeMap<String, String>,
@@ -83,7 +83,7 @@ impl<'a> Project<'a> {
         Ok(project)
     }
 
-    /// Checks what no service of its own can know.
+    /// Checks the rules that concern several services.
     fn check(&self) -> Result<(), Error> {
         for (name, service) in &self.services {
             let has = |key: &str| service.get(key).is_some_and(|value| !value.is_null());
@@ -238,7 +238,7 @@ fn set(pairs: Texts) -> BTreeMap<String, String> {
     pairs.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
-/// The pairs, where no value is an empty one.
+/// The pairs, with an empty value instead of a missing one.
 fn filled(pairs: Texts) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(key, value)| (key, value.unwrap_or_default())).collect()
 }
@@ -293,7 +293,7 @@ fn attest(build: &Mapping) -> Result<Option<Vec<Attest>>, String> {
     Ok((!attests.is_empty()).then_some(attests))
 }
 
-/// Applies `x-bake`, which has what compose files cannot say.
+/// Applies `x-bake`, which has options that compose files lack.
 fn extend(target: &mut Target, extension: &Mapping) -> Result<(), String> {
     let words = |key: &str| match extension.get(key) {
         Some(Yaml::String(text)) => text.split_whitespace().map(str::to_owned).collect(),

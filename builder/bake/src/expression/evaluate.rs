@@ -84,7 +84,7 @@ impl Text {
         environment.scope.variable(name)
     }
 
-    /// Both branches are evaluated, because the result has their common type. Only the fault of the chosen one counts.
+    /// Both branches are evaluated, because the result has their common type. Only an error of the chosen one counts.
     fn conditional(&self, conditional: &Conditional, environment: Environment<'_>) -> Result<Value, Error> {
         let place = || self.place(&conditional.cond_expr);
         let condition = self.evaluate(&conditional.cond_expr, environment)?;

@@ -24,7 +24,7 @@ struct Lines {
     smallest: usize,
 }
 
-/// What to do with the text at the start of a line: how many bytes of it to remove.
+/// A function for the text at the start of a line. It returns the number of bytes to remove.
 type Edit<'e> = &'e mut dyn FnMut(&mut Lines, &str) -> usize;
 
 impl Lines {

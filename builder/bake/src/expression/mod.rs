@@ -30,7 +30,7 @@ const MAX_CALLS: usize = 64;
 /// The deepest nesting of expressions, through variables, targets and functions too. The stack has room for some thousands.
 pub(crate) const MAX_DEPTH: usize = 500;
 
-/// What expressions may refer to.
+/// The names that expressions may refer to.
 pub(crate) trait Scope {
     /// Starts one evaluation, which [`Scope::leave`] ends.
     ///
@@ -73,12 +73,12 @@ impl Locals<'_> {
     }
 }
 
-/// What an expression sees while it is evaluated.
+/// The environment in which an expression is evaluated.
 #[derive(Clone, Copy)]
 pub(crate) struct Environment<'a> {
     pub(crate) scope: &'a dyn Scope,
     pub(crate) locals: Option<&'a Locals<'a>>,
-    /// How many functions of files call each other at this point.
+    /// The current depth of calls between functions of files.
     pub(crate) calls: usize,
 }
 
@@ -139,7 +139,7 @@ impl Expression {
         Expression { code: Code::Native(Arc::new(code)), text: Text { source: Arc::clone(source), inside: None } }
     }
 
-    /// Where the expression starts.
+    /// The place at which the expression starts.
     pub(crate) fn place(&self) -> Place {
         match &self.code {
             Code::Native(code) => self.text.place(code.as_ref()),
@@ -150,7 +150,7 @@ impl Expression {
     /// The value of the expression.
     ///
     /// # Errors
-    /// The first fault, with its place.
+    /// The first error, with its place.
     pub(crate) fn value(&self, environment: Environment<'_>) -> Result<Value, Error> {
         match &self.code {
             Code::Native(code) => self.text.evaluate(code, environment),
@@ -169,7 +169,7 @@ impl Expression {
         }
     }
 
-    /// The single word that the expression is, for places where a name is written instead of a value.
+    /// The expression as a single word, where a name is expected instead of a value.
     pub(crate) fn keyword(&self) -> Option<String> {
         match self.as_native()?.as_ref() {
             Native::Variable(name) => Some(name.as_str().to_owned()),

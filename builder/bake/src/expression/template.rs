@@ -11,12 +11,12 @@ use crate::{
     value::{Type, Value, check_length, convert},
 };
 
-/// How far a `~` trims.
+/// The extent to which a `~` trims.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Reach {
     /// All white space of a quoted string.
     Whole,
-    /// Up to the end of a line, in heredocs and JSON: there the reference reads each line as a literal of its own.
+    /// Up to the end of a line, in heredocs and JSON: there the reference reads each line as a separate literal.
     Line,
 }
 

@@ -10,9 +10,9 @@ use crate::{
 enum Step {
     Field(String),
     Index(Value),
-    /// `.*`, which applies the attributes that follow.
+    /// `.*`, which applies the following attributes to each element.
     Fields,
-    /// `[*]`, which applies all that follows.
+    /// `[*]`, which applies all following steps to each element.
     All,
 }
 
@@ -74,7 +74,7 @@ fn walk(value: Value, steps: &[Step]) -> Result<Value, String> {
     }
 }
 
-/// Applies steps to each element. Null has none, and a value that is not a list is the only one.
+/// Applies steps to each element. Null has no elements, and a value that is not a list counts as its only element.
 fn each(value: Value, steps: &[Step]) -> Result<Value, String> {
     let (list, values) = match value {
         Value::Null(_) => return Ok(Value::Tuple(Vec::new())),

@@ -1,15 +1,15 @@
-//! Which white space of a template a `~` next to it trims.
+//! Trims white space of a template next to a `~`.
 
 use hcl_edit::template::{Directive, Element, Strip};
 
-/// Which ends of a template a neighbouring `~` trims.
+/// The ends of a template literal that a neighbouring `~` trims.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Trim {
     pub(super) start: bool,
     pub(super) end: bool,
 }
 
-/// Which ends of the literal at `index` its neighbours trim.
+/// The ends of the literal at `index` that its neighbours trim.
 pub(super) fn around(elements: &[&Element], index: usize, outer: Trim) -> Trim {
     Trim {
         start: index.checked_sub(1).map_or(outer.start, |before| closing(elements[before]).strip_end()),

@@ -21,7 +21,7 @@ const FILE: [(&str, usize); 4] = [("group", 1), ("target", 1), ("variable", 1), 
 /// The kinds of blocks in a variable.
 const VARIABLE: [(&str, usize); 1] = [("validation", 0)];
 
-/// Only what RFC 8259 allows.
+/// The options for strict JSON (RFC 8259).
 const STRICT: ParseOptions = ParseOptions {
     allow_comments: false,
     allow_loose_object_property_names: false,

@@ -44,7 +44,7 @@ impl Body {
 /// Reads a bake file. Its name decides the syntax; without a known ending, HCL's own is tried before JSON.
 ///
 /// # Errors
-/// The first fault of the syntax.
+/// The first syntax error.
 pub(crate) fn read(file: &File) -> Result<Body, Error> {
     let source = Source::new(&file.name, &file.text);
     if file.name.ends_with(".json") {

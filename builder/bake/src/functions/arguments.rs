@@ -69,10 +69,10 @@ pub(super) fn sequence_of(list: bool, values: Vec<Value>) -> Value {
     }
 }
 
-/// The most that the elements which a function makes may take, in bytes: names of columns or groups are repeated in each.
+/// The largest total size of the elements that a function returns, in bytes: names of columns or groups are repeated in each.
 const MAX_ELEMENTS: u64 = 64 << 20;
 
-/// Collects what a function makes.
+/// Collects the elements that a function returns.
 ///
 /// # Errors
 /// The first error, or if the values take more than `MAX_ELEMENTS`.

@@ -231,7 +231,7 @@ fn digits_of(count: usize) -> std::num::NonZeroU64 {
     std::num::NonZeroU64::new(count as u64).unwrap_or(std::num::NonZeroU64::MIN)
 }
 
-/// The shorter of both ways: with an exponent below -4, and from the precision, or from 6 if there is none.
+/// The shorter of the two forms: with an exponent below -4, and from the precision on, or from 6 without a precision.
 fn general(number: &Number, precision: Option<usize>) -> String {
     let rounded = match precision {
         Some(precision) => number.with_precision_round(digits_of(precision.max(1)), RoundingMode::HalfEven),

@@ -1,7 +1,7 @@
 //! The functions that expressions may call.
 //!
-//! *Takes* values. *Gives* a value, or what is wrong with an argument. *Must never know* files, targets or expressions.
-//! The set is that of buildx 0.36.
+//! *Takes* values. *Gives* a value, or an error about an argument. *Must never know* files, targets or expressions. The set is that of
+//! buildx 0.36.
 
 mod arguments;
 mod bytes;

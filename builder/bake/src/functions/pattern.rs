@@ -51,7 +51,7 @@ fn compile(expression: &str) -> Result<Regex, String> {
     Regex::new(expression).map_err(|error| format!("invalid regular expression: {error}"))
 }
 
-/// What a match gives: its text, its groups, or its named groups.
+/// The form of a match: its text, its groups, or its named groups.
 enum Shape {
     Whole,
     Groups,

@@ -1,4 +1,4 @@
-//! A target: what is built, and with which options.
+//! A target: what to build, and with which options.
 //!
 //! *Takes* values of attributes and overrides. *Gives* targets that inherit from and merge with each other. *Must never
 //! know* files or expressions.
@@ -53,14 +53,14 @@ pub(crate) const FIELDS: [&str; 31] = [
     "name",
 ];
 
-/// What is built, and with which options. `None` is an attribute that is not set; an empty list is one that is.
+/// A target with its options. `None` is an unset attribute; an empty list is a set one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Target {
     /// The name.
     pub name: String,
-    /// What it is for.
+    /// The description.
     pub description: String,
-    /// Targets whose attributes it takes.
+    /// The targets from which it inherits attributes.
     pub inherits: Vec<String>,
     /// Annotations of the image.
     pub annotations: Option<Vec<String>>,
@@ -92,7 +92,7 @@ pub struct Target {
     pub ssh: Option<Vec<Ssh>>,
     /// Platforms to build for.
     pub platforms: Option<Vec<String>>,
-    /// What becomes of the result.
+    /// The outputs.
     pub outputs: Option<Vec<Export>>,
     /// Whether to look for newer bases.
     pub pull: Option<bool>,
@@ -108,9 +108,9 @@ pub struct Target {
     pub ulimits: Option<Vec<String>>,
     /// Limits of cgroups.
     pub resources: Option<Resources>,
-    /// What to do instead of building.
+    /// The action instead of a build.
     pub call: Option<String>,
-    /// Privileges that the build asks for.
+    /// Privileges that the build requests.
     pub entitlements: Option<Vec<String>>,
     /// Hosts that RUN can resolve.
     pub extra_hosts: BTreeMap<String, String>,

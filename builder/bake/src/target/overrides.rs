@@ -208,7 +208,7 @@ fn caches(own: &mut Option<Vec<super::CacheEntry>>, entry: &Override) -> Result<
     Ok(())
 }
 
-/// Whether results are pushed: outputs that push are changed, removed or added.
+/// Sets whether results are pushed: changes, removes or adds outputs that push.
 fn set_push(outputs: &mut Vec<Export>, push: bool) {
     let flag = |export: &mut Export, push: bool| {
         if export.kind == "image" {

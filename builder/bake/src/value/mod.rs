@@ -22,7 +22,7 @@ pub(crate) use types::Type;
 /// Keys of maps and objects are in the order of their bytes, which is the order in which buildx visits them.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
-    /// No value, of a type.
+    /// Null of a type.
     Null(Type),
     /// `true` or `false`.
     Bool(bool),
@@ -83,7 +83,7 @@ impl Value {
         }
     }
 
-    /// About how many bytes the value takes. `None`: it is nested more than `depth` deep.
+    /// The approximate size of the value in bytes; `None` if it is nested more than `depth` deep.
     pub(crate) fn size(&self, depth: usize) -> Option<u64> {
         let depth = depth.checked_sub(1)?;
         let own = size_of::<Value>() as u64;

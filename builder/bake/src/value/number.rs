@@ -38,12 +38,12 @@ pub(crate) fn number_text(number: &Number) -> String {
     if text == "-0" { "0".into() } else { text }
 }
 
-/// The number as a whole one, if it is.
+/// The number as an integer, if it is one.
 pub(crate) fn whole(number: &Number) -> Option<i64> {
     number.is_integer().then(|| number.to_i64()).flatten()
 }
 
-/// The number as a whole one of any size.
+/// The number as an integer of any size.
 pub(crate) fn whole_big(number: &Number) -> Option<BigInt> {
     number.is_integer().then(|| number.with_scale(0).into_bigint_and_exponent().0)
 }

@@ -1,10 +1,11 @@
-//! What operators, indices and functions do with values.
+//! Operations on values for operators, indices and functions.
 
 use num_traits::Zero;
 
 use super::{Number, Type, Value, convert, whole};
 
-/// The longest text that a template or function gives or a function takes, in bytes. Variables that contain others double in every line.
+/// The longest text that a template or function returns or a function takes, in bytes. Variables that contain other variables twice double
+/// with each of them.
 const MAX_TEXT: usize = 1 << 20;
 
 /// Checks the length of a text before it is made.
@@ -15,7 +16,7 @@ pub(crate) fn check_length(length: usize) -> Result<(), String> {
     if length > MAX_TEXT { Err(format!("a text is longer than {} MiB", MAX_TEXT >> 20)) } else { Ok(()) }
 }
 
-/// Whether two values are equal. Values of different types are not; all nulls are.
+/// Whether two values are equal. Values of different types are not equal; all nulls are.
 pub(crate) fn equal(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Null(_), Value::Null(_)) => true,
