@@ -19,7 +19,7 @@ pub struct Action {
     pub inputs: Vec<Input>,
     /// The paths of the output files, relative to the input root.
     pub outputs: Vec<String>,
-    /// What the worker must have, as pairs (name, value).
+    /// The required properties of the worker, as pairs (name, value).
     pub properties: Vec<(String, String)>,
     /// The time limit of the execution.
     pub timeout: Option<Duration>,

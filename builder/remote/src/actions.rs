@@ -7,7 +7,7 @@ use super::messages::{ActionResult, GetActionResultRequest, OutputFile, UpdateAc
 use super::retry::retried;
 use super::{Blob, Client, PreparedAction, RemoteError};
 
-/// The number of calls at once.
+/// The number of concurrent calls.
 const CALLS: usize = 16;
 
 /// A result for the action cache.
@@ -17,7 +17,7 @@ pub struct CacheEntry {
     pub action: PreparedAction,
     /// The output files by path. The server must have them.
     pub outputs: Vec<(String, Blob)>,
-    /// The text that stands for the standard output.
+    /// The text of the standard output.
     pub text: Vec<u8>,
 }
 

@@ -15,7 +15,7 @@ pub struct Address {
     pub(crate) instance: String,
 }
 
-/// How the server is reached.
+/// The endpoint of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Transport {
     /// TCP. The text is `HOST:PORT`.

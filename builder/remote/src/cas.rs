@@ -1,4 +1,4 @@
-//! Which blobs the server has, and reading small ones.
+//! Finds missing blobs, and reads small ones.
 
 use super::messages::content_addressable_storage_client::ContentAddressableStorageClient;
 use super::messages::{BatchReadBlobsRequest, FindMissingBlobsRequest};
@@ -8,11 +8,11 @@ use buildscope_record::BlobDigest;
 use std::collections::{BTreeMap, BTreeSet};
 use tonic::Code;
 
-/// The number of digests in one question.
+/// The number of digests in one request.
 const DIGESTS: usize = 10_000;
 
 impl Client {
-    /// Those of `blobs` that the server does not have.
+    /// Returns the blobs of `blobs` that the server does not have.
     pub async fn missing(&self, blobs: &[Blob]) -> Result<BTreeSet<Blob>, RemoteError> {
         const WHAT: &str = "asking for blobs";
         let mut missing = BTreeSet::new();

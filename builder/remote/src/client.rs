@@ -18,8 +18,8 @@ use tonic::transport::{Channel, Endpoint};
 
 /// The time limit for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Silent connections are probed by the kernel at this interval. HTTP/2 pings would not do: servers in C++ close a connection that
-/// sends more than two of them in five minutes.
+/// Silent connections are probed by the kernel at this interval. HTTP/2 pings do not work: servers in C++ close a connection that sends
+/// more than two of them in five minutes.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// The largest message that servers accept if they do not say otherwise: gRPC's default of 4 MiB.
 const MESSAGE: u64 = 4 << 20;
@@ -28,7 +28,7 @@ const OVERHEAD: u64 = 64 << 10;
 /// The window of HTTP/2's flow control, in bytes. The default of 64 KiB would limit a link of 10 ms to 6 MB/s.
 const WINDOW: u32 = 4 << 20;
 
-/// What a service of the server is reached through.
+/// The transport of a service: a channel with the headers of each call.
 pub(crate) type Service = InterceptedService<Channel, Headers>;
 
 /// A client of one server. It is cheap to clone, and connects with its first call.
@@ -47,7 +47,7 @@ struct Inner {
     reached: AtomicBool,
 }
 
-/// A channel, which connects again if its connection breaks, and the files with which it does.
+/// A channel, which connects again if its connection breaks, and the files of its certificates.
 #[derive(Debug)]
 struct Connection {
     service: Service,
@@ -116,7 +116,7 @@ impl Client {
     /// sent with the new one, and the error stays as it is.
     pub(crate) async fn explained(&self, error: RemoteError) -> RemoteError {
         let (RemoteError::Unreachable { address, .. }, options) = (&error, self.options()) else { return error };
-        // A server that has answered without TLS does not ask for it.
+        // A server that answered without TLS does not require it.
         if !address.is_encrypted() && self.inner.reached.load(Ordering::Relaxed) || self.renew_connection() {
             return error;
         }
@@ -130,7 +130,7 @@ impl Client {
     /// Connects with other certificates if the files have some. Returns whether they have.
     fn renew_connection(&self) -> bool {
         let Inner { options, headers, connection, .. } = &*self.inner;
-        // A file that is being written is read with the next error.
+        // A file that is incomplete now is read again at the next error.
         let Ok(files) = TlsFiles::read(options) else { return false };
         if files == connection.read().files {
             return false;
@@ -153,12 +153,12 @@ impl Client {
         }
     }
 
-    /// What the server offers. It is asked once.
+    /// The capabilities of the server. They are requested once.
     pub async fn capabilities(&self) -> Result<&ServerCapabilities, RemoteError> {
         self.inner.capabilities.get_or_try_init(|| self.ask_capabilities()).await
     }
 
-    /// Asks the server again what it offers, once and without retries: whether it is there.
+    /// Checks that the server answers: requests its capabilities again, once and without retries.
     pub(crate) async fn is_there(&self) -> Result<(), RemoteError> {
         let mut client = CapabilitiesClient::new(self.service());
         let request = GetCapabilitiesRequest { instance_name: self.instance() };

@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use tonic::Code;
 
-/// How often a download is resumed without having got a byte.
+/// The number of times that a download is resumed without progress.
 const BREAKS: u32 = 3;
 /// The pause before a download is resumed.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -98,7 +98,7 @@ impl Client {
     }
 }
 
-/// Passes the pieces of a download on.
+/// Passes on the pieces of a download.
 struct Pipe {
     sender: mpsc::SyncSender<Result<Vec<u8>, RemoteError>>,
 }

@@ -87,7 +87,7 @@ pub enum RemoteError {
     Unsupported {
         /// The server.
         address: Address,
-        /// What it lacks.
+        /// The missing feature.
         fault: String,
     },
 }

@@ -14,11 +14,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tonic::Code;
 
-/// How often an action is executed if its server or its worker fails.
+/// The number of executions of an action if its server or its worker fails.
 const ATTEMPTS: u32 = 3;
 /// The pause before the second attempt.
 const PAUSE: Duration = Duration::from_millis(400);
-/// The silence after which the server is asked whether it is there.
+/// The silence after which the client checks that the server answers.
 const SILENCE: Duration = Duration::from_secs(15);
 
 /// The detail of a FAILED_PRECONDITION (google/rpc/error_details.proto), which the generated messages lack.
@@ -36,10 +36,10 @@ struct Violation {
     subject: String,
 }
 
-/// Whether a result of the action cache is taken.
+/// Whether a result of the action cache may be used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CacheUse {
-    /// A cached result is taken.
+    /// A cached result may be used.
     Cached,
     /// The action is executed.
     Fresh,
@@ -62,7 +62,7 @@ pub struct Finished {
     pub is_cached: bool,
     /// The worker that executed it; empty if unknown.
     pub worker: String,
-    /// When the worker did what, by the clocks of the server.
+    /// The times of the execution, by the clocks of the server.
     pub times: WorkerTimes,
 }
 
@@ -75,14 +75,14 @@ pub struct OutputFile {
     pub contents: Vec<u8>,
 }
 
-/// Times of an execution; `None` if the server does not say.
+/// Times of an execution; `None` if the server does not report them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkerTimes {
-    /// When the action was queued.
+    /// The time at which the action was queued.
     pub queued: Option<SystemTime>,
-    /// When the worker got it.
+    /// The time at which the worker got it.
     pub started: Option<SystemTime>,
-    /// When the worker was done with it.
+    /// The time at which the worker finished.
     pub completed: Option<SystemTime>,
 }
 
@@ -140,7 +140,7 @@ impl Client {
         }
     }
 
-    /// Waits for something that may take as long as an action, while the server answers questions.
+    /// Waits for a future that may take as long as an action, while the server answers checks.
     async fn while_there<T>(&self, wait: impl Future<Output = T>) -> Result<T, RemoteError> {
         tokio::pin!(wait);
         loop {
@@ -151,7 +151,7 @@ impl Client {
                         done = &mut wait => return Ok(done),
                         there = self.is_there() => match there {
                             Err(error) if error.is_gone() => return Err(error),
-                            // A server that rejects the question, perhaps because the token has expired, is there.
+                            // A server that rejects the check, perhaps because the token has expired, does answer.
                             Ok(()) | Err(_) => {}
                         },
                     }
@@ -191,7 +191,7 @@ impl Client {
     fn refused(&self, what: &'static str, status: bazel_remote_apis::google::rpc::Status) -> RemoteError {
         match Code::from(status.code) {
             Code::FailedPrecondition => self.missing_of(&status.details),
-            // An action may refer to a blob that was evicted between the question and the execution.
+            // An action may refer to a blob that was evicted between the check and the execution.
             Code::NotFound => RemoteError::Missing { address: self.address().clone(), blobs: Vec::new() },
             code => RemoteError::Refused { address: self.address().clone(), what, code, message: status.message },
         }

@@ -5,10 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How long a call may take, and how long a transfer may stand still.
+/// The time limit of a call, and of a transfer without progress.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A server, and how to talk to it.
+/// A server and the options of the connection.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteOptions {
     /// The address of the server.
@@ -23,7 +23,7 @@ pub struct RemoteOptions {
     pub authority: Option<PathBuf>,
     /// A file with the client's certificate and a file with its key (PEM), for mutual TLS.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// How long a call may take, and how long a transfer may stand still.
+    /// The time limit of a call, and of a transfer without progress.
     pub timeout: Duration,
 }
 

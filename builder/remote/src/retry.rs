@@ -4,7 +4,7 @@ use super::{Client, RemoteError};
 use std::time::Duration;
 use tonic::Status;
 
-/// How often a call is sent before its failure is reported.
+/// The number of attempts of a call before its failure is reported.
 const ATTEMPTS: u32 = 4;
 /// The pause after the first failure. Each further pause is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -22,8 +22,8 @@ impl Default for Attempts {
     }
 }
 
-/// Evaluates an attempt until it succeeds, its error is final, or all attempts have failed. A function with an asynchronous closure
-/// would do, but its future would not be `Send` (rust-lang/rust#100013).
+/// Evaluates an attempt until it succeeds, its error is final, or all attempts have failed. A macro, because the future of a function with
+/// an asynchronous closure would not be `Send` (rust-lang/rust#100013).
 macro_rules! retried {
     ($client:expr, $attempt:expr) => {{
         let mut attempts = $crate::retry::Attempts::default();

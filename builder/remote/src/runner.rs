@@ -1,4 +1,4 @@
-//! The worker's side of an action: reads what it asks for, and writes its result.
+//! The worker's side of an action: reads its inputs, and writes its result.
 
 use super::messages::{self, ActionResult, Directory, ExecutedActionMetadata, OutputFile};
 use super::{Blob, Client, RemoteError};
@@ -21,7 +21,7 @@ pub struct ActionOutcome {
     pub stderr: String,
     /// The name of this machine.
     pub worker: String,
-    /// When this machine began and ended.
+    /// The start and the end of the execution.
     pub times: Option<(SystemTime, SystemTime)>,
 }
 

@@ -1,4 +1,4 @@
-//! TLS: the certificates and keys of the options, and why a server cannot be reached with them.
+//! TLS: the certificates and keys of the options, and the reasons of failed connections.
 
 use super::address::Transport;
 use super::{Address, RemoteError, RemoteOptions};
@@ -16,10 +16,10 @@ use tokio_rustls::rustls::{
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
-/// How long a server is asked for the reason of a failed connection.
+/// The time limit for finding the reason of a failed connection.
 const PROBE: Duration = Duration::from_secs(10);
 
-/// Why a server cannot be reached, if TLS is the reason.
+/// A reason in TLS for a failed connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsFault {
     /// The certificate of the server is signed by an authority that is not trusted.
@@ -128,8 +128,8 @@ impl TlsFiles {
         Ok(config)
     }
 
-    /// Asks a server why a connection fails: connects once more, and looks at the handshake. A server with TLS 1.3 rejects the
-    /// client's certificate after the handshake, when calls fail without the reason. Returns `None` if TLS is not the reason.
+    /// Finds the reason of a failed connection: connects once more, and examines the handshake. A server with TLS 1.3 rejects the client's
+    /// certificate after the handshake, and calls then fail without a reason. Returns `None` if TLS is not the reason.
     pub(crate) async fn fault(&self, address: &Address) -> Option<TlsFault> {
         let (authority, encrypted) = match &address.transport {
             Transport::Plain(authority) => (authority, false),
@@ -199,7 +199,7 @@ impl TlsFault {
         }
     }
 
-    /// The meaning of an alert (RFC 8446, section 6.2). Before TLS 1.3 there was none for a missing certificate.
+    /// The meaning of an alert (RFC 8446, section 6.2). Before TLS 1.3 there was no alert for a missing certificate.
     fn of_alert(alert: AlertDescription, with_identity: bool) -> Self {
         let reason = match alert {
             AlertDescription::CertificateRequired => return Self::NoIdentity,

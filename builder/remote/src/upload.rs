@@ -21,9 +21,9 @@ use tonic::Code;
 const PIECE: usize = 1 << 20;
 /// The number of pieces between the file and the connection.
 const PIECES: usize = 4;
-/// The number of streams at once.
+/// The number of concurrent streams.
 const STREAMS: usize = 4;
-/// Blobs of at most this size are sent together.
+/// The largest blob that is sent together with others, in bytes.
 const SMALL: u64 = 512 << 10;
 
 impl Client {
@@ -120,7 +120,7 @@ impl Client {
         })
     }
 
-    /// Waits for the answer to a stream, and fails if the stream stands still.
+    /// Waits for the answer to a stream, and fails if the stream makes no progress.
     async fn moving<T>(
         &self,
         what: &'static str,

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// The version of the form.
 const FORMAT: u32 = 2;
 
-/// What a machine did for a step. Times count from the start of the worker's process.
+/// The work of a machine for a step. Times count from the start of the worker's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
     format: u32,
@@ -26,9 +26,9 @@ pub struct Account {
     pub(super) processors: Option<NonZeroUsize>,
     /// The layer; `None` if the step failed.
     layer: Option<DescribedLayer>,
-    /// What a COPY has selected.
+    /// The keys of the selected files of a COPY.
     pub(crate) selected: Option<Selected>,
-    /// How the step's process ended, if it was started.
+    /// The exit of the step's process, if it was started.
     exit: Option<DescribedExit>,
     /// The error, if there is one.
     pub failure: Option<Failure>,
@@ -38,26 +38,26 @@ pub struct Account {
     pub phases: Vec<(Phase, Nanos, Nanos)>,
     /// The processes inside the step, if they were observed.
     pub processes: Option<Processes>,
-    /// What the step printed.
+    /// The output of the step.
     pub lines: Vec<Line>,
 }
 
 /// The error of a step, or of the machine that should run it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// Whose error it is.
+    /// The origin of the error.
     pub kind: FailureKind,
     /// The message.
     pub message: String,
 }
 
-/// Whose error it is.
+/// The origin of the error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FailureKind {
-    /// The step's: it would fail on every machine.
+    /// The step: it would fail on every machine.
     Step,
-    /// The machine's: the step may succeed on another one.
+    /// The machine: the step may succeed on another one.
     Machine,
 }
 
@@ -91,7 +91,7 @@ struct DescribedExit {
 }
 
 impl Account {
-    /// The account of a machine that has done nothing yet.
+    /// An empty account.
     pub(super) fn of(machine: String) -> Self {
         Self {
             format: FORMAT,
@@ -127,7 +127,7 @@ impl Account {
         serde_json::to_vec(self).expect("plain data")
     }
 
-    /// Enters the end of a COPY: its layer and what it has selected, or its error.
+    /// Enters the end of a COPY: its layer and the keys of its files, or its error.
     pub(super) fn copied(&mut self, copied: Result<(Layer, Selected), CopyError>) {
         match copied {
             Ok((Layer { diff_id, size, files }, selected)) => {
@@ -164,7 +164,7 @@ impl Account {
         self.layer.map(|DescribedLayer { diff_id, size, files }| Layer { diff_id, size, files })
     }
 
-    /// How the step's process ended.
+    /// The exit of the step's process.
     pub(crate) fn exit(&self) -> Option<Exit> {
         let DescribedExit { code, signal, oom, resources } = self.exit?;
         let status = signal.map_or(Status::Code(code.unwrap_or_default()), Status::Signal);
@@ -211,7 +211,7 @@ impl Line {
     }
 }
 
-/// Whose error it is.
+/// The origin of the error.
 fn kind(error: &RunError) -> FailureKind {
     match error {
         RunError::Storage(_) | RunError::RetryOnDisk => FailureKind::Machine,

@@ -20,11 +20,11 @@ pub(crate) struct DescribedCopy {
     link: bool,
     parents: bool,
     exclude: Vec<String>,
-    /// The time from which on times of files count as this time, in seconds since 1970.
+    /// The limit of the times of files, in seconds since 1970: later times count as this one.
     epoch: Option<i64>,
 }
 
-/// What a COPY selects. See [`Selection`].
+/// The keys of the files that a COPY selects. See [`Selection`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Selected {
     /// The content key of the files.

@@ -23,7 +23,7 @@ pub struct Description {
     pub(super) work: Work,
 }
 
-/// What is done.
+/// The work of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Work {
@@ -185,7 +185,7 @@ impl DescribedRun {
         }
     }
 
-    /// The step and its options, and where its mounts come from.
+    /// The step with its options, and the sources of its mounts.
     pub(super) fn step(&self) -> (Run, RunOptions, BTreeMap<String, MountOrigin<'static>>) {
         let mut origins = BTreeMap::new();
         let mount = |(number, described): (usize, &DescribedMount)| {

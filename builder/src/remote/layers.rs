@@ -24,9 +24,9 @@ pub(crate) trait LayerFiles: Sync {
 #[derive(Default)]
 pub(crate) struct KeptLayers {
     kept: Mutex<HashMap<DiffId, Kept>>,
-    /// Those that their server has lost.
+    /// The layers that their server has lost.
     lost: Mutex<Vec<BlobDigest>>,
-    /// Those that are being fetched: two steps do not fetch the same layer twice.
+    /// The layers that are being fetched, so that no layer is fetched twice.
     fetching: OnceMap<DiffId, Infallible>,
 }
 

@@ -1,5 +1,5 @@
-//! Steps that run on this machine although another one could run them (`--remote-local-jobs`): local slots come first, and what is left
-//! over goes away, unless it would start there later than in the next local slot.
+//! Steps that run on this machine although another one could run them (`--remote-local-jobs`): local slots come first, and other steps go
+//! to another machine, unless they would start there later than in the next local slot.
 
 use super::mean_length::MeanLength;
 use buildscope_record::Candidate;
@@ -24,7 +24,7 @@ pub(crate) struct LocalSlot {
     _permit: OwnedSemaphorePermit,
 }
 
-/// Where a step runs.
+/// The machine that runs a step.
 pub(crate) enum Placement {
     /// On this machine, for this reason.
     Here(LocalSlot, String),
@@ -123,7 +123,7 @@ mod tests {
         assert!(why.contains("6.0 s") && why.contains("5.0 s"), "{why}");
     }
 
-    /// Steps that wait already are served before.
+    /// Waiting steps come first.
     #[tokio::test]
     async fn the_wait_grows_with_the_steps_that_wait() {
         let slots = LocalSlots::new(1);

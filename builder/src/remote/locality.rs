@@ -1,4 +1,4 @@
-//! Which steps can run on another machine.
+//! Decides which steps can run on another machine.
 
 use super::CacheMounts;
 use crate::plan::{MountKind, Network, Run};
@@ -6,7 +6,7 @@ use crate::steps::run::{Executor, NetworkMode, RunOptions};
 use buildscope_record::redacted;
 use std::borrow::Cow;
 
-/// Why a step runs on this machine, as the end of a sentence; `None` if another machine can run it.
+/// Returns the reason why a step runs on this machine, as the end of a sentence; `None` if another machine can run it.
 pub(crate) fn why_here(op: &Run, options: &RunOptions, caches: CacheMounts) -> Option<&'static str> {
     let mounts = op.mounts.iter().find_map(|mount| match &mount.kind {
         MountKind::Secret { .. } => Some("it has a secret, which is never sent to a server"),

@@ -21,32 +21,34 @@ pub(super) struct Machine {
     pub(super) blobs: CasBlobs,
     /// The number of steps that this build runs there, or will.
     steps: AtomicUsize,
-    /// The processors of its worker; 0 until a step has said it.
+    /// The number of processors of its worker; 0 until the account of a step contains it.
     processors: AtomicUsize,
-    /// It has failed. No step is sent to it any more.
+    /// Whether the server has failed. No further step is sent to it.
     failed: AtomicBool,
     link: Mutex<Link>,
 }
 
-/// The link to a server, and what is at its end.
+/// The link to a server, and the layers of the server.
 #[derive(Default)]
 struct Link {
-    /// The layers that are there, or on the way.
+    /// The layers on the server, or on the way to it.
     layers: HashSet<DiffId>,
     /// The layers on the way, with the bytes that still have to cross links.
     coming: HashMap<DiffId, f64>,
-    /// The bytes that were sent, and the time in which anything was.
+    /// The number of sent bytes.
     sent: u64,
+    /// The time in which bytes were sent.
     busy: Duration,
-    /// The number of transfers at the moment, and when one of them began or ended last.
+    /// The number of current transfers.
     sending: u32,
+    /// The last start or end of a transfer.
     changed: Option<Instant>,
 }
 
 /// A step that a server has, for its load.
 pub(super) struct Load<'m> {
     pub(super) machine: &'m Machine,
-    /// Those of its layers that were not there.
+    /// Its layers that the server did not have.
     coming: Vec<DiffId>,
 }
 
@@ -70,9 +72,9 @@ impl Machine {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    /// What is known for the placement of a step. `slots` is the number of steps that it runs at a time, if the user has said it;
-    /// else it is as many as its worker has processors, or this machine until that is known. A layer that is not on this machine
-    /// (`is_here`) crosses two links.
+    /// The known facts for the placement of a step. `slots` is the number of steps that it runs at a time, if the user set it; otherwise
+    /// the number of processors of its worker, or of this machine until that is known. A layer that is not on this machine (`is_here`)
+    /// crosses two links.
     pub(super) fn load(
         &self,
         description: &Description,
@@ -126,7 +128,7 @@ impl Machine {
 }
 
 impl Load<'_> {
-    /// The layers of the step have arrived.
+    /// Notes that the layers of the step have arrived.
     pub(super) fn arrived(&mut self) {
         let arrived = std::mem::take(&mut self.coming);
         self.machine.link.lock().coming.retain(|layer, _| !arrived.contains(layer));
@@ -159,7 +161,7 @@ fn crossing((layer, size): (DiffId, u64), is_here: &impl Fn(DiffId) -> bool) -> 
 }
 
 impl Link {
-    /// A transfer begins (1) or ends (-1).
+    /// Counts a transfer that starts (1) or ends (-1).
     fn change(&mut self, by: i32) {
         let now = Instant::now();
         if let Some(since) = self.changed.filter(|_| self.sending > 0) {
@@ -169,7 +171,7 @@ impl Link {
         self.changed = Some(now);
     }
 
-    /// In bytes per second.
+    /// The rate in bytes per second.
     fn rate(&self) -> f64 {
         match self.sent {
             LEAST.. => (self.sent as f64 / self.busy.as_secs_f64()).max(1.0),

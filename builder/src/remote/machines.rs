@@ -16,28 +16,28 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often an action is executed on one server if blobs are missing there, or its cached result cannot be used.
+/// The number of executions of an action on one server if blobs are missing there, or its cached result cannot be used.
 const ROUNDS: u32 = 3;
 /// The largest message of a failed command that is shown, in bytes.
 const LARGEST_MESSAGE: u64 = 16 << 10;
-/// Blobs of a step up to this size, in bytes, are sent without the question whether the server has them.
+/// Blobs of a step up to this size, in bytes, are sent without asking whether the server has them.
 const SMALL: u64 = 64 << 10;
 /// The largest account that is read, in bytes.
 const LARGEST_ACCOUNT: u64 = 128 << 20;
-/// What a worker may need in addition to the time limit of a step: for fetching layers and sending the result.
+/// The time that a worker may need in addition to the time limit of a step, for fetching layers and sending the result.
 const SLACK: Duration = Duration::from_secs(600);
 
 /// The servers of a build.
 pub(crate) struct Machines {
     machines: Vec<Arc<Machine>>,
     request: RemoteRequest,
-    /// Where the digests of this program are kept.
+    /// The directory in which the digests of this program are kept.
     digests: PathBuf,
     layers: KeptLayers,
     local: Option<Arc<LocalSlots>>,
     /// The number of steps that each server runs at a time, if the number of those of the build is limited.
     slots: Option<usize>,
-    /// The length of the RUN steps that ran there.
+    /// The mean length of the RUN steps that ran there.
     mean: MeanLength,
     /// Held while a step is placed: each step sees those that were placed before it.
     placing: Mutex<()>,
@@ -50,13 +50,13 @@ pub(crate) struct Away {
     pub(crate) machine: String,
     /// Whether the result is from the server's action cache.
     pub(crate) is_cached: bool,
-    /// When the action was sent, and when its result arrived.
+    /// The time at which the action was sent, and the time at which its result arrived.
     pub(crate) times: (Instant, Instant),
-    /// How long it waited for a worker.
+    /// The time that it waited for a worker.
     pub(crate) queued: Duration,
 }
 
-/// What is sent for a step.
+/// The blobs that are sent for a step.
 struct Package<'a> {
     description: &'a Description,
     action: PreparedAction,
@@ -90,7 +90,7 @@ impl Machines {
         self.local.as_ref()
     }
 
-    /// After which time a step would start on the server that it would go to.
+    /// The time after which a step would start on the server that it would go to.
     pub(crate) fn expected_start(&self, description: &Description, files: &dyn LayerFiles) -> Duration {
         let start = self.best(description, files).map_or(f64::INFINITY, |(_, load)| load.start(self.mean.nanos()));
         Duration::try_from_secs_f64(start / 1e9).unwrap_or(Duration::MAX)
@@ -183,7 +183,7 @@ impl Machines {
         let (client, inline) = (&machine.client, [ACCOUNT.to_owned()]);
         let action = package.action.digest;
         let asked = Instant::now();
-        // Both at once, so that they take one round trip. The offer is of no use if there is a result.
+        // Both requests are sent at the same time, so that they take one round trip. The offer is of no use if there is a result.
         let look_up = async {
             match cache {
                 CacheUse::Cached => client.cached(action, &inline).await,
@@ -194,7 +194,7 @@ impl Machines {
         if let Some(found) = found? {
             match self.take(machine, found, asked).await {
                 Ok(away) if away.account.layer().is_some() => return Ok(away),
-                // A result that failed, or whose files are gone.
+                // The result is a failure, or its files are gone.
                 _ => cache = CacheUse::Fresh,
             }
         }
@@ -214,7 +214,7 @@ impl Machines {
                     cache = CacheUse::Fresh;
                 }
                 Ok(finished) => return self.take(machine, finished, sent).await,
-                // Evicted between the question and the execution.
+                // The blob was evicted between the check and the execution.
                 Err(RemoteError::Missing { .. }) if round < ROUNDS => {}
                 Err(error) => return Err(error.into()),
             }
@@ -241,7 +241,7 @@ impl Machines {
                 }
                 None => return Err(fault(format!("the action has no output `{LAYER}`")).into()),
             }
-            // A cached result may be older than what the server still has.
+            // The server may have evicted files of a cached result.
             if finished.is_cached
                 && let Some(Blob { digest, .. }) = client.missing(&[wanted]).await?.first()
             {
@@ -269,7 +269,7 @@ impl Machines {
 }
 
 impl Machine {
-    /// Sends the small blobs of an action, and asks which of the others the server lacks. Both at once take one round trip.
+    /// Sends the small blobs of an action, and asks which of the others the server lacks. The two requests together take one round trip.
     async fn offer(&self, package: &Package<'_>) -> Result<BTreeSet<Blob>, RemoteError> {
         let (small, asked): (Vec<_>, Vec<_>) = package.own().cloned().partition(|upload| upload.blob.size <= SMALL);
         let mut wanted: Vec<Blob> = asked.iter().map(|upload| upload.blob).collect();
@@ -305,7 +305,7 @@ impl Machine {
         Ok(())
     }
 
-    /// What the command of an action has written to its standard error, in one line.
+    /// The standard error of an action's command, on one line.
     async fn stderr(&self, finished: &Finished) -> String {
         let mut text = finished.stderr.clone();
         if let Some(blob) = finished.stderr_blob.filter(|blob| text.is_empty() && blob.size <= LARGEST_MESSAGE) {
@@ -313,7 +313,7 @@ impl Machine {
             text = self.client.read(&[blob]).await.unwrap_or_default().remove(&blob.digest).unwrap_or_default();
         }
         let text = String::from_utf8_lossy(&text);
-        // Without the frame that our messages have.
+        // Without the frame of our messages.
         let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "×" | "│")).collect();
         if words.is_empty() { "it says nothing".into() } else { words.join(" ") }
     }

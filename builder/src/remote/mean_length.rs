@@ -1,4 +1,4 @@
-//! How long steps of this build have taken on average.
+//! The mean length of the steps of this build.
 
 use parking_lot::Mutex;
 use std::time::Duration;
@@ -20,7 +20,7 @@ impl MeanLength {
         (ended.steps, ended.time) = (ended.steps + 1, ended.time + length);
     }
 
-    /// In nanoseconds; `None` if no step has ended.
+    /// The mean in nanoseconds; `None` if no step has ended.
     pub(super) fn nanos(&self) -> Option<f64> {
         let ended = self.0.lock();
         Some(ended.time.checked_div(ended.steps)?.as_nanos() as f64)

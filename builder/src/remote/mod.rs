@@ -1,8 +1,8 @@
 //! Steps on other machines, through servers of the Remote Execution API.
 //!
-//! *Takes* a RUN, or a COPY from a stage, with the layers that it needs. *Gives* its layer, which stays on the server until something
-//! needs it, and the account of the machine that ran it. The same module is the other side: [`Worker`] does what a description asks
-//! for. *Must never know* how steps are scheduled, or how a server is spoken to ([`buildscope_remote`]).
+//! *Takes* a RUN, or a COPY from a stage, with the layers that it needs. *Gives* its layer, which stays on the server until something needs
+//! it, and the account of the machine that ran it. The same module is the other side: [`Worker`] runs described steps. *Must never know*
+//! the schedule, or the protocol of a server ([`buildscope_remote`]).
 
 mod account;
 mod copy;

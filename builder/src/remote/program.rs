@@ -1,4 +1,4 @@
-//! This program as an input of actions: a worker that knows nothing of buildscope executes it.
+//! This program as an input of actions, so that any worker can execute it.
 //!
 //! A static program is one file. One with shared libraries brings them and their loader, at the paths that they have here: a worker that
 //! makes the input root the root directory of the command finds them there. Other workers have their own.
@@ -47,7 +47,7 @@ pub(super) fn own(cache: &Path) -> Result<Program, StorageError> {
 
 impl Program {
     fn read(known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
-        // By the number of this process, because another program looks at it, too.
+        // The path uses the id of this process, because another program reads it, too.
         let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
         let program = Part::read(&own, PROGRAM, known)?;
         let mut headers = vec![0; HEADERS];

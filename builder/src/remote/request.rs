@@ -1,4 +1,4 @@
-//! What a build asks of other machines.
+//! The options of a build for other machines.
 
 use buildscope_remote::RemoteOptions;
 use std::num::NonZeroUsize;
@@ -8,17 +8,17 @@ use std::num::NonZeroUsize;
 pub struct RemoteRequest {
     /// The servers. Each may have many workers.
     pub servers: Vec<RemoteOptions>,
-    /// What happens to a step if no server can run it.
+    /// The fallback for a step that no server can run.
     pub fallback: Fallback,
-    /// Where cache mounts are.
+    /// The place of cache mounts.
     pub cache_mounts: CacheMounts,
     /// The number of steps that run on this machine at a time although others could run them. The rest goes to the servers.
     pub local_jobs: Option<NonZeroUsize>,
-    /// What a worker must have, as pairs (name, value).
+    /// The required properties of a worker, as pairs (name, value).
     pub properties: Vec<(String, String)>,
 }
 
-/// Where cache mounts are.
+/// The place of cache mounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CacheMounts {
     /// On this machine, where the steps that use them run.
@@ -28,7 +28,7 @@ pub enum CacheMounts {
     Worker,
 }
 
-/// What happens to a step if no server can run it.
+/// The fallback for a step that no server can run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fallback {
     /// It runs on this machine.

@@ -1,4 +1,4 @@
-//! The other machine's side: fetches the layers that it does not have, runs the step, keeps the layers for the next one.
+//! The other machine's side: fetches the layers that it does not have, runs the step, and keeps the layers for the next one.
 
 use super::account::{Account, FailureKind, Line};
 use super::description::{DescribedRun, Description, FORMAT, Work};
@@ -142,7 +142,7 @@ impl Worker<'_> {
     }
 }
 
-/// What a step prints.
+/// The output of a step.
 #[derive(Default)]
 struct Output {
     lines: Vec<Line>,
