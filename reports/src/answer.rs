@@ -91,7 +91,7 @@ fn outcome(analysis: &Analysis<'_>) -> String {
 /// The longest reason that the answer quotes, in characters.
 const LONGEST_REASON: usize = 200;
 
-/// What the error of a step says besides its command and its exit code, on one line: `out of memory: ...`.
+/// The part of a step's error besides its command and its exit code, on one line: `out of memory: ...`.
 fn failure_words(error: &str) -> Option<String> {
     let line = error.lines().map(str::trim).find(|line| !line.is_empty())?;
     // "RUN failed: process "..." did not complete successfully: exit code: 137: out of memory".

@@ -1,4 +1,4 @@
-//! What steps read of the base images that a build pulled: whether fetching only what is read would pay.
+//! The part of the pulled base images that steps read, and whether fetching only that part would pay.
 
 use crate::analysis::Analysis;
 use crate::whatif::{Scenario, Selector};
@@ -17,9 +17,9 @@ pub struct PulledBase {
     pub read: ByteSize,
     /// The time that the pull took.
     pub pull: Nanos,
-    /// How much sooner the build would have ended at most if only those bytes had been fetched.
+    /// The most time by which the build would have ended earlier if only those bytes had been fetched.
     pub saving: Nanos,
-    /// All of that in one sentence.
+    /// The facts in one sentence.
     pub sentence: String,
 }
 

@@ -9,7 +9,7 @@ use crate::wording::quote;
 use buildscope_record::{DriverName, Nanos, Phase, Policy, Record};
 use serde::Serialize;
 
-/// Why the slowest of these builds is slower than the fastest. There is no answer for fewer than two.
+/// Explains why the slowest of these builds is slower than the fastest; `None` for fewer than two builds.
 ///
 /// Builds are named after their policies, or, if those are the same, after their drivers, their tools or their numbers.
 pub fn slower(records: &[Record]) -> Option<String> {

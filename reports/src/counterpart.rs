@@ -1,7 +1,7 @@
 //! The same step in another record of a build.
 //!
-//! The texts of a stage are aligned by a longest common subsequence. What that leaves over is paired in three ways: a step that moved by
-//! its text, a step whose text changed by its place between the same neighbours, and no pair for one that is new.
+//! The texts of a stage are aligned by a longest common subsequence. The remaining steps are paired by rules: a moved step by its text, a
+//! changed step by its place between the same neighbours. A new step has no pair.
 
 use buildscope_record::{Record, Step, StepId};
 use std::collections::BTreeMap;

@@ -1,8 +1,8 @@
-//! What each builder calls a change: the option or the setting that a user of that builder would write.
+//! The words of each builder for a change: the option or the setting that a user of that builder would write.
 
 use buildscope_record::{Policy, Tool};
 
-/// How to build under another policy, in the words of the builder; `None` if that builder has no way to.
+/// The option for another policy, in the words of the builder; `None` if that builder has none.
 pub(crate) fn other_policy(tool: &Tool, policy: Policy) -> Option<String> {
     match (tool, policy) {
         (Tool::Buildscope, Policy::Serial) => {
@@ -24,7 +24,7 @@ pub(crate) fn other_policy(tool: &Tool, policy: Policy) -> Option<String> {
     }
 }
 
-/// How to lift a limit of slots.
+/// The option that lifts a limit of slots.
 pub(crate) fn unlimited_slots(tool: &Tool, jobs: u32) -> String {
     let how = match tool {
         Tool::Buildscope | Tool::Buildah => " (`--jobs 0`)",

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the explanation's JSON. The rule is that of the record: fields may be added, never change.
 pub const VERSION: u32 = 1;
 
-/// Why a build took as long as it did.
+/// The explanation of a build's time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// The version of this format: [`VERSION`].
@@ -27,7 +27,7 @@ pub struct Explanation {
     pub answer: String,
     /// The program that observed the build, and what its record can know.
     pub source: Source,
-    /// What could not be computed, or only guessed, because the record lacks the facts.
+    /// Sentences about results that could not be computed, or only guessed, because the record lacks the facts.
     pub missing: Vec<String>,
     /// The machine of the build.
     pub host: Host,
@@ -40,10 +40,10 @@ pub struct Explanation {
     /// Whether the record ends before the build did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
-    /// What the importer did with parts of a log that it could not take as they were, and which other builds the log has.
+    /// Notes of the importer: parts of the log that it could not read as they were, and other builds in the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// Where the wall time went, and how much work was done meanwhile.
+    /// The accounts of the wall time and of the work.
     pub accounts: Accounts,
     /// Every step, in the order of the Dockerfile.
     pub steps: Vec<StepExplanation>,
@@ -56,21 +56,21 @@ pub struct Explanation {
     pub segments: Vec<Segment>,
     /// The dependency critical path: what would delay the end with unlimited slots and without a policy.
     pub dependency_path: Vec<StepId>,
-    /// How short the build could have been.
+    /// The lower bounds of the build's time.
     pub bounds: Bounds,
     /// The base images that the build pulled, if it is known what steps read of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bases: Vec<PulledBase>,
-    /// What other programs used of the machine meanwhile; `None` if that is unknown or too small to matter.
+    /// The use of the machine by other programs during the build; `None` if it is unknown or too small to matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<Others>,
-    /// How many steps were active, ready, held and blocked over time.
+    /// The numbers of steps that were active, ready, held and blocked over time.
     pub parallelism: Parallelism,
     /// The changes that would help most, by replay.
     pub ranking: Ranking,
-    /// What could be done to make the build faster.
+    /// Suggestions that make the build faster.
     pub advice: Vec<Advice>,
-    /// Why steps were not found in the cache; empty if no earlier record was given and the store removed nothing.
+    /// The cache misses with their reasons; empty if no earlier record was given and the store removed nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub misses: Vec<Miss>,
 }

@@ -8,7 +8,7 @@ use buildscope_record::{Edge, EdgeKind, Record, StepId};
 pub(crate) struct Need {
     /// The step that comes first.
     pub(crate) step: StepId,
-    /// Why the other waits for it.
+    /// The reason of the wait.
     pub(crate) kind: EdgeKind,
 }
 
@@ -42,12 +42,12 @@ impl Graph {
         }
     }
 
-    /// What the step waits for, by [`StepId`].
+    /// The needs of the step, by [`StepId`].
     pub(crate) fn before(&self, step: StepId) -> &[Need] {
         self.before.of(step)
     }
 
-    /// All steps, each after what it needs.
+    /// All steps, each after its needs.
     pub(crate) fn order(&self) -> &[StepId] {
         &self.order
     }

@@ -11,11 +11,11 @@ use buildscope_record::{Nanos, Policy, StepId};
 pub(crate) struct NeedlessWait {
     /// The step that waited. A `FROM` only starts its stage, so the longest step after it that waited with it is named instead.
     pub(crate) step: StepId,
-    /// How long it waited.
+    /// The time that it waited.
     pub(crate) held: Nanos,
     /// The step that it had to wait for.
     pub(crate) on: StepId,
-    /// How much of the wait was lost to the build.
+    /// The part of the wait that delayed the build.
     pub(crate) lost: Nanos,
 }
 

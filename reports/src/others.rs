@@ -1,7 +1,7 @@
-//! What other programs used of the machine while the build ran.
+//! The use of the machine by other programs during the build.
 //!
-//! Their load makes the times of a record longer than the build's own work. It is said, and no advice and no prediction blames the build
-//! for it.
+//! Their load makes the times of a record longer than the build's own work. Explanations say so, and neither advice nor predictions blame
+//! the build for it.
 
 use buildscope_record::{Nanos, Record};
 use schemars::JsonSchema;

@@ -1,7 +1,7 @@
-//! What each step contributed to the build.
+//! The contribution of each step to the build.
 //!
-//! *Takes* a record and its attribution. *Gives* one [`StepExplanation`] a step. *Must never know* what is concluded from
-//! them: answers, misses, rankings and advice read them.
+//! *Takes* a record and its attribution. *Gives* one [`StepExplanation`] for each step. *Must never know* the conclusions from them:
+//! answers, misses, rankings and advice read them.
 
 use crate::attribute::{Attributed, Attribution, Row, held, nanos};
 use crate::index::Indexed;
@@ -26,9 +26,9 @@ pub struct StepExplanation {
     /// The lines of the instruction in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceRange>,
-    /// What became of the step.
+    /// The outcome of the step.
     pub outcome: Outcome,
-    /// When the step started, since the start of the build.
+    /// The start of the step, since the start of the build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Nanos>,
     /// The time from the step's start to its result; zero for a step that did not run.
@@ -47,10 +47,10 @@ pub struct StepExplanation {
     pub work: Nanos,
     /// Wall time and work by phase, largest first.
     pub phases: Vec<Row<Attributed<Phase>>>,
-    /// How much sooner the build would have ended if the step took no time, with the same order, slots, locks and processors: by
-    /// replay, or, where the replay cannot reproduce the build, from the network of what happened.
+    /// The time by which the build would have ended earlier if the step took no time, with the same order, slots, locks and processors: by
+    /// replay, or if the replay cannot reproduce the build, from the observed network.
     pub drag: Nanos,
-    /// How much longer the step could have taken without delaying the build.
+    /// The time by which the step could have taken longer without delaying the build.
     pub slack: Nanos,
     /// The drag with unlimited slots and without the order of a policy.
     pub dependency_drag: Nanos,
@@ -58,12 +58,12 @@ pub struct StepExplanation {
     pub dependency_slack: Nanos,
     /// Whether the step is on the observed critical path.
     pub on_path: bool,
-    /// How long the step could have run and was kept back only by the order of the policy.
+    /// The time in which the step could have run and was delayed only by the order of the policy.
     pub held: Nanos,
-    /// Why the step's result was not in the cache.
+    /// The reason why the step's result was not in the cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
-    /// Where the time of the step's process went, if its processes were observed.
+    /// The time of the step's process by command, if its processes were observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inside: Option<Inside>,
 }

@@ -1,4 +1,4 @@
-//! How sentences name steps and shares.
+//! The names of steps and shares in sentences.
 
 use crate::steps::StepExplanation;
 use buildscope_record::Nanos;

@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What a credential is replaced by, as Go writes it.
+/// The replacement of a credential, as Go writes it.
 const MASK: &str = "xxxxx";
-/// What GitHub's documentation writes as the password next to a token.
+/// The password next to a token in GitHub's documentation. It is not secret.
 const NO_PASSWORD: &str = "x-oauth-basic";
-/// How many bytes after `://` are taken for an address. It bounds the time for a text of many addresses without a space.
+/// The number of bytes after `://` that are taken as an address. It bounds the time for a text of many addresses without a space.
 const LONGEST: usize = 8192;
 /// Parameters of queries that are credentials, in lower case: of OAuth, GitLab and GitHub, and of signed URLs of S3, Azure,
 /// Google and CloudFront.

@@ -19,7 +19,7 @@ pub(crate) struct Shared {
     seen: Mutex<Collected>,
 }
 
-/// What was collected so far. The rest of a [`Trace`] is computed when the build is over, so that a span costs little.
+/// The collected data so far. The rest of a [`Trace`] is computed when the build is over, so that a span costs little.
 #[derive(Default)]
 struct Collected {
     spans: Vec<(Span, Amounts)>,

@@ -169,12 +169,12 @@ digest_types! {
 }
 
 impl BlobDigest {
-    /// The same digest, of a blob that is known to be an uncompressed layer.
+    /// The digest as that of an uncompressed layer. The caller knows that the blob is one.
     pub const fn to_diff_id(self) -> DiffId {
         DiffId(self.0)
     }
 
-    /// The same digest, of a blob that is known to be a manifest or an index.
+    /// The digest as that of a manifest or an index. The caller knows that the blob is one.
     pub const fn to_manifest(self) -> ManifestDigest {
         ManifestDigest(self.0)
     }

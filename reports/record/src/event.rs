@@ -1,4 +1,4 @@
-//! What was done during a build, what was waited for, and what was measured.
+//! Events of a build: spans of work, waits, and measured quantities.
 
 use crate::{Nanos, Phase, StepId};
 use schemars::JsonSchema;
@@ -26,7 +26,7 @@ pub struct Span {
     pub slot: Option<u32>,
     /// The kind of work.
     pub phase: Phase,
-    /// What was worked on: a path, a reference, a driver.
+    /// The subject of the work: a path, a reference, a driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The start of the interval.
@@ -65,7 +65,7 @@ impl Span {
 pub struct Wait {
     /// The step that waited.
     pub step: StepId,
-    /// What it waited for.
+    /// The kind of wait.
     pub kind: WaitKind,
     /// The step that it waited for, or that held the slot or lock; `None` if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,7 +79,7 @@ pub struct Wait {
     pub end: Nanos,
 }
 
-/// What a step waited for.
+/// The cause of a step's wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum WaitKind {

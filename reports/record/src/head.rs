@@ -10,7 +10,7 @@ use std::io::Read;
 pub struct Head {
     /// The options of the build.
     pub options: Options,
-    /// When the build started, RFC 3339; `None` if unknown.
+    /// The start of the build, in RFC 3339; `None` if unknown.
     pub started: Option<String>,
 }
 

@@ -241,7 +241,7 @@ struct Seen {
     value: f64,
     amounts: Amounts,
     ended: bool,
-    /// How long ago the interval began and ended, if it was measured elsewhere.
+    /// The time since the start and since the end of the interval, if it was measured elsewhere.
     began_ago: Option<u64>,
     ended_ago: Option<u64>,
 }

@@ -24,7 +24,7 @@ pub struct Record {
     pub host: Host,
     /// The options of the build.
     pub options: Options,
-    /// When the build started, RFC 3339; `None` if unknown.
+    /// The start of the build, in RFC 3339; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<String>,
     /// The time from the first to the last observed instant.
@@ -32,7 +32,7 @@ pub struct Record {
     /// The CPU time of the whole build, including the builder itself; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Nanos>,
-    /// What other programs did on the machine meanwhile; `None` if unknown.
+    /// The use of the machine by other programs during the build; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<MachineLoad>,
     /// Whether the build succeeded.
@@ -40,21 +40,21 @@ pub struct Record {
     /// Whether the record ends before the build did: the job was cancelled, or the log was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
-    /// What the importer did with parts of a log that it could not take as they were, and which other builds the log has.
+    /// Notes of the importer: parts of the log that it could not read as they were, and other builds in the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The stages in the order of the Dockerfile, indexed by [`StageId`].
     pub stages: Vec<Stage>,
     /// The steps in the order of the Dockerfile, indexed by `StepId`.
     pub steps: Vec<Step>,
-    /// Which step waits for which.
+    /// The edges: which step waits for which.
     pub edges: Vec<Edge>,
     /// The targets, if several were built in one graph; empty for a build of one Dockerfile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Target>,
-    /// What was done, and when.
+    /// The intervals of work.
     pub spans: Vec<Span>,
-    /// What steps waited for, and when.
+    /// The waits of steps.
     pub waits: Vec<Wait>,
     /// Measured values over time.
     pub counters: Vec<Counter>,
@@ -84,11 +84,11 @@ pub struct Source {
     /// The version of the program; `None` if unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// What this record can know.
+    /// The facts that this record can contain.
     pub fidelity: Fidelity,
 }
 
-/// What a record can know. Every explanation names what it could not compute without it.
+/// The facts that a record can contain. An explanation names the results that it could not compute without them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fidelity {
     /// Steps have real start times. Otherwise they are inferred from the end of what came before.
@@ -172,7 +172,7 @@ impl Host {
     }
 }
 
-/// What other programs did on the machine while a build ran.
+/// The use of the machine by other programs during a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MachineLoad {
     /// The CPU time of all processors that was not the build's own.
@@ -193,7 +193,7 @@ pub struct Options {
     /// The limit of slots; 0 means unlimited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
-    /// What lets a ready step start: `memory` or `slots`.
+    /// The condition for a ready step to start: `memory` or `slots`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admission: Option<Admission>,
     /// The storage driver that was used.
@@ -205,7 +205,7 @@ pub struct Options {
     /// The servers that RUN steps could be sent to (`--remote`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remote: Vec<String>,
-    /// What the build found in the cache: `cold` (`--no-cache`), `warm` (every step) or `edit` (some steps).
+    /// The results that the build found in the cache: `cold` (`--no-cache`), `warm` (every step) or `edit` (some steps).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<CacheState>,
     /// The stages whose results were not looked up (`--no-cache-filter`).

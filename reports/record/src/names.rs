@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown {set} `{name}`: expected {}", alternatives(.expected))]
 pub struct UnknownName {
-    /// What the set holds: `policy`, `storage driver`.
+    /// The name of the set: `policy`, `storage driver`.
     pub set: &'static str,
     /// The name that was given.
     pub name: String,
@@ -80,7 +80,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// What lets a ready step start.
+    /// The condition for a ready step to start.
     #[derive(Default)]
     Admission, "admission":
     /// A free slot, and memory for what the step is expected to need.
@@ -91,9 +91,9 @@ closed_set! {
 }
 
 closed_set! {
-    /// What a build found in its cache.
+    /// The results that a build found in its cache.
     CacheState, "cache state":
-    /// Nothing, because it did not look (`--no-cache`).
+    /// No results, because it did not look (`--no-cache`).
     Cold = "cold",
     /// The result of every step.
     Warm = "warm",

@@ -27,7 +27,7 @@ closed_set! {
 /// known at compile time.
 macro_rules! phases {
     ($($(#[$doc:meta])* $variant:ident = $name:literal in $group:ident),+ $(,)?) => {
-        /// What a span's time was spent on.
+        /// The kind of work that a span's time was spent on.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
         pub enum Phase {
             $($(#[$doc])* #[serde(rename = $name)] $variant,)+

@@ -1,7 +1,6 @@
-//! Which of several machines a step goes to. The builder and the replay of a record on several machines both ask here, so a prediction
-//! and a build place steps by the same rule.
+//! Chooses one of several machines for a step. The builder and the replay of a record use the same rule.
 
-/// What is known of a machine that a step could go to. Times are nanoseconds.
+/// The known facts about a machine that a step could go to. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Candidate {
     /// The number of steps of the build that run there, or will.
@@ -15,8 +14,8 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// When a slot is expected to be free, if steps take `mean` on average and end evenly spread over that time: the first of n slots
-    /// after mean / (n + 1). Without a mean, a slot is never expected to be free.
+    /// The time after which a slot is expected to be free, if steps take `mean` on average and end evenly spread over that time: the first
+    /// of n slots after mean / (n + 1). Without a mean, a slot is never expected to be free.
     pub fn wait(&self, mean: Option<f64>) -> f64 {
         match self.slots.map(|slots| (slots, (self.steps + 1).saturating_sub(slots))) {
             None | Some((_, 0)) => 0.0,
@@ -24,7 +23,7 @@ impl Candidate {
         }
     }
 
-    /// When a step is expected to start. Its layers arrive while it waits for a slot.
+    /// The time after which a step is expected to start. Its layers arrive while it waits for a slot.
     pub fn start(&self, mean: Option<f64>) -> f64 {
         self.wait(mean).max(self.transfer)
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 closed_set! {
-    /// How fine a build's parallelism is: its granularity.
+    /// The granularity of a build's parallelism.
     #[derive(Default)]
     Policy, "policy":
     /// One step after the other, in the order of the file: the classic builder.

@@ -48,7 +48,7 @@ pub struct Delay {
     done: Mutex<HashSet<Option<StepId>>>,
 }
 
-/// What a [`Delay`] applies to.
+/// The target of a [`Delay`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Delayed {
     /// A phase.

@@ -1,4 +1,4 @@
-//! What was seen inside a step: its processes, what each ran on and what it waited for. Part of the record since version 2.
+//! The inside of a step: its processes, with their time by state. Part of the record since version 2.
 
 use crate::{ByteSize, Nanos};
 use schemars::JsonSchema;
@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 /// The inside of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Processes {
-    /// How they were observed.
+    /// The method of observation.
     pub observed: Observed,
-    /// When the step's program began.
+    /// The start of the step's program.
     pub start: Nanos,
-    /// When the step's program had ended.
+    /// The end of the step's program.
     pub end: Nanos,
-    /// What the builder started: the program and its arguments; empty where only the instruction's text is known.
+    /// The program that the builder started, with its arguments; empty if only the instruction's text is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
     /// The text that the step's shell read, where it is not the last word of `command`: a heredoc that begins with `#!`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<String>,
-    /// Where the pieces of the shell's text are in the Dockerfile, in the order of the text. Empty if unknown.
+    /// The places of the pieces of the shell's text in the Dockerfile, in the order of the text. Empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
     /// In the order in which they began; a process's `parent` and `replaces` are indices into this list.
@@ -33,13 +33,13 @@ pub struct Processes {
     /// Events that the kernel dropped because they were not read in time: times near them may be wrong.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub lost: u64,
-    /// What could not be seen, in words.
+    /// Sentences about what could not be observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
 }
 
 impl Processes {
-    /// No processes, of a step whose program ran in this time.
+    /// A step without processes whose program ran in this time.
     pub fn of(observed: Observed, start: Nanos, end: Nanos) -> Self {
         Self {
             observed,
@@ -65,8 +65,8 @@ fn is_empty(size: &ByteSize) -> bool {
     size.0 == 0
 }
 
-/// Where a piece of a shell's text is in the Dockerfile. After each newline within the piece, the next line of the Dockerfile
-/// goes on at its first column.
+/// The place of a piece of a shell's text in the Dockerfile. After each newline within the piece, the text continues in the first column of
+/// the next line of the Dockerfile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Origin {
     /// The first byte of the piece in the text.
@@ -77,7 +77,7 @@ pub struct Origin {
     pub column: u32,
 }
 
-/// How processes were observed.
+/// The method by which processes were observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Observed {
@@ -105,17 +105,17 @@ pub struct Process {
     /// Whether it runs the code of its parent: a subshell, a worker.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forked: bool,
-    /// Its arguments, the program's name first; shortened, control characters escaped. Empty where it ended before it could be asked.
+    /// Its arguments, the program's name first; shortened, with control characters escaped. Empty if it ended before they were read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<String>,
-    /// When it began.
+    /// The start.
     pub start: Nanos,
-    /// When it ended.
+    /// The end.
     pub end: Nanos,
-    /// Its exit code, or 128 and the number of the signal, where known.
+    /// Its exit code, or 128 plus the number of the signal, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exit: Option<i32>,
-    /// Where its time went.
+    /// Its time by state.
     #[serde(flatten)]
     pub time: ProcessTime,
     /// Threads that it had in all.
@@ -129,7 +129,7 @@ pub struct Process {
     /// Bytes that it wrote to files, pipes and sockets, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<ByteSize>,
-    /// What it did over time, for the longer ones.
+    /// Its states over time, for longer processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,
     /// The stacks of functions that it ran, by samples of its processor time; the most frequent first.
@@ -142,11 +142,11 @@ pub struct Process {
 pub struct StackSamples {
     /// The functions, the outermost first, as indices into [`Processes::functions`].
     pub frames: Vec<u32>,
-    /// How many samples had it.
+    /// The number of samples with this stack.
     pub samples: u32,
 }
 
-/// Where the time of a process went. What is left of its length after `runnable` and `blocked` it was on a processor.
+/// The time of a process by state. The rest of its length after `runnable` and `blocked` is time on a processor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProcessTime {
     /// Time on a processor, summed over its threads.
@@ -190,7 +190,7 @@ pub struct Blocked {
     pub unknown: Nanos,
 }
 
-/// What a process waits for.
+/// The cause of a process's wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Cause {
@@ -209,7 +209,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All of them.
+    /// All causes.
     pub const ALL: [Self; 6] = [Self::Disk, Self::Network, Self::Child, Self::Lock, Self::Sleep, Self::Unknown];
 }
 
@@ -246,7 +246,7 @@ impl Blocked {
         self.total() == Nanos::ZERO
     }
 
-    /// All of it.
+    /// The sum over all causes.
     pub fn total(&self) -> Nanos {
         Cause::ALL.iter().fold(Nanos::ZERO, |sum, &cause| sum + self[cause])
     }
@@ -265,12 +265,12 @@ impl std::ops::AddAssign for ProcessTime {
 }
 
 impl Process {
-    /// How long it was.
+    /// The length of the process.
     pub fn duration(&self) -> Nanos {
         self.end.saturating_sub(self.start)
     }
 
-    /// How long at least one of its threads was on a processor.
+    /// The time in which at least one of its threads was on a processor.
     pub fn running(&self) -> Nanos {
         self.duration().saturating_sub(self.time.runnable).saturating_sub(self.time.blocked.total())
     }
@@ -284,15 +284,15 @@ pub struct Folded {
     pub parent: Option<u32>,
     /// The program's name.
     pub program: String,
-    /// How many there were.
+    /// The number of processes.
     pub count: u64,
-    /// When the first began.
+    /// The start of the first process.
     pub start: Nanos,
-    /// When the last ended.
+    /// The end of the last process.
     pub end: Nanos,
-    /// Their lengths, summed.
+    /// The sum of their lengths.
     pub duration: Nanos,
-    /// How many are known to have ended with another exit code than 0.
+    /// The number of processes that are known to have ended with an exit code other than 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
     /// Bytes that they read. Zero if unknown.
@@ -312,13 +312,13 @@ pub struct Folded {
 /// A line of a step's output that says what the step does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OutputLine {
-    /// When it was printed.
+    /// The time at which it was printed.
     pub at: Nanos,
     /// Its text.
     pub text: String,
 }
 
-/// What a process did, in equal parts of its time.
+/// The states of a process in equal parts of its time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Timeline {
     /// The length of a part.

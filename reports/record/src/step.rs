@@ -20,12 +20,12 @@ pub struct Step {
     /// The lines of the instruction in the Dockerfile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<SourceRange>,
-    /// What became of the step.
+    /// The outcome of the step.
     pub outcome: Outcome,
-    /// When the step had its slot and started.
+    /// The time at which the step had its slot and started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Nanos>,
-    /// When the step's result was available.
+    /// The time at which the step's result was available.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Nanos>,
     /// The slot it ran on.
@@ -49,7 +49,7 @@ pub struct Step {
     /// The network that the step's processes had.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
-    /// Where the step ran, if the build had other machines.
+    /// The machine that ran the step, if the build had other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<StepMachine>,
     /// Lines of the output that say what the step does, with their times, where the processes were not observed.
@@ -104,7 +104,7 @@ pub struct StepMachine {
     /// The other machine that ran it, as its server names it; `None` for the machine of the builder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<String>,
-    /// Why no other machine ran it, in words.
+    /// The reason why no other machine ran it, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_here: Option<String>,
 }
@@ -135,7 +135,7 @@ pub struct SourceRange {
     pub end_line: u32,
 }
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
@@ -164,12 +164,12 @@ pub struct Cache {
     /// The reason of a miss, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub miss: Option<String>,
-    /// Why an earlier result with this key was removed.
+    /// The reason why an earlier result with this key was removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removed: Option<Removal>,
 }
 
-/// Why a result was removed from the cache.
+/// The reason why a result was removed from the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Removal {
@@ -191,7 +191,7 @@ pub struct Layer {
     pub digest: Option<DiffId>,
 }
 
-/// What is known of a base image.
+/// The known facts about a base image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BaseImage {
     /// The size of its uncompressed layers, as far as they were in the store when the steps had ended.
@@ -240,11 +240,11 @@ pub struct Edge {
     pub from: StepId,
     /// The step that waits for it.
     pub to: StepId,
-    /// Why it waits.
+    /// The reason of the wait.
     pub kind: EdgeKind,
 }
 
-/// Why one step waits for another.
+/// The reason why one step waits for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EdgeKind {

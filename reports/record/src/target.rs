@@ -12,23 +12,23 @@ pub struct Target {
     pub name: String,
     /// The steps whose results the target is: one for each platform. What they need belongs to the target too.
     pub steps: Vec<StepId>,
-    /// What became of the target.
+    /// The outcome of the target.
     pub outcome: TargetOutcome,
-    /// When its delivery began; `None` for a target without one.
+    /// The start of its delivery; `None` for a target without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Nanos>,
-    /// When it was delivered, or its delivery failed.
+    /// The time at which it was delivered, or its delivery failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Nanos>,
     /// The id of the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// Why the target was not built.
+    /// The reason why the target was not built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
 
-/// What became of a target.
+/// The outcome of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum TargetOutcome {

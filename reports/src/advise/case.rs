@@ -1,4 +1,4 @@
-//! The facts that rules read, and how they make advice about a step.
+//! The facts that rules read, and functions to make advice about a step.
 
 use super::suggestion::Advice;
 use crate::analysis::Analysis;
@@ -12,13 +12,13 @@ use std::collections::BTreeSet;
 /// A build as the rules see it.
 pub(super) struct Case<'c> {
     pub(super) analysis: &'c Analysis<'c>,
-    /// The changes that the replay found to help, and how far it can be believed.
+    /// The changes that help by replay, and the error of the replay.
     pub(super) ranked: &'c RankedChanges,
     /// Earlier records of the same build, oldest first.
     pub(super) earlier: &'c [Record],
     /// The instructions; its steps are those of the record.
     pub(super) file: &'c File<'c>,
-    /// What the record says about files and output.
+    /// The facts of the record about files and output.
     pub(super) facts: &'c RecordFacts<'c>,
 }
 
@@ -33,7 +33,7 @@ impl Case<'_> {
         self.ran().filter(|step| step.instruction == record::Instruction::Run && self.worth(step.drag))
     }
 
-    /// How much sooner the build ends under a scenario by replay; zero if the replay is not credible.
+    /// The time by which the build ends earlier under a scenario, by replay; zero if the replay is not credible.
     pub(super) fn gain(&self, scenario: &Scenario) -> Nanos {
         // The replay of a large build takes too long to be repeated for each rule.
         let credible = self.ranked.drift.is_some_and(|drift| drift <= MAX_DRIFT);
@@ -61,10 +61,10 @@ impl Case<'_> {
     }
 }
 
-/// What a record says about the files and the output of its steps.
+/// The facts of a record about the files and the output of its steps.
 #[derive(Debug)]
 pub(super) struct RecordFacts<'c> {
-    /// What knows the texts of the build context.
+    /// The facts about the build context.
     context: &'c dyn Facts,
     files: Vec<Option<BTreeSet<String>>>,
     output: Vec<Option<Vec<String>>>,

@@ -8,7 +8,7 @@ use crate::wording::quote_located;
 use buildscope_commands::{Invocation, Needs, Tool};
 use buildscope_record::{ContextEntry, Nanos, Phase};
 
-/// Entries of a context that are seldom meant to be copied, each with the exception to consider before excluding it.
+/// Entries of a context that are rarely intended to be copied, each with the exception to consider before excluding it.
 const SELDOM_MEANT: [(&str, &str); 13] = [
     (".git", "not where the build asks git for its version"),
     (".hg", "not where the build asks for its version"),
@@ -25,16 +25,16 @@ const SELDOM_MEANT: [(&str, &str); 13] = [
     (".vscode", "an editor's own"),
 ];
 
-/// A file costs as much as that many bytes: 25 us against 4.7 ns a byte, from the scan to the layer (measured with 6,000 small files and
+/// The cost of a file, as a number of bytes: 25 us against 4.7 ns a byte, from the scan to the layer (measured with 6,000 small files and
 /// with one of 150 MB).
 const BYTES_OF_A_FILE: u64 = 5_400;
 
-/// What the files of an entry cost, in bytes.
+/// The cost of the files of an entry, in bytes.
 fn cost(entry: &ContextEntry) -> u64 {
     entry.bytes.0.saturating_add(entry.files.saturating_mul(BYTES_OF_A_FILE))
 }
 
-/// Parts of the context that no step uses, or that are copied with the rest although that is seldom intended.
+/// Parts of the context that no step uses, or that are rarely intended to be copied.
 pub(super) fn unused_context(case: &Case<'_>) -> Vec<Advice> {
     let context = &case.analysis.record.context;
     let total: u64 = context.iter().map(cost).fold(0, u64::saturating_add);
@@ -46,7 +46,7 @@ pub(super) fn unused_context(case: &Case<'_>) -> Vec<Advice> {
         let (spent, step, whose, caveat) = match (entry.used, seldom, whole) {
             (false, ..) => (seen, None, "that no step copies".to_owned(), "nothing needs it"),
             (true, Some(caveat), Some(copy)) => {
-                // All of the COPY but its wait for a lock is spent on the files: it copies them, writes their layer and syncs it.
+                // Except for waiting for a lock, a COPY spends all its time on the files: it copies them, writes their layer and syncs it.
                 let copied: Nanos =
                     copy.phases.iter().filter(|row| row.name.is_one_of(&FILES)).map(|row| row.wall).sum();
                 (seen + copied, Some(copy), format!("that {} takes with the rest", quote_located(copy)), caveat)
@@ -90,7 +90,7 @@ fn is_needless(case: &Case<'_>, copy: &StepExplanation, entry: &str) -> bool {
                         && !command.words.iter().any(|word| word.text.contains("git"))
                 })
         }),
-        // An exact install begins with removing it.
+        // An exact install removes it first.
         "node_modules" => runs.any(|run| {
             run.usages.iter().any(|(_, command, usage)| {
                 usage.tool == Tool::Npm && command.has("ci") && usage.folder.as_deref() == Some("")

@@ -56,7 +56,7 @@ pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// Whether the mounts of an advice hide what a command fetches before the sources are there.
+/// Whether the mounts of an advice hide files that a command fetches before the sources are copied.
 fn hides(advice: &CacheAdvice, reorder: &Reorder) -> bool {
     matches!(reorder.kind, ReorderKind::Fetch(_))
         && (advice.run, advice.tool) == (reorder.run, reorder.tool)
@@ -72,7 +72,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
             continue;
         }
         let before = case.analysis.steps[..run.id.index()].iter().rev().filter(|step| step.stage == run.stage);
-        // From the RUN upwards: the copies that it could be moved before. What goes to a directory of the system may be what it needs.
+        // From the RUN upwards: the copies before which it could be moved. It may need files in a directory of the system.
         let movable = |step: &&StepExplanation| {
             step.instruction == Instruction::Copy && step.text.contains("--from=") && !goes_to_system(case, step)
         };
@@ -98,7 +98,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// Whether a COPY brings files to where programs and their settings are.
+/// Whether a COPY writes to a directory of programs or their settings.
 fn goes_to_system(case: &Case<'_>, step: &StepExplanation) -> bool {
     let step = &case.file.steps[step.id.index()];
     let words = step.instruction.words();
@@ -147,7 +147,7 @@ pub(super) fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
     found
 }
 
-/// How much of a RUN its caches would save; `None` if the record does not tell.
+/// The time of a RUN that its caches would save; `None` if the record does not contain it.
 fn saved(run: &StepExplanation, advice: &CacheAdvice) -> Option<Nanos> {
     let compiled = advice.caches.iter().any(|cache| cache.content == Content::Objects);
     let share = |row: &crate::inside::CommandRow| if compiled { row.wall } else { row.spent.blocked.network };
@@ -173,7 +173,7 @@ fn time_of_installs(run: &StepExplanation) -> Option<Nanos> {
     Some(rows.filter(|row| installs(&row.text)).map(|row| row.wall).sum())
 }
 
-/// What the commands of a row do.
+/// The usages of tools in a row.
 fn usages(text: &str) -> impl Iterator<Item = Usage> {
     let script = Script::read(text).unwrap_or_default();
     let around = Surroundings::default();
@@ -186,7 +186,7 @@ pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let late = late_installs(case.file, case.facts);
     for run in case.runs() {
-        // Behind a COPY of the sources, any change of them runs both parts again.
+        // After a COPY of the sources, any change of them runs both parts again.
         if late.iter().any(|reorder| reorder.run == run.id.index()) {
             continue;
         }

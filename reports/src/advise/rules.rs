@@ -105,7 +105,7 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }
 
-/// What the ranking found about slots and locks.
+/// Advice about slots and locks, from the ranking.
 fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
     let advice = |change: &RankedChange| match change.kind {
         ChangeKind::UnlimitedSlots { .. } => Some(of_build("slots", change, case)),
@@ -215,7 +215,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
     if spent.0 > case.analysis.record.wall.0 / 10 && case.worth(spent) { vec![advice] } else { Vec::new() }
 }
 
-/// What the processes inside a step show.
+/// Advice from the processes inside a step.
 fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
     let processors = case.analysis.record.host.cpus.unwrap_or(1);
     let steps = case.ran().filter(|step| case.worth(step.drag));
@@ -234,7 +234,7 @@ fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
         .collect()
 }
 
-/// The change that writes words of a step in another way, if the step has them once.
+/// The change that replaces words of a step, if the step has them once.
 fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
     step.source?;
     let once = |words: &str| step.text.matches(words).count() == 1;
@@ -242,7 +242,7 @@ fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
     if !once(old) {
         return None;
     }
-    // Words at the end that stay may be on another line of the Dockerfile.
+    // The unchanged words at the end may be on another line of the Dockerfile.
     while let (Some((before, last)), Some((other, same))) = (old.rsplit_once(' '), new.rsplit_once(' '))
         && last == same
         && once(before)
@@ -255,7 +255,7 @@ fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
 /// Steps that wait for processors or disks, and processors that are idle.
 fn pressure(case: &Case<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
-    // The replay knows only the contention of the build's own steps: waits for the programs of others are nothing to change here.
+    // The replay knows only the contention of the build's own steps: waits for other programs cannot be changed here.
     let cpus = case.analysis.record.host.cpus.map(f64::from);
     let own_contention =
         cpus.map_or(Nanos::ZERO, |cpus| case.gain(&Scenario { cores: Some(cpus * 2.0), ..Scenario::default() }));

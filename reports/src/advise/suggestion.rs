@@ -15,13 +15,13 @@ pub const IGNORE_RULE: &str = "dockerignore";
 pub struct Advice {
     /// The name of the rule, for filters: `copy-before-install`.
     pub rule: String,
-    /// What to do and why, in a sentence.
+    /// The suggestion and its reason, as a sentence.
     pub text: String,
-    /// How much sooner the build would have ended, as an upper bound; zero if the record does not tell.
+    /// The time by which the build would have ended earlier, as an upper bound; zero if unknown.
     pub gain: Nanos,
-    /// What the gain assumes, or what it costs.
+    /// The assumption or the cost of the gain.
     pub caveat: String,
-    /// The step that it is about.
+    /// The step that the suggestion is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
     /// The line of that step in the Dockerfile.
@@ -51,7 +51,7 @@ impl Advice {
         source.applied(&self.edits, &source.places(&known))
     }
 
-    /// What to do with its gain, if the record tells that, and its caveat.
+    /// The suggestion with its gain, if that is known, and its caveat.
     pub fn sentence(&self) -> String {
         let gain = if self.gain == Nanos::ZERO { String::new() } else { format!("up to {}: ", self.gain) };
         format!("{gain}{} ({})", self.text, self.caveat)

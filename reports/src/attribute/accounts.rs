@@ -1,5 +1,4 @@
-//! The two accounts, which are never mixed: *wall*, what the time on the critical path went to, and *work*, what was done on
-//! all threads together.
+//! The two accounts, which are never mixed: *wall*, the time on the critical path, and *work*, the time of all threads together.
 
 use super::activity::Activities;
 use super::docker_desktop::DesktopClass;
@@ -17,7 +16,7 @@ use std::hash::Hash;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Row")]
 pub struct Row<N> {
-    /// What the time belongs to: its name, `unattributed` or `(build)`.
+    /// The owner of the time: its name, `unattributed` or `(build)`.
     #[schemars(with = "String")]
     pub name: N,
     /// Its share of the build's wall time. The rows of a table sum to the wall time exactly.

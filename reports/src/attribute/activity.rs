@@ -1,4 +1,4 @@
-//! When each step was active, and what it did at each instant.
+//! The interval in which each step was active, and its activity at each instant.
 
 use super::holders::{ActivityWait, waits};
 use super::interval::Interval;
@@ -26,7 +26,7 @@ pub(crate) struct Activities<'r> {
     /// The graph of its steps.
     pub(crate) graph: Graph,
     intervals: Indexed<StepId, Option<Interval>>,
-    /// When the results of a step and of everything it needs were available: for steps without times of their own.
+    /// The time at which the results of a step and of all its needs were available, for steps without times of their own.
     settled: Indexed<StepId, Option<Nanos>>,
     spans: Grouped<StepId, &'r Span>,
     build: Vec<Piece>,
@@ -53,12 +53,12 @@ impl<'r> Activities<'r> {
         Self { record, graph, intervals, settled, spans, build, waits }
     }
 
-    /// When the step was active; `None` for a step that never was.
+    /// The interval in which the step was active; `None` if it never was.
     pub(crate) fn interval(&self, step: StepId) -> Option<Interval> {
         self.intervals[step]
     }
 
-    /// When the step's result was available, also for a step without times of its own.
+    /// The time at which the step's result was available, also for a step without times of its own.
     pub(crate) fn settled(&self, step: StepId) -> Option<Nanos> {
         self.settled[step]
     }
@@ -68,13 +68,13 @@ impl<'r> Activities<'r> {
         self.waits.of(step).iter()
     }
 
-    /// The waits for steps of this build. A wait for another build takes as long whatever this build does, like work of the step.
+    /// The waits for steps of this build. A wait for another build does not depend on this build, so it counts as work of the step.
     pub(crate) fn inner_waits(&self, step: StepId) -> impl Iterator<Item = &ActivityWait> + '_ {
         self.waits(step).filter(|wait| !wait.outside)
     }
 
-    /// The step whose end decided the end of the build, and that end: the step that failed, else the last to end. A cached step that took
-    /// no time did not delay the end: other builders stamp such steps late.
+    /// The step whose end decided the end of the build, and that end: the step that failed, otherwise the last to end. A cached step that
+    /// took no time did not delay the end: other builders stamp such steps late.
     pub(crate) fn decisive(&self) -> Option<(StepId, Nanos)> {
         let record = self.record;
         let ends = || self.steps().filter_map(|step| Some((step, self.interval(step)?.end)));
@@ -94,12 +94,12 @@ impl<'r> Activities<'r> {
         (self.record.steps[step.index()].outcome == Outcome::Failed).then_some(step)
     }
 
-    /// What the step did, in the order of time.
+    /// The pieces of the step, in the order of time.
     pub(crate) fn pieces(&self, step: StepId) -> Vec<Piece> {
         innermost(self.spans.of(step).iter().copied(), self.record.wall)
     }
 
-    /// What the build as a whole did, in the order of time.
+    /// The pieces of the build as a whole, in the order of time.
     pub(crate) fn build(&self) -> &[Piece] {
         &self.build
     }

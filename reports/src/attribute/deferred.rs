@@ -1,8 +1,7 @@
 //! Deferred work: work of a step after its end, when another step requests it, such as the lazy pull of a base image.
 //!
-//! The work belongs to the step, and the first requester waited for it. The networks and the replay treat it as if the step
-//! had done it before its end. In a chain that makes no difference, and steps that do not lead to the requester are not
-//! delayed by it.
+//! The work belongs to the step, and the first requester waited for it. The networks and the replay treat it as if the step had done it
+//! before its end. In a chain that makes no difference, and it does not delay steps that do not lead to the requester.
 
 use super::activity::Activities;
 use super::interval::Interval;
@@ -12,9 +11,9 @@ use std::collections::{HashMap, HashSet};
 /// The deferred work of one step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Deferred {
-    /// The step that requested it first.
+    /// The step that requested the work first.
     pub(crate) asker: StepId,
-    /// How long the work took while the requester waited.
+    /// The time of the work while the requester waited.
     pub(crate) length: Nanos,
     /// The rest of the requester's wait: before the work started and after it ended.
     pub(crate) delay: Nanos,

@@ -10,15 +10,15 @@ use std::str::FromStr;
 /// A class of time in Docker Desktop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DesktopClass {
-    /// The Dockerfile, the ignore file and the context on their way to the builder.
+    /// Transfers of the Dockerfile, the ignore file and the context to the builder.
     LocalFileTransfers,
-    /// COPY, ADD of local files, WORKDIR, and what other instructions change in images without a process.
+    /// COPY, ADD of local files, WORKDIR, and changes of images by other instructions without a process.
     FileOperations,
     /// Base images.
     ImagePulls,
     /// RUN.
     Executions,
-    /// ADD of an address.
+    /// ADD of a URL.
     Http,
     /// ADD of a git repository, and contexts from git.
     Git,
@@ -83,7 +83,7 @@ fn of_instruction(step: &Step) -> Option<DesktopClass> {
     }
 }
 
-/// The class of an ADD from elsewhere. BuildKit takes an address that ends in `.git`, with or without a fragment, as a repository.
+/// The class of an ADD from elsewhere. BuildKit treats an address that ends in `.git`, with or without a fragment, as a repository.
 fn of_source(text: &str) -> Option<DesktopClass> {
     let source = text.split_whitespace().skip(1).find(|word| !word.starts_with("--"))?;
     let repository = source.split(['#', '?']).next().is_some_and(|address| address.ends_with(".git"));

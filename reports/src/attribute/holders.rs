@@ -46,7 +46,7 @@ pub(crate) fn waits(record: &Record, intervals: &Indexed<StepId, Option<Interval
     known.map(resolve).collect()
 }
 
-/// When each step acquired each exclusive lock, in the order of time: at the end of its last wait for it, or, without a wait, when its
+/// The times at which each step acquired each exclusive lock, in order: at the end of its last wait for it, or, without a wait, when its
 /// process started.
 fn acquisitions<'r>(
     record: &'r Record,

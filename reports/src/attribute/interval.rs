@@ -1,13 +1,13 @@
-//! When a step was active.
+//! The interval in which a step was active.
 
 use buildscope_record::Nanos;
 
 /// The interval of a step, from its start to its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Interval {
-    /// When the step started.
+    /// The start of the step.
     pub(crate) start: Nanos,
-    /// When its result was available.
+    /// The time at which its result was available.
     pub(crate) end: Nanos,
 }
 

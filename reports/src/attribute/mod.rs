@@ -1,4 +1,4 @@
-//! Where a build's time went, and what delayed its end.
+//! Attributes a build's time to steps and phases, and finds what delayed its end.
 //!
 //! *Takes* a record. *Gives* the wall account (each instant of the build belongs to one step and phase, or to
 //! `unattributed`), the work account, the observed and the dependency critical path, drag, slack and parallelism.
@@ -41,7 +41,7 @@ pub(crate) struct Attribution<'r> {
     pub(crate) legs: Vec<Leg>,
     pub(crate) ledger: HashMap<Option<StepId>, ByPhase>,
     pub(crate) accounts: Accounts,
-    /// How long each step worked: without waits for other steps, slots and locks.
+    /// The working time of each step: without waits for other steps, slots and locks.
     pub(crate) own: Indexed<StepId, Nanos>,
     pub(crate) observed: PathAnalysis,
     pub(crate) dependency: PathAnalysis,

@@ -1,4 +1,4 @@
-//! How many steps were active, ready, held or blocked over time.
+//! The numbers of steps that were active, ready, held or blocked over time.
 
 use super::activity::Activities;
 use super::interval::Interval;
@@ -73,7 +73,7 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
     }
 }
 
-/// How long the step could have run and was delayed only by the order of the policy.
+/// The time in which the step could have run and was delayed only by the order of the policy.
 pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
     let staged = activities.record.steps[step.index()].stage.is_some();
     let Some(active) = activities.interval(step).filter(|_| staged) else { return Nanos::ZERO };

@@ -1,4 +1,4 @@
-//! What the rows of the accounts are named after.
+//! The names of the rows of the accounts.
 
 use buildscope_record::Phase;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
@@ -9,16 +9,16 @@ use std::str::FromStr;
 /// A group or phase, or time that no span accounts for. In JSON it is the name, or `unattributed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Attributed<K> {
-    /// A span says what the time went to.
+    /// Time of a group or phase.
     Of(K),
-    /// No span says what the time went to.
+    /// Time without a span.
     Unattributed,
 }
 
 /// A stage, an instruction or a line, or work of the build as a whole. In JSON it is the name, or `(build)`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Owner<K> {
-    /// Steps.
+    /// Time of steps with this name.
     Of(K),
     /// The build itself, outside of its steps.
     Build,
@@ -46,7 +46,7 @@ impl<K: PartialEq> PartialEq<K> for Attributed<K> {
 }
 
 impl Attributed<Phase> {
-    /// Whether it is one of these phases.
+    /// Whether the row is one of these phases.
     pub(crate) fn is_one_of(self, phases: &[Phase]) -> bool {
         matches!(self, Self::Of(phase) if phases.contains(&phase))
     }

@@ -24,22 +24,22 @@ pub struct Segment {
     /// The step that was on the path; `None` for the build as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<StepId>,
-    /// What was done; `None` if no span says (`unattributed`).
+    /// The phase; `None` if no span covers the interval (`unattributed`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
 }
 
-/// Why a step on the path came after the one before it.
+/// The reason why a step on the path came after the previous one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Link {
-    /// It uses the result of the other.
+    /// It uses the result of the previous step.
     Data,
     /// The policy requires that order.
     Order,
-    /// The other held the slot.
+    /// The previous step held the slot.
     Slot,
-    /// The other held the lock.
+    /// The previous step held the lock.
     Lock,
 }
 
@@ -48,11 +48,11 @@ pub enum Link {
 pub struct Leg {
     /// The step.
     pub step: StepId,
-    /// When the path entered the step.
+    /// The time at which the path entered the step.
     pub start: Nanos,
-    /// When the path left the step.
+    /// The time at which the path left the step.
     pub end: Nanos,
-    /// Why the step came after the leg before; `None` for the first leg.
+    /// The reason why the step came after the previous leg; `None` for the first leg.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<Link>,
 }
@@ -60,9 +60,9 @@ pub struct Leg {
 /// The observed critical path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Path {
-    /// From 0 to the wall time without gap.
+    /// The segments from 0 to the wall time without a gap.
     pub(crate) segments: Vec<Segment>,
-    /// In the order of time.
+    /// The legs in the order of time.
     pub(crate) legs: Vec<Leg>,
 }
 
@@ -115,7 +115,7 @@ struct Walk<'w, 'r> {
     /// The time from here to the wall time is attributed.
     at: Nanos,
     path: Path,
-    /// The steps that the walk passed without time passing. They are not entered again, so that the walk ends.
+    /// The steps that the walk visited at the current instant. They are not entered again, so that the walk ends.
     here: Vec<StepId>,
     pieces: HashMap<StepId, Vec<Piece>>,
     slots: HashMap<u32, Vec<(Nanos, StepId)>>,

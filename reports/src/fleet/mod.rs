@@ -1,7 +1,7 @@
-//! Many builds at once: which steps, commands, files and base images cost most, and which change would save most.
+//! Many builds together: the steps, commands, files and base images that cost most, and the changes that would save most.
 //!
-//! *Takes* records one after another, or in parts that are put together. *Gives* a [`Report`]. Only totals are kept, and one record of
-//! each Dockerfile: the memory depends on the number of different steps, not on the number of builds.
+//! *Takes* records one after another, or in parts that are joined. *Gives* a [`Report`]. Only totals are kept, and one record of each
+//! Dockerfile: the memory depends on the number of different steps, not on the number of builds.
 
 mod report;
 mod savings;
@@ -168,7 +168,7 @@ impl Fleet {
         }
     }
 
-    /// What the builds add up to.
+    /// The report of the builds.
     pub fn report(&self) -> Report {
         let days = self.began.map_or(0.0, |(first, last)| (last - first) as f64 / 86_400.0);
         Report {

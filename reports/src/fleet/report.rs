@@ -1,4 +1,4 @@
-//! What a fleet of builds adds up to, as data.
+//! The totals of a fleet of builds, as data.
 
 use buildscope_record::Nanos;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ pub struct Report {
     pub fleet: u32,
     /// The number of builds.
     pub builds: u64,
-    /// How many of them failed.
+    /// The number of builds that failed.
     pub failed: u64,
     /// The sum of their wall times.
     pub wall: Nanos,
@@ -45,22 +45,22 @@ pub struct Step {
     pub stage: String,
     /// The instruction.
     pub text: String,
-    /// How often it ran.
+    /// The number of runs.
     pub runs: u64,
-    /// How often it was cached.
+    /// The number of cache hits.
     pub cached: u64,
     /// The time of all runs, without waits.
     pub time: Nanos,
-    /// By how much it delayed the ends of builds.
+    /// The time by which it delayed the ends of builds.
     pub drag: Nanos,
 }
 
 /// One command over all builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Command {
-    /// Its text.
+    /// The text of the command.
     pub text: String,
-    /// How often it ran.
+    /// The number of runs.
     pub runs: u64,
     /// The time of all runs.
     pub time: Nanos,
@@ -69,20 +69,20 @@ pub struct Command {
 /// One base image over all builds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Base {
-    /// Its name as written.
+    /// The name as written.
     pub name: String,
-    /// How many FROM instructions used it.
+    /// The number of FROM instructions that used it.
     pub uses: u64,
     /// The time of those instructions.
     pub time: Nanos,
 }
 
-/// Why steps ran that an earlier build had run.
+/// The cause for which steps ran again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// The cause, or the file.
     pub cause: String,
-    /// How many misses it caused.
+    /// The number of misses that it caused.
     pub misses: u64,
     /// The time of the steps that ran because of it.
     pub rerun: Nanos,
@@ -95,7 +95,7 @@ pub struct Cause {
 pub struct Trend {
     /// The Dockerfile.
     pub dockerfile: String,
-    /// How many builds succeeded.
+    /// The number of builds that succeeded.
     pub builds: u64,
     /// The sum of their wall times.
     pub total: Nanos,
@@ -107,20 +107,20 @@ pub struct Trend {
     pub newer: Option<Nanos>,
 }
 
-/// A change and what it would save over the builds of the report.
+/// A change and its saving over the builds of the report.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Saving {
     /// The Dockerfile.
     pub dockerfile: String,
-    /// What to change.
+    /// The change, as a sentence.
     pub what: String,
     /// The predicted gain of one build, from the last record of the Dockerfile.
     pub gain: Nanos,
-    /// In how many builds the step ran.
+    /// The number of builds in which the step ran.
     pub builds: u64,
     /// The gain over those builds.
     pub total: Nanos,
-    /// Hours a week at the rate of the builds; `None` if they are of less than a day.
+    /// Hours a week at the rate of the builds; `None` if they span less than a day.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hours_per_week: Option<f64>,
 }

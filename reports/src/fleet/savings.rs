@@ -5,10 +5,10 @@ use super::{Fleet, StepName, most};
 use crate::explain;
 use buildscope_record::{Nanos, Record};
 
-/// How many changes of one Dockerfile are considered.
+/// The number of changes of one Dockerfile that are considered.
 const CHANGES: usize = 3;
 
-/// The advice for the last build of each Dockerfile, multiplied by how often its step ran.
+/// The advice for the last build of each Dockerfile, multiplied by the number of runs of its step.
 pub(super) fn savings(fleet: &Fleet, days: f64) -> Vec<Saving> {
     let of = |(name, dockerfile): (&String, &super::Dockerfile)| {
         dockerfile.last.as_ref().map(|record| of_build(fleet, name, record, days)).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Which builds are of the same Dockerfile.
+//! Finds builds of the same Dockerfile.
 //!
 //! *Takes* a record and the file that it came from. *Gives* the name of its Dockerfile: the recorded one, or for logs, which
 //! do not name theirs, the first log with mostly the same steps.
@@ -20,7 +20,7 @@ pub struct Subjects {
 #[derive(Debug)]
 struct Group {
     name: String,
-    /// How many different steps its first log has.
+    /// The number of different steps in its first log.
     steps: usize,
 }
 
@@ -42,7 +42,7 @@ impl Subjects {
         }
     }
 
-    /// The group with which more than half of the steps are shared, or else a new one.
+    /// The group that has more than half of the steps too, or a new one.
     fn similar(&mut self, record: &Record, name: String) -> String {
         let hash = |step: &buildscope_record::Step| self.hasher.hash_one(&step.text);
         let steps: BTreeSet<u64> = record.steps.iter().map(hash).collect();

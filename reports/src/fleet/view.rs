@@ -8,7 +8,7 @@ use crate::wording::percent;
 use buildscope_record::Nanos;
 use std::fmt::Write as _;
 
-/// A table of the report: its heading, the heads of its columns, and its rows. The last column is text of a Dockerfile.
+/// A table of the report: its heading, the headings of its columns, and its rows. The last column is text of a Dockerfile.
 struct Section {
     title: &'static str,
     head: Vec<&'static str>,

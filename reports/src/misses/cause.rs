@@ -1,4 +1,4 @@
-//! What changed about one step since the nearest earlier record that has it.
+//! The change of one step since the nearest earlier record that has it.
 
 use crate::counterpart::Counterparts;
 use buildscope_record::{Instruction, Record, Removal, Step, StepId};
@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What changed about a step since the nearest earlier record.
+/// The change of a step since the nearest earlier record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase", tag = "kind", content = "names")]
 pub enum Cause {
@@ -64,7 +64,7 @@ pub enum Cause {
     Gone,
     /// Nothing: the cache was not used (`--no-cache`), or not for these stages (`--no-cache-filter`).
     Unasked(Vec<String>),
-    /// The record does not hold the inputs of the step.
+    /// The record does not contain the inputs of the step.
     Unknown,
 }
 
@@ -88,9 +88,9 @@ impl Cause {
     }
 }
 
-/// What changed about a step against the nearest earlier record that has it, oldest first.
+/// Finds the change of a step since the nearest earlier record that has it. `earlier` starts with the oldest.
 pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) -> Cause {
-    // A result with this key was removed. Without the removal the step would have hit, whatever changed since the nearest record.
+    // A result with this key was removed. Without the removal the step would have hit, regardless of changes since the nearest record.
     match step.cache.as_ref().and_then(|cache| cache.removed) {
         Some(Removal::Expired) => return Cause::Expired,
         Some(Removal::Pruned) => return Cause::Pruned,
@@ -118,7 +118,7 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
     }
 }
 
-/// Why the definition of a step changed: its text, or the settings and variables on which the same text depends.
+/// Finds the change of a step's definition: its text, or the settings and variables on which the same text depends.
 fn of_text(record: &Record, step: &Step, found: &EarlierStep<'_, '_>) -> Cause {
     let EarlierStep { pairs, counterpart } = found;
     let other = pairs.other();
@@ -136,8 +136,8 @@ fn of_text(record: &Record, step: &Step, found: &EarlierStep<'_, '_>) -> Cause {
     if names.is_empty() || step.instruction == Instruction::Run { Cause::Instruction } else { Cause::Expansion(names) }
 }
 
-/// The instructions of a kind that are in force at a step: those before it in its stage and in the stages that this starts from.
-/// Of a directory all count, because each may be relative to the one before.
+/// The instructions of a kind that are in force at a step: those before it in its stage and in the stages that this starts from. All
+/// WORKDIR instructions count, because each may be relative to the previous one.
 fn settings(record: &Record, step: &Step, instruction: &Instruction) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let (mut stage, mut until) = (step.stage, step.id);
@@ -172,7 +172,7 @@ struct EarlierStep<'p, 'r> {
     counterpart: &'p Step,
 }
 
-/// Why only the parent of a step changed, if no step before it did: an instruction was inserted, removed or moved.
+/// The reason why only the parent of a step changed, although no step before it did: an instruction was inserted, removed or moved.
 pub(super) fn of_parent(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) -> Cause {
     let found = earlier.iter().rev().find_map(|pairs| Some((pairs, pairs.of(step.id)?)));
     found.and_then(|(pairs, counterpart)| moved(record, step, pairs, counterpart)).unwrap_or(Cause::Parent)
@@ -203,8 +203,8 @@ impl<'i> Changes<'i> {
         names.map(|name| name.trim_start_matches("./").to_owned()).collect()
     }
 
-    /// What changed, without regard to the other steps of the stage. A layer has the times of its files, but they are part of no key that
-    /// later steps depend on, so they count last.
+    /// The change of the step, without regard to the other steps of the stage. A layer has the times of its files, but they are part of no
+    /// key that later steps depend on, so they count last.
     fn own(&self) -> Cause {
         let (files, arguments, variables) = (self.of("file:"), self.of("arg:"), self.of("env:"));
         let options = self.of("option:");
@@ -244,7 +244,7 @@ impl<'i> Changes<'i> {
     }
 }
 
-/// What changed about a file: "mode of `run.sh` (0644, now 0755)". A value is `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`.
+/// The change of a file: "mode of `run.sh` (0644, now 0755)". A value is `file 0755 0:0`, `directory 0700 0:0` or `link TARGET`.
 fn property(path: &str, before: Option<String>, now: Option<String>) -> String {
     let path = path.trim_start_matches("./");
     let kind =
@@ -265,8 +265,8 @@ fn property(path: &str, before: Option<String>, now: Option<String>) -> String {
     }
 }
 
-/// Which instruction of the stage was inserted, removed or moved before a step whose parent changed. Only instructions with a layer
-/// count: others do not change the file system.
+/// Finds the instruction of the stage that was inserted, removed or moved before a step whose parent changed. Only instructions with a
+/// layer count: others do not change the file system.
 fn moved(record: &Record, step: &Step, pairs: &Counterparts<'_>, counterpart: &Step) -> Option<Cause> {
     let other = pairs.other();
     let layers = |steps: &[Step], of: &Step| -> Vec<Step> {

@@ -1,4 +1,4 @@
-//! Why steps were not in the cache: which input changed since the nearest earlier record, and what that cost.
+//! Explains why steps were not in the cache: the input that changed since the nearest earlier record, and its cost.
 //!
 //! *Takes* an analysis and earlier records of the same build. *Gives* the root causes: a step that missed only because its parent
 //! changed is counted with the step that really changed.
@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 pub struct Miss {
     /// The step that changed; of several that changed for one reason, the first.
     pub step: StepId,
-    /// What changed.
+    /// The change of the step.
     pub cause: Cause,
     /// The other steps that ran again for that reason, or only because these did.
     pub caused: Vec<StepId>,
@@ -30,7 +30,7 @@ pub struct Miss {
     pub rerun: Nanos,
     /// The part of that time that was on the critical path.
     pub on_path: Nanos,
-    /// The miss in words.
+    /// The miss, as a sentence.
     pub sentence: String,
 }
 
@@ -78,12 +78,12 @@ fn root_causes(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {
     found
 }
 
-/// Whether a step of a stage ran. What a builder does for the build as a whole (loading a context, for example) runs always.
+/// Whether a step of a stage ran. Work of the builder for the build as a whole (loading a context, for example) always runs.
 fn ran(step: &Step) -> bool {
     matches!(step.outcome, Outcome::Executed | Outcome::Failed) && step.stage.is_some()
 }
 
-/// Whether the user asked for a step to run whatever is in the cache.
+/// Whether the user asked for a step to run without the cache.
 fn unasked(record: &Record, step: &Step) -> Option<Cause> {
     let options = &record.options;
     let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
@@ -98,9 +98,9 @@ fn unasked(record: &Record, step: &Step) -> Option<Cause> {
 
 /// The steps whose own change made them and others run.
 struct Roots {
-    /// By step: the root that its change is counted with; `None` for a step that did not change and did not run.
+    /// For each step, the root with which its change is counted; `None` for a step that did not change and did not run.
     of_step: Vec<Option<StepId>>,
-    /// By root: what changed.
+    /// The change of each root.
     causes: BTreeMap<StepId, Cause>,
 }
 
@@ -121,12 +121,12 @@ impl Roots {
                 Cause::Gone => unasked(record, step).unwrap_or(Cause::Gone),
                 cause => cause,
             };
-            // What did not change, or only in its times, leaves the keys of the steps after it as they were.
+            // A step without a change, or with a change of times only, does not change the keys of the steps after it.
             let unchanged =
                 |root: &StepId| matches!(roots.causes.get(root), Some(Cause::Times | Cause::Gone | Cause::Unasked(_)));
             let before = graph.before(id).iter().filter(|need| need.kind == EdgeKind::Data);
             let before = before.filter_map(|need| roots.of_step[need.step.index()]).filter(|root| !unchanged(root));
-            // Which of several roots cost most would be a guess: the first in the file is taken.
+            // The most expensive of several roots would be a guess, so the first one in the file is used.
             let root = before.min().filter(|_| cause.follows()).unwrap_or(id);
             roots.of_step[id.index()] = Some(root);
             if root == id {

@@ -1,10 +1,10 @@
-//! A miss in words.
+//! The sentence for a miss.
 
 use super::cause::Cause;
 use crate::wording::quote;
 use buildscope_record::{Nanos, Step};
 
-/// What a miss cost.
+/// The cost of a miss.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
     /// The steps that changed for this reason.
@@ -15,7 +15,7 @@ pub(super) struct Cost {
     pub(super) on_path: Nanos,
 }
 
-/// How many names a sentence lists.
+/// The number of names in a sentence.
 const SHOWN: usize = 3;
 
 fn list(names: &[String]) -> String {
@@ -55,7 +55,7 @@ fn flag(stages: &[String]) -> &'static str {
     if stages.is_empty() { "--no-cache" } else { "--no-cache-filter" }
 }
 
-/// A file in words; a heredoc by its name.
+/// The name of a file in a sentence; a heredoc has its own name.
 fn named(file: &str) -> String {
     match file.strip_prefix("<<") {
         Some(name) => format!("the text of its heredoc `{name}`"),

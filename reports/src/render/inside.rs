@@ -9,10 +9,10 @@ use buildscope_record::{Cause, Nanos, Observed};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// As many steps are shown, and as many commands of each.
+/// The number of steps that are shown, and of commands of each.
 const STEPS: usize = 4;
 const COMMANDS: usize = 5;
-/// As many kinds of what could not be seen.
+/// The number of sentences about what could not be observed.
 const UNSEEN: usize = 3;
 /// The longest name of a stage, in columns: the instruction after it needs the rest of the line.
 const STAGE: usize = 16;
@@ -92,7 +92,7 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
     out
 }
 
-/// What a command's time went on, in words: its causes, how parallel it was, its programs.
+/// The time of a command as text: its causes, its parallelism, its programs.
 fn spent(row: &CommandRow, processors: u32) -> String {
     if row.processes == 0 && !row.activities.is_empty() {
         let done = row.activities.iter().take(3).map(|done| format!("{} {}", done.activity.name(), done.time));

@@ -6,7 +6,7 @@
 
 use buildscope_record::Nanos;
 
-/// How many parts a microsecond has. A part is shorter than a nanosecond, so that different instants stay different.
+/// The number of parts of a microsecond. A part is shorter than a nanosecond, so that different instants stay different.
 const PARTS: u64 = 1024;
 
 /// An instant or a length in microseconds.

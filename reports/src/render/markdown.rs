@@ -9,7 +9,7 @@ use crate::{Explanation, StepExplanation};
 use buildscope_record::{Nanos, Outcome};
 use std::fmt::Write as _;
 
-/// How many steps, legs, changes and pieces of advice are listed.
+/// The number of steps, legs, changes and pieces of advice that are listed.
 const SHOWN: usize = 10;
 
 /// The longest text of a step in a table, in characters.

@@ -34,7 +34,7 @@ pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value
     events
 }
 
-/// How the processes were observed, and what is not known of them; `None` if nothing has to be said.
+/// The method of observation, and what is unknown of the processes; `None` if there is nothing to say.
 fn labels(seen: &Processes) -> Option<String> {
     let sampled = (seen.observed == Observed::Sampled).then(|| "sampled".to_owned());
     let unseen = unseen(seen).into_iter().map(|unseen| format!("not seen: {unseen}"));
@@ -42,7 +42,7 @@ fn labels(seen: &Processes) -> Option<String> {
     (!labels.is_empty()).then(|| labels.join("; "))
 }
 
-/// As many totals of a step have a track.
+/// The number of totals of a step that have a track.
 const TOTALS: usize = 20;
 
 /// The totals of the longest time.
@@ -97,7 +97,7 @@ fn total(folded: &Folded, group: u64, track: u64, wall: Nanos) -> Value {
     })
 }
 
-/// As many processes of a step are drawn on the page: the longest.
+/// The number of processes of a step that are drawn on the page, the longest ones.
 const DRAWN: usize = 400;
 
 /// The processes of a step for the page.
@@ -105,7 +105,7 @@ const DRAWN: usize = 400;
 pub(super) struct Lanes<'a> {
     start: Nanos,
     end: Nanos,
-    /// How many programs ran in all, with those that are not drawn.
+    /// The number of all programs, including those that are not drawn.
     of: u64,
     list: Vec<Bar<'a>>,
 }
@@ -138,7 +138,7 @@ impl<'a> Lanes<'a> {
     }
 }
 
-/// What a process did most, as a letter.
+/// The most frequent state of a process, as a letter.
 fn mostly(process: &Process) -> char {
     let blocked = process.time.blocked;
     let parts = [

@@ -9,7 +9,7 @@ pub struct Style {
     pub width: usize,
     /// Whether to write colours.
     pub colours: bool,
-    /// How many steps to list: those with the largest share of the wall time. The others are counted.
+    /// The number of steps to list, those with the largest share of the wall time. The others are counted.
     pub steps: usize,
 }
 

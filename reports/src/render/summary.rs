@@ -14,7 +14,7 @@ const SHORT: Nanos = Nanos(1_000_000_000);
 /// The most lines of a summary.
 const LINES: usize = 6;
 
-/// How many steps are listed.
+/// The number of steps that are listed.
 const STEPS: usize = 3;
 
 /// The least drag of a listed step, as a share of the wall time: one in `LEAST`.
@@ -40,7 +40,7 @@ pub fn summary(explanation: &Explanation, style: Style) -> String {
     lines.chain(rest).map(|line| line + "\n").collect()
 }
 
-/// How many of the steps that add layers were in the cache.
+/// The sentence about the steps with a layer that were in the cache.
 fn cached(explanation: &Explanation) -> String {
     let counted = |step: &&StepExplanation| step.instruction.adds_layer() && step.outcome != Outcome::Pruned;
     let steps: Vec<_> = explanation.steps.iter().filter(counted).collect();

@@ -7,7 +7,7 @@ use crate::{Explanation, TargetExplanation};
 use buildscope_record::{Nanos, TargetOutcome};
 use std::fmt::Write as _;
 
-/// How many targets are listed.
+/// The number of targets that are listed.
 pub(super) const SHOWN: usize = 20;
 
 /// A row for each target, the last to end first; empty for a build without targets.
@@ -61,7 +61,7 @@ pub(super) fn listed(explanation: &Explanation) -> Vec<&TargetExplanation> {
     listed
 }
 
-/// How much work the targets have in common, in one sentence without a full stop.
+/// The common work of the targets, in one sentence without a full stop.
 pub(super) fn sharing(explanation: &Explanation) -> String {
     let steps: usize = explanation.targets.iter().map(|target| target.steps).sum();
     let nodes = explanation.steps.iter().filter(|step| step.outcome != buildscope_record::Outcome::Pruned).count();
@@ -73,7 +73,7 @@ pub(super) fn time(time: Nanos) -> String {
     if time > Nanos::ZERO { time.to_string() } else { String::new() }
 }
 
-/// Why a target was not built, or the longest stay of its critical path.
+/// The reason why a target was not built, or the longest leg of its critical path.
 fn reason(explanation: &Explanation, target: &TargetExplanation) -> String {
     if let Some(error) = &target.error {
         return error.lines().next().unwrap_or_default().to_owned();

@@ -47,7 +47,7 @@ fn answer(explanation: &Explanation, style: Style) -> String {
     lines.join("\n") + "\n"
 }
 
-/// What the importer did with the log, right after the answer: it says which build the answer is about.
+/// The notes of the importer, right after the answer: they say which build the answer is about.
 fn notes(explanation: &Explanation, style: Style) -> String {
     explanation.notes.iter().map(|note| item(note, style)).collect()
 }

@@ -20,24 +20,24 @@ use std::collections::BTreeSet;
 pub struct TargetExplanation {
     /// The name.
     pub name: String,
-    /// What became of it.
+    /// The outcome.
     pub outcome: TargetOutcome,
-    /// When it was delivered; `None` if it was not.
+    /// The time of the delivery; `None` if the target was not delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<Nanos>,
     /// The number of steps that it needs.
     pub steps: usize,
-    /// How many of them another target needs too.
+    /// The number of these steps that another target needs too.
     pub shared: usize,
-    /// How many of its steps that add a layer were in the cache.
+    /// The number of the steps with a layer that were in the cache.
     pub cached: usize,
-    /// How many of its steps that add a layer ran.
+    /// The number of the steps with a layer that ran.
     pub executed: usize,
-    /// How much sooner the whole build would have ended if the steps that only this target needs took no time, by replay.
+    /// The time by which the whole build would have ended earlier if the steps that only this target needs took no time, by replay.
     pub drag: Nanos,
     /// The observed critical path to its end, by step.
     pub path: Vec<Leg>,
-    /// Why it was not built.
+    /// The reason why the target was not built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }

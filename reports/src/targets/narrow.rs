@@ -14,15 +14,15 @@ pub enum UnknownTarget {
     /// The record has other targets.
     #[error("this build has no target `{name}`; its targets are {}", .known.join(", "))]
     Other {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names of the targets.
         known: Vec<String>,
     },
 }
 
-/// The record of one target: the steps that it needs, and the time until it was delivered. What other targets did meanwhile is left
-/// out; the time that this one waited for their slots is not.
+/// The record of one target: the steps that it needs, and the time until it was delivered. The work of other targets is left out, but the
+/// time that this one waited for their slots is kept.
 ///
 /// # Errors
 /// [`UnknownTarget`].
@@ -102,7 +102,7 @@ impl Narrowed {
     }
 }
 
-/// The spans of the steps, and those of the build as a whole but for the deliveries of other targets.
+/// The spans of the steps, and those of the build as a whole except for the deliveries of other targets.
 fn spans(whole: &Record, target: &Target, wall: Nanos, ids: &HashMap<StepId, StepId>) -> Vec<Span> {
     let others: HashSet<SpanId> =
         deliveries(whole).filter(|(name, _)| *name != target.name).map(|(_, id)| id).collect();
@@ -131,7 +131,7 @@ fn spans(whole: &Record, target: &Target, wall: Nanos, ids: &HashMap<StepId, Ste
     spans.into_iter().map(narrowed).collect()
 }
 
-/// The span of the delivery of each target. It contains all that writes the target's outputs.
+/// The span of the delivery of each target. It contains all work on the target's outputs.
 pub(crate) fn deliveries(record: &Record) -> impl Iterator<Item = (&str, SpanId)> {
     record.spans.iter().filter(|span| span.step.is_none() && span.phase == Phase::Commit).filter_map(|span| {
         let name = span.name.as_deref()?;

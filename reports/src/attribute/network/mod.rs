@@ -1,10 +1,10 @@
 //! The steps as an activity network: longest paths, drag and slack of every step at once.
 //!
-//! Drag (Devaux 1999) is how much sooner the end would come if the activity took no time. Textbooks compare an activity with
-//! those parallel to it. Here one sweep finds it for all activities. In topological order, each path from the start to the end
-//! that avoids an activity has exactly one edge that passes over the activity's position, and the longest path through an edge
-//! is known from one pass in each direction. So the longest path that avoids an activity is the maximum over the edges that
-//! pass over its position. A heap gives it for all activities in O((V + E) log E).
+//! Drag (Devaux 1999) is the time by which the end would come earlier if the activity took no time. Textbooks compare an activity with
+//! those parallel to it. Here one sweep finds it for all activities. In topological order, each path from the start to the end that avoids
+//! an activity has exactly one edge that passes over the activity's position, and the longest path through an edge is known from one pass
+//! in each direction. So the longest path that avoids an activity is the maximum over the edges that pass over its position. A heap gives
+//! it for all activities in O((V + E) log E).
 
 use super::activity::Activities;
 use super::deferred::{Deferred, Waiter, deferred};
@@ -23,9 +23,9 @@ pub(crate) struct Link {
     pub(crate) to: StepId,
     /// The delay between the instant that releases `to` and the instant at which `to` continues.
     pub(crate) lag: i128,
-    /// How much of `from` comes after the instant that releases `to`.
+    /// The part of `from` after the instant that releases `to`.
     pub(crate) rest: i128,
-    /// How much of `to` comes before that instant.
+    /// The part of `to` before that instant.
     pub(crate) ahead: i128,
 }
 
@@ -43,47 +43,47 @@ impl Index for LinkIndex {
     }
 }
 
-/// A length as it is stored: negative ones become zero, larger ones than 64 bits hold the largest.
+/// A length in the form of a record: a negative one becomes zero, one above 64 bits becomes the largest.
 pub(crate) fn nanos(length: i128) -> Nanos {
     Nanos(u64::try_from(length.max(0)).unwrap_or(u64::MAX))
 }
 
-/// Activities (one a step) and what they wait for.
+/// Activities (one for each step) and the links between them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Network {
     /// The length of each activity.
     pub(crate) lengths: Indexed<StepId, i128>,
-    /// How long after the start of all each activity may start, if it waits for no other.
+    /// The earliest start of each activity without waits for others, since the start of all.
     pub(crate) starts: Indexed<StepId, i128>,
     /// The time from the end of the last activity to the end of all.
     pub(crate) tail: i128,
     /// The activity whose end is that of all, followed by the tail: the step that failed. By default the last one to end.
     pub(crate) last: Option<StepId>,
-    /// Without cycles.
+    /// The links, without cycles.
     pub(crate) links: Vec<Link>,
 }
 
 /// The length of a path that does not exist. Sums with lengths of any record stay far below zero.
 const NO_PATH: i128 = i128::MIN / 4;
 
-/// What a network says about its activities.
+/// The paths of a network, with the drag and slack of its activities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PathAnalysis {
     /// The length of the longest path: lags, activities and tail.
     pub(crate) length: i128,
     /// The activities on that path, first to last.
     pub(crate) path: Vec<StepId>,
-    /// How much shorter the longest path would be if the activity took no time.
+    /// The length by which the longest path would be shorter if the activity took no time.
     pub(crate) drag: Indexed<StepId, i128>,
-    /// How much longer the activity may take before the longest path becomes longer.
+    /// The time by which the activity may take longer before the longest path becomes longer.
     pub(crate) slack: Indexed<StepId, i128>,
 }
 
 /// The longest paths up to each activity.
 struct Arrivals {
-    /// When an activity may start, if it had no length.
+    /// The earliest end of an activity without a length.
     free: Indexed<StepId, i128>,
-    /// When an activity ends.
+    /// The earliest end of an activity.
     head: Indexed<StepId, i128>,
     /// The activity whose link determines `head`.
     cause: Indexed<StepId, Option<StepId>>,
@@ -108,7 +108,7 @@ struct Jump {
 }
 
 impl Network {
-    /// Drops the links from index `sure` on if they close a cycle. Those before it must not.
+    /// Removes links from index `sure` on that close a cycle. The links before it must have no cycle.
     fn break_cycles(&mut self, sure: usize) {
         if self.order().len() < self.lengths.len() {
             self.links.truncate(sure);
@@ -147,7 +147,7 @@ impl Network {
         let avoiding = self.longest_avoiding(&order, &head, &leave);
         let steps = self.lengths.indices();
         let drag = steps.clone().map(|at| (length - avoiding[at].max(free[at] + leave_free[at])).max(0)).collect();
-        // What does not lead to the end may take as long as all of it, or longer.
+        // An activity that does not lead to the end may take as long as the whole build, or longer.
         let slack = steps.map(|at| (length - head[at] - leave[at]).clamp(0, length.max(0))).collect();
         PathAnalysis { length, path, drag, slack }
     }
@@ -165,7 +165,7 @@ impl Network {
                 let arrival = head[link.from] - link.rest + link.lag;
                 free[at] = free[at].max(arrival);
                 let end = arrival + self.lengths[at] - link.ahead;
-                // At equal times the link is preferred to the start, so that the path shows where it came from.
+                // At equal times the link is preferred to the start, so that the path shows its predecessor.
                 if end >= head[at] {
                     (head[at], cause[at]) = (end, Some(link.from));
                 }
@@ -194,7 +194,7 @@ impl Network {
         Departures { leave, leave_free }
     }
 
-    /// By activity, the length of the longest path that does not go through it.
+    /// For each activity, the length of the longest path that avoids it.
     fn longest_avoiding(
         &self,
         order: &[StepId],
@@ -219,7 +219,7 @@ impl Network {
         }));
         jumps.sort_unstable_by_key(|jump| jump.first);
         let mut avoiding = Indexed::filled(0, self.lengths.len());
-        // The longest jump that passes over the current position is on top; jumps that ended are dropped when they get there.
+        // The longest jump that passes over the current position is on top; jumps that ended are removed when they get to the top.
         let (mut next, mut open) = (0, BinaryHeap::new());
         for (at_position, &at) in order.iter().enumerate() {
             while let Some(jump) = jumps.get(next).filter(|jump| jump.first <= at_position) {
@@ -237,8 +237,7 @@ impl Network {
     }
 }
 
-/// The network of what happened, with data, order, slots, locks and the observed delays. Its longest path is as long as the wall
-/// time.
+/// The observed network, with data, order, slots, locks and the observed delays. Its longest path is as long as the wall time.
 pub(crate) fn observed(activities: &Activities<'_>) -> Network {
     let wall = activities.record.wall;
     let mut network = Network { tail: tail(activities), last: activities.failure(), ..Network::default() };
@@ -274,7 +273,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
                 .is_some_and(|work| work.others.contains(&Waiter { step, until: wait.end }));
             holds.extend(on.filter(|_| !joined).and_then(|on| link(on, wait.end)));
         }
-        // What was released before the step started delayed its start. After the last of them only the lag remains.
+        // Links that were released before the start of the step delayed the start. After the last of them only the lag remains.
         let early = needs.iter().chain(&holds).map(|&(release, _)| release).filter(|&release| release <= active.start);
         let lag = active.start.saturating_sub(early.max().unwrap_or(Nanos::ZERO));
         // The part of a wait for deferred work that the work itself does not explain.
@@ -310,8 +309,8 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
     links
 }
 
-/// The network of dependencies with the same lengths: unlimited slots, no locks, no policy, and no delays but the build's own
-/// before the first step and after the last one.
+/// The network of dependencies with the same lengths: unlimited slots, no locks, no policy, and no delays except the build's own before the
+/// first step and after the last one.
 pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, i128>) -> Network {
     let (head, tail) = (head(activities), tail(activities));
     let mut network = Network { lengths: lengths.clone(), tail, last: activities.failure(), ..Network::default() };
@@ -342,13 +341,13 @@ pub(crate) fn tail(activities: &Activities<'_>) -> i128 {
     int(activities.record.wall) - activities.decisive().map_or(0, |(_, end)| int(end))
 }
 
-/// How long a step worked before an instant: without waits for other steps, slots and locks.
+/// The working time of a step before an instant: without waits for other steps, slots and locks.
 pub(crate) fn work_until(activities: &Activities<'_>, step: StepId, at: Nanos) -> Nanos {
     let active = activities.interval(step);
     active.map_or(Nanos::ZERO, |active| OwnLinks::new(activities.waits(step), active).work_until(at))
 }
 
-/// How long a step worked: without waits for other steps, slots and locks, and with the deferred work that it did later.
+/// The working time of a step: without waits for other steps, slots and locks, and with its deferred work.
 pub(crate) fn own(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, step: StepId) -> Nanos {
     let after = later.get(&step).map_or(Nanos::ZERO, |work| work.length);
     work_until(activities, step, activities.record.wall) + after
@@ -365,7 +364,7 @@ fn int(nanos: Nanos) -> i128 {
 /// The interval of a step without the waits in it.
 struct OwnLinks {
     active: Interval,
-    /// Disjoint and in order.
+    /// The waits, disjoint and in order.
     waits: Vec<Interval>,
 }
 
@@ -384,7 +383,7 @@ impl OwnLinks {
         Self { active, waits }
     }
 
-    /// How long the step worked from its start to `at`.
+    /// The working time of the step from its start to `at`.
     fn work_until(&self, at: Nanos) -> Nanos {
         let at = at.min(self.active.end);
         let waited: Nanos = self.waits.iter().map(|wait| wait.end.min(at).saturating_sub(wait.start)).sum();
