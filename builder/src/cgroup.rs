@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// Where the hierarchy of version 2 is mounted, usually.
+/// The usual mount point of the hierarchy of version 2.
 pub(crate) const ROOT: &str = "/sys/fs/cgroup";
 
 /// The directory of this process's group in the hierarchy of version 2. `None` in the root group and under version 1.

@@ -16,7 +16,7 @@ fn program_headers(bytes: &[u8]) -> Option<impl Iterator<Item = usize>> {
 /// The path of the loader that an executable needs, from the beginning of its file. `None` if it needs none.
 pub(crate) fn loader(bytes: &[u8]) -> Option<&str> {
     let header = program_headers(bytes)?.find(|header| word(bytes, *header) == Some(PT_INTERP))?;
-    // Offsets of an ELF-64 program header: where the segment is in the file, and its length there.
+    // Offsets of the fields of an ELF-64 program header: offset and length of the segment in the file.
     let start = usize::try_from(number(bytes, header.checked_add(8)?)?).ok()?;
     let length = usize::try_from(number(bytes, header.checked_add(32)?)?).ok()?;
     let path = bytes.get(start..start.checked_add(length)?)?;

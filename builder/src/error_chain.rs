@@ -5,7 +5,7 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     messages(error).join(": ")
 }
 
-/// All messages, where a message that only repeats the one before is left out.
+/// All messages, without those that only repeat the previous one.
 pub(crate) fn distinct_causes(error: &dyn std::error::Error) -> String {
     let mut messages = messages(error);
     messages.dedup();

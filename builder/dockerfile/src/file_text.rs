@@ -3,7 +3,7 @@
 use super::Span;
 use std::sync::Arc;
 
-/// How many bytes of an instruction are marked, and how many bytes around the mark are shown of a longer line. A line of a
+/// The number of bytes of an instruction that are marked, and of bytes around the mark that are shown of a longer line. A line of a
 /// Dockerfile may have 64 KiB, and an instruction any number of lines.
 const SHOWN: usize = 200;
 /// The longest line, in bytes, that is shown whole.

@@ -100,7 +100,7 @@ pub struct Dockerfile<'t> {
     pub instructions: Vec<Instruction<'t>>,
     /// The positions of all comment lines.
     pub comments: Vec<Span>,
-    /// Where each line starts, once that was asked for.
+    /// The start of each line, computed at the first use.
     line_starts: OnceLock<Vec<usize>>,
 }
 

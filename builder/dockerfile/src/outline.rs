@@ -5,8 +5,7 @@ use super::{Dockerfile, Instruction, Kind, Word};
 use serde::Serialize;
 use std::fmt;
 
-/// All inputs that a caller may give to a build, and where they are used. The JSON arrays are those of BuildKit's
-/// outline subrequest.
+/// All inputs that a caller may give to a build, and the lines that use them. The JSON arrays are those of BuildKit's outline subrequest.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct Outline {
     /// The stages in the order of the file.

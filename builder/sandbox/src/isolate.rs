@@ -126,7 +126,7 @@ pub(super) fn program_path() -> Result<CString, Errno> {
     PROGRAM.get().cloned().map_or_else(|| rustix::fs::readlink("/proc/self/exe", Vec::new()), Ok)
 }
 
-/// How many directories a chroot may be below the root of the mount namespace: a path has at most `PATH_MAX` bytes.
+/// The number of directories that a chroot may be below the root of the mount namespace: a path has at most `PATH_MAX` bytes.
 const DEEPEST: usize = 1300;
 
 /// Whether root of this user namespace is root of the machine: all ids map to themselves (user_namespaces(7)).

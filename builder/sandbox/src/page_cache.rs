@@ -1,4 +1,4 @@
-//! How much of a file system was read, from the kernel's page cache.
+//! Measures how much of a file system was read, from the kernel's page cache.
 //!
 //! *Takes* a mount. *Gives* bytes. *Must never know* whose files they are.
 
@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// How files and directories are opened: without following links, and without waiting for the other end of a named pipe.
+/// The flags with which files and directories are opened: links are not followed, and opening a named pipe does not wait.
 const OPEN: OFlags = OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::CLOEXEC);
 
 /// The bytes that were read of the regular files below `root` since their file system was mounted: their pages that are in the page

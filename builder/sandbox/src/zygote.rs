@@ -55,7 +55,8 @@ struct Started {
     process: Child,
 }
 
-/// What is called before a zygote starts. What that returns is called when the zygote has started, with its process id.
+/// The function that is called before a zygote starts. The function that it returns is called after the start, with the zygote's process
+/// id.
 struct OnStart(Option<Box<dyn FnOnce() -> HasStarted + Send>>);
 
 type HasStarted = Box<dyn FnOnce(u32)>;

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// How often other work may start before work that arrived earlier and does not fit. Then nothing else starts until it does. A larger
-/// number uses the resource better, and lets large work wait longer.
+/// The number of times that other work may start before work that arrived earlier and does not fit. After that, nothing else starts until
+/// it does. A larger number uses the resource better, and lets large work wait longer.
 pub const PATIENCE: u32 = 8;
 
-/// How often the brake is asked again while it holds work back.
+/// The interval at which the brake is checked again while it holds work back.
 const RECHECK: Duration = Duration::from_millis(100);
 
-/// Says whether there is less of the resource than expected, so that nothing more should start.
+/// Returns whether less of the resource is available than expected, so that nothing more should start.
 type Brake = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A resource that running work shares, such as memory.
@@ -37,7 +37,7 @@ struct Waiter {
     ticket: u64,
     need: u64,
     priority: u64,
-    /// How often work that arrived later was admitted before.
+    /// The number of times that later work was admitted first.
     passed: u32,
     admit: oneshot::Sender<Admitted>,
 }

@@ -39,7 +39,7 @@ pub struct Turn {
 
 /// Receives the events of a run as they happen. Every method has an empty default, and `()` ignores all events.
 pub trait Observer {
-    /// All predecessors of the node have finished. `last` is the one that finished last, or `None` for a node without
+    /// Called when all predecessors of the node have finished. `last` is the one that finished last, or `None` for a node without
     /// predecessors.
     fn ready(&self, _node: NodeIndex, _last: Option<NodeIndex>) {}
     /// The node has a slot and starts. If the node had to wait for a slot, `freed_by` is the node whose end freed it.

@@ -1,7 +1,7 @@
-//! What the processes of steps have read of the base images that a build pulled: the record says whether fetching all of them was worth it.
+//! The bytes that processes of steps read of the base images that a build pulled. They show whether fetching the whole images was worth it.
 //!
-//! It is counted after the last step on a thread of its own, because it takes some microseconds for each file. Images that were here
-//! before are left out: their builds may take only milliseconds.
+//! A thread counts them after the last step, because it takes some microseconds for each file. Images that were in the store before are
+//! left out: builds from them may take only milliseconds.
 
 use super::outcome::StepReport;
 use super::solver::Solver;

@@ -82,8 +82,8 @@ impl ContextLocation {
         found.map_err(BuildError::Context)
     }
 
-    /// What tells contexts apart: the directory, and the ignore file that a Dockerfile has of its own. `None` for a directory
-    /// that does not exist.
+    /// The identity of a context: the directory, and the ignore file of the Dockerfile if it has one. `None` for a directory that does not
+    /// exist.
     pub(super) fn identity(&self, own: Option<&Path>) -> Option<(PathBuf, Option<PathBuf>)> {
         let dir = self.dir.canonicalize().ok()?;
         Some((dir, own.map(ignore_of).filter(|path| path.exists())))
@@ -145,7 +145,7 @@ impl ContextLocation {
 /// The contexts that were fetched or unpacked, so that several targets fetch each once.
 #[derive(Default)]
 pub(super) struct FetchedContexts {
-    /// By what the user gave, and whether `.git` is kept.
+    /// Known contexts by the user's value, and by whether `.git` is kept.
     known: HashMap<(PathBuf, bool), ContextLocation>,
 }
 

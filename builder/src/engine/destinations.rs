@@ -1,7 +1,7 @@
-//! Where the result of a build goes: its names, its outputs and its exported caches.
+//! The destinations of a build's result: its names, its outputs and its exported caches.
 //!
-//! *Takes* the options of a request as written. *Gives* them parsed, or the reason why the request cannot be fulfilled
-//! whatever its steps do. It knows no store and no step: everything here is known before the build.
+//! *Takes* the options of a request as written. *Gives* them parsed, or the reason why the request cannot be fulfilled. It knows no store
+//! and no step: everything here is known before the build.
 
 use super::{BuildError, Request, prepare};
 use crate::images::{CacheTo, Destination, Output, OutputKind};

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// Steps that run at least this long make early delivery worth its threads. A build that finds everything in the cache ends before.
 const BEGIN_AFTER: Duration = Duration::from_millis(20);
-/// How long a build that has failed waits for its open uploads to be cancelled. A registry forgets the others after some time.
+/// The time that a failed build waits for its open uploads to be cancelled. A registry forgets the others after some time.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The priority of the threads (setpriority(2)): the lowest.
 const PRIORITY: i32 = 19;

@@ -14,7 +14,7 @@ use buildscope_storage::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What a value may name.
+/// The sources that a value may name.
 pub(super) struct Sources<'a> {
     pub(super) context: &'a OpenContext,
     pub(super) named: &'a BTreeMap<String, Arc<OpenContext>>,

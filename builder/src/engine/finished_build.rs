@@ -26,16 +26,16 @@ pub(super) struct FinishedBuild<'a> {
     pub(super) store: &'a Store,
     pub(super) images: &'a Resolver,
     pub(super) imported: &'a ImportedCache,
-    /// What was compressed and sent while steps ran.
+    /// The blobs that were compressed and sent while steps ran.
     pub(super) prepared: &'a PreparedBlobs,
     pub(super) progress: &'a dyn Progress,
     /// The text of the Dockerfile.
     pub(super) dockerfile: &'a str,
-    /// Where the context came from, if it was fetched.
+    /// The source of the context, if it was fetched.
     pub(super) context_origin: Option<&'a TreeOrigin>,
     /// `SOURCE_DATE_EPOCH` in seconds since 1970.
     pub(super) epoch: Option<i64>,
-    /// When the build started.
+    /// The start of the build.
     pub(super) started: Timestamp,
 }
 

@@ -11,7 +11,7 @@ use buildscope_record::{Nanos, Observed, Phase, Processes, Record, StepMachine};
 pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<StepProcesses>) {
     let mut seen: Vec<Option<StepProcesses>> = seen.into_iter().map(Some).collect();
     for (step, report) in outcome.steps() {
-        // Another machine has observed it. Process ids of this machine say nothing about it.
+        // Another machine observed it, so process ids of this machine do not apply.
         if report.place.as_ref().is_some_and(StepMachine::is_away) {
             if let Some(processes) = record.steps[step.id.index()].processes.take() {
                 let (start, end) = (processes.start, processes.end);
@@ -58,8 +58,8 @@ fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Pr
     processes
 }
 
-/// When the step's program began and ended: the first process that executed one of its name. The kernel keeps 15 bytes of a name.
-/// Samples are too rare to tell.
+/// The start and the end of the step's program: the first process that executed a program with its name. The kernel keeps 15 bytes of a
+/// name. Samples are too rare to show this.
 fn life(processes: &Processes, program: &str) -> Option<(Nanos, Nanos)> {
     let name = program.rsplit('/').next()?;
     let is = |program: &str| program == name || program.len() >= 15 && name.starts_with(program);

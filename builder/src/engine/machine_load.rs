@@ -1,5 +1,5 @@
-//! How much of the machine other programs used while a build ran: what all processors did (proc_stat(5)), less the build's own CPU time,
-//! and how long any task of the machine waited for a processor (Documentation/accounting/psi.rst).
+//! The use of the machine by other programs during a build: the busy time of all processors (proc_stat(5)) minus the build's own CPU time,
+//! and the time in which any task of the machine waited for a processor (Documentation/accounting/psi.rst).
 
 use buildscope_record::{MachineLoad, Nanos};
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub struct LoadMeter {
     start: Counters,
 }
 
-/// What the machine did until the end of a build.
+/// The use of the machine during a build.
 #[derive(Clone, Copy, Debug)]
 pub struct MachineUse {
     busy: Nanos,
@@ -33,7 +33,7 @@ impl LoadMeter {
         Some(Self { start: Counters::read()? })
     }
 
-    /// What the machine did since the start.
+    /// Returns the use of the machine since the start.
     pub fn stop(self) -> Option<MachineUse> {
         let end = Counters::read()?;
         Some(MachineUse {

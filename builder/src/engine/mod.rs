@@ -66,7 +66,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use warm_up::WarmUp;
 
-/// How often a build is run at most if blobs are found damaged.
+/// The most rounds of a build if blobs are found damaged.
 const ROUNDS: u32 = 3;
 
 /// The resources of this process that builds share: made once, used by any number of builds.

@@ -68,7 +68,7 @@ pub struct TargetReport {
     /// The steps whose results the target is.
     steps: Vec<StepId>,
     outcome: record::TargetOutcome,
-    /// When the delivery began and ended.
+    /// The start and the end of the delivery.
     delivery: Option<(Instant, Instant)>,
     image: Option<BlobDigest>,
     error: Option<String>,
@@ -115,7 +115,7 @@ pub struct Built {
 /// The report of a step.
 #[derive(Clone, Debug)]
 pub struct StepReport {
-    /// How the step ended.
+    /// The outcome of the step.
     pub outcome: record::Outcome,
     /// The cache key and, if the step ran, the reason for the miss.
     pub cache: Option<record::Cache>,
@@ -129,7 +129,7 @@ pub struct StepReport {
     pub init: Option<u32>,
     /// The network that its process had.
     pub network: Option<record::Network>,
-    /// Where it ran, if the build had other machines.
+    /// The machine that ran it, if the build had other machines.
     pub place: Option<record::StepMachine>,
     /// The processes inside it, if it ran on another machine.
     pub processes: Option<RemoteProcesses>,
@@ -204,7 +204,7 @@ impl StepResult {
         Self { key: StepKey::of([]), layers: Arc::new([]), base: None, layer: None, cached: true }
     }
 
-    /// The same file system, with a layer on top if the step added one. The step ran.
+    /// The result of a step that ran: the same file system, with a layer on top if the step added one.
     pub(super) fn with(self, key: StepKey, layer: Option<LayerResult>) -> Self {
         let layers = match &layer {
             None => self.layers,

@@ -1,4 +1,4 @@
-//! What belongs to one of the requests that a build answers.
+//! The state of one of the requests of a build.
 
 use super::prepare::PreparedPart;
 use super::step_cache::StepCache;
@@ -10,13 +10,13 @@ use crate::steps::run::Networks;
 use buildscope_record::StepId;
 use std::sync::Arc;
 
-/// What the steps of one request run with.
+/// The resources of the steps of one request.
 pub(super) struct Part {
     pub(super) cache: StepCache,
     pub(super) runner: StepRunner,
     /// The steps whose results are the images.
     pub(super) targets: Vec<StepId>,
-    /// What was compressed and sent so far.
+    /// The blobs that were compressed and sent so far.
     pub(super) prepared: Arc<PreparedBlobs>,
 }
 

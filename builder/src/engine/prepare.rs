@@ -22,11 +22,11 @@ pub(super) struct Prepared {
     pub(super) parts: Vec<PreparedPart>,
     /// The part with which each step runs, by [`StepId`].
     pub(super) owners: Vec<usize>,
-    /// When the build started.
+    /// The start of the build.
     pub(super) started: Timestamp,
 }
 
-/// What the steps of one request run with.
+/// The resources of the steps of one request.
 pub(super) struct PreparedPart {
     pub(super) images: Arc<Resolver>,
     pub(super) context: Arc<OpenContext>,
@@ -43,23 +43,23 @@ pub(super) struct PreparedPart {
     pub(super) ignored: Vec<StepId>,
 }
 
-/// What several requests of one process share: each context is fetched and opened once, and each image is resolved once.
+/// The shared resources of several requests of one process: each context is fetched and opened once, and each image is resolved once.
 #[derive(Default)]
 pub(super) struct Shared {
     contexts: HashMap<(PathBuf, Option<PathBuf>), Arc<OpenContext>>,
     fetched: FetchedContexts,
-    /// By whether registries are asked for newer images.
+    /// The resolvers, by whether they ask registries for newer images.
     resolvers: HashMap<bool, Arc<Resolver>>,
     naming: Naming,
 }
 
-/// How a plan calls the image of a named context.
+/// The name of the image of a named context in a plan.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Naming {
-    /// By the name of the context.
+    /// The name of the context.
     #[default]
     Name,
-    /// By its value, because a name means another image in another request.
+    /// The value of the context, because a name means another image in another request.
     Value,
 }
 

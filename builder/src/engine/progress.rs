@@ -35,7 +35,7 @@ pub enum Event {
     Finished {
         /// The step.
         step: StepId,
-        /// How it ended.
+        /// The outcome.
         outcome: Outcome,
         /// The error of a failed step.
         error: Option<String>,

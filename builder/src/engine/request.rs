@@ -43,7 +43,7 @@ pub struct Request {
     pub policy: Policy,
     /// The number of slots; 0 means that there is no limit.
     pub jobs: usize,
-    /// What lets a ready RUN start.
+    /// The condition for a ready RUN to start.
     pub admission: Admission,
     /// The servers that RUN steps are sent to; `None` runs all of them on this machine.
     pub remote: Option<RemoteRequest>,

@@ -1,4 +1,4 @@
-//! What has become of the steps of one build so far: shared by all of them, each written once.
+//! The results of the steps of one build so far, which all steps share. Each result is written once.
 
 use super::outcome::{StepReport, StepResult, UsedImage};
 use crate::plan::{ImageSource, Plan, Step};
@@ -16,7 +16,7 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// No step has run.
+    /// Empty results.
     pub(super) fn new(plan: &Plan) -> Self {
         let report = |step: &Step| StepReport::new(if step.live { Outcome::Cancelled } else { Outcome::Pruned });
         Self {

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
-/// What stands for the result of a skipped step.
+/// The placeholder for the result of a skipped step.
 #[derive(Clone, Debug)]
 pub(super) struct Skipped {
     /// The definition key.
@@ -152,7 +152,7 @@ fn known_results<'p>(
         let imported = cache_import::look_up(&cache.imported, &key, &ctx.probe);
         let result = match (imported, &step.op) {
             (Some(layer), _) => layer.key,
-            // Its second key depends on the content that it copies, which only its stage can tell.
+            // Its second key depends on the content that it copies, which only its stage determines.
             (None, Op::Copy(copy)) if matches!(copy.from, CopyFrom::Stage(_)) => continue,
             (None, _) => key,
         };

@@ -36,13 +36,13 @@ use tokio_util::sync::CancellationToken;
 /// The steps of one build: it looks each up, runs what is not found, and stores the result.
 pub(super) struct Solver {
     pub(super) ctx: StepContext,
-    /// One for each request.
+    /// The state of each request.
     pub(super) parts: Vec<Part>,
     /// The part with which each step runs, by [`StepId`].
     owners: Vec<usize>,
     pub(super) failures: Failures,
     pub(super) skipped: OnceLock<BTreeMap<StepId, Skipped>>,
-    /// When the build started.
+    /// The start of the build.
     pub(super) started: Timestamp,
     /// The other machines, which all parts share.
     pub(super) machines: Option<Arc<Machines>>,
@@ -60,10 +60,10 @@ pub(super) struct Solver {
 /// Called when a step has ended with a result.
 pub(super) type Ended = dyn Fn(&Solver, StepId) + Send + Sync;
 
-/// What happens when a step fails.
+/// The handling of failed steps.
 #[derive(Default)]
 pub(super) struct Failures {
-    /// Steps that do not need the failed one run.
+    /// Whether steps that do not need the failed one still run.
     pub(super) keep_going: bool,
     /// The errors of the steps that have failed.
     pub(super) errors: Mutex<BTreeMap<StepId, BuildError>>,
@@ -107,7 +107,7 @@ impl Solver {
         })
     }
 
-    /// What a step runs with.
+    /// The resources of the request that a step belongs to.
     pub(super) fn part(&self, id: StepId) -> &Part {
         &self.parts[self.owners[id.index()]]
     }
@@ -362,8 +362,8 @@ impl Solver {
         key.digest
     }
 
-    /// For a COPY from a stage: its files, the key that their content gives, and the layer if another machine has the files. Other
-    /// steps keep what they have.
+    /// For a COPY from a stage: its files, the key that their content gives, and the layer if another machine has the files. For other
+    /// steps nothing changes.
     async fn by_content(
         &self,
         input: StepInput<'_>,
@@ -407,7 +407,7 @@ fn looks_outside(op: &Op) -> bool {
     }
 }
 
-/// Why a result was removed from the store, as the record has it.
+/// The reason why a result was removed from the store, in the form of the record.
 fn format_removal(removed: &Removed) -> String {
     let (unused, ago) = (format_age(removed.unused), format_age(removed.at.elapsed().unwrap_or_default()));
     match removed.why {

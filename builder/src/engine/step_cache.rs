@@ -44,7 +44,7 @@ impl StepGuard {
 
 /// The answer to a request to run a step.
 pub(super) enum Admission {
-    /// Another step or build has run it meanwhile.
+    /// Another step or build ran it meanwhile.
     Finished(LayerResult),
     /// The caller runs it.
     Ours(StepGuard),
@@ -274,7 +274,7 @@ mod tests {
     fn a_pruned_result_is_a_miss_with_a_reason() {
         let fixture = Fixture::new();
         fixture.cache().remember(&[key("a")], fixture.result()).unwrap();
-        // What a living process uses is kept, so another one prunes.
+        // Results in use by a living process are kept, so a separate process prunes.
         let root = fixture.store.root().to_owned();
         let Fixture { store, _directory } = fixture;
         drop(store);

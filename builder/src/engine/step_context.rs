@@ -1,4 +1,4 @@
-//! What every step of one build gets.
+//! The context that every step of one build gets.
 
 use super::Progress;
 use super::admission::MemoryAdmission;

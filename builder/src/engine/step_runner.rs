@@ -28,7 +28,7 @@ use rustix::io::Errno;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What effects need besides the step itself.
+/// The resources that effects need besides the step itself.
 pub(super) struct StepRunner {
     pub(super) engine: Engine,
     pub(super) images: Arc<Resolver>,
@@ -45,11 +45,11 @@ pub(super) struct StepRunner {
     pub(super) machines: Option<Arc<Machines>>,
 }
 
-/// Where a RUN runs.
+/// The machine of a RUN.
 pub(super) enum Dispatch {
-    /// Another machine has run it.
+    /// Another machine ran it.
     Away(Made),
-    /// It runs here, perhaps in a slot of this machine.
+    /// This machine runs it, perhaps in a local slot.
     Here(Option<LocalSlot>),
 }
 
@@ -62,14 +62,14 @@ pub(super) enum Made {
     Found(Layer),
 }
 
-/// A step, and what it runs with.
+/// A step with its inputs.
 #[derive(Clone, Copy)]
 pub(super) struct StepInput<'a> {
     pub(super) ctx: &'a StepContext,
     pub(super) step: &'a Step,
     /// The result that the step continues from.
     pub(super) below: &'a StepResult,
-    /// Whether results that servers have are taken.
+    /// Whether results of servers may be used.
     pub(super) cache: CacheUse,
     pub(super) probe: &'a Probe,
 }
@@ -371,7 +371,7 @@ impl StepRunner {
     }
 }
 
-/// How the process of a step ended, if it was started.
+/// The exit of a step's process, if it was started.
 fn exit_of(ran: &Result<Ran, RunError>) -> Option<&Exit> {
     match ran {
         Ok(Ran { exit, .. }) => Some(exit),

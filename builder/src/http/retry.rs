@@ -8,8 +8,7 @@ use ureq::http::{Response, StatusCode};
 /// Longest `Retry-After` that is honoured. A longer one is reported as an error.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often a request is sent, and how long the pauses between attempts are. Each pause is twice as long as the one
-/// before it.
+/// The number of attempts of a request, and the pauses between them. Each pause is twice as long as the one before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Backoff {
     /// The number of attempts, at least 1.
@@ -53,7 +52,7 @@ pub(crate) fn asked_pause(response: &Response<Body>) -> Option<Duration> {
     asked.parse().ok().map(Duration::from_secs).or_else(|| parse_http_date(asked).map(until))
 }
 
-/// How often a transfer is resumed without progress in between, and how long the pauses are.
+/// The number of times that a transfer is resumed without progress in between, and the pauses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RetryPolicy {
     /// The number of retries.

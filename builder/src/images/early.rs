@@ -16,7 +16,7 @@ use buildscope_record::Probe;
 use buildscope_storage::Store;
 use std::sync::Arc;
 
-/// What early deliveries of one build share.
+/// The shared state of early deliveries of one build.
 #[derive(Clone)]
 pub struct EarlyDelivery {
     /// The store with the layers.
@@ -29,15 +29,15 @@ pub struct EarlyDelivery {
     pub registries: Option<Registries>,
     /// The imported cache, which may have layers that were not fetched.
     pub imported: Arc<ImportedCache>,
-    /// What was compressed and sent so far.
+    /// The blobs that were compressed and sent so far.
     pub prepared: Arc<PreparedBlobs>,
     /// The pace of this work.
     pub pace: Arc<Pace>,
-    /// Where this work is recorded.
+    /// The probe that records this work.
     pub probe: Probe,
 }
 
-/// A begun output or cache.
+/// A started output or cache.
 pub struct Draft(Kind);
 
 enum Kind {
@@ -74,7 +74,7 @@ impl EarlyDelivery {
         Some(Draft(kind))
     }
 
-    /// Begins a cache; `None` if it has no layers.
+    /// Starts a cache; `None` if it has no layers.
     pub fn begin_cache(&self, cache: &CacheTo) -> Option<Draft> {
         cache.options().map(|_| Draft(Kind::Cache(cache.clone())))
     }
@@ -140,7 +140,7 @@ impl EarlyDelivery {
 }
 
 impl Draft {
-    /// The begun archive, if it is one.
+    /// The started archive, if it is one.
     pub(super) fn into_archive(self) -> Option<ArchiveDraft> {
         match self.0 {
             Kind::Archive(archive, _) => Some(archive),
@@ -148,7 +148,7 @@ impl Draft {
         }
     }
 
-    /// The begun directory, if it is one.
+    /// The started directory, if it is one.
     pub(super) fn into_directory(self) -> Option<DirectoryDraft> {
         match self.0 {
             Kind::Directory(directory, _) => Some(directory),

@@ -11,7 +11,7 @@ use buildscope_oci::Reference;
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
 use buildscope_storage::Store;
 
-/// How many of the daemon's images are searched for layers that this image begins with, besides those of the same name.
+/// The number of the daemon's images, besides those of the same name, that are searched for the first layers of this image.
 const SEARCHED: usize = 16;
 
 pub(crate) fn load(export: &Export<'_>, store: &Store, probe: &Probe) -> Result<Exported, ImageError> {
@@ -43,7 +43,7 @@ fn is_loaded(daemon: &Daemon, exported: &Exported, names: &[Reference]) -> bool 
     names.iter().all(is_named)
 }
 
-/// How many of the lowest layers an image of the daemon begins with.
+/// The number of the lowest layers that an image of the daemon has too.
 fn shared(daemon: &Daemon, layers: &[DiffId], names: &[Reference]) -> usize {
     let shared = |found: DaemonImage| {
         let theirs = found.layers();

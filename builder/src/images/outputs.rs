@@ -32,7 +32,7 @@ pub struct Delivery<'a> {
     pub predicates: &'a [Predicate],
     /// Whether one image is delivered as several are: below an index, or in a directory of its platform.
     pub index: bool,
-    /// What was compressed and sent before.
+    /// The blobs that were compressed and sent before.
     pub prepared: &'a PreparedBlobs,
 }
 

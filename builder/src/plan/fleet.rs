@@ -92,7 +92,7 @@ impl Fleet {
 }
 
 impl Lowering<'_> {
-    /// What a step does, as text. Steps of different targets with the same text are one step. `None`: it is not shared.
+    /// The identity of a step, as text. Steps of different targets with the same text are one step. `None` if the step is not shared.
     pub(super) fn identity(
         &self,
         lowered: &Lowered,

@@ -22,7 +22,7 @@ pub struct Plan {
     pub target: StepId,
     /// The targets for the other platforms of a multi-platform build.
     pub others: Vec<StepId>,
-    /// What the rules about builds found, such as build arguments that are not declared.
+    /// The findings of rules about builds, such as build arguments that are not declared.
     pub warnings: Vec<Finding>,
 }
 
@@ -205,7 +205,7 @@ pub struct Run {
     /// The options of the request that the process can see, by flag.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
-    /// Where the pieces of the shell's text are in the Dockerfile. They change nothing that the step does.
+    /// The places of the pieces of the shell's text in the Dockerfile. They do not affect the step.
     #[serde(skip)]
     pub origins: Vec<Origin>,
 }

@@ -36,7 +36,7 @@ pub(super) struct Lowering<'a> {
     pub(super) ends: Vec<(StepId, Scope)>,
     pub(super) diagnostics: Vec<Diagnostic>,
     pub(super) warnings: Vec<Finding>,
-    /// How many bytes the instructions have expanded to so far.
+    /// The number of bytes to which the instructions have expanded so far.
     pub(super) expanded: usize,
 }
 

@@ -23,11 +23,11 @@ pub struct LowerRequest {
     pub source_date_epoch: Option<String>,
     /// The options of the request that the process of a RUN can see, by flag. They are part of its cache key.
     pub run_options: BTreeMap<String, String>,
-    /// Only for a target of a [`Fleet`](super::Fleet): what its steps may share with those of other targets.
+    /// The inputs that the steps may share with those of other targets. It is set only for a target of a [`Fleet`](super::Fleet).
     pub sharing: Option<SharedInputs>,
 }
 
-/// What must be equal for steps of different targets to be one step, apart from the instructions.
+/// The inputs, apart from the instructions, that must be equal for steps of different targets to be one step.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct SharedInputs {
     /// The contexts: where they are, and which files they leave out.

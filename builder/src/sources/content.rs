@@ -9,12 +9,12 @@ use std::sync::Arc;
 pub struct ContentInfo {
     /// The digest of the bytes.
     pub digest: Digest,
-    /// Where the bytes are.
+    /// The location of the bytes.
     pub(super) location: ContentLocation,
     pub(super) rare: Option<Box<RareContent>>,
 }
 
-/// What few files have.
+/// Rare properties of files.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct RareContent {
     /// The value of `security.capability`, the only extended attribute that image layers carry.
@@ -25,7 +25,7 @@ pub(super) struct RareContent {
     pub(super) size: Option<u64>,
 }
 
-/// Where the bytes of a file are.
+/// The location of the bytes of a file.
 #[derive(Clone, Debug)]
 pub(super) enum ContentLocation {
     /// In the file alone.

@@ -25,7 +25,7 @@ pub struct Context {
     filter: Option<Filter>,
     /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
-    /// Where further small files are kept.
+    /// The spool for further small files.
     spool: Option<Arc<Spool>>,
     memory: Arc<Memory>,
     /// The blobs that contain files of the context.

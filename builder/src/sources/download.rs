@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode, header};
 
-/// How often a request is sent before its failure is reported, with pauses of 0.2 and 0.4 s.
+/// The attempts of a request before its failure is reported, with pauses of 0.2 and 0.4 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 3, first_pause: Duration::from_millis(200) };
 /// The size of one read from the connection, in bytes.
 const CHUNK: usize = 256 << 10;

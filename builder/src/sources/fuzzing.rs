@@ -6,7 +6,7 @@ use buildscope_record::Digest;
 use buildscope_storage::tar::Reader;
 use std::io::Read as _;
 
-/// How much of an unpacked archive is read.
+/// The number of bytes of an unpacked archive that are read.
 const MOST: u64 = 16 << 20;
 
 pub(crate) fn stat_cache(bytes: &[u8]) {

@@ -21,7 +21,7 @@ use std::time::SystemTime;
 const KEPT_FILE: u64 = 64 << 10;
 /// The limit for all bytes that are kept in memory. Further ones are kept in a temporary file.
 const KEPT_IN_MEMORY: u64 = 8 << 20;
-/// How often a file is read before it is reported as changing all the time.
+/// The number of times that a file is read before it is reported as changing all the time.
 const ATTEMPTS: u32 = 4;
 
 /// Reads files below one root.

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 pub(crate) struct KnownFiles(Memory);
 
 impl KnownFiles {
-    /// Those that are kept under this name in a directory.
+    /// The known files that are kept under this name in a directory.
     pub(crate) fn of(dir: &Path, name: &str) -> Self {
         Self(Memory::new(Some(dir), Path::new(name)))
     }
@@ -70,7 +70,7 @@ mod tests {
         let known = || KnownFiles::of(&dir.path().join("cache"), "program");
         let digest = |known: KnownFiles| known.digest(&mut File::open(&path).unwrap()).unwrap();
         assert_eq!(digest(known()), (Digest::of("one"), 3));
-        // Another digest for the same state: it is what a second call returns.
+        // A different digest for the same state, which a second call returns.
         let identity = Identity::from(&Status::from(&fstat(File::open(&path).unwrap()).unwrap()));
         let inode = |_| (identity.dev, identity.ino);
         known().0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(identity, Digest::of("two")));

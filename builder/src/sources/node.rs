@@ -18,7 +18,7 @@ pub struct Node {
     inside: OnceLock<Inside>,
 }
 
-/// What is read when it is first needed.
+/// The parts that are read when they are first needed.
 #[derive(Debug)]
 enum Inside {
     /// The entries of a directory.

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-/// How many steps may use a cache mount at the same time.
+/// The rule for steps that use a cache mount at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum CacheSharing {
     /// Any number of steps.
@@ -37,7 +37,7 @@ pub struct LayerPath {
 /// Options of a cache mount.
 #[derive(Clone, Debug)]
 pub struct CacheMountOptions {
-    /// How many steps may use it at the same time.
+    /// The rule for steps that use it at the same time.
     pub sharing: CacheSharing,
     /// The mode of a new directory.
     pub mode: u32,

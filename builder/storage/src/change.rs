@@ -46,7 +46,7 @@ enum FileId {
     Tree(Ref),
 }
 
-/// How many paths were compared, and how many are in the layer.
+/// The number of compared paths, and of those in the layer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counts {
     pub(crate) walked: u64,
@@ -216,7 +216,7 @@ impl<'a> Changes<'a> {
         let touched: HashSet<FileId> = self.found.values().filter(|f| f.changed).filter_map(|f| f.file).collect();
         let mut wanted: BTreeSet<Vec<u8>> = BTreeSet::new();
         for (path, found) in &self.found {
-            // No layer holds the root: what a step sets there has no effect in later steps.
+            // No layer contains the root: changes of its metadata have no effect in later steps.
             if path.is_empty() {
                 continue;
             }

@@ -81,7 +81,7 @@ impl LayerStore {
         Ok(done)
     }
 
-    /// Those of `blobs` that this process has neither written nor verified.
+    /// Returns the blobs of `blobs` that this process has neither written nor verified.
     pub fn unverified<B: Into<BlobDigest> + Copy>(&self, blobs: &[B]) -> Vec<BlobDigest> {
         let blobs = blobs.iter().map(|blob| (*blob).into());
         blobs.filter(|blob| !self.blobs().is_written(blob) && !self.blobs().is_verified(blob)).collect()

@@ -30,7 +30,7 @@ enum SyncPath {
     Ancestor(PathBuf),
 }
 
-/// How much of the way to the files is synced.
+/// The directories above the files that are synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reach {
     /// The directories of the files: the directories above have been synced before.

@@ -47,7 +47,7 @@ struct Slot {
     content: Stored,
 }
 
-/// What few entries have.
+/// Rare properties of entries.
 #[derive(Clone, Debug, Default)]
 struct Rare {
     /// The target of a link; the name of a mark in the archive.

@@ -44,7 +44,7 @@ pub enum StorageError {
     BadLayer {
         /// Byte offset in the uncompressed stream.
         offset: u64,
-        /// What is wrong at that offset.
+        /// The problem at that offset.
         reason: String,
     },
     /// A step modified a hard-linked file of a lower layer, and this driver cannot tell under which of its names. Run
@@ -59,7 +59,7 @@ pub enum StorageError {
     BadEntry {
         /// The path of the entry in the image.
         path: PathBuf,
-        /// Why it cannot be stored.
+        /// The reason why it cannot be stored.
         reason: &'static str,
     },
     /// A file changed while it was copied into a layer.
@@ -70,7 +70,7 @@ pub enum StorageError {
     BadPath {
         /// The path as it was given.
         path: PathBuf,
-        /// Why it cannot be resolved.
+        /// The reason why it cannot be resolved.
         reason: &'static str,
     },
     /// Something new should be stored in a read-only store.
@@ -96,7 +96,7 @@ pub enum StorageError {
     Driver {
         /// The name of the driver.
         driver: &'static str,
-        /// Why it does not work.
+        /// The reason why it does not work.
         reason: String,
     },
     /// The cache index failed.

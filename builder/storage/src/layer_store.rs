@@ -33,7 +33,7 @@ pub(crate) struct Inner {
     indexes: Mutex<HashMap<DiffId, Arc<LayerIndex>>>,
     trees: Mutex<HashMap<Vec<DiffId>, Arc<Tree>>>,
     damaged: Mutex<Vec<BlobDigest>>,
-    /// How often files were removed because they were damaged.
+    /// The number of times that damaged files were removed.
     removals: AtomicU64,
 }
 
@@ -259,7 +259,7 @@ impl LayerStore {
         self.inner.root.join(INDEXES).join(diff_id.hex())
     }
 
-    /// How often files were removed because they were damaged. What a driver caches is valid as long as this is the same.
+    /// The number of times that damaged files were removed. The caches of a driver are valid as long as it does not change.
     pub(crate) fn removals(&self) -> u64 {
         self.inner.removals.load(Ordering::Relaxed)
     }

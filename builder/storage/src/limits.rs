@@ -39,7 +39,7 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// What the files of an archive may have in total, in bytes. Holes count: a sparse file of petabytes is one block of the archive.
+/// The largest total size of the files of an archive, in bytes. Holes count: a sparse file of petabytes is one block of the archive.
 #[derive(Debug)]
 pub struct Allowance {
     left: u64,

@@ -5,9 +5,9 @@ use buildscope_record::DriverName;
 /// Options of a store. They never change a digest.
 #[derive(Clone, Debug, Default)]
 pub struct StoreOptions {
-    /// How layers become file systems for steps.
+    /// The driver that makes file systems of layers for steps.
     pub driver: DriverChoice,
-    /// When a build waits until its files are on the disk.
+    /// The point at which a build waits until its files are on the disk.
     pub sync: SyncPolicy,
     /// Memory budget for the changes of all steps, in bytes. Only the drivers `erofs` and `overlay` use it. `None` keeps changes on
     /// the disk.
@@ -47,7 +47,7 @@ impl From<buildscope_record::DriverChoice> for DriverChoice {
     }
 }
 
-/// When a build waits until its files are on the disk.
+/// The point at which a build waits until its files are on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum SyncPolicy {
     /// Once, at the end of the build.

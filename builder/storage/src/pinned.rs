@@ -117,7 +117,7 @@ pub fn open_below(root: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::i
     open_resolved(root, path, flags, ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS)
 }
 
-/// How often [`open_resolved`] tries. Even while another process only renames, one call of thousands fails.
+/// The number of attempts of [`open_resolved`]. While another process renames files, one call of thousands fails.
 const ATTEMPTS: usize = 100;
 
 /// Opens `path` from `root` under the rules of openat2(2). The call fails with EAGAIN if a rename or mount anywhere on the machine

@@ -9,7 +9,7 @@ use std::panic::resume_unwind;
 
 /// The maximum number of threads. More would only wait for the sequential part.
 const MOST_THREADS: usize = 16;
-/// How many pieces may be made and not yet taken, in addition to the number of threads. This bounds the memory.
+/// The number of pieces that may be made and not yet taken, in addition to the number of threads. This bounds the memory.
 const AHEAD: usize = 6;
 
 /// Makes, takes and stores all pieces, on at most `threads` threads.
@@ -65,7 +65,7 @@ pub fn processors() -> usize {
 }
 
 struct Pipeline<P, A, T> {
-    /// How many pieces may be made and not yet taken.
+    /// The number of pieces that may be made and not yet taken.
     ahead: usize,
     state: Mutex<PipelineState<P, A, T>>,
     changed: Condvar,
@@ -74,7 +74,7 @@ struct Pipeline<P, A, T> {
 struct PipelineState<P, A, T> {
     /// The number of pieces that are being made.
     making: usize,
-    /// There are no more pieces to make.
+    /// Whether all pieces are made.
     ended: bool,
     made: HashMap<usize, P>,
     /// The number of the piece to take next.

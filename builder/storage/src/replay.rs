@@ -31,7 +31,7 @@ struct Directory<'a> {
     gone: BTreeSet<&'a [u8]>,
 }
 
-/// What a name in a directory refers to.
+/// The target of a name in a directory.
 #[derive(Clone, Copy)]
 enum ReplayChild {
     Directory(usize),
@@ -95,7 +95,7 @@ impl<'a> Replay<'a> {
                 _ => ReplayChild::Directory(self.create(Some(number))),
             },
             EntryKind::HardLink { target } => {
-                // All unpackers first remove what is at the path. A link to itself then has no target.
+                // All unpackers first remove the file at the path. A link to itself then has no target.
                 self.directories[directory].children.remove(name);
                 self.target(number, target.as_os_str().as_bytes())?
             }

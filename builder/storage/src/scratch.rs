@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, SystemTime};
 
-/// How long a process waits at its end until discarded files are removed. The next process removes the rest.
+/// The time that a process waits at its end until discarded files are removed. The next process removes the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A thread that removes or drops discarded objects in the background.

@@ -21,7 +21,7 @@ const MOST_WRITERS: usize = 8;
 /// Minimum size of files that the kernel copies (or shares), in bytes.
 const IN_KERNEL_FROM: u64 = 128 << 10;
 
-/// What becomes of hard links when layers are unpacked.
+/// The treatment of hard links when layers are unpacked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum HardLinks {
     /// All names of a file share it.

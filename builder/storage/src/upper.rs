@@ -239,7 +239,7 @@ struct UpperChild {
     /// The path from the root.
     path: Vec<u8>,
     status: Status,
-    /// What the lower directory has at the path.
+    /// The node of the lower directory at the path.
     lower: Option<Node>,
 }
 

@@ -1,4 +1,4 @@
-//! Where the values of variables come from.
+//! The sources of the values of variables.
 
 /// A source of variables.
 pub trait Variables {

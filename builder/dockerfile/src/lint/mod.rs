@@ -32,7 +32,7 @@ pub struct Context<'a> {
     pub platform: String,
     /// The options besides those of the `check` directive of the file.
     pub options: Options,
-    /// What is known of the build context.
+    /// The known facts about the build context.
     pub facts: &'a dyn Facts,
     /// Whether a word is a valid image name. The grammar of image names is not this crate's; the default accepts every
     /// word that is not empty.

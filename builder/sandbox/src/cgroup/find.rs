@@ -1,4 +1,4 @@
-//! Where this process's cgroups are.
+//! Finds this process's cgroups.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

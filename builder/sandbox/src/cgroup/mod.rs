@@ -75,7 +75,7 @@ impl Controller {
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
     v2: Option<Base>,
-    /// Those of version 1, in the order of [`Controller::ALL`].
+    /// The directories of version 1, in the order of [`Controller::ALL`].
     v1: [Option<Base>; 3],
     next: AtomicU64,
 }
@@ -93,7 +93,7 @@ struct Base {
 pub(super) struct StepCgroup {
     name: String,
     v2: Option<OwnedFd>,
-    /// Those of version 1, in the order of [`Controller::ALL`].
+    /// The directories of version 1, in the order of [`Controller::ALL`].
     v1: [Option<OwnedFd>; 3],
 }
 

@@ -14,11 +14,11 @@ use pressure::Pressure;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-/// How much of the available memory steps may be expected to need, in percent. The rest is for the builder and for errors of the
+/// The part of the available memory that steps may be expected to need, in percent. The rest is for the builder and for errors of the
 /// expectation.
 const SHARE: u64 = 90;
 
-/// What a step is expected to need of which nothing is known: this, or an eighth of the memory if that is less.
+/// The expected peak of an unknown step in bytes, or an eighth of the memory if that is less.
 const UNKNOWN: u64 = 256 << 20;
 
 /// The memory that RUN steps of one build share. Nothing is read before the first of them runs.
@@ -27,7 +27,7 @@ pub(super) struct MemoryAdmission {
     peaks: Peaks,
 }
 
-/// What names a step in later builds.
+/// The names by which later builds find a step.
 #[derive(Clone, Debug)]
 pub(super) struct StepNames {
     key: StepKey,

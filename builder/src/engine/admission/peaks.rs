@@ -1,4 +1,4 @@
-//! How much memory steps needed in earlier builds: a file in the store.
+//! The peak memory of steps in earlier builds: a file in the store.
 
 use super::StepNames;
 use buildscope_record::Digest;
@@ -14,7 +14,7 @@ use std::time::SystemTime;
 /// The version of the file. A file of another one is ignored.
 const VERSION: u32 = 1;
 
-/// How many steps are remembered: those that ran last. With two names a step, the file has at most 1 MB.
+/// The number of steps that are remembered, the last ones. With two names a step, the file has at most 1 MB.
 const MOST: usize = 8192;
 
 #[derive(Serialize, Deserialize)]
@@ -26,7 +26,7 @@ struct Document {
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Peak {
     bytes: u64,
-    /// When it was measured, in seconds since 1970.
+    /// The time of the measurement, in seconds since 1970.
     at: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Why targets were not delivered.
+//! The reasons why targets were not delivered.
 
 use super::super::BuildError;
 use super::super::solver::Solver;

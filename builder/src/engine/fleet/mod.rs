@@ -39,11 +39,11 @@ pub struct FleetRequest {
 pub struct FleetTarget {
     /// The name. `target:NAME` as a named context of another target is the result of this one.
     pub name: String,
-    /// What to build.
+    /// The request.
     pub request: Request,
 }
 
-/// What became of several targets.
+/// The outcome of several targets.
 #[derive(Debug)]
 pub struct FleetOutcome {
     /// The graph, and what became of its steps.
@@ -52,7 +52,7 @@ pub struct FleetOutcome {
     pub ends: Vec<TargetEnd>,
 }
 
-/// How a target ended.
+/// The outcome of a target.
 #[derive(Debug)]
 pub enum TargetEnd {
     /// It was built and delivered, at this instant.
@@ -88,14 +88,14 @@ pub async fn build_fleet(
     FleetOutcome { outcome, ends }
 }
 
-/// What is written of a target.
+/// The delivery of a target.
 struct Delivery {
     name: String,
     request: Request,
     destinations: Destinations,
 }
 
-/// What became of a delivery, and when it began and ended.
+/// The outcome of a delivery, with its start and its end.
 struct Delivered {
     result: Result<Built, BuildError>,
     times: (Instant, Instant),

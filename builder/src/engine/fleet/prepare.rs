@@ -12,7 +12,7 @@ use buildscope_record::{Phase, Probe};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-/// What starts a context that is another target.
+/// The prefix of a context that is another target.
 const TARGET: &str = "target:";
 
 /// Lowers all targets into one graph. A target that others use as a context comes before them.

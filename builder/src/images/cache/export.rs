@@ -22,7 +22,7 @@ pub struct CacheExport<'a> {
     pub imported: Option<&'a ImportedCache>,
     /// The registries. `None` offline.
     pub registries: Option<&'a Registries>,
-    /// What was compressed and sent before.
+    /// The blobs that were compressed and sent before.
     pub prepared: &'a PreparedBlobs,
 }
 

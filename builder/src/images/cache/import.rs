@@ -29,7 +29,7 @@ const MOST_FAULTS: usize = 2;
 pub struct ImportedCache {
     sources: Vec<Sources>,
     records: OnceLock<Records>,
-    /// What servers that are asked for each key have answered.
+    /// The answers of servers that are asked for each key.
     asked: Mutex<HashMap<StepKey, Option<CacheRecord>>>,
     /// Layers that were offered one by one, which the store may not have.
     offered: Mutex<HashMap<DiffId, LayerSource>>,
@@ -42,11 +42,11 @@ pub struct ImportedCache {
 #[derive(Default)]
 struct Unusable {
     all: HashSet<DiffId>,
-    /// Those that were not reported yet, with the reason.
+    /// The layers that were not reported yet, with the reason.
     new: Vec<(DiffId, String)>,
 }
 
-/// Where caches are read from.
+/// The sources of imported caches.
 struct Sources {
     from: Vec<CacheFrom>,
     registries: Option<Registries>,

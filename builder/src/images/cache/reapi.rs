@@ -69,7 +69,7 @@ pub(super) struct RemoteCache {
     failed: AtomicBool,
 }
 
-/// What a record has besides the bytes of its layer.
+/// The parts of a record besides the bytes of its layer.
 #[derive(Serialize, Deserialize)]
 struct Entry {
     diff_id: DiffId,

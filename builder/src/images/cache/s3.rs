@@ -15,9 +15,9 @@ use ureq::http::{Response, StatusCode};
 use ureq::{Agent, Body, SendBody};
 use url::Url;
 
-/// How often a request is sent before its failure is reported, with pauses of 0.2, 0.4 and 0.8 s.
+/// The attempts of a request before its failure is reported, with pauses of 0.2, 0.4 and 0.8 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 4, first_pause: Duration::from_millis(200) };
-/// How long a signed address is valid. A request is sent at once.
+/// The time for which a signed address is valid. A request is sent immediately.
 const VALID: Duration = Duration::from_secs(3600);
 /// The largest object that one request can write (Amazon S3, "PutObject").
 const LARGEST_OBJECT: u64 = 5 << 30;

@@ -17,7 +17,7 @@ pub enum CacheMode {
     Max,
 }
 
-/// What is exported, and how.
+/// The options of the export.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CacheOptions {
     /// The steps to export (`mode=`).
@@ -39,28 +39,28 @@ pub enum CacheTo {
         dest: PathBuf,
         /// The tag of the cache in the layout.
         tag: String,
-        /// What is exported, and how.
+        /// The options of the export.
         options: CacheOptions,
     },
     /// `type=registry,ref=NAME`.
     Registry {
         /// The name of the cache.
         reference: Reference,
-        /// What is exported, and how.
+        /// The options of the export.
         options: CacheOptions,
     },
     /// `type=s3`: in a bucket.
     S3 {
         /// The bucket, and the names in it.
         cache: S3Cache,
-        /// What is exported, and how.
+        /// The options of the export.
         options: CacheOptions,
     },
     /// `type=reapi`: on a server of the Remote Execution API.
     Reapi {
         /// The server.
         cache: ReapiCache,
-        /// What is exported, and how.
+        /// The options of the export.
         options: CacheOptions,
     },
     /// `type=inline`: in the image's configuration, which a later build names in `--cache-from`.
@@ -121,7 +121,7 @@ impl CacheTo {
         read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: without_secrets(text), fault })
     }
 
-    /// What is exported, and how. An inline cache has only records.
+    /// The options of the export. An inline cache has only records.
     pub(crate) fn options(&self) -> Option<&CacheOptions> {
         match self {
             Self::Local { options, .. }
@@ -176,7 +176,7 @@ impl CacheFrom {
 }
 
 impl CacheOptions {
-    /// What becomes of a layer.
+    /// The transformation of a layer.
     pub(crate) fn transform(&self) -> Transform {
         Transform { epoch: None, encoding: self.compression, level: self.level }
     }

@@ -20,7 +20,7 @@ const PIECE: u64 = 16 << 20;
 /// The number of open files of a directory draft. Later layers are written after the last step.
 const MOST_OPEN: usize = 64;
 
-/// What happened to a layer that was offered to a draft.
+/// The result of offering a layer to a draft.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Added {
     /// The draft has the layer.
@@ -37,20 +37,20 @@ pub(super) struct DraftLayers {
     pub(super) layers: Layers,
 }
 
-/// A begun archive. Its file has no name.
+/// A started archive. Its file has no name.
 pub(crate) struct ArchiveDraft {
     pub(super) target: OutputFile,
     pub(super) tar: TarSink,
     pub(super) begun: DraftLayers,
 }
 
-/// A begun layout directory. Its files have no names.
+/// A started layout directory. Its files have no names.
 pub(crate) struct DirectoryDraft {
     pub(super) sink: DirectorySink,
     pub(super) begun: DraftLayers,
 }
 
-/// What adds a layer to a draft.
+/// The resources for adding a layer to a draft.
 #[derive(Clone, Copy)]
 pub(crate) struct LayerWriter<'a> {
     pub(crate) store: &'a Store,

@@ -156,7 +156,7 @@ impl Export<'_> {
         self.write(begun, store, &mut sink, &span.probe())
     }
 
-    /// What an export would give, without writing it; `None` if that depends on how layers are rewritten or compressed.
+    /// The result that an export would have, without writing it; `None` if it depends on rewriting or compressing layers.
     pub(crate) fn described(&self, store: &Store) -> Result<Option<Exported>, ImageError> {
         let mut encoded = Layers::new();
         for (diff_id, transform) in self.wanted() {

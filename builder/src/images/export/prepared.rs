@@ -4,15 +4,15 @@ use super::super::registry::OpenUploads;
 use super::Compressed;
 use buildscope_storage::Store;
 
-/// What was compressed and sent so far. The outputs and caches of a build share it, so that each layer is compressed once for each
-/// compression, and sent once to each repository.
+/// The blobs that were compressed and sent so far. The outputs and caches of a build share it, so that each layer is compressed once for
+/// each compression, and sent once to each repository.
 pub struct PreparedBlobs {
     pub(crate) compressed: Compressed,
     pub(crate) uploads: OpenUploads,
 }
 
 impl PreparedBlobs {
-    /// Nothing is prepared.
+    /// Empty: no blob is prepared.
     pub fn of(store: &Store) -> Self {
         Self { compressed: Compressed::of(store), uploads: OpenUploads::default() }
     }

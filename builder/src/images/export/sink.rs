@@ -169,7 +169,7 @@ impl Sink for TarSink {
 pub(crate) struct DirectorySink {
     root: PathBuf,
     next: u32,
-    /// Before the directory is begun: where files without a name can be created.
+    /// The directory for files without a name, before the layout directory exists.
     nearby: Option<PathBuf>,
     /// Blobs without a name.
     unnamed: Vec<(BlobDigest, Arc<File>)>,

@@ -20,9 +20,9 @@ const WINDOW: Duration = Duration::from_millis(100);
 const STALE: Duration = Duration::from_secs(1);
 /// The part of a processor, in percent of the window, that is left to the steps, and covers the error of the counters.
 const RESERVE: u32 = 15;
-/// How long a thread waits before it looks again, if nothing wakes it.
+/// The interval of measurements if nothing wakes a thread.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// How long work waits for an idle processor at most. On a busy machine, one piece that takes 30 ms then runs each second, at the
+/// The longest time that work waits for an idle processor. On a busy machine, one piece that takes 30 ms then runs each second, at the
 /// lowest priority: 3 % of a processor.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -43,7 +43,7 @@ struct State {
 enum Mode {
     /// Steps are running.
     AlongsideSteps,
-    /// Nothing else is to be done.
+    /// No other work.
     #[default]
     Unlimited,
     /// The result of the work is not wanted.
@@ -56,15 +56,15 @@ struct Budget {
     counters: Option<UnusedTime>,
     /// The last measurement, and the processor time that the work had used by then.
     measured: Option<(Reading, Duration)>,
-    /// When the last measurement began.
+    /// The start of the last measurement.
     looked: Option<Instant>,
-    /// What may be used after the last measurement.
+    /// The processor time that may be used after the last measurement.
     allowed: Duration,
     /// The processor time of pieces that have ended.
     used: Duration,
     /// The pieces that are running, by their start.
     running: Vec<Instant>,
-    /// When a piece last ran without an idle processor.
+    /// The last time at which a piece ran without an idle processor.
     forced: Option<Instant>,
 }
 
@@ -182,7 +182,7 @@ impl Budget {
         self.forced.is_none_or(|forced| forced.elapsed() >= PATIENCE)
     }
 
-    /// Takes a measurement. Without counters, nothing is allowed.
+    /// Uses a measurement. Without counters, nothing is allowed.
     fn take(&mut self, reading: Option<Reading>) {
         let own = self.own();
         self.allowed = match (&reading, &self.measured) {

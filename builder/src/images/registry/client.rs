@@ -18,7 +18,7 @@ use std::time::Duration;
 use ureq::http::{Method, Request, Response, StatusCode};
 use ureq::{Agent, Body};
 
-/// How often a request is sent before its failure is reported, with pauses of 0.1, 0.2, 0.4 and 0.8 s.
+/// The attempts of a request before its failure is reported, with pauses of 0.1, 0.2, 0.4 and 0.8 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 5, first_pause: Duration::from_millis(100) };
 /// The longest error message that is read from a response, in bytes.
 const LONGEST_ERROR: u64 = 16 << 10;
@@ -100,7 +100,7 @@ struct Host {
     authorizations: Mutex<HashMap<String, String>>,
 }
 
-/// How a registry is reached.
+/// The protocol of a registry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Scheme {
     Http,

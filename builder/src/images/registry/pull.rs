@@ -20,7 +20,7 @@ use ureq::http::{Method, StatusCode};
 
 /// The largest manifest or index, in bytes: the limit of the distribution project's registry.
 const LARGEST_MANIFEST: u64 = 4 << 20;
-/// How often a download is resumed without progress in between. The first time, it is resumed at once.
+/// The number of times that a download is resumed without progress in between. The first time, it is resumed immediately.
 const RETRIES: RetryPolicy =
     RetryPolicy { retries: 5, first_pause: Duration::ZERO, increment: Duration::from_millis(100) };
 /// The media types of manifests and indexes that we accept.

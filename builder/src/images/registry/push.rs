@@ -18,7 +18,7 @@ use std::time::Duration;
 use ureq::Body;
 use ureq::http::{Method, Response, StatusCode};
 
-/// How often an upload is resumed or started again without progress in between.
+/// The number of times that an upload is resumed or started again without progress in between.
 const RETRIES: RetryPolicy =
     RetryPolicy { retries: 4, first_pause: Duration::from_millis(200), increment: Duration::from_millis(200) };
 /// The number of blobs that are sent in parallel.

@@ -35,7 +35,7 @@ pub(super) struct Items {
     devices: Vec<u64>,
 }
 
-/// What is known of an item besides its entry and content.
+/// The properties of an item besides its entry and content.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Detail {
     /// Equal for the names of one file; `None` for a file with one name.

@@ -125,7 +125,7 @@ struct Finder<'a> {
     groups: Vec<Group>,
     /// The files of a context that are not hashed yet, in the order of the unread items.
     unread: Vec<&'a Node>,
-    /// For each group of a context, the path that those of its items are relative to.
+    /// For each group of a context, the path that its items are relative to.
     bases: Vec<PathBuf>,
     /// The files with several names.
     inodes: HashMap<Inode, NonZeroU32>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A tree of layers, and changes that become one layer.
 pub(crate) struct ChangedTree {
     tree: Arc<Tree>,
-    /// What was put into the layer, each with its name. Some names are replaced or removed by later ones.
+    /// The entries of the layer, each with its name. Some names are replaced or removed by later ones.
     entries: EntryList,
     /// For each entry, the first one that is a name of the same file.
     files: Vec<u32>,
@@ -236,7 +236,7 @@ impl ChangedTree {
         Ok(())
     }
 
-    /// How many names each file has.
+    /// The number of names of each file.
     fn names_by_file(&self) -> Vec<u32> {
         let mut count = vec![0; self.entries.len()];
         self.names.iter().for_each(|number| count[self.files[number as usize] as usize] += 1);

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long the reason of a removal is kept.
+/// The time for which the reason of a removal is kept.
 const REMEMBERED: Duration = Duration::from_secs(90 * 86_400);
 
 /// The result stored under a cache key.
@@ -39,16 +39,16 @@ pub struct CacheEntry {
 pub struct CacheHit {
     /// The stored result.
     pub entry: CacheEntry,
-    /// When the entry was stored.
+    /// The time at which the entry was stored.
     pub made: SystemTime,
 }
 
-/// Why and when a cache entry was removed.
+/// The removal of a cache entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Removed {
     /// The reason of the removal.
     pub why: Removal,
-    /// How long its layers had been unused at that time.
+    /// The time for which its layers had been unused.
     pub unused: Duration,
     /// The time of the removal.
     pub at: SystemTime,
@@ -149,7 +149,7 @@ impl CacheIndex {
         Ok(Some(CacheHit { entry: CacheEntry { layers, value }, made: from_millis(made) }))
     }
 
-    /// Why the entry of `key` was removed; `None` if it was never stored here, or lost in a crash.
+    /// Returns the removal of the entry of `key`; `None` if it was never stored here, or lost in a crash.
     pub fn removed(&self, key: &LayerKey) -> Result<Option<Removed>, StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut select = connection.prepare_cached("SELECT expired, unused, at FROM removed WHERE key = ?")?;

@@ -24,7 +24,7 @@ use std::sync::Arc;
 /// The longest string that `fsconfig` accepts, without its zero byte.
 const MAX_OPTION: usize = 255;
 
-/// How the kernel accesses an image and its tar.
+/// The way in which the kernel accesses an image and its tar.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Backing {
     /// As files (Linux 6.12 and later).

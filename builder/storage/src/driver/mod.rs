@@ -40,7 +40,7 @@ pub(crate) trait Driver: Send + Sync {
     }
 }
 
-/// How a step's file system is prepared.
+/// The preparation of a step's file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SnapshotMode {
     /// The changes are in memory, if there is a budget; otherwise on the disk.
@@ -53,7 +53,7 @@ pub(crate) enum SnapshotMode {
 }
 
 impl SnapshotMode {
-    /// What becomes of hard links under drivers that would change all names of a file.
+    /// The treatment of hard links under drivers that would change all names of a file.
     fn hard_links(self) -> HardLinks {
         if self == Self::Rerun { HardLinks::Split } else { HardLinks::Keep }
     }

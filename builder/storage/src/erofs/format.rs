@@ -74,7 +74,7 @@ pub(super) struct DeviceSlot {
 
 const _: () = assert!(size_of::<DeviceSlot>() == 128);
 
-/// How an inode's data is stored: `erofs_inode_datalayout`.
+/// The layout of an inode's data: `erofs_inode_datalayout`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u16)]
 pub(super) enum DataLayout {
