@@ -164,7 +164,7 @@ fn error(line: &str) -> Option<(&'static str, f64)> {
     Some((kind, before.split_whitespace().next_back()?.parse().ok()?))
 }
 
-/// How many public Dockerfiles have a shorter chain of steps.
+/// The distribution of the longest chain of steps in public Dockerfiles.
 fn census(folder: &Path) -> Result<()> {
     let text = fs::read_to_string(folder.join("files.jsonl"))?;
     let files =
@@ -294,7 +294,7 @@ fn machines(folder: &Path) -> Result<()> {
     .draw(&folder.join("walls.svg"))
 }
 
-/// How the wall time of a build is cut into an account: three steps on two slots, and the rows that they become.
+/// The division of a build's wall time into an account: three steps on two slots, and the rows that they become.
 fn account(path: &Path) -> Result<()> {
     // (lane, label, start, end, the part on the critical path)
     let steps = [

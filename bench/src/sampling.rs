@@ -10,8 +10,8 @@ const MOST: i64 = 1000;
 /// The frame of samples without a stack.
 pub const NOT_UNWOUND: &str = "[not unwound: in libc, or while another thread was sampled]";
 
-/// How often the kernel can sample: once a tick of its clock (setitimer(2)), 100 to 1000 times a second by its configuration. A
-/// higher rate would give fewer samples than it says, and times would be too short.
+/// The highest rate at which the kernel can sample: once a tick of its clock (setitimer(2)), 100 to 1000 times a second by its
+/// configuration. A higher rate would give fewer samples than requested, and times would be too short.
 #[must_use]
 pub fn samples_per_second() -> i32 {
     let tick = clock_getres(ClockId::RealtimeCoarse).tv_nsec.max(1);

@@ -15,7 +15,7 @@ pub struct Casd {
     folder: tempfile::TempDir,
 }
 
-/// What executes actions.
+/// The executor of actions.
 #[derive(Clone, Copy)]
 enum Worker<'a> {
     None,
@@ -106,7 +106,7 @@ impl Casd {
         self.port
     }
 
-    /// What the server has printed.
+    /// The output of the server.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()

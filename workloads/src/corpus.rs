@@ -22,14 +22,14 @@ pub struct Workload {
     folder: PathBuf,
     /// The folder of the workload of which this one is another form.
     form_of: Option<PathBuf>,
-    /// What is not part of the context, as paths below the folder.
+    /// The files that are not part of the context, as paths below the folder.
     left_out: BTreeSet<PathBuf>,
 }
 
 /// The files in a workload's folder that are not part of the context.
 const NOT_CONTEXT: [&str; 2] = ["workload.toml", "README.md"];
 
-/// What an edit of a directory that is not in the corpus appends: the line does no harm in any format of text.
+/// The text that an edit of a directory outside of the corpus appends. It does no harm in any text format.
 const EMPTY_LINE: &str = "\n";
 
 impl Corpus {

@@ -34,7 +34,7 @@ pub enum Generate {
         into: PathBuf,
         /// The size in bytes.
         bytes: u64,
-        /// How many of a thousand bytes are zero instead of random. It determines how well the file compresses.
+        /// The number of zero bytes among a thousand; the others are random. It determines how well the file compresses.
         #[serde(default)]
         zeros_per_mille: u32,
         /// The seed of the random bytes.

@@ -35,7 +35,7 @@ pub struct Manifest {
     /// Arguments of the first, untimed build of buildscope, from which later builds know what steps need.
     #[serde(default)]
     pub first: Vec<String>,
-    /// How the targets of its bake or compose file are built; `None` for a Dockerfile.
+    /// The options for building the targets of its bake or compose file; `None` for a Dockerfile.
     #[serde(default)]
     pub bake: Option<Bake>,
     /// The expected result.

@@ -79,7 +79,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain --patch advice.patch && git apply advice.patch
   buildscope explain build.json --trace timeline.json   (for https://ui.perfetto.dev)";
 
-/// What the time of a build is divided by.
+/// The key by which the time of a build is divided.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Division {
     /// Groups of phases: parsing, scheduling, execution, storage, transfer
@@ -194,7 +194,7 @@ impl Arguments {
     }
 }
 
-/// So many copied files must be in a directory that is taken for the build context.
+/// The number of copied files that are looked up in a directory before it is taken as the build context.
 const MOST_COPIED: usize = 200;
 
 /// Builds a context cold under two policies and returns the records: serial, then instructions.

@@ -5,7 +5,7 @@ use buildscope_record::redacted_in_place;
 use miette::Report;
 use std::process::ExitCode;
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// The build, the gate or a check failed: exit code 1.

@@ -40,7 +40,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
         .iter()
         .map(|step| (own(&step.text).map_or(&*step.text, |(_, text)| text), step.source.map(|source| source.line)))
         .collect();
-    // What a record leaves out must not be left out of the file.
+    // A part that the record leaves out must stay in the file.
     let whole =
         |edit: &Edit| !matches!(edit.change, Change::Lines(_)) || own(&explanation.steps[edit.step].text).is_none();
     let places = source.places(&steps);
@@ -102,7 +102,7 @@ fn name(advice: &Advice) -> String {
     }
 }
 
-/// How much an instruction was changed.
+/// The extent of an instruction's change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Changed {
     /// Its flags or words.

@@ -24,7 +24,7 @@ const REFUSED_OPTIONS: [(&str, &str); 5] = [
     ("--config", "DOCKER_CONFIG"),
 ];
 
-/// What the program was called for.
+/// The purpose of the call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Call {
     /// docker asks what the plugin is.
@@ -66,7 +66,7 @@ pub(super) fn arguments(mut arguments: Vec<OsString>) -> Call {
     Call::Command(arguments)
 }
 
-/// Why an option of docker is refused; `None` if it may be left out, such as `--debug`.
+/// The reason why an option of docker is refused; `None` if it may be left out, such as `--debug`.
 fn refusal(option: &str) -> Option<String> {
     let name = option.split('=').next().unwrap_or(option);
     // A value may follow a short option without a space.

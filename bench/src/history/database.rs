@@ -50,7 +50,7 @@ pub struct Entry {
     pub id: i64,
     /// The start of the run, RFC 3339.
     pub started: String,
-    /// What was measured: a commit, a version, or any text given with `--label`.
+    /// The measured version: a commit, a version, or any text given with `--label`.
     pub label: String,
     /// The number of cases.
     pub cases: u32,

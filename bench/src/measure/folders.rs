@@ -16,7 +16,7 @@ pub(super) struct CaseFolders {
     pub(super) store: PathBuf,
     /// The files that create a cache state: changed base images, an exported cache.
     pub(super) aside: PathBuf,
-    /// When the case was last brought into its cache state.
+    /// The time at which the case last got its cache state.
     pub(super) entered: Cell<Option<Instant>>,
 }
 

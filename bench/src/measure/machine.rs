@@ -49,7 +49,7 @@ pub(super) fn load() -> Option<f64> {
     word("/proc/loadavg")?.split(' ').next()?.parse().ok()
 }
 
-/// How often the processors have been throttled for heat since boot (`thermal_throttle` in
+/// The number of times that the processors were throttled for heat since boot (`thermal_throttle` in
 /// Documentation/arch/x86/x86_64/machinecheck.rst); `None` if the kernel does not count it.
 pub(super) fn throttles() -> Option<u64> {
     let count = |entry: fs::DirEntry| -> Option<u64> {

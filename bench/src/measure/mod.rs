@@ -58,7 +58,7 @@ pub struct Plan {
     pub bases: Option<PathBuf>,
     /// Further arguments of every buildscope build.
     pub arguments: Vec<String>,
-    /// How the page cache is treated between builds.
+    /// The treatment of the page cache between builds.
     pub page_cache: PageCache,
 }
 
@@ -148,7 +148,7 @@ struct Measuring<'a, O> {
     /// The number of planned builds.
     total: u32,
     began: Instant,
-    /// When `run.json` was last written.
+    /// The time at which `run.json` was last written.
     written: Instant,
 }
 

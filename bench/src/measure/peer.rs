@@ -15,7 +15,7 @@ pub struct Peer {
     tool: PeerTool,
 }
 
-/// How it is invoked.
+/// The way to invoke it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum PeerTool {
     /// `docker build` with this value of `DOCKER_BUILDKIT`.
@@ -34,7 +34,7 @@ enum PeerTool {
     Template(String),
 }
 
-/// Why a peer cannot be used.
+/// The reason why a peer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PeerError {
     /// The name is unknown and not a template.

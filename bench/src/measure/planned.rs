@@ -7,7 +7,7 @@ use buildscope_workloads::{Scenario, Workload};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// How a builder is run.
+/// The way to run a builder.
 #[derive(Clone, Debug)]
 pub enum Runner {
     /// A buildscope binary.

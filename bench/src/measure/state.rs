@@ -11,8 +11,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// How long an edit rests before the build. buildscope remembers no file that changed within 20 ms before it was read, so builds that
-/// start sooner or later after the edit would do different work.
+/// The pause between an edit and the build. buildscope remembers no file that changed within 20 ms before it was read, so builds that start
+/// sooner or later after the edit would do different work.
 const SETTLED: Duration = Duration::from_millis(50);
 
 /// Describes how cache states are created. It is part of every run, so that readers can interpret its numbers.
@@ -20,7 +20,7 @@ pub(super) const STATES: &str = "cold: `--no-cache` in a store that has the base
     edit, dependency: one file changed just before. base: each base image has one additional file. \
     imported: an empty store and a cache exported by `--cache-to type=local,mode=max`.";
 
-/// How the page cache is treated between builds.
+/// The treatment of the page cache between builds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum PageCache {
     /// It is left as it is. Contexts and stores were just written or used, so reads are served from memory

@@ -1,4 +1,4 @@
-//! What a build of a run must have done: the image that the workload expects, and no steps that should have been cached.
+//! Checks a build of a run: it must give the image that the workload expects, and run no steps that should have been cached.
 
 use super::builds::tag;
 use super::child::finish;

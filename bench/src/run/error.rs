@@ -3,7 +3,7 @@
 use buildscope_workloads::WorkloadError;
 use std::path::{Path, PathBuf};
 
-/// Why a run or the build of a case failed.
+/// The reason why a run or the build of a case failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The corpus cannot be read.

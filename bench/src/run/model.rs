@@ -34,7 +34,7 @@ pub struct Run {
     /// the machine from a change of the code.
     #[serde(default)]
     pub canary: Vec<f64>,
-    /// How often processors were throttled for heat during the run; `None` if the kernel does not count it.
+    /// The number of times that processors were throttled for heat during the run; `None` if the kernel does not count it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttled: Option<u64>,
     /// The measured cases.
@@ -80,7 +80,7 @@ pub struct Sample {
     /// The path of the build record, relative to the folder of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<PathBuf>,
-    /// What was wrong with the result.
+    /// The problem of the result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }

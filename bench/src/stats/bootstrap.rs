@@ -1,4 +1,4 @@
-//! How much slower, with an interval: the ratio of paired times, by bootstrap (Efron 1979).
+//! The ratio of paired times with an interval, by bootstrap (Efron 1979).
 
 use super::quantile;
 use rand::{RngExt, SeedableRng};

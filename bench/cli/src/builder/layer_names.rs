@@ -1,4 +1,4 @@
-//! What the layers of the store are: the instruction that made each, and the image that names it.
+//! Names for the layers of the store: the instruction that made each layer, and the image that has it.
 
 use crate::Failure;
 use crate::builds::KeptBuilds;
@@ -8,7 +8,7 @@ use buildscope_record::BlobDigest;
 use buildscope_storage::Store;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How many kept records are read, the newest first. Older layers have no name.
+/// The number of kept records that are read, the newest first. Older layers have no name.
 const RECORDS: usize = 30;
 
 /// The layers of one named image.

@@ -56,7 +56,7 @@ const EXAMPLES: &str = "Examples:
   buildscope runner --capabilities
   buildscope runner --step step.json";
 
-/// What one step needs of this process.
+/// The resources of this process for one step.
 struct Machine {
     engine: Engine,
     collector: Collector,

@@ -1,4 +1,4 @@
-//! How long a build will take, by its earlier builds.
+//! Predicts the time of a build from earlier builds.
 
 use super::kept::{Kept, Subject};
 use buildscope_record::Nanos;
@@ -6,7 +6,7 @@ use buildscope_record::Nanos;
 /// The fewest earlier builds from which a median is taken.
 const LEAST: usize = 3;
 
-/// How many earlier builds count, the last ones.
+/// The number of earlier builds that count, the last ones.
 const MOST: usize = 20;
 
 /// By how much the cached shares of two builds may differ so that their times can be compared.
@@ -18,7 +18,7 @@ pub(crate) struct Expected {
     pub(crate) median: Nanos,
     /// The first and the third quartile.
     pub(crate) quartiles: [Nanos; 2],
-    /// How many builds they are.
+    /// The number of builds.
     pub(crate) builds: usize,
 }
 

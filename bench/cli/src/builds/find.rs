@@ -1,4 +1,4 @@
-//! Which record a command means: `last`, `^1`, the id of a kept build, or a file.
+//! Finds the record that a command names: `last`, `^1`, the id of a kept build, or a file.
 
 use super::kept::{Kept, KeptBuilds, Subject};
 use crate::input::{LARGEST_LOG, read_input};
@@ -84,7 +84,7 @@ fn load(builds: &KeptBuilds, kept: Kept) -> Result<FoundRecord, Failure> {
     Ok(FoundRecord { record: record.map_err(Failure::Usage)?, kept: Some(kept) })
 }
 
-/// How many builds `last` and `^N` go back.
+/// The number of builds that `last` or `^N` goes back.
 fn back(text: &str) -> Option<usize> {
     if text == "last" { Some(0) } else { text.strip_prefix('^')?.parse().ok() }
 }

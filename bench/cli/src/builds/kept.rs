@@ -20,21 +20,21 @@ const VERSION: u32 = 1;
 /// The largest record that is read, in bytes, so that a damaged file cannot fill the memory.
 const LARGEST: u64 = 1 << 30;
 
-/// How the names of kept files end.
+/// The suffix of the names of kept files.
 const SUFFIX: &str = ".json.gz";
 
-/// What the list of builds shows about one.
+/// An entry of the list of builds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Kept {
     /// The version of this format: [`VERSION`].
     pub(crate) kept: u32,
     /// The identity of the build: its time in UTC to the millisecond and two random digits.
     pub(crate) id: String,
-    /// When the build started, RFC 3339.
+    /// The start of the build, in RFC 3339.
     pub(crate) started: String,
     /// The program that observed the build.
     pub(crate) tool: Tool,
-    /// Which Dockerfile was built.
+    /// The Dockerfile that was built.
     #[serde(flatten)]
     pub(crate) subject: Subject,
     /// The names of the image.
@@ -42,9 +42,9 @@ pub(crate) struct Kept {
     pub(crate) tags: Vec<String>,
     /// The wall time in nanoseconds.
     pub(crate) wall: Nanos,
-    /// How many steps that add a layer were needed.
+    /// The number of needed steps that add a layer.
     pub(crate) steps: usize,
-    /// How many of them were in the cache.
+    /// The number of those that were in the cache.
     pub(crate) cached: usize,
     /// Whether the build succeeded.
     pub(crate) succeeded: bool,
@@ -56,7 +56,7 @@ pub(crate) struct Kept {
     pub(crate) failed: Option<String>,
 }
 
-/// What was built. Two builds of one subject can be compared.
+/// The subject of a build. Builds of the same subject can be compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Subject {
     /// The build context: an absolute path or a URL without credentials.
@@ -96,7 +96,7 @@ impl Kept {
 
 #[cfg(all(feature = "build", target_os = "linux"))]
 impl Kept {
-    /// Which part of the steps was in the cache, from 0 to 1.
+    /// The share of steps that were in the cache, from 0 to 1.
     pub(crate) fn cached_share(&self) -> f64 {
         if self.steps == 0 { 1.0 } else { self.cached as f64 / self.steps as f64 }
     }

@@ -1,4 +1,4 @@
-//! How many records of builds are kept.
+//! The limits of kept records.
 
 use crate::units;
 use buildscope_record::ByteSize;

@@ -9,7 +9,7 @@ use clap::Args;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-/// Which builds are listed, and in which format.
+/// The filter and the format of the list.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Only builds that took longer

@@ -77,7 +77,7 @@ const EXAMPLES: &str = "Examples:
   buildscope check --outline .
   buildscope check --graph dot --granularity stages . | dot -Tsvg -o plan.svg";
 
-/// How findings are printed.
+/// The format of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people to read
@@ -100,11 +100,11 @@ pub(super) struct Request {
     pub(super) contexts: Vec<String>,
     /// The store in which base images are looked up.
     pub(super) root: PathBuf,
-    /// What findings of our own rules mean.
+    /// The effect of findings of our own rules.
     pub(super) own_rules: OwnRules,
 }
 
-/// What findings of our own rules mean. Those of BuildKit's rules fail a check in any case.
+/// The effect of findings of our own rules. Findings of BuildKit's rules always fail a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OwnRules {
     /// They are advice.

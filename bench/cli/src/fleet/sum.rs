@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// The builds of a chunk. The build before each chunk is read twice.
 const CHUNK: usize = 64;
 
-/// What the threads share.
+/// The shared state of the threads.
 struct StepWork<'b> {
     builds: &'b [Build],
     chunks: Vec<Range<usize>>,

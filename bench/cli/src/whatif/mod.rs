@@ -122,7 +122,7 @@ impl Arguments {
         settings
     }
 
-    /// What changes in every setting.
+    /// The changes in every setting.
     fn scenario(&self, record: &Record) -> Result<Scenario, Failure> {
         let usage = |result: Result<_, _>| result.into_diagnostic().map_err(Failure::Usage);
         let selector = |text: &str| usage(text.parse::<Selector>());

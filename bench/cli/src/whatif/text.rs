@@ -5,7 +5,7 @@ use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_reports::whatif::{MAX_DRIFT, OnMachines, Prediction, Scenario, Verdict};
 use std::fmt::Write as _;
 
-/// How many machines are listed.
+/// The number of machines that are listed.
 const MOST_ROWS: usize = 12;
 
 /// One line for each setting. The columns of machines are there only if a setting has machines.
@@ -39,7 +39,7 @@ pub(super) fn format_settings(scenarios: &[Scenario], predictions: &[Prediction]
     table.plain(100)
 }
 
-/// Why more machines do not pay, in a few words.
+/// The reason why more machines do not pay, in a few words.
 fn short(verdict: Verdict) -> Option<&'static str> {
     match verdict {
         Verdict::Pays => None,
@@ -93,7 +93,7 @@ pub(super) fn format_prediction(record: &Record, prediction: &Prediction) -> Str
     text
 }
 
-/// What each machine does, and whether more than one pay.
+/// The use of each machine, and whether more machines pay.
 fn format_machines(on: &OnMachines) -> String {
     let OnMachines { machines, one, instant, path, uses, .. } = on;
     let moved = ByteSize(uses.iter().map(|machine| machine.fetched.0).sum());

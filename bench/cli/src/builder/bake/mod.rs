@@ -140,7 +140,7 @@ fn build(
     })
 }
 
-/// What is built, for the list of builds: the directory, the files and the targets. Two bakes of one subject can be compared.
+/// The subject of the build, for the list of builds: the directory, the files and the targets. Two bakes of one subject can be compared.
 fn subject(arguments: &Arguments) -> Subject {
     let here = std::env::current_dir().map(|directory| directory.display().to_string()).ok();
     let files: Vec<String> = arguments.files().iter().map(|file| file.display().to_string()).collect();

@@ -1,5 +1,5 @@
-//! What definition files ask for must be granted on the command line: a cloned repository cannot read or write elsewhere,
-//! use the network of the host, or run steps without restrictions.
+//! Privileges that definition files request must be granted on the command line: a cloned repository cannot read or write elsewhere, use
+//! the network of the host, or run steps without restrictions.
 
 use crate::Failure;
 use buildscope_bake::{Selection, Target};

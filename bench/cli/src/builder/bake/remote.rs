@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 use tempfile::TempDir;
 
-/// What precedes a path of the directory in which the command runs.
+/// The prefix of a path in the directory in which the command runs.
 const LOCAL: &str = "cwd://";
 
 /// A repository, checked out to read the definition.

@@ -1,4 +1,4 @@
-//! What became of the targets.
+//! The table of the targets' outcomes.
 
 use buildscope_bake::Selection;
 use buildscope_builder::engine::TargetEnd;

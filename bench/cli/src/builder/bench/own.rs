@@ -44,7 +44,7 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<Own, F
     Ok(Own { workload: Workload::of_directory(directory, found.left_out, edited.clone()), edited })
 }
 
-/// What a walk through a directory finds.
+/// The files that a walk through a directory finds.
 struct ContextWalk<'a> {
     ignore: Option<&'a Ignore>,
     left_out: BTreeSet<PathBuf>,

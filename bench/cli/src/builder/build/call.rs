@@ -12,9 +12,9 @@ pub(crate) enum Subrequest {
     Build,
     /// The Dockerfile is checked.
     Check,
-    /// Its arguments, secrets and caches are listed.
+    /// Lists arguments, secrets and caches.
     Outline,
-    /// Its stages are listed.
+    /// Lists the stages.
     Targets,
 }
 

@@ -8,16 +8,16 @@ use crate::{Failure, write_message};
 use clap::Args;
 use miette::miette;
 
-/// What buildscope does with a flag.
+/// The treatment of a flag of docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Support {
     /// The same as docker.
     Same,
-    /// It works, with a difference.
+    /// It works, with this difference.
     Differs(&'static str),
     /// It is accepted and does nothing, for this reason.
     NoEffect(&'static str),
-    /// It is an error: why, and what to do instead.
+    /// It is an error, with the reason and an alternative.
     Refused(&'static str),
 }
 

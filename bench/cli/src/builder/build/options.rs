@@ -37,7 +37,7 @@ pub(in crate::builder) struct Options {
 }
 
 impl Options {
-    /// What is done with the Dockerfile.
+    /// The subrequest: what to do with the Dockerfile.
     pub(in crate::builder) fn asks(&self) -> Subrequest {
         self.call.subrequest
     }
@@ -89,7 +89,7 @@ impl Arguments {
         self.check_destinations()
     }
 
-    /// What the engine is asked for.
+    /// The request to the engine.
     fn request(&self) -> Result<Request, Failure> {
         let dockerfile = self.dockerfile()?;
         let context_file = (self.context == Path::new("-")).then(standard_input).transpose()?;
@@ -150,7 +150,7 @@ impl Arguments {
         given.try_for_each(|(flag, path)| destination::check_file(flag, path))
     }
 
-    /// What is built, for the list of builds.
+    /// The subject of the build, for the list of builds.
     fn subject(&self) -> Subject {
         let absolute =
             |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string();

@@ -1,7 +1,7 @@
-//! Which running step the end of the build waits for most: the critical path so far.
+//! Finds the running step on the critical path.
 //!
-//! The length of a step that runs is not known, so the steps that must still follow it decide: the running step with the longest
-//! chain of steps behind it, and of several the one that started first.
+//! The length of a running step is unknown, so the steps that must follow it decide: the step with the longest chain of dependents, and of
+//! several such steps the one that started first.
 
 use buildscope_builder::plan::Plan;
 use buildscope_record::StepId;

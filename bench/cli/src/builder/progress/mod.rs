@@ -34,7 +34,7 @@ pub(super) fn view(mode: ProgressMode, expected: impl FnOnce() -> Option<Expecte
     }
 }
 
-/// What a terminal shows of a line after all its carriage returns: the last state of a progress bar.
+/// The part of a line that a terminal shows after all carriage returns: the last state of a progress bar.
 fn last_state(line: &str) -> &str {
     line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default()
 }

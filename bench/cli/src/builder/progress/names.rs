@@ -3,7 +3,7 @@
 use buildscope_builder::plan::{Op, Plan, Step};
 use buildscope_record::{StepId, redacted};
 
-/// How many bytes of an instruction are shown. One of a generated Dockerfile may have megabytes.
+/// The number of bytes of an instruction that are shown. An instruction of a generated Dockerfile may have megabytes.
 const LONGEST: usize = 4096;
 
 /// The names of a plan's steps.

@@ -28,7 +28,7 @@ struct PlainState<W> {
     current: Option<Subject>,
 }
 
-/// What the lines are written to.
+/// The destination of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineSink {
     File,

@@ -39,7 +39,7 @@ struct Screen {
     critical: Critical,
     /// The step that has the mark.
     marked: Option<StepId>,
-    /// How many steps there are, and how many of them are done.
+    /// The number of steps, and of those that are done.
     steps: usize,
     done: usize,
     running: HashMap<StepId, Running>,

@@ -59,7 +59,7 @@ fn over_median(wall: Nanos, share: f64, &Expected { median, builds, .. }: &Expec
     })
 }
 
-/// What made the build long: the step, the command in it, and the cache miss.
+/// The reasons for a long build: the step, the command in it, and the cache miss.
 fn reasons(explanation: &Explanation) -> Vec<String> {
     let mut found = vec![explanation.answer.clone()];
     let worst = explanation.steps.iter().max_by_key(|step| (step.drag, step.wall));

@@ -1,4 +1,4 @@
-//! What a build leaves in the store and on the terminal: its kept record, and the summary at its end.
+//! The kept record of a build, and the summary at its end.
 
 use super::super::progress::ProgressMode;
 use super::Recording;
@@ -13,7 +13,7 @@ use std::io::Write as _;
 /// The short summary of a shorter build is not compared with the build before.
 const BRIEF: Nanos = Nanos(1_000_000_000);
 
-/// What is printed at the end of a build.
+/// The summary at the end of a build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Summary {
     /// Nothing
@@ -25,14 +25,14 @@ pub(crate) enum Summary {
     Full,
 }
 
-/// How the record of a build is kept.
+/// The options for keeping the record of a build.
 #[derive(Debug)]
 pub(super) struct Keeping {
     pub(super) limits: Limits,
     pub(super) subject: Subject,
 }
 
-/// How long earlier builds of this Dockerfile took.
+/// The expected time, from earlier builds of this Dockerfile.
 pub(super) fn expected(recording: &Recording) -> Option<Expected> {
     let subject = &recording.keeping.as_ref()?.subject;
     Expected::of(&KeptBuilds::of(&recording.root).list().ok()?, subject)
@@ -70,12 +70,12 @@ impl<'b> Recorded<'b> {
         Self { recording, record, kept, list, before, explanation }
     }
 
-    /// How long the other builds of this Dockerfile took that had about as much in the cache.
+    /// The expected time, from the other builds of this Dockerfile with a similar share of cached steps.
     pub(super) fn expected(&self) -> Option<Expected> {
         Expected::like(self.list(), self.kept.as_ref()?)
     }
 
-    /// Which part of the steps was in the cache, from 0 to 1.
+    /// The share of steps that were in the cache, from 0 to 1.
     pub(super) fn cached_share(&self) -> f64 {
         self.kept.as_ref().map_or(0.0, Kept::cached_share)
     }

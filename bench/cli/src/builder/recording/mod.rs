@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
-/// What is observed of a build, where it is written, and what is demanded.
+/// The recording of a build: what is observed, where it is written, and which limits apply.
 #[derive(Debug)]
 pub(in crate::builder) struct Recording {
     pub(in crate::builder) root: PathBuf,
@@ -36,7 +36,7 @@ pub(in crate::builder) struct Recording {
     /// The names of the images, for the list of builds.
     tags: Vec<String>,
     record: Option<PathBuf>,
-    /// How the record is kept in the store; `None` for `--no-record`.
+    /// The options for keeping the record in the store; `None` for `--no-record`.
     keeping: Option<Keeping>,
     summary: Summary,
     budget: Option<Duration>,
@@ -44,7 +44,7 @@ pub(in crate::builder) struct Recording {
     max_regression: Option<f64>,
     trace: Option<PathBuf>,
     engine_trace: Option<PathBuf>,
-    /// What is collected of the processes inside the steps of a recorded build, if anything.
+    /// The data that are collected of the processes inside the steps of a recorded build, if any.
     processes: Option<Collect>,
     expect_cached: bool,
     /// The earlier builds that `--expect-cached` compares with, as `--why-miss` names them.
@@ -63,7 +63,7 @@ pub(in crate::builder) struct Experiment<'e> {
 pub(in crate::builder) struct Ended<'r, T> {
     recording: &'r Recording,
     outcome: Outcome,
-    /// What the work returned besides the outcome.
+    /// The result of the work besides the outcome.
     rest: T,
     recorded: Option<Recorded<'r>>,
     /// The first failure of what was written meanwhile.
@@ -173,8 +173,8 @@ impl Experiment<'_> {
 }
 
 impl<T> Ended<'_, T> {
-    /// Lets `finish` write the results, describes the build, and checks what was demanded of it. A file that cannot be written
-    /// must not hide the outcome of the build.
+    /// Lets `finish` write the results, describes the build, and checks its limits. A file that cannot be written must not hide the outcome
+    /// of the build.
     pub(in crate::builder) fn conclude(
         self,
         finish: impl FnOnce(Outcome, T) -> Result<(), Failure>,
