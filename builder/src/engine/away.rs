@@ -69,7 +69,8 @@ impl StepRunner {
         };
         let description = blocking(|| self.describe(input, op, settings, machines))?;
         if let Some(slots) = machines.local() {
-            let away = machines.expected_start(&description, &Files { runner: self, machines, probe: input.probe });
+            let away =
+                machines.expected_start(step.id, &description, &Files { runner: self, machines, probe: input.probe });
             let placement = tokio::select! {
                 placement = slots.place(away) => placement,
                 () = cancelled(input, turn) => return Err(BuildError::Cancelled),
@@ -96,7 +97,7 @@ impl StepRunner {
         let StepInput { ctx, step, cache, probe, .. } = input;
         let files = Files { runner: self, machines, probe };
         let away = tokio::select! {
-            away = machines.run(description, &files, cache, probe) => away,
+            away = machines.run(step.id, description, &files, cache, probe) => away,
             () = cancelled(input, turn) => return Err(BuildError::Cancelled),
         };
         match (away, machines.fallback()) {

@@ -81,8 +81,9 @@ impl Solver {
     ) -> Result<Self, BuildError> {
         let remote = requests.first().and_then(|request| Some((request.remote.as_ref()?, request.jobs)));
         let cache = warm_up.engine.store.root().join("context");
-        let machines = remote.map(|(remote, jobs)| Machines::new(remote, jobs, cache)).transpose()?.map(Arc::new);
         let Prepared { plan, parts, owners, started } = prepared;
+        let machines = remote.map(|(remote, jobs)| Machines::new(remote, &plan.data_needs(), jobs, cache));
+        let machines = machines.transpose()?.map(Arc::new);
         let part = |(part, request): (PreparedPart, &&Request)| {
             Part::new(&warm_up.engine, request, part, machines.clone(), Arc::clone(&progress))
         };

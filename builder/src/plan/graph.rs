@@ -48,6 +48,15 @@ impl Plan {
         edges.into_iter().find(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.graph[edge.source()].id)
     }
 
+    /// Returns, by step, the steps whose file systems it uses.
+    pub(crate) fn data_needs(&self) -> Vec<Vec<StepId>> {
+        let needs = |node| {
+            let edges = self.graph.edges_directed(node, Direction::Incoming);
+            edges.filter(|edge| *edge.weight() != Dependency::After).map(|edge| self.graph[edge.source()].id).collect()
+        };
+        self.graph.node_indices().map(needs).collect()
+    }
+
     /// Returns the steps of the stages with these names, whose case does not matter.
     pub(crate) fn steps_of_stages(&self, names: &[String]) -> Vec<StepId> {
         let named = |stage: &&Stage| names.iter().any(|wanted| stage.is_named(wanted));

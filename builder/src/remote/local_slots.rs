@@ -1,7 +1,7 @@
 //! Steps that run on this machine although another one could run them (`--remote-local-jobs`): local slots come first, and other steps go
 //! to another machine, unless they would start there later than in the next local slot.
 
-use super::mean_length::MeanLength;
+use super::mean::Mean;
 use buildscope_record::Candidate;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +14,7 @@ pub(crate) struct LocalSlots {
     free: Arc<Semaphore>,
     /// The steps that wait for a slot.
     waiting: AtomicUsize,
-    mean: MeanLength,
+    mean: Mean,
 }
 
 /// A slot that a step has until this is dropped.
@@ -43,7 +43,7 @@ impl Drop for Waiting<'_> {
 
 impl LocalSlots {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let (waiting, mean) = (AtomicUsize::new(0), MeanLength::default());
+        let (waiting, mean) = (AtomicUsize::new(0), Mean::default());
         Arc::new(Self { most, free: Arc::new(Semaphore::new(most)), waiting, mean })
     }
 
@@ -82,13 +82,13 @@ impl LocalSlots {
     /// The time until a slot is expected to be free for one more step, in nanoseconds. It is infinite until a step has ended here.
     fn expected_wait(&self) -> f64 {
         let steps = self.most + self.waiting.load(Ordering::Relaxed);
-        Candidate { steps, slots: Some(self.most), ..Candidate::default() }.wait(self.mean.nanos())
+        Candidate { steps, slots: Some(self.most), ..Candidate::default() }.wait(self.mean.get())
     }
 }
 
 impl Drop for LocalSlot {
     fn drop(&mut self) {
-        self.slots.mean.add(self.since.elapsed());
+        self.slots.mean.add(self.since.elapsed().as_nanos() as f64);
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let taken = slots.acquire().await;
         // Nothing has ended, so the wait is unknown.
         assert!(matches!(slots.place(9 * SECOND).await, Placement::Away));
-        (0..3).for_each(|_| slots.mean.add(10 * SECOND));
+        (0..3).for_each(|_| slots.mean.add(10.0 * SECOND.as_nanos() as f64));
         // One slot is free after 5 s in the mean.
         assert!(matches!(slots.place(4 * SECOND).await, Placement::Away));
         let (placed, ()) = tokio::join!(slots.place(6 * SECOND), async { drop(taken) });
@@ -128,7 +128,7 @@ mod tests {
     async fn the_wait_grows_with_the_steps_that_wait() {
         let slots = LocalSlots::new(1);
         let taken = slots.acquire().await;
-        slots.mean.add(10 * SECOND);
+        slots.mean.add(10.0 * SECOND.as_nanos() as f64);
         let waiting = tokio::spawn({
             let slots = Arc::clone(&slots);
             async move { drop(slots.place(6 * SECOND).await) }

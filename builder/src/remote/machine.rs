@@ -91,7 +91,13 @@ impl Machine {
             slots: Some(slots.unwrap_or_else(|| self.processors())),
             lacking,
             transfer: (lacking + before) * 1e9 / link.rate(),
+            ..Candidate::default()
         }
+    }
+
+    /// How long a result of that many bytes takes from here to another server, or back, in nanoseconds: it crosses two links.
+    pub(super) fn crossing_time(&self, bytes: f64) -> f64 {
+        2.0 * bytes * 1e9 / self.link.lock().rate()
     }
 
     fn processors(&self) -> usize {

@@ -3,11 +3,11 @@
 use super::layers::{KeptLayers, LayerFiles};
 use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
-use super::mean_length::MeanLength;
+use super::mean::Mean;
 use super::program::{self, Program};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
 use crate::images::ImageError;
-use buildscope_record::{BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, earliest};
+use buildscope_record::{BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, Strands, best_machine};
 use buildscope_remote::{Action, Blob, CacheUse, Content, Finished, Input, PreparedAction, RemoteError, Upload};
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
@@ -37,10 +37,13 @@ pub(crate) struct Machines {
     local: Option<Arc<LocalSlots>>,
     /// The number of steps that each server runs at a time, if the number of those of the build is limited.
     slots: Option<usize>,
-    /// The mean length of the RUN steps that ran there.
-    mean: MeanLength,
-    /// Held while a step is placed: each step sees those that were placed before it.
-    placing: Mutex<()>,
+    /// The length of the RUN steps that ran there, in nanoseconds.
+    length: Mean,
+    /// The size of the layers that were made there, in bytes.
+    result: Mean,
+    /// The index of the server of each strand. Locked while a step is placed: each step sees those that were placed
+    /// before it.
+    strands: Mutex<Strands<usize>>,
 }
 
 /// A step that another machine has run.
@@ -73,16 +76,30 @@ impl Package<'_> {
 }
 
 impl Machines {
-    /// Prepares the connections. `jobs` is the limit of steps of the build that run at once, 0 if there is none. The digests of this
-    /// program are kept in the directory `digests`.
-    pub(crate) fn new(request: &RemoteRequest, jobs: usize, digests: PathBuf) -> Result<Self, ImageError> {
+    /// Prepares the connections. `needs` has, by step, the steps whose results it needs. `jobs` is the limit of steps of the build that
+    /// run at once, 0 if there is none. The digests of this program are kept in the directory `digests`.
+    pub(crate) fn new(
+        request: &RemoteRequest,
+        needs: &[Vec<StepId>],
+        jobs: usize,
+        digests: PathBuf,
+    ) -> Result<Self, ImageError> {
         let machine = |options| Machine::new(options).map(Arc::new);
         let machines = request.servers.iter().map(machine).collect::<Result<Vec<_>, _>>()?;
         let local = request.local_jobs.map(|jobs| LocalSlots::new(jobs.get()));
         let away = jobs.saturating_sub(local.as_ref().map_or(0, |slots| slots.most())).max(1);
         let slots = (jobs > 0).then(|| away.div_ceil(machines.len().max(1)));
-        let (layers, mean, placing) = (KeptLayers::default(), MeanLength::default(), Mutex::new(()));
-        Ok(Self { machines, request: request.clone(), digests, layers, local, slots, mean, placing })
+        Ok(Self {
+            machines,
+            request: request.clone(),
+            digests,
+            layers: KeptLayers::default(),
+            local,
+            slots,
+            length: Mean::default(),
+            result: Mean::default(),
+            strands: Mutex::new(Strands::new(needs)),
+        })
     }
 
     /// The slots of this machine, if it has some.
@@ -91,8 +108,9 @@ impl Machines {
     }
 
     /// The time after which a step would start on the server that it would go to.
-    pub(crate) fn expected_start(&self, description: &Description, files: &dyn LayerFiles) -> Duration {
-        let start = self.best(description, files).map_or(f64::INFINITY, |(_, load)| load.start(self.mean.nanos()));
+    pub(crate) fn expected_start(&self, step: StepId, description: &Description, files: &dyn LayerFiles) -> Duration {
+        let best = self.best(step, description, files, &self.strands.lock());
+        let start = best.map_or(f64::INFINITY, |(_, candidate)| candidate.start(self.length.get()));
         Duration::try_from_secs_f64(start / 1e9).unwrap_or(Duration::MAX)
     }
 
@@ -109,24 +127,24 @@ impl Machines {
         &self.layers
     }
 
-    /// Runs a step on the server on which it starts first, or takes its result from there. A server that fails is not used again in
-    /// this build.
+    /// Runs a step on the best server, or takes its result from there. A server that fails is not used again in this build.
     ///
     /// # Errors
     /// The error of the last server.
     pub(crate) async fn run(
         &self,
+        step: StepId,
         description: &Description,
         files: &dyn LayerFiles,
         cache: CacheUse,
         probe: &Probe,
     ) -> Result<Away, ImageError> {
         let program = tokio::task::block_in_place(|| program::own(&self.digests))?;
-        let step = Upload::bytes(description.to_bytes());
-        let action = self.action(description, &step, &program).prepare();
-        let package = Package { description, action, step, program, files };
+        let described = Upload::bytes(description.to_bytes());
+        let action = self.action(description, &described, &program).prepare();
+        let package = Package { description, action, step: described, program, files };
         let mut last = None;
-        while let Some((machine, mut load)) = self.choose(description, files) {
+        while let Some((machine, mut load)) = self.choose(step, description, files) {
             match self.run_on(machine, &mut load, &package, cache, probe).await {
                 Err(ImageError::Remote(error)) => {
                     machine.fail();
@@ -139,18 +157,36 @@ impl Machines {
         Err(last.unwrap_or_else(none).into())
     }
 
-    /// The server on which a step is expected to start first.
-    fn best(&self, description: &Description, files: &dyn LayerFiles) -> Option<(&Arc<Machine>, Candidate)> {
+    /// The server that a step goes to, by its index.
+    fn best(
+        &self,
+        step: StepId,
+        description: &Description,
+        files: &dyn LayerFiles,
+        strands: &Strands<usize>,
+    ) -> Option<(usize, Candidate)> {
         let is_here = |layer| files.is_here(layer);
-        let usable = self.machines.iter().filter(|machine| !machine.has_failed());
-        let loads = usable.map(|machine| (machine, machine.load(description, self.slots, &is_here)));
-        earliest(loads, self.mean.nanos())
+        let result = self.result.get().unwrap_or_default();
+        let candidate = |(index, machine): (usize, &Arc<Machine>)| {
+            let load = machine.load(description, self.slots, &is_here);
+            let (partner, meeting) = (strands.partner(step, &index), machine.crossing_time(result));
+            (index, Candidate { partner, meeting, ..load })
+        };
+        let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
+        best_machine(usable.map(candidate), self.length.get())
     }
 
     /// Gives a step to a server.
-    fn choose(&self, description: &Description, files: &dyn LayerFiles) -> Option<(&Arc<Machine>, Load<'_>)> {
-        let _placing = self.placing.lock();
-        let (machine, _) = self.best(description, files)?;
+    fn choose(
+        &self,
+        step: StepId,
+        description: &Description,
+        files: &dyn LayerFiles,
+    ) -> Option<(&Arc<Machine>, Load<'_>)> {
+        let mut strands = self.strands.lock();
+        let (index, _) = self.best(step, description, files, &strands)?;
+        strands.put(step, index);
+        let machine = &self.machines[index];
         Some((machine, machine.take(description, &|layer| files.is_here(layer))))
     }
 
@@ -248,6 +284,7 @@ impl Machines {
                 return Err(RemoteError::Missing { address: client.address().clone(), blobs: vec![*digest] }.into());
             }
             self.layers.add(diff_id, size, machine);
+            self.result.add(size as f64);
         }
         if let Some(processors) = account.processors {
             machine.note_processors(processors.get());
@@ -256,7 +293,8 @@ impl Machines {
         let times = finished.times;
         let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
         if account.exit().is_some() && !finished.is_cached {
-            self.mean.add(sent.elapsed().saturating_sub(queued.unwrap_or_default()));
+            let length = sent.elapsed().saturating_sub(queued.unwrap_or_default());
+            self.length.add(length.as_nanos() as f64);
         }
         Ok(Away {
             machine: worker.clone(),

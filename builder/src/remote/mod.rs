@@ -12,7 +12,7 @@ mod local_slots;
 mod locality;
 mod machine;
 mod machines;
-mod mean_length;
+mod mean;
 mod program;
 mod request;
 mod worker;

@@ -44,6 +44,7 @@ mod policy;
 mod probe;
 mod processes;
 mod step;
+mod strands;
 mod target;
 mod units;
 
@@ -58,12 +59,13 @@ pub use listen::{RecordLayer, Recorder};
 pub use model::*;
 pub use names::{Admission, CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
 pub use phase::{Group, Phase};
-pub use placement::{Candidate, earliest};
+pub use placement::{Candidate, best_machine};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{
     Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
 };
 pub use step::*;
+pub use strands::{Partner, Strands};
 pub use target::{Target, TargetOutcome};
 pub use units::{ByteSize, Nanos, StageId, StepId};

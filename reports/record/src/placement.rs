@@ -1,5 +1,7 @@
 //! Chooses one of several machines for a step. The builder and the replay of a record use the same rule.
 
+use crate::Partner;
+
 /// The known facts about a machine that a step could go to. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Candidate {
@@ -11,6 +13,10 @@ pub struct Candidate {
     pub lacking: f64,
     /// The time at which these bytes, and those that are on the way there already, have arrived.
     pub transfer: f64,
+    /// Where the results are that a later step needs together with the result of the step ([`Strands`](crate::Strands)).
+    pub partner: Partner,
+    /// How long it is expected to take to bring together two results that are on different machines; 0 if that is unknown.
+    pub meeting: f64,
 }
 
 impl Candidate {
@@ -27,14 +33,31 @@ impl Candidate {
     pub fn start(&self, mean: Option<f64>) -> f64 {
         self.wait(mean).max(self.transfer)
     }
+
+    /// When a step is expected to start, and how long its result will take to where it is needed.
+    fn cost(&self, mean: Option<f64>) -> f64 {
+        let meeting = if self.partner == Partner::Elsewhere { self.meeting } else { 0.0 };
+        self.start(mean) + meeting
+    }
+
+    /// How often its slots have to become free before the step starts.
+    fn rounds(&self) -> usize {
+        self.slots.map_or(0, |slots| self.steps / slots.max(1))
+    }
 }
 
-/// The machine on which a step is expected to start first. Of equal ones it is the one that lacks the fewest bytes, then the one with
-/// the fewest steps, then the first. `None` without machines.
-pub fn earliest<M>(machines: impl IntoIterator<Item = (M, Candidate)>, mean: Option<f64>) -> Option<(M, Candidate)> {
+/// The machine that a step goes to: that on which it is expected to start first, if the later transfer of its result to where it is needed
+/// together with others counts as a delay. Of equal ones it is the one that lacks the fewest bytes, then the one whose slots have to
+/// become free the fewest times, then one that has a result which is needed together with that of the step, then the one with the
+/// fewest steps, then the first. `None` without machines.
+pub fn best_machine<M>(
+    machines: impl IntoIterator<Item = (M, Candidate)>,
+    mean: Option<f64>,
+) -> Option<(M, Candidate)> {
     machines.into_iter().min_by(|(_, one), (_, other)| {
-        let start = one.start(mean).total_cmp(&other.start(mean));
-        start.then(one.lacking.total_cmp(&other.lacking)).then(one.steps.cmp(&other.steps))
+        let cost = one.cost(mean).total_cmp(&other.cost(mean));
+        let ties = |machine: &Candidate| (machine.rounds(), machine.partner != Partner::There, machine.steps);
+        cost.then(one.lacking.total_cmp(&other.lacking)).then(ties(one).cmp(&ties(other)))
     })
 }
 
@@ -43,11 +66,11 @@ mod tests {
     use super::*;
 
     fn load(steps: usize, lacking: f64, transfer: f64) -> Candidate {
-        Candidate { steps, slots: Some(2), lacking, transfer }
+        Candidate { steps, slots: Some(2), lacking, transfer, ..Candidate::default() }
     }
 
     fn chosen(machines: &[Candidate], mean: Option<f64>) -> Option<usize> {
-        earliest(machines.iter().copied().enumerate(), mean).map(|(index, _)| index)
+        best_machine(machines.iter().copied().enumerate(), mean).map(|(index, _)| index)
     }
 
     #[test]
@@ -74,5 +97,19 @@ mod tests {
         assert_eq!(chosen(&[load(0, 5.0, 0.0), load(1, 0.0, 0.0)], None), Some(1));
         assert_eq!(chosen(&[load(1, 5.0, 1.0), load(0, 5.0, 1.0)], None), Some(1));
         assert_eq!(chosen(&[load(1, 5.0, 1.0), load(1, 5.0, 1.0)], None), Some(0));
+    }
+
+    #[test]
+    fn a_step_goes_to_the_results_that_are_needed_together_with_its_own() {
+        let there = |steps| Candidate { partner: Partner::There, ..load(steps, 0.0, 0.0) };
+        let elsewhere = |steps, meeting| Candidate { partner: Partner::Elsewhere, meeting, ..load(steps, 0.0, 0.0) };
+        // Both have a free slot, or none, and nothing is known.
+        assert_eq!(chosen(&[elsewhere(0, 0.0), there(1)], None), Some(1));
+        assert_eq!(chosen(&[elsewhere(2, 0.0), there(3)], None), Some(1));
+        // But not a whole round of slots later.
+        assert_eq!(chosen(&[elsewhere(2, 0.0), there(4)], None), Some(0));
+        // The wait is 20 there and 10 elsewhere.
+        assert_eq!(chosen(&[elsewhere(2, 9.0), there(3)], Some(30.0)), Some(0));
+        assert_eq!(chosen(&[elsewhere(2, 11.0), there(3)], Some(30.0)), Some(1));
     }
 }

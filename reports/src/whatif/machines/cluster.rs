@@ -1,9 +1,10 @@
 //! The machines of a model, and the data that its steps read and make.
 
+use super::step_cost::StepCost;
 use super::{Here, MachineIndex, Processors};
 use crate::import::names::flags;
 use crate::index::Indexed;
-use buildscope_record::StepId;
+use buildscope_record::{StepId, Strands};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,13 +17,15 @@ pub(crate) struct Cluster {
     pub(super) bandwidth: f64,
     /// The time of a round trip, in nanoseconds.
     pub(super) rtt: f64,
-    /// The additional cost of a step on another machine, in nanoseconds.
-    pub(super) step_cost: f64,
+    /// The additional cost of a step on another machine.
+    pub(super) step_cost: StepCost,
     pub(super) here: Here,
     pub(super) processors: Processors,
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results the image consists of.
     pub(super) wanted: Vec<StepId>,
+    /// Which results a later step needs together.
+    pub(super) strands: Strands<MachineIndex>,
 }
 
 impl Cluster {
@@ -38,8 +41,9 @@ impl Cluster {
 
     /// The cost of running a step on that machine, in nanoseconds.
     pub(in crate::whatif) fn step_cost(&self, step: StepId, machine: MachineIndex) -> f64 {
-        let is_free = machine == MachineIndex::HERE || self.steps[step].is_away;
-        if is_free { 0.0 } else { self.step_cost }
+        let StepData { added, is_away, .. } = &self.steps[step];
+        let StepCost { each, per_byte } = self.step_cost;
+        if machine == MachineIndex::HERE || *is_away { 0.0 } else { each + per_byte * added.bytes() }
     }
 
     /// The time of a transfer of that many bytes on an otherwise unused link, in nanoseconds.

@@ -2,11 +2,11 @@
 
 use super::Machines;
 use super::cluster::{Added, Cluster, Stay, StepData, Where, top};
-use super::step_cost::measured;
+use super::step_cost::StepCost;
 use crate::graph::Graph;
 use crate::index::Indexed;
 use crate::whatif::model::Model;
-use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId, StepMachine};
+use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId, StepMachine, Strands};
 use std::collections::HashMap;
 
 /// The data of all steps of a record.
@@ -14,13 +14,15 @@ pub(super) struct Data {
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results no other step uses: the image consists of them and of the layers below them.
     pub(super) wanted: Vec<StepId>,
+    /// By step, the steps whose results it needs.
+    pub(super) needs: Vec<Vec<StepId>>,
 }
 
 impl Cluster {
     /// Gives a model the machines, with the data of its record. With several machines, steps that take almost no time need no slot: they
     /// would displace other steps.
     pub(in crate::whatif) fn join(record: &Record, model: &mut Model, machines: Machines) {
-        let Data { steps, wanted } = Data::of(record, model);
+        let Data { steps, wanted, needs } = Data::of(record, model);
         let count = machines.count.max(1) as usize;
         if count > 1 {
             for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
@@ -28,10 +30,10 @@ impl Cluster {
             }
         }
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
-        let step_cost = machines.step_cost.or_else(|| measured(record)).unwrap_or(Machines::STEP_COST);
-        let (rtt, step_cost) = (machines.rtt.0 as f64, step_cost.0 as f64);
+        let (rtt, step_cost) = (machines.rtt.0 as f64, StepCost::of(record, machines.step_cost));
         let Machines { here, processors, .. } = machines;
-        model.cluster = Some(Self { count, bandwidth, rtt, step_cost, here, processors, steps, wanted });
+        let strands = Strands::new(&needs);
+        model.cluster = Some(Self { count, bandwidth, rtt, step_cost, here, processors, steps, wanted, strands });
     }
 }
 
@@ -39,7 +41,8 @@ impl Data {
     pub(super) fn of(record: &Record, model: &Model) -> Self {
         let graph = Graph::new(record);
         let sizes = Sizes::of(record);
-        let mut found = Self { steps: Indexed::filled(StepData::default(), model.tasks.len()), wanted: Vec::new() };
+        let steps = Indexed::filled(StepData::default(), model.tasks.len());
+        let mut found = Self { steps, wanted: Vec::new(), needs: vec![Vec::new(); model.tasks.len()] };
         let mut used = Indexed::filled(false, record.steps.len());
         let mut images: HashMap<&str, StepId> = HashMap::new();
         for &id in graph.order() {
@@ -48,6 +51,7 @@ impl Data {
             let (own, others): (Vec<_>, Vec<_>) =
                 needs.partition(|need| step.stage.is_some() && record.steps[need.index()].stage == step.stage);
             own.iter().chain(&others).for_each(|&need| used[need] = true);
+            found.needs[id.index()] = own.iter().chain(&others).copied().collect();
             let data = match step.instruction {
                 Instruction::From => found.base(record, step, &others, &mut images, &sizes),
                 _ => found.result(record, step, &own, others),

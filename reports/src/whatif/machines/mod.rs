@@ -41,7 +41,7 @@ pub struct Machines {
     /// The time of a round trip between any two machines.
     pub rtt: Nanos,
     /// The additional cost of a step on another machine. `None` takes it from the record, or if the record has no such steps,
-    /// [`STEP_COST`](Self::STEP_COST).
+    /// [`STEP_COST`](Self::STEP_COST) and a time for each byte of the result.
     pub step_cost: Option<Nanos>,
     /// The processors that the scenario counts.
     pub processors: Processors,
@@ -72,7 +72,7 @@ pub enum Processors {
 
 impl Machines {
     /// The cost of a step on another machine without a record of one. See docs/design/remote.md.
-    pub const STEP_COST: Nanos = Nanos(30_000_000);
+    pub const STEP_COST: Nanos = Nanos(22_000_000);
     /// The largest number that can be replayed: the replay keeps clocks for each.
     pub const MOST: u32 = 100;
 }

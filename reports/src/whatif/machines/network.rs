@@ -1,11 +1,11 @@
 //! The location of data during a replay, and the transfers.
 
-use super::cluster::{Cluster, Where, contents, inputs};
+use super::cluster::{Added, Cluster, StepData, Where, contents, inputs};
 use super::on_machines::MachineUse;
 use super::{Here, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
-use buildscope_record::{ByteSize, Nanos, StepId};
+use buildscope_record::{ByteSize, Nanos, StepId, Strands};
 
 /// The round trips of a step on another machine: a question and the execution.
 pub(super) const STEP_TRIPS: f64 = 2.0;
@@ -56,6 +56,17 @@ pub(super) struct StepLoad {
     pub(super) demand: f64,
 }
 
+/// Steps that have ended.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    steps: u32,
+    /// How long they took together, in nanoseconds.
+    time: f64,
+    /// How many layers steps have made, and their bytes.
+    layers: u32,
+    bytes: f64,
+}
+
 /// The data of all machines.
 pub(in crate::whatif) struct Network<'m> {
     pub(super) model: &'m Model,
@@ -63,8 +74,10 @@ pub(in crate::whatif) struct Network<'m> {
     /// The machines that were used so far.
     pub(super) machines: Indexed<MachineIndex, MachineState>,
     pub(super) loads: Indexed<StepId, StepLoad>,
-    /// The number of RUN steps that ended on other machines, and their summed time in nanoseconds.
-    ended: (u32, f64),
+    /// The machine of each strand.
+    pub(super) strands: Strands<MachineIndex>,
+    /// The RUN steps that have ended on other machines.
+    ended: Ended,
     fetches: Indexed<StepId, Fetch>,
 }
 
@@ -81,7 +94,8 @@ impl<'m> Network<'m> {
             cluster,
             machines: Indexed::default(),
             loads: model.tasks.iter().map(|task| load(&task.segments)).collect(),
-            ended: (0, 0.0),
+            strands: cluster.strands.clone(),
+            ended: Ended::default(),
             fetches: Indexed::filled(Fetch::default(), model.tasks.len()),
         };
         network.open(MachineIndex::HERE);
@@ -109,6 +123,7 @@ impl<'m> Network<'m> {
     /// not this one, and one more for a fetch.
     pub(in crate::whatif) fn assign(&mut self, step: StepId, machine: MachineIndex) -> f64 {
         self.open(machine);
+        self.strands.put(step, machine);
         let state = &mut self.machines[machine];
         state.demand += self.loads[step].demand;
         state.steps += 1;
@@ -198,10 +213,14 @@ impl<'m> Network<'m> {
             // A float-to-integer `as` saturates.
             state.usage.busy += Nanos(busy.round() as u64);
         }
-        if placed.is_some_and(|machine| machine != MachineIndex::HERE)
-            && self.cluster.steps[step].place == Where::Anywhere
-        {
-            self.ended = (self.ended.0 + 1, self.ended.1 + ran);
+        if placed.is_some_and(|machine| machine != MachineIndex::HERE) {
+            let &StepData { place, added, .. } = &self.cluster.steps[step];
+            if place == Where::Anywhere {
+                (self.ended.steps, self.ended.time) = (self.ended.steps + 1, self.ended.time + ran);
+            }
+            if added != Added::Nothing {
+                (self.ended.layers, self.ended.bytes) = (self.ended.layers + 1, self.ended.bytes + added.bytes());
+            }
         }
     }
 
@@ -214,9 +233,15 @@ impl<'m> Network<'m> {
     }
 
     /// The mean length of the RUN steps that ended on other machines, in nanoseconds; `None` before the first one.
-    pub(super) fn mean(&self) -> Option<f64> {
-        let (steps, time) = self.ended;
+    pub(super) fn mean_length(&self) -> Option<f64> {
+        let Ended { steps, time, .. } = self.ended;
         (steps > 0).then(|| time / f64::from(steps))
+    }
+
+    /// The mean size of the layers that were made on other machines, in bytes; `None` before the first one.
+    pub(super) fn mean_result(&self) -> Option<f64> {
+        let Ended { layers, bytes, .. } = self.ended;
+        (layers > 0).then(|| bytes / f64::from(layers))
     }
 
     /// The machine that a step was given to.

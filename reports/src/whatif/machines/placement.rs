@@ -1,5 +1,5 @@
 //! Chooses the machine of a step. If the machine that builds runs only the steps that have to run there, the rule of the builder decides
-//! ([`earliest`]). If it shares the steps, a step goes to the machine on which it is expected to end first, as in list scheduling for
+//! ([`best_machine`]). If it shares the steps, a step goes to the machine on which it is expected to end first, as in list scheduling for
 //! unequal machines (HEFT, Topcuoglu 2002).
 
 use super::MachineIndex;
@@ -7,7 +7,7 @@ use super::cluster::{Where, inputs};
 use super::network::{Holding, Network, STEP_TRIPS};
 use crate::index::Index;
 use crate::whatif::total::Total;
-use buildscope_record::{Candidate, StepId, earliest};
+use buildscope_record::{Candidate, StepId, best_machine};
 
 /// The data of a step that a machine lacks.
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,7 +33,7 @@ impl Network<'_> {
             _ if self.stays(step, &inputs) => {
                 Some(MachineIndex::HERE).filter(|&here| self.cluster.only_builds() || free(here))
             }
-            true => self.earliest(&inputs),
+            true => self.as_builder(step, &inputs),
             false => self.first_to_end(step, &inputs, free),
         }
     }
@@ -54,19 +54,21 @@ impl Network<'_> {
         (self.machines.len() + 1).min(self.cluster.count)
     }
 
-    /// The machine on which a step starts first, among all but the one that builds: as the builder places it. The machine may be busy.
-    fn earliest(&self, inputs: &[StepId]) -> Option<MachineIndex> {
+    /// The machine that the builder chooses, among all but the one that builds. The machine may be busy.
+    fn as_builder(&self, step: StepId, inputs: &[StepId]) -> Option<MachineIndex> {
         let others = (1..self.known()).map(MachineIndex::from_index);
         // A builder without a limit counts as many slots as a worker has processors.
         let slots = self.model.slots.or(self.model.cpus.map(|cpus| cpus.ceil() as usize));
+        let meeting = self.cluster.transfer(2.0 * self.mean_result().unwrap_or_default());
         let candidate = |machine: MachineIndex| {
             let state = (machine.index() < self.machines.len()).then(|| &self.machines[machine]);
             let Lack { bytes: lacking, awaits, .. } = self.lack(inputs, machine);
             let coming = state.filter(|_| awaits).map_or(0.0, |state| state.coming);
             let (steps, transfer) = (state.map_or(0, |state| state.steps), self.cluster.transfer(lacking + coming));
-            (machine, Candidate { steps, slots, lacking, transfer })
+            let partner = self.strands.partner(step, &machine);
+            (machine, Candidate { steps, slots, lacking, transfer, partner, meeting })
         };
-        earliest(others.map(candidate), self.mean()).map(|(machine, _)| machine)
+        best_machine(others.map(candidate), self.mean_length()).map(|(machine, _)| machine)
     }
 
     /// The machine with a free slot on which the step is expected to end first. Of two that are equally good, it is the one to which

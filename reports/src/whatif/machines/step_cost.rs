@@ -1,11 +1,45 @@
 //! The cost of running a step on another machine.
 
+use super::Machines;
 use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Record, Step, StepMachine};
 use std::collections::HashMap;
 
+/// The smallest result from which the cost of a byte is computed, in bytes.
+const LARGE: u64 = 1 << 20;
+/// The time of the worker for each byte of a result without a record of one, in nanoseconds. See docs/design/remote.md.
+const PER_BYTE: f64 = 1.6;
+
+/// The additional cost of a step on another machine, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepCost {
+    /// The way there and back, and the start of the worker.
+    pub(super) each: f64,
+    /// The transfer of a byte of the result to the server.
+    pub(super) per_byte: f64,
+}
+
+impl StepCost {
+    /// The cost that the scenario gives, else that of the record, else the usual one.
+    pub(super) fn of(record: &Record, given: Option<Nanos>) -> Self {
+        let parts = |each: Nanos, per_byte| Self { each: each.0 as f64, per_byte };
+        match given {
+            Some(given) => parts(given, 0.0),
+            None => parts(each(record).unwrap_or(Machines::STEP_COST), per_byte(record).unwrap_or(PER_BYTE)),
+        }
+    }
+}
+
+/// The RUN steps that other machines ran.
+fn away(record: &Record) -> impl Iterator<Item = &Step> {
+    record.steps.iter().filter(|step| {
+        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
+        is_away && step.instruction == Instruction::Run && step.outcome == Outcome::Executed
+    })
+}
+
 /// The median over the RUN steps that other machines ran: the part of a step in which no process ran, no layer was written or moved and
-/// nothing was waited for. It consists of the round trips and the start of the worker. `None` if the record has no such step.
-pub(super) fn measured(record: &Record) -> Option<Nanos> {
+/// nothing was waited for. `None` if the record has no such step.
+fn each(record: &Record) -> Option<Nanos> {
     let mut known: HashMap<_, Nanos> = HashMap::new();
     for span in record.spans.iter().filter(|span| span.parent.is_none() && !is_cost(span.phase)) {
         if let Some(step) = span.step {
@@ -16,13 +50,25 @@ pub(super) fn measured(record: &Record) -> Option<Nanos> {
         let length = step.end?.saturating_sub(step.start?);
         Some(length.saturating_sub(known.get(&step.id).copied().unwrap_or_default()))
     };
-    let away = record.steps.iter().filter(|step| {
-        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
-        is_away && step.instruction == Instruction::Run && step.outcome == Outcome::Executed
-    });
-    let mut costs: Vec<Nanos> = away.filter_map(cost).collect();
+    let mut costs: Vec<Nanos> = away(record).filter_map(cost).collect();
     costs.sort_unstable();
     costs.get(costs.len() / 2).copied()
+}
+
+/// The time in which workers gave large results to their servers, divided by the bytes. `None` if the record has no such result.
+fn per_byte(record: &Record) -> Option<f64> {
+    let large = |step: &Step| {
+        let bytes = step.layer.map_or(0, |layer| layer.bytes.0);
+        (bytes >= LARGE).then(|| (step.id, (step.place.as_ref().and_then(|place| place.machine.clone()), bytes)))
+    };
+    let large: HashMap<_, _> = away(record).filter_map(large).collect();
+    let pushed = record.spans.iter().filter(|span| {
+        let worker = span.step.and_then(|step| large.get(&step)).map(|(worker, _)| worker);
+        span.phase == Phase::Push && worker == Some(&span.name)
+    });
+    let time: Nanos = pushed.map(|span| span.end.saturating_sub(span.start)).sum();
+    let bytes: u64 = large.values().map(|(_, bytes)| bytes).sum();
+    (bytes > 0).then(|| time.0 as f64 / bytes as f64)
 }
 
 /// Whether a phase is a part of the cost.

@@ -127,6 +127,33 @@ fn layers_of_workers_come_through_the_machine_that_builds() {
     assert_eq!(millis(&prediction), 1100 + if same { 0 } else { 1000 });
 }
 
+/// Two pairs of stages, whose second copies from the first. With two slots on each worker, a pair is on one of them, and nothing moves.
+#[test]
+fn stages_whose_results_meet_go_to_one_worker() {
+    let mut made = Synthetic::default();
+    let mut runs = Vec::new();
+    for pair in 0..2 {
+        let [a, b] = ["a", "b"].map(|name| {
+            let stage = made.stage(&format!("{name}{pair}"));
+            let from = made.step(stage, "FROM busybox", 0..0);
+            let run = made.step(stage, "RUN work", 0..1000);
+            made.data(from, run).span(run, Phase::Process, 0..1000);
+            made.with(|record| layer(record, run, 50));
+            (stage, run)
+        });
+        let copy = made.step(b.0, &format!("COPY --from=a{pair} /x /"), 1000..1100);
+        made.data(b.1, copy).data(a.1, copy).span(copy, Phase::Copy, 1000..1100);
+        runs.push([a.1, b.1]);
+    }
+    let prediction = on(&made.finish(1100), 2, Machines { here: Here::OnlyBuilds, ..machines(3) });
+    let machines_of = placed(&prediction);
+    for [a, b] in &runs {
+        assert_eq!(machines_of[a.index()], machines_of[b.index()], "{machines_of:?}");
+    }
+    assert_ne!(machines_of[runs[0][0].index()], machines_of[runs[1][0].index()]);
+    assert!(moved(&prediction)[1..].iter().all(|(fetched, _)| *fetched == 0), "{:?}", moved(&prediction));
+}
+
 /// Two workers with a slot each. At the start, the first gets `first` and then `queued`, the second gets `other`. When `first` has ended, its
 /// slot is taken, and the next step of its stage waits for it if its layer takes longer to the second worker, whose slot is free.
 #[test]
@@ -162,7 +189,7 @@ fn a_step_waits_for_a_slot_where_its_data_is() {
 fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
     let away = Machines { here: Here::OnlyBuilds, step_cost: None, ..machines(3) };
     let fan = fan(2, 0);
-    assert_eq!(millis(&on(&fan, 1, away)), 1000 + 30);
+    assert_eq!(millis(&on(&fan, 1, away)), 1000 + 22);
     assert_eq!(millis(&on(&fan, 1, Machines { step_cost: Some(ms(7)), ..away })), 1000 + 7);
     // Steps that ran elsewhere in the record have the cost already, and say it: their process is shorter by 40 ms.
     let mut remote = fan.clone();
@@ -172,6 +199,19 @@ fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
     process.start = ms(40);
     let prediction = on(&remote, 1, away);
     assert_eq!(millis(&prediction), 1000 + 40, "{prediction:?}");
+    // So do their results: 50 ms for 25 MB are 20 ms for the 10 MB of the other step.
+    let mut results = remote.clone();
+    layer(&mut results, first, 25);
+    layer(&mut results, StepId(3), 10);
+    let process = results.spans.iter_mut().find(|span| span.step == Some(first)).unwrap();
+    let push = buildscope_record::Span { phase: Phase::Push, name: Some("worker".into()), ..process.clone() };
+    process.end = ms(950);
+    results.spans.push(buildscope_record::Span { start: ms(950), ..push });
+    assert_eq!(millis(&on(&results, 1, away)), 1000 + 40 + 20 + 350, "35 MB of the image over 100 MB/s");
+    // Without them, a megabyte takes 1.6 ms.
+    let mut large = fan.clone();
+    layer(&mut large, first, 10);
+    assert_eq!(millis(&on(&large, 1, away)), 1000 + 22 + 16 + 100);
     // Steps of the machine that builds have none.
     assert_eq!(millis(&on(&fan, 2, Machines { here: Here::Shares, ..away })), 1000);
 }
