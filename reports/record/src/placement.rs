@@ -13,9 +13,9 @@ pub struct Candidate {
     pub lacking: f64,
     /// The time at which these bytes, and those that are on the way there already, have arrived.
     pub transfer: f64,
-    /// Where the results are that a later step needs together with the result of the step ([`Strands`](crate::Strands)).
+    /// The location of the results that a later step needs together with the result of the step ([`Strands`](crate::Strands)).
     pub partner: Partner,
-    /// How long it is expected to take to bring together two results that are on different machines; 0 if that is unknown.
+    /// The expected time to bring two results of different machines together; 0 if it is unknown.
     pub meeting: f64,
 }
 
@@ -40,7 +40,7 @@ impl Candidate {
         self.start(mean) + meeting
     }
 
-    /// How often its slots have to become free before the step starts.
+    /// The number of times that all of its slots have to become free before the step starts.
     fn rounds(&self) -> usize {
         self.slots.map_or(0, |slots| self.steps / slots.max(1))
     }
