@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Tool: genext2fs 1.5.0-3 (Debian 12), from a folder and from an archive; mke2fs 1.47.0
+# Tool: genext2fs 1.5.0-3 (Debian 12), from a folder and from an archive; mkfs.ext2 1.47.0
 #   (Debian 12, installed) for comparison.
 # Expected: an ext2 inode has 32 bits for the user, so larger numbers are stored, or the
 #   tool stops.
 # Seen: the upper 16 bits are dropped, without a message and with exit status 0. Output,
 #   the owners in the image:
-#     mke2fs, folder: 65535 70000 100000
+#     mkfs.ext2, folder: 65535 70000 100000
 #     genext2fs, folder: 65535 4464 34464
 #     genext2fs, archive: 65535 4464 34464
 # Matters: subordinate users of rootless containers start at 100000, and directory
@@ -21,7 +21,7 @@ for user in 65535 70000 100000; do
   chown "$user:$user" "files/$user"
 done
 tar -C files -cf files.tar .
-mke2fs -q -t ext2 -d files mke2fs.img 1M >mke2fs.log
+mkfs.ext2 -q -d files reference.img 1M >reference.log
 genext2fs -b 256 -d files folder.img >folder.log
 genext2fs -b 256 -a files.tar archive.img >archive.log
 owners() {
@@ -29,10 +29,10 @@ owners() {
     env -u LD_LIBRARY_PATH debugfs -R "stat $user" "$1" 2>/dev/null | awk '/^User:/ {print $2}'
   done | xargs
 }
-got="mke2fs, folder: $(owners mke2fs.img)
+got="mkfs.ext2, folder: $(owners reference.img)
 genext2fs, folder: $(owners folder.img)
 genext2fs, archive: $(owners archive.img)"
-want='mke2fs, folder: 65535 70000 100000
+want='mkfs.ext2, folder: 65535 70000 100000
 genext2fs, folder: 65535 4464 34464
 genext2fs, archive: 65535 4464 34464'
 echo "$got"; [ "$got" = "$want" ]
