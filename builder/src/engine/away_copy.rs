@@ -9,6 +9,10 @@ use crate::plan::{self, CopyFrom};
 use crate::remote::{DescribedCopy, Description, Machines, Work};
 use buildscope_record::{DiffId, StepMachine};
 use buildscope_schedule::Turn;
+use std::time::Duration;
+
+/// The time of a COPY of little on another machine. Layers that are fetched in less are copied here. See docs/design/remote.md.
+const ACTION: Duration = Duration::from_millis(18);
 
 impl StepRunner {
     /// Copies on another machine. Returns the keys of the files, which stay there, and the layer. Returns `None` if it has to be done
@@ -22,8 +26,9 @@ impl StepRunner {
         let StepInput { ctx, step, below, probe, .. } = input;
         let (Some(machines), CopyFrom::Stage(from)) = (&self.machines, &op.from) else { return Ok(None) };
         let (from, store) = (ctx.results.of(*from), &self.engine.store);
-        let is_away = |layers: &[DiffId]| machines.layers().has_some_of(layers, store);
-        if op.add || !op.inline.is_empty() || !is_away(&from.layers) && (op.link || !is_away(&below.layers)) {
+        let below_read = if op.link { &[][..] } else { &below.layers };
+        let fetch = machines.layers().fetch_time(&[&from.layers, below_read].concat(), store);
+        if op.add || !op.inline.is_empty() || fetch.is_none_or(|fetch| fetch < ACTION) {
             return Ok(None);
         }
         let description = blocking(|| {

@@ -10,6 +10,10 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fs::File;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// The rate in bytes per second at which this machine takes a layer from a fast link: it is decoded, hashed and written.
+const TAKING: f64 = 250e6;
 
 /// Opens the files of layers, to send them.
 pub(crate) trait LayerFiles: Sync {
@@ -47,9 +51,14 @@ impl KeptLayers {
         self.kept.lock().get(layer).cloned()
     }
 
-    /// Whether one of these layers was made by another machine and is not in the store.
-    pub(crate) fn has_some_of(&self, layers: &[DiffId], store: &Store) -> bool {
-        layers.iter().any(|layer| self.size(layer).is_some() && !store.blobs().contains(*layer))
+    /// The time to fetch those of these layers that other machines made and the store does not have; `None` if there are none.
+    pub(crate) fn fetch_time(&self, layers: &[DiffId], store: &Store) -> Option<Duration> {
+        let kept = layers.iter().filter(|layer| !store.blobs().contains(**layer)).filter_map(|layer| self.find(layer));
+        let times = kept.map(|kept| {
+            let bytes = kept.size as f64;
+            kept.machine.transfer_time(bytes).max(bytes * 1e9 / TAKING)
+        });
+        times.reduce(|sum, time| sum + time).map(|nanos| Duration::from_nanos(nanos as u64))
     }
 
     /// The size of a layer that a step on another machine made.

@@ -95,9 +95,9 @@ impl Machine {
         }
     }
 
-    /// How long a result of that many bytes takes from here to another server, or back, in nanoseconds: it crosses two links.
-    pub(super) fn crossing_time(&self, bytes: f64) -> f64 {
-        2.0 * bytes * 1e9 / self.link.lock().rate()
+    /// The time in which that many bytes cross the link, in nanoseconds.
+    pub(super) fn transfer_time(&self, bytes: f64) -> f64 {
+        bytes * 1e9 / self.link.lock().rate()
     }
 
     fn processors(&self) -> usize {

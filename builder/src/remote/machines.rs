@@ -1,5 +1,6 @@
 //! The servers of a build: chooses one for each step, sends it what it lacks, and takes the result.
 
+use super::elsewhere::cached_elsewhere;
 use super::layers::{KeptLayers, LayerFiles};
 use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
@@ -61,6 +62,7 @@ pub(crate) struct Away {
 
 /// The blobs that are sent for a step.
 struct Package<'a> {
+    id: StepId,
     description: &'a Description,
     action: PreparedAction,
     step: Upload,
@@ -142,7 +144,7 @@ impl Machines {
         let program = tokio::task::block_in_place(|| program::own(&self.digests))?;
         let described = Upload::bytes(description.to_bytes());
         let action = self.action(description, &described, &program).prepare();
-        let package = Package { description, action, step: described, program, files };
+        let package = Package { id: step, description, action, step: described, program, files };
         let mut last = None;
         while let Some((machine, mut load)) = self.choose(step, description, files) {
             match self.run_on(machine, &mut load, &package, cache, probe).await {
@@ -169,7 +171,8 @@ impl Machines {
         let result = self.result.get().unwrap_or_default();
         let candidate = |(index, machine): (usize, &Arc<Machine>)| {
             let load = machine.load(description, self.slots, &is_here);
-            let (partner, meeting) = (strands.partner(step, &index), machine.crossing_time(result));
+            // A result that another server needs comes here first.
+            let (partner, meeting) = (strands.partner(step, &index), machine.transfer_time(2.0 * result));
             (index, Candidate { partner, meeting, ..load })
         };
         let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
@@ -222,12 +225,23 @@ impl Machines {
         // Both requests are sent at the same time, so that they take one round trip. The offer is of no use if there is a result.
         let look_up = async {
             match cache {
-                CacheUse::Cached => client.cached(action, &inline).await,
-                CacheUse::Fresh => Ok(None),
+                CacheUse::Cached => {
+                    let elsewhere = cached_elsewhere(&self.machines, machine, action, &inline);
+                    let (found, elsewhere) = tokio::join!(client.cached(action, &inline), elsewhere);
+                    found.map(|found| (found, elsewhere))
+                }
+                CacheUse::Fresh => Ok((None, None)),
             }
         };
         let (found, offered) = tokio::join!(look_up, machine.offer(package));
-        if let Some(found) = found? {
+        let (found, elsewhere) = found?;
+        if let Some((index, found)) = elsewhere.filter(|_| found.is_none())
+            && let Ok(away) = self.take(&self.machines[index], found, asked).await
+        {
+            self.strands.lock().put(package.id, index);
+            return Ok(away);
+        }
+        if let Some(found) = found {
             match self.take(machine, found, asked).await {
                 Ok(away) if away.account.layer().is_some() => return Ok(away),
                 // The result is a failure, or its files are gone.

@@ -7,6 +7,7 @@
 mod account;
 mod copy;
 mod description;
+mod elsewhere;
 mod layers;
 mod local_slots;
 mod locality;

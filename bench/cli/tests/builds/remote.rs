@@ -155,6 +155,21 @@ fn the_results_of_equal_steps_come_from_the_server() {
     assert_ne!(step(&third, "uuid").layer, step(&first, "uuid").layer);
 }
 
+/// Each server has its own action cache. The second build has one slot on each, so its steps may go to the other one.
+#[test(Program("buildbox-casd"), Root)]
+fn a_result_is_found_on_the_server_of_an_earlier_build() {
+    let servers = [machine(), machine()];
+    let [one, two] = servers.each_ref().map(Casd::address);
+    let world = World::new("FROM busybox\nRUN echo one > /one\nRUN echo two > /two\n");
+    let fail = ["--remote-fallback", "fail"];
+    let record = world.build(&[&["--remote", &*two][..], &fail].concat()).record();
+    assert_eq!(steps(&record, Outcome::Executed), ["RUN echo one > /one", "RUN echo two > /two"]);
+    world.forget();
+    // A step goes to the first of equal servers, which has no results.
+    let record = world.build(&[&["--remote", &*one, "--remote", &*two][..], &fail].concat()).record();
+    assert_eq!(steps(&record, Outcome::Executed), [""; 0]);
+}
+
 #[test(Program("buildbox-casd"), Root)]
 fn a_failure_is_not_taken_from_the_servers_cache() {
     let server = machine();

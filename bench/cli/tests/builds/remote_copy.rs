@@ -15,7 +15,7 @@ fn is_here(world: &World, record: &Record, part: &str) -> bool {
 fn a_copy_from_a_stage_fetches_only_what_it_copies() {
     let server = machine();
     let world = World::new(
-        "FROM busybox AS made\nRUN head -c 3000000 /dev/urandom > /big; echo word > /word\n\
+        "FROM busybox AS made\nRUN head -c 8000000 /dev/urandom > /big; echo word > /word\n\
          FROM busybox AS between\nCOPY --from=made /big /between\n\
          FROM busybox\nCOPY --from=made /word /word\nCOPY --from=between /between /other\n\
          RUN wc -c < /other > /size; rm /other\n",
@@ -30,13 +30,22 @@ fn a_copy_from_a_stage_fetches_only_what_it_copies() {
 }
 
 #[test(Program("buildbox-casd"), Root)]
+fn a_copy_from_a_small_layer_fetches_the_layer() {
+    let server = machine();
+    let world = World::new("FROM busybox AS made\nRUN echo word > /word\nFROM busybox\nCOPY --from=made /word /word\n");
+    let record = world.build(&["--remote", &server.address(), "--remote-fallback", "fail"]).record();
+    assert_eq!((ran_on(&record, "echo word"), ran_on(&record, "made /word")), (Some("machine-1"), None));
+    assert!(is_here(&world, &record, "echo word"));
+}
+
+#[test(Program("buildbox-casd"), Root)]
 fn a_copy_on_another_machine_has_the_digest_of_a_local_one() {
     let server = machine();
     let world = World::new(
         "FROM busybox AS made\n\
          RUN mkdir -p /out/a/b /out/c; echo 1 > /out/a/b/one; echo 2 > /out/c/two.txt; echo 3 > /out/three.log; \
          ln /out/c/two.txt /out/hard; ln -s c/two.txt /out/soft; chmod 4755 /out/a/b/one; chown 7:8 /out/c; mkfifo /out/pipe; \
-         head -c 300000 /dev/zero > /out/zeros\n\
+         head -c 8000000 /dev/zero > /out/zeros\n\
          RUN rm /out/three.log; echo 4 > /out/four.log\n\
          FROM busybox\nRUN mkdir -p /kept/c; echo old > /kept/c/two.txt; echo 'own:x:42:43::/:/bin/sh' >> /etc/passwd\n\
          WORKDIR /work\n\
@@ -56,7 +65,8 @@ fn a_copy_on_another_machine_has_the_digest_of_a_local_one() {
 fn a_copy_of_a_file_that_is_not_there_fails_as_it_does_here() {
     let server = machine();
     let world = World::new(
-        "FROM busybox AS made\nRUN mkdir /out; echo a > /out/result\nFROM busybox\nCOPY --from=made /out/resalt /\n",
+        "FROM busybox AS made\nRUN mkdir /out; echo a > /out/result; head -c 8000000 /dev/zero > /zeros\n\
+         FROM busybox\nCOPY --from=made /out/resalt /\n",
     );
     let said = |args: &[&str]| {
         world.forget();

@@ -40,13 +40,18 @@ impl Network<'_> {
 
     /// Whether the step has to run on the machine that builds.
     fn stays(&self, step: StepId, inputs: &[StepId]) -> bool {
-        let here = &self.machines[MachineIndex::HERE].data;
         match self.cluster.steps[step].place {
             _ if self.loads[step].length <= 0.0 => true,
             Where::Anywhere => false,
-            Where::WithData => self.cluster.only_builds() && inputs.iter().all(|&item| here[item] == Holding::Held),
+            Where::WithData => self.cluster.only_builds() && self.fetched_sooner(inputs),
             Where::Here | Where::Base | Where::Stays(_) => true,
         }
+    }
+
+    /// Whether the machine that builds has all of these, or fetches them in less time than a step on another machine costs.
+    fn fetched_sooner(&self, inputs: &[StepId]) -> bool {
+        let Lack { bytes, fetches, .. } = self.lack(inputs, MachineIndex::HERE);
+        !fetches || self.cluster.transfer(bytes) < self.cluster.step_cost.each
     }
 
     /// The number of machines that can differ: all without steps so far are equal, so one of them is enough.
