@@ -3,7 +3,7 @@
 mod contexts;
 mod profiler;
 
-use buildscope_builder::sources::{Context, Node, NodeKind, Verdict};
+use buildscope_builder::sources::{Context, IgnoreVerdict, Node, NodeKind};
 use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn source(criterion: &mut Criterion) {
     let folder = contexts::context("files");
     let probe = Probe::disabled();
     let open = |cache: Option<&Path>| {
-        let none: Option<fn(&Path) -> Verdict> = None;
+        let none: Option<fn(&Path) -> IgnoreVerdict> = None;
         let context = Context::open(folder.path(), none, cache).expect("a directory");
         context.scan(context.root(), Path::new(""), &probe).expect("readable files");
         context

@@ -37,7 +37,7 @@ pub use random::Random;
 pub use registry::Registry;
 
 use libtest_mimic::{Arguments, Completion};
-use need::Verdict;
+use need::TestVerdict;
 use std::process::ExitCode;
 
 /// A test and its requirements.
@@ -92,12 +92,12 @@ pub fn run(mut trials: Vec<Trial>) -> ExitCode {
 /// One test for [`run`]: it runs if its requirements are met; otherwise it is ignored or fails, with the reason.
 pub fn trial(name: &str, needs: &[Need], test: impl FnOnce() + Send + 'static) -> Trial {
     match need::verdict(needs) {
-        Verdict::Run => Trial::test(name, || {
+        TestVerdict::Run => Trial::test(name, || {
             test();
             Ok(())
         }),
-        Verdict::Fail(reason) => Trial::test(name, || Err(reason.into())),
-        Verdict::Ignore(reason) => Trial::ignorable_test(name, || {
+        TestVerdict::Fail(reason) => Trial::test(name, || Err(reason.into())),
+        TestVerdict::Ignore(reason) => Trial::ignorable_test(name, || {
             // Nextest skips tests that are listed as ignored, and counts every started test that exits normally as
             // passed.
             if std::env::var_os("NEXTEST").is_some() {

@@ -119,7 +119,7 @@ impl Need {
 
 /// The decision about a test.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum TestVerdict {
     Run,
     /// Not run, for this reason.
     Ignore(String),
@@ -127,21 +127,21 @@ pub(crate) enum Verdict {
     Fail(String),
 }
 
-pub(crate) fn verdict(needs: &[Need]) -> Verdict {
+pub(crate) fn verdict(needs: &[Need]) -> TestVerdict {
     let without = std::env::var(WITHOUT).unwrap_or_default();
     judge(needs, Need::missing, std::env::var("CI").is_ok_and(|value| value == "true"), &without)
 }
 
-fn judge(needs: &[Need], missing: impl Fn(&Need) -> Option<String>, ci: bool, without: &str) -> Verdict {
+fn judge(needs: &[Need], missing: impl Fn(&Need) -> Option<String>, ci: bool, without: &str) -> TestVerdict {
     let mut ignored = None;
     for need in needs {
         let Some(reason) = missing(need) else { continue };
         if ci && !without.split(',').any(|name| name.trim() == need.name()) {
-            return Verdict::Fail(format!("{reason}; under CI=true a missing requirement is a failure"));
+            return TestVerdict::Fail(format!("{reason}; under CI=true a missing requirement is a failure"));
         }
         ignored.get_or_insert(reason);
     }
-    ignored.map_or(Verdict::Run, Verdict::Ignore)
+    ignored.map_or(TestVerdict::Run, TestVerdict::Ignore)
 }
 
 /// The path of an installed program. System programs are often outside the `PATH` of an ordinary user.
@@ -175,26 +175,28 @@ mod tests {
 
     #[test]
     fn a_test_runs_if_its_requirements_are_met() {
-        assert_eq!(judge(&NEEDS, |_| None, true, ""), Verdict::Run);
-        assert_eq!(judge(&[], nothing, true, ""), Verdict::Run);
+        assert_eq!(judge(&NEEDS, |_| None, true, ""), TestVerdict::Run);
+        assert_eq!(judge(&[], nothing, true, ""), TestVerdict::Run);
     }
 
     #[test]
     fn a_missing_requirement_ignores_the_test() {
-        assert_eq!(judge(&NEEDS, nothing, false, ""), Verdict::Ignore("needs root".into()));
+        assert_eq!(judge(&NEEDS, nothing, false, ""), TestVerdict::Ignore("needs root".into()));
     }
 
     #[test]
     fn a_missing_requirement_fails_in_continuous_integration() {
-        assert!(matches!(judge(&NEEDS, nothing, true, ""), Verdict::Fail(reason) if reason.starts_with("needs root;")));
+        assert!(
+            matches!(judge(&NEEDS, nothing, true, ""), TestVerdict::Fail(reason) if reason.starts_with("needs root;"))
+        );
     }
 
     #[test]
     fn waived_requirements_do_not_fail() {
         assert!(
-            matches!(judge(&NEEDS, nothing, true, "root"), Verdict::Fail(reason) if reason.starts_with("needs strace;"))
+            matches!(judge(&NEEDS, nothing, true, "root"), TestVerdict::Fail(reason) if reason.starts_with("needs strace;"))
         );
-        assert_eq!(judge(&NEEDS, nothing, true, "strace, root"), Verdict::Ignore("needs root".into()));
+        assert_eq!(judge(&NEEDS, nothing, true, "strace, root"), TestVerdict::Ignore("needs root".into()));
     }
 
     #[test]

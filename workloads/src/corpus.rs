@@ -1,6 +1,6 @@
 //! The folder of workloads, and the contexts created from it.
 
-use crate::{Category, Change, Edit, Expect, Manifest, Scenario, WorkloadError};
+use crate::{Category, Edit, Expect, FileChange, Manifest, Scenario, WorkloadError};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl Workload {
     pub fn of_directory(folder: &Path, left_out: BTreeSet<PathBuf>, edited: Option<PathBuf>) -> Self {
         let full = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
         let name = full.file_name().map_or_else(|| "context".to_owned(), |name| name.to_string_lossy().into_owned());
-        let change = |path| Edit { scenario: Scenario::Edit, path, change: Change::Append(EMPTY_LINE.to_owned()) };
+        let change = |path| Edit { scenario: Scenario::Edit, path, change: FileChange::Append(EMPTY_LINE.to_owned()) };
         let edit: Vec<Edit> = edited.into_iter().map(change).collect();
         let mut scenarios = vec![Scenario::Cold, Scenario::Warm];
         scenarios.extend(edit.first().map(|edit| edit.scenario));

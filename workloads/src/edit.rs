@@ -15,13 +15,13 @@ pub struct Edit {
     pub path: PathBuf,
     /// The change of the file.
     #[serde(flatten)]
-    pub change: Change,
+    pub change: FileChange,
 }
 
 /// A change of a file. `{n}` in a text is replaced by the number of the edit, so that every edit is different.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Change {
+pub enum FileChange {
     /// Appends this text.
     Append(String),
     /// Replaces the content.
@@ -37,9 +37,9 @@ impl Edit {
         let numbered = |text: &str| text.replace("{n}", &n.to_string());
         let read = || fs::read_to_string(&path).map_err(WorkloadError::io(&path));
         let content = match &self.change {
-            Change::Append(text) => read()? + &numbered(text),
-            Change::Write(text) => numbered(text),
-            Change::Replace([from, to, text]) => {
+            FileChange::Append(text) => read()? + &numbered(text),
+            FileChange::Write(text) => numbered(text),
+            FileChange::Replace([from, to, text]) => {
                 let content = read()?;
                 let parts = content.split_once(from).and_then(|(head, rest)| Some((head, rest.split_once(to)?.1)));
                 let (head, tail) = parts.ok_or_else(|| WorkloadError::Invalid {
@@ -57,7 +57,7 @@ impl Edit {
 mod tests {
     use super::*;
 
-    fn edited(change: Change, times: u32) -> String {
+    fn edited(change: FileChange, times: u32) -> String {
         let context = tempfile::tempdir().unwrap();
         fs::write(context.path().join("f"), "a = \"old\"; b\n").unwrap();
         let edit = Edit { scenario: Scenario::Edit, path: "f".into(), change };
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn each_edit_is_different() {
-        assert_eq!(edited(Change::Append("// {n}\n".into()), 2), "a = \"old\"; b\n// 0\n// 1\n");
-        assert_eq!(edited(Change::Write("{n}".into()), 3), "2");
-        assert_eq!(edited(Change::Replace(["a = \"".into(), "\"".into(), "v{n}".into()]), 2), "a = \"v1\"; b\n");
+        assert_eq!(edited(FileChange::Append("// {n}\n".into()), 2), "a = \"old\"; b\n// 0\n// 1\n");
+        assert_eq!(edited(FileChange::Write("{n}".into()), 3), "2");
+        assert_eq!(edited(FileChange::Replace(["a = \"".into(), "\"".into(), "v{n}".into()]), 2), "a = \"v1\"; b\n");
     }
 }

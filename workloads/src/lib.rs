@@ -29,7 +29,7 @@ mod generate;
 mod manifest;
 
 pub use corpus::{Corpus, Workload};
-pub use edit::{Change, Edit};
+pub use edit::{Edit, FileChange};
 pub use error::WorkloadError;
 pub use generate::Generate;
 pub use manifest::{Bake, Category, Expect, ExpectedFile, ExpectedImage, Manifest, Scenario};

@@ -1,6 +1,6 @@
 //! `buildscope explain`.
 
-use super::builds::{self, FoundRecord, Kept, KeptBuilds};
+use super::builds::{self, FoundRecord, KeptBuild, KeptBuilds};
 use super::context_files::ContextFiles;
 use super::format::ReportFormat;
 use super::output::{write_file, write_result};
@@ -170,7 +170,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 
 impl Arguments {
     /// The Dockerfile that a patch changes.
-    fn dockerfile(&self, record: &Record, kept: Option<&Kept>) -> PathBuf {
+    fn dockerfile(&self, record: &Record, kept: Option<&KeptBuild>) -> PathBuf {
         let existing = |path: Option<&String>| path.map(PathBuf::from).filter(|path| path.is_file());
         let in_context = || self.build.is_dir().then(|| self.build.join("Dockerfile"));
         // The list of builds has the absolute path.
@@ -182,7 +182,7 @@ impl Arguments {
 
     /// The directory of the build context, if it is still there: advice reads the files of its projects. It must have the files that the
     /// build copied.
-    fn context(&self, record: &Record, kept: Option<&Kept>, dockerfile: &Path) -> Option<PathBuf> {
+    fn context(&self, record: &Record, kept: Option<&KeptBuild>, dockerfile: &Path) -> Option<PathBuf> {
         let inputs = record.steps.iter().filter_map(|step| step.cache.as_ref()).flat_map(|cache| cache.inputs.keys());
         let copied: Vec<&str> = inputs.filter_map(|name| name.strip_prefix("file:")).take(MOST_COPIED).collect();
         let of_list = kept.and_then(|kept| kept.subject.context.as_ref()).map(PathBuf::from);

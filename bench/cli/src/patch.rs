@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use buildscope_commands::Source;
-use buildscope_commands::rules::{Change, Edit};
+use buildscope_commands::rules::{Edit, InstructionChange};
 use buildscope_record::redacted;
 use buildscope_reports::Explanation;
 use buildscope_reports::advise::{Advice, IGNORE_RULE};
@@ -41,8 +41,9 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
         .map(|step| (own(&step.text).map_or(&*step.text, |(_, text)| text), step.source.map(|source| source.line)))
         .collect();
     // A part that the record leaves out must stay in the file.
-    let whole =
-        |edit: &Edit| !matches!(edit.change, Change::Lines(_)) || own(&explanation.steps[edit.step].text).is_none();
+    let whole = |edit: &Edit| {
+        !matches!(edit.change, InstructionChange::Lines(_)) || own(&explanation.steps[edit.step].text).is_none()
+    };
     let places = source.places(&steps);
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
     let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
@@ -113,14 +114,14 @@ enum Changed {
 
 fn kind(edit: &Edit) -> Changed {
     match edit.change {
-        Change::Flags(_) | Change::Prefix(_) | Change::Word { .. } => Changed::Parts,
+        InstructionChange::Flags(_) | InstructionChange::Prefix(_) | InstructionChange::Word { .. } => Changed::Parts,
         _ => Changed::Whole,
     }
 }
 
 /// Whether an edit can be made with those that were made before.
 fn fits(edit: &Edit, changed: &BTreeMap<usize, Changed>) -> bool {
-    let moved = if let Change::MoveAfter(other) = edit.change { Some(other) } else { None };
+    let moved = if let InstructionChange::MoveAfter(other) = edit.change { Some(other) } else { None };
     let free =
         |step: usize| changed.get(&step).is_none_or(|before| *before == Changed::Parts && kind(edit) == Changed::Parts);
     free(edit.step) && moved.is_none_or(|other| !changed.contains_key(&other))
@@ -129,7 +130,7 @@ fn fits(edit: &Edit, changed: &BTreeMap<usize, Changed>) -> bool {
 fn mark(edit: &Edit, changed: &mut BTreeMap<usize, Changed>) {
     let whole = changed.get(&edit.step) == Some(&Changed::Whole);
     changed.insert(edit.step, if whole { Changed::Whole } else { kind(edit) });
-    if let Change::MoveAfter(other) = edit.change {
+    if let InstructionChange::MoveAfter(other) = edit.change {
         // The instruction itself stays as it is.
         changed.entry(other).or_insert(Changed::Parts);
     }

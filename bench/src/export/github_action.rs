@@ -5,7 +5,7 @@ use crate::stats::Summary;
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
-struct Entry {
+struct BenchmarkEntry {
     name: String,
     unit: &'static str,
     value: f64,
@@ -19,7 +19,7 @@ pub fn export(run: &Run) -> String {
         let summary = Summary::of(&case.times())?;
         let range = (summary.max - summary.min) / 2.0;
         let extra = format!("n={}, {}", summary.count, case.command);
-        Some(Entry {
+        Some(BenchmarkEntry {
             name: case.case.to_string(),
             unit: "s",
             value: summary.median,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// The top level of the file.
 #[derive(Debug, Serialize)]
-struct Document {
+struct HyperfineFile {
     results: Vec<BenchmarkResult>,
 }
 
@@ -31,7 +31,7 @@ struct BenchmarkResult {
 /// Exports the run in hyperfine 1's format. Cases without a good sample are omitted: the format cannot express that a
 /// command never succeeded.
 pub fn export(run: &Run) -> String {
-    let document = Document { results: run.cases.iter().filter_map(result).collect() };
+    let document = HyperfineFile { results: run.cases.iter().filter_map(result).collect() };
     // Maps with string keys and finite numbers always serialise.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
 }

@@ -10,7 +10,7 @@ const SCHEMA_VERSION: u32 = 2;
 const HYPERFINE_VERSION: &str = "2.0.0";
 
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct HyperfineFile<'a> {
     schema_version: u32,
     metadata: Metadata<'a>,
     primary_metric: &'static str,
@@ -84,7 +84,7 @@ const METRICS: [(&str, Metric); 4] = [
 
 /// Exports the run in hyperfine 2's format.
 pub fn export(run: &Run) -> String {
-    let document = Document {
+    let document = HyperfineFile {
         schema_version: SCHEMA_VERSION,
         metadata: Metadata {
             hyperfine_version: HYPERFINE_VERSION,

@@ -45,7 +45,7 @@ pub enum HistoryError {
 
 /// A stored run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct StoredRun {
     /// The id of the run.
     pub id: i64,
     /// The start of the run, RFC 3339.
@@ -153,13 +153,13 @@ impl History {
     }
 
     /// Returns the last runs, newest first.
-    pub fn runs(&self, last: u32) -> Result<Vec<Entry>, HistoryError> {
+    pub fn runs(&self, last: u32) -> Result<Vec<StoredRun>, HistoryError> {
         let mut statement = self.connection.prepare(
             "SELECT id, started, label, folder, (SELECT count(*) FROM result WHERE run = id) FROM run ORDER BY started DESC, id DESC LIMIT ?",
         )?;
         let entry = |row: &rusqlite::Row<'_>| {
             let folder: String = row.get(3)?;
-            Ok(Entry {
+            Ok(StoredRun {
                 id: row.get(0)?,
                 started: row.get(1)?,
                 label: row.get(2)?,

@@ -5,4 +5,4 @@
 
 mod database;
 
-pub use database::{Entry, History, HistoryError, Point};
+pub use database::{History, HistoryError, Point, StoredRun};

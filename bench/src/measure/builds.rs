@@ -2,7 +2,7 @@
 
 use super::child::finish;
 use super::folders::CaseFolders;
-use super::planned::{StepCache, Work};
+use super::planned::{BuildCommand, StepCache};
 use super::{MeasureObserver, Plan, PlannedCase, Runner, calls, machine};
 use crate::run::{Calls, Case, CaseSamples, Run, RunError, Sample};
 use buildscope_workloads::Workload;
@@ -28,9 +28,9 @@ impl Plan {
             }
             Runner::Buildscope(binary) => {
                 let workload = self.workload(case);
-                let work = Work::of(workload);
+                let work = BuildCommand::of(workload);
                 let mut command = case.subject.command(binary, &folders.store, &folders.context, cache, work);
-                if work == Work::Build {
+                if work == BuildCommand::Build {
                     self.add_inputs(&mut command, case, workload, folders);
                 }
                 command.args(&self.arguments);

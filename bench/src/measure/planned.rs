@@ -66,7 +66,14 @@ impl Subject {
 
     /// The command of a buildscope binary that builds `context` with the store in `root`. A workload of several targets is built from
     /// its bake file.
-    pub(super) fn command(&self, binary: &Path, root: &Path, context: &Path, cache: StepCache, work: Work) -> Command {
+    pub(super) fn command(
+        &self,
+        binary: &Path,
+        root: &Path,
+        context: &Path,
+        cache: StepCache,
+        work: BuildCommand,
+    ) -> Command {
         let mut command = Command::new(binary);
         command.args([work.name(), "--progress", "quiet"]);
         // A variable, because older binaries do not know the flag --no-record.
@@ -83,8 +90,8 @@ impl Subject {
         command.args(cache.flag());
         command.arg("--root").arg(root);
         match work {
-            Work::Build => command.arg(context),
-            Work::Bake => command.current_dir(context),
+            BuildCommand::Build => command.arg(context),
+            BuildCommand::Bake => command.current_dir(context),
         };
         command
     }
@@ -92,14 +99,14 @@ impl Subject {
 
 /// The command that builds a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Work {
+pub(super) enum BuildCommand {
     /// One Dockerfile.
     Build,
     /// The targets of a bake or compose file.
     Bake,
 }
 
-impl Work {
+impl BuildCommand {
     pub(super) fn of(workload: &Workload) -> Self {
         if workload.manifest.bake.is_some() { Self::Bake } else { Self::Build }
     }

@@ -64,7 +64,7 @@ impl Error {
 
 /// The text of a file with expressions, to turn offsets into lines.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceText {
     name: Arc<str>,
     text: String,
     /// The offsets of the lines.
@@ -81,8 +81,8 @@ fn characters(bytes: &[u8]) -> usize {
     bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
-impl Source {
-    pub(crate) fn new(name: &str, text: &str) -> Arc<Source> {
+impl SourceText {
+    pub(crate) fn new(name: &str, text: &str) -> Arc<SourceText> {
         let newlines = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(newlines.map(|(offset, _)| offset + 1)).collect();
         let counts = text.as_bytes().chunks(BLOCK).scan(0, |count, block| {
@@ -90,7 +90,7 @@ impl Source {
             Some(*count)
         });
         let characters = std::iter::once(0).chain(counts).collect();
-        Arc::new(Source { name: name.into(), text: text.to_owned(), lines, characters })
+        Arc::new(SourceText { name: name.into(), text: text.to_owned(), lines, characters })
     }
 
     /// The place of the first byte of a range.
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_place_counts_lines_and_characters() {
         let text = format!("a\n{}bäc\n", "ü".repeat(3000));
-        let source = Source::new("f", &text);
+        let source = SourceText::new("f", &text);
         let place = |offset| {
             let place = source.place(offset..offset);
             (place.line, place.column)

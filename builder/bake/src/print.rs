@@ -39,12 +39,12 @@ impl Selection {
     #[must_use]
     pub fn print(&self) -> String {
         let targets = self.targets.iter().map(|(name, target)| (name.as_str(), Printed::of(target))).collect();
-        go_json_pretty(&Document { group: &self.groups, target: targets })
+        go_json_pretty(&PrintedDefinition { group: &self.groups, target: targets })
     }
 }
 
 #[derive(Serialize)]
-struct Document<'a> {
+struct PrintedDefinition<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     group: &'a BTreeMap<String, Group>,
     target: BTreeMap<&'a str, Printed<'a>>,

@@ -8,7 +8,7 @@ use crate::{
     definition::{Definition, Group, dedup},
     error::Error,
     paths,
-    target::{Export, Overrides, Setting, Target},
+    target::{Export, Overrides, SetFlag, Target},
 };
 
 /// The most targets that refer to each other in a row.
@@ -87,7 +87,7 @@ impl Definition {
     ) -> Result<HashMap<String, Overrides>, Error> {
         let mut overrides: HashMap<String, Overrides> = HashMap::new();
         for setting in settings {
-            let setting = Setting::parse(setting)?;
+            let setting = SetFlag::parse(setting)?;
             let matching: Vec<String> = match self.target(setting.pattern) {
                 Some(target) => vec![target.name.clone()],
                 None => {

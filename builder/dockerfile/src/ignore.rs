@@ -47,15 +47,15 @@ enum Form {
     /// `**/name`, which matches every path with this suffix.
     Suffix(Vec<u8>),
     /// Any other pattern: a literal prefix, then an automaton.
-    Automaton { literal: Vec<u8>, states: Vec<State> },
+    Automaton { literal: Vec<u8>, states: Vec<PatternState> },
 }
 
 /// A state of the automaton, named for the characters that it matches.
 #[derive(Clone, PartialEq, Debug)]
-enum State {
+enum PatternState {
     One(Token),
     Star,
-    /// `**` in the middle: nothing, or any text that ends with a slash. The next state is [`State::Inside`].
+    /// `**` in the middle: nothing, or any text that ends with a slash. The next state is [`PatternState::Inside`].
     Deep,
     /// The text that `**` matches, once it has started.
     Inside,
@@ -166,32 +166,32 @@ impl Form {
                     if chars.as_str().is_empty() {
                         trailing_deep = !special && !leading_deep;
                         special |= !trailing_deep && !first;
-                        states.push(State::Rest);
+                        states.push(PatternState::Rest);
                     } else {
                         special |= !first;
-                        states.extend([State::Deep, State::Inside]);
+                        states.extend([PatternState::Deep, PatternState::Inside]);
                     }
                     leading_deep |= first;
                 }
                 '*' => {
                     special = true;
-                    if states.last() != Some(&State::Star) {
-                        states.push(State::Star);
+                    if states.last() != Some(&PatternState::Star) {
+                        states.push(PatternState::Star);
                     }
                 }
                 '?' => {
                     special = true;
-                    states.push(State::One(Token::Any));
+                    states.push(PatternState::One(Token::Any));
                 }
                 '\\' => {
                     special = true;
-                    states.push(State::One(Token::Literal(chars.next().ok_or_else(bad)?)));
+                    states.push(PatternState::One(Token::Literal(chars.next().ok_or_else(bad)?)));
                 }
                 '[' => {
                     special = true;
-                    states.push(State::One(glob::class(&mut chars).ok_or_else(bad)?));
+                    states.push(PatternState::One(glob::class(&mut chars).ok_or_else(bad)?));
                 }
-                c => states.push(State::One(Token::Literal(c))),
+                c => states.push(PatternState::One(Token::Literal(c))),
             }
             first = false;
         }
@@ -200,7 +200,7 @@ impl Form {
             let literal: String = states
                 .iter()
                 .map_while(|state| match state {
-                    State::One(Token::Literal(c)) => Some(*c),
+                    PatternState::One(Token::Literal(c)) => Some(*c),
                     _ => None,
                 })
                 .collect();
@@ -280,7 +280,7 @@ struct End {
     may_continue: bool,
 }
 
-fn run(states: &[State], path: &[u8]) -> End {
+fn run(states: &[PatternState], path: &[u8]) -> End {
     let words = states.len() / 64 + 1;
     let mut now = vec![0_u64; words];
     let mut next = vec![0_u64; words];
@@ -291,9 +291,9 @@ fn run(states: &[State], path: &[u8]) -> End {
         for (i, state) in states.iter().enumerate() {
             if has(bits, i) {
                 match state {
-                    State::Star | State::Rest => set(bits, i + 1),
-                    State::Deep => set(bits, i + 2),
-                    State::One(_) | State::Inside => {}
+                    PatternState::Star | PatternState::Rest => set(bits, i + 1),
+                    PatternState::Deep => set(bits, i + 2),
+                    PatternState::One(_) | PatternState::Inside => {}
                 }
             }
         }
@@ -310,21 +310,21 @@ fn run(states: &[State], path: &[u8]) -> End {
                 continue;
             }
             match state {
-                State::One(Token::Literal(l)) if *l == c => set(&mut next, i + 1),
-                State::One(Token::Any) if c != '/' => set(&mut next, i + 1),
+                PatternState::One(Token::Literal(l)) if *l == c => set(&mut next, i + 1),
+                PatternState::One(Token::Any) if c != '/' => set(&mut next, i + 1),
                 // Moby compiles a class to that of a regular expression, which may match a slash.
-                State::One(class) if class.class_has(c) => set(&mut next, i + 1),
-                State::One(_) => {}
-                State::Star if c != '/' => set(&mut next, i),
-                State::Star => {}
-                State::Rest => set(&mut next, i),
-                State::Deep => {
+                PatternState::One(class) if class.class_has(c) => set(&mut next, i + 1),
+                PatternState::One(_) => {}
+                PatternState::Star if c != '/' => set(&mut next, i),
+                PatternState::Star => {}
+                PatternState::Rest => set(&mut next, i),
+                PatternState::Deep => {
                     set(&mut next, i + 1);
                     if c == '/' {
                         set(&mut next, i + 2);
                     }
                 }
-                State::Inside => {
+                PatternState::Inside => {
                     set(&mut next, i);
                     if c == '/' {
                         set(&mut next, i + 1);

@@ -4,7 +4,7 @@
 //! comes from a sample in that interval.
 
 use crate::blocked::{Company, ProgramWaits};
-use crate::lane::{Lane, State};
+use crate::lane::{Lane, ProcessState};
 use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
 
 /// The sums of one program in one process.
@@ -51,16 +51,16 @@ impl Account {
     fn advance(&mut self, time: u64) {
         let length = time.saturating_sub(self.since);
         let state = if self.running > 0 {
-            State::Running
+            ProcessState::Running
         } else if self.ready > 0 {
             self.runnable += length;
-            State::Runnable
+            ProcessState::Runnable
         } else {
             let sampled = self.sample.take_if(|(at, _)| *at <= time);
             let cause = sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause);
             self.waits.add(self.company, Nanos(length), cause);
             let likely = if self.company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
-            State::Blocked(cause.unwrap_or(likely))
+            ProcessState::Blocked(cause.unwrap_or(likely))
         };
         self.lane.add(self.since, time, state);
         self.since = self.since.max(time);

@@ -98,10 +98,10 @@ impl Rings {
             while let Some(record) = ring.next_record() {
                 match parse(record.ty(), record.misc(), &record.to_contiguous()) {
                     // The idle loop has the thread id 0.
-                    Parsed::Event(event) if event.pid == 0 => {}
-                    Parsed::Event(event) => self.waiting.push(event),
-                    Parsed::Lost(lost) => self.lost += lost,
-                    Parsed::Other => {}
+                    ParsedReport::Event(event) if event.pid == 0 => {}
+                    ParsedReport::Event(event) => self.waiting.push(event),
+                    ParsedReport::Lost(lost) => self.lost += lost,
+                    ParsedReport::Other => {}
                 }
             }
         }
@@ -130,14 +130,14 @@ fn ring(pid: Option<i32>, cpu: usize, size: usize) -> io::Result<Sampler> {
     event(Software::DUMMY, pid, cpu).context_switch(true).build()?.sampled(size)
 }
 
-enum Parsed {
+enum ParsedReport {
     Event(Event),
     Lost(u64),
     Other,
 }
 
 /// One record's body, as perf_event_open(2) lays it out.
-fn parse(kind: u32, misc: u16, body: &[u8]) -> Parsed {
+fn parse(kind: u32, misc: u16, body: &[u8]) -> ParsedReport {
     let body = Body(body);
     let event = || {
         let id = body.id()?;
@@ -157,9 +157,9 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> Parsed {
     };
     match kind {
         // id, lost
-        LOST => Parsed::Lost(body.u64(8).unwrap_or(1)),
-        LOST_SAMPLES => Parsed::Lost(body.u64(0).unwrap_or(1)),
-        _ => event().map_or(Parsed::Other, Parsed::Event),
+        LOST => ParsedReport::Lost(body.u64(8).unwrap_or(1)),
+        LOST_SAMPLES => ParsedReport::Lost(body.u64(0).unwrap_or(1)),
+        _ => event().map_or(ParsedReport::Other, ParsedReport::Event),
     }
 }
 
@@ -173,21 +173,21 @@ mod tests {
         let numbers = |list: &[u32]| list.iter().flat_map(|number| number.to_ne_bytes()).collect::<Vec<u8>>();
         let id = [numbers(&[7, 8]), 99u64.to_ne_bytes().to_vec()].concat();
         let fork = [numbers(&[7, 3, 8, 3]), 98u64.to_ne_bytes().to_vec(), id.clone()].concat();
-        let Parsed::Event(event) = parse(FORK, 0, &fork) else { panic!("an event") };
+        let ParsedReport::Event(event) = parse(FORK, 0, &fork) else { panic!("an event") };
         assert_eq!(event, Event { time: 99, pid: 7, tid: 8, what: What::Forked { parent: 3 } });
         let comm = [numbers(&[7, 7]), b"cc1\0\0\0\0\0".to_vec(), id.clone()].concat();
-        let Parsed::Event(event) = parse(COMM, MISC_COMM_EXEC, &comm) else { panic!("an event") };
+        let ParsedReport::Event(event) = parse(COMM, MISC_COMM_EXEC, &comm) else { panic!("an event") };
         assert_eq!(event.what, What::Executed { name: "cc1".into() });
-        assert!(matches!(parse(COMM, 0, &comm), Parsed::Other), "a thread that names itself executes nothing");
+        assert!(matches!(parse(COMM, 0, &comm), ParsedReport::Other), "a thread that names itself executes nothing");
         let out = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;
-        let Parsed::Event(event) = parse(SWITCH, out, &id) else { panic!("an event") };
+        let ParsedReport::Event(event) = parse(SWITCH, out, &id) else { panic!("an event") };
         assert_eq!((event.tid, event.what), (8, What::Out { wanted: true }));
         // In these, the other process's pid and tid come first.
         let wide = [numbers(&[1, 2]), id.clone()].concat();
-        let Parsed::Event(event) = parse(SWITCH_CPU_WIDE, 0, &wide) else { panic!("an event") };
+        let ParsedReport::Event(event) = parse(SWITCH_CPU_WIDE, 0, &wide) else { panic!("an event") };
         assert_eq!((event.pid, event.tid, event.what), (7, 8, What::In));
         let lost = [1u64, 12].map(u64::to_ne_bytes).concat();
-        assert!(matches!(parse(LOST, 0, &lost), Parsed::Lost(12)));
-        assert!(matches!(parse(FORK, 0, &[1, 2, 3]), Parsed::Other), "a record that is too short is left out");
+        assert!(matches!(parse(LOST, 0, &lost), ParsedReport::Lost(12)));
+        assert!(matches!(parse(FORK, 0, &[1, 2, 3]), ParsedReport::Other), "a record that is too short is left out");
     }
 }

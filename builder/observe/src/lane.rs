@@ -4,17 +4,17 @@ use buildscope_record::{Cause, Nanos, Timeline};
 
 /// The state of a process at an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum State {
+pub(crate) enum ProcessState {
     Running,
     Runnable,
     Blocked(Cause),
 }
 
-/// The letters of [`Timeline::states`], by [`State::index`].
+/// The letters of [`Timeline::states`], by [`ProcessState::index`].
 const LETTERS: [char; 8] = ['c', 'r', 'd', 'n', 'w', 'l', 's', 'u'];
 const UNKNOWN: usize = 7;
 
-impl State {
+impl ProcessState {
     fn index(self) -> usize {
         match self {
             Self::Running => 0,
@@ -45,7 +45,7 @@ impl Lane {
         Self { start, every: Self::SHORTEST, parts: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, from: u64, until: u64, state: State) {
+    pub(crate) fn add(&mut self, from: u64, until: u64, state: ProcessState) {
         let (mut from, until) = (from.max(self.start), until);
         while until.saturating_sub(self.start) > self.every * Self::PARTS as u64 {
             self.every *= 2;
@@ -72,7 +72,7 @@ impl Lane {
         let letter = |part: &[u32; 8]| {
             let most = part.iter().enumerate().max_by_key(|&(index, time)| (time, std::cmp::Reverse(index)));
             match most.map_or(UNKNOWN, |(index, _)| index) {
-                UNKNOWN => LETTERS[State::Blocked(open).index()],
+                UNKNOWN => LETTERS[ProcessState::Blocked(open).index()],
                 index => LETTERS[index],
             }
         };
@@ -90,9 +90,9 @@ mod tests {
     #[test]
     fn a_lane_keeps_few_parts_and_the_most_frequent_state() {
         let mut lane = Lane::new(0);
-        lane.add(0, 500 * MS, State::Running);
-        lane.add(500 * MS, 1000 * MS, State::Blocked(Cause::Disk));
-        lane.add(1000 * MS, 1020 * MS, State::Blocked(Cause::Unknown));
+        lane.add(0, 500 * MS, ProcessState::Running);
+        lane.add(500 * MS, 1000 * MS, ProcessState::Blocked(Cause::Disk));
+        lane.add(1000 * MS, 1020 * MS, ProcessState::Blocked(Cause::Unknown));
         let timeline = lane.timeline(Cause::Lock).unwrap();
         assert_eq!(timeline.every, Nanos(16 * MS));
         assert_eq!(timeline.states.len(), 64);

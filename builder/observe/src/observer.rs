@@ -5,7 +5,7 @@ use crate::events::Rings;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::heard::Listener;
-use crate::pace::{Pace, ReadOutcome};
+use crate::pace::{ReadOutcome, ReadingPace};
 use crate::run::Run;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
@@ -97,7 +97,7 @@ impl Observer {
     /// Observes the steps through `/proc` alone, as without permission for perf events. Returns `None` if no thread can be started.
     pub fn sampled(root: u32) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
-        let source = Source::Sampled(sampled::Sampler::new(root, now()));
+        let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
         let why = Some("not asked for".into());
         let watch = Watch { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
         Self::watch(move || Some(watch)).ok()
@@ -108,7 +108,7 @@ impl Observer {
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
     pub fn of_machine() -> std::io::Result<Self> {
-        let source = Source::Events(Box::new(Rings::of_machine()?));
+        let source = EventSource::Events(Box::new(Rings::of_machine()?));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let (exits, listener) = (Exits::open().ok(), Listener::start().ok());
         let watch = Watch { source, why: None, stacks: None, exits, listener, forest };
@@ -142,14 +142,14 @@ impl Observer {
 }
 
 #[derive(Debug)]
-enum Source {
+enum EventSource {
     Events(Box<Rings>),
     Sampled(sampled::Sampler),
 }
 
 #[derive(Debug)]
 struct Watch {
-    source: Source,
+    source: EventSource,
     /// The reason why there are no events.
     why: Option<String>,
     /// The reason why there are no stacks although they are requested.
@@ -176,15 +176,15 @@ impl Watch {
                 if collect == Collect::Stacks {
                     stacks = rings.sample_stacks().err().map(|error| error.to_string());
                 }
-                (Source::Events(Box::new(rings)), None)
+                (EventSource::Events(Box::new(rings)), None)
             }
             Err(error) => {
                 stacks = (collect == Collect::Stacks).then(|| error.to_string());
-                (Source::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
+                (EventSource::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
             }
         };
         let reports = match &source {
-            Source::Events(rings) if rings.is_of_machine() => Reports::All,
+            EventSource::Events(rings) if rings.is_of_machine() => Reports::All,
             _ => Reports::Ordinary,
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
@@ -194,7 +194,7 @@ impl Watch {
     fn until(mut self, stop: &AtomicBool) -> Self {
         // On a machine without an idle processor, it would read too late. An ordinary user may not raise the priority.
         let _ = rustix::process::setpriority_process(None, PRIORITY);
-        let mut pace = Pace::new();
+        let mut pace = ReadingPace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
             let found = self.round();
@@ -205,13 +205,13 @@ impl Watch {
                 self.forest.end_vanished(time, procfs::lives);
             }
             std::thread::park_timeout(match self.source {
-                Source::Sampled(_) => sampled::INTERVAL,
-                Source::Events(_) => pace.after(found),
+                EventSource::Sampled(_) => sampled::INTERVAL,
+                EventSource::Events(_) => pace.after(found),
             });
         }
         let rest = match &mut self.source {
-            Source::Events(rings) => rings.rest(),
-            Source::Sampled(sampler) => sampler.read(now()),
+            EventSource::Events(rings) => rings.rest(),
+            EventSource::Sampled(sampler) => sampler.read(now()),
         };
         self.read_exits();
         self.take(rest);
@@ -227,7 +227,7 @@ impl Watch {
         self.take(events);
         self.look();
         match &self.source {
-            Source::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
+            EventSource::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
             // The few events of other programs do not count.
             _ if self.forest.begun != begun => ReadOutcome::Activity,
             _ => ReadOutcome::Nothing,
@@ -249,13 +249,13 @@ impl Watch {
 
     fn read(&mut self) -> Vec<Event> {
         match &mut self.source {
-            Source::Events(rings) => {
+            EventSource::Events(rings) => {
                 let before = rings.lost();
                 let events = rings.read(now());
                 self.forest.lost(rings.lost() - before);
                 events
             }
-            Source::Sampled(sampler) => sampler.read(now()),
+            EventSource::Sampled(sampler) => sampler.read(now()),
         }
     }
 
@@ -285,8 +285,8 @@ impl Watch {
     fn steps(mut self, at: impl Fn(u64) -> Nanos + Copy) -> Vec<StepProcesses> {
         let mut unseen = Vec::new();
         let observed = match &self.source {
-            Source::Events(_) => Observed::Events,
-            Source::Sampled(_) => Observed::Sampled,
+            EventSource::Events(_) => Observed::Events,
+            EventSource::Sampled(_) => Observed::Sampled,
         };
         if let Some(why) = &self.why {
             unseen.push(format!(

@@ -7,7 +7,7 @@ const LONGEST: Duration = Duration::from_millis(20);
 
 /// The pauses between readings.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct ReadingPace {
     pause: Duration,
 }
 
@@ -19,7 +19,7 @@ pub(crate) enum ReadOutcome {
     Nothing,
 }
 
-impl Pace {
+impl ReadingPace {
     pub(crate) fn new() -> Self {
         Self { pause: SHORTEST }
     }
@@ -40,7 +40,7 @@ mod tests {
 
     #[test]
     fn without_activity_pauses_become_longer() {
-        let mut pace = Pace::new();
+        let mut pace = ReadingPace::new();
         let pauses: Vec<_> = (0..5).map(|_| pace.after(ReadOutcome::Nothing).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
         assert_eq!(pace.after(ReadOutcome::Activity), SHORTEST);

@@ -13,24 +13,24 @@ pub(crate) struct Programs(HashMap<String, Program>);
 
 #[derive(Debug, Default)]
 struct Program {
-    executed: Kind,
+    executed: KindWaits,
     /// Forked copies that executed nothing: they often do something else.
-    forked: Kind,
+    forked: KindWaits,
 }
 
 #[derive(Debug, Default)]
-struct Kind {
+struct KindWaits {
     waits: ProgramWaits,
     /// The number of samples that were taken only because of these waits.
     looks: u32,
 }
 
 impl Program {
-    fn kind(&self, run: &Run) -> &Kind {
+    fn kind(&self, run: &Run) -> &KindWaits {
         if run.forked { &self.forked } else { &self.executed }
     }
 
-    fn kind_mut(&mut self, run: &Run) -> &mut Kind {
+    fn kind_mut(&mut self, run: &Run) -> &mut KindWaits {
         if run.forked { &mut self.forked } else { &mut self.executed }
     }
 }

@@ -77,9 +77,9 @@ impl TlsFiles {
             let certificate = options.identity.as_ref().map(|(certificate, _)| certificate);
             let key = options.identity.as_ref().map(|(_, key)| key);
             let path = match what {
-                Part::Authority => options.authority.as_ref(),
-                Part::Certificate => certificate,
-                Part::Key => key,
+                TlsFile::Authority => options.authority.as_ref(),
+                TlsFile::Certificate => certificate,
+                TlsFile::Key => key,
             };
             RemoteError::File { path: path.cloned().unwrap_or_default(), fault }
         })?;
@@ -99,12 +99,12 @@ impl TlsFiles {
         }
     }
 
-    fn config(&self) -> Result<ClientConfig, (Part, String)> {
+    fn config(&self) -> Result<ClientConfig, (TlsFile, String)> {
         let mut roots = RootCertStore::empty();
         match &self.authority {
             Some(pem) => {
-                for certificate in certificates(pem).map_err(|fault| (Part::Authority, fault))? {
-                    roots.add(certificate).map_err(|error| (Part::Authority, error.to_string()))?;
+                for certificate in certificates(pem).map_err(|fault| (TlsFile::Authority, fault))? {
+                    roots.add(certificate).map_err(|error| (TlsFile::Authority, error.to_string()))?;
                 }
             }
             None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -116,11 +116,11 @@ impl TlsFiles {
             .with_root_certificates(roots);
         let mut config = match &self.identity {
             Some((certificate, key)) => {
-                let chain = certificates(certificate).map_err(|fault| (Part::Certificate, fault))?;
+                let chain = certificates(certificate).map_err(|fault| (TlsFile::Certificate, fault))?;
                 let key = PrivateKeyDer::from_pem_slice(key)
-                    .map_err(|_| (Part::Key, "it has no key in PEM form without a password".to_owned()))?;
+                    .map_err(|_| (TlsFile::Key, "it has no key in PEM form without a password".to_owned()))?;
                 let built = builder.with_client_auth_cert(chain, key);
-                built.map_err(|error| (Part::Key, format!("it does not fit the certificate: {error}")))?
+                built.map_err(|error| (TlsFile::Key, format!("it does not fit the certificate: {error}")))?
             }
             None => builder.with_no_client_auth(),
         };
@@ -171,7 +171,7 @@ impl fmt::Debug for TlsFiles {
 
 /// A file of the options.
 #[derive(Clone, Copy)]
-enum Part {
+enum TlsFile {
     Authority,
     Certificate,
     Key,

@@ -6,7 +6,7 @@
 use super::filesystem::{self, HARMLESS};
 use super::message::{InitMessage, Mountpoint, RuntimeMessage, SourceMessage};
 use super::mountpoint::{MountpointKind, Root};
-use super::mounts::{self, At, Failure, HOSTS, NEW, PreparedMounts, RESOLV_CONF, SYS};
+use super::mounts::{self, At, HOSTS, MountFailure, NEW, PreparedMounts, RESOLV_CONF, SYS};
 use super::scratch::Scratch;
 use super::spec::Privileges;
 use super::sys;
@@ -47,7 +47,7 @@ pub(super) fn enter(
     message: &InitMessage,
     runtime: &RuntimeMessage,
     fds: &[OwnedFd],
-) -> Result<Bundle, Failure> {
+) -> Result<Bundle, MountFailure> {
     let fd = |index: u32| {
         fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
     };
@@ -74,8 +74,8 @@ impl Bundle {
     fn fill<'fd>(
         &mut self,
         message: &InitMessage,
-        fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
-    ) -> Result<(), Failure> {
+        fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, MountFailure>,
+    ) -> Result<(), MountFailure> {
         let rootfs = fd(message.rootfs)?;
         let nodev = match message.privileges {
             Privileges::Docker => MountAttrFlags::MOUNT_ATTR_NODEV,
@@ -136,8 +136,8 @@ impl Bundle {
         &self,
         name: &str,
         source: &SourceMessage,
-        fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
-    ) -> Result<MountpointKind, Failure> {
+        fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, MountFailure>,
+    ) -> Result<MountpointKind, MountFailure> {
         match source {
             // There is no device cgroup: without `nodev` a step could open the nodes that it makes.
             SourceMessage::Detached { mount, .. } => {

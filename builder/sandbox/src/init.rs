@@ -45,7 +45,7 @@ pub(super) fn run(ready: &Ready, channel: &OwnedFd, privileges: Privileges) {
     let Ok(Some((bytes, fds))) = channel::receive_long(channel) else { return };
     let Some(message) = InitMessage::take(&mut &bytes[..]) else { return };
     match prepared.and_then(|prepared| start(ready, prepared, &message, &fds)) {
-        Ok(Started { program, made, spent }) => {
+        Ok(StartedStep { program, made, spent }) => {
             report(channel, &InitReport::Running { made });
             // Now only the program holds the write ends of its pipes, so they close when the program ends.
             drop(fds);
@@ -76,7 +76,7 @@ fn failed(what: &str) -> impl FnOnce(Errno) -> InitReport {
     move |errno: Errno| InitReport::Failed { what: what.into(), errno: errno.raw_os_error() }
 }
 
-fn view_failed((what, errno): mounts::Failure) -> InitReport {
+fn view_failed((what, errno): mounts::MountFailure) -> InitReport {
     failed(&what)(errno)
 }
 
@@ -89,7 +89,7 @@ fn prepare(ready: &Ready, privileges: Privileges) -> Result<PreparedMounts, Init
 }
 
 /// The result of a successful start.
-struct Started {
+struct StartedStep {
     program: Program,
     made: Vec<Mountpoint>,
     /// The resource usage of the runtime that started the program, if one did.
@@ -108,7 +108,7 @@ fn start(
     prepared: PreparedMounts,
     message: &InitMessage,
     fds: &[OwnedFd],
-) -> Result<Started, InitReport> {
+) -> Result<StartedStep, InitReport> {
     let fd = |index: u32| {
         fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| failed("invalid descriptor index")(Errno::BADF))
     };
@@ -145,7 +145,7 @@ fn start(
     }
     let user = Credentials { uid: message.uid, gid: message.gid, groups: message.groups.clone() };
     let program = spawn(ready, message, &user, workdir.as_fd(), stdio).map_err(not_executed)?;
-    Ok(Started { program: Program::Running(program), made, spent: None })
+    Ok(StartedStep { program: Program::Running(program), made, spent: None })
 }
 
 /// Starts the program through a runtime and waits until the runtime is done.
@@ -154,7 +154,7 @@ fn start_by_runtime(
     message: &InitMessage,
     bundle: Bundle,
     stdio: [BorrowedFd<'_>; 3],
-) -> Result<Started, InitReport> {
+) -> Result<StartedStep, InitReport> {
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let top = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())
         .map_err(failed("opening the root directory"))?;
@@ -180,7 +180,7 @@ fn start_by_runtime(
             return Err(InitReport::Refused { reason: last.into() });
         }
     };
-    Ok(Started { program, made: bundle.made, spent })
+    Ok(StartedStep { program, made: bundle.made, spent })
 }
 
 fn not_executed(errno: Errno) -> InitReport {

@@ -50,14 +50,14 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 /// The operation that failed and the kernel's error.
-pub(super) type Failure = (String, Errno);
+pub(super) type MountFailure = (String, Errno);
 
 pub(super) trait At<T> {
-    fn at(self, what: impl Into<String>) -> Result<T, Failure>;
+    fn at(self, what: impl Into<String>) -> Result<T, MountFailure>;
 }
 
 impl<T> At<T> for Result<T, Errno> {
-    fn at(self, what: impl Into<String>) -> Result<T, Failure> {
+    fn at(self, what: impl Into<String>) -> Result<T, MountFailure> {
         self.map_err(|errno| (what.into(), errno))
     }
 }
@@ -173,7 +173,7 @@ impl Template {
     }
 
     /// Makes the mounts that do not depend on a step's message: its `/proc` and `/dev`, and the place of its files in memory.
-    pub(super) fn prepare(&self, privileges: Privileges) -> Result<PreparedMounts, Failure> {
+    pub(super) fn prepare(&self, privileges: Privileges) -> Result<PreparedMounts, MountFailure> {
         let scratch = Scratch::prepared().at("files in memory")?;
         Ok(PreparedMounts { proc: self.proc(privileges)?, dev: self.dev(privileges)?, scratch })
     }
@@ -184,7 +184,7 @@ impl Template {
         mut prepared: PreparedMounts,
         message: &InitMessage,
         fds: &[OwnedFd],
-    ) -> Result<View, Failure> {
+    ) -> Result<View, MountFailure> {
         let fd = |index: u32| {
             fds.get(index as usize).map(AsFd::as_fd).ok_or_else(|| ("invalid descriptor index".to_owned(), Errno::BADF))
         };
@@ -230,7 +230,7 @@ impl Template {
         Ok(View { made, workdir })
     }
 
-    fn proc(&self, privileges: Privileges) -> Result<OwnedFd, Failure> {
+    fn proc(&self, privileges: Privileges) -> Result<OwnedFd, MountFailure> {
         let proc = filesystem("proc", &[], HARMLESS).at("/proc")?;
         attach(proc.as_fd(), CWD, Path::new(STAGED[0])).at("/proc")?;
         if privileges == Privileges::Insecure {
@@ -251,7 +251,7 @@ impl Template {
         Ok(proc)
     }
 
-    fn sys(&self, root: &mut Root<'_>, message: &InitMessage) -> Result<(), Failure> {
+    fn sys(&self, root: &mut Root<'_>, message: &InitMessage) -> Result<(), MountFailure> {
         let target = root.mountpoint(Path::new("/sys"), MountpointKind::Directory).at("/sys")?;
         let options = match message.privileges {
             Privileges::Docker => HARMLESS | MountAttrFlags::MOUNT_ATTR_RDONLY,
@@ -284,7 +284,7 @@ impl Template {
         Ok(())
     }
 
-    fn dev(&self, privileges: Privileges) -> Result<OwnedFd, Failure> {
+    fn dev(&self, privileges: Privileges) -> Result<OwnedFd, MountFailure> {
         let at = "/dev";
         let (nosuid, nodev, noexec) =
             (MountAttrFlags::MOUNT_ATTR_NOSUID, MountAttrFlags::MOUNT_ATTR_NODEV, MountAttrFlags::MOUNT_ATTR_NOEXEC);
@@ -329,8 +329,8 @@ fn own<'fd>(
     scratch: &mut Scratch,
     target: &Path,
     message: &MountMessage,
-    fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, Failure>,
-) -> Result<(), Failure> {
+    fd: &impl Fn(u32) -> Result<BorrowedFd<'fd>, MountFailure>,
+) -> Result<(), MountFailure> {
     let mountpoint = |root: &mut Root<'_>, kind| root.mountpoint(target, kind).at("cannot make its mountpoint");
     match &message.source {
         SourceMessage::Detached { mount, readonly } => {

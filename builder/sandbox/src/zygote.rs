@@ -39,18 +39,18 @@ const NAMESPACES: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEW
 /// that still runs.
 #[derive(Debug)]
 pub struct Zygote {
-    state: Mutex<State>,
+    state: Mutex<ZygoteState>,
 }
 
 #[derive(Debug)]
-enum State {
+enum ZygoteState {
     NotStarted(OnStart),
-    Started(Started),
+    Started(StartedZygote),
 }
 
 /// The process of a zygote.
 #[derive(Debug)]
-struct Started {
+struct StartedZygote {
     client: Arc<ZygoteClient>,
     process: Child,
 }
@@ -105,7 +105,7 @@ impl Zygote {
     /// does not pay for it. `on_start` is called before it starts, and what that returns before the first step, with its process id.
     pub fn on_demand<F: FnOnce(u32) + 'static>(on_start: impl FnOnce() -> F + Send + 'static) -> Self {
         let on_start = || -> HasStarted { Box::new(on_start()) };
-        Self { state: Mutex::new(State::NotStarted(OnStart(Some(Box::new(on_start))))) }
+        Self { state: Mutex::new(ZygoteState::NotStarted(OnStart(Some(Box::new(on_start))))) }
     }
 
     /// Starts the zygote, unless it has been started.
@@ -120,30 +120,30 @@ impl Zygote {
     pub(super) fn client(&self) -> Result<Arc<ZygoteClient>, SandboxError> {
         // The lock is held while the zygote starts: another thread that needs it waits.
         let mut state = self.state.lock();
-        if let State::NotStarted(on_start) = &mut *state {
+        if let ZygoteState::NotStarted(on_start) = &mut *state {
             let has_started = on_start.0.take().map(|on_start| on_start());
-            let started = Started::start()?;
+            let started = StartedZygote::start()?;
             if let Some(has_started) = has_started {
                 has_started(started.process.id());
             }
-            *state = State::Started(started);
+            *state = ZygoteState::Started(started);
         }
         match &*state {
-            State::Started(started) => Ok(Arc::clone(&started.client)),
-            State::NotStarted(_) => Err(SandboxError::Gone),
+            ZygoteState::Started(started) => Ok(Arc::clone(&started.client)),
+            ZygoteState::NotStarted(_) => Err(SandboxError::Gone),
         }
     }
 
     /// The zygote's process id, if it has been started.
     pub fn pid(&self) -> Option<u32> {
         match &*self.state.lock() {
-            State::Started(started) => Some(started.process.id()),
-            State::NotStarted(_) => None,
+            ZygoteState::Started(started) => Some(started.process.id()),
+            ZygoteState::NotStarted(_) => None,
         }
     }
 }
 
-impl Started {
+impl StartedZygote {
     fn start() -> Result<Self, SandboxError> {
         let start = |what| move |errno| SandboxError::Start { what, errno };
         let program = own_program().map_err(start("mounting this program read-only"))?;
@@ -231,7 +231,7 @@ impl ZygoteClient {
     }
 }
 
-impl Drop for Started {
+impl Drop for StartedZygote {
     fn drop(&mut self) {
         // The zygote ends when its socket closes and makes no further sandbox. A spare init ends when its channel closes.
         let _ = rustix::net::shutdown(&self.client.socket, rustix::net::Shutdown::Both);

@@ -22,11 +22,11 @@ type Brake = Box<dyn Fn() -> bool + Send + Sync>;
 pub struct Budget {
     capacity: u64,
     brake: Brake,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     used: u64,
     running: usize,
     arrived: u64,
@@ -119,13 +119,13 @@ impl Budget {
         taken
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         // Numbers are changed one by one, and no call in between panics.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl BudgetState {
     /// The index of the waiting work that starts next; `None` if none fits.
     fn next(&self, capacity: u64) -> Option<usize> {
         let mut order: Vec<usize> = (0..self.waiting.len()).collect();

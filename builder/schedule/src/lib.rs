@@ -37,4 +37,4 @@ pub use budget::{Admitted, Budget, PATIENCE};
 pub use buildscope_record::Policy;
 pub use dag::{Cycle, Dag};
 pub use policy::order_edges;
-pub use run::{Failure, Limit, Observer, Turn, run};
+pub use run::{Limit, NodeFailure, Observer, Turn, run};

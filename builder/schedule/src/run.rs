@@ -53,7 +53,7 @@ impl Observer for () {}
 /// The error that ended a run early.
 #[derive(Debug, thiserror::Error)]
 #[error("node {} failed", node.index())]
-pub struct Failure<E> {
+pub struct NodeFailure<E> {
     /// The first node that failed.
     pub node: NodeIndex,
     /// The error that the function of the node returned.
@@ -109,7 +109,7 @@ impl<R: 'static> Running<R> {
 /// of nodes wakes no other thread.
 ///
 /// # Errors
-/// Returns the first [`Failure`]. After it, no further node is started; the running ones are cancelled and waited for.
+/// Returns the first [`NodeFailure`]. After it, no further node is started; the running ones are cancelled and waited for.
 ///
 /// # Panics
 /// Panics if the function of a node panics, with the same panic.
@@ -118,7 +118,7 @@ pub async fn run<T, E, F>(
     limit: Limit,
     observer: &impl Observer,
     mut work: impl FnMut(Turn) -> F,
-) -> Result<Vec<T>, Failure<E>>
+) -> Result<Vec<T>, NodeFailure<E>>
 where
     F: Future<Output = Result<T, E>> + Send + 'static,
     T: Send + 'static,
@@ -174,7 +174,7 @@ where
                 }
             }
             Err(error) if failure.is_none() => {
-                failure = Some(Failure { node, error });
+                failure = Some(NodeFailure { node, error });
                 cancel.cancel();
             }
             // The node was cancelled, or failed during the cancellation. The first failure is the cause.

@@ -10,10 +10,10 @@ use super::{BuildError, Event};
 use crate::images::ImageError;
 use crate::plan::{self, CopyFrom, MountKind, Step};
 use crate::remote::{
-    Account, Away, DescribedRun, Description, Fallback, LayerFiles, Machines, MountDescription, Placement, Settings,
-    Work, why_here,
+    Account, Away, DescribedRun, DescribedWork, Description, Fallback, LayerFiles, Machines, MountDescription,
+    Placement, Settings, why_here,
 };
-use crate::steps::copy::Origin;
+use crate::steps::copy::CopyOrigin;
 use crate::steps::run::{RunError, context_layer};
 use buildscope_record::{DiffId, Nanos, Phase, Probe, StepMachine};
 use buildscope_sandbox::{self as sandbox, LogLine, LogSink as _};
@@ -148,7 +148,7 @@ impl StepRunner {
                 }
             });
         }
-        let work = Work::Run(DescribedRun::of(op, mounts, settings));
+        let work = DescribedWork::Run(DescribedRun::of(op, mounts, settings));
         Ok(Description::of(work, &below.layers, self.sizes(&all, machines, probe)?))
     }
 
@@ -179,7 +179,7 @@ impl StepRunner {
             CopyFrom::Image(_) => Ok(self.layers(ctx, from, probe)?.to_vec()),
             CopyFrom::Empty => Ok(Vec::new()),
             CopyFrom::Context | CopyFrom::NamedContext(_) => {
-                let Origin::Context(context) = self.origin(ctx, from, probe)? else { return Ok(Vec::new()) };
+                let CopyOrigin::Context(context) = self.origin(ctx, from, probe)? else { return Ok(Vec::new()) };
                 let layer = context_layer(&self.engine.store, from, source, context, probe);
                 Ok(vec![layer.map_err(|error| BuildError::Request(error.to_string()))?])
             }

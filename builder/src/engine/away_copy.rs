@@ -6,7 +6,7 @@ use super::blocking::blocking;
 use super::step_keys::Files;
 use super::step_runner::{Made, StepInput, StepRunner};
 use crate::plan::{self, CopyFrom};
-use crate::remote::{DescribedCopy, Description, Machines, Work};
+use crate::remote::{DescribedCopy, DescribedWork, Description, Machines};
 use buildscope_record::{DiffId, StepMachine};
 use buildscope_schedule::Turn;
 use std::time::Duration;
@@ -55,7 +55,7 @@ impl StepRunner {
         self.fetch_base(ctx, below, probe)?;
         // The owner of a linked layer is looked up in the files below, too.
         let layers = [&*below.layers, from].concat();
-        let work = Work::Copy(DescribedCopy::of(op, from, self.epoch));
+        let work = DescribedWork::Copy(DescribedCopy::of(op, from, self.epoch));
         Ok(Description::of(work, &below.layers, self.sizes(&layers, machines, probe)?))
     }
 }

@@ -3,7 +3,7 @@
 use super::{BuildError, Engine, Request};
 use crate::plan::{is_git, is_url};
 use crate::sources::{
-    Context, GitAddress, SourceError, Tree, Verdict, directory_within, download, read_text, read_text_within,
+    Context, GitAddress, IgnoreVerdict, SourceError, Tree, directory_within, download, read_text, read_text_within,
 };
 use buildscope_dockerfile::Ignore;
 use buildscope_record::{Probe, redacted};
@@ -214,10 +214,10 @@ fn ignore_of(dockerfile: &Path) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn filter(ignore: Ignore) -> impl Fn(&Path) -> Verdict + Send + Sync + 'static {
+fn filter(ignore: Ignore) -> impl Fn(&Path) -> IgnoreVerdict + Send + Sync + 'static {
     move |path| {
         let path = path.as_os_str().as_encoded_bytes();
         let excluded = ignore.excludes(path);
-        Verdict { excluded, reincluded_below: excluded && ignore.may_include_below(path) }
+        IgnoreVerdict { excluded, reincluded_below: excluded && ignore.may_include_below(path) }
     }
 }

@@ -14,7 +14,7 @@ use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::remote::{LocalSlot, Machines, Selected};
-use crate::steps::copy::{self, CopyError, Origin, Selection};
+use crate::steps::copy::{self, CopyError, CopyOrigin, Selection};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_dockerfile::{FileText, shortened};
@@ -287,23 +287,30 @@ impl StepRunner {
         });
         let origin = |from: &CopyFrom| -> Result<MountOrigin<'_>, BuildError> {
             Ok(match self.origin(ctx, from, probe)? {
-                Origin::Context(context) => MountOrigin::Context(context),
-                Origin::Layers(_) | Origin::Nothing => MountOrigin::Layers(self.layers(ctx, from, probe)?.to_vec()),
+                CopyOrigin::Context(context) => MountOrigin::Context(context),
+                CopyOrigin::Layers(_) | CopyOrigin::Nothing => {
+                    MountOrigin::Layers(self.layers(ctx, from, probe)?.to_vec())
+                }
             })
         };
         sources.map(|from| Ok((from.clone(), origin(from)?))).collect()
     }
 
     /// The files that a COPY takes from.
-    pub(super) fn origin(&self, ctx: &StepContext, from: &CopyFrom, probe: &Probe) -> Result<Origin<'_>, BuildError> {
+    pub(super) fn origin(
+        &self,
+        ctx: &StepContext,
+        from: &CopyFrom,
+        probe: &Probe,
+    ) -> Result<CopyOrigin<'_>, BuildError> {
         Ok(match from {
-            CopyFrom::Context => Origin::Context(&self.context.context),
+            CopyFrom::Context => CopyOrigin::Context(&self.context.context),
             CopyFrom::NamedContext(name) => {
-                Origin::Context(&self.named.get(name).expect("lowering knows their names").context)
+                CopyOrigin::Context(&self.named.get(name).expect("lowering knows their names").context)
             }
-            CopyFrom::Empty => Origin::Nothing,
+            CopyFrom::Empty => CopyOrigin::Nothing,
             CopyFrom::Stage(_) | CopyFrom::Image(_) => {
-                Origin::Layers(self.engine.store.tree(&self.layers(ctx, from, probe)?)?)
+                CopyOrigin::Layers(self.engine.store.tree(&self.layers(ctx, from, probe)?)?)
             }
         })
     }

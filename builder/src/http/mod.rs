@@ -11,6 +11,6 @@ mod retry;
 
 pub(crate) use agent::{Trust, agent};
 pub(crate) use date::{now, parse_http_date, rfc3339};
-pub(crate) use pace::Pace;
+pub(crate) use pace::TransferPace;
 pub(crate) use proxy::proxies;
 pub(crate) use retry::{Backoff, Retries, RetryPolicy, asked_pause, retry};

@@ -10,11 +10,11 @@ const RATE: u64 = 4 << 10;
 
 /// The pace of one transfer, which may consist of several requests.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+pub(crate) struct TransferPace {
     start: Instant,
 }
 
-impl Pace {
+impl TransferPace {
     /// A transfer that starts now.
     pub(crate) fn new() -> Self {
         Self { start: Instant::now() }
@@ -48,10 +48,10 @@ mod tests {
         assert_eq!(limit(4096 * 60), Duration::from_secs(360));
         // A byte each minute is refused after five of them; a gigabyte may take three days.
         assert!(limit(5) < Duration::from_secs(301) && limit(1 << 30) > Duration::from_secs(3 * 24 * 3600));
-        assert!(Pace::new().check(0).is_ok());
+        assert!(TransferPace::new().check(0).is_ok());
         let before = Instant::now().checked_sub(Duration::from_secs(301)).unwrap();
-        let error = Pace { start: before }.check(5).unwrap_err();
+        let error = TransferPace { start: before }.check(5).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(Pace { start: before }.check(4096 * 60).is_ok());
+        assert!(TransferPace { start: before }.check(4096 * 60).is_ok());
     }
 }

@@ -38,9 +38,9 @@ pub struct EarlyDelivery {
 }
 
 /// A started output or cache.
-pub struct Draft(Kind);
+pub struct Draft(DraftKind);
 
-enum Kind {
+enum DraftKind {
     Archive(ArchiveDraft, ImageOptions),
     Directory(DirectoryDraft, ImageOptions),
     Push(ImageOptions, Vec<Reference>),
@@ -53,15 +53,15 @@ impl EarlyDelivery {
         let options = output.image.clone();
         let kind = match &output.kind {
             OutputKind::Oci { dest, tar: true } | OutputKind::Docker { dest: Some(dest) } => {
-                Kind::Archive(ArchiveDraft::begin(dest, &self.store).ok()?, options)
+                DraftKind::Archive(ArchiveDraft::begin(dest, &self.store).ok()?, options)
             }
             OutputKind::Oci { dest: Destination::Path(path), tar: false } => {
-                Kind::Directory(DirectoryDraft::begin(path)?, options)
+                DraftKind::Directory(DirectoryDraft::begin(path)?, options)
             }
             OutputKind::Image { push: true } => {
                 let named =
                     options.names.iter().map(|name| name.parse()).collect::<Result<Vec<Reference>, _>>().ok()?;
-                Kind::Push(options, [&self.names[..], &named].concat())
+                DraftKind::Push(options, [&self.names[..], &named].concat())
             }
             // The files of an image are those of all its layers, and a daemon takes whole archives.
             OutputKind::Oci { .. }
@@ -76,7 +76,7 @@ impl EarlyDelivery {
 
     /// Starts a cache; `None` if it has no layers.
     pub fn begin_cache(&self, cache: &CacheTo) -> Option<Draft> {
-        cache.options().map(|_| Draft(Kind::Cache(cache.clone())))
+        cache.options().map(|_| Draft(DraftKind::Cache(cache.clone())))
     }
 
     /// Adds the next layer. Returns whether the draft has it now: a layer of a base image may not have been fetched yet.
@@ -85,13 +85,13 @@ impl EarlyDelivery {
         let writer = LayerWriter { store, pace, probe };
         let transform = |options: &ImageOptions| options.transform(*epoch, layer.of_base.is_some(), Encoding::Plain);
         let added = match &mut draft.0 {
-            Kind::Archive(archive, options) => archive.add((layer.diff_id, transform(options)), writer)?,
-            Kind::Directory(directory, options) => directory.add((layer.diff_id, transform(options)), writer)?,
-            Kind::Push(options, names) => {
+            DraftKind::Archive(archive, options) => archive.add((layer.diff_id, transform(options)), writer)?,
+            DraftKind::Directory(directory, options) => directory.add((layer.diff_id, transform(options)), writer)?,
+            DraftKind::Push(options, names) => {
                 self.send(layer, options, names)?;
                 Added::Done
             }
-            Kind::Cache(cache) => {
+            DraftKind::Cache(cache) => {
                 self.cache(layer, cache)?;
                 Added::Done
             }
@@ -143,16 +143,16 @@ impl Draft {
     /// The started archive, if it is one.
     pub(super) fn into_archive(self) -> Option<ArchiveDraft> {
         match self.0 {
-            Kind::Archive(archive, _) => Some(archive),
-            Kind::Directory(..) | Kind::Push(..) | Kind::Cache(_) => None,
+            DraftKind::Archive(archive, _) => Some(archive),
+            DraftKind::Directory(..) | DraftKind::Push(..) | DraftKind::Cache(_) => None,
         }
     }
 
     /// The started directory, if it is one.
     pub(super) fn into_directory(self) -> Option<DirectoryDraft> {
         match self.0 {
-            Kind::Directory(directory, _) => Some(directory),
-            Kind::Archive(..) | Kind::Push(..) | Kind::Cache(_) => None,
+            DraftKind::Directory(directory, _) => Some(directory),
+            DraftKind::Archive(..) | DraftKind::Push(..) | DraftKind::Cache(_) => None,
         }
     }
 }

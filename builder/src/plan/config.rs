@@ -9,11 +9,11 @@ use std::sync::Arc;
 /// An image configuration without layers, history and times. It is cheap to clone. [`Config::image`] returns the
 /// document.
 #[derive(Clone, Default, Debug, PartialEq)]
-pub struct Config(Chain<Change>);
+pub struct Config(Chain<ConfigChange>);
 
 /// A change of the configuration by an instruction.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Change {
+pub(super) enum ConfigChange {
     /// Replaces the whole configuration with that of the base image.
     Base(Arc<ImageConfig>),
     Env(Text, Arc<str>),
@@ -35,7 +35,7 @@ pub(super) enum Change {
 }
 
 impl Config {
-    pub(super) fn push(&mut self, change: Change) {
+    pub(super) fn push(&mut self, change: ConfigChange) {
         self.0.push(change);
     }
 
@@ -46,12 +46,12 @@ impl Config {
         let mut env: IndexMap<Text, String> = IndexMap::new();
         for change in self.0.oldest_first() {
             match change {
-                Change::Base(base) => {
+                ConfigChange::Base(base) => {
                     image.clone_from(base);
                     let name = |entry: &String| entry.split_once('=').map_or(&**entry, |(name, _)| name).into();
                     env = image.config.env.drain(..).map(|entry| (name(&entry), entry)).collect();
                 }
-                Change::Env(name, value) => {
+                ConfigChange::Env(name, value) => {
                     env.insert(name.clone(), format!("{name}={value}"));
                 }
                 change => change.apply(&mut image),
@@ -62,7 +62,7 @@ impl Config {
     }
 }
 
-impl Change {
+impl ConfigChange {
     fn apply(&self, image: &mut ImageConfig) {
         let config = &mut image.config;
         match self {

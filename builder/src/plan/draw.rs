@@ -55,13 +55,13 @@ impl fmt::Debug for Drawing<'_> {
 
 /// The kind of an edge in the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Kind {
+enum DrawnEdge {
     Parent,
     Source,
     Order,
 }
 
-impl Kind {
+impl DrawnEdge {
     fn name(self) -> &'static str {
         match self {
             Self::Parent => "parent",
@@ -77,16 +77,16 @@ impl Drawing<'_> {
         self.plan.steps().filter(|step| step.live)
     }
 
-    fn edges(&self) -> Vec<(usize, usize, Kind)> {
+    fn edges(&self) -> Vec<(usize, usize, DrawnEdge)> {
         let data = self.plan.graph.edge_references().map(|edge| {
             let kind = match edge.weight() {
-                Dependency::Parent => Kind::Parent,
-                Dependency::Source => Kind::Source,
-                Dependency::After => Kind::Order,
+                Dependency::Parent => DrawnEdge::Parent,
+                Dependency::Source => DrawnEdge::Source,
+                Dependency::After => DrawnEdge::Order,
             };
             (edge.source().index(), edge.target().index(), kind)
         });
-        let order = self.order.iter().map(|(from, to)| (from.index(), to.index(), Kind::Order));
+        let order = self.order.iter().map(|(from, to)| (from.index(), to.index(), DrawnEdge::Order));
         let live = |index: usize| self.plan.graph[NodeIndex::new(index)].live;
         let edges: BTreeSet<_> = data.chain(order).filter(|(from, to, _)| live(*from) && live(*to)).collect();
         edges.into_iter().collect()
@@ -171,9 +171,9 @@ impl Drawing<'_> {
         }
         for (from, to, kind) in self.edges() {
             let style = match kind {
-                Kind::Parent => "",
-                Kind::Source => " [color=\"#1f6feb\", penwidth=1.5]",
-                Kind::Order => " [style=dashed, color=\"#bf8700\", constraint=true]",
+                DrawnEdge::Parent => "",
+                DrawnEdge::Source => " [color=\"#1f6feb\", penwidth=1.5]",
+                DrawnEdge::Order => " [style=dashed, color=\"#bf8700\", constraint=true]",
             };
             let _ = writeln!(out, "  s{from} -> s{to}{style};");
         }
@@ -193,9 +193,9 @@ impl Drawing<'_> {
         }
         for (from, to, kind) in self.edges() {
             let arrow = match kind {
-                Kind::Parent => "-->",
-                Kind::Source => "==>",
-                Kind::Order => "-.->",
+                DrawnEdge::Parent => "-->",
+                DrawnEdge::Source => "==>",
+                DrawnEdge::Order => "-.->",
             };
             let _ = writeln!(out, "  s{from} {arrow} s{to}");
         }

@@ -1,6 +1,6 @@
 //! Several targets in one graph: equal steps of different targets are one node.
 
-use super::config::Change;
+use super::config::ConfigChange;
 use super::graph::{CopyFrom, Dependency, MountKind, Op, Plan, Stage, Step};
 use super::lowering::{Lowered, Lowering};
 use super::scope::Scope;
@@ -37,7 +37,7 @@ impl End {
     pub fn labelled(mut self, labels: &BTreeMap<String, String>) -> Self {
         if !labels.is_empty() {
             let labels = labels.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            self.scope.config.push(Change::Labels(labels));
+            self.scope.config.push(ConfigChange::Labels(labels));
         }
         self
     }

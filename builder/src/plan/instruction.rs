@@ -1,6 +1,6 @@
 //! Lowers single instructions: what each does, and how it changes the scope of its stage.
 
-use super::config::Change;
+use super::config::ConfigChange;
 use super::graph::{CopyFrom, Op};
 use super::history::{CreatedBy, quoted_list};
 use super::lowering::{Lowered, Lowering};
@@ -46,15 +46,15 @@ impl Lowering<'_> {
             Kind::Stopsignal(word) => self.stop_signal(word, scope),
             Kind::Healthcheck(health) => {
                 let (check, history) = healthcheck(health);
-                scope.config.push(Change::Healthcheck(check));
+                scope.config.push(ConfigChange::Healthcheck(check));
                 Some(Lowered::config(history))
             }
             Kind::Maintainer(word) => {
-                scope.config.push(Change::Author(word.text.to_string()));
+                scope.config.push(ConfigChange::Author(word.text.to_string()));
                 Some(Lowered::config(format!("MAINTAINER {}", word.text)))
             }
             Kind::Onbuild(onbuild) => {
-                scope.config.push(Change::OnBuild(onbuild.text.clone()));
+                scope.config.push(ConfigChange::OnBuild(onbuild.text.clone()));
                 // BuildKit writes no history entry for triggers.
                 Some(Lowered { op: Op::Config, history: CreatedBy::None, sources: Vec::new() })
             }
@@ -74,7 +74,7 @@ impl Lowering<'_> {
     fn label(&mut self, pairs: &[Pair<'_>], scope: &mut Scope) -> Option<Lowered> {
         let pairs = self.pairs(pairs, scope)?;
         let history = pairs.iter().fold(String::from("LABEL"), |text, (name, value)| format!("{text} {name}={value}"));
-        scope.config.push(Change::Labels(pairs));
+        scope.config.push(ConfigChange::Labels(pairs));
         Some(Lowered::config(history))
     }
 
@@ -102,7 +102,7 @@ impl Lowering<'_> {
     fn workdir(&mut self, word: &Word<'_>, scope: &mut Scope) -> Option<Lowered> {
         let path = self.word(word, scope)?;
         scope.workdir = workdir(&scope.workdir, &path);
-        scope.config.push(Change::WorkingDir(scope.workdir.clone()));
+        scope.config.push(ConfigChange::WorkingDir(scope.workdir.clone()));
         let history = CreatedBy::Text(format!("WORKDIR {}", scope.workdir).into());
         // The root directory always exists.
         let op = match &*scope.workdir {
@@ -120,7 +120,7 @@ impl Lowering<'_> {
         }
         scope.user.clone_from(&user);
         let history = format!("USER {user}");
-        scope.config.push(Change::User(user));
+        scope.config.push(ConfigChange::User(user));
         Some(Lowered::config(history))
     }
 
@@ -135,7 +135,7 @@ impl Lowering<'_> {
             paths.push(path);
         }
         let history = format!("VOLUME [{}]", paths.join(" "));
-        scope.config.push(Change::Volumes(paths));
+        scope.config.push(ConfigChange::Volumes(paths));
         Some(Lowered::config(history))
     }
 
@@ -152,7 +152,7 @@ impl Lowering<'_> {
             return None;
         }
         let history = format!("STOPSIGNAL {name}");
-        scope.config.push(Change::StopSignal(name));
+        scope.config.push(ConfigChange::StopSignal(name));
         Some(Lowered::config(history))
     }
 
@@ -225,7 +225,7 @@ impl Lowering<'_> {
             }
         }
         let ports: Arc<[Ports]> = ports.into();
-        scope.config.push(Change::Expose(Arc::clone(&ports)));
+        scope.config.push(ConfigChange::Expose(Arc::clone(&ports)));
         Some(Lowered { op: Op::Config, history: CreatedBy::Expose(ports), sources: Vec::new() })
     }
 
@@ -265,14 +265,14 @@ fn cmd(command: &Command<'_>, scope: &mut Scope) -> Lowered {
     let args = words(command, scope);
     let history = format!("CMD {}", quoted_list(&args));
     scope.cmd_set = true;
-    scope.config.push(Change::Cmd(args));
+    scope.config.push(ConfigChange::Cmd(args));
     Lowered::config(history)
 }
 
 fn entrypoint(command: &Command<'_>, scope: &mut Scope) -> Lowered {
     let args = words(command, scope);
     let history = format!("ENTRYPOINT {}", quoted_list(&args));
-    scope.config.push(Change::Entrypoint(args, !scope.cmd_set));
+    scope.config.push(ConfigChange::Entrypoint(args, !scope.cmd_set));
     Lowered::config(history)
 }
 
@@ -280,7 +280,7 @@ fn shell(words: &[Word<'_>], scope: &mut Scope) -> Lowered {
     let args: Vec<String> = words.iter().map(|word| word.text.to_string()).collect();
     let history = format!("SHELL [{}]", args.join(" "));
     scope.shell = Some(args.clone().into());
-    scope.config.push(Change::Shell(args));
+    scope.config.push(ConfigChange::Shell(args));
     Lowered::config(history)
 }
 

@@ -1,6 +1,6 @@
 //! Lowers a Dockerfile to a plan.
 
-use super::config::Change;
+use super::config::ConfigChange;
 use super::fleet::{End, Fleet};
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
@@ -94,7 +94,7 @@ pub fn diagnose(text: &str, request: &LowerRequest) -> Diagnostics {
 }
 
 /// The stage and the instruction of a step.
-struct Origin<'i> {
+struct StepOrigin<'i> {
     stage: StageId,
     instruction: &'i Instruction<'i>,
     /// The text of the ONBUILD trigger, if the step is one.
@@ -113,7 +113,7 @@ impl Lowering<'_> {
             sources.push(*step);
         }
         let lowered = Lowered { op: base.map_or(Op::Pruned, Op::From), history: CreatedBy::None, sources: Vec::new() };
-        let origin = Origin { stage: id, instruction: from, trigger: None, live };
+        let origin = StepOrigin { stage: id, instruction: from, trigger: None, live };
         let first = self.add(&origin, lowered, &scope, sources.first().copied());
         // A stage above is already lowered. A base is awaited anyway.
         let after =
@@ -127,7 +127,7 @@ impl Lowering<'_> {
         let own = body.iter().map(|instruction| (instruction, None));
         let brought = triggers.iter().map(|trigger| (&trigger.instruction, Some(trigger)));
         for (instruction, trigger) in brought.chain(own) {
-            let origin = Origin { stage: id, instruction, trigger: trigger.map(|trigger| &*trigger.text), live };
+            let origin = StepOrigin { stage: id, instruction, trigger: trigger.map(|trigger| &*trigger.text), live };
             // An error was reported. Nothing more is expanded.
             if self.expanded > MAX_EXPANDED {
                 break;
@@ -166,7 +166,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn add(&mut self, origin: &Origin<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
+    fn add(&mut self, origin: &StepOrigin<'_>, lowered: Lowered, scope: &Scope, parent: Option<StepId>) -> StepId {
         let sources: BTreeSet<StepId> = lowered.sources.iter().copied().collect();
         // A FROM that waits for another stage must not be one step with a FROM that the other stage needs.
         let waits = matches!(&origin.instruction.kind, Kind::From(from) if from.after.is_some());
@@ -264,6 +264,6 @@ fn from_image(image: &Arc<ImageConfig>) -> Scope {
     }
     scope.user.clone_from(&base.config.user);
     scope.shell = base.config.shell.clone().map(Into::into);
-    scope.config.push(Change::Base(Arc::new(base)));
+    scope.config.push(ConfigChange::Base(Arc::new(base)));
     scope
 }

@@ -1,7 +1,7 @@
 //! The scope of an instruction: variables, working directory, user and shell.
 
 use super::chain::Chain;
-use super::config::{Change, Config};
+use super::config::{Config, ConfigChange};
 use super::environment::{Environment, Variable};
 use super::trie::Trie;
 use buildscope_dockerfile::{Text, Variables};
@@ -38,7 +38,7 @@ impl Scope {
     pub(super) fn set_env(&mut self, name: &str, value: &str) {
         let value: Arc<str> = value.into();
         self.set(Variable { name: name.into(), value: value.clone(), argument: false });
-        self.config.push(Change::Env(name.into(), value));
+        self.config.push(ConfigChange::Env(name.into(), value));
     }
 
     /// Sets a variable of steps that is not part of the image configuration.
@@ -60,7 +60,7 @@ impl Scope {
             }
         }
         self.cmd_set = false;
-        self.config.push(Change::NoTriggers);
+        self.config.push(ConfigChange::NoTriggers);
     }
 
     fn set(&mut self, variable: Variable) {

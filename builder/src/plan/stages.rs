@@ -58,7 +58,7 @@ pub(super) enum BaseOf {
 
 /// The meaning of `from=`.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum Source {
+pub(super) enum FilesFrom {
     Scratch,
     Stage(usize),
     Image(String),
@@ -175,10 +175,10 @@ impl<'a> Stages<'a> {
                         BaseOf::Stage(stage)
                     }
                     None => match stages.outside(&base_name, head.base.span, diagnostics) {
-                        Source::Scratch | Source::Stage(_) => BaseOf::Scratch,
-                        Source::Image(image) => BaseOf::Image(image),
-                        Source::Context(name) => BaseOf::Context(name),
-                        Source::Target(end) => {
+                        FilesFrom::Scratch | FilesFrom::Stage(_) => BaseOf::Scratch,
+                        FilesFrom::Image(image) => BaseOf::Image(image),
+                        FilesFrom::Context(name) => BaseOf::Context(name),
+                        FilesFrom::Target(end) => {
                             platform = end.platform.clone();
                             BaseOf::Target(end)
                         }
@@ -227,15 +227,15 @@ impl<'a> Stages<'a> {
     }
 
     /// Returns the meaning of a name that does not name a stage.
-    fn outside(&self, name: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> Source {
+    fn outside(&self, name: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> FilesFrom {
         if name == "scratch" {
-            return Source::Scratch;
+            return FilesFrom::Scratch;
         }
         let key = familiar(name);
         match self.contexts.get(&key) {
-            Some(NamedContext::Directory) => return Source::Context(key),
-            Some(NamedContext::Image(image)) => return Source::Image(image.clone()),
-            Some(NamedContext::Target(end)) => return Source::Target(end.clone()),
+            Some(NamedContext::Directory) => return FilesFrom::Context(key),
+            Some(NamedContext::Image(image)) => return FilesFrom::Image(image.clone()),
+            Some(NamedContext::Target(end)) => return FilesFrom::Target(end.clone()),
             None => {}
         }
         if let (Err(error), false) = (name.parse::<Reference>(), name.is_empty()) {
@@ -245,24 +245,24 @@ impl<'a> Stages<'a> {
                     .did_you_mean(name, self.names()),
             );
         }
-        Source::Image(name.to_owned())
+        FilesFrom::Image(name.to_owned())
     }
 
     /// Returns the meaning of the `from` of a COPY or of a mount.
-    pub(super) fn source(&self, word: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> Source {
+    pub(super) fn source(&self, word: &str, span: Span, diagnostics: &mut Vec<Diagnostic>) -> FilesFrom {
         if let Some(&stage) = self.by_name.get(&word.to_lowercase()) {
-            return Source::Stage(stage);
+            return FilesFrom::Stage(stage);
         }
         if let Ok(index) = word.parse::<usize>() {
             if index < self.list.len() {
-                return Source::Stage(index);
+                return FilesFrom::Stage(index);
             }
             diagnostics.push(
                 Diagnostic::new(span, format!("invalid stage index {index}"))
                     .label(format!("there are {} stages, counted from 0", self.list.len()))
                     .help("name the stage: FROM image AS name"),
             );
-            return Source::Scratch;
+            return FilesFrom::Scratch;
         }
         self.outside(word, span, diagnostics)
     }

@@ -2,7 +2,7 @@
 
 use crate::http;
 use crate::plan::{self, CopyFrom};
-use crate::steps::copy::{self, CopyError, Origin, Selection};
+use crate::steps::copy::{self, CopyError, CopyOrigin, Selection};
 use buildscope_record::{DiffId, Digest, Probe, StepId};
 use buildscope_storage::{Layer, Store};
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,7 @@ impl DescribedCopy {
             // The number of the stage's last step does not matter.
             ..plan::Copy::of(CopyFrom::Stage(StepId(0)), "", &self.destination)
         };
-        let origin = Origin::Layers(store.tree(&self.from)?);
+        let origin = CopyOrigin::Layers(store.tree(&self.from)?);
         let mut selection = Selection::of(&op, &origin, store, probe)?;
         let selected = Selected::of(&mut selection, &op, self.epoch, store, probe)?;
         Ok((copy::copy(&op, selection, below, http::now(), store, probe)?, selected))

@@ -20,13 +20,13 @@ pub struct Description {
     pub(super) below: Vec<DiffId>,
     /// The size of each layer that the step needs.
     pub(super) sizes: BTreeMap<DiffId, u64>,
-    pub(super) work: Work,
+    pub(super) work: DescribedWork,
 }
 
 /// The work of a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Work {
+pub(crate) enum DescribedWork {
     /// A RUN.
     Run(DescribedRun),
     /// A COPY from a stage.
@@ -144,7 +144,7 @@ impl Settings {
 
 impl Description {
     /// Describes a step.
-    pub(crate) fn of(work: Work, below: &[DiffId], sizes: BTreeMap<DiffId, u64>) -> Self {
+    pub(crate) fn of(work: DescribedWork, below: &[DiffId], sizes: BTreeMap<DiffId, u64>) -> Self {
         Self { format: FORMAT, below: below.to_vec(), sizes, work }
     }
 
@@ -162,8 +162,8 @@ impl Description {
     /// The time limit of the step.
     pub(super) fn timeout(&self) -> Option<Duration> {
         match &self.work {
-            Work::Run(run) => run.settings.timeout,
-            Work::Copy(_) => None,
+            DescribedWork::Run(run) => run.settings.timeout,
+            DescribedWork::Copy(_) => None,
         }
     }
 }

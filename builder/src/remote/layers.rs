@@ -27,7 +27,7 @@ pub(crate) trait LayerFiles: Sync {
 /// The layers that steps on other machines made and this machine may not have.
 #[derive(Default)]
 pub(crate) struct KeptLayers {
-    kept: Mutex<HashMap<DiffId, Kept>>,
+    kept: Mutex<HashMap<DiffId, ServerLayer>>,
     /// The layers that their server has lost.
     lost: Mutex<Vec<BlobDigest>>,
     /// The layers that are being fetched, so that no layer is fetched twice.
@@ -36,7 +36,7 @@ pub(crate) struct KeptLayers {
 
 /// A layer on a server.
 #[derive(Clone)]
-struct Kept {
+struct ServerLayer {
     size: u64,
     machine: Arc<Machine>,
 }
@@ -44,10 +44,10 @@ struct Kept {
 impl KeptLayers {
     pub(super) fn add(&self, layer: DiffId, size: u64, machine: &Arc<Machine>) {
         machine.note_layer(layer);
-        self.kept.lock().insert(layer, Kept { size, machine: Arc::clone(machine) });
+        self.kept.lock().insert(layer, ServerLayer { size, machine: Arc::clone(machine) });
     }
 
-    fn find(&self, layer: &DiffId) -> Option<Kept> {
+    fn find(&self, layer: &DiffId) -> Option<ServerLayer> {
         self.kept.lock().get(layer).cloned()
     }
 

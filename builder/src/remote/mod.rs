@@ -22,7 +22,7 @@ pub use account::{Account, Failure, FailureKind, Line};
 pub(crate) use copy::DescribedCopy;
 pub use copy::Selected;
 pub use description::Description;
-pub(crate) use description::{DescribedRun, MountDescription, Settings, Work};
+pub(crate) use description::{DescribedRun, DescribedWork, MountDescription, Settings};
 pub(crate) use layers::LayerFiles;
 pub(crate) use local_slots::{LocalSlot, Placement};
 pub(crate) use locality::why_here;

@@ -21,7 +21,7 @@ const HEADERS: usize = 64 << 10;
 
 /// A file of the program.
 #[derive(Clone, Debug)]
-struct Part {
+struct ProgramFile {
     /// The path in the input root.
     path: String,
     blob: Blob,
@@ -31,7 +31,7 @@ struct Part {
 /// The files of this process's program.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
-    parts: Vec<Part>,
+    parts: Vec<ProgramFile>,
 }
 
 /// The program of this process. Its digests are kept in this directory, so that later processes need not read it.
@@ -49,13 +49,13 @@ impl Program {
     fn read(known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
         // The path uses the id of this process, because another program reads it, too.
         let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));
-        let program = Part::read(&own, PROGRAM, known)?;
+        let program = ProgramFile::read(&own, PROGRAM, known)?;
         let mut headers = vec![0; HEADERS];
         let length = program.file.read_at(&mut headers, 0).map_err(|error| (own.clone(), error))?;
         let mut parts = vec![program];
         if let Some(loader) = elf::loader(&headers[..length]) {
             for path in libraries(loader, &own).map_err(|error| (PathBuf::from(loader), error))? {
-                parts.push(Part::read(Path::new(&path), path.trim_start_matches('/'), known)?);
+                parts.push(ProgramFile::read(Path::new(&path), path.trim_start_matches('/'), known)?);
             }
         }
         Ok(Self { parts })
@@ -94,7 +94,7 @@ fn libraries(loader: &str, program: &Path) -> io::Result<Vec<String>> {
     Ok(paths)
 }
 
-impl Part {
+impl ProgramFile {
     fn read(from: &Path, path: &str, known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
         let read = || {
             let mut file = File::open(from)?;

@@ -1,7 +1,7 @@
 //! The other machine's side: fetches the layers that it does not have, runs the step, and keeps the layers for the next one.
 
 use super::account::{Account, FailureKind, Line};
-use super::description::{DescribedRun, Description, FORMAT, Work};
+use super::description::{DescribedRun, DescribedWork, Description, FORMAT};
 use super::{DESCRIPTION, LAYERS};
 use crate::engine::Stream;
 use crate::images::{Blobs, CasBlobs, ImageError, ImageLayer, ensure_all};
@@ -80,8 +80,8 @@ impl Worker<'_> {
             return (account, None);
         }
         match &description.work {
-            Work::Run(run) => self.run_process(run, &description.below, account, cancel, probe).await,
-            Work::Copy(copy) => {
+            DescribedWork::Run(run) => self.run_process(run, &description.below, account, cancel, probe).await,
+            DescribedWork::Copy(copy) => {
                 account.copied(tokio::task::block_in_place(|| copy.make(&description.below, self.store, probe)));
                 (account, None)
             }
@@ -111,9 +111,9 @@ impl Worker<'_> {
             _ => None,
         };
         let input = RunInput { op: &op, parent: below, network: &network, origin: &find };
-        let output: Arc<Mutex<Output>> = Arc::default();
+        let output: Arc<Mutex<StepOutput>> = Arc::default();
         let log = || {
-            *output.lock() = Output::default();
+            *output.lock() = StepOutput::default();
             let (output, begin) = (Arc::clone(&output), Instant::now());
             move |line: LogLine<'_>| output.lock().add(line, begin)
         };
@@ -144,12 +144,12 @@ impl Worker<'_> {
 
 /// The output of a step.
 #[derive(Default)]
-struct Output {
+struct StepOutput {
     lines: Vec<Line>,
     size: usize,
 }
 
-impl Output {
+impl StepOutput {
     fn add(&mut self, line: LogLine<'_>, begin: Instant) {
         let stream = match line.stream {
             sandbox::Stream::Out => Stream::Stdout,

@@ -4,8 +4,8 @@ use super::SourceError;
 use super::content::{ContentInfo, ContentLocation};
 use super::hash::Hasher;
 use super::node::{Node, NodeKind};
-use super::scan::{Filter, Scanner, Verdict};
-use super::stat::Status;
+use super::scan::{Filter, IgnoreVerdict, Scanner};
+use super::stat::FileStatus;
 use super::stat_cache::{Memory, Record, Wanted};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::{Content, HostRoot, PinnedFile, Spool};
@@ -42,13 +42,13 @@ impl Context {
     /// `cache` is the directory in which the digests of unchanged files are kept between builds.
     pub fn open(
         dir: &Path,
-        filter: Option<impl Fn(&Path) -> Verdict + Send + Sync + 'static>,
+        filter: Option<impl Fn(&Path) -> IgnoreVerdict + Send + Sync + 'static>,
         cache: Option<&Path>,
     ) -> Result<Self, SourceError> {
         let path = dir.canonicalize().map_err(|error| SourceError::io("open the context", dir, error))?;
         let fail = |error| SourceError::io("open the context", &path, error);
         let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
-        let stat = Status::from(&fstat(&fd).map_err(fail)?);
+        let stat = FileStatus::from(&fstat(&fd).map_err(fail)?);
         let root = Node::new(OsStr::new(""), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
@@ -238,7 +238,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::time::{Duration, Instant};
 
-    const NO_FILTER: Option<fn(&Path) -> Verdict> = None;
+    const NO_FILTER: Option<fn(&Path) -> IgnoreVerdict> = None;
 
     fn names(context: &Context, path: &str) -> Vec<String> {
         let path = Path::new(path);
@@ -273,7 +273,7 @@ mod tests {
             fs::write(path, "").unwrap();
         }
         // The verdicts of the patterns `*`, `!keep`, `!*/in`.
-        let filter = |path: &Path| Verdict {
+        let filter = |path: &Path| IgnoreVerdict {
             excluded: !(path.starts_with("keep") || path.ends_with("in")),
             reincluded_below: path != Path::new("drop") && path.components().count() == 1,
         };

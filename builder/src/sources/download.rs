@@ -1,7 +1,7 @@
 //! Files from the web. A file that was downloaded before is only sent again if it has changed.
 
 use super::SourceError;
-use crate::http::{self, Backoff, Pace, Trust, parse_http_date, retry};
+use crate::http::{self, Backoff, TransferPace, Trust, parse_http_date, retry};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity, redacted};
 use buildscope_storage::{Store, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -121,7 +121,7 @@ fn keep(response: Response<ureq::Body>, store: &Store) -> Result<(BlobDigest, u6
     let mut writer = store.blobs().writer().map_err(|error| error.to_string())?;
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; CHUNK];
-    let (pace, mut received) = (Pace::new(), 0);
+    let (pace, mut received) = (TransferPace::new(), 0);
     loop {
         match body.read(&mut buffer).map_err(|error| error.to_string())? {
             0 => return writer.finish(None).map_err(|error| error.to_string()),

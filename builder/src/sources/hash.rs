@@ -3,7 +3,7 @@
 use super::SourceError;
 use super::content::{ContentInfo, ContentLocation, RareContent};
 use super::node::Node;
-use super::stat::{Identity, Status, is_racy};
+use super::stat::{FileStatus, Identity, is_racy};
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Spool, open_below};
 use rustix::fs::{OFlags, fgetxattr, fstat};
@@ -82,7 +82,7 @@ impl Hasher<'_> {
 
     /// Reads a small file in one piece. The bytes that are kept are the bytes that were hashed, so a concurrent change does no harm. It is
     /// only lasting if this is still the file that was scanned: another one may be at its path by now.
-    fn small(&self, path: &Path, scanned: &Status) -> Result<ReadFile, SourceError> {
+    fn small(&self, path: &Path, scanned: &FileStatus) -> Result<ReadFile, SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         let read_at = SystemTime::now();
         let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
@@ -98,16 +98,16 @@ impl Hasher<'_> {
     }
 
     /// Reads a file that is read again when it is copied: it must not change meanwhile.
-    fn large(&self, path: &Path, scanned: &Status) -> Result<ReadFile, SourceError> {
+    fn large(&self, path: &Path, scanned: &FileStatus) -> Result<ReadFile, SourceError> {
         let fail = |source| SourceError::io("read", self.root_path.join(path), source);
         for _ in 0..ATTEMPTS {
             let read_at = SystemTime::now();
             let fd = open_below(self.root, path, OFlags::RDONLY).map_err(|error| fail(error.into()))?;
-            let before = Status::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
+            let before = FileStatus::from(&fstat(&fd).map_err(|error| fail(error.into()))?);
             let capability = capability(&fd).map_err(|error| fail(error.into()))?;
             let mut file = File::from(fd);
             let (digest, size) = stream(&mut file, before.size).map_err(fail)?;
-            let after = Status::from(&fstat(&file).map_err(|error| fail(error.into()))?);
+            let after = FileStatus::from(&fstat(&file).map_err(|error| fail(error.into()))?);
             if size == before.size && Identity::from(&after) == Identity::from(&before) {
                 let lasting = capability.is_none() && !is_racy(before.ctime(), read_at);
                 let identity = Identity::from(&before);

@@ -1,7 +1,7 @@
 //! The digests of single files outside all contexts. A file is read once for each of its states.
 
 use super::hash::stream;
-use super::stat::{Identity, Status, is_racy};
+use super::stat::{FileStatus, Identity, is_racy};
 use super::stat_cache::{Memory, Record, Wanted};
 use buildscope_record::Digest;
 use rustix::fs::fstat;
@@ -21,7 +21,7 @@ impl KnownFiles {
 
     /// The digest and the size of a file. It is read if its `stat` is not that of an earlier call.
     pub(crate) fn digest(&self, file: &mut File) -> io::Result<(Digest, u64)> {
-        let before = Identity::from(&Status::from(&fstat(&*file)?));
+        let before = Identity::from(&FileStatus::from(&fstat(&*file)?));
         let (inode, mut known) = (|_| (before.dev, before.ino), None);
         self.0.find(&Wanted::new(vec![0], &inode), |_, record| {
             known = Some(*record).filter(|record| record.identity == before)
@@ -32,7 +32,7 @@ impl KnownFiles {
         let read_at = SystemTime::now();
         file.rewind()?;
         let (digest, size) = stream(file, before.size)?;
-        let after = Identity::from(&Status::from(&fstat(&*file)?));
+        let after = Identity::from(&FileStatus::from(&fstat(&*file)?));
         if after == before && size == before.size && !is_racy(before.ctime, read_at) {
             self.0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(before, digest));
         }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     fn wait(path: &Path) {
-        let ctime = || Status::from(&fstat(File::open(path).unwrap()).unwrap()).ctime();
+        let ctime = || FileStatus::from(&fstat(File::open(path).unwrap()).unwrap()).ctime();
         while is_racy(ctime(), SystemTime::now()) {
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -71,7 +71,7 @@ mod tests {
         let digest = |known: KnownFiles| known.digest(&mut File::open(&path).unwrap()).unwrap();
         assert_eq!(digest(known()), (Digest::of("one"), 3));
         // A different digest for the same state, which a second call returns.
-        let identity = Identity::from(&Status::from(&fstat(File::open(&path).unwrap()).unwrap()));
+        let identity = Identity::from(&FileStatus::from(&fstat(File::open(&path).unwrap()).unwrap()));
         let inode = |_| (identity.dev, identity.ino);
         known().0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(identity, Digest::of("two")));
         assert_eq!(digest(known()), (Digest::of("two"), 3));

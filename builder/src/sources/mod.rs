@@ -28,7 +28,7 @@ pub use download::{Download, download, file_name};
 pub use error::SourceError;
 pub use git::{Checkout, GitAddress, directory_within};
 pub use node::{Node, NodeKind};
-pub use scan::Verdict;
+pub use scan::IgnoreVerdict;
 pub use stat::Identity;
 pub use text::{read_bounded, read_text, read_text_within};
 pub use tree::Tree;

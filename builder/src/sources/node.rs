@@ -2,7 +2,7 @@
 
 use super::content::ContentInfo;
 use super::name::Name;
-use super::stat::{Identity, Status};
+use super::stat::{FileStatus, Identity};
 use buildscope_storage::Timestamp;
 use rustix::fs::{FileType, Stat};
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 pub struct Node {
     name: Name,
     kind: NodeKind,
-    pub(super) stat: Status,
+    pub(super) stat: FileStatus,
     inside: OnceLock<Inside>,
 }
 
@@ -45,7 +45,7 @@ pub enum NodeKind {
 }
 
 impl Node {
-    pub(super) fn new(name: &OsStr, kind: NodeKind, stat: Status) -> Self {
+    pub(super) fn new(name: &OsStr, kind: NodeKind, stat: FileStatus) -> Self {
         Self { name: name.into(), kind, stat, inside: OnceLock::new() }
     }
 

@@ -2,7 +2,7 @@
 
 use super::SourceError;
 use super::node::{Node, NodeKind};
-use super::stat::Status;
+use super::stat::FileStatus;
 use buildscope_storage::open_below;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, readlinkat, statat};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The decision of an ignore file about a path.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Verdict {
+pub struct IgnoreVerdict {
     /// Whether the path is not part of the context.
     pub excluded: bool,
     /// Whether something below an excluded directory may be included again.
@@ -22,7 +22,7 @@ pub struct Verdict {
 }
 
 /// Decides about a path relative to the context.
-pub(super) type Filter = Box<dyn Fn(&Path) -> Verdict + Send + Sync>;
+pub(super) type Filter = Box<dyn Fn(&Path) -> IgnoreVerdict + Send + Sync>;
 
 /// Reads directories below one root.
 pub(super) struct Scanner<'a> {
@@ -71,7 +71,7 @@ impl Scanner<'_> {
         let path = self.filter.map(|_| parent_path.join(os_name));
         let verdict = match (self.filter, &path) {
             (Some(filter), Some(path)) => filter(path),
-            _ => Verdict::default(),
+            _ => IgnoreVerdict::default(),
         };
         if verdict.excluded && !verdict.reincluded_below {
             return Ok(None);
@@ -91,7 +91,7 @@ impl Scanner<'_> {
                 None => return Ok(None),
             }
         };
-        let node = Node::new(os_name, kind, Status::from(&stat));
+        let node = Node::new(os_name, kind, FileStatus::from(&stat));
         if verdict.excluded {
             // An excluded directory is part of the context only if something below it is.
             let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };

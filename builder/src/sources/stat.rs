@@ -12,7 +12,7 @@ const TICK: Duration = Duration::from_millis(20);
 const COARSE_TICK: Duration = Duration::from_millis(2_100);
 /// The fields of `stat` that are used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Status {
+pub(super) struct FileStatus {
     pub(super) dev: u64,
     pub(super) ino: u64,
     /// The size of a file; the number of a device.
@@ -25,7 +25,7 @@ pub(super) struct Status {
     pub(super) mode: u32,
 }
 
-impl Status {
+impl FileStatus {
     /// The time of the last modification.
     pub(super) fn mtime(&self) -> Timestamp {
         Timestamp { seconds: self.mtime_seconds, nanos: self.mtime_nanos }
@@ -37,7 +37,7 @@ impl Status {
     }
 }
 
-impl From<&Stat> for Status {
+impl From<&Stat> for FileStatus {
     #[expect(
         clippy::useless_conversion,
         clippy::unnecessary_cast,
@@ -60,8 +60,8 @@ impl From<&Stat> for Status {
     }
 }
 
-impl From<&Status> for Identity {
-    fn from(stat: &Status) -> Self {
+impl From<&FileStatus> for Identity {
+    fn from(stat: &FileStatus) -> Self {
         Self { dev: stat.dev, ino: stat.ino, size: stat.size, mtime: stat.mtime(), ctime: stat.ctime() }
     }
 }

@@ -80,12 +80,12 @@ impl Record {
 }
 
 /// The bytes of a cache file: a file, or bytes in a test.
-trait Source {
+trait CacheBytes {
     fn length(&self) -> io::Result<u64>;
     fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<()>;
 }
 
-impl Source for File {
+impl CacheBytes for File {
     fn length(&self) -> io::Result<u64> {
         Ok(self.metadata()?.len())
     }
@@ -95,7 +95,7 @@ impl Source for File {
     }
 }
 
-impl Source for &[u8] {
+impl CacheBytes for &[u8] {
     fn length(&self) -> io::Result<u64> {
         Ok(self.len() as u64)
     }
@@ -116,7 +116,7 @@ struct StatCache<S> {
     count: usize,
 }
 
-impl<S: Source> StatCache<S> {
+impl<S: CacheBytes> StatCache<S> {
     /// The records that are read at a time.
     const CHUNK: usize = 512;
     /// A lookup by halving reads about as much as this many records of a whole pass.
@@ -388,10 +388,10 @@ fn save(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sources::stat::Status;
+    use crate::sources::stat::FileStatus;
 
-    fn status(ino: u64, seconds: i64) -> Status {
-        Status {
+    fn status(ino: u64, seconds: i64) -> FileStatus {
+        FileStatus {
             dev: 1,
             ino,
             size: 3,
@@ -404,7 +404,7 @@ mod tests {
         }
     }
 
-    fn record(status: &Status, digest: Digest) -> Record {
+    fn record(status: &FileStatus, digest: Digest) -> Record {
         Record::new(status.into(), digest)
     }
 
@@ -414,7 +414,7 @@ mod tests {
         memory.learn(Wanted::new(numbers, &inode), &|number| records[number as usize]);
     }
 
-    fn get(memory: &Memory, status: Status) -> Option<Record> {
+    fn get(memory: &Memory, status: FileStatus) -> Option<Record> {
         let mut got = None;
         memory.find(&Wanted::new(vec![7], &|_| (status.dev, status.ino)), |number, record| {
             assert_eq!(number, 7);
@@ -441,7 +441,7 @@ mod tests {
         let cache = memory();
         assert_eq!((digest(&cache, status(9, 7)), digest(&cache, status(2, 7))), (Some(one), Some(two)));
         assert_eq!((digest(&cache, status(9, 8)), digest(&cache, status(3, 7))), (None, None));
-        assert_eq!(digest(&cache, Status { size: 4, ..status(9, 7) }), None);
+        assert_eq!(digest(&cache, FileStatus { size: 4, ..status(9, 7) }), None);
         learn(&cache, &[record(&status(9, 8), two)]);
         for cache in [cache, memory()] {
             let got = [status(9, 7), status(9, 8), status(2, 7)].map(|status| digest(&cache, status));

@@ -54,7 +54,7 @@ pub(crate) struct Counts {
 }
 
 /// The location of a regular file's data.
-pub(crate) enum Data {
+pub(crate) enum DataLocation {
     /// In the host's file, which may have changed.
     Host,
     /// In the host's file, which the step did not write.
@@ -79,13 +79,13 @@ impl<'a> Changes<'a> {
         host: &Path,
         stat: &Stat,
         names: &Names,
-        data: Data,
+        data: DataLocation,
     ) -> Result<(), StorageError> {
         self.walked += 1;
         let kind = match FileType::from_raw_mode(stat.st_mode) {
             FileType::Directory => EntryKind::Directory,
             FileType::RegularFile => match data {
-                Data::Tree(leaf) => EntryKind::File { size: self.tree.record(leaf).size() },
+                DataLocation::Tree(leaf) => EntryKind::File { size: self.tree.record(leaf).size() },
                 _ => EntryKind::File { size: stat.st_size as u64 },
             },
             FileType::Symlink => {
@@ -123,14 +123,14 @@ impl<'a> Changes<'a> {
         let regular = matches!(entry.kind, EntryKind::File { .. });
         if let (false, true, Some(Node::Leaf(leaf))) = (changed, regular, &before) {
             changed = match data {
-                Data::Host => !self.tree.has_content(*leaf, &Content::HostFile(host.to_owned()))?,
-                Data::HostUntouched => false,
-                Data::Tree(data) => data != *leaf,
+                DataLocation::Host => !self.tree.has_content(*leaf, &Content::HostFile(host.to_owned()))?,
+                DataLocation::HostUntouched => false,
+                DataLocation::Tree(data) => data != *leaf,
             };
         }
         let content = match data {
             _ if !regular => Content::Bytes(Arc::default()),
-            Data::Tree(leaf) => self.tree.record(leaf).content(),
+            DataLocation::Tree(leaf) => self.tree.record(leaf).content(),
             _ => Content::HostFile(host.to_owned()),
         };
         let file =

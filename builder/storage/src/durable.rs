@@ -32,7 +32,7 @@ enum SyncPath {
 
 /// The directories above the files that are synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reach {
+pub(crate) enum SyncReach {
     /// The directories of the files: the directories above have been synced before.
     Parents,
     /// All directories, up to the root of the file system. For a store that was never synced.
@@ -41,17 +41,17 @@ pub(crate) enum Reach {
 
 /// Syncs `files` (by path relative to `root`) and the directories that lead to them. Returns the files that exist: another process may have
 /// removed a damaged one.
-pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: Reach) -> Result<Vec<&'a str>, StorageError> {
+pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: SyncReach) -> Result<Vec<&'a str>, StorageError> {
     let mut targets: Vec<SyncPath> = files.iter().map(|file| SyncPath::File(root.join(file))).collect();
     let mut parents: BTreeSet<PathBuf> = BTreeSet::new();
     for file in files {
         let path = root.join(file);
         // The directories of layers exist since the first sync. Others may be new.
-        let depth = if reach == Reach::Parents && is_kept(file) { 1 } else { usize::MAX };
+        let depth = if reach == SyncReach::Parents && is_kept(file) { 1 } else { usize::MAX };
         let above = path.ancestors().skip(1).take_while(|directory| directory.starts_with(root)).take(depth);
         parents.extend(above.map(Path::to_owned));
     }
-    if reach == Reach::FileSystem {
+    if reach == SyncReach::FileSystem {
         parents.insert(root.to_owned());
         targets.extend(above(root).map(SyncPath::Ancestor));
     }
@@ -155,7 +155,7 @@ mod tests {
         let root = dir.path();
         fs::create_dir(root.join("index")).unwrap();
         fs::write(root.join("index/here"), "x").unwrap();
-        for reach in [Reach::Parents, Reach::FileSystem] {
+        for reach in [SyncReach::Parents, SyncReach::FileSystem] {
             assert_eq!(sync(root, &["index/gone", "index/here"].into(), reach).unwrap(), ["index/here"]);
         }
     }

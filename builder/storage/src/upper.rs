@@ -5,7 +5,7 @@
 //! metadata.
 
 use super::attributes::Names;
-use super::change::{Changes, Data};
+use super::change::{Changes, DataLocation};
 use super::error::Context;
 use super::lower::Marks;
 use super::node::{Dir, Node, Ref};
@@ -46,7 +46,7 @@ impl Upper {
     /// Adds all differences to `changes`.
     pub(crate) fn compare(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
-        changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, Data::Host)?;
+        changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, DataLocation::Host)?;
         let root = Arc::clone(changes.tree().root());
         self.directory(&Level { host: &self.dir, path: &[], base: Some(&root), before: Some(&root) }, changes)
     }
@@ -71,7 +71,7 @@ impl Upper {
         &self,
         level: &Level<'_>,
         name: &[u8],
-        status: Status,
+        status: UpperStatus,
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
         let tree = changes.tree();
@@ -90,7 +90,7 @@ impl Upper {
         }
     }
 
-    fn is_whiteout(&self, status: &Status) -> bool {
+    fn is_whiteout(&self, status: &UpperStatus) -> bool {
         match FileType::from_raw_mode(status.stat.st_mode) {
             FileType::CharacterDevice => status.stat.st_rdev == 0,
             FileType::RegularFile => status.stat.st_size == 0 && status.attributes.has(&self.name("whiteout")),
@@ -105,14 +105,14 @@ impl Upper {
         old: Option<Node>,
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
-        let UpperChild { path, status: Status { host, mut stat, attributes }, lower } = child;
+        let UpperChild { path, status: UpperStatus { host, mut stat, attributes }, lower } = child;
         if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
             && only_copied_up(&host, before, changes)?
         {
             let entry = changes.tree().entry_of(node, to_path(&path));
             (stat.st_mtime, stat.st_mtime_nsec) = (entry.mtime.seconds, entry.mtime.nanos.into());
         }
-        changes.present(path.clone(), &host, &stat, &attributes, Data::Host)?;
+        changes.present(path.clone(), &host, &stat, &attributes, DataLocation::Host)?;
         let is_opaque = self.attribute(&host, &attributes, "opaque")?.is_some_and(|value| value == b"y");
         let origin = match self.redirect(&host, &attributes, level.base, changes)? {
             _ if is_opaque => None,
@@ -128,11 +128,11 @@ impl Upper {
     }
 
     fn child_file(&self, level: &Level<'_>, child: UpperChild, changes: &mut Changes<'_>) -> Result<(), StorageError> {
-        let UpperChild { path, status: Status { host, stat, attributes }, lower } = child;
-        let mut data = Data::Host;
+        let UpperChild { path, status: UpperStatus { host, stat, attributes }, lower } = child;
+        let mut data = DataLocation::Host;
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
             match self.redirect(&host, &attributes, level.base, changes)?.or(lower) {
-                Some(Node::Leaf(leaf)) => data = Data::Tree(leaf),
+                Some(Node::Leaf(leaf)) => data = DataLocation::Tree(leaf),
                 _ => {
                     let reason = "its data should be in a lower layer, but no such file exists there";
                     return Err(StorageError::BadEntry { path: to_path(&path), reason });
@@ -238,20 +238,20 @@ impl Level<'_> {
 struct UpperChild {
     /// The path from the root.
     path: Vec<u8>,
-    status: Status,
+    status: UpperStatus,
     /// The node of the lower directory at the path.
     lower: Option<Node>,
 }
 
 /// Status and attribute names of a file.
-struct Status {
+struct UpperStatus {
     host: PathBuf,
     stat: Stat,
     attributes: Names,
 }
 
 /// Reads the status of files of a directory, on all cores if there are many.
-fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, Status)>, StorageError> {
+fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, UpperStatus)>, StorageError> {
     /// The minimum number of files for more than one thread. Waking a thread takes as long as a few system calls.
     const MANY: usize = 32;
     // Relative to the directory, the kernel resolves one name per file instead of the whole path.
@@ -261,7 +261,7 @@ fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, 
         let host = host.join(&name);
         let stat = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).context("stat", &host)?;
         let attributes = Names::of(&host)?;
-        Ok((name, Status { host, stat, attributes }))
+        Ok((name, UpperStatus { host, stat, attributes }))
     };
     if names.len() < MANY {
         return names.into_iter().map(look).collect();

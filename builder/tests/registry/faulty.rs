@@ -35,10 +35,10 @@ pub(crate) type Contents = HashMap<String, (String, Vec<u8>)>;
 /// A registry in memory, with faults.
 pub(crate) struct Faulty {
     pub(crate) host: String,
-    state: Arc<State>,
+    state: Arc<FaultyState>,
 }
 
-struct State {
+struct FaultyState {
     contents: Mutex<Contents>,
     uploads: Mutex<HashMap<String, Vec<u8>>>,
     /// The number of uploads that were started, which names the next one.
@@ -81,7 +81,7 @@ impl Faulty {
     pub(crate) fn start(contents: Contents, faults: Vec<(&'static str, Fault)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
-        let state = State {
+        let state = FaultyState {
             contents: Mutex::new(contents),
             uploads: Mutex::default(),
             started: AtomicUsize::new(0),
@@ -142,7 +142,7 @@ impl Faulty {
     }
 }
 
-impl State {
+impl FaultyState {
     fn serve(&self, mut stream: TcpStream) -> Option<()> {
         let mut reader = BufReader::new(stream.try_clone().ok()?);
         loop {

@@ -28,7 +28,7 @@ pub struct Invocation {
 
 /// The program that a command starts in the end.
 #[derive(Debug)]
-pub(crate) enum Started {
+pub(crate) enum StartedProgram {
     /// A program.
     Command(Invocation),
     /// A shell with this text.
@@ -128,11 +128,11 @@ impl Invocation {
     }
 
     /// The program that the command starts, without wrappers and without shells that run a text.
-    pub(crate) fn unwrapped(mut self, document: Option<String>) -> Started {
+    pub(crate) fn unwrapped(mut self, document: Option<String>) -> StartedProgram {
         // Each round removes at least one word.
         loop {
             if self.words.is_empty() {
-                return Started::Nothing;
+                return StartedProgram::Nothing;
             }
             let program = self.program().to_owned();
             if SHELLS.contains(&program.as_str()) {
@@ -146,7 +146,7 @@ impl Invocation {
                 continue;
             }
             if !self.take_off(&program) {
-                return Started::Command(self);
+                return StartedProgram::Command(self);
             }
         }
     }
@@ -287,7 +287,7 @@ impl Invocation {
     }
 
     /// Reads the call of a shell: its text is after `-c`, in a heredoc, or in a file.
-    fn shell(mut self, document: Option<String>) -> Started {
+    fn shell(mut self, document: Option<String>) -> StartedProgram {
         let mut at = 1;
         while let Some(word) =
             self.words.get(at).filter(|word| word.text.starts_with(['-', '+']) && word.text.len() > 1)
@@ -298,8 +298,8 @@ impl Invocation {
                 // Options may follow: `bash -c -e 'text'`.
                 let text = self.words[at + 1..].iter().find(|word| !word.is_option()).map(|word| word.text.clone());
                 return match text {
-                    Some(text) => Started::Text { text, command: self },
-                    None => Started::Command(self),
+                    Some(text) => StartedProgram::Text { text, command: self },
+                    None => StartedProgram::Command(self),
                 };
             }
             // `-o pipefail`, `--rcfile FILE`
@@ -312,25 +312,25 @@ impl Invocation {
                 if ["gradlew", "mvnw"].iter().any(|name| script.text.rsplit('/').next() == Some(name)) =>
             {
                 self.words.drain(..at);
-                Started::Command(self)
+                StartedProgram::Command(self)
             }
             (None, Some(text)) => {
                 self.document = false;
-                Started::Text { text, command: self }
+                StartedProgram::Text { text, command: self }
             }
-            _ => Started::Command(self),
+            _ => StartedProgram::Command(self),
         }
     }
 
     /// The command in `su user -c text` or `runuser -u user -- command`, or what remains without one.
-    fn switched(mut self) -> Result<Started, Box<Self>> {
+    fn switched(mut self) -> Result<StartedProgram, Box<Self>> {
         let position = |names: &[&str]| self.words.iter().position(|word| names.contains(&word.text.as_str()));
         if let Some(at) = position(&["-c", "--command"])
             && let Some(text) = self.words.get(at + 1).map(|word| word.text.clone())
         {
             let named = self.words[1..].iter().find(|word| !word.is_option() && word.text != "-" && word.text != text);
             self.user = named.map(|word| word.text.clone());
-            return Ok(Started::Text { text, command: self });
+            return Ok(StartedProgram::Text { text, command: self });
         }
         if let Some(at) = position(&["-u", "--user"]) {
             self.user = self.words.get(at + 1).map(|word| word.text.clone());
@@ -338,7 +338,7 @@ impl Invocation {
             self.words.drain(..skip);
             return Err(Box::new(self));
         }
-        Ok(Started::Command(self))
+        Ok(StartedProgram::Command(self))
     }
 }
 

@@ -4,7 +4,7 @@
 //! without wrappers, with the directory and the variables that the text gives them. *Must never know* what a command does.
 
 use crate::grammar::{Offsets, parse};
-use crate::invocation::{Invocation, Started};
+use crate::invocation::{Invocation, StartedProgram};
 use crate::path::join;
 use crate::word::Word;
 use brush_parser::ast::{
@@ -111,14 +111,14 @@ struct Found {
 
 /// The context of a command.
 #[derive(Clone, Copy)]
-struct Setting {
+struct CommandContext {
     /// Whether it runs whenever all before it succeed.
     certain: bool,
     /// Whether another command writes its input.
     piped: bool,
 }
 
-impl Setting {
+impl CommandContext {
     /// Within a branch or a loop.
     const UNCERTAIN: Self = Self { certain: false, piped: false };
 
@@ -154,13 +154,13 @@ impl ScriptReader {
 
     fn element(&mut self, pipeline: &Pipeline, join: Join, elements: &mut Vec<Element>) {
         let mut found = Found { opaque: pipeline.bang || pipeline.timed.is_some(), ..Found::default() };
-        self.pipeline(pipeline, Setting { certain: true, piped: false }, &mut found);
+        self.pipeline(pipeline, CommandContext { certain: true, piped: false }, &mut found);
         let span = self.offsets.commands(&pipeline.seq).unwrap_or(0..0);
         let Found { commands, leaks, opaque } = found;
         elements.push(Element { span, join, commands, leaks, opaque });
     }
 
-    fn pipeline(&mut self, pipeline: &Pipeline, setting: Setting, found: &mut Found) {
+    fn pipeline(&mut self, pipeline: &Pipeline, setting: CommandContext, found: &mut Found) {
         if let [command] = &pipeline.seq[..] {
             self.command(command, setting, found);
             return;
@@ -169,14 +169,14 @@ impl ScriptReader {
         for (at, command) in pipeline.seq.iter().enumerate() {
             let state = self.state.clone();
             let mut inner = Found::default();
-            self.command(command, Setting { piped: at > 0, ..setting }, &mut inner);
+            self.command(command, CommandContext { piped: at > 0, ..setting }, &mut inner);
             self.state = state;
             found.commands.append(&mut inner.commands);
             found.opaque |= inner.opaque;
         }
     }
 
-    fn command(&mut self, command: &Command, setting: Setting, found: &mut Found) {
+    fn command(&mut self, command: &Command, setting: CommandContext, found: &mut Found) {
         match command {
             Command::Simple(simple) => self.simple(simple, setting, found),
             Command::Compound(compound, redirects) => {
@@ -188,7 +188,7 @@ impl ScriptReader {
             Command::Function(function) => {
                 let FunctionBody(body, _) = &function.body;
                 let state = self.state.clone();
-                self.compound(body, Setting::UNCERTAIN, found);
+                self.compound(body, CommandContext::UNCERTAIN, found);
                 self.state = state;
                 self.functions.push(function.fname.value.clone());
                 found.leaks = true;
@@ -197,7 +197,7 @@ impl ScriptReader {
         }
     }
 
-    fn compound(&mut self, compound: &CompoundCommand, setting: Setting, found: &mut Found) {
+    fn compound(&mut self, compound: &CompoundCommand, setting: CommandContext, found: &mut Found) {
         match compound {
             CompoundCommand::Subshell(subshell) => {
                 let state = self.state.clone();
@@ -210,13 +210,15 @@ impl ScriptReader {
             CompoundCommand::BraceGroup(group) => self.list(&group.list, setting, found),
             CompoundCommand::ForClause(clause) => {
                 // The text contains the body of the loop, but not the values.
-                self.list(&clause.body.list, Setting::UNCERTAIN, found);
+                self.list(&clause.body.list, CommandContext::UNCERTAIN, found);
                 found.opaque = true;
             }
-            CompoundCommand::ArithmeticForClause(clause) => self.list(&clause.body.list, Setting::UNCERTAIN, found),
+            CompoundCommand::ArithmeticForClause(clause) => {
+                self.list(&clause.body.list, CommandContext::UNCERTAIN, found)
+            }
             CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
-                self.list(&clause.0, Setting::UNCERTAIN, found);
-                self.list(&clause.1.list, Setting::UNCERTAIN, found);
+                self.list(&clause.0, CommandContext::UNCERTAIN, found);
+                self.list(&clause.1.list, CommandContext::UNCERTAIN, found);
             }
             CompoundCommand::IfClause(clause) => {
                 self.list(&clause.condition, setting, found);
@@ -240,25 +242,25 @@ impl ScriptReader {
     /// A list that may not run. What it changes is unknown afterwards.
     fn branch(&mut self, list: &CompoundList, found: &mut Found) {
         let before = self.state.clone();
-        self.list(list, Setting::UNCERTAIN, found);
+        self.list(list, CommandContext::UNCERTAIN, found);
         if self.state.folder != before.folder {
             self.state.folder = Folder(None);
         }
     }
 
-    fn list(&mut self, list: &CompoundList, setting: Setting, found: &mut Found) {
+    fn list(&mut self, list: &CompoundList, setting: CommandContext, found: &mut Found) {
         for item in &list.0 {
             self.pipeline(&item.0.first, setting, found);
             for next in &item.0.additional {
                 match next {
                     AndOr::And(pipeline) => self.pipeline(pipeline, setting, found),
-                    AndOr::Or(pipeline) => self.pipeline(pipeline, Setting::UNCERTAIN, found),
+                    AndOr::Or(pipeline) => self.pipeline(pipeline, CommandContext::UNCERTAIN, found),
                 }
             }
         }
     }
 
-    fn simple(&mut self, simple: &SimpleCommand, setting: Setting, found: &mut Found) {
+    fn simple(&mut self, simple: &SimpleCommand, setting: CommandContext, found: &mut Found) {
         let mut assigned = Vec::new();
         let mut words: Vec<Word> = simple.word_or_name.iter().map(|word| Word::of(&word.value)).collect();
         let (mut reads, mut writes, mut document) = (Vec::new(), Vec::new(), None);
@@ -309,7 +311,7 @@ impl ScriptReader {
     /// Adds a command, or the commands of the text that it gives to a shell.
     fn start(&mut self, invocation: Invocation, document: Option<String>, found: &mut Found) {
         match invocation.unwrapped(document) {
-            Started::Command(command) => {
+            StartedProgram::Command(command) => {
                 if self.functions.iter().any(|name| *name == command.words[0].text) {
                     found.opaque = true;
                     return;
@@ -317,7 +319,7 @@ impl ScriptReader {
                 self.effects(&command, found);
                 found.commands.push(command);
             }
-            Started::Text { text, command } => {
+            StartedProgram::Text { text, command } => {
                 let state = ShellState { folder: Folder(command.folder.clone()), variables: command.variables.clone() };
                 match (self.depth < DEEPEST_TEXT).then(|| Script::within(&text, &state, self.depth + 1)).flatten() {
                     Some(script) => {
@@ -334,7 +336,7 @@ impl ScriptReader {
                     None => found.opaque = true,
                 }
             }
-            Started::Nothing => {}
+            StartedProgram::Nothing => {}
         }
     }
 

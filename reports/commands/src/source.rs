@@ -2,7 +2,7 @@
 
 use crate::instruction::Instruction;
 use crate::keyword::Keyword;
-use crate::rules::{Change, Edit};
+use crate::rules::{Edit, InstructionChange};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -124,20 +124,20 @@ impl<'t> Source<'t> {
     /// The text after the edits; `None` if an instruction that they change is missing or cannot be written again.
     pub fn applied(&self, edits: &[Edit], places: &[Option<&Place>]) -> Option<String> {
         // The replacement of each instruction; `None` if it is removed.
-        let mut written: BTreeMap<usize, Written> = BTreeMap::new();
+        let mut written: BTreeMap<usize, InstructionEdit> = BTreeMap::new();
         for edit in edits {
             let place = (*places.get(edit.step)?)?;
-            if place.spaced && matches!(edit.change, Change::Lines(_)) {
+            if place.spaced && matches!(edit.change, InstructionChange::Lines(_)) {
                 return None;
             }
             let raw = &self.text[place.range.clone()];
-            let own = written.entry(place.range.start).or_insert_with(|| Written::of(raw));
+            let own = written.entry(place.range.start).or_insert_with(|| InstructionEdit::of(raw));
             match &edit.change {
-                Change::MoveAfter(other) => {
+                InstructionChange::MoveAfter(other) => {
                     let moved = std::mem::take(&mut own.lines);
                     let target = (*places.get(*other)?)?;
                     let raw = &self.text[target.range.clone()];
-                    written.entry(target.range.start).or_insert_with(|| Written::of(raw)).after.extend(moved);
+                    written.entry(target.range.start).or_insert_with(|| InstructionEdit::of(raw)).after.extend(moved);
                 }
                 change => own.change(change),
             }
@@ -177,23 +177,23 @@ fn is_spaced(text: &str) -> bool {
 
 /// The changes of one instruction.
 #[derive(Default)]
-struct Written {
+struct InstructionEdit {
     before: Vec<String>,
     lines: Vec<String>,
     after: Vec<String>,
 }
 
-impl Written {
+impl InstructionEdit {
     fn of(raw: &str) -> Self {
         Self { lines: vec![raw.to_owned()], ..Self::default() }
     }
 
-    fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &InstructionChange) {
         match change {
-            Change::Before(lines) => self.before.extend(lines.iter().cloned()),
-            Change::Remove | Change::MoveAfter(_) => self.lines.clear(),
-            Change::Lines(lines) => self.lines.clone_from(lines),
-            Change::Flags(_) | Change::Prefix(_) | Change::Word { .. } => {
+            InstructionChange::Before(lines) => self.before.extend(lines.iter().cloned()),
+            InstructionChange::Remove | InstructionChange::MoveAfter(_) => self.lines.clear(),
+            InstructionChange::Lines(lines) => self.lines.clone_from(lines),
+            InstructionChange::Flags(_) | InstructionChange::Prefix(_) | InstructionChange::Word { .. } => {
                 self.lines = self.lines.iter().map(|line| changed(line, change)).collect();
             }
         }
@@ -202,14 +202,14 @@ impl Written {
 
 /// The lines of a diff, one for each instruction: `-` and `+` for changed instructions, a space for unchanged ones between them.
 pub fn diff(texts: &[&str], edits: &[Edit]) -> Vec<String> {
-    let mut written: BTreeMap<usize, Written> = BTreeMap::new();
+    let mut written: BTreeMap<usize, InstructionEdit> = BTreeMap::new();
     let mut moves = Vec::new();
     for edit in edits {
-        let own = |written: &mut BTreeMap<usize, Written>, step: usize| {
-            written.entry(step).or_insert_with(|| Written::of(texts.get(step).copied().unwrap_or_default()));
+        let own = |written: &mut BTreeMap<usize, InstructionEdit>, step: usize| {
+            written.entry(step).or_insert_with(|| InstructionEdit::of(texts.get(step).copied().unwrap_or_default()));
         };
         own(&mut written, edit.step);
-        if let Change::MoveAfter(other) = &edit.change {
+        if let InstructionChange::MoveAfter(other) = &edit.change {
             moves.push(edit.step..*other);
             own(&mut written, *other);
             let moved = std::mem::take(
@@ -248,17 +248,17 @@ pub fn diff(texts: &[&str], edits: &[Edit]) -> Vec<String> {
 }
 
 /// An instruction's text, on one line or several, after a change of its flags or words.
-fn changed(raw: &str, change: &Change) -> String {
+fn changed(raw: &str, change: &InstructionChange) -> String {
     match change {
-        Change::Flags(flags) => {
+        InstructionChange::Flags(flags) => {
             let keyword = raw.find(char::is_whitespace).unwrap_or(raw.len());
             format!("{} {flags}{}", &raw[..keyword], &raw[keyword..])
         }
-        Change::Prefix(prefix) => {
+        InstructionChange::Prefix(prefix) => {
             let at = command_start(raw);
             format!("{}{prefix}{}", &raw[..at], &raw[at..])
         }
-        Change::Word { from, to } => word_changed(raw, from, to),
+        InstructionChange::Word { from, to } => word_changed(raw, from, to),
         _ => raw.to_owned(),
     }
 }
@@ -357,26 +357,29 @@ mod tests {
         assert_eq!(edited(&[]), FILE);
         let change = |step, change| Edit { step, change };
         let flagged = edited(&[
-            change(1, Change::Flags("--mount=x".into())),
-            change(1, Change::Word { from: "--two".into(), to: String::new() }),
-            change(1, Change::Prefix("zero && ".into())),
+            change(1, InstructionChange::Flags("--mount=x".into())),
+            change(1, InstructionChange::Word { from: "--two".into(), to: String::new() }),
+            change(1, InstructionChange::Prefix("zero && ".into())),
         ]);
         assert_eq!(
             flagged,
             FILE.replace("RUN one \\\n  # why\n  --two \\", "RUN --mount=x zero && one \\\n  # why\n \\")
         );
-        let moved = edited(&[change(1, Change::Before(vec!["COPY m /".into()])), change(1, Change::MoveAfter(3))]);
+        let moved = edited(&[
+            change(1, InstructionChange::Before(vec!["COPY m /".into()])),
+            change(1, InstructionChange::MoveAfter(3)),
+        ]);
         assert_eq!(
             moved,
             "# escape=\\\nFROM a AS b\n\nCOPY m /\nRUN <<EOF\npip install x\nEOF\nCOPY a \\\n  b /c\nRUN one \\\n  # why\n  --two \\\n\n  three\nCMD [\"x\"]"
         );
-        assert_eq!(edited(&[change(3, Change::Remove)]), FILE.replace("COPY a \\\n  b /c\n", ""));
+        assert_eq!(edited(&[change(3, InstructionChange::Remove)]), FILE.replace("COPY a \\\n  b /c\n", ""));
     }
 
     #[test]
     fn spaces_in_quotes_are_not_written_again() {
         let source = Source::read("RUN echo \"a  b\" && make\n");
-        let edit = Edit { step: 0, change: Change::Lines(vec!["RUN echo \"a b\"".into()]) };
+        let edit = Edit { step: 0, change: InstructionChange::Lines(vec!["RUN echo \"a b\"".into()]) };
         let places = source.places(&[("RUN echo \"a b\" && make", None)]);
         assert_eq!(source.applied(&[edit], &places), None);
     }

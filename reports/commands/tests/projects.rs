@@ -1,7 +1,7 @@
 //! An install moves before the sources only if it needs nothing of them. The files of a project show what it reads besides its lists, by
 //! their names and, where they can be read, by their text.
 
-use buildscope_commands::rules::{Change, Facts, late_installs, missing_caches, split_install};
+use buildscope_commands::rules::{Facts, InstructionChange, late_installs, missing_caches, split_install};
 use buildscope_commands::{Environments, File, Line};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ fn advice(lines: &[&str], context: &Context) -> String {
     let file = read(lines);
     let Some(found) = late_installs(&file, context).into_iter().next() else { return "silent".into() };
     let before = found.edits.iter().filter_map(|edit| match &edit.change {
-        Change::Before(lines) => {
+        InstructionChange::Before(lines) => {
             Some(lines.iter().filter(|line| line.starts_with("COPY")).cloned().collect::<Vec<_>>())
         }
         _ => None,

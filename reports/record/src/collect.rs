@@ -9,11 +9,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Instant;
 
 /// The builds of this process that are being recorded.
-static BUILDS: LazyLock<RwLock<HashMap<u64, Arc<Shared>>>> = LazyLock::new(Default::default);
+static BUILDS: LazyLock<RwLock<HashMap<u64, Arc<CollectorState>>>> = LazyLock::new(Default::default);
 static NEXT_BUILD: AtomicU64 = AtomicU64::new(0);
 
 /// The receiver of one build's spans.
-pub(crate) struct Shared {
+pub(crate) struct CollectorState {
     epoch: Instant,
     next_span: AtomicU64,
     seen: Mutex<Collected>,
@@ -46,14 +46,14 @@ pub struct Trace {
 /// A [`Recorder`](crate::Recorder) or a [`RecordLayer`](crate::RecordLayer) must be installed; otherwise the trace stays empty.
 pub struct Collector {
     id: BuildId,
-    shared: Arc<Shared>,
+    shared: Arc<CollectorState>,
 }
 
 impl Collector {
     /// Starts collecting. `epoch` (the start of the process or of the build) is time zero of the record.
     pub fn start(epoch: Instant) -> Self {
         let id = BuildId(NEXT_BUILD.fetch_add(1, Ordering::Relaxed));
-        let shared = Arc::new(Shared { epoch, next_span: AtomicU64::new(0), seen: Mutex::default() });
+        let shared = Arc::new(CollectorState { epoch, next_span: AtomicU64::new(0), seen: Mutex::default() });
         BUILDS.write().insert(id.0, Arc::clone(&shared));
         Self { id, shared }
     }
@@ -98,7 +98,7 @@ impl Drop for Collector {
     }
 }
 
-impl Shared {
+impl CollectorState {
     /// The receiver of a build while it is being recorded.
     pub(crate) fn of(build: u64) -> Option<Arc<Self>> {
         BUILDS.read().get(&build).cloned()

@@ -3,7 +3,7 @@
 //! A [`Recorder`] is a subscriber that receives only builds, at the least cost. A [`RecordLayer`] is a layer that receives them
 //! next to the other layers of a subscriber.
 
-use crate::collect::{Amounts, Shared};
+use crate::collect::{Amounts, CollectorState};
 use crate::probe::{BEGAN_AGO, ENDED, ENDED_AGO, NONE, Quantity, TARGET};
 use crate::{Nanos, Phase, Span, SpanId, StepId, Wait, WaitKind};
 use parking_lot::{Mutex, MutexGuard};
@@ -179,7 +179,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for RecordLayer {
 
 /// An open span of a build that is recorded.
 struct OpenSpan {
-    shared: Arc<Shared>,
+    shared: Arc<CollectorState>,
     kind: &'static str,
     id: SpanId,
     parent: Option<SpanId>,
@@ -193,7 +193,7 @@ impl OpenSpan {
     fn begin(attributes: &Attributes<'_>, parent: Option<SpanId>, now: Instant) -> Option<Self> {
         let mut seen = Seen::default();
         attributes.record(&mut seen);
-        let shared = Shared::of(seen.build?)?;
+        let shared = CollectorState::of(seen.build?)?;
         let (id, start, kind) = (shared.new_id(), shared.at(now), attributes.metadata().name());
         Some(Self { shared, kind, id, parent, start, seen, ended: false })
     }
@@ -225,7 +225,7 @@ impl OpenSpan {
 fn count(event: &Event<'_>) {
     let mut seen = Seen::default();
     event.record(&mut seen);
-    if let (Some(shared), Some(name)) = (seen.build.and_then(Shared::of), seen.text) {
+    if let (Some(shared), Some(name)) = (seen.build.and_then(CollectorState::of), seen.text) {
         shared.count(name, seen.step, seen.value);
     }
 }

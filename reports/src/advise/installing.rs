@@ -6,7 +6,8 @@ use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::rules::{
-    CacheAdvice, Change, Edit, Reorder, ReorderKind, late_installs, missing_caches, needs_nothing_before, split_install,
+    CacheAdvice, Edit, InstructionChange, Reorder, ReorderKind, late_installs, missing_caches, needs_nothing_before,
+    split_install,
 };
 use buildscope_commands::{Content, Script, Surroundings, Tool, Usage, Work, recognise};
 use buildscope_record::{Instruction, Nanos};
@@ -91,8 +92,10 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
         );
         let caveat = "only where it needs nothing of what is copied; steps that run at once share processors";
         let advice = about(run, "late-copy", gain, text, caveat);
-        let moved =
-            |copy: &&&StepExplanation| Edit { step: copy.id.index(), change: Change::MoveAfter(run.id.index()) };
+        let moved = |copy: &&&StepExplanation| Edit {
+            step: copy.id.index(),
+            change: InstructionChange::MoveAfter(run.id.index()),
+        };
         found.push(case.edited(advice, copies.iter().rev().map(|copy| moved(&copy)).collect()));
     }
     found
@@ -208,7 +211,7 @@ pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
         let flags = if flags.is_empty() { String::new() } else { format!("{flags} ") };
         let lines = vec![format!("RUN {flags}{}", split.first), format!("RUN {flags}{}", split.rest)];
         let advice = about(run, "split-run", gain, text, caveat);
-        found.push(case.edited(advice, vec![Edit { step: run.id.index(), change: Change::Lines(lines) }]));
+        found.push(case.edited(advice, vec![Edit { step: run.id.index(), change: InstructionChange::Lines(lines) }]));
     }
     found
 }

@@ -5,7 +5,7 @@ use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::Keyword;
-use buildscope_commands::rules::{Change, Edit};
+use buildscope_commands::rules::{Edit, InstructionChange};
 use buildscope_record::{Instruction, Nanos};
 
 /// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
@@ -114,8 +114,8 @@ fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[IndependentPart<'_>])
     lines.push(format!("FROM {common}{}", name.map(|name| format!(" AS {name}")).unwrap_or_default()));
     lines.push(copy.text.clone());
     lines.extend(parts.iter().map(|part| format!("COPY --from={} {folder} ./", part.folder)));
-    let first = Edit { step: from.id.index(), change: Change::Lines(vec![format!("{base} AS {common}")]) };
-    let stages = Edit { step: copy.id.index(), change: Change::Lines(lines) };
-    let gone = parts.iter().map(|part| Edit { step: part.step.id.index(), change: Change::Remove });
+    let first = Edit { step: from.id.index(), change: InstructionChange::Lines(vec![format!("{base} AS {common}")]) };
+    let stages = Edit { step: copy.id.index(), change: InstructionChange::Lines(lines) };
+    let gone = parts.iter().map(|part| Edit { step: part.step.id.index(), change: InstructionChange::Remove });
     Some([first, stages].into_iter().chain(gone).collect())
 }

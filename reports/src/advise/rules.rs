@@ -12,7 +12,7 @@ use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
-use buildscope_commands::rules::{Change, Changer, Edit, RecursiveChange, merged, recursive_changes};
+use buildscope_commands::rules::{Changer, Edit, InstructionChange, RecursiveChange, merged, recursive_changes};
 use buildscope_record::{ByteSize, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&Case<'_>) -> Vec<Advice>;
@@ -83,8 +83,8 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
             let steps: Vec<usize> = row.iter().map(|step| step.id.index()).collect();
             let Some(merged) = merged(case.file, &steps) else { return advice };
             let (last, others) = (steps[steps.len() - 1], &steps[..steps.len() - 1]);
-            let gone = others.iter().map(|&step| Edit { step, change: Change::Remove });
-            let whole = Edit { step: last, change: Change::Lines(vec![format!("RUN {merged}")]) };
+            let gone = others.iter().map(|&step| Edit { step, change: InstructionChange::Remove });
+            let whole = Edit { step: last, change: InstructionChange::Lines(vec![format!("RUN {merged}")]) };
             case.edited(advice, gone.chain([whole]).collect())
         })
     });
@@ -148,7 +148,7 @@ fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
             step.text.split_whitespace().filter(|word| word.starts_with("--mount=") && word.contains("sharing=locked"));
         mounts.map(|mount| {
             let to = mount.replace("sharing=locked", "sharing=shared");
-            Edit { step: step.id.index(), change: Change::Word { from: mount.to_owned(), to } }
+            Edit { step: step.id.index(), change: InstructionChange::Word { from: mount.to_owned(), to } }
         })
     });
     case.edited(about(worst, RULE, whole.gain, text, &whole.caveat), edits.collect())
@@ -249,7 +249,7 @@ fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
     {
         (old, new) = (before, other);
     }
-    Some(Edit { step: step.id.index(), change: Change::Word { from: old.to_owned(), to: new.to_owned() } })
+    Some(Edit { step: step.id.index(), change: InstructionChange::Word { from: old.to_owned(), to: new.to_owned() } })
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.

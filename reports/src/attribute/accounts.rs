@@ -44,11 +44,11 @@ pub struct Accounts {
 }
 
 /// The accounts of one step, or of the build itself, by phase. Unattributed time has no phase.
-pub(crate) type ByPhase = BTreeMap<Option<Phase>, Entry>;
+pub(crate) type ByPhase = BTreeMap<Option<Phase>, PhaseTimes>;
 
 /// Wall time and work of one phase of one step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct PhaseTimes {
     pub(crate) wall: Nanos,
     pub(crate) work: Nanos,
 }
@@ -123,7 +123,7 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
     let mut desktop = AccountTable::default();
     for (&step, by_phase) in ledger {
         let step = step.map(|step| &record.steps[step.index()]);
-        let mut whole = Entry::default();
+        let mut whole = PhaseTimes::default();
         for (&phase, &entry) in by_phase {
             let group = Attributed::from(phase.map(Phase::group));
             for row in groups.iter_mut().filter(|row| row.name == group) {
@@ -149,7 +149,7 @@ pub(crate) fn tables(record: &Record, ledger: &HashMap<Option<StepId>, ByPhase>)
 }
 
 /// Entries summed by name.
-struct AccountTable<N>(HashMap<N, Entry>);
+struct AccountTable<N>(HashMap<N, PhaseTimes>);
 
 impl<N> Default for AccountTable<N> {
     fn default() -> Self {
@@ -158,7 +158,7 @@ impl<N> Default for AccountTable<N> {
 }
 
 impl<N: Hash + Eq + ToString> AccountTable<N> {
-    fn add(&mut self, name: N, entry: Entry) {
+    fn add(&mut self, name: N, entry: PhaseTimes) {
         let sum = self.0.entry(name).or_default();
         (sum.wall, sum.work) = (sum.wall + entry.wall, sum.work + entry.work);
     }

@@ -3,7 +3,7 @@
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::Instant;
 use super::names::{self, Targets};
-use super::output::{LineTime, Output};
+use super::output::{LineTime, OutputLines};
 use super::runs::{self, Run};
 use super::{gaps, guess};
 use crate::index::{Index as _, Indexed};
@@ -56,7 +56,7 @@ struct DraftVertex {
     error: String,
     statuses: Vec<Status>,
     log: String,
-    output: Output,
+    output: OutputLines,
     /// The last time at which something was said about the vertex.
     seen: Option<Instant>,
 }

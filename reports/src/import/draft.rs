@@ -2,7 +2,7 @@
 
 use super::instant::Instant;
 use super::names::{Name, is_export, is_preparation};
-use super::output::Output;
+use super::output::OutputLines;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
@@ -53,7 +53,7 @@ pub(crate) struct DraftStep {
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
     /// The lines of the output that show the step's activity.
-    pub(crate) output: Output,
+    pub(crate) output: OutputLines,
     pub(crate) layer: Option<Layer>,
     pub(crate) resources: Option<Resources>,
     /// The parts of the cache key, and the reason for a miss.

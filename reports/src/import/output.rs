@@ -17,13 +17,13 @@ pub(crate) enum LineTime {
 
 /// The lines of a step's output that show its activity.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Output {
+pub(crate) struct OutputLines {
     lines: Vec<(LineTime, String)>,
     /// The start of an incomplete line, and the time at which it was printed.
     open: Option<(LineTime, String)>,
 }
 
-impl Output {
+impl OutputLines {
     /// Adds a part of the output, which may end within a line.
     pub(crate) fn add(&mut self, at: LineTime, text: &str) {
         for part in text.split_inclusive(['\n', '\r']) {
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn partial_lines_have_the_time_of_their_start() {
-        let mut output = Output::default();
+        let mut output = OutputLines::default();
         output.add(LineTime::At(5), "hello\nUnpack");
         output.add(LineTime::At(7), "ing gcc (12) ...\r\nSetting up gcc");
         assert_eq!(output.lines(None), [(5, "Unpacking gcc (12) ...".into()), (7, "Setting up gcc".into())]);
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn times_after_the_start_of_a_step_need_it() {
-        let mut output = Output::default();
+        let mut output = OutputLines::default();
         output.line(LineTime::After(30), "Setting up gcc (12) ...");
         assert_eq!(output.clone().lines(Some(100)), [(130, "Setting up gcc (12) ...".into())]);
         assert_eq!(output.lines(None), []);

@@ -18,7 +18,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     let starts = |text: &str| numbered(text.trim_start()).is_some_and(|(number, rest)| number <= 1 && is_name(rest));
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut reader = PlainReader { log, open: vec![Build::default()], builds: Vec::new() };
+        let mut reader = PlainReader { log, open: vec![PlainBuild::default()], builds: Vec::new() };
         stream.into_iter().for_each(|line| reader.line(line));
         builds.extend(reader.finish());
     }
@@ -31,7 +31,7 @@ const MOST_AT_ONCE: usize = 16;
 /// The builds of a stream of lines. Several may run at the same time. Then only names, times and durations show the build of a line.
 struct PlainReader<'l> {
     log: &'l Log,
-    open: Vec<Build>,
+    open: Vec<PlainBuild>,
     builds: Vec<Draft>,
 }
 
@@ -40,10 +40,10 @@ impl PlainReader<'_> {
         let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
         if let [build] = &mut self.open[..] {
             if build.is_over(&line.text) {
-                let next = Build { destination: build.later, ..Build::default() };
+                let next = PlainBuild { destination: build.later, ..PlainBuild::default() };
                 self.builds.extend(std::mem::replace(build, next).draft(self.log));
             } else if named.is_some_and(|(number, name)| build.is_taken(number, name)) {
-                self.open.push(Build::default());
+                self.open.push(PlainBuild::default());
             }
         }
         let index = match (self.open.len(), named) {
@@ -56,12 +56,12 @@ impl PlainReader<'_> {
 
     /// The build that a name belongs to: the one that has it, or the first one without another name for its number.
     fn of_name(&mut self, number: u32, name: &str) -> usize {
-        let has = |build: &Build| build.vertex(number).is_some_and(|vertex| vertex.name == name);
-        let free = |build: &Build| !build.is_taken(number, name);
+        let has = |build: &PlainBuild| build.vertex(number).is_some_and(|vertex| vertex.name == name);
+        let free = |build: &PlainBuild| !build.is_taken(number, name);
         let found = self.open.iter().position(has).or_else(|| self.open.iter().position(free));
         found.unwrap_or_else(|| {
             if self.open.len() < MOST_AT_ONCE {
-                self.open.push(Build::default());
+                self.open.push(PlainBuild::default());
             }
             self.open.len() - 1
         })
@@ -72,8 +72,9 @@ impl PlainReader<'_> {
         let Some((number, rest)) = numbered(line.text.trim_start()) else { return 0 };
         let since = duration(rest.strip_prefix("DONE ").unwrap_or_default()).or(offset(rest).map(|(after, _)| after));
         let start = line.at.zip(since).map(|(at, since)| at - since);
-        let runs =
-            |build: &Build| build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first);
+        let runs = |build: &PlainBuild| {
+            build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first)
+        };
         let running = self.open.iter().enumerate().filter_map(|(index, build)| Some((index, runs(build)?)));
         let distance =
             |(_, first): &(usize, Option<Instant>)| start.zip(*first).map(|(start, first)| (start - first).abs());
@@ -104,7 +105,7 @@ impl PlainReader<'_> {
 
 /// The lines of one build that were read so far.
 #[derive(Default)]
-struct Build {
+struct PlainBuild {
     vertices: Vec<PlainVertex>,
     indices: HashMap<u32, usize>,
     /// The number of vertices that are done.
@@ -131,7 +132,7 @@ struct PlainVertex {
     known: bool,
 }
 
-impl Build {
+impl PlainBuild {
     /// Whether a line starts another build: it gives another name to a vertex that is done, or names the first vertex again.
     fn is_over(&self, text: &str) -> bool {
         let Some((number, rest)) = numbered(text.trim_start()) else { return false };

@@ -6,7 +6,7 @@
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::instant::Instant;
 use super::names::{self, Targets};
-use super::output::{LineTime, Output};
+use super::output::{LineTime, OutputLines};
 use super::{bases, gaps, guess, runs};
 use crate::index::{Index, Indexed};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
@@ -42,7 +42,7 @@ pub(crate) struct Printed {
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
     /// The lines of the output that show the step's activity.
-    pub(crate) lines: Output,
+    pub(crate) lines: OutputLines,
 }
 
 impl Printed {

@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 /// The time of a process itself, without its children.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Own {
+pub(super) struct OwnTime {
     pub(super) running: Nanos,
     pub(super) time: ProcessTime,
 }
 
-impl Own {
+impl OwnTime {
     pub(super) fn of(process: &Process) -> Self {
         Self { running: process.running(), time: process.time }
     }
@@ -84,14 +84,14 @@ mod tests {
     fn shell_activity_belongs_to_the_commands_at_that_time() {
         let mut time = ProcessTime { cpu: Nanos(70), runnable: Nanos(7), ..ProcessTime::default() };
         (time.blocked.lock, time.blocked.child) = (Nanos(30), Nanos(500));
-        let own = Own { running: Nanos(70), time };
+        let own = OwnTime { running: Nanos(70), time };
         let times = BTreeMap::from([
             (Owner::Unit(0), Piece { computes: Nanos(60), ..Piece::default() }),
             (Owner::Unit(1), Piece { waits: Nanos(20), open: Nanos(10), ..Piece::default() }),
         ]);
         let parts = own.divide(&times);
         let part = |owner| {
-            let Own { running, time } = parts[&owner];
+            let OwnTime { running, time } = parts[&owner];
             (running.0, time.cpu.0, time.runnable.0, time.blocked.lock.0, time.blocked.child.0)
         };
         assert_eq!(part(Owner::Unit(0)), (60, 60, 6, 0, 0));

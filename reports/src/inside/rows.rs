@@ -3,9 +3,9 @@
 use super::assign::{assign, children};
 use super::gap::{Order, Owner};
 use super::lane::Lane;
-use super::own::Own;
+use super::own::OwnTime;
 use super::place::Places;
-use super::sum::Sum;
+use super::sum::ProcessSum;
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
 use super::tree::{Job, Tree};
 use super::unseen::{folded, unseen};
@@ -42,7 +42,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
     // A runtime that started the program ended earlier.
     let spans = seen.list.iter().map(|process| (process.start.max(start), process.end.min(end)));
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
-    let mut sum = Sum::default();
+    let mut sum = ProcessSum::default();
     all.iter().for_each(|&root| sum.add_below(tree, root));
     tree.loose().for_each(|folded| sum.add_folded(folded, None));
     let text = if seen.command.is_empty() { run_text(&step.text).to_owned() } else { seen.command.join(" ") };
@@ -51,7 +51,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
     command.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| tree.process(job.last).exit);
     let places = Places { text: "", origins: &[] };
     command.inner = Within::new(tree, places, end - start).of_processes(&jobs, covered, 0);
-    vec![command, Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
+    vec![command, ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
 }
 
 /// The rows of a shell's commands.
@@ -76,8 +76,8 @@ fn of_shell(
     let reached = if outcome == Outcome::Failed { reached(&units, &assigned) } else { units.len() };
     let shares = share::divide(&units[..reached], &spans, (start, end), Order::Once, &lane);
 
-    let mut sums: Vec<Sum> = units.iter().map(|_| Sum::default()).collect();
-    let mut own = Sum::default();
+    let mut sums: Vec<ProcessSum> = units.iter().map(|_| ProcessSum::default()).collect();
+    let mut own = ProcessSum::default();
     for (job, unit) in jobs.iter().zip(&assigned) {
         let sum = unit.map_or(&mut own, |unit| &mut sums[unit]);
         job.all.iter().for_each(|&process| sum.add_below(tree, process));
@@ -88,14 +88,14 @@ fn of_shell(
         }
     }
     tree.loose().for_each(|folded| own.add_folded(folded, None));
-    let parts = Own::of(tree.process(shell)).divide(&shares.own);
+    let parts = OwnTime::of(tree.process(shell)).divide(&shares.own);
     own.add_shell(tree.process(shell), parts[&Owner::Shell]);
     let part = |owner| parts.get(&owner).copied().unwrap_or_default();
     let within = Within::new(tree, places, end - start);
     let mut rows = Vec::with_capacity(units.len() + 2);
     for (number, (unit, mut sum)) in units.iter().zip(sums).enumerate() {
         rows.extend(shares.several(number).map(|(owner, last, wall)| {
-            let mut sum = Sum::default();
+            let mut sum = ProcessSum::default();
             sum.add_own(part(owner));
             let span = unit.span.start..units[last].span.end.max(unit.span.end);
             let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
@@ -113,7 +113,7 @@ fn of_shell(
         rows.push(row);
     }
     rows.push(own.row(RowKind::Shell, SHELL.into(), shares.of(Owner::Shell)));
-    rows.push(Sum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), shares.unattributed));
+    rows.push(ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), shares.unattributed));
     rows
 }
 

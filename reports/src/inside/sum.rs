@@ -1,6 +1,6 @@
 //! The sum of processes, as a row.
 
-use super::own::Own;
+use super::own::OwnTime;
 use super::tree::Tree;
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
@@ -11,7 +11,7 @@ const PROGRAMS: usize = 6;
 
 /// The cost of several processes together.
 #[derive(Debug, Default)]
-pub(super) struct Sum {
+pub(super) struct ProcessSum {
     time: ProcessTime,
     running: Nanos,
     count: u64,
@@ -40,7 +40,7 @@ impl std::ops::AddAssign for Cost {
     }
 }
 
-impl Sum {
+impl ProcessSum {
     /// Adds a process without its children, and returns its activity: `above` if its own is unknown.
     pub(super) fn add(&mut self, tree: &Tree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
         let process = tree.process(process);
@@ -73,14 +73,14 @@ impl Sum {
     }
 
     /// Adds the shell's own time, and the shell as one of the processes.
-    pub(super) fn add_shell(&mut self, shell: &Process, own: Own) {
+    pub(super) fn add_shell(&mut self, shell: &Process, own: OwnTime) {
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(shell.read), bytes(shell.written), bytes(shell.peak_memory));
         self.put(&shell.program, None, u64::from(shell.replaces.is_none()), own.running, own.time);
     }
 
     /// Adds a part of the shell's own time.
-    pub(super) fn add_own(&mut self, own: Own) {
+    pub(super) fn add_own(&mut self, own: OwnTime) {
         self.time += own.time;
         self.running += own.running;
     }

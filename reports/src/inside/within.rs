@@ -6,10 +6,10 @@
 use super::assign::{assign, assign_repeated, children};
 use super::gap::{Order, Owner};
 use super::lane::Lane;
-use super::own::Own;
+use super::own::OwnTime;
 use super::place::Places;
 use super::shell::{Inner, Unit};
-use super::sum::Sum;
+use super::sum::ProcessSum;
 use super::text::{SHELL, one_line};
 use super::tree::{self, Job, Tree};
 use super::{CommandRow, RowKind, share};
@@ -35,11 +35,11 @@ pub(super) struct Within<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct Shell<'a> {
     pub(super) lane: Lane<'a>,
-    pub(super) own: Own,
+    pub(super) own: OwnTime,
 }
 
 /// A part of a command, with what determines its share of the time.
-struct Part<'u> {
+struct CommandPart<'u> {
     /// The shell that runs the part; for a part of a pipeline, the part's own process.
     shell: Option<Shell<'u>>,
     kind: RowKind,
@@ -47,7 +47,7 @@ struct Part<'u> {
     weight: Nanos,
     unit: Option<&'u Unit>,
     jobs: Vec<Job>,
-    own: Sum,
+    own: ProcessSum,
 }
 
 impl<'a> Within<'a> {
@@ -101,21 +101,21 @@ impl<'a> Within<'a> {
         match jobs {
             [one] if self.tree.process(one.all[0]).forked => {
                 let process = self.tree.process(one.all[0]);
-                Shell { lane: Lane::of(process, span(jobs)), own: Own::of(process) }
+                Shell { lane: Lane::of(process, span(jobs)), own: OwnTime::of(process) }
             }
-            _ => Shell { lane: Lane::silent(span(jobs)), own: Own::default() },
+            _ => Shell { lane: Lane::silent(span(jobs)), own: OwnTime::default() },
         }
     }
 
     /// The parts of a pipeline. Each has the time in which it did not wait for the others.
-    fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<Part<'u>> {
+    fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<CommandPart<'u>> {
         let assigned = assign(units, &children(self.tree, jobs), self.places.text);
-        let mut parts: Vec<Part<'_>> = units.iter().map(|unit| self.part(unit)).collect();
+        let mut parts: Vec<CommandPart<'_>> = units.iter().map(|unit| self.part(unit)).collect();
         for (job, unit) in jobs.iter().zip(assigned) {
             parts[unit.unwrap_or(units.len() - 1)].jobs.push(job.clone());
         }
         for part in &mut parts {
-            let mut sum = Sum::default();
+            let mut sum = ProcessSum::default();
             part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
             part.weight = sum.effort();
         }
@@ -130,7 +130,7 @@ impl<'a> Within<'a> {
         assigned: &[Option<usize>],
         order: Order,
         shell: Shell<'a>,
-    ) -> Vec<Part<'u>>
+    ) -> Vec<CommandPart<'u>>
     where
         'a: 'u,
     {
@@ -142,16 +142,16 @@ impl<'a> Within<'a> {
         });
         let shares = share::divide(units, &spans.collect::<Vec<_>>(), window, order, &shell.lane);
         let own = shell.own.divide(&shares.own);
-        let part = |owner, mut part: Part<'u>| {
+        let part = |owner, mut part: CommandPart<'u>| {
             let own = own.get(&owner).copied().unwrap_or_default();
             part.weight = shares.of(owner);
             part.shell = Some(Shell { own, ..shell });
             part.own.add_own(own);
             part
         };
-        let mut parts: Vec<Part<'_>> =
+        let mut parts: Vec<CommandPart<'_>> =
             (0..).zip(units).map(|(number, unit)| part(Owner::Unit(number), self.part(unit))).collect();
-        let mut rest = part(Owner::Shell, Part::of(RowKind::Shell, SHELL.into()));
+        let mut rest = part(Owner::Shell, CommandPart::of(RowKind::Shell, SHELL.into()));
         rest.weight += shares.unattributed;
         for (job, unit) in jobs.iter().zip(assigned) {
             unit.map_or(&mut rest, |unit| &mut parts[unit]).jobs.push(job.clone());
@@ -159,16 +159,16 @@ impl<'a> Within<'a> {
         for (first, unit) in units.iter().enumerate() {
             parts.extend(shares.several(first).map(|(owner, last, _)| {
                 let text = self.places.text.get(unit.span.start..units[last].span.end).unwrap_or_default();
-                part(owner, Part::of(RowKind::Command, one_line(text)))
+                part(owner, CommandPart::of(RowKind::Command, one_line(text)))
             }));
         }
         parts.push(rest);
         parts
     }
 
-    fn part<'u>(&self, unit: &'u Unit) -> Part<'u> {
+    fn part<'u>(&self, unit: &'u Unit) -> CommandPart<'u> {
         let text = one_line(&self.places.text[unit.span.clone()]);
-        Part { unit: Some(unit), ..Part::of(RowKind::Command, text) }
+        CommandPart { unit: Some(unit), ..CommandPart::of(RowKind::Command, text) }
     }
 
     /// The processes that the programs of these jobs started, by kind.
@@ -191,9 +191,11 @@ impl<'a> Within<'a> {
         for job in below {
             groups.entry(self.label(&job, few)).or_default().push(job);
         }
-        let mut parts: Vec<Part<'_>> =
-            groups.into_iter().map(|(text, jobs)| Part { jobs, ..Part::of(RowKind::Process, text) }).collect();
-        let mut itself = Part::of(RowKind::Shell, self.itself(jobs));
+        let mut parts: Vec<CommandPart<'_>> = groups
+            .into_iter()
+            .map(|(text, jobs)| CommandPart { jobs, ..CommandPart::of(RowKind::Process, text) })
+            .collect();
+        let mut itself = CommandPart::of(RowKind::Shell, self.itself(jobs));
         jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
             itself.own.add(self.tree, run, None);
             self.tree.folded(run).for_each(|folded| itself.own.add_folded(folded, None));
@@ -202,7 +204,7 @@ impl<'a> Within<'a> {
         parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
         if parts.len() > PARTS {
             let others = parts.split_off(PARTS);
-            let mut one = Part::of(RowKind::Process, format!("{} others", others.len()));
+            let mut one = CommandPart::of(RowKind::Process, format!("{} others", others.len()));
             one.weight = others.iter().map(|part| part.weight).sum();
             one.jobs = others.into_iter().flat_map(|part| part.jobs).collect();
             parts.push(one);
@@ -245,7 +247,7 @@ impl<'a> Within<'a> {
     }
 
     /// The rows of the parts; empty unless there are several. A part without a process may be a command that did not run.
-    fn rows(&self, parts: Vec<Part<'_>>, wall: Nanos, depth: usize) -> Vec<CommandRow> {
+    fn rows(&self, parts: Vec<CommandPart<'_>>, wall: Nanos, depth: usize) -> Vec<CommandRow> {
         let weights: Vec<Nanos> = parts.iter().map(|part| part.weight).collect();
         let mut rows = Vec::new();
         for (part, wall) in parts.into_iter().zip(fit(&weights, wall)) {
@@ -267,9 +269,9 @@ impl<'a> Within<'a> {
     }
 }
 
-impl Part<'_> {
+impl CommandPart<'_> {
     fn of(kind: RowKind, text: String) -> Self {
-        Self { shell: None, kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: Sum::default() }
+        Self { shell: None, kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: ProcessSum::default() }
     }
 }
 
@@ -280,7 +282,7 @@ fn span(jobs: &[Job]) -> (Nanos, Nanos) {
 }
 
 /// Divides each instant equally among the parts that have a living process; returns the time in which no part has.
-fn divide_instants(parts: &mut [Part<'_>], (start, end): (Nanos, Nanos)) -> Nanos {
+fn divide_instants(parts: &mut [CommandPart<'_>], (start, end): (Nanos, Nanos)) -> Nanos {
     let mut points: Vec<(Nanos, bool, usize)> = Vec::new();
     for (number, part) in parts.iter().enumerate() {
         for job in &part.jobs {
@@ -343,7 +345,7 @@ mod tests {
     #[test]
     fn instants_are_divided_among_what_lives() {
         let job = |start, end| Job { all: vec![0], last: 0, start: Nanos(start), end: Nanos(end) };
-        let part = |jobs| Part { jobs, ..Part::of(RowKind::Process, String::new()) };
+        let part = |jobs| CommandPart { jobs, ..CommandPart::of(RowKind::Process, String::new()) };
         let mut parts = [part(vec![job(10, 50), job(20, 60)]), part(vec![job(40, 80)])];
         assert_eq!(divide_instants(&mut parts, (Nanos(0), Nanos(100))), Nanos(30));
         assert_eq!(parts.map(|part| part.weight.0), [30 + 10, 10 + 20]);

@@ -4,7 +4,7 @@
 use super::machines::{Clocks, MachineIndex, MachineUse, Network, Resource, Workers};
 use super::model::Model;
 use super::order::{Order, QueueKey};
-use super::share::Work;
+use super::share::TaskWork;
 use super::total::Total;
 use crate::index::{Index, Indexed};
 use buildscope_record::StepId;
@@ -32,7 +32,7 @@ pub(crate) struct Times {
 
 /// The state of an active task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Part {
+enum TaskState {
     /// It has its slot, and has not started.
     Lag,
     /// It fetches data.
@@ -51,7 +51,7 @@ enum Part {
 struct Active {
     task: StepId,
     machine: MachineIndex,
-    part: Part,
+    state: TaskState,
     started: f64,
     /// The time at which its worker had a slot for it.
     entered: f64,
@@ -183,7 +183,7 @@ impl<'m> Replaying<'m> {
         started.sort_unstable_by_key(|&(key, ..)| key);
         for (QueueKey { task, .. }, machine, trips) in started {
             let now = self.clocks.now();
-            let active = Active { task, machine, part: Part::Lag, started: now, entered: now, holds: false };
+            let active = Active { task, machine, state: TaskState::Lag, started: now, entered: now, holds: false };
             self.run(active, Resource::Processors, sleep(self.model.tasks[task].lag + trips));
         }
     }
@@ -198,7 +198,7 @@ impl<'m> Replaying<'m> {
     }
 
     /// Starts the next work of a task.
-    fn run(&mut self, active: Active, resource: Resource, work: Work) {
+    fn run(&mut self, active: Active, resource: Resource, work: TaskWork) {
         let task = active.task;
         self.clocks.start(active.machine, resource, task, work);
         self.active[task] = Some(active);
@@ -217,23 +217,23 @@ impl<'m> Replaying<'m> {
         any
     }
 
-    /// A task ended a part: it starts the next one.
+    /// A task ended a part of its work: it starts the next one.
     fn proceed(&mut self, mut active: Active) {
-        match active.part {
-            Part::Lag => {
+        match active.state {
+            TaskState::Lag => {
                 active.started = self.clocks.now();
                 self.fetch(active);
             }
-            Part::Fetch => self.fetched(active),
-            Part::Arrival => self.enter(active),
-            Part::Setup => self.work(active, 0),
-            Part::Work(segment) => {
+            TaskState::Fetch => self.fetched(active),
+            TaskState::Arrival => self.enter(active),
+            TaskState::Setup => self.work(active, 0),
+            TaskState::Work(segment) => {
                 if self.model.tasks[active.task].segments[segment].unlocks {
                     self.release(&mut active);
                 }
                 self.work(active, segment + 1);
             }
-            Part::Upload => self.finish(active),
+            TaskState::Upload => self.finish(active),
         }
     }
 
@@ -241,10 +241,10 @@ impl<'m> Replaying<'m> {
     fn fetch(&mut self, active: Active) {
         let Some(network) = &self.network else { return self.enter(active) };
         match network.fetch_time(active.task) {
-            Some(time) => self.run(Active { part: Part::Fetch, ..active }, Resource::Download, transfer(time)),
+            Some(time) => self.run(Active { state: TaskState::Fetch, ..active }, Resource::Download, transfer(time)),
             None if network.waits(active.task) => {
                 let task = active.task;
-                self.active[task] = Some(Active { part: Part::Arrival, ..active });
+                self.active[task] = Some(Active { state: TaskState::Arrival, ..active });
             }
             None => self.enter(active),
         }
@@ -253,11 +253,11 @@ impl<'m> Replaying<'m> {
     /// A task has fetched its data: it starts, and so do those that waited for the same data.
     fn fetched(&mut self, active: Active) {
         let task = active.task;
-        self.active[task] = Some(Active { part: Part::Arrival, ..active });
+        self.active[task] = Some(Active { state: TaskState::Arrival, ..active });
         let complete = self.network.as_mut().map_or_else(Vec::new, |network| network.fetched(task));
         for task in complete {
             // A task that still lags looks for its data when it starts.
-            if self.active[task].as_ref().is_some_and(|active| active.part == Part::Arrival)
+            if self.active[task].as_ref().is_some_and(|active| active.state == TaskState::Arrival)
                 && let Some(active) = self.active[task].take()
             {
                 self.proceed(active);
@@ -274,10 +274,10 @@ impl<'m> Replaying<'m> {
 
     /// Starts the worker of a task.
     fn set_up(&mut self, active: Active) {
-        let active = Active { entered: self.clocks.now(), part: Part::Setup, ..active };
+        let active = Active { entered: self.clocks.now(), state: TaskState::Setup, ..active };
         let cost = self.model.cluster.as_ref().map_or(0.0, |cluster| cluster.step_cost(active.task, active.machine));
         if cost > 0.0 {
-            self.run(active, Resource::Processors, Work { length: cost, demand: 1.0, kernel: false });
+            self.run(active, Resource::Processors, TaskWork { length: cost, demand: 1.0, kernel: false });
         } else {
             self.work(active, 0);
         }
@@ -285,7 +285,7 @@ impl<'m> Replaying<'m> {
 
     /// Starts a segment of a task. Before that, it waits for its locks; after the last one, it is done.
     fn work(&mut self, mut active: Active, segment: usize) {
-        active.part = Part::Work(segment);
+        active.state = TaskState::Work(segment);
         let task = &self.model.tasks[active.task];
         let Some(next) = task.segments.get(segment) else { return self.upload(active) };
         if next.locks && self.locked(active.task) {
@@ -299,7 +299,7 @@ impl<'m> Replaying<'m> {
 
     fn start_segment(&mut self, active: Active, segment: usize) {
         let segment = &self.model.tasks[active.task].segments[segment];
-        let work = Work { length: segment.length, demand: segment.demand, kernel: segment.kernel };
+        let work = TaskWork { length: segment.length, demand: segment.demand, kernel: segment.kernel };
         self.run(active, Resource::Processors, work);
     }
 
@@ -307,7 +307,7 @@ impl<'m> Replaying<'m> {
     fn upload(&mut self, mut active: Active) {
         self.release(&mut active);
         match self.network.as_mut().and_then(|network| network.upload_time(active.task)) {
-            Some(time) => self.run(Active { part: Part::Upload, ..active }, Resource::Upload, transfer(time)),
+            Some(time) => self.run(Active { state: TaskState::Upload, ..active }, Resource::Upload, transfer(time)),
             None => self.finish(active),
         }
     }
@@ -367,7 +367,7 @@ impl<'m> Replaying<'m> {
             }
             let mut active = self.waiting.remove(next);
             self.take(&mut active);
-            if let Part::Work(segment) = active.part {
+            if let TaskState::Work(segment) = active.state {
                 self.start_segment(active, segment);
             }
         }
@@ -375,11 +375,11 @@ impl<'m> Replaying<'m> {
 }
 
 /// Time in which a task demands no processor.
-fn sleep(length: f64) -> Work {
-    Work { length, demand: 0.0, kernel: false }
+fn sleep(length: f64) -> TaskWork {
+    TaskWork { length, demand: 0.0, kernel: false }
 }
 
 /// Data on a link. All concurrent transfers on it together proceed at the pace of one, like work that the kernel serialises.
-fn transfer(length: f64) -> Work {
-    Work { length, demand: 0.0, kernel: true }
+fn transfer(length: f64) -> TaskWork {
+    TaskWork { length, demand: 0.0, kernel: true }
 }

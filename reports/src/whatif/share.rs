@@ -17,7 +17,7 @@ const DONE: f64 = 0.01;
 
 /// Work of one task. Undisturbed, it takes `length` nanoseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Work {
+pub(super) struct TaskWork {
     pub(super) length: f64,
     /// The number of processors that it demands.
     pub(super) demand: f64,
@@ -27,7 +27,7 @@ pub(super) struct Work {
 
 /// The pace at which work proceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Pace {
+enum WorkPace {
     /// Real time: a second of work takes a second.
     Full,
     /// Shared by all serialised work: real time divided by the number of such tasks.
@@ -39,15 +39,15 @@ enum Pace {
 /// The work that ends first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NextEnd {
-    pace: Pace,
+    pace: WorkPace,
     /// The time until the end, in nanoseconds from now.
     pub(super) after: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Going {
-    work: Work,
-    pace: Pace,
+    work: TaskWork,
+    pace: WorkPace,
     /// The end on the clock of the pace.
     end: f64,
     /// The position in the order of starts.
@@ -104,7 +104,7 @@ impl ByNumber {
 }
 
 /// The running tasks.
-pub(super) struct Shared {
+pub(super) struct RunningTasks {
     cpus: Option<f64>,
     now: f64,
     kernel: f64,
@@ -122,7 +122,7 @@ pub(super) struct Shared {
     short: ByNumber,
 }
 
-impl Shared {
+impl RunningTasks {
     /// Shares `cpus` processors (none: unlimited) among up to `tasks` tasks, from the instant `now` on.
     pub(super) fn new(cpus: Option<f64>, tasks: usize, now: f64) -> Self {
         Self {
@@ -146,8 +146,8 @@ impl Shared {
     }
 
     /// Starts work of a task, which must not have other work running.
-    pub(super) fn start(&mut self, task: StepId, work: Work) {
-        let pace = if work.kernel { Pace::Kernel } else { Pace::Full };
+    pub(super) fn start(&mut self, task: StepId, work: TaskWork) {
+        let pace = if work.kernel { WorkPace::Kernel } else { WorkPace::Full };
         self.going[task] = Some(Going { work, pace, end: 0.0, order: self.began });
         self.began += 1;
         self.enqueue(task, work.length);
@@ -163,9 +163,9 @@ impl Shared {
         let (in_kernel, fair) = (self.kernel_ends.len() as f64, self.fair_share());
         let first = |ends: &ByNumber| ends.first().map(|&(end, _)| end.0);
         let next = [
-            (Pace::Full, first(&self.full_ends).map(|end| end - self.now)),
-            (Pace::Kernel, first(&self.kernel_ends).map(|end| (end - self.kernel) * in_kernel)),
-            (Pace::Share, first(&self.share_ends).map(|end| (end - self.share) / fair)),
+            (WorkPace::Full, first(&self.full_ends).map(|end| end - self.now)),
+            (WorkPace::Kernel, first(&self.kernel_ends).map(|end| (end - self.kernel) * in_kernel)),
+            (WorkPace::Share, first(&self.share_ends).map(|end| (end - self.share) / fair)),
         ];
         let next = next.into_iter().filter_map(|(pace, after)| Some(NextEnd { pace, after: after?.max(0.0) }));
         next.min_by(|one, other| one.after.total_cmp(&other.after))
@@ -201,12 +201,12 @@ impl Shared {
             self.content.pop_last();
             self.wanted = if self.content.is_empty() { 0.0 } else { self.wanted - demand.0 };
             self.short.insert((demand, task));
-            self.change_pace(task, Pace::Share);
+            self.change_pace(task, WorkPace::Share);
         }
         while let Some(&(demand, task)) = self.short.first()
             && demand.0 <= self.fair_share()
         {
-            self.change_pace(task, Pace::Full);
+            self.change_pace(task, WorkPace::Full);
             self.short.pop_first();
             self.content.insert((demand, task));
             self.wanted += demand.0;
@@ -214,8 +214,8 @@ impl Shared {
     }
 
     /// Serialised work demands processors, but always proceeds at the pace of the kernel.
-    fn change_pace(&mut self, task: StepId, pace: Pace) {
-        let Some(going) = self.going[task].filter(|going| going.pace != Pace::Kernel) else { return };
+    fn change_pace(&mut self, task: StepId, pace: WorkPace) {
+        let Some(going) = self.going[task].filter(|going| going.pace != WorkPace::Kernel) else { return };
         let left = self.left(&going);
         self.ends(going.pace).remove((Total(going.end), task));
         self.going[task] = Some(Going { pace, ..going });
@@ -225,9 +225,9 @@ impl Shared {
     fn enqueue(&mut self, task: StepId, left: f64) {
         let Some(mut going) = self.going[task] else { return };
         going.end = match going.pace {
-            Pace::Full => self.now + left,
-            Pace::Kernel => self.kernel + left,
-            Pace::Share => self.share + left * going.work.demand,
+            WorkPace::Full => self.now + left,
+            WorkPace::Kernel => self.kernel + left,
+            WorkPace::Share => self.share + left * going.work.demand,
         };
         self.ends(going.pace).insert((Total(going.end), task));
         self.going[task] = Some(going);
@@ -236,26 +236,26 @@ impl Shared {
     /// The remaining length, in nanoseconds of undisturbed work.
     fn left(&self, going: &Going) -> f64 {
         match going.pace {
-            Pace::Full => going.end - self.now,
-            Pace::Kernel => going.end - self.kernel,
-            Pace::Share => (going.end - self.share) / going.work.demand,
+            WorkPace::Full => going.end - self.now,
+            WorkPace::Kernel => going.end - self.kernel,
+            WorkPace::Share => (going.end - self.share) / going.work.demand,
         }
         .max(0.0)
     }
 
-    fn ends(&mut self, pace: Pace) -> &mut ByNumber {
+    fn ends(&mut self, pace: WorkPace) -> &mut ByNumber {
         match pace {
-            Pace::Full => &mut self.full_ends,
-            Pace::Kernel => &mut self.kernel_ends,
-            Pace::Share => &mut self.share_ends,
+            WorkPace::Full => &mut self.full_ends,
+            WorkPace::Kernel => &mut self.kernel_ends,
+            WorkPace::Share => &mut self.share_ends,
         }
     }
 
     /// Removes the work that is done: the first of that pace, and everything that has ended by now.
-    fn ended(&mut self, first: Option<Pace>) -> Vec<StepId> {
+    fn ended(&mut self, first: Option<WorkPace>) -> Vec<StepId> {
         let mut ended = Vec::new();
         ended.extend(first.and_then(|pace| self.end_first(pace, f64::INFINITY)));
-        for pace in [Pace::Full, Pace::Kernel, Pace::Share] {
+        for pace in [WorkPace::Full, WorkPace::Kernel, WorkPace::Share] {
             while let Some(task) = self.end_first(pace, DONE) {
                 ended.push(task);
             }
@@ -266,7 +266,7 @@ impl Shared {
 
     /// Removes the first work of that pace if no more than `at_most` is left of it. Returns its position in the order of starts and its
     /// task.
-    fn end_first(&mut self, pace: Pace, at_most: f64) -> Option<(u64, StepId)> {
+    fn end_first(&mut self, pace: WorkPace, at_most: f64) -> Option<(u64, StepId)> {
         let &(_, task) = self.ends(pace).first()?;
         let going = self.going[task].filter(|going| self.left(going) <= at_most)?;
         self.ends(pace).pop_first();
@@ -291,13 +291,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn work(length: f64, demand: f64, kernel: bool) -> Work {
-        Work { length, demand, kernel }
+    fn work(length: f64, demand: f64, kernel: bool) -> TaskWork {
+        TaskWork { length, demand, kernel }
     }
 
     /// The end of each of these, all started at 0.
-    fn ends(cpus: Option<f64>, all: &[Work]) -> Vec<f64> {
-        let mut shared = Shared::new(cpus, all.len(), 0.0);
+    fn ends(cpus: Option<f64>, all: &[TaskWork]) -> Vec<f64> {
+        let mut shared = RunningTasks::new(cpus, all.len(), 0.0);
         all.iter().enumerate().for_each(|(task, work)| shared.start(StepId::from_index(task), *work));
         let mut ends = vec![f64::NAN; all.len()];
         loop {
@@ -325,7 +325,7 @@ mod tests {
     }
 
     /// The same by the definition: all paces are computed again at each instant.
-    fn by_definition(cpus: Option<f64>, all: &[(f64, Work)]) -> Vec<f64> {
+    fn by_definition(cpus: Option<f64>, all: &[(f64, TaskWork)]) -> Vec<f64> {
         let (mut now, mut left, mut ends) =
             (0.0f64, all.iter().map(|(_, work)| work.length).collect::<Vec<_>>(), vec![f64::NAN; all.len()]);
         loop {
@@ -350,8 +350,8 @@ mod tests {
             }
             let in_kernel = going.iter().filter(|&&one| all[one].1.kernel).count() as f64;
             let speed = |one: usize| match all[one].1 {
-                Work { kernel: true, .. } => 1.0 / in_kernel,
-                Work { demand, .. } if demand > fair => fair / demand,
+                TaskWork { kernel: true, .. } => 1.0 / in_kernel,
+                TaskWork { demand, .. } if demand > fair => fair / demand,
                 _ => 1.0,
             };
             let next = going.iter().map(|&one| left[one] / speed(one)).fold(comes - now, f64::min);
@@ -372,10 +372,10 @@ mod tests {
             all in prop::collection::vec((0u8..4, 1.0..1000.0f64, prop_oneof![Just(0.0), Just(1.0), 0.01..4.0f64], prop::bool::weighted(0.2)), 1..40),
         ) {
             // Four start together, and others start when one of the running ones ends, as in a replay.
-            let mut shared = Shared::new(cpus, all.len(), 0.0);
-            let works: Vec<Work> = all.iter().map(|&(_, length, demand, kernel)| work(length, demand, kernel)).collect();
+            let mut shared = RunningTasks::new(cpus, all.len(), 0.0);
+            let works: Vec<TaskWork> = all.iter().map(|&(_, length, demand, kernel)| work(length, demand, kernel)).collect();
             let (mut begun, mut begins, mut ends) = (0, vec![0.0; all.len()], vec![f64::NAN; all.len()]);
-            let begin = |shared: &mut Shared, begun: &mut usize, begins: &mut Vec<f64>, many: usize| {
+            let begin = |shared: &mut RunningTasks, begun: &mut usize, begins: &mut Vec<f64>, many: usize| {
                 for _ in 0..many.min(works.len() - *begun) {
                     begins[*begun] = shared.now();
                     shared.start(StepId::from_index(*begun), works[*begun]);
@@ -391,7 +391,7 @@ mod tests {
                     begin(&mut shared, &mut begun, &mut begins, usize::from(all[task].0));
                 }
             }
-            let arrivals: Vec<(f64, Work)> = begins.iter().copied().zip(works.iter().copied()).take(begun).collect();
+            let arrivals: Vec<(f64, TaskWork)> = begins.iter().copied().zip(works.iter().copied()).take(begun).collect();
             for (task, (found, expected)) in ends.iter().zip(by_definition(cpus, &arrivals)).enumerate() {
                 prop_assert!((found - expected).abs() <= 0.05 + expected * 1e-6, "{task}: {found} and not {expected}");
             }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 /// The file of a trace. After an error it takes everything and writes nothing: the thread that writes a trace would panic on an error.
-pub(super) struct Output {
+pub(super) struct TraceFile {
     file: File,
     failed: Arc<OnceLock<io::Error>>,
 }
@@ -28,13 +28,13 @@ pub(super) struct Trace {
 }
 
 /// Creates the file of a trace.
-pub(super) fn create(path: &Path) -> io::Result<(Output, Trace)> {
+pub(super) fn create(path: &Path) -> io::Result<(TraceFile, Trace)> {
     let failed = Arc::default();
-    let output = Output { file: File::create(path)?, failed: Arc::clone(&failed) };
+    let output = TraceFile { file: File::create(path)?, failed: Arc::clone(&failed) };
     Ok((output, Trace { path: path.to_owned(), failed }))
 }
 
-impl Write for Output {
+impl Write for TraceFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.failed.get().is_none()
             && let Err(error) = self.file.write_all(bytes)

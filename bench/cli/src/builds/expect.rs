@@ -1,6 +1,6 @@
 //! Predicts the time of a build from earlier builds.
 
-use super::kept::{Kept, Subject};
+use super::kept::{KeptBuild, Subject};
 use buildscope_record::Nanos;
 
 /// The fewest earlier builds from which a median is taken.
@@ -25,7 +25,7 @@ pub(crate) struct Expected {
 impl Expected {
     /// Reads the wall times of the listed builds of a Dockerfile that succeeded. The list starts with the newest. `None` if there are
     /// fewer than three.
-    pub(crate) fn of(list: &[Kept], subject: &Subject) -> Option<Self> {
+    pub(crate) fn of(list: &[KeptBuild], subject: &Subject) -> Option<Self> {
         subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == *subject);
         Self::of_walls(same.map(|kept| kept.wall).take(MOST).collect())
@@ -33,7 +33,7 @@ impl Expected {
 
     /// Reads the wall times of the listed builds of the same Dockerfile as `build` that succeeded and had about as much in the
     /// cache, without `build` itself. `None` if there are fewer than three.
-    pub(crate) fn like(list: &[Kept], build: &Kept) -> Option<Self> {
+    pub(crate) fn like(list: &[KeptBuild], build: &KeptBuild) -> Option<Self> {
         build.subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == build.subject);
         let other = same.filter(|kept| kept.id != build.id && alike(kept, build));
@@ -55,8 +55,8 @@ impl Expected {
 }
 
 /// Whether the times of two builds can be compared. A build whose steps are all cached is like no build that ran one.
-fn alike(one: &Kept, other: &Kept) -> bool {
-    let ran = |build: &Kept| build.cached < build.steps;
+fn alike(one: &KeptBuild, other: &KeptBuild) -> bool {
+    let ran = |build: &KeptBuild| build.cached < build.steps;
     ran(one) == ran(other) && (one.cached_share() - other.cached_share()).abs() <= SHARE
 }
 

@@ -1,6 +1,6 @@
 //! Finds the record that a command names: `last`, `^1`, the id of a kept build, or a file.
 
-use super::kept::{Kept, KeptBuilds, Subject};
+use super::kept::{KeptBuild, KeptBuilds, Subject};
 use crate::input::{LARGEST_LOG, read_input};
 use crate::{Failure, Root};
 use buildscope_record::Record;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// A record, and what the list of builds says about it if it is a kept one.
 pub(crate) struct FoundRecord {
     pub(crate) record: Record,
-    pub(crate) kept: Option<Kept>,
+    pub(crate) kept: Option<KeptBuild>,
 }
 
 /// Reads the record that `name` means: `last` or `^0` for the last build, `^1` for the one before it, a file (a record or
@@ -62,7 +62,7 @@ pub(crate) fn narrowed(record: Record, target: Option<&str>) -> Result<Record, F
 }
 
 /// The last of these kept builds that is of the same Dockerfile and succeeded before the build `id`.
-pub(crate) fn earlier(builds: &KeptBuilds, list: &[Kept], subject: &Subject, id: Option<&str>) -> Option<Record> {
+pub(crate) fn earlier(builds: &KeptBuilds, list: &[KeptBuild], subject: &Subject, id: Option<&str>) -> Option<Record> {
     subject.context.as_ref()?;
     let mut before = list.iter().filter(|kept| id.is_none_or(|id| kept.id.as_str() < id));
     let last = before.find(|kept| kept.subject == *subject && kept.succeeded)?;
@@ -70,7 +70,7 @@ pub(crate) fn earlier(builds: &KeptBuilds, list: &[Kept], subject: &Subject, id:
 }
 
 /// The kept build with this id, or the only one whose id starts so.
-pub(super) fn by_id(builds: &KeptBuilds, id: &str) -> Result<Option<Kept>, Failure> {
+pub(super) fn by_id(builds: &KeptBuilds, id: &str) -> Result<Option<KeptBuild>, Failure> {
     let list = builds.list().map_err(Failure::internal)?;
     let mut starting: Vec<_> = list.into_iter().filter(|kept| !id.is_empty() && kept.id.starts_with(id)).collect();
     match starting.len() {
@@ -79,7 +79,7 @@ pub(super) fn by_id(builds: &KeptBuilds, id: &str) -> Result<Option<Kept>, Failu
     }
 }
 
-fn load(builds: &KeptBuilds, kept: Kept) -> Result<FoundRecord, Failure> {
+fn load(builds: &KeptBuilds, kept: KeptBuild) -> Result<FoundRecord, Failure> {
     let record = builds.read(&kept.id).into_diagnostic().wrap_err_with(|| format!("build {}", kept.id));
     Ok(FoundRecord { record: record.map_err(Failure::Usage)?, kept: Some(kept) })
 }

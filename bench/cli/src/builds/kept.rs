@@ -1,6 +1,6 @@
 //! The kept records: one compressed file for each build, in the folder `builds` of the store.
 //!
-//! A file is a gzip stream of two lines of JSON: a [`Kept`] and the record. A list of builds reads only the first line
+//! A file is a gzip stream of two lines of JSON: a [`KeptBuild`] and the record. A list of builds reads only the first line
 //! of each. Files are named after the build's id, which starts with its time, so that names sort by age.
 
 use super::limits::Limits;
@@ -25,7 +25,7 @@ const SUFFIX: &str = ".json.gz";
 
 /// An entry of the list of builds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Kept {
+pub(crate) struct KeptBuild {
     /// The version of this format: [`VERSION`].
     pub(crate) kept: u32,
     /// The identity of the build: its time in UTC to the millisecond and two random digits.
@@ -70,7 +70,7 @@ pub(crate) struct Subject {
     pub(crate) target: Option<String>,
 }
 
-impl Kept {
+impl KeptBuild {
     fn of(record: &Record, subject: Subject, tags: Vec<String>) -> Self {
         let started = record.started.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string());
         let time = started.parse().unwrap_or_else(|_| jiff::Timestamp::now());
@@ -95,7 +95,7 @@ impl Kept {
 }
 
 #[cfg(all(feature = "build", target_os = "linux"))]
-impl Kept {
+impl KeptBuild {
     /// The share of steps that were in the cache, from 0 to 1.
     pub(crate) fn cached_share(&self) -> f64 {
         if self.steps == 0 { 1.0 } else { self.cached as f64 / self.steps as f64 }
@@ -132,9 +132,9 @@ impl KeptBuilds {
         subject: Subject,
         tags: Vec<String>,
         limits: &Limits,
-    ) -> io::Result<Kept> {
+    ) -> io::Result<KeptBuild> {
         fs::create_dir_all(&self.folder).map_err(at(&self.folder))?;
-        let kept = Kept::of(record, subject, tags);
+        let kept = KeptBuild::of(record, subject, tags);
         // Under another name until it is complete: no reader sees a part, and a crash leaves a file that the next build removes.
         let part = self.folder.join(format!(".{}.part", kept.id));
         let path = self.path(&kept.id);
@@ -151,7 +151,7 @@ impl KeptBuilds {
     ///
     /// # Errors
     /// The folder exists and cannot be listed.
-    pub(crate) fn list(&self) -> io::Result<Vec<Kept>> {
+    pub(crate) fn list(&self) -> io::Result<Vec<KeptBuild>> {
         Ok(self.files()?.iter().rev().filter_map(|file| first_line(&file.path).ok()).collect())
     }
 
@@ -256,7 +256,7 @@ struct File {
     modified: SystemTime,
 }
 
-fn write(path: &Path, kept: &Kept, record: &Record) -> io::Result<()> {
+fn write(path: &Path, kept: &KeptBuild, record: &Record) -> io::Result<()> {
     let mut to = GzEncoder::new(io::BufWriter::new(fs::File::create(path)?), Compression::fast());
     // Each line in one piece: the compressor works at each write, and JSON is written in tiny ones.
     for line in [serde_json::to_string(kept)?, serde_json::to_string(record)?] {
@@ -270,7 +270,7 @@ fn open(path: &Path) -> io::Result<impl io::BufRead + use<>> {
     Ok(BufReader::new(GzDecoder::new(BufReader::new(fs::File::open(path)?)).take(LARGEST)))
 }
 
-fn first_line(path: &Path) -> io::Result<Kept> {
+fn first_line(path: &Path) -> io::Result<KeptBuild> {
     let mut line = Vec::new();
     open(path)?.take(1 << 20).read_until(b'\n', &mut line)?;
     Ok(serde_json::from_slice(&line)?)
@@ -292,7 +292,7 @@ mod tests {
         build.finish(500)
     }
 
-    fn keep(builds: &KeptBuilds, second: u8, limits: &Limits) -> Kept {
+    fn keep(builds: &KeptBuilds, second: u8, limits: &Limits) -> KeptBuild {
         builds.keep(&record(second), Subject::default(), vec!["app".into()], limits).unwrap()
     }
 

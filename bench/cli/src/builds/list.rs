@@ -1,6 +1,6 @@
 //! The list of builds: which ones, and how they are shown.
 
-use super::kept::{Kept, KeptBuilds};
+use super::kept::{KeptBuild, KeptBuilds};
 use crate::format::TableFormat;
 use crate::{Failure, shown, units, write_out};
 use buildscope_reports::render::markdown;
@@ -39,7 +39,7 @@ pub(super) struct Options {
 pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure> {
     let list = builds.list().map_err(Failure::internal)?;
     let most = options.number.unwrap_or(usize::MAX);
-    let list: Vec<Kept> = list.into_iter().filter(|kept| options.includes(kept)).take(most).collect();
+    let list: Vec<KeptBuild> = list.into_iter().filter(|kept| options.includes(kept)).take(most).collect();
     write_out(&match options.format {
         TableFormat::Json => serde_json::to_string_pretty(&list).map_err(Failure::internal)? + "\n",
         TableFormat::Text => shown(&text(&list)).into_owned(),
@@ -49,7 +49,7 @@ pub(super) fn run(builds: &KeptBuilds, options: &Options) -> Result<(), Failure>
 }
 
 impl Options {
-    fn includes(&self, kept: &Kept) -> bool {
+    fn includes(&self, kept: &KeptBuild) -> bool {
         let subject = [&kept.subject.dockerfile, &kept.subject.context].into_iter().flatten();
         let mut names = subject.chain(&kept.tags);
         self.slower_than.is_none_or(|least| u128::from(kept.wall.0) > least.as_nanos())
@@ -62,7 +62,7 @@ impl Options {
 
 const HEAD: [&str; 6] = ["BUILD", "STARTED (UTC)", "WALL", "CACHED", "OUTCOME", "DOCKERFILE"];
 
-fn row(kept: &Kept) -> [String; 6] {
+fn row(kept: &KeptBuild) -> [String; 6] {
     let started = kept.started.get(..19).map_or_else(|| kept.started.clone(), |time| time.replace('T', " "));
     let cached = format!("{}/{}", kept.cached, kept.steps);
     let outcome = match (kept.succeeded, kept.cancelled) {
@@ -79,7 +79,7 @@ fn row(kept: &Kept) -> [String; 6] {
     [kept.id.clone(), started, kept.wall.to_string(), cached, outcome.to_owned(), subject]
 }
 
-fn text(list: &[Kept]) -> String {
+fn text(list: &[KeptBuild]) -> String {
     if list.is_empty() {
         return "no builds\n".to_owned();
     }
@@ -92,7 +92,7 @@ fn text(list: &[Kept]) -> String {
     table.plain(usize::MAX)
 }
 
-fn as_markdown(list: &[Kept]) -> String {
+fn as_markdown(list: &[KeptBuild]) -> String {
     let mut text = markdown::row(HEAD.map(|head| head.to_lowercase())) + "|---|---|--:|--:|---|---|\n";
     text.extend(list.iter().map(|kept| markdown::row(row(kept).map(|cell| markdown::prose(&cell)))));
     text

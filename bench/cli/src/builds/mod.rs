@@ -12,7 +12,7 @@ mod list;
 #[cfg(all(feature = "build", target_os = "linux"))]
 pub(crate) use expect::Expected;
 pub(crate) use find::{FoundRecord, earlier, find, narrowed, read};
-pub(crate) use kept::{Kept, KeptBuilds, Subject};
+pub(crate) use kept::{KeptBuild, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
 use crate::input::{LARGEST_LOG, read_input};
@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
-    work: Option<Work>,
+    work: Option<BuildsCommand>,
     #[command(flatten)]
     list: list::Options,
     #[command(flatten)]
@@ -44,7 +44,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain ^1                         the build before the last one";
 
 #[derive(Debug, Subcommand)]
-enum Work {
+enum BuildsCommand {
     /// Write the record of a build to a file
     #[command(
         after_help = "Examples:\n  buildscope builds export last build.json\n  buildscope builds export 20261128 | jq .wall"
@@ -87,10 +87,10 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             warn_of_damage(&builds)?;
             list::run(&builds, &arguments.list)
         }
-        Some(Work::Export { build, file }) => export(&build, file.as_deref(), &arguments.root),
-        Some(Work::Import { files, keep_records }) => keep_files(&builds, &files, &keep_records),
-        Some(Work::Rm { all: true, .. }) => builds.clear().map_err(Failure::internal),
-        Some(Work::Rm { builds: names, .. }) => {
+        Some(BuildsCommand::Export { build, file }) => export(&build, file.as_deref(), &arguments.root),
+        Some(BuildsCommand::Import { files, keep_records }) => keep_files(&builds, &files, &keep_records),
+        Some(BuildsCommand::Rm { all: true, .. }) => builds.clear().map_err(Failure::internal),
+        Some(BuildsCommand::Rm { builds: names, .. }) => {
             // All are looked up first: `^1` means another build once `last` is removed.
             let found = names.iter().map(|name| kept(name, &builds, &arguments.root)).collect::<Result<Vec<_>, _>>()?;
             found.iter().try_for_each(|id| builds.remove(id)).map_err(Failure::internal)

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 /// A build, before its record is read.
 #[derive(Debug)]
-pub(super) struct Build {
+pub(super) struct UnreadBuild {
     /// The name of the Dockerfile.
     pub(super) name: String,
     started: Option<String>,
@@ -33,7 +33,7 @@ enum RecordSource {
     Imported(Box<Record>),
 }
 
-impl Build {
+impl UnreadBuild {
     /// Reads the record.
     pub(super) fn read(&self) -> Result<Record, String> {
         match &self.source {
@@ -52,9 +52,9 @@ impl Build {
 }
 
 /// The kept builds. The list starts with the newest.
-pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<Build>, Failure> {
+pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<UnreadBuild>, Failure> {
     let list = builds.list().map_err(Failure::internal)?;
-    let build = |(age, kept): (usize, crate::builds::Kept)| Build {
+    let build = |(age, kept): (usize, crate::builds::KeptBuild)| UnreadBuild {
         name: kept.subject.dockerfile.unwrap_or_else(|| kept.tool.to_string()),
         started: Some(kept.started),
         place: (PathBuf::new(), usize::MAX - age),
@@ -64,7 +64,7 @@ pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<Build>, Failure> {
 }
 
 /// The builds of files and directories. Of a record only the head is read. A file that cannot be read is named and left out.
-pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<Build>, Failure> {
+pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<UnreadBuild>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         collect(path, &mut files).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
@@ -82,8 +82,8 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<Build>, Failure> {
     Ok(sorted(builds))
 }
 
-fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<Build>, String> {
-    let build = |number, name, started, source| Build { name, started, place: (path.to_owned(), number), source };
+fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<UnreadBuild>, String> {
+    let build = |number, name, started, source| UnreadBuild { name, started, place: (path.to_owned(), number), source };
     if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
         return Ok(vec![build(0, name, head.started, RecordSource::Record(path.to_owned()))]);
     }
@@ -97,7 +97,7 @@ fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<Build>, String> {
 }
 
 /// By Dockerfile, and the builds of each in the order of time.
-fn sorted(mut builds: Vec<Build>) -> Vec<Build> {
+fn sorted(mut builds: Vec<UnreadBuild>) -> Vec<UnreadBuild> {
     builds.sort_by(|one, other| one.order().cmp(&other.order()));
     builds
 }

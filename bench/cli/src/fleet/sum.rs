@@ -3,7 +3,7 @@
 //! The builds are divided into chunks of one Dockerfile, in the order of time. A thread holds the records of one chunk one after
 //! the other, so the memory does not depend on the number of builds.
 
-use super::sources::Build;
+use super::sources::UnreadBuild;
 use crate::write_message;
 use buildscope_reports::fleet::Fleet;
 use parking_lot::Mutex;
@@ -17,16 +17,16 @@ const CHUNK: usize = 64;
 
 /// The shared state of the threads.
 struct StepWork<'b> {
-    builds: &'b [Build],
+    builds: &'b [UnreadBuild],
     chunks: Vec<Range<usize>>,
     /// The number of the chunk to take next.
     next: AtomicUsize,
-    sum: Mutex<Sum>,
+    sum: Mutex<ChunkSum>,
 }
 
 /// The sum of the first chunks, and the sums of chunks that were done before those in front of them.
 #[derive(Default)]
-struct Sum {
+struct ChunkSum {
     total: Fleet,
     chunks: usize,
     waiting: BTreeMap<usize, Fleet>,
@@ -36,7 +36,7 @@ struct Sum {
 }
 
 /// Adds up builds that are sorted by Dockerfile and time. A record that cannot be read is named and left out.
-pub(super) fn sum(builds: &[Build]) -> Fleet {
+pub(super) fn sum(builds: &[UnreadBuild]) -> Fleet {
     let work = StepWork { builds, chunks: chunks(builds), next: AtomicUsize::new(0), sum: Mutex::default() };
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(work.chunks.len());
     std::thread::scope(|scope| {
@@ -48,7 +48,7 @@ pub(super) fn sum(builds: &[Build]) -> Fleet {
 }
 
 /// The chunks of builds that are of one Dockerfile.
-fn chunks(builds: &[Build]) -> Vec<Range<usize>> {
+fn chunks(builds: &[UnreadBuild]) -> Vec<Range<usize>> {
     let mut chunks: Vec<Range<usize>> = Vec::new();
     for at in 0..builds.len() {
         let open = chunks.last_mut().filter(|chunk| chunk.len() < CHUNK && builds[chunk.start].name == builds[at].name);
@@ -90,7 +90,7 @@ impl StepWork<'_> {
     }
 }
 
-impl Sum {
+impl ChunkSum {
     fn add(&mut self, number: usize, fleet: Fleet) {
         self.waiting.insert(number, fleet);
         while let Some(fleet) = self.waiting.remove(&self.chunks) {

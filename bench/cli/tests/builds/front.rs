@@ -46,11 +46,11 @@ pub(crate) struct Expiry {
 /// A running server. It ends on drop.
 pub(crate) struct Front {
     port: u16,
-    state: Arc<State>,
+    state: Arc<FrontState>,
     runtime: Option<Runtime>,
 }
 
-struct State {
+struct FrontState {
     demands: Demands,
     seen: Mutex<Seen>,
 }
@@ -132,7 +132,7 @@ impl Front {
         listener.set_nonblocking(true).unwrap();
         let own = listener.local_addr().unwrap().port();
         let tls = demands.certificate.map(|name| tls(certificates, name, demands.clients));
-        let state = Arc::new(State { demands, seen: Mutex::default() });
+        let state = Arc::new(FrontState { demands, seen: Mutex::default() });
         let shared = Arc::clone(&state);
         runtime.spawn(async move {
             let behind = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).unwrap().connect_lazy();
@@ -197,7 +197,7 @@ fn tls(certificates: &Certificates, name: &str, clients: bool) -> ServerTlsConfi
 
 /// Passes a call on, if it has the token.
 async fn pass(
-    state: Arc<State>,
+    state: Arc<FrontState>,
     mut behind: Channel,
     request: Request<Body>,
 ) -> Result<Response<Body>, tonic::transport::Error> {
@@ -212,7 +212,7 @@ async fn pass(
     }
 }
 
-impl State {
+impl FrontState {
     /// Waits until each of the calls that are passed on at once has come.
     async fn wait_for_others(&self) {
         let have_come = || {

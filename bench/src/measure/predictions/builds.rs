@@ -1,6 +1,6 @@
 //! The builds that predictions are checked against: run, saved as records, or read from saved records.
 
-use super::trial::Setting;
+use super::trial::TrialSetting;
 use super::{PredictionPlan, seconds, trials};
 use crate::measure::folders::CaseFolders;
 use crate::measure::order::order;
@@ -37,7 +37,7 @@ impl Builds {
     /// after-effects of earlier builds affect all settings equally.
     pub(super) fn make(plan: &PredictionPlan, workload: &Workload) -> Result<Self, RunError> {
         let folders = CaseFolders::make(&plan.scratch, &workload.name, workload, CacheState::Cold)?;
-        let first = plan.build(workload, &folders, &Setting::parallel())?;
+        let first = plan.build(workload, &folders, &TrialSetting::parallel())?;
         let (settings, _) = trials(&first);
         let mut of: Vec<Vec<Record>> = vec![Vec::new(); settings.len()];
         let more = MORE.iter().find(|(short, _)| seconds(first.wall) < *short).map_or(1, |(_, more)| *more);
@@ -86,7 +86,7 @@ fn read(path: &Path) -> Result<Record, RunError> {
 
 impl PredictionPlan {
     /// Runs one cold build and returns its record. Cache directories are emptied before it.
-    fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &Setting) -> Result<Record, RunError> {
+    fn build(&self, workload: &Workload, folders: &CaseFolders, setting: &TrialSetting) -> Result<Record, RunError> {
         finish(empty_caches(&self.binary, &folders.store), &workload.name)?;
         let path = self.scratch.join("record.json");
         let mut command = Command::new(if setting.alone { Path::new("taskset") } else { &self.binary });

@@ -51,7 +51,7 @@ impl Selected {
 
 /// The settings of a build.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Setting {
+pub(super) struct TrialSetting {
     pub(super) policy: Policy,
     pub(super) jobs: u32,
     pub(super) delay: Option<(Selected, f64)>,
@@ -61,7 +61,7 @@ pub(super) struct Setting {
     pub(super) alone: bool,
 }
 
-impl Setting {
+impl TrialSetting {
     pub(super) fn parallel() -> Self {
         Self::of(Policy::Instructions)
     }
@@ -81,11 +81,11 @@ pub(super) struct Trial {
 }
 
 /// Chooses the trials of a workload by its first build: the settings, and the predictions between them.
-pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
-    let parallel = Setting::parallel();
-    let mut settings = vec![parallel.clone(), Setting::of(Policy::Serial)];
+pub(super) fn trials(first: &Record) -> (Vec<TrialSetting>, Vec<Trial>) {
+    let parallel = TrialSetting::parallel();
+    let mut settings = vec![parallel.clone(), TrialSetting::of(Policy::Serial)];
     let mut trials = Vec::new();
-    let mut add = |kind, change: String, from, setting: Setting, scenario| {
+    let mut add = |kind, change: String, from, setting: TrialSetting, scenario| {
         let to = settings.iter().position(|known| *known == setting).unwrap_or_else(|| {
             settings.push(setting);
             settings.len() - 1
@@ -93,23 +93,23 @@ pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
         trials.push(Trial { kind, change, from, to, scenario });
     };
     let of = |policy| Scenario { policy: Some(policy), jobs: Some(0), ..Scenario::default() };
-    add("policy", "serial, from parallel".into(), 0, Setting::of(Policy::Serial), of(Policy::Serial));
+    add("policy", "serial, from parallel".into(), 0, TrialSetting::of(Policy::Serial), of(Policy::Serial));
     add("policy", "parallel, from serial".into(), 1, parallel.clone(), of(Policy::Instructions));
     for jobs in [1, 2] {
         let scenario = Scenario { jobs: Some(jobs), ..Scenario::default() };
-        add("slots", format!("--jobs {jobs}"), 0, Setting { jobs, ..parallel.clone() }, scenario);
+        add("slots", format!("--jobs {jobs}"), 0, TrialSetting { jobs, ..parallel.clone() }, scenario);
     }
     let delay = (first.wall.0 as f64 / 1e10).max(SHORTEST_DELAY);
     for selected in DELAYED.into_iter().filter(|selected| selected.is_in(first)) {
         let scenario =
             Scenario { delays: vec![(selected.selector(), Nanos::from_secs_f64(delay))], ..Scenario::default() };
         let change = format!("{} +{:.0} ms", selected.name(), delay * 1e3);
-        add("delay", change, 0, Setting { delay: Some((selected, delay)), ..parallel.clone() }, scenario);
+        add("delay", change, 0, TrialSetting { delay: Some((selected, delay)), ..parallel.clone() }, scenario);
     }
     let several = first.host.cpus.is_some_and(|cpus| cpus > 1);
     if several && in_path("taskset") {
         let scenario = Scenario { cores: Some(1.0), ..Scenario::default() };
-        add("processors", "one processor".into(), 0, Setting { alone: true, ..parallel.clone() }, scenario);
+        add("processors", "one processor".into(), 0, TrialSetting { alone: true, ..parallel.clone() }, scenario);
     }
     // The export is the only phase that can really be omitted: nothing in the build depends on it.
     let scenario = Scenario {
@@ -117,7 +117,7 @@ pub(super) fn trials(first: &Record) -> (Vec<Setting>, Vec<Trial>) {
         ..Scenario::default()
     };
     trials.push(Trial { kind: "stub", change: "no export".into(), from: settings.len(), to: 0, scenario });
-    settings.push(Setting { export: true, ..parallel });
+    settings.push(TrialSetting { export: true, ..parallel });
     (settings, trials)
 }
 

@@ -11,7 +11,7 @@ use super::{
     scalar,
 };
 use crate::{
-    error::{Error, File, Place, Source},
+    error::{Error, File, Place, SourceText},
     paths,
     text::read_text,
 };
@@ -58,7 +58,7 @@ pub(super) fn place(file: &File, path: &[&str]) -> Option<Place> {
         found = Some(start);
         offset = end;
     }
-    found.map(|start| Source::new(&file.name, &file.text).place(start..start))
+    found.map(|start| SourceText::new(&file.name, &file.text).place(start..start))
 }
 
 struct Loader<'a> {
@@ -245,7 +245,7 @@ impl Loader<'_> {
 /// The documents of a file.
 fn documents(file: &File) -> Result<Vec<Yaml>, Error> {
     if let Some(offset) = too_deep(&file.text) {
-        let place = Source::new(&file.name, &file.text).place(offset..offset);
+        let place = SourceText::new(&file.name, &file.text).place(offset..offset);
         return Err(Error::new(format!("brackets are nested more than {MAX_BRACKETS} deep")).at(&place));
     }
     let mut documents = Vec::new();

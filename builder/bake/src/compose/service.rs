@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    target::{Attest, Entry, Export, Secret, Ssh, Target, cache_entries, canonical_attest, merge_entries},
+    target::{Attest, Export, ListEntry, Secret, Ssh, Target, cache_entries, canonical_attest, merge_entries},
     text::read_text,
 };
 
@@ -334,7 +334,7 @@ fn named_extension_contexts(extension: &Mapping) -> Result<BTreeMap<String, Stri
     Ok(contexts.into_iter().map(|(name, value)| (name, target(value))).collect())
 }
 
-fn entries<T: Entry>(
+fn entries<T: ListEntry>(
     own: &mut Option<Vec<T>>,
     words: &[String],
     parse: fn(&str) -> Result<Vec<T>, String>,

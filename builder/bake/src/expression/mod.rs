@@ -20,7 +20,7 @@ pub(crate) use constraint::type_of;
 pub(crate) use names::called_functions;
 
 use crate::{
-    error::{Error, Place, Source},
+    error::{Error, Place, SourceText},
     value::Value,
 };
 
@@ -105,7 +105,7 @@ pub(crate) struct Expression {
 /// The text that contains an expression.
 #[derive(Clone, Debug)]
 pub(crate) struct Text {
-    pub(crate) source: Arc<Source>,
+    pub(crate) source: Arc<SourceText>,
     /// The place of the JSON string which contains the text. Offsets in it are not offsets in the file.
     pub(crate) inside: Option<Place>,
 }
@@ -135,7 +135,7 @@ pub(crate) enum Code {
 }
 
 impl Expression {
-    pub(crate) fn native(code: Native, source: &Arc<Source>) -> Expression {
+    pub(crate) fn native(code: Native, source: &Arc<SourceText>) -> Expression {
         Expression { code: Code::Native(Arc::new(code)), text: Text { source: Arc::clone(source), inside: None } }
     }
 

@@ -13,7 +13,7 @@ use crate::{
 
 /// The extent to which a `~` trims.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Reach {
+enum TrimReach {
     /// All white space of a quoted string.
     Whole,
     /// Up to the end of a line, in heredocs and JSON: there the reference reads each line as a separate literal.
@@ -27,7 +27,7 @@ impl Text {
             Some(Element::Interpolation(interpolation)) => self.evaluate(&interpolation.expr, environment),
             _ => {
                 let mut text = String::new();
-                let reach = if self.inside.is_some() { Reach::Line } else { Reach::Whole };
+                let reach = if self.inside.is_some() { TrimReach::Line } else { TrimReach::Whole };
                 self.append(template, Trim::default(), reach, environment, &mut text)?;
                 Ok(Value::String(text))
             }
@@ -43,9 +43,9 @@ impl Text {
         match raw.filter(|_| flush).and_then(|raw| raw.parse::<Template>().ok()) {
             Some(mut template) => {
                 heredoc::dedent(&mut template);
-                self.append(&template, Trim::default(), Reach::Line, environment, &mut text)?;
+                self.append(&template, Trim::default(), TrimReach::Line, environment, &mut text)?;
             }
-            None => self.append(&written.template, Trim::default(), Reach::Line, environment, &mut text)?,
+            None => self.append(&written.template, Trim::default(), TrimReach::Line, environment, &mut text)?,
         }
         Ok(Value::String(text))
     }
@@ -54,7 +54,7 @@ impl Text {
         &self,
         template: &Template,
         trim: Trim,
-        reach: Reach,
+        reach: TrimReach,
         environment: Environment<'_>,
         text: &mut String,
     ) -> Result<(), Error> {
@@ -86,7 +86,7 @@ impl Text {
     fn directive(
         &self,
         directive: &Directive,
-        reach: Reach,
+        reach: TrimReach,
         environment: Environment<'_>,
         text: &mut String,
     ) -> Result<(), Error> {
@@ -130,15 +130,15 @@ impl Text {
     }
 }
 
-fn trimmed(literal: &str, trim: Trim, reach: Reach) -> &str {
+fn trimmed(literal: &str, trim: Trim, reach: TrimReach) -> &str {
     let mut literal = literal;
     if trim.start {
-        let line = literal.find('\n').filter(|_| reach == Reach::Line).map_or(literal.len(), |newline| newline + 1);
+        let line = literal.find('\n').filter(|_| reach == TrimReach::Line).map_or(literal.len(), |newline| newline + 1);
         let kept = literal[..line].trim_start().len();
         literal = &literal[line - kept..];
     }
     if trim.end {
-        let line = literal.rfind('\n').filter(|_| reach == Reach::Line).map_or(0, |newline| newline + 1);
+        let line = literal.rfind('\n').filter(|_| reach == TrimReach::Line).map_or(0, |newline| newline + 1);
         let kept = literal[line..].trim_end().len();
         literal = &literal[..line + kept];
     }

@@ -11,7 +11,7 @@ use jsonc_parser::{
 
 use super::{Attribute, Block, Body};
 use crate::{
-    error::{Error, Place, Source},
+    error::{Error, Place, SourceText},
     expression::{Code, Expression, Text},
     value::{Value, parse_number},
 };
@@ -36,7 +36,7 @@ const STRICT: ParseOptions = ParseOptions {
 };
 
 /// Reads the JSON syntax.
-pub(super) fn read(source: &Arc<Source>) -> Result<Body, Error> {
+pub(super) fn read(source: &Arc<SourceText>) -> Result<Body, Error> {
     let parsed = parse_to_ast(source.slice(0..usize::MAX), &CollectOptions::default(), &STRICT).map_err(|error| {
         let range = error.range();
         Error::new(error.kind().to_string()).at(&source.place(range.start..range.end))
@@ -50,7 +50,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Body, Error> {
 }
 
 struct Reader<'a> {
-    source: &'a Arc<Source>,
+    source: &'a Arc<SourceText>,
 }
 
 impl Reader<'_> {
@@ -151,7 +151,7 @@ impl Reader<'_> {
         let template: hcl_edit::template::Template = text
             .parse()
             .map_err(|error: hcl_edit::parser::Error| Error::new(error.message().replace('\n', "; ")).at(&place))?;
-        let source = Source::new(&place.file, text);
+        let source = SourceText::new(&place.file, text);
         Ok(Expression { code: Code::Template(Arc::new(template)), text: Text { source, inside: Some(place) } })
     }
 }

@@ -7,7 +7,7 @@ mod json;
 mod native;
 
 use crate::{
-    error::{Error, File, Place, Source},
+    error::{Error, File, Place, SourceText},
     expression::Expression,
 };
 
@@ -46,7 +46,7 @@ impl Body {
 /// # Errors
 /// The first syntax error.
 pub(crate) fn read(file: &File) -> Result<Body, Error> {
-    let source = Source::new(&file.name, &file.text);
+    let source = SourceText::new(&file.name, &file.text);
     if file.name.ends_with(".json") {
         json::read(&source)
     } else if file.name.ends_with(".hcl") {

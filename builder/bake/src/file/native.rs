@@ -7,12 +7,12 @@ use hcl_edit::{
 
 use super::{Attribute, Block, Body};
 use crate::{
-    error::{Error, Place, Source},
+    error::{Error, Place, SourceText},
     expression::Expression,
 };
 
 /// Reads HCL's own syntax.
-pub(super) fn read(source: &Arc<Source>) -> Result<Body, Error> {
+pub(super) fn read(source: &Arc<SourceText>) -> Result<Body, Error> {
     let text = source.slice(0..usize::MAX);
     let parsed: NativeBody =
         hcl_edit::parser::parse_body(text.strip_prefix('\u{feff}').unwrap_or(text)).map_err(|error| {
@@ -23,7 +23,7 @@ pub(super) fn read(source: &Arc<Source>) -> Result<Body, Error> {
     Ok(body(parsed, source))
 }
 
-fn body(parsed: NativeBody, source: &Arc<Source>) -> Body {
+fn body(parsed: NativeBody, source: &Arc<SourceText>) -> Body {
     let mut body = Body::default();
     for structure in parsed {
         let place = source.place(structure.span().unwrap_or(0..0));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Attest, CacheEntry, Export, Policy, Resources, Secret, Ssh, Target,
-    entries::{Entry, cache_entries, from_value},
+    entries::{ListEntry, cache_entries, from_value},
 };
 use crate::value::{Type, Value, convert};
 
@@ -33,8 +33,8 @@ pub(crate) fn field_type(field: &str) -> Option<Type> {
 
 /// Converts a value to the type of its attribute.
 pub(crate) fn normal(field: &str, value: Value) -> Result<Value, String> {
-    fn entries<T: Entry>(entries: &[T]) -> Value {
-        Value::List(T::kind(), entries.iter().map(Entry::to_value).collect())
+    fn entries<T: ListEntry>(entries: &[T]) -> Value {
+        Value::List(T::kind(), entries.iter().map(ListEntry::to_value).collect())
     }
     if value.is_null() {
         return Ok(Value::Null(field_type(field).unwrap_or(Type::Dynamic)));

@@ -15,8 +15,8 @@ pub(crate) use overrides::Overrides;
 pub use resources::Resources;
 
 pub(crate) use decode::field_type;
-pub(crate) use entries::{Entry, cache_entries, canonical_attest, merge_entries};
-pub(crate) use overrides::Setting;
+pub(crate) use entries::{ListEntry, cache_entries, canonical_attest, merge_entries};
+pub(crate) use overrides::SetFlag;
 
 /// The attributes of a target.
 pub(crate) const FIELDS: [&str; 31] = [
@@ -175,7 +175,7 @@ impl Target {
 
     /// Removes repeated and empty entries.
     pub(crate) fn normalize(&mut self) {
-        fn entries<T: Entry>(list: &mut Option<Vec<T>>) {
+        fn entries<T: ListEntry>(list: &mut Option<Vec<T>>) {
             if let Some(entries) = list {
                 T::dedup(entries);
             }

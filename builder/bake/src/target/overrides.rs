@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Attest, Export, Secret, Ssh, Target,
-    entries::{Entry, boolean, cache_entries, merge_entries},
+    entries::{ListEntry, boolean, cache_entries, merge_entries},
 };
 use crate::{error::Error, target::Policy};
 
@@ -39,7 +39,7 @@ const LISTS: [&str; 12] = [
 ];
 
 /// A `--set` flag, before its pattern is matched.
-pub(crate) struct Setting<'a> {
+pub(crate) struct SetFlag<'a> {
     pub(crate) pattern: &'a str,
     key: String,
     family: &'a str,
@@ -49,8 +49,8 @@ pub(crate) struct Setting<'a> {
     text: &'a str,
 }
 
-impl<'a> Setting<'a> {
-    pub(crate) fn parse(text: &'a str) -> Result<Setting<'a>, Error> {
+impl<'a> SetFlag<'a> {
+    pub(crate) fn parse(text: &'a str) -> Result<SetFlag<'a>, Error> {
         let (path, value) = text.split_once('=').map_or((text, None), |(path, value)| (path, Some(value)));
         let (path, append) = path.strip_suffix('+').map_or((path, false), |path| (path, true));
         let mut keys = path.splitn(3, '.');
@@ -62,7 +62,7 @@ impl<'a> Setting<'a> {
         }
         let name = keys.next();
         let key = name.map_or_else(|| family.to_owned(), |name| format!("{family}.{name}"));
-        Ok(Setting { pattern, key, family, name, append, value, text })
+        Ok(SetFlag { pattern, key, family, name, append, value, text })
     }
 
     /// Adds the value to the overrides of a target.
@@ -183,11 +183,11 @@ fn texts(own: &mut Option<Vec<String>>, entry: &Override) {
     }
 }
 
-fn parse_all<T: Entry>(values: &[String]) -> Result<Vec<T>, String> {
+fn parse_all<T: ListEntry>(values: &[String]) -> Result<Vec<T>, String> {
     values.iter().filter(|value| !value.is_empty()).map(|value| T::parse(value)).collect()
 }
 
-fn entries<T: Entry>(own: &mut Option<Vec<T>>, entry: &Override) -> Result<(), String> {
+fn entries<T: ListEntry>(own: &mut Option<Vec<T>>, entry: &Override) -> Result<(), String> {
     let parsed = parse_all::<T>(&entry.values)?;
     if !entry.append {
         *own = None;

@@ -10,7 +10,7 @@ pub use error::{ExpandError, MAX_DEPTH, MAX_LENGTH, MAX_WORK};
 pub use rules::Expander;
 pub use variables::{NoVariables, Variables};
 
-use reader::{Output, Reader, Splitter};
+use reader::{ExpandedText, Reader, Splitter};
 use std::collections::BTreeSet;
 
 /// The result of an expansion.
@@ -33,7 +33,7 @@ impl Expander {
     /// Malformed quotes and substitutions, and `${name?message}` if the variable is not set.
     pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
         let mut reader = Reader::new(self, word, variables);
-        let mut output = Output::with_words();
+        let mut output = ExpandedText::with_words();
         reader.until(None, self.escapes(), &mut output)?;
         Ok(Expanded {
             text: output.text,
@@ -51,7 +51,7 @@ impl Expander {
         if self.is_plain(word) {
             return Ok(word.to_owned());
         }
-        let mut output = Output::default();
+        let mut output = ExpandedText::default();
         Reader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
         Ok(output.text)
     }
@@ -61,7 +61,7 @@ impl Expander {
     /// # Errors
     /// Returns the same errors as [`Expander::expand`].
     pub fn words(&self, word: &str, variables: &dyn Variables) -> Result<Vec<String>, ExpandError> {
-        let mut output = Output::with_words();
+        let mut output = ExpandedText::with_words();
         Reader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
         Ok(output.words.map(Splitter::finish).unwrap_or_default())
     }

@@ -21,13 +21,13 @@ pub(super) struct Reader<'a> {
 
 /// The result of an expansion so far.
 #[derive(Default)]
-pub(super) struct Output {
+pub(super) struct ExpandedText {
     pub(super) text: String,
     /// The words of the text, if the caller needs them.
     pub(super) words: Option<Splitter>,
 }
 
-impl Output {
+impl ExpandedText {
     pub(super) fn with_words() -> Self {
         Self { text: String::new(), words: Some(Splitter::default()) }
     }
@@ -104,7 +104,7 @@ impl<'a> Reader<'a> {
         &mut self,
         stop: Option<char>,
         escapes: Escapes,
-        output: &mut Output,
+        output: &mut ExpandedText,
     ) -> Result<(), ExpandError> {
         let word = self.word;
         while let Some(c) = self.peek() {
@@ -318,7 +318,7 @@ impl<'a> Reader<'a> {
     }
 
     fn argument(&mut self, at: usize, stop: char, escapes: Escapes) -> Result<String, ExpandError> {
-        let mut output = Output::default();
+        let mut output = ExpandedText::default();
         match self.until(Some(stop), escapes, &mut output) {
             Ok(()) => Ok(output.text),
             // If the word ends within the argument, this substitution is not closed.

@@ -18,7 +18,7 @@ const VERSION: u32 = 1;
 const MOST: usize = 8192;
 
 #[derive(Serialize, Deserialize)]
-struct Document {
+struct PeakFile {
     version: u32,
     peaks: HashMap<String, Peak>,
 }
@@ -72,7 +72,7 @@ impl Peaks {
             let oldest = times[MOST - 1];
             peaks.retain(|_, peak| peak.at >= oldest);
         }
-        let _ = write(&self.file, &Document { version: VERSION, peaks });
+        let _ = write(&self.file, &PeakFile { version: VERSION, peaks });
     }
 }
 
@@ -85,12 +85,12 @@ impl StepNames {
 }
 
 fn read(file: &Path) -> HashMap<String, Peak> {
-    let document = fs::read(file).ok().and_then(|text| serde_json::from_slice::<Document>(&text).ok());
+    let document = fs::read(file).ok().and_then(|text| serde_json::from_slice::<PeakFile>(&text).ok());
     document.filter(|document| document.version == VERSION).map(|document| document.peaks).unwrap_or_default()
 }
 
 /// Replaces the file at once, so that no reader sees a part of it.
-fn write(file: &Path, document: &Document) -> io::Result<()> {
+fn write(file: &Path, document: &PeakFile) -> io::Result<()> {
     let part = file.with_extension(format!("{}.part", std::process::id()));
     let written = fs::write(&part, serde_json::to_vec(document)?).and_then(|()| fs::rename(&part, file));
     if written.is_err() {

@@ -71,7 +71,7 @@ pub(super) struct RemoteCache {
 
 /// The parts of a record besides the bytes of its layer.
 #[derive(Serialize, Deserialize)]
-struct Entry {
+struct KeyEntry {
     diff_id: DiffId,
     /// The media type of the layer.
     media_type: String,
@@ -105,7 +105,7 @@ impl RemoteCache {
         let answer = self.blobs.client.wait(ask);
         let answer = answer.inspect_err(|_: &RemoteError| self.failed.store(true, Ordering::Relaxed))?;
         let Some((text, layer)) = answer else { return Ok(None) };
-        let Ok(Entry { diff_id, media_type, value }) = serde_json::from_slice(&text) else { return Ok(None) };
+        let Ok(KeyEntry { diff_id, media_type, value }) = serde_json::from_slice(&text) else { return Ok(None) };
         let descriptor = Descriptor::new(&media_type, layer.digest, layer.size);
         Ok(Some((CacheRecord { key: *key, diff_id, value }, descriptor)))
     }
@@ -134,7 +134,7 @@ impl RemoteCache {
             let (diff_id, descriptor) = (record.diff_id, *descriptors.get(&record.diff_id)?);
             let (media_type, value) = (descriptor.media_type.clone(), record.value.clone());
             // Serialising cannot fail: all keys are strings.
-            let text = serde_json::to_vec(&Entry { diff_id, media_type, value }).expect("plain data");
+            let text = serde_json::to_vec(&KeyEntry { diff_id, media_type, value }).expect("plain data");
             Some(CacheEntry { action: action(&record.key), outputs: vec![(LAYER.into(), blob(descriptor))], text })
         };
         let entries: Vec<CacheEntry> = records.iter().filter_map(entry).collect();

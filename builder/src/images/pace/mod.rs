@@ -29,12 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The pace of some work. It is shared by all threads of that work.
 #[derive(Debug, Default)]
 pub struct Pace {
-    state: Mutex<State>,
+    state: Mutex<PaceState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PaceState {
     mode: Mode,
     budget: Budget,
 }
@@ -80,7 +80,7 @@ pub(crate) struct Admission<'a> {
 impl Pace {
     /// The pace of work while steps run.
     pub fn alongside_steps() -> Self {
-        let state = State { mode: Mode::AlongsideSteps, budget: Budget::default() };
+        let state = PaceState { mode: Mode::AlongsideSteps, budget: Budget::default() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
@@ -130,7 +130,7 @@ impl Pace {
     }
 
     /// Measures without the lock: this thread may have to wait for a processor, and the end of the steps must not wait for it.
-    fn measure(&self, state: &mut MutexGuard<'_, State>) {
+    fn measure(&self, state: &mut MutexGuard<'_, PaceState>) {
         state.budget.looked = Some(Instant::now());
         let counters = state.budget.counters.take();
         let (counters, reading) = MutexGuard::unlocked(state, || {

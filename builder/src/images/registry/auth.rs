@@ -17,14 +17,14 @@ const DEFAULT_KEY: &str = "https://index.docker.io/v1/";
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Credentials {
-    auths: BTreeMap<String, Entry>,
+    auths: BTreeMap<String, AuthEntry>,
     creds_store: Option<String>,
     cred_helpers: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "lowercase", default)]
-struct Entry {
+struct AuthEntry {
     auth: String,
     username: String,
     password: String,
@@ -79,7 +79,7 @@ impl Credentials {
                 }
             }
         }
-        Ok(keys.iter().find_map(|key| self.auths.get(key)).and_then(Entry::login))
+        Ok(keys.iter().find_map(|key| self.auths.get(key)).and_then(AuthEntry::login))
     }
 }
 
@@ -100,7 +100,7 @@ fn keys(registry: &str) -> Vec<String> {
     }
 }
 
-impl Entry {
+impl AuthEntry {
     fn login(&self) -> Option<Login> {
         if !self.registrytoken.is_empty() {
             return Some(Login::Registry(self.registrytoken.clone()));

@@ -6,7 +6,7 @@ use super::super::resolved::{Blobs, ResolvedImage};
 use super::super::stored::Images;
 use super::client::{Access, ApiRequest, Registries, Repository};
 use super::progress::{Direction, ProgressSink, Transfer, TransferProgress};
-use crate::http::{Pace, Retries, RetryPolicy};
+use crate::http::{Retries, RetryPolicy, TransferPace};
 use buildscope_oci::{Descriptor, media};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::BlobDigest;
@@ -169,7 +169,7 @@ impl Blobs for Remote {
             at: 0,
             body: None,
             retries: Retries::new(RETRIES),
-            pace: Pace::new(),
+            pace: TransferPace::new(),
             // Documents are small, so no progress is reported for them.
             progress: (!is_document && blob.size > 0).then(|| {
                 TransferProgress::start(
@@ -207,7 +207,7 @@ struct BlobDownload {
     at: u64,
     body: Option<BodyReader<'static>>,
     retries: Retries,
-    pace: Pace,
+    pace: TransferPace,
     progress: Option<TransferProgress>,
 }
 

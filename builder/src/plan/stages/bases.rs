@@ -1,6 +1,6 @@
 //! Resolves the images that the target needs, and takes the ONBUILD triggers of bases.
 
-use super::{BaseOf, Source, Stages, Trigger};
+use super::{BaseOf, FilesFrom, Stages, Trigger};
 use crate::plan::request::ImageResolver;
 use buildscope_dockerfile::expand::NoVariables;
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Instruction, Kind, Span, closest};
@@ -31,7 +31,7 @@ impl Stages<'_> {
                     diagnostics.push(variable(span));
                     continue;
                 }
-                if let Source::Image(image) = self.source(&word, span, diagnostics) {
+                if let FilesFrom::Image(image) = self.source(&word, span, diagnostics) {
                     if self.images.contains_key(&image) {
                         continue;
                     }

@@ -1,6 +1,6 @@
 //! The stages on which a stage depends.
 
-use super::{BaseOf, Source, StageOf, Stages};
+use super::{BaseOf, FilesFrom, StageOf, Stages};
 use buildscope_dockerfile::{Diagnostic, Instruction, Kind, Span, Word, mount};
 
 impl Stages<'_> {
@@ -51,7 +51,7 @@ impl Stages<'_> {
         }
         let mut ignored = Vec::new();
         for word in this.froms() {
-            if let Source::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
+            if let FilesFrom::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
                 needs.push((source, word.span));
             }
         }

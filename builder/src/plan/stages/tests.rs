@@ -24,7 +24,7 @@ fn contexts(pairs: &[(&str, NamedContext)]) -> LowerRequest {
 }
 
 /// The meaning of a `from` word in a file.
-fn source(text: &str, request: &LowerRequest, word: &str) -> Source {
+fn source(text: &str, request: &LowerRequest, word: &str) -> FilesFrom {
     let mut found = None;
     stages(text, request, |stages, diagnostics| {
         found = Some(stages.source(word, Span::default(), diagnostics));
@@ -47,7 +47,7 @@ fn a_base_names_an_earlier_stage_in_lower_case() {
 fn of_two_stages_with_one_name_the_last_before_counts() {
     let text = "FROM a AS x\nFROM b AS x\nFROM x\n";
     stages(text, &LowerRequest::default(), |stages, _| assert_eq!(stages.list[2].base, BaseOf::Stage(1)));
-    assert_eq!(source(text, &LowerRequest::default(), "X"), Source::Stage(1));
+    assert_eq!(source(text, &LowerRequest::default(), "X"), FilesFrom::Stage(1));
 }
 
 #[test]
@@ -62,11 +62,11 @@ fn a_stage_has_the_platform_of_its_base_stage() {
 fn a_source_is_a_stage_then_an_index_then_an_image() {
     let text = "FROM debian AS zero\nFROM alpine\n";
     let of = |word: &str| source(text, &LowerRequest::default(), word);
-    assert_eq!(of("zero"), Source::Stage(0));
-    assert_eq!(of("0"), Source::Stage(0));
-    assert_eq!(of("1"), Source::Stage(1));
-    assert_eq!(of("scratch"), Source::Scratch);
-    assert_eq!(of("busybox:1.36"), Source::Image("busybox:1.36".into()));
+    assert_eq!(of("zero"), FilesFrom::Stage(0));
+    assert_eq!(of("0"), FilesFrom::Stage(0));
+    assert_eq!(of("1"), FilesFrom::Stage(1));
+    assert_eq!(of("scratch"), FilesFrom::Scratch);
+    assert_eq!(of("busybox:1.36"), FilesFrom::Image("busybox:1.36".into()));
     let errors = stages(text, &LowerRequest::default(), |stages, diagnostics| {
         stages.source("2", Span::default(), diagnostics);
     });
@@ -85,7 +85,7 @@ fn a_named_context_replaces_a_stage_and_an_image() {
         assert!(stages.list[0].body.is_empty(), "the instructions of a replaced stage are not built");
         assert_eq!(stages.list[1].base, BaseOf::Image("mirror/golang:1".into()));
     });
-    assert_eq!(source("FROM debian\n", &request, "golang"), Source::Image("mirror/golang:1".into()));
+    assert_eq!(source("FROM debian\n", &request, "golang"), FilesFrom::Image("mirror/golang:1".into()));
 }
 
 #[test]

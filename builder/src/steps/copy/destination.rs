@@ -5,7 +5,7 @@ use super::group::{Detail, Group};
 use super::mode::Mode;
 use super::select::Selection;
 use super::target::{ChangedTree, InodeId, NewDirectory, called, join};
-use super::walk::Written;
+use super::walk::WrittenPath;
 use super::{CopyError, Owner};
 use crate::plan;
 use buildscope_record::Digest;
@@ -36,7 +36,7 @@ pub(super) fn put(
 ) -> Result<Vec<CopiedFile>, CopyError> {
     let mut copied = Vec::new();
     let mode = op.chmod.as_deref().map(Mode::parse).transpose()?;
-    let Written { path, directory } = Written::parse(&op.destination, &op.workdir);
+    let WrittenPath { path, directory } = WrittenPath::parse(&op.destination, &op.workdir);
     // A missing directory gets the mode of an octal `--chmod`, as in BuildKit. A symbolic one has no mode to change.
     let new = NewDirectory {
         mode: if let Some(Mode::Octal(mode)) = mode { mode } else { 0o755 },

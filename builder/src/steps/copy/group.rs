@@ -1,6 +1,6 @@
 //! The items of a selection, in groups.
 
-use super::origin::{Data, OriginEntry};
+use super::origin::{OriginData, OriginEntry};
 use super::walk::base_name;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
@@ -62,8 +62,8 @@ impl Items {
         // Image layers carry no other extended attribute: BuildKit and docker do not write others.
         entry.xattrs.retain(|name, _| name == CAPABILITY.as_bytes());
         let content = match data {
-            Data::Known(content) => content,
-            Data::None | Data::Node(_) => Content::Bytes(Arc::default()),
+            OriginData::Known(content) => content,
+            OriginData::None | OriginData::Node(_) => Content::Bytes(Arc::default()),
         };
         self.entries.push_at(below, &entry, content);
         self.details.push(Detail { unread, ..detail });

@@ -1,19 +1,19 @@
 //! The reason why a source of a COPY is missing.
 
 use super::CopyError;
-use super::origin::Origin;
+use super::origin::CopyOrigin;
 use super::walk::{Stop, base_name, clean, follow};
 use crate::sources::{Node, NodeKind};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The error of a source that is not in its origin. `path` is the path of the source there.
-pub(super) fn missing(origin: &Origin<'_>, source: &str, path: &Path) -> CopyError {
+pub(super) fn missing(origin: &CopyOrigin<'_>, source: &str, path: &Path) -> CopyError {
     let (source_path, name) = (source.to_owned(), origin.name());
     if let Some(error) = leads_out(origin, source, path) {
         return error;
     }
-    if let Origin::Context(context) = origin
+    if let CopyOrigin::Context(context) = origin
         && matches!(origin.look(path), Ok(None))
         && let Ok(on_host) = context.path().join(path).symlink_metadata()
     {
@@ -27,14 +27,14 @@ pub(super) fn missing(origin: &Origin<'_>, source: &str, path: &Path) -> CopyErr
 }
 
 /// The error of a source whose links cannot be resolved, such as a circle.
-pub(super) fn unresolved(origin: &Origin<'_>, source: &str, path: &Path, error: CopyError) -> CopyError {
+pub(super) fn unresolved(origin: &CopyOrigin<'_>, source: &str, path: &Path, error: CopyError) -> CopyError {
     leads_out(origin, source, path).unwrap_or(error)
 }
 
 /// The error for the first link on the way to a path of a context that leads out of the context on this machine. An absolute link
 /// whose target is in the context means that target, unless the path exists outside.
-fn leads_out(origin: &Origin<'_>, source: &str, path: &Path) -> Option<CopyError> {
-    let Origin::Context(context) = origin else { return None };
+fn leads_out(origin: &CopyOrigin<'_>, source: &str, path: &Path) -> Option<CopyError> {
+    let CopyOrigin::Context(context) = origin else { return None };
     let root = context.path().canonicalize();
     let found_outside = |root| Ok(!context.path().join(path).canonicalize()?.starts_with::<PathBuf>(root));
     let outside = root.and_then(found_outside).unwrap_or(false);
@@ -65,7 +65,7 @@ fn leads_out(origin: &Origin<'_>, source: &str, path: &Path) -> Option<CopyError
 }
 
 /// The path up to its first missing component, with that one replaced by the most similar existing name.
-fn suggestion(origin: &Origin<'_>, path: &Path) -> Option<String> {
+fn suggestion(origin: &CopyOrigin<'_>, path: &Path) -> Option<String> {
     let mut base = PathBuf::new();
     for name in path {
         let next = base.join(name);

@@ -25,7 +25,7 @@ mod walk;
 
 pub use error::CopyError;
 pub use key::FileCount;
-pub use origin::Origin;
+pub use origin::CopyOrigin;
 pub use owner::Owner;
 pub use select::Selection;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// The origin of the files of a COPY or ADD.
 #[derive(Clone, Debug)]
-pub enum Origin<'a> {
+pub enum CopyOrigin<'a> {
     /// The build context, or a named context that is a directory. All its files belong to root.
     Context(&'a Context),
     /// The file system of a stage or an image.
@@ -27,7 +27,7 @@ pub(super) struct OriginEntry<'a> {
     /// The identity of the file, equal for all its hard links.
     pub(super) inode: Option<Inode>,
     /// The source of the content.
-    pub(super) data: Data<'a>,
+    pub(super) data: OriginData<'a>,
 }
 
 /// The identity of a file with several names.
@@ -40,20 +40,20 @@ pub(super) enum Inode {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Data<'a> {
+pub(super) enum OriginData<'a> {
     None,
     Node(&'a Node),
     Known(Content),
 }
 
-impl<'a> Origin<'a> {
+impl<'a> CopyOrigin<'a> {
     /// The entry at `path`, without following a link at its end.
     pub(super) fn look(&self, path: &Path) -> Result<Option<OriginEntry<'a>>, CopyError> {
         Ok(match self {
             Self::Context(context) => context.node(path)?.map(of_node),
             Self::Layers(tree) => tree.lookup(path).map(|entry| {
                 let content = tree.content(path);
-                OriginEntry { entry, inode: None, data: content.map_or(Data::None, Data::Known) }
+                OriginEntry { entry, inode: None, data: content.map_or(OriginData::None, OriginData::Known) }
             }),
             Self::Nothing => None,
         })
@@ -143,7 +143,7 @@ fn walk_tree<'a>(
         }
         let path = entry.path.clone();
         let (inode, data) = match &entry.kind {
-            EntryKind::File { .. } => (shared.then(|| Inode::First(path.clone())), Data::Known(content)),
+            EntryKind::File { .. } => (shared.then(|| Inode::First(path.clone())), OriginData::Known(content)),
             EntryKind::HardLink { target } => {
                 let inode = Inode::First(target.clone());
                 let content = tree.content(&path);
@@ -152,9 +152,9 @@ fn walk_tree<'a>(
                     Some(Content::Blob { length, .. }) => EntryKind::File { size: *length },
                     _ => tree.lookup(&path).map_or(EntryKind::File { size: 0 }, |entry| entry.kind),
                 };
-                (Some(inode), content.map_or(Data::None, Data::Known))
+                (Some(inode), content.map_or(OriginData::None, OriginData::Known))
             }
-            _ => (None, Data::None),
+            _ => (None, OriginData::None),
         };
         let directory = entry.kind == EntryKind::Directory;
         if !each(&path, OriginEntry { entry, inode, data })? && directory {
@@ -178,7 +178,7 @@ fn of_node(node: &Node) -> OriginEntry<'_> {
     // The owner of a file on this machine has no meaning in the image: files of contexts belong to root.
     let path = PathBuf::new();
     let entry = Entry { path, kind, mode, uid: 0, gid: 0, mtime: node.mtime(), xattrs: BTreeMap::new() };
-    let data = if node.kind() == &NodeKind::File { Data::Node(node) } else { Data::None };
+    let data = if node.kind() == &NodeKind::File { OriginData::Node(node) } else { OriginData::None };
     OriginEntry { entry, inode: node.inode().map(|(dev, ino)| Inode::Host(dev, ino)), data }
 }
 
@@ -186,7 +186,7 @@ impl<'a> OriginEntry<'a> {
     /// The node, for a regular file of a context.
     pub(super) fn node(&self) -> Option<&'a Node> {
         match self.data {
-            Data::Node(node) => Some(node),
+            OriginData::Node(node) => Some(node),
             _ => None,
         }
     }
@@ -198,7 +198,7 @@ impl<'a> OriginEntry<'a> {
     /// A regular file that is not part of an origin's tree.
     pub(super) fn file(name: &str, mode: u32, mtime: Timestamp, content: Content, size: u64) -> Self {
         let entry = Entry { kind: EntryKind::File { size }, mode, mtime, ..Entry::directory(name) };
-        Self { entry, inode: None, data: Data::Known(content) }
+        Self { entry, inode: None, data: OriginData::Known(content) }
     }
 }
 

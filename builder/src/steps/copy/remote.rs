@@ -3,9 +3,9 @@
 use super::CopyError;
 use super::group::{Detail, Group};
 use super::origin::OriginEntry;
-use super::walk::Written;
+use super::walk::WrittenPath;
 use crate::plan;
-use crate::sources::{Checkout, Context, GitAddress, Verdict, download, file_name};
+use crate::sources::{Checkout, Context, GitAddress, IgnoreVerdict, download, file_name};
 use buildscope_record::{BlobDigest, Probe};
 use buildscope_storage::{Content, EntryKind, Store, Timestamp};
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     let name = match file_name(url) {
         Some(name) => name,
         None => {
-            let Written { path, directory } = Written::parse(&op.destination, &op.workdir);
+            let WrittenPath { path, directory } = WrittenPath::parse(&op.destination, &op.workdir);
             if directory {
                 return Err(CopyError::Nameless(url.to_owned()));
             }
@@ -52,7 +52,7 @@ pub(super) fn check_out(op: &plan::Copy, url: &str, store: &Store, probe: &Probe
 /// Opens the tree of a checkout. `.git` is excluded unless the instruction keeps it.
 pub(super) fn context(op: &plan::Copy, checkout: &Checkout) -> Result<Context, CopyError> {
     let keep = checkout.keep.unwrap_or(op.keep_git_dir);
-    let filter = move |path: &Path| Verdict {
+    let filter = move |path: &Path| IgnoreVerdict {
         excluded: !keep && path.file_name() == Some(OsStr::new(".git")),
         reincluded_below: false,
     };

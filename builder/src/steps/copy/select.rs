@@ -3,7 +3,7 @@
 use super::CopyError;
 use super::group::{Detail, Group, Items};
 use super::missing::{missing, unresolved};
-use super::origin::{Inode, Origin, OriginEntry, relative};
+use super::origin::{CopyOrigin, Inode, OriginEntry, relative};
 use super::remote;
 use super::target::join;
 use super::walk::{base_name, bytes, clean};
@@ -33,7 +33,7 @@ impl Selection {
     ///
     /// # Errors
     /// If a source without wildcards does not exist, a pattern is malformed, or a source cannot be read or fetched.
-    pub fn of(op: &plan::Copy, origin: &Origin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
+    pub fn of(op: &plan::Copy, origin: &CopyOrigin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
         let exclude = ignore(&op.exclude)?;
         let mut finder = Finder {
             op,
@@ -70,7 +70,7 @@ impl Selection {
             groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), found, detail));
         }
         let memory = match origin {
-            Origin::Context(context) => Some(Arc::clone(context.memory())),
+            CopyOrigin::Context(context) => Some(Arc::clone(context.memory())),
             _ => None,
         };
         let selection = Self { groups, memory, checkouts };
@@ -88,7 +88,7 @@ impl Selection {
     ) -> Result<Vec<Group>, CopyError> {
         let context = remote::context(op, checkout)?;
         let whole = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
-        let mut groups = Self::of(&whole, &Origin::Context(&context), store, probe)?.groups;
+        let mut groups = Self::of(&whole, &CopyOrigin::Context(&context), store, probe)?.groups;
         remote::normalize(&mut groups, url, checkout);
         Ok(groups)
     }
@@ -119,7 +119,7 @@ impl Selection {
 /// Turns sources into groups.
 struct Finder<'a> {
     op: &'a plan::Copy,
-    origin: &'a Origin<'a>,
+    origin: &'a CopyOrigin<'a>,
     exclude: Option<Ignore>,
     probe: &'a Probe,
     groups: Vec<Group>,
@@ -182,7 +182,7 @@ impl<'a> Finder<'a> {
             self.item(found, Path::new(""), Detail::default());
             return Ok(());
         }
-        if let (Origin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
+        if let (CopyOrigin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
         }
         self.add(Group::directory(path), followed.clone());
@@ -196,7 +196,7 @@ impl<'a> Finder<'a> {
 
     fn node(&self, path: &Path) -> Result<Option<&'a Node>, CopyError> {
         match self.origin {
-            Origin::Context(context) => Ok(context.node(path)?),
+            CopyOrigin::Context(context) => Ok(context.node(path)?),
             _ => Ok(None),
         }
     }
@@ -291,7 +291,7 @@ impl<'a> Finder<'a> {
 
     /// Determines the content of the context's files. Files that are not in the digest cache are read.
     fn learn(&mut self, blobs: &BlobStore) -> Result<(), CopyError> {
-        let Origin::Context(context) = self.origin else { return Ok(()) };
+        let CopyOrigin::Context(context) = self.origin else { return Ok(()) };
         if self.unread.is_empty() {
             return Ok(());
         }

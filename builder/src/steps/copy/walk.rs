@@ -82,14 +82,14 @@ pub(super) fn follow(
 
 /// A destination as it is written.
 #[derive(Debug, PartialEq)]
-pub(super) struct Written {
+pub(super) struct WrittenPath {
     /// The cleaned path from the root.
     pub(super) path: PathBuf,
     /// Whether it is written as a directory.
     pub(super) directory: bool,
 }
 
-impl Written {
+impl WrittenPath {
     /// Reads a destination that is absolute or relative to `workdir`.
     pub(super) fn parse(written: &str, workdir: &str) -> Self {
         let directory = matches!(written, "" | ".") || written.ends_with('/') || written.ends_with("/.");
@@ -138,9 +138,9 @@ mod tests {
 
     #[test]
     fn destinations_are_cleaned_lexically() {
-        let of = Written::parse;
-        let file = |path: &str| Written { path: path.into(), directory: false };
-        let directory = |path: &str| Written { path: path.into(), directory: true };
+        let of = WrittenPath::parse;
+        let file = |path: &str| WrittenPath { path: path.into(), directory: false };
+        let directory = |path: &str| WrittenPath { path: path.into(), directory: true };
         assert_eq!(of("/symlink/..", "/"), file(""));
         assert_eq!(of("../../../a/./b/", "/w/x"), directory("a/b"));
         assert_eq!(of(".", "/w"), directory("w"));

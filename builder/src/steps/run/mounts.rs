@@ -4,7 +4,7 @@ use super::ssh::Agent;
 use super::{RunError, Runner};
 use crate::plan::{self, CopyFrom, MountKind, Run, Sharing};
 use crate::sources::Context;
-use crate::steps::copy::{self, CopyError, Origin, Selection};
+use crate::steps::copy::{self, CopyError, CopyOrigin, Selection};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_sandbox::{MountSource, SandboxMount};
 use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, LayerPath, Store, Timestamp, View};
@@ -232,7 +232,7 @@ pub(crate) fn context_layer(
     probe: &Probe,
 ) -> Result<DiffId, CopyError> {
     let op = bind_as_copy(from, source);
-    let selection = Selection::of(&op, &Origin::Context(context), store, probe)?;
+    let selection = Selection::of(&op, &CopyOrigin::Context(context), store, probe)?;
     Ok(copy::copy(&op, selection, &[], Timestamp::default(), store, probe)?.diff_id)
 }
 

@@ -9,7 +9,7 @@
 mod database;
 
 use self::database::FILES;
-use super::durable::{self, Reach};
+use super::durable::{self, SyncReach};
 use super::error::Context;
 use super::layout::{blob_digest, blob_path, is_kept, is_unpacked, touch};
 use super::{StorageError, SyncPolicy, reserve};
@@ -66,12 +66,12 @@ struct Shared {
     /// The directory of the database: the root, unless the store is read-only.
     database: PathBuf,
     policy: SyncPolicy,
-    state: Mutex<State>,
+    state: Mutex<UsageState>,
     warnings: Mutex<Vec<String>>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct UsageState {
     connection: Option<Connection>,
     /// Keys that this process stored since the last sync.
     keys: Vec<LayerKey>,
@@ -342,7 +342,7 @@ impl CacheIndex {
     }
 
     /// The files that are not known to be on the disk.
-    fn unsynced<'a>(&self, files: &'a Files) -> Result<(BTreeSet<&'a str>, Reach), StorageError> {
+    fn unsynced<'a>(&self, files: &'a Files) -> Result<(BTreeSet<&'a str>, SyncReach), StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut known = connection.prepare_cached("SELECT 1 FROM durable WHERE path = ?")?;
             let mut unsynced: BTreeSet<&str> = files.written.iter().map(String::as_str).collect();
@@ -352,7 +352,7 @@ impl CacheIndex {
                 }
             }
             let first = !connection.prepare_cached("SELECT 1 FROM durable")?.exists([])?;
-            Ok((unsynced, if first { Reach::FileSystem } else { Reach::Parents }))
+            Ok((unsynced, if first { SyncReach::FileSystem } else { SyncReach::Parents }))
         })
     }
 
@@ -381,14 +381,14 @@ impl CacheIndex {
         self.shared.policy
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, UsageState> {
         self.shared.state.lock()
     }
 
     /// Runs `work` on the database. A damaged database is set aside and replaced by an empty one, which costs cache misses only.
     fn with<T>(
         &self,
-        state: &mut State,
+        state: &mut UsageState,
         work: impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         let directory = &self.shared.database;
@@ -414,7 +414,7 @@ impl CacheIndex {
 
     fn attempt<T>(
         &self,
-        state: &mut State,
+        state: &mut UsageState,
         work: &impl Fn(&mut Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StorageError> {
         if state.connection.is_none() {

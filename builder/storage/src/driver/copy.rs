@@ -2,7 +2,7 @@
 
 use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::attributes::Names;
-use crate::change::{Changes, Data};
+use crate::change::{Changes, DataLocation};
 use crate::error::Context;
 use crate::node::{Dir, Node, Ref};
 use crate::path::{join, to_path};
@@ -80,7 +80,7 @@ pub(crate) struct Baseline {
 
 /// The names of a hard-linked file after the step.
 #[derive(Default)]
-struct Kept {
+struct KeptNames {
     /// Whether it still has one of its old names.
     old: bool,
     /// A name that it did not have before.
@@ -111,14 +111,14 @@ impl Baseline {
     /// Compares the directory `dir` with the tree.
     pub(crate) fn compare(&self, dir: &Path, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
-        changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, Data::Host)?;
+        changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, DataLocation::Host)?;
         let root = Arc::clone(changes.tree().root());
         let mut comparison = Comparison { baseline: self, changes, kept: HashMap::new() };
         comparison.directory(dir, &[], Some(&root), true)?;
         // Under overlayfs, a name that is changed, moved or linked becomes a separate file, and the others keep the old one. In a copy
         // all names still share one file, so the name that the step used is unknown, unless a directory was moved with all names.
-        match comparison.kept.into_values().find(|names: &Kept| names.old && names.new.is_some()) {
-            Some(Kept { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
+        match comparison.kept.into_values().find(|names: &KeptNames| names.old && names.new.is_some()) {
+            Some(KeptNames { new: Some(path), .. }) => Err(StorageError::LinkChanged { path: to_path(&path) }),
             _ => Ok(()),
         }
     }
@@ -140,7 +140,7 @@ struct Comparison<'a, 'c> {
     baseline: &'a Baseline,
     changes: &'a mut Changes<'c>,
     /// The current names of hard-linked files, by inode number.
-    kept: HashMap<u64, Kept>,
+    kept: HashMap<u64, KeptNames>,
 }
 
 impl Comparison<'_, '_> {
@@ -171,7 +171,7 @@ impl Comparison<'_, '_> {
             let stat = rustix::fs::statat(rustix::fs::CWD, &inner_host, AtFlags::SYMLINK_NOFOLLOW)
                 .context("stat", &inner_host)?;
             let untouched = same_inode && self.baseline.old(&stat);
-            let data = if untouched { Data::HostUntouched } else { Data::Host };
+            let data = if untouched { DataLocation::HostUntouched } else { DataLocation::Host };
             self.changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
             if !untouched || stat.st_nlink > 1 {
                 self.name(&inner, &inner_host, &stat)?;

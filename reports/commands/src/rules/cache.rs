@@ -2,7 +2,7 @@
 
 use super::facts::Facts;
 use super::split::without;
-use super::{Change, Edit};
+use super::{Edit, InstructionChange};
 use crate::Invocation;
 use crate::file::{File, Run, Step};
 use crate::keyword::Keyword;
@@ -169,14 +169,14 @@ fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> O
         let given =
             if here.instruction.flags.is_empty() { String::new() } else { format!(" {}", here.instruction.flags) };
         let line = format!("RUN{given} {} {}{text}", flags.join(" "), change.prefix);
-        return Some(vec![Edit { step, change: Change::Lines(vec![line]) }]);
+        return Some(vec![Edit { step, change: InstructionChange::Lines(vec![line]) }]);
     }
-    let mut edits = vec![Edit { step, change: Change::Flags(flags.join(" ")) }];
+    let mut edits = vec![Edit { step, change: InstructionChange::Flags(flags.join(" ")) }];
     for (from, to) in change.words {
-        edits.push(Edit { step, change: Change::Word { from, to } });
+        edits.push(Edit { step, change: InstructionChange::Word { from, to } });
     }
     if !change.prefix.is_empty() {
-        edits.push(Edit { step, change: Change::Prefix(change.prefix) });
+        edits.push(Edit { step, change: InstructionChange::Prefix(change.prefix) });
     }
     Some(edits)
 }
@@ -387,7 +387,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
             return None;
         }
         if !flags.is_empty() {
-            edits.push(Edit { step: at, change: Change::Flags(flags.join(" ")) });
+            edits.push(Edit { step: at, change: InstructionChange::Flags(flags.join(" ")) });
         }
     }
     Some(edits)

@@ -28,12 +28,12 @@ pub struct Edit {
     /// The instruction, as its index in the file.
     pub step: usize,
     /// The change.
-    pub change: Change,
+    pub change: InstructionChange,
 }
 
 /// A change of an instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum InstructionChange {
     /// Adds these flags after the keyword.
     Flags(String),
     /// Puts this text before the command.

@@ -5,7 +5,7 @@ use super::evidence::{own_scripts, shows_scripts};
 use super::facts::Facts;
 use super::manifests::{manifests_in, reaches_system, taken_over};
 use super::split::{Split, split_before};
-use super::{Change, Edit};
+use super::{Edit, InstructionChange};
 use crate::Invocation;
 use crate::file::{File, Run};
 use crate::keyword::Keyword;
@@ -50,7 +50,7 @@ pub enum ReorderKind {
 }
 
 /// The files of a COPY that a command needs.
-enum Reach {
+enum NeededFiles {
     Nothing,
     Files(Vec<Manifest>),
     Any,
@@ -116,9 +116,9 @@ fn after_copy(
     facts: &dyn Facts,
 ) -> Option<Reorder> {
     let (mut reorder, manifests) = match reach_of_run(file, run, found, tree) {
-        Reach::Nothing => whole(found, Vec::new())?,
-        Reach::Files(files) => whole(found, files)?,
-        Reach::Any => part_or_fetch(file, run, found, tree)?,
+        NeededFiles::Nothing => whole(found, Vec::new())?,
+        NeededFiles::Files(files) => whole(found, files)?,
+        NeededFiles::Any => part_or_fetch(file, run, found, tree)?,
     };
     (reorder.copy, reorder.run) = (copy, run);
     // A COPY of a part of the context that the install does not need may be intended.
@@ -171,12 +171,12 @@ fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Optio
         let mut installs = None;
         let fits = !element.opaque
             && element.commands.iter().all(|command| match reach(found, command, start, tree) {
-                Reach::Nothing => true,
-                Reach::Files(more) => {
+                NeededFiles::Nothing => true,
+                NeededFiles::Files(more) => {
                     needed.extend(more);
                     true
                 }
-                Reach::Any => false,
+                NeededFiles::Any => false,
             });
         if !fits {
             break;
@@ -237,32 +237,32 @@ fn absolute(files: &[Manifest], base: &str) -> Vec<Manifest> {
 }
 
 /// The files of a COPY that a RUN needs.
-fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Reach {
-    let Some(start) = file.steps[run].folder.as_deref() else { return Reach::Any };
+fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> NeededFiles {
+    let Some(start) = file.steps[run].folder.as_deref() else { return NeededFiles::Any };
     if !found.understood {
-        return Reach::Any;
+        return NeededFiles::Any;
     }
     let mut files = Vec::new();
     for command in found.elements.iter().flat_map(|element| &element.commands) {
         match reach(found, command, start, tree) {
-            Reach::Nothing => {}
-            Reach::Files(more) => files.extend(more),
-            Reach::Any => return Reach::Any,
+            NeededFiles::Nothing => {}
+            NeededFiles::Files(more) => files.extend(more),
+            NeededFiles::Any => return NeededFiles::Any,
         }
     }
-    if files.is_empty() { Reach::Nothing } else { Reach::Files(files) }
+    if files.is_empty() { NeededFiles::Nothing } else { NeededFiles::Files(files) }
 }
 
-fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
+fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> NeededFiles {
     let Some((_, _, usage)) = found.usages.iter().find(|(_, other, _)| other == command) else {
         // A shell that runs the output of a download, from a site that is known for its installer.
         if installer_script(found, command) {
-            return Reach::Nothing;
+            return NeededFiles::Nothing;
         }
         let related = |path: &String| within(path, &tree.target) || within(&tree.target, path);
         return match touches(command, start) {
-            Some(paths) if !paths.iter().any(related) => Reach::Nothing,
-            _ => Reach::Any,
+            Some(paths) if !paths.iter().any(related) => NeededFiles::Nothing,
+            _ => NeededFiles::Any,
         };
     };
     let written = command.reads.iter().chain(&command.writes);
@@ -270,31 +270,31 @@ fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> Reach {
     if written.clone().any(|word| {
         !word.literal || !elsewhere(&join(&join(start, command.folder.as_deref().unwrap_or("")), &word.text))
     }) {
-        return Reach::Any;
+        return NeededFiles::Any;
     }
     match &usage.needs {
         Needs::Nothing if usage.tool == Tool::Download => download(command, start, tree),
-        Needs::Nothing => Reach::Nothing,
+        Needs::Nothing => NeededFiles::Nothing,
         Needs::Files(files) => match &usage.folder {
             Some(folder) => {
                 let files = absolute(files, &join(start, folder));
                 let needed = |file: &Manifest| file.presence == Presence::Required || file.presence == Presence::Usual;
                 if files.iter().filter(|file| needed(file)).all(|file| tree.origin(&file.path).is_some()) {
-                    Reach::Files(files)
+                    NeededFiles::Files(files)
                 } else {
                     // The files come from elsewhere, and the project may use copied files.
-                    Reach::Any
+                    NeededFiles::Any
                 }
             }
-            None => Reach::Any,
+            None => NeededFiles::Any,
         },
-        Needs::Sources(_) => Reach::Any,
+        Needs::Sources(_) => NeededFiles::Any,
     }
 }
 
 /// A download needs nothing, unless it writes to the copied directory.
-fn download(command: &Invocation, start: &str, tree: &Tree) -> Reach {
-    let Some(folder) = command.folder.as_deref().map(|folder| join(start, folder)) else { return Reach::Any };
+fn download(command: &Invocation, start: &str, tree: &Tree) -> NeededFiles {
+    let Some(folder) = command.folder.as_deref().map(|folder| join(start, folder)) else { return NeededFiles::Any };
     let local = command.arguments().iter().filter(|word| !word.is_option() && !word.text.contains("://"));
     let inside = local
         .filter(|word| word.text.starts_with('/'))
@@ -307,7 +307,11 @@ fn download(command: &Invocation, start: &str, tree: &Tree) -> Reach {
         _ => false,
     };
     let absolute = command.arguments().iter().any(|word| word.text.starts_with('/'));
-    if inside || !prints && !absolute && within(&folder, &tree.target) { Reach::Any } else { Reach::Nothing }
+    if inside || !prints && !absolute && within(&folder, &tree.target) {
+        NeededFiles::Any
+    } else {
+        NeededFiles::Nothing
+    }
 }
 
 /// Whether a command runs the installer of a well-known tool, which reads nothing of the directory that it is started in.
@@ -384,9 +388,9 @@ fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -
             let Some(target) = destination(step) else { return false };
             return !within(&target, &tree.target) && !within(&tree.target, &target);
         }
-        step.run
-            .as_ref()
-            .is_some_and(|found| found.understood && matches!(reach_of_run(file, at, found, tree), Reach::Nothing))
+        step.run.as_ref().is_some_and(|found| {
+            found.understood && matches!(reach_of_run(file, at, found, tree), NeededFiles::Nothing)
+        })
     });
     if !passes || reorder.kind == ReorderKind::Hard || !facts.is_complete() {
         return false;
@@ -453,9 +457,9 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) ->
     match &reorder.kind {
         ReorderKind::Whole => {
             if !lines.is_empty() {
-                edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+                edits.push(Edit { step: reorder.copy, change: InstructionChange::Before(lines) });
             }
-            edits.push(Edit { step: reorder.copy, change: Change::MoveAfter(reorder.run) });
+            edits.push(Edit { step: reorder.copy, change: InstructionChange::MoveAfter(reorder.run) });
         }
         ReorderKind::Part(_) => {
             let found = file.steps[reorder.run].run.as_ref()?;
@@ -465,7 +469,7 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) ->
                 .filter_map(|at| split_before(&file.steps[reorder.run], at))
                 .find(|split| matches!(&reorder.kind, ReorderKind::Part(first) if *first == split.first))?;
             if !lines.is_empty() {
-                edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+                edits.push(Edit { step: reorder.copy, change: InstructionChange::Before(lines) });
             }
             // The COPY moves between the two parts.
             let parts = vec![
@@ -473,12 +477,12 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) ->
                 copy_text(copy),
                 format!("RUN {run_flags}{}", split.rest),
             ];
-            edits.push(Edit { step: reorder.copy, change: Change::Remove });
-            edits.push(Edit { step: reorder.run, change: Change::Lines(parts) });
+            edits.push(Edit { step: reorder.copy, change: InstructionChange::Remove });
+            edits.push(Edit { step: reorder.run, change: InstructionChange::Lines(parts) });
         }
         ReorderKind::Fetch(command) => {
             lines.push(format!("RUN {run_flags}{command}"));
-            edits.push(Edit { step: reorder.copy, change: Change::Before(lines) });
+            edits.push(Edit { step: reorder.copy, change: InstructionChange::Before(lines) });
         }
         ReorderKind::Hard => {}
     }

@@ -2,7 +2,7 @@
 
 use super::copies::{destination, is_setting};
 use super::split::elements;
-use super::{Change, Edit};
+use super::{Edit, InstructionChange};
 use crate::file::File;
 use crate::keyword::Keyword;
 use crate::touches::{touches, within};
@@ -196,9 +196,14 @@ fn edits(file: &File<'_>, change: &RecursiveChange) -> Option<Vec<Edit>> {
     if owner.starts_with(':') {
         return None;
     }
-    let mut edits: Vec<Edit> =
-        copies.iter().map(|&step| Edit { step, change: Change::Flags(format!("--chown={owner}")) }).collect();
+    let mut edits: Vec<Edit> = copies
+        .iter()
+        .map(|&step| Edit { step, change: InstructionChange::Flags(format!("--chown={owner}")) })
+        .collect();
     let option = file.steps[change.run].instruction.rest.split_whitespace().find(|word| word.starts_with('-'))?;
-    edits.push(Edit { step: change.run, change: Change::Word { from: option.to_owned(), to: String::new() } });
+    edits.push(Edit {
+        step: change.run,
+        change: InstructionChange::Word { from: option.to_owned(), to: String::new() },
+    });
     Some(edits)
 }

@@ -2,7 +2,7 @@
 
 use super::super::instant::{Instant, SECOND};
 use super::prefix::Cut;
-use super::stamp::Origin;
+use super::stamp::TimeOrigin;
 use std::collections::HashSet;
 
 /// Half a day. A time of the day that goes back by more than this has passed midnight.
@@ -27,8 +27,8 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let frequent = |index: &usize| column(*index).flatten().count() * RARE >= known;
     // Of equal columns the first is used: later ones may be those of a program within the build.
     if let Some(best) = (0..columns).rev().filter(frequent).max_by_key(distinct) {
-        let zoned = column(best).flatten().all(|stamp| stamp.origin == Origin::Zoned);
-        let clock = column(best).flatten().all(|stamp| stamp.origin == Origin::Clock);
+        let zoned = column(best).flatten().all(|stamp| stamp.origin == TimeOrigin::Zoned);
+        let clock = column(best).flatten().all(|stamp| stamp.origin == TimeOrigin::Clock);
         let mut at: Vec<Option<Instant>> = column(best).map(|stamp| stamp.map(|stamp| stamp.at)).collect();
         if clock {
             continuous(&mut at);

@@ -22,7 +22,7 @@ const FEW: usize = 4;
 
 /// The kind of a part of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Kind {
+enum PartKind {
     Stamp,
     Number,
     Word,
@@ -33,7 +33,7 @@ enum Kind {
 /// A part of a prefix.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct PrefixPart<'t> {
-    kind: Kind,
+    kind: PartKind,
     text: &'t str,
     stamp: Option<Stamp>,
 }
@@ -45,13 +45,13 @@ fn parts(line: &str, limit: usize) -> Vec<(PrefixPart<'_>, usize)> {
     while let Some(first) = line[at..].chars().next().filter(|_| found.len() < limit) {
         let rest = &line[at..];
         let (kind, length, stamp) = match stamp::read(rest) {
-            Some((length, stamp)) => (Kind::Stamp, length, Some(stamp)),
+            Some((length, stamp)) => (PartKind::Stamp, length, Some(stamp)),
             None if first.is_ascii_digit() => number(rest),
-            None if first.is_alphanumeric() => (Kind::Word, alphanumeric(rest), None),
+            None if first.is_alphanumeric() => (PartKind::Word, alphanumeric(rest), None),
             None if first.is_whitespace() => {
-                (Kind::Space, rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len()), None)
+                (PartKind::Space, rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len()), None)
             }
-            None => (Kind::Char(first), first.len_utf8(), None),
+            None => (PartKind::Char(first), first.len_utf8(), None),
         };
         found.push((PrefixPart { kind, text: &rest[..length], stamp }, at + length));
         at += length;
@@ -64,7 +64,7 @@ fn alphanumeric(text: &str) -> usize {
 }
 
 /// A number with an optional fraction, or a duration (`1m2.5s`); a word if other letters follow.
-fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
+fn number(text: &str) -> (PartKind, usize, Option<Stamp>) {
     let whole = alphanumeric(text);
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let fraction = text[digits..].strip_prefix('.').map_or(0, |rest| {
@@ -75,15 +75,15 @@ fn number(text: &str) -> (Kind, usize, Option<Stamp>) {
     let after = &text[end..];
     // `[1234 ms]`, as editors write the time since the start.
     if after.strip_prefix(" ms").is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)) {
-        return (Kind::Number, end + " ms".len(), None);
+        return (PartKind::Number, end + " ms".len(), None);
     }
     let unit = usize::from(after.starts_with('s'));
     if after[unit..].starts_with(char::is_alphanumeric) {
         let written = text.find(|c: char| !c.is_ascii_digit() && !".hmsµnu".contains(c)).unwrap_or(text.len());
         let ends = !text[written..].starts_with(char::is_alphanumeric) && duration(&text[..written]).is_some();
-        return if ends { (Kind::Number, written, None) } else { (Kind::Word, whole.max(1), None) };
+        return if ends { (PartKind::Number, written, None) } else { (PartKind::Word, whole.max(1), None) };
     }
-    (Kind::Number, end + unit, None)
+    (PartKind::Number, end + unit, None)
 }
 
 /// A number or a duration in a prefix.
@@ -116,7 +116,7 @@ pub(crate) fn value(text: &str) -> Option<i128> {
     Some(whole.parse::<i128>().ok()? * 1_000_000_000 + part * i128::pow(10, 9 - fraction.len() as u32))
 }
 
-type Shape = Vec<Kind>;
+type Shape = Vec<PartKind>;
 
 /// The learned facts about one shape.
 #[derive(Debug, Default)]
@@ -181,9 +181,9 @@ impl Prefixes {
             learned.count += 1;
             learned.words.resize(parts.len(), Some(HashSet::new()));
             for ((part, _), words) in parts.iter().zip(&mut learned.words) {
-                if part.kind == Kind::Word && words.as_mut().is_some_and(|words| words.len() >= VARIANTS) {
+                if part.kind == PartKind::Word && words.as_mut().is_some_and(|words| words.len() >= VARIANTS) {
                     *words = None;
-                } else if let (Kind::Word, Some(words)) = (part.kind, words) {
+                } else if let (PartKind::Word, Some(words)) = (part.kind, words) {
                     words.insert(without_counter(part.text).to_owned());
                 }
             }
@@ -226,11 +226,11 @@ impl Prefixes {
 /// Whether a service writes such a prefix before the first line of a command: a time with at most a name.
 fn is_header(shape: &Shape) -> bool {
     let count = |kind| shape.iter().filter(|part| **part == kind).count();
-    count(Kind::Stamp) > 0 && count(Kind::Word) < 2
+    count(PartKind::Stamp) > 0 && count(PartKind::Word) < 2
 }
 
 fn fits(part: &PrefixPart<'_>, words: Option<&HashSet<String>>) -> bool {
-    part.kind != Kind::Word || words.is_none_or(|words| words.contains(without_counter(part.text)))
+    part.kind != PartKind::Word || words.is_none_or(|words| words.contains(without_counter(part.text)))
 }
 
 /// A word without the number at its end, which may count lines (`L12`).
@@ -243,23 +243,23 @@ fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
     for (index, (part, _)) in parts.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| parts[before].0.kind);
         match part.kind {
-            Kind::Stamp => cut.stamps.extend(part.stamp),
-            Kind::Number if matches!(before, Some(Kind::Word | Kind::Char('-' | '_' | '/' | '#'))) => {
+            PartKind::Stamp => cut.stamps.extend(part.stamp),
+            PartKind::Number if matches!(before, Some(PartKind::Word | PartKind::Char('-' | '_' | '/' | '#'))) => {
                 cut.label.push(part.text)
             }
-            Kind::Number => cut.numbers.extend(Number::read(part.text)),
-            Kind::Word if !is_marker(part.text) => cut.label.push(part.text),
-            Kind::Word | Kind::Space | Kind::Char(_) => {}
+            PartKind::Number => cut.numbers.extend(Number::read(part.text)),
+            PartKind::Word if !is_marker(part.text) => cut.label.push(part.text),
+            PartKind::Word | PartKind::Space | PartKind::Char(_) => {}
         }
     }
     let mut last = parts.iter().rev().map(|(part, _)| part);
     cut.quote = match last.next().map(|part| part.kind) {
-        Some(Kind::Char('"')) => {
+        Some(PartKind::Char('"')) => {
             let between =
-                |part: &PrefixPart<'_>| matches!(part.kind, Kind::Char(',' | ';')) || part.text.contains('\t');
+                |part: &PrefixPart<'_>| matches!(part.kind, PartKind::Char(',' | ';')) || part.text.contains('\t');
             Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped })
         }
-        Some(Kind::Char('\'')) => Some(Quote::Single),
+        Some(PartKind::Char('\'')) => Some(Quote::Single),
         _ => None,
     };
     cut

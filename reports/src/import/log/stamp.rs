@@ -7,7 +7,7 @@ const DAY: Instant = 86_400;
 
 /// The reference of a written time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Origin {
+pub(crate) enum TimeOrigin {
     /// A date with a time zone: nanoseconds since 1970.
     Zoned,
     /// A date without a zone or without a year.
@@ -21,7 +21,7 @@ pub(crate) enum Origin {
 pub(crate) struct Stamp {
     /// Nanoseconds since the origin.
     pub(crate) at: Instant,
-    pub(crate) origin: Origin,
+    pub(crate) origin: TimeOrigin,
 }
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -100,7 +100,7 @@ impl<'t> Cursor<'t> {
 
     fn stamp(&mut self) -> Option<Stamp> {
         if let Some(at) = self.maybe(Self::tai64n) {
-            return Some(Stamp { at, origin: Origin::Zoned });
+            return Some(Stamp { at, origin: TimeOrigin::Zoned });
         }
         let day_name = self.maybe(|cursor| {
             cursor.name(&DAYS)?;
@@ -118,7 +118,7 @@ impl<'t> Cursor<'t> {
             return None;
         }
         let time = self.time(date.is_some())?;
-        let Some((year, month, day)) = date else { return Some(Stamp { at: time, origin: Origin::Clock }) };
+        let Some((year, month, day)) = date else { return Some(Stamp { at: time, origin: TimeOrigin::Clock }) };
         let zone = self.zone();
         let written = year.or_else(|| {
             self.maybe(|cursor| {
@@ -128,7 +128,7 @@ impl<'t> Cursor<'t> {
         });
         let zone = zone.or_else(|| self.zone());
         let seconds = days(written.unwrap_or(2000), month, day)? * DAY;
-        let origin = if written.is_some() && zone.is_some() { Origin::Zoned } else { Origin::Local };
+        let origin = if written.is_some() && zone.is_some() { TimeOrigin::Zoned } else { TimeOrigin::Local };
         Some(Stamp { at: (seconds - zone.unwrap_or(0)) * SECOND + time, origin })
     }
 
@@ -325,7 +325,7 @@ mod tests {
             "20260301T100000Z",
             "@4000000069a40e2a00000000",
         ] {
-            assert_eq!(whole(text), Some(Stamp { at: TEN, origin: Origin::Zoned }), "{text}");
+            assert_eq!(whole(text), Some(Stamp { at: TEN, origin: TimeOrigin::Zoned }), "{text}");
         }
         assert_eq!(whole("2019-08-08 20:20:56.496686392 +0000 UTC").unwrap().at % SECOND, 496_686_392);
     }
@@ -346,7 +346,7 @@ mod tests {
         ] {
             assert_eq!(
                 (at(later).at - at(earlier).at, at(earlier).origin),
-                (seconds * SECOND, Origin::Local),
+                (seconds * SECOND, TimeOrigin::Local),
                 "{earlier}"
             );
         }
@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn clocks_are_times_of_the_day_or_since_the_start() {
-        let clock = |text: &str| whole(text).filter(|stamp| stamp.origin == Origin::Clock).map(|stamp| stamp.at);
+        let clock = |text: &str| whole(text).filter(|stamp| stamp.origin == TimeOrigin::Clock).map(|stamp| stamp.at);
         assert_eq!(clock("10:00:00.5"), Some(36_000 * SECOND + SECOND / 2));
         assert_eq!(clock("10:00:00,500"), Some(36_000 * SECOND + SECOND / 2));
         assert_eq!(clock("01:05"), Some(65 * SECOND));

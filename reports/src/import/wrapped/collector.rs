@@ -4,7 +4,7 @@
 
 use super::super::log::{prefix, stamp};
 use super::super::marks;
-use super::entries::{Entry, decoded, documents, entries, marks_in};
+use super::entries::{LogEntry, decoded, documents, entries, marks_in};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,28 +14,28 @@ pub(super) fn lines(text: &str) -> Option<String> {
 }
 
 /// The texts of entries with the time before each line; `None` if they have no lines of a builder.
-pub(super) fn lines_of(mut lists: Vec<Vec<Entry>>) -> Option<String> {
+pub(super) fn lines_of(mut lists: Vec<Vec<LogEntry>>) -> Option<String> {
     let text = Text::find(all_of(&lists))?;
     let time = time_field(all_of(&lists), &text.path);
-    let instant = |entry: &Entry| time.as_ref().and_then(|path| instant(entry.leaves.get(path)?));
+    let instant = |entry: &LogEntry| time.as_ref().and_then(|path| instant(entry.leaves.get(path)?));
     for list in lists.iter_mut().filter(|_| time.is_some()) {
         if is_newest_first(list, instant) {
             list.reverse();
         }
     }
     let several = lists.len() > 1;
-    let mut all: Vec<Entry> = lists.into_iter().flatten().collect();
+    let mut all: Vec<LogEntry> = lists.into_iter().flatten().collect();
     if several && all.iter().all(|entry| instant(entry).is_some()) {
         all.sort_by_key(instant);
     }
     Some(written(&all, &text, time.as_deref()))
 }
 
-fn all_of(lists: &[Vec<Entry>]) -> impl Iterator<Item = &Entry> + Clone {
+fn all_of(lists: &[Vec<LogEntry>]) -> impl Iterator<Item = &LogEntry> + Clone {
     lists.iter().flatten()
 }
 
-fn is_newest_first(list: &[Entry], instant: impl Fn(&Entry) -> Option<i128>) -> bool {
+fn is_newest_first(list: &[LogEntry], instant: impl Fn(&LogEntry) -> Option<i128>) -> bool {
     let times: Vec<i128> = list.iter().filter_map(instant).collect();
     let later = times.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let earlier = times.windows(2).filter(|pair| pair[1] < pair[0]).count();
@@ -50,7 +50,7 @@ struct Text {
 }
 
 impl Text {
-    fn find<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<Self> {
+    fn find<'e>(entries: impl Iterator<Item = &'e LogEntry>) -> Option<Self> {
         let mut counts: BTreeMap<(&str, bool), usize> = BTreeMap::new();
         for (path, value) in entries.flat_map(|entry| &entry.leaves) {
             let (count, encoded) = marks_in(value);
@@ -60,7 +60,7 @@ impl Text {
         best.map(|((path, encoded), _)| Self { path: path.to_owned(), encoded })
     }
 
-    fn of<'e>(&self, entry: &'e Entry) -> Cow<'e, str> {
+    fn of<'e>(&self, entry: &'e LogEntry) -> Cow<'e, str> {
         let text = entry.leaves.get(&self.path).map_or("", String::as_str);
         let inner = self.encoded.then(|| decoded(text)).flatten();
         inner.map_or(Cow::Borrowed(text), Cow::Owned)
@@ -68,7 +68,7 @@ impl Text {
 }
 
 /// The field of the time: a field that most entries have, preferably one with the name of a time, and with the most different values.
-fn time_field<'e>(entries: impl Iterator<Item = &'e Entry> + Clone, text: &str) -> Option<String> {
+fn time_field<'e>(entries: impl Iterator<Item = &'e LogEntry> + Clone, text: &str) -> Option<String> {
     let mut times: BTreeMap<&str, (usize, BTreeSet<&str>)> = BTreeMap::new();
     for (path, value) in entries.clone().flat_map(|entry| &entry.leaves).filter(|(path, _)| *path != text) {
         if is_time(path, value) {
@@ -111,7 +111,7 @@ fn instant(value: &str) -> Option<i128> {
 
 /// The entries as lines. An entry without a line break at its end is a line. If other entries end with line breaks, the line continues in
 /// the next entry.
-fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
+fn written(entries: &[LogEntry], text: &Text, time: Option<&str>) -> String {
     let parts = goes_on(entries, text);
     let mut out = String::new();
     // The time and the text of the incomplete line of each stream.
@@ -143,7 +143,7 @@ fn written(entries: &[Entry], text: &Text, time: Option<&str>) -> String {
 
 /// Whether lines may continue in the next entry: some entries end with a line break, and the entries after the others rarely start with a
 /// builder's text.
-fn goes_on(entries: &[Entry], text: &Text) -> bool {
+fn goes_on(entries: &[LogEntry], text: &Text) -> bool {
     let texts: Vec<Cow<'_, str>> = entries.iter().map(|entry| text.of(entry)).collect();
     let ended = texts.iter().filter(|text| text.ends_with('\n')).count();
     let begins = |text: &str| matches!(marks::find(text), Some((0, _)));

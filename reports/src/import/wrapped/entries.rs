@@ -13,13 +13,13 @@ const DEEPEST: usize = 8;
 const LOOK: usize = 200;
 
 /// A document, and the text before it in its line.
-pub(super) struct Document<'t> {
+pub(super) struct JsonDocument<'t> {
     pub(super) before: &'t str,
     pub(super) value: Value,
 }
 
 /// The documents of a text. `None` if most lines of builders are outside of them, or if they are BuildKit's own.
-pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
+pub(super) fn documents(text: &str) -> Option<Vec<JsonDocument<'_>>> {
     let start = text.trim_start_matches(['\u{1e}', ' ', '\n', '\r', '\t']);
     if is_buildkits(start) {
         return None;
@@ -28,12 +28,12 @@ pub(super) fn documents(text: &str) -> Option<Vec<Document<'_>>> {
         .starts_with(['{', '['])
         .then(|| serde_json::Deserializer::from_str(start).into_iter::<Value>().collect::<Result<Vec<_>, _>>().ok());
     if let Some(values) = whole.flatten() {
-        return Some(values.into_iter().map(|value| Document { before: "", value }).collect());
+        return Some(values.into_iter().map(|value| JsonDocument { before: "", value }).collect());
     }
     let lines = || text.lines().filter(|line| !line.trim().is_empty());
     let looked = lines().take(LOOK).count();
     if lines().take(LOOK).filter(|line| in_line(line).is_some()).count() * 5 < looked {
-        return below(text).map(|value| vec![Document { before: "", value }]);
+        return below(text).map(|value| vec![JsonDocument { before: "", value }]);
     }
     let (mut found, mut outside) = (Vec::new(), 0);
     for line in lines() {
@@ -53,7 +53,7 @@ fn is_buildkits(text: &str) -> bool {
 }
 
 /// The document that ends a line.
-fn in_line(line: &str) -> Option<Document<'_>> {
+fn in_line(line: &str) -> Option<JsonDocument<'_>> {
     let line = line.trim_end().trim_end_matches(',');
     if !line.ends_with(['}', ']']) {
         return None;
@@ -66,7 +66,7 @@ fn in_line(line: &str) -> Option<Document<'_>> {
             read(json).or_else(|| json.contains("\"=>").then(|| read(&json.replace("\"=>", "\":"))).flatten())?;
         let holds = value.as_object().is_some_and(|object| !object.is_empty())
             || value.as_array().is_some_and(|list| list.len() > 1);
-        holds.then_some(Document { before, value })
+        holds.then_some(JsonDocument { before, value })
     })
 }
 
@@ -115,17 +115,18 @@ fn has_mark(value: &Value) -> bool {
 
 /// An entry: its texts and numbers by their path.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Entry {
+pub(super) struct LogEntry {
     pub(super) leaves: BTreeMap<String, String>,
     /// The text before its document.
     pub(super) before: String,
 }
 
 /// The entries of the documents: the lists at the path with the most lines of builders.
-pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
-    let mut lists: BTreeMap<(usize, String), Vec<Vec<Entry>>> = BTreeMap::new();
-    let top = documents.iter().map(|document| Entry { before: document.before.to_owned(), ..entry(&document.value) });
-    let mut top: Vec<Entry> = top.collect();
+pub(super) fn entries(documents: &[JsonDocument<'_>]) -> Vec<Vec<LogEntry>> {
+    let mut lists: BTreeMap<(usize, String), Vec<Vec<LogEntry>>> = BTreeMap::new();
+    let top =
+        documents.iter().map(|document| LogEntry { before: document.before.to_owned(), ..entry(&document.value) });
+    let mut top: Vec<LogEntry> = top.collect();
     if let [only] = &mut top[..] {
         // A single document is an entry only if one text of it has a whole log.
         only.leaves.retain(|_, text| text.contains('\n'));
@@ -134,8 +135,8 @@ pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
     for document in documents {
         gather(&document.value, "", 1, &mut lists);
     }
-    let marked = |entry: &Entry| entry.leaves.values().map(|text| marks_in(text).0).max().unwrap_or(0);
-    let total = |lists: &Vec<Vec<Entry>>| lists.iter().flatten().map(marked).sum::<usize>();
+    let marked = |entry: &LogEntry| entry.leaves.values().map(|text| marks_in(text).0).max().unwrap_or(0);
+    let total = |lists: &Vec<Vec<LogEntry>>| lists.iter().flatten().map(marked).sum::<usize>();
     // Of equal paths the outermost counts: its entries have the times.
     let best = lists.iter().max_by_key(|((depth, _), lists)| (total(lists), std::cmp::Reverse(*depth)));
     let best = best.filter(|(_, lists)| total(lists) > 0).map(|(key, _)| key.clone());
@@ -143,7 +144,7 @@ pub(super) fn entries(documents: &[Document<'_>]) -> Vec<Vec<Entry>> {
 }
 
 /// Adds the lists of a value by their path.
-fn gather(value: &Value, path: &str, depth: usize, lists: &mut BTreeMap<(usize, String), Vec<Vec<Entry>>>) {
+fn gather(value: &Value, path: &str, depth: usize, lists: &mut BTreeMap<(usize, String), Vec<Vec<LogEntry>>>) {
     if depth > DEEPEST {
         return;
     }
@@ -162,8 +163,8 @@ fn gather(value: &Value, path: &str, depth: usize, lists: &mut BTreeMap<(usize, 
     }
 }
 
-fn entry(value: &Value) -> Entry {
-    let mut entry = Entry::default();
+fn entry(value: &Value) -> LogEntry {
+    let mut entry = LogEntry::default();
     leaves(value, String::new(), 0, &mut entry.leaves);
     entry
 }

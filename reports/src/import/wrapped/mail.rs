@@ -24,14 +24,14 @@ pub(super) fn lines(text: &str) -> Option<String> {
 
 /// A part of a mail.
 #[derive(Debug)]
-struct Part<'t> {
+struct MailPart<'t> {
     encoding: Encoding,
     /// Whether a space at the end of a line joins it with the next (RFC 3676).
     flowed: bool,
     body: &'t str,
 }
 
-impl Part<'_> {
+impl MailPart<'_> {
     /// The text of the body; `None` if it is not encoded, or is not text.
     fn decoded(&self) -> Option<String> {
         match self.encoding {
@@ -45,7 +45,7 @@ impl Part<'_> {
 }
 
 /// The parts of a mail: each body follows the header fields that describe it.
-fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+fn parts(text: &str) -> impl Iterator<Item = MailPart<'_>> {
     let mut rest = text;
     std::iter::from_fn(move || {
         loop {
@@ -60,7 +60,7 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
                 rest = body;
                 continue;
             }
-            return Some(Part { encoding: encoding(&header), flowed, body: &body[..end] });
+            return Some(MailPart { encoding: encoding(&header), flowed, body: &body[..end] });
         }
     })
 }

@@ -3,7 +3,7 @@
 use super::super::log::terminal;
 use super::super::marks;
 use super::collector;
-use super::entries::Entry;
+use super::entries::LogEntry;
 use csv::{ReaderBuilder, StringRecord};
 
 /// The separators of fields.
@@ -26,7 +26,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
         }
         let entry = |row: &StringRecord| {
             let fields = names.iter().zip(row).map(|(name, value)| (format!(".{}", name.trim()), value.to_owned()));
-            Entry { leaves: fields.collect(), ..Entry::default() }
+            LogEntry { leaves: fields.collect(), ..LogEntry::default() }
         };
         collector::lines_of(vec![rows.iter().map(entry).collect()])
     })

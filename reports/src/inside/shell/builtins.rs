@@ -2,14 +2,14 @@
 
 /// The activities that may take the shell long in a command for which it starts no process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Work {
+pub(crate) struct ShellWork {
     /// The shell computes, as in a loop.
     pub(crate) computes: bool,
     /// The shell waits for input or for a background job.
     pub(crate) waits: bool,
 }
 
-impl Work {
+impl ShellWork {
     pub(crate) const COMPUTES: Self = Self { computes: true, waits: false };
     pub(crate) const WAITS: Self = Self { computes: false, waits: true };
     pub(crate) const ANY: Self = Self { computes: true, waits: true };
@@ -20,7 +20,7 @@ impl Work {
     }
 }
 
-impl std::ops::BitOr for Work {
+impl std::ops::BitOr for ShellWork {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {
         Self { computes: self.computes || other.computes, waits: self.waits || other.waits }
@@ -28,11 +28,11 @@ impl std::ops::BitOr for Work {
 }
 
 /// Returns the work of a command of this name; `None` if it is a program.
-pub(crate) fn work(name: &str) -> Option<Work> {
+pub(crate) fn work(name: &str) -> Option<ShellWork> {
     match name {
-        "read" | "wait" => Some(Work::WAITS),
-        "mapfile" | "readarray" => Some(Work::ANY),
-        name => MOMENTARY.contains(&name).then(Work::default),
+        "read" | "wait" => Some(ShellWork::WAITS),
+        "mapfile" | "readarray" => Some(ShellWork::ANY),
+        name => MOMENTARY.contains(&name).then(ShellWork::default),
     }
 }
 

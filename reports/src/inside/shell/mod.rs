@@ -7,7 +7,7 @@ mod builtins;
 mod names;
 mod work;
 
-pub(super) use builtins::Work;
+pub(super) use builtins::ShellWork;
 pub(super) use names::Name;
 
 use brush_parser::ast::{
@@ -37,7 +37,7 @@ pub(super) struct Unit {
     /// Whether the shell continues while the unit runs (`&`).
     pub(super) background: bool,
     /// The activities of the shell itself that may take long.
-    pub(super) work: Work,
+    pub(super) work: ShellWork,
     /// The commands of the unit.
     pub(super) inner: Inner,
 }
@@ -77,7 +77,7 @@ impl Inner {
 impl Unit {
     /// A command that runs once, and for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
-        let (repeats, background, work, inner) = (false, false, Work::default(), Inner::None);
+        let (repeats, background, work, inner) = (false, false, ShellWork::default(), Inner::None);
         Self { span, names, repeats, turns: None, background, work, inner }
     }
 
@@ -97,7 +97,7 @@ impl Unit {
 
 /// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
 pub(super) fn units(text: &str) -> Vec<Unit> {
-    let whole = || vec![Unit { repeats: true, work: Work::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }];
+    let whole = || vec![Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }];
     let Some(program) = parse(text) else { return whole() };
     let mut reader = ShellReader {
         offsets: Offsets::of(text),
@@ -131,7 +131,7 @@ impl ShellReader {
         let Some(action) = exit_action(command) else { return false };
         let names = self.programs.substituted(&action);
         let span = self.offsets.commands([command]).filter(|_| action != "-" && !names.is_empty());
-        self.exit = span.map(|span| Unit { repeats: true, work: Work::ANY, ..Unit::of(span, names) });
+        self.exit = span.map(|span| Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(span, names) });
         true
     }
 
@@ -200,7 +200,7 @@ impl ShellReader {
         };
         let work = match &pipeline.seq[..] {
             [one] => self.works.of(one),
-            _ => Work::default(),
+            _ => ShellWork::default(),
         };
         let turns = turns(pipeline).filter(|_| !inner.units().iter().any(|unit| unit.repeats));
         self.units.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });

@@ -21,7 +21,7 @@ const SCRIPTS: [&str; 6] = [
 
 /// The data of the page's scripts. Nothing is in it twice, because a build may have 100,000 steps.
 #[derive(Serialize)]
-struct Data<'a> {
+struct PageData<'a> {
     explanation: &'a Explanation,
     /// The name and the group of each phase.
     phases: Vec<(&'static str, &'static str)>,
@@ -99,7 +99,7 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
+fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> PageData<'a> {
     let phase = |phase: Phase| Phase::ALL.iter().position(|&other| other == phase);
     let spans = record.spans.iter();
     let waits = record.waits.iter().filter_map(|wait| {
@@ -117,7 +117,7 @@ fn data<'a>(record: &'a Record, explanation: &'a Explanation) -> Data<'a> {
         slot: step.slot,
         locks: &step.locks,
     });
-    Data {
+    PageData {
         explanation,
         phases: Phase::ALL.iter().map(|phase| (phase.name(), phase.group().name())).collect(),
         spans: spans.map(|span| (span.step, phase(span.phase), span.start, span.end, span.name.as_deref())).collect(),

@@ -4,7 +4,7 @@ use super::MachineIndex;
 use super::cluster::Cluster;
 use crate::index::{Index, Indexed};
 use crate::whatif::model::Model;
-use crate::whatif::share::{Shared, Work};
+use crate::whatif::share::{RunningTasks, TaskWork};
 use buildscope_record::StepId;
 
 /// A resource of a machine that its steps share.
@@ -30,7 +30,7 @@ pub(in crate::whatif) struct Clocks {
     shares_processors: bool,
     used_slots: Indexed<MachineIndex, usize>,
     /// The processors of each machine. With several machines, their two links follow.
-    shared: Vec<Shared>,
+    shared: Vec<RunningTasks>,
 }
 
 impl Clocks {
@@ -45,7 +45,7 @@ impl Clocks {
             queues: cluster.is_some_and(Cluster::only_builds),
             shares_processors: cluster.is_some_and(Cluster::shares_processors),
             used_slots: Indexed::filled(0, 1),
-            shared: vec![Shared::new(model.cpus, tasks, now)],
+            shared: vec![RunningTasks::new(model.cpus, tasks, now)],
         }
     }
 
@@ -77,7 +77,7 @@ impl Clocks {
     }
 
     /// Starts work of a task, which must not have other work running.
-    pub(in crate::whatif) fn start(&mut self, machine: MachineIndex, resource: Resource, task: StepId, work: Work) {
+    pub(in crate::whatif) fn start(&mut self, machine: MachineIndex, resource: Resource, task: StepId, work: TaskWork) {
         let position = match resource {
             Resource::Processors if self.shares_processors => 0,
             Resource::Processors => machine.index() * 3,
@@ -87,7 +87,7 @@ impl Clocks {
         let now = self.now();
         while self.shared.len() <= position {
             let cpus = self.cpus.filter(|_| self.shared.len().is_multiple_of(3));
-            self.shared.push(Shared::new(cpus, self.tasks, now));
+            self.shared.push(RunningTasks::new(cpus, self.tasks, now));
         }
         self.shared[position].start(task, work);
     }
@@ -98,7 +98,7 @@ impl Clocks {
         if let [only] = &mut self.shared[..] {
             return only.next_end().map_or_else(Vec::new, |next| only.pass(next.after, Some(next)));
         }
-        let next: Vec<_> = self.shared.iter_mut().map(Shared::next_end).collect();
+        let next: Vec<_> = self.shared.iter_mut().map(RunningTasks::next_end).collect();
         let first = next.iter().flatten().map(|next| next.after).min_by(f64::total_cmp);
         let Some(after) = first else { return Vec::new() };
         self.shared.iter_mut().zip(next).flat_map(|(shared, next)| shared.pass(after, next)).collect()

@@ -10,7 +10,7 @@ use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, Ste
 use std::collections::HashMap;
 
 /// The data of all steps of a record.
-pub(super) struct Data {
+pub(super) struct StepsData {
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results no other step uses: the image consists of them and of the layers below them.
     pub(super) wanted: Vec<StepId>,
@@ -22,7 +22,7 @@ impl Cluster {
     /// Gives a model the machines, with the data of its record. With several machines, steps that take almost no time need no slot: they
     /// would displace other steps.
     pub(in crate::whatif) fn join(record: &Record, model: &mut Model, machines: Machines) {
-        let Data { steps, wanted, needs } = Data::of(record, model);
+        let StepsData { steps, wanted, needs } = StepsData::of(record, model);
         let count = machines.count.max(1) as usize;
         if count > 1 {
             for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
@@ -37,7 +37,7 @@ impl Cluster {
     }
 }
 
-impl Data {
+impl StepsData {
     pub(super) fn of(record: &Record, model: &Model) -> Self {
         let graph = Graph::new(record);
         let sizes = Sizes::of(record);

@@ -25,14 +25,14 @@ const DEFAULT: [&str; 8] = [
 const NO_ENVIRONMENT: &str = "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP";
 
 /// The definition, and where it comes from.
-pub(super) struct Source {
+pub(super) struct DefinitionSource {
     pub(super) files: Vec<File>,
     /// The repository, if the files are not of this directory.
     pub(super) remote: Option<Remote>,
 }
 
 /// Reads the definition files: of the repository that the first argument names, else of this directory.
-pub(super) fn read(arguments: &Arguments) -> Result<Source, Failure> {
+pub(super) fn read(arguments: &Arguments) -> Result<DefinitionSource, Failure> {
     let remote = arguments.repository().map(Remote::fetch).transpose()?;
     let directory = remote.as_ref().map_or(Path::new(""), Remote::directory);
     let (mut files, given) = (Vec::new(), arguments.files());
@@ -57,7 +57,7 @@ pub(super) fn read(arguments: &Arguments) -> Result<Source, Failure> {
             "couldn't find a bake definition"
         )));
     }
-    Ok(Source { files, remote })
+    Ok(DefinitionSource { files, remote })
 }
 
 /// A file that --file names, which may be a pipe.

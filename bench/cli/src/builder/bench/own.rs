@@ -17,13 +17,13 @@ const LARGEST_EDITED: u64 = 1 << 20;
 const OF_BUILDER: [&str; 2] = ["Dockerfile", ".dockerignore"];
 
 /// A workload, and the file that its edits change.
-pub(super) struct Own {
+pub(super) struct OwnWorkload {
     pub(super) workload: Workload,
     pub(super) edited: Option<PathBuf>,
 }
 
 /// Makes a workload of a directory. Without `edited`, the text file that was changed last is edited.
-pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<Own, Failure> {
+pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<OwnWorkload, Failure> {
     if !directory.join("Dockerfile").exists() {
         return Err(Failure::usage(miette!("{} has no Dockerfile", directory.display())));
     }
@@ -41,7 +41,7 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<Own, F
         Some(file) => Some(file.to_owned()),
         None => found.newest.map(|(_, path)| path),
     };
-    Ok(Own { workload: Workload::of_directory(directory, found.left_out, edited.clone()), edited })
+    Ok(OwnWorkload { workload: Workload::of_directory(directory, found.left_out, edited.clone()), edited })
 }
 
 /// The files that a walk through a directory finds.

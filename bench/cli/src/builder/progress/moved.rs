@@ -22,9 +22,9 @@ pub(super) fn line(moved: &Transfer) -> String {
 
 /// The progress of all started blobs of an image.
 #[derive(Debug, Default)]
-pub(super) struct Sum(HashMap<buildscope_record::BlobDigest, (u64, u64)>);
+pub(super) struct TransferSum(HashMap<buildscope_record::BlobDigest, (u64, u64)>);
 
-impl Sum {
+impl TransferSum {
     /// Adds the progress of a blob. Returns whether all started blobs are complete.
     pub(super) fn add(&mut self, moved: &Transfer) -> bool {
         self.0.insert(moved.blob, (moved.current, moved.total));
@@ -62,7 +62,7 @@ mod tests {
             current,
             total,
         };
-        let mut sum = Sum::default();
+        let mut sum = TransferSum::default();
         assert!(!sum.add(&blob("a", 999, 10_490_000)));
         assert!(!sum.add(&blob("b", 1_500, 1_500)));
         assert_eq!(sum.line(), "2.50kB / 10.49MB");

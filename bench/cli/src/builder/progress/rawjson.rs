@@ -1,6 +1,6 @@
 //! BuildKit's raw progress: one `SolveStatus` per line, as its client's `--progress=rawjson` writes it.
 
-use super::moved::{self, Sum};
+use super::moved::{self, TransferSum};
 use super::names::Names;
 use buildscope_builder::engine::{Event, Progress, Stream};
 use buildscope_builder::plan::Plan;
@@ -22,7 +22,7 @@ struct RawjsonState<W> {
     steps: Steps,
     started: HashMap<Digest, Timestamp>,
     /// The progress of each image transfer.
-    sums: HashMap<Digest, Sum>,
+    sums: HashMap<Digest, TransferSum>,
 }
 
 /// The steps of the build; absent before the graph is known.

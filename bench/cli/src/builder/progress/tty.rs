@@ -3,7 +3,7 @@
 
 use super::critical::Critical;
 use super::last_state;
-use super::moved::{self, Sum};
+use super::moved::{self, TransferSum};
 use super::names::Names;
 use crate::builds::Expected;
 use buildscope_builder::engine::{Event, Progress};
@@ -45,7 +45,7 @@ struct Screen {
     running: HashMap<StepId, Running>,
     tasks: HashMap<String, ProgressBar>,
     /// The progress of each image transfer.
-    sums: HashMap<String, Sum>,
+    sums: HashMap<String, TransferSum>,
 }
 
 #[derive(Debug)]

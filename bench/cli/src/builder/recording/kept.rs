@@ -2,7 +2,7 @@
 
 use super::super::progress::ProgressMode;
 use super::Recording;
-use crate::builds::{self, Expected, Kept, KeptBuilds, Limits, Subject};
+use crate::builds::{self, Expected, KeptBuild, KeptBuilds, Limits, Subject};
 use crate::{otlp, output, terminal, write_message};
 use buildscope_record::{Nanos, Outcome, Record, Step};
 use buildscope_reports::{Explanation, explain_with, render};
@@ -39,7 +39,7 @@ pub(super) fn expected(recording: &Recording) -> Option<Expected> {
 }
 
 /// Keeps the record. A store that cannot be written to must not fail the build.
-pub(super) fn keep(recording: &Recording, record: &Record) -> Option<Kept> {
+pub(super) fn keep(recording: &Recording, record: &Record) -> Option<KeptBuild> {
     let Keeping { limits, subject } = recording.keeping.as_ref()?;
     let builds = KeptBuilds::of(&recording.root);
     match builds.keep(record, subject.clone(), recording.tags.clone(), limits) {
@@ -58,14 +58,14 @@ pub(super) fn keep(recording: &Recording, record: &Record) -> Option<Kept> {
 pub(super) struct Recorded<'b> {
     recording: &'b Recording,
     pub(super) record: Record,
-    kept: Option<Kept>,
-    list: OnceCell<Vec<Kept>>,
+    kept: Option<KeptBuild>,
+    list: OnceCell<Vec<KeptBuild>>,
     before: OnceCell<Option<Record>>,
     explanation: OnceCell<Explanation>,
 }
 
 impl<'b> Recorded<'b> {
-    pub(super) fn new(recording: &'b Recording, record: Record, kept: Option<Kept>) -> Self {
+    pub(super) fn new(recording: &'b Recording, record: Record, kept: Option<KeptBuild>) -> Self {
         let (list, before, explanation) = Default::default();
         Self { recording, record, kept, list, before, explanation }
     }
@@ -77,7 +77,7 @@ impl<'b> Recorded<'b> {
 
     /// The share of steps that were in the cache, from 0 to 1.
     pub(super) fn cached_share(&self) -> f64 {
-        self.kept.as_ref().map_or(0.0, Kept::cached_share)
+        self.kept.as_ref().map_or(0.0, KeptBuild::cached_share)
     }
 
     /// The build of the same Dockerfile before this one.
@@ -103,7 +103,7 @@ impl<'b> Recorded<'b> {
         })
     }
 
-    fn list(&self) -> &[Kept] {
+    fn list(&self) -> &[KeptBuild] {
         self.list.get_or_init(|| KeptBuilds::of(&self.recording.root).list().unwrap_or_default())
     }
 

@@ -9,7 +9,7 @@ pub(crate) use flags::RecordingFlags;
 
 use super::progress::ProgressMode;
 use super::{interrupt, observe, profile, progress};
-use crate::builds::Kept;
+use crate::builds::KeptBuild;
 use crate::output::write_whole;
 use crate::{Failure, explain, otlp, write_message};
 use buildscope_builder::engine::{Engine, LoadMeter, Outcome, Progress, Setting, record as record_of};
@@ -140,7 +140,7 @@ impl Recording {
     }
 
     /// Keeps the record in the store and writes it to the file that the user named, both at the same time.
-    fn store(&self, record: &Record) -> (Option<Kept>, Result<(), Failure>) {
+    fn store(&self, record: &Record) -> (Option<KeptBuild>, Result<(), Failure>) {
         std::thread::scope(|scope| {
             let writing = self.record.as_ref().map(|path| scope.spawn(move || write_record(path, record)));
             (kept::keep(self, record), writing.map_or(Ok(()), joined))

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Entry, attribute_fields, boolean, dedup_by_key, fields, string_map, strings, write_fields};
+use super::{ListEntry, attribute_fields, boolean, dedup_by_key, fields, string_map, strings, write_fields};
 use crate::value::{Type, Value};
 
 /// An attestation: `type=provenance,mode=max`.
@@ -33,7 +33,7 @@ impl Attest {
     }
 }
 
-impl Entry for Attest {
+impl ListEntry for Attest {
     fn parse(text: &str) -> Result<Attest, String> {
         let known = |key: String| match key.trim().to_lowercase().as_str() {
             known @ ("type" | "disabled") => known.to_owned(),

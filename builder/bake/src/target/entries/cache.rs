@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use buildscope_oci::csv_fields;
 use serde::{Serialize, Serializer};
 
-use super::{Entry, attribute_fields, dedup_equal, fields, serialize_map, string_map, strings, write_fields};
+use super::{ListEntry, attribute_fields, dedup_equal, fields, serialize_map, string_map, strings, write_fields};
 use crate::value::{Type, Value};
 
 /// A cache to read or write: `type=registry,ref=...`.
@@ -26,7 +26,7 @@ pub(crate) fn cache_entries(text: &str) -> Result<Vec<CacheEntry>, String> {
     csv_fields(text)?.iter().map(|field| CacheEntry::parse(field)).collect()
 }
 
-impl Entry for CacheEntry {
+impl ListEntry for CacheEntry {
     fn parse(text: &str) -> Result<CacheEntry, String> {
         if let [reference] = &csv_fields(text)?[..]
             && !reference.contains('=')

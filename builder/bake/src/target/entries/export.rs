@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use buildscope_oci::csv_fields;
 use serde::{Serialize, Serializer};
 
-use super::{Entry, attribute_fields, dedup_equal, fields, serialize_map, string_map, strings, write_fields};
+use super::{ListEntry, attribute_fields, dedup_equal, fields, serialize_map, string_map, strings, write_fields};
 use crate::value::{Type, Value};
 
 /// An output: `type=image,push=true`.
@@ -17,7 +17,7 @@ pub struct Export {
     pub attributes: BTreeMap<String, String>,
 }
 
-impl Entry for Export {
+impl ListEntry for Export {
     fn parse(text: &str) -> Result<Export, String> {
         if let [path] = &csv_fields(text)?[..]
             && path == text

@@ -25,7 +25,7 @@ pub(crate) use cache::cache_entries;
 use crate::value::{Type, Value, convert};
 
 /// An entry of such a list.
-pub(crate) trait Entry: Clone + PartialEq {
+pub(crate) trait ListEntry: Clone + PartialEq {
     /// Reads the form `key=value,...`.
     fn parse(text: &str) -> Result<Self, String>;
     /// Reads an object.
@@ -39,7 +39,7 @@ pub(crate) trait Entry: Clone + PartialEq {
 }
 
 /// Reads a list of texts and objects. Empty texts are left out.
-pub(crate) fn from_value<T: Entry>(value: Value) -> Result<Vec<T>, String> {
+pub(crate) fn from_value<T: ListEntry>(value: Value) -> Result<Vec<T>, String> {
     let values = value.elements().ok_or_else(|| format!("a list is required, not {}", value.kind()))?;
     let mut entries = Vec::new();
     for value in values {
@@ -53,7 +53,7 @@ pub(crate) fn from_value<T: Entry>(value: Value) -> Result<Vec<T>, String> {
 }
 
 /// Adds entries of an overriding list.
-pub(crate) fn merge_entries<T: Entry>(own: &mut Option<Vec<T>>, other: &Option<Vec<T>>) {
+pub(crate) fn merge_entries<T: ListEntry>(own: &mut Option<Vec<T>>, other: &Option<Vec<T>>) {
     if let Some(other) = other {
         let entries = own.get_or_insert_default();
         entries.extend_from_slice(other);

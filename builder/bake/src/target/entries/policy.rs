@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{Entry, boolean, fields, string_map, strings};
+use super::{ListEntry, boolean, fields, string_map, strings};
 use crate::value::{Type, Value};
 
 /// A policy of sources: `filename=policy.rego,strict=true`. It is read, printed, and refused by builds.
@@ -26,7 +26,7 @@ impl Policy {
     }
 }
 
-impl Entry for Policy {
+impl ListEntry for Policy {
     fn parse(text: &str) -> Result<Policy, String> {
         let attributes: BTreeMap<String, String> =
             fields(text)?.into_iter().map(|(key, value)| (key.trim().to_lowercase(), value)).collect();

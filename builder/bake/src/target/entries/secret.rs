@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Entry, dedup_by_key, fields, write_fields};
+use super::{ListEntry, dedup_by_key, fields, write_fields};
 use crate::value::{Type, Value, convert};
 
 /// A secret: `id=token,src=file` or `id=token,env=NAME`.
@@ -17,7 +17,7 @@ pub struct Secret {
     pub variable: String,
 }
 
-impl Entry for Secret {
+impl ListEntry for Secret {
     fn parse(text: &str) -> Result<Secret, String> {
         let mut secret = Secret::default();
         let mut from_variable = false;

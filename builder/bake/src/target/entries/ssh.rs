@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-use super::{Entry, dedup_by_key};
+use super::{ListEntry, dedup_by_key};
 use crate::value::{Type, Value, convert};
 
 /// An SSH agent or keys: `default`, `id=path,path`.
@@ -14,7 +14,7 @@ pub struct Ssh {
     pub paths: Vec<String>,
 }
 
-impl Entry for Ssh {
+impl ListEntry for Ssh {
     fn parse(text: &str) -> Result<Ssh, String> {
         let (id, paths) = text.split_once('=').map_or((text, None), |(id, paths)| (id, Some(paths)));
         let paths = paths.map(|paths| paths.split(',').map(str::to_owned).collect()).unwrap_or_default();

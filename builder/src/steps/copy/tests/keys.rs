@@ -2,8 +2,8 @@
 
 use super::{Kit, NOW, file, op};
 use crate::plan::{Copy, CopyFrom};
-use crate::sources::{Context, Verdict};
-use crate::steps::copy::{FileCount, Origin, Selection, copy};
+use crate::sources::{Context, IgnoreVerdict};
+use crate::steps::copy::{CopyOrigin, FileCount, Selection, copy};
 use buildscope_record::{Digest, Probe};
 use buildscope_storage::{Content, Entry};
 use std::fs;
@@ -88,8 +88,9 @@ fn an_edit_of_one_file_reads_one_file() {
     std::thread::sleep(std::time::Duration::from_millis(30));
     let whole = op(&["d"], "/x/");
     let build = |kit: &Kit| {
-        let context = Context::open(kit.context.path(), None::<fn(&Path) -> Verdict>, Some(memory.path())).unwrap();
-        let origin = Origin::Context(&context);
+        let context =
+            Context::open(kit.context.path(), None::<fn(&Path) -> IgnoreVerdict>, Some(memory.path())).unwrap();
+        let origin = CopyOrigin::Context(&context);
         let selection = Selection::of(&whole, &origin, &kit.store, &Probe::disabled()).unwrap();
         let items = selection.groups.iter().flat_map(|group| group.items.iter());
         let read =

@@ -7,9 +7,9 @@ mod remote;
 mod sources;
 mod swaps;
 
-use super::{CopyError, Origin, Selection, copy};
+use super::{CopyError, CopyOrigin, Selection, copy};
 use crate::plan::{Copy, CopyFrom};
-use crate::sources::{Context, Verdict};
+use crate::sources::{Context, IgnoreVerdict};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
 use std::fs;
@@ -77,10 +77,10 @@ impl Kit {
     }
 
     fn select(&self, op: &Copy) -> Result<Selection, CopyError> {
-        let context = Context::open(self.context.path(), None::<fn(&Path) -> Verdict>, None).unwrap();
+        let context = Context::open(self.context.path(), None::<fn(&Path) -> IgnoreVerdict>, None).unwrap();
         let origin = match &op.from {
-            CopyFrom::Context => Origin::Context(&context),
-            _ => Origin::Layers(self.store.tree(&self.layers).unwrap()),
+            CopyFrom::Context => CopyOrigin::Context(&context),
+            _ => CopyOrigin::Layers(self.store.tree(&self.layers).unwrap()),
         };
         Selection::of(op, &origin, &self.store, &Probe::disabled())
     }

@@ -103,7 +103,7 @@ fn a_file_that_changes_while_it_is_read_is_an_error() {
     kit.write("f", vec![b'o'; 2 << 20]);
     let context = crate::sources::Context::open(
         kit.context.path(),
-        None::<fn(&std::path::Path) -> crate::sources::Verdict>,
+        None::<fn(&std::path::Path) -> crate::sources::IgnoreVerdict>,
         None,
     )
     .unwrap();
