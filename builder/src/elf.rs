@@ -36,7 +36,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// The reason why a file is not a static executable for this machine, or `None` if it is one.
-pub(crate) fn fault(bytes: &[u8]) -> Option<String> {
+pub(crate) fn reject_reason(bytes: &[u8]) -> Option<String> {
     let read = || {
         let kinds = program_headers(bytes)?.map(|header| word(bytes, header)).collect::<Option<Vec<_>>>()?;
         Some((half(bytes, 18)?, kinds))
@@ -76,8 +76,8 @@ mod tests {
     #[test]
     fn only_static_executables_are_accepted() {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        assert_eq!(fault(&own).as_deref(), Some("it is dynamically linked"));
-        assert!(fault(b"#!/bin/sh\n").is_some());
-        assert!(fault(&own[..40]).is_some());
+        assert_eq!(reject_reason(&own).as_deref(), Some("it is dynamically linked"));
+        assert!(reject_reason(b"#!/bin/sh\n").is_some());
+        assert!(reject_reason(&own[..40]).is_some());
     }
 }

@@ -78,8 +78,8 @@ fn assert_agree(folder: &Path) {
     for path in paths {
         let case = read(&path);
         let golden = read(&folder.join("goldens").join(path.file_name().unwrap()));
-        if let Err(fault) = compare(&case, &golden["buildkit"]) {
-            faults.push(format!("{}: {fault}", case["id"]));
+        if let Err(reason) = compare(&case, &golden["buildkit"]) {
+            faults.push(format!("{}: {reason}", case["id"]));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));

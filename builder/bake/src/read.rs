@@ -13,7 +13,7 @@ impl Definition {
     /// Reads files. Later files override earlier ones; compose files come before bake files.
     ///
     /// # Errors
-    /// The first fault, with its place.
+    /// The first error, with its place.
     pub fn read(files: &[File], inputs: &Inputs) -> Result<Definition, Error> {
         let mut compose_files = Vec::new();
         let mut bodies = Vec::new();

@@ -98,11 +98,11 @@ fn with_ranges(constraint: &str) -> Result<String, String> {
 }
 
 fn bounds(text: &str) -> Result<Vec<Bound>, String> {
-    let fault = || format!("\"{}\" is not a constraint on versions", text.trim());
+    let failed = || format!("\"{}\" is not a constraint on versions", text.trim());
     let mut bounds = Vec::new();
     let mut rest = text.trim();
     if rest.is_empty() {
-        let partial = Partial::parse("*").ok_or_else(fault)?;
+        let partial = Partial::parse("*").ok_or_else(failed)?;
         return Ok(vec![Bound { operator: Operator::Equal, partial }]);
     }
     while !rest.is_empty() {
@@ -110,7 +110,7 @@ fn bounds(text: &str) -> Result<Vec<Bound>, String> {
         let (written, operator) = operator.map_or(("", Operator::Equal), |(written, operator)| (*written, *operator));
         rest = rest[written.len()..].trim_start();
         let end = rest.find(|c: char| c == ',' || c.is_whitespace()).unwrap_or(rest.len());
-        bounds.push(Bound { operator, partial: Partial::parse(&rest[..end]).ok_or_else(fault)? });
+        bounds.push(Bound { operator, partial: Partial::parse(&rest[..end]).ok_or_else(failed)? });
         rest = rest[end..].trim_start();
         rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
     }

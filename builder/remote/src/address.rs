@@ -28,10 +28,10 @@ pub(crate) enum Transport {
 
 /// An invalid address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid address `{text}`: {fault}; use grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS")]
+#[error("invalid address `{text}`: {reason}; use grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS")]
 pub struct AddressError {
     text: String,
-    fault: &'static str,
+    reason: &'static str,
 }
 
 impl Address {
@@ -59,28 +59,28 @@ impl FromStr for Address {
 
     /// Parses an address. `http`, `https` and `unix:PATH` are the forms that buildbox's programs use.
     fn from_str(text: &str) -> Result<Self, AddressError> {
-        let fault = |fault| AddressError { text: buildscope_record::redacted(text).into_owned(), fault };
+        let failed = |reason| AddressError { text: buildscope_record::redacted(text).into_owned(), reason };
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             return Ok(Self { transport: Transport::Socket(path.into()), instance: String::new() });
         }
-        let (scheme, rest) = text.split_once("://").ok_or_else(|| fault("it has no scheme"))?;
+        let (scheme, rest) = text.split_once("://").ok_or_else(|| failed("it has no scheme"))?;
         let (authority, instance) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.contains('@') {
-            return Err(fault("credentials do not belong into an address"));
+            return Err(failed("credentials do not belong into an address"));
         }
         if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
-            return Err(fault("it has characters that an address cannot have"));
+            return Err(failed("it has characters that an address cannot have"));
         }
-        let (host, port) = split_port(authority).ok_or_else(|| fault("invalid port"))?;
+        let (host, port) = split_port(authority).ok_or_else(|| failed("invalid port"))?;
         if host.is_empty() {
-            return Err(fault("it has no host"));
+            return Err(failed("it has no host"));
         }
         let transport = match (scheme, port) {
             ("grpc" | "http", Some(port)) => Transport::Plain(format!("{host}:{port}")),
-            ("grpc" | "http", None) => return Err(fault("it has no port")),
+            ("grpc" | "http", None) => return Err(failed("it has no port")),
             ("grpcs" | "https", port) => Transport::Tls(format!("{host}:{}", port.unwrap_or(TLS_PORT))),
-            _ => return Err(fault("unknown scheme")),
+            _ => return Err(failed("unknown scheme")),
         };
         Ok(Self { transport, instance: instance.trim_end_matches('/').to_owned() })
     }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_invalid_address_names_its_fault_and_no_password() {
-        for (text, fault) in [
+        for (text, reason) in [
             ("cache.example:80", "no scheme"),
             ("ftp://h:1", "unknown scheme"),
             ("grpc://h", "no port"),
@@ -146,7 +146,7 @@ mod tests {
             ("grpc://h:1?x=1", "characters"),
         ] {
             let message = text.parse::<Address>().unwrap_err().to_string();
-            assert!(message.contains(fault) && !message.contains("hidden"), "{text}: {message}");
+            assert!(message.contains(reason) && !message.contains("hidden"), "{text}: {message}");
         }
     }
 }

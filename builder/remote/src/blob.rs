@@ -45,7 +45,7 @@ impl Blob {
     /// # Errors
     /// Fails if it is missing or not one of SHA-256.
     pub fn of_message(digest: Option<&Digest>, what: &'static str) -> Result<Self, RemoteError> {
-        let invalid = || RemoteError::Invalid { what, fault: "it has no valid SHA-256 digest".into() };
+        let invalid = || RemoteError::Invalid { what, reason: "it has no valid SHA-256 digest".into() };
         let digest = digest.ok_or_else(invalid)?;
         let size = u64::try_from(digest.size_bytes).map_err(|_| invalid())?;
         Ok(Self { digest: format!("sha256:{}", digest.hash).parse().map_err(|_| invalid())?, size })

@@ -121,8 +121,8 @@ impl Client {
             return error;
         }
         let files = self.inner.connection.read().files.clone();
-        match files.fault(&options.address).await {
-            Some(fault) => RemoteError::Tls { address: address.clone(), fault },
+        match files.failure_reason(&options.address).await {
+            Some(reason) => RemoteError::Tls { address: address.clone(), reason },
             None => error,
         }
     }
@@ -191,8 +191,8 @@ impl Client {
         if capabilities.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled) {
             return Ok(());
         }
-        let fault = "the server executes no actions (exec_enabled is false)".to_owned();
-        Err(RemoteError::Unsupported { address: self.address().clone(), fault })
+        let reason = "the server executes no actions (exec_enabled is false)".to_owned();
+        Err(RemoteError::Unsupported { address: self.address().clone(), reason })
     }
 }
 
@@ -213,7 +213,7 @@ fn endpoint(options: &RemoteOptions, files: &TlsFiles) -> Result<Endpoint, Remot
         Transport::Tls(authority) => format!("https://{authority}"),
         Transport::Socket(path) => format!("unix:{}", path.display()),
     };
-    let invalid = |what| move |error: tonic::transport::Error| RemoteError::Invalid { what, fault: causes(&error) };
+    let invalid = |what| move |error: tonic::transport::Error| RemoteError::Invalid { what, reason: causes(&error) };
     let endpoint = Endpoint::new(uri)
         .map_err(invalid("the address"))?
         .connect_timeout(CONNECT)

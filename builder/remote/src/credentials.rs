@@ -18,17 +18,17 @@ impl Headers {
         let mut fixed = Vec::new();
         for (name, value) in &options.headers {
             let key = AsciiMetadataKey::from_bytes(name.as_bytes());
-            let key = key.map_err(|_| RemoteError::Invalid { what: "the name of a header", fault: name.clone() })?;
+            let key = key.map_err(|_| RemoteError::Invalid { what: "the name of a header", reason: name.clone() })?;
             let value = AsciiMetadataValue::try_from(value.as_str());
             let value = value.map_err(|error| RemoteError::Invalid {
                 what: "the value of a header",
-                fault: format!("{name}: {error}"),
+                reason: format!("{name}: {error}"),
             })?;
             fixed.push((key, value));
         }
         if let Some(token) = &options.token {
-            let value =
-                bearer(token).map_err(|fault| RemoteError::Invalid { what: "the token", fault: fault.to_owned() })?;
+            let value = bearer(token)
+                .map_err(|reason| RemoteError::Invalid { what: "the token", reason: reason.to_owned() })?;
             fixed.push((AsciiMetadataKey::from_static("authorization"), value));
         }
         let token_file = options.token_file.clone();

@@ -69,11 +69,11 @@ impl Client {
             hash.update(&piece.data);
             *offset += piece.data.len() as u64;
             if *offset > blob.size {
-                let fault = format!("blob {} is longer than {} bytes", blob.digest, blob.size);
-                return Err(RemoteError::Unsupported { address: self.address().clone(), fault });
+                let reason = format!("blob {} is longer than {} bytes", blob.digest, blob.size);
+                return Err(RemoteError::Unsupported { address: self.address().clone(), reason });
             }
             to.write_all(&piece.data)
-                .map_err(|error| RemoteError::Invalid { what: "the downloaded blob", fault: error.to_string() })?;
+                .map_err(|error| RemoteError::Invalid { what: "the downloaded blob", reason: error.to_string() })?;
         }
         if *offset < blob.size {
             // The server ended the stream too early. It is resumed.

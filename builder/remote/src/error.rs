@@ -1,6 +1,6 @@
 //! Errors of a server and of the connection to it.
 
-use super::{Address, TlsFault};
+use super::{Address, TlsError};
 use buildscope_record::BlobDigest;
 use std::io;
 use std::path::PathBuf;
@@ -11,36 +11,36 @@ use tonic::{Code, Status};
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RemoteError {
     /// A file with credentials or certificates, or a file to upload, cannot be read or used.
-    #[error("cannot use {}: {fault}", path.display())]
+    #[error("cannot use {}: {reason}", path.display())]
     File {
         /// The file.
         path: PathBuf,
         /// The error of the operating system.
-        fault: String,
+        reason: String,
     },
     /// A certificate, a key or a header cannot be used.
-    #[error("{what}: {fault}")]
+    #[error("{what}: {reason}")]
     Invalid {
         /// The thing that is invalid.
         what: &'static str,
         /// The cause.
-        fault: String,
+        reason: String,
     },
     /// The server cannot be reached.
-    #[error("no connection to {address}: {fault}")]
+    #[error("no connection to {address}: {reason}")]
     Unreachable {
         /// The server.
         address: Address,
         /// The cause.
-        fault: String,
+        reason: String,
     },
     /// The server cannot be reached, and TLS is the reason.
-    #[error("no connection to {address}: {fault}")]
+    #[error("no connection to {address}: {reason}")]
     Tls {
         /// The server.
         address: Address,
         /// The reason.
-        fault: TlsFault,
+        reason: TlsError,
     },
     /// The server answered with an error.
     #[error("{address}: {what}: {}{}", code_name(*code), text_of(message))]
@@ -83,25 +83,25 @@ pub enum RemoteError {
         found: BlobDigest,
     },
     /// The server lacks something that is needed.
-    #[error("{address}: {fault}")]
+    #[error("{address}: {reason}")]
     Unsupported {
         /// The server.
         address: Address,
         /// The missing feature.
-        fault: String,
+        reason: String,
     },
 }
 
 impl RemoteError {
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        |error| Self::File { path: path.into(), fault: error.to_string() }
+        |error| Self::File { path: path.into(), reason: error.to_string() }
     }
 
     pub(crate) fn of(address: &Address, what: &'static str, status: &Status) -> Self {
         let (address, message) = (address.clone(), sentence(status));
         // The status of an answer has no source: the connection itself failed.
         match std::error::Error::source(status) {
-            Some(_) => Self::Unreachable { address, fault: message },
+            Some(_) => Self::Unreachable { address, reason: message },
             None => Self::Refused { address, what, code: status.code(), message },
         }
     }

@@ -125,7 +125,7 @@ impl Client {
             let Some(operation) = operation else {
                 // The connection broke after the server had taken the action.
                 let address = self.address().clone();
-                return Err(RemoteError::Unreachable { address, fault: "the stream ended before the action".into() });
+                return Err(RemoteError::Unreachable { address, reason: "the stream ended before the action".into() });
             };
             if let Some(name) = operation.metadata.as_ref().and_then(worker_of) {
                 worker = name;
@@ -162,7 +162,8 @@ impl Client {
 
     fn finished(&self, operation: Operation) -> Result<Finished, RemoteError> {
         const WHAT: &str = "executing an action";
-        let invalid = |fault: &str| RemoteError::Unsupported { address: self.address().clone(), fault: fault.into() };
+        let invalid =
+            |reason: &str| RemoteError::Unsupported { address: self.address().clone(), reason: reason.into() };
         let any = match operation.result {
             Some(operation::Result::Response(any)) => any,
             Some(operation::Result::Error(status)) => return Err(self.refused(WHAT, status)),

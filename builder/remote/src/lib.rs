@@ -34,6 +34,6 @@ pub use error::RemoteError;
 pub use execute::{CacheUse, Finished, OutputFile, WorkerTimes};
 pub use options::RemoteOptions;
 pub use runner::ActionOutcome;
-pub use tls::TlsFault;
+pub use tls::TlsError;
 
 pub use bazel_remote_apis::build::bazel::remote::execution::v2 as messages;

@@ -28,7 +28,7 @@ pub struct ActionOutcome {
 impl Client {
     /// The files at the top of an action's input root, by name. `action` is the encoded message.
     pub async fn top_files(&self, action: &[u8]) -> Result<BTreeMap<String, Blob>, RemoteError> {
-        let invalid = |what: &'static str| RemoteError::Invalid { what, fault: "it is not a valid message".into() };
+        let invalid = |what: &'static str| RemoteError::Invalid { what, reason: "it is not a valid message".into() };
         let action = messages::Action::decode(action).map_err(|_| invalid("the action"))?;
         let root = Blob::of_message(action.input_root_digest.as_ref(), "the input root of the action")?;
         let bytes = self.read(&[root]).await?.remove(&root.digest).unwrap_or_default();

@@ -21,7 +21,7 @@ const PROBE: Duration = Duration::from_secs(10);
 
 /// A reason in TLS for a failed connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TlsFault {
+pub enum TlsError {
     /// The certificate of the server is signed by an authority that is not trusted.
     #[error(
         "no trusted authority has signed the server's certificate; --remote-ca (`ca=` of a cache) names the file of its authority"
@@ -73,7 +73,7 @@ impl TlsFiles {
             None => None,
         };
         let files = Self { authority, identity };
-        files.config().map_err(|(what, fault)| {
+        files.config().map_err(|(what, reason)| {
             let certificate = options.identity.as_ref().map(|(certificate, _)| certificate);
             let key = options.identity.as_ref().map(|(_, key)| key);
             let path = match what {
@@ -81,7 +81,7 @@ impl TlsFiles {
                 TlsFile::Certificate => certificate,
                 TlsFile::Key => key,
             };
-            RemoteError::File { path: path.cloned().unwrap_or_default(), fault }
+            RemoteError::File { path: path.cloned().unwrap_or_default(), reason }
         })?;
         Ok(files)
     }
@@ -103,7 +103,7 @@ impl TlsFiles {
         let mut roots = RootCertStore::empty();
         match &self.authority {
             Some(pem) => {
-                for certificate in certificates(pem).map_err(|fault| (TlsFile::Authority, fault))? {
+                for certificate in certificates(pem).map_err(|reason| (TlsFile::Authority, reason))? {
                     roots.add(certificate).map_err(|error| (TlsFile::Authority, error.to_string()))?;
                 }
             }
@@ -116,7 +116,7 @@ impl TlsFiles {
             .with_root_certificates(roots);
         let mut config = match &self.identity {
             Some((certificate, key)) => {
-                let chain = certificates(certificate).map_err(|fault| (TlsFile::Certificate, fault))?;
+                let chain = certificates(certificate).map_err(|reason| (TlsFile::Certificate, reason))?;
                 let key = PrivateKeyDer::from_pem_slice(key)
                     .map_err(|_| (TlsFile::Key, "it has no key in PEM form without a password".to_owned()))?;
                 let built = builder.with_client_auth_cert(chain, key);
@@ -130,7 +130,7 @@ impl TlsFiles {
 
     /// Finds the reason of a failed connection: connects once more, and examines the handshake. A server with TLS 1.3 rejects the client's
     /// certificate after the handshake, and calls then fail without a reason. Returns `None` if TLS is not the reason.
-    pub(crate) async fn fault(&self, address: &Address) -> Option<TlsFault> {
+    pub(crate) async fn failure_reason(&self, address: &Address) -> Option<TlsError> {
         let (authority, encrypted) = match &address.transport {
             Transport::Plain(authority) => (authority, false),
             Transport::Tls(authority) => (authority, true),
@@ -138,26 +138,26 @@ impl TlsFiles {
         };
         let seen = tokio::time::timeout(PROBE, self.handshake(authority, address.host()?)).await;
         match (seen.ok()?, encrypted) {
-            (Err(fault), true) => fault,
-            (Ok(()), true) | (Err(None | Some(TlsFault::PlainServer | TlsFault::Handshake(_))), false) => None,
-            (Ok(()) | Err(Some(_)), false) => Some(TlsFault::EncryptedServer),
+            (Err(reason), true) => reason,
+            (Ok(()), true) | (Err(None | Some(TlsError::PlainServer | TlsError::Handshake(_))), false) => None,
+            (Ok(()) | Err(Some(_)), false) => Some(TlsError::EncryptedServer),
         }
     }
 
-    /// The first part of a connection. An error without a fault is one of the network.
-    async fn handshake(&self, authority: &str, host: &str) -> Result<(), Option<TlsFault>> {
-        let fault = |error: &io::Error| {
+    /// The first part of a connection. An error without a reason in TLS is one of the network.
+    async fn handshake(&self, authority: &str, host: &str) -> Result<(), Option<TlsError>> {
+        let failed = |error: &io::Error| {
             let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-            Some(TlsFault::of(error, self.identity.is_some()))
+            Some(TlsError::of(error, self.identity.is_some()))
         };
         let connector = TlsConnector::from(Arc::new(self.config().map_err(|_| None)?));
         let name = ServerName::try_from(host.to_owned()).map_err(|_| None)?;
         let stream = TcpStream::connect(authority).await.map_err(|_| None)?;
-        let mut stream = connector.connect(name, stream).await.map_err(|error| fault(&error))?;
+        let mut stream = connector.connect(name, stream).await.map_err(|error| failed(&error))?;
         // The first bytes are those of HTTP/2, or an alert.
         match stream.read(&mut [0]).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(fault(&error)),
+            Err(error) => Err(failed(&error)),
         }
     }
 }
@@ -183,10 +183,10 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     if all.is_empty() { Err("it has no certificate in PEM form".into()) } else { Ok(all) }
 }
 
-impl TlsFault {
+impl TlsError {
     fn of(error: &rustls::Error, with_identity: bool) -> Self {
         match error {
-            rustls::Error::InvalidCertificate(fault) => match fault {
+            rustls::Error::InvalidCertificate(reason) => match reason {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownAuthority,
                 CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
                 CertificateError::NotValidForNameContext { presented, .. } => Self::OtherName(names(presented)),
@@ -235,11 +235,11 @@ mod tests {
 
     #[test]
     fn an_alert_about_a_certificate_is_about_that_of_the_client() {
-        let of = |alert, with_identity| TlsFault::of(&rustls::Error::AlertReceived(alert), with_identity);
-        assert_eq!(of(AlertDescription::CertificateRequired, false), TlsFault::NoIdentity);
-        assert_eq!(of(AlertDescription::BadCertificate, false), TlsFault::NoIdentity);
-        assert_eq!(of(AlertDescription::CertificateExpired, true), TlsFault::RejectedIdentity("it has expired".into()));
-        assert!(matches!(of(AlertDescription::ProtocolVersion, true), TlsFault::Handshake(_)));
+        let of = |alert, with_identity| TlsError::of(&rustls::Error::AlertReceived(alert), with_identity);
+        assert_eq!(of(AlertDescription::CertificateRequired, false), TlsError::NoIdentity);
+        assert_eq!(of(AlertDescription::BadCertificate, false), TlsError::NoIdentity);
+        assert_eq!(of(AlertDescription::CertificateExpired, true), TlsError::RejectedIdentity("it has expired".into()));
+        assert!(matches!(of(AlertDescription::ProtocolVersion, true), TlsError::Handshake(_)));
     }
 
     #[test]

@@ -112,8 +112,8 @@ impl Client {
                 // REAPI: a server that has the blob meanwhile may answer before the end, with the full size.
                 Ok(answer) if answer.get_ref().committed_size == upload.blob.size as i64 => Ok(()),
                 Ok(answer) => {
-                    let fault = format!("it took {} of {size} bytes of {digest}", answer.get_ref().committed_size);
-                    Err(RemoteError::Unsupported { address: self.address().clone(), fault })
+                    let reason = format!("it took {} of {size} bytes of {digest}", answer.get_ref().committed_size);
+                    Err(RemoteError::Unsupported { address: self.address().clone(), reason })
                 }
                 Err(error) => read.and(Err(error)),
             }
@@ -162,7 +162,7 @@ fn pieces(
         let length = PIECE.min(usize::try_from(size - offset).unwrap_or(PIECE));
         let mut data = vec![0; length];
         read(&mut data, offset)
-            .map_err(|error| RemoteError::Invalid { what: "the blob to send", fault: error.to_string() })?;
+            .map_err(|error| RemoteError::Invalid { what: "the blob to send", reason: error.to_string() })?;
         let end = offset + length as u64;
         let request = WriteRequest {
             // Only the first request needs the name.

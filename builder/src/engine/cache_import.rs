@@ -22,7 +22,7 @@ pub(super) fn import(
     progress: &Arc<dyn Progress>,
 ) -> Result<ImportedCache, BuildError> {
     let progress = Arc::clone(progress);
-    let report = move |fault| progress.event(Event::Warning(format!("a cache is not imported: {fault}")));
+    let report = move |reason| progress.event(Event::Warning(format!("a cache is not imported: {reason}")));
     Ok(ImportedCache::new(sources(request)?, images.registries(), images.images(), platforms, report))
 }
 

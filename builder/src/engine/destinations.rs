@@ -34,7 +34,7 @@ impl Destinations {
     }
 
     fn check(&self, request: &Request) -> Result<(), BuildError> {
-        let fault = |flag: &str, fault: &str| Err(BuildError::Request(format!("{flag}: {fault}")));
+        let failed = |flag: &str, reason: &str| Err(BuildError::Request(format!("{flag}: {reason}")));
         // With attestations, the image of one platform is in an index too.
         let several = request.is_multi_platform() || !prepare::platforms(request)?.1.is_empty();
         let index = several || request.provenance.is_some();
@@ -44,41 +44,41 @@ impl Destinations {
             if let Some(tagged) =
                 self.names.iter().chain(&given).find(|name| output.image.by_digest && name.tag.is_some())
             {
-                return fault("--output", &format!("push-by-digest gives no tag: leave that of {tagged} out"));
+                return failed("--output", &format!("push-by-digest gives no tag: leave that of {tagged} out"));
             }
             match &output.kind {
                 OutputKind::Image { push: true } if self.names.is_empty() && output.image.names.is_empty() => {
-                    return fault("--output", "a push needs a name: add `-t NAME` or `name=NAME`");
+                    return failed("--output", "a push needs a name: add `-t NAME` or `name=NAME`");
                 }
                 OutputKind::Docker { .. } if several => {
                     let help = "type=docker can only contain one platform: build for one, or use type=oci";
-                    return fault("--output", help);
+                    return failed("--output", help);
                 }
                 OutputKind::Oci { dest: Destination::Path(path), tar: true }
                 | OutputKind::Docker { dest: Some(Destination::Path(path)) }
                 | OutputKind::Tar { dest: Destination::Path(path) }
                     if path.is_dir() =>
                 {
-                    return fault("--output", &format!("{} is a directory", path.display()));
+                    return failed("--output", &format!("{} is a directory", path.display()));
                 }
                 OutputKind::Oci { dest: Destination::Path(path), tar: false }
                 | OutputKind::Local { dest: path, .. }
                     if is_other(path) =>
                 {
-                    return fault("--output", &format!("{} is not a directory", path.display()));
+                    return failed("--output", &format!("{} is not a directory", path.display()));
                 }
                 _ => {}
             }
             if !index && output.image.annotations.iter().any(of_index) {
                 let help = "there is no index to annotate: an image for one platform without attestations has none";
-                return fault("--annotation", help);
+                return failed("--annotation", help);
             }
         }
         for cache in &self.caches {
             if let CacheTo::Local { dest, .. } = cache
                 && is_other(dest)
             {
-                return fault("--cache-to", &format!("{} is not a directory", dest.display()));
+                return failed("--cache-to", &format!("{} is not a directory", dest.display()));
             }
         }
         Ok(())
@@ -96,7 +96,7 @@ fn name(tag: &str) -> Result<Reference, BuildError> {
 
 fn outputs(request: &Request) -> Result<Vec<Output>, BuildError> {
     let annotations = request.annotations.iter().map(|text| Annotation::of_flag(text)).collect::<Result<Vec<_>, _>>();
-    let annotations = annotations.map_err(|fault| BuildError::Request(format!("--annotation {fault}")))?.concat();
+    let annotations = annotations.map_err(|reason| BuildError::Request(format!("--annotation {reason}")))?.concat();
     let parsed = request.outputs.iter().map(|text| Output::parse(text)).collect::<Result<Vec<_>, _>>();
     let mut outputs = parsed.map_err(|error| BuildError::Request(error.to_string()))?;
     outputs.iter_mut().for_each(|output| output.image.annotations.extend(annotations.iter().cloned()));

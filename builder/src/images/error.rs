@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 /// A failure to read, find, assemble or write an image.
 ///
-/// `origin` is the name of the source in messages: a path, a reference, a flag. `fault` is a cause, as text for the user.
+/// `origin` is the name of the source in messages: a path, a reference, a flag. `reason` is the cause, as text for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// A reference is malformed.
@@ -44,12 +44,12 @@ pub enum ImageError {
     },
 
     /// An archive, a document or an option cannot be used.
-    #[error("{origin}: {fault}")]
+    #[error("{origin}: {reason}")]
     Malformed {
         /// The archive, document or option.
         origin: String,
         /// The cause.
-        fault: String,
+        reason: String,
     },
 
     /// A document is not JSON of the expected form.
@@ -175,20 +175,20 @@ pub enum ImageError {
 
     /// The program of the embedded busybox image was not found.
     #[error(
-        "the image `busybox` needs a static busybox: {fault}. Install one (Debian: `apt-get install busybox-static`)"
+        "the image `busybox` needs a static busybox: {reason}. Install one (Debian: `apt-get install busybox-static`)"
     )]
     NoBusybox {
         /// The causes for each source.
-        fault: String,
+        reason: String,
     },
 
     /// A request to a registry failed.
-    #[error("registry {registry}: {fault}")]
+    #[error("registry {registry}: {reason}")]
     Registry {
         /// The name of the registry or mirror.
         registry: String,
         /// The cause.
-        fault: String,
+        reason: String,
     },
 
     /// An output cannot be written.
@@ -213,11 +213,11 @@ impl From<RemoteError> for ImageError {
 
 impl ImageError {
     /// An error for a document or archive that cannot be used.
-    pub(crate) fn malformed(origin: impl ToString, fault: impl Into<String>) -> Self {
-        Self::Malformed { origin: origin.to_string(), fault: fault.into() }
+    pub(crate) fn malformed(origin: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Malformed { origin: origin.to_string(), reason: reason.into() }
     }
 
-    /// Whether the fault is that of the source of an image or a cache, and not of this machine.
+    /// Whether the source of an image or a cache is at fault, and not this machine.
     pub(crate) fn is_of_source(&self) -> bool {
         !matches!(self, Self::File { .. } | Self::Write { .. } | Self::Store(_) | Self::Stopped)
     }

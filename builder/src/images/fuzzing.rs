@@ -33,8 +33,8 @@ pub(crate) fn config(bytes: &[u8]) {
 }
 
 pub(crate) fn elf(bytes: &[u8]) {
-    if let Some(fault) = elf::fault(bytes) {
-        assert!(!fault.is_empty());
+    if let Some(reason) = elf::reject_reason(bytes) {
+        assert!(!reason.is_empty());
     }
 }
 

@@ -59,8 +59,8 @@ impl Delivery<'_> {
             && self.images.len() + self.predicates.len() == 1
             && output.image.annotations.iter().any(of_index)
         {
-            let fault = "there is no index to annotate: an image for one platform without attestations has none";
-            return Err(ImageError::malformed("--annotation", fault));
+            let reason = "there is no index to annotate: an image for one platform without attestations has none";
+            return Err(ImageError::malformed("--annotation", reason));
         }
         match &output.kind {
             OutputKind::Oci { dest, tar: true } => {
@@ -73,8 +73,8 @@ impl Delivery<'_> {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
             }
             OutputKind::Docker { .. } if self.splits() => {
-                let fault = "type=docker can only contain one platform: build for one, or use type=oci";
-                Err(ImageError::malformed("--output", fault))
+                let reason = "type=docker can only contain one platform: build for one, or use type=oci";
+                Err(ImageError::malformed("--output", reason))
             }
             OutputKind::Docker { dest: Some(dest) } => {
                 export(Format::Docker).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)

@@ -203,8 +203,8 @@ impl Resolver {
             |why: String| ImageError::NotFound { reference: reference.to_owned(), hint: self.hint(&parsed) + &why };
         match self.registries.as_ref().map(|registries| registries.pull(&parsed, platform, &self.images)) {
             None => Err(not_found(String::new())),
-            Some(Err(ImageError::Registry { registry, fault })) => {
-                Err(not_found(format!(". Registry {registry}: {fault}")))
+            Some(Err(ImageError::Registry { registry, reason })) => {
+                Err(not_found(format!(". Registry {registry}: {reason}")))
             }
             Some(pulled) => pulled,
         }

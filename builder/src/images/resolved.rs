@@ -91,13 +91,13 @@ impl ResolvedImage {
         let config: ImageConfig = json(origin, "the image's configuration", &config_bytes)?;
         let (layers, ids) = (&manifest.layers, &config.rootfs.diff_ids);
         if layers.len() != ids.len() {
-            let fault =
+            let reason =
                 format!("the manifest has {} layers, but the configuration {} diff ids", layers.len(), ids.len());
-            return Err(ImageError::malformed(origin, fault));
+            return Err(ImageError::malformed(origin, reason));
         }
         if layers.len() > MAX_LAYERS {
-            let fault = format!("it has {} layers, more than the limit of {MAX_LAYERS}", layers.len());
-            return Err(ImageError::malformed(origin, fault));
+            let reason = format!("it has {} layers, more than the limit of {MAX_LAYERS}", layers.len());
+            return Err(ImageError::malformed(origin, reason));
         }
         let pairs = layers.iter().zip(ids);
         let layers =

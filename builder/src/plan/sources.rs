@@ -2,7 +2,7 @@
 
 use super::graph::{CopyFrom, ImageSource};
 use super::scope::Scope;
-use super::stages::{Source, Stages};
+use super::stages::{FilesFrom, Stages};
 use buildscope_dockerfile::{Diagnostic, Word};
 use buildscope_record::StepId;
 
@@ -33,22 +33,22 @@ impl<'a> Sources<'a> {
         // The errors of the name are already reported, by `Stages::resolve`.
         let mut reported = Vec::new();
         Some(match self.stages.source(name, word.span, &mut reported) {
-            Source::Scratch => CopyFrom::Empty,
-            Source::Context(name) => CopyFrom::NamedContext(name),
-            Source::Image(image) => {
+            FilesFrom::Scratch => CopyFrom::Empty,
+            FilesFrom::Context(name) => CopyFrom::NamedContext(name),
+            FilesFrom::Image(image) => {
                 let found = self.stages.images.get(&image)?;
                 CopyFrom::Image(ImageSource { manifest: found.manifest, reference: image })
             }
-            Source::Target(end) => {
+            FilesFrom::Target(end) => {
                 self.steps.push(end.step);
                 CopyFrom::Stage(end.step)
             }
-            Source::Stage(other) if other < self.stage => {
+            FilesFrom::Stage(other) if other < self.stage => {
                 let step = self.ends[other].0;
                 self.steps.push(step);
                 CopyFrom::Stage(step)
             }
-            Source::Stage(other) => {
+            FilesFrom::Stage(other) => {
                 let (other, this) = (self.stages.label(other), self.stages.label(self.stage));
                 diagnostics.push(
                     Diagnostic::new(

@@ -155,7 +155,8 @@ impl Machines {
                 done => return done,
             }
         }
-        let none = || RemoteError::Invalid { what: "no server is left", fault: "all have failed in this build".into() };
+        let none =
+            || RemoteError::Invalid { what: "no server is left", reason: "all have failed in this build".into() };
         Err(last.unwrap_or_else(none).into())
     }
 
@@ -276,9 +277,9 @@ impl Machines {
     async fn take(&self, machine: &Arc<Machine>, finished: Finished, sent: Instant) -> Result<Away, ImageError> {
         let client = &machine.client;
         let account = machine.account(&finished).await?;
-        let fault = |fault: String| RemoteError::Unsupported { address: client.address().clone(), fault };
+        let failed = |reason: String| RemoteError::Unsupported { address: client.address().clone(), reason };
         if let Some(failure) = account.failure.as_ref().filter(|failure| failure.kind == FailureKind::Machine) {
-            return Err(fault(format!("the worker {} failed: {}", account.machine, failure.message)).into());
+            return Err(failed(format!("the worker {} failed: {}", account.machine, failure.message)).into());
         }
         if let Some(Layer { diff_id, size, .. }) = account.layer() {
             let wanted = Blob { digest: diff_id.into(), size };
@@ -289,7 +290,7 @@ impl Machines {
                     let address = client.address().clone();
                     return Err(RemoteError::Corrupt { address, wanted: wanted.digest, found }.into());
                 }
-                None => return Err(fault(format!("the action has no output `{LAYER}`")).into()),
+                None => return Err(failed(format!("the action has no output `{LAYER}`")).into()),
             }
             // The server may have evicted files of a cached result.
             if finished.is_cached
@@ -372,20 +373,20 @@ impl Machine {
 
     /// Reads the account of a finished action.
     async fn account(&self, finished: &Finished) -> Result<Account, RemoteError> {
-        let fault = |fault: String| RemoteError::Unsupported { address: self.client.address().clone(), fault };
+        let failed = |reason: String| RemoteError::Unsupported { address: self.client.address().clone(), reason };
         let Some(output) = finished.outputs.get(ACCOUNT) else {
             let said = self.stderr(finished).await;
-            return Err(fault(format!("the worker ran no step (exit code {}): {said}", finished.exit_code)));
+            return Err(failed(format!("the worker ran no step (exit code {}): {said}", finished.exit_code)));
         };
         let blob = output.blob;
         if blob.size > LARGEST_ACCOUNT {
-            return Err(fault(format!("the account of the step has {} bytes", blob.size)));
+            return Err(failed(format!("the account of the step has {} bytes", blob.size)));
         }
         let bytes = if !output.contents.is_empty() && BlobDigest::of(&output.contents) == blob.digest {
             output.contents.clone()
         } else {
             self.client.read(&[blob]).await?.remove(&blob.digest).unwrap_or_default()
         };
-        Account::read(&bytes).map_err(fault)
+        Account::read(&bytes).map_err(failed)
     }
 }

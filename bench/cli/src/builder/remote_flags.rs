@@ -91,12 +91,12 @@ impl RemoteFlags {
     }
 
     fn server(&self, address: &str) -> Result<RemoteOptions, Failure> {
-        let usage = |fault: String| Failure::usage(miette!("--remote: {fault}"));
+        let usage = |reason: String| Failure::usage(miette!("--remote: {reason}"));
         let address: buildscope_remote::Address =
             address.parse().map_err(|error: buildscope_remote::AddressError| usage(error.to_string()))?;
         let mut options = RemoteOptions::of(address);
         let headers = self.remote_header.iter().map(|text| RemoteOptions::header(text)).collect::<Result<_, _>>();
-        options.headers = headers.map_err(|fault| Failure::usage(miette!("--remote-header: {fault}")))?;
+        options.headers = headers.map_err(|reason| Failure::usage(miette!("--remote-header: {reason}")))?;
         options.token_file.clone_from(&self.remote_token_file);
         if options.token_file.is_none() {
             options.token = std::env::var(TOKEN).ok().filter(|token| !token.is_empty());

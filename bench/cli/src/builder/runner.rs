@@ -84,7 +84,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
 /// Runs a step whose files another program has laid out.
 fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(), Failure> {
     let text = fs::read(step).into_diagnostic().wrap_err_with(|| step.display().to_string()).map_err(Failure::Usage)?;
-    let description = Description::read(&text).map_err(|fault| Failure::usage(miette!("{fault}")))?;
+    let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
     let directory = step.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A worker without a home directory keeps no layers.
     let own = root.resolve().unwrap_or_else(|_| directory.join("store"));
@@ -199,7 +199,7 @@ impl Machine {
         };
         let text = client.wait(read).map_err(|error: buildscope_remote::RemoteError| Failure::internal(error))?;
         let text = text.ok_or_else(|| Failure::usage(miette!("this worker runs only steps of buildscope")))?;
-        let description = Description::read(&text).map_err(|fault| Failure::usage(miette!("{fault}")))?;
+        let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
         let store = self.engine.store.clone();
         let mut outputs = Vec::new();
         let sending = client.clone();

@@ -213,7 +213,7 @@ impl Subject {
         let given = Options::parse(self.rules.as_deref().unwrap_or_default());
         let given = given.map_err(|error| Failure::usage(miette!("{error}")))?;
         let of_file = Options::of_file(file);
-        let of_file = of_file.map_err(|fault| Failure::failed(Diagnostics::new(file.text, vec![fault])))?;
+        let of_file = of_file.map_err(|diagnostic| Failure::failed(Diagnostics::new(file.text, vec![diagnostic])))?;
         Ok(given.and(&of_file))
     }
 

@@ -3,7 +3,7 @@
 use crate::front::{Certificates, Demands, Expiry, Front};
 use crate::remote::{machine, step};
 use crate::world::{World, flat};
-use buildscope_remote::{Blob, Client, RemoteError, RemoteOptions, TlsFault};
+use buildscope_remote::{Blob, Client, RemoteError, RemoteOptions, TlsError};
 use buildscope_testing::{Casd, free_port, test};
 use std::fs;
 
@@ -172,7 +172,7 @@ fn a_certificate_that_is_renewed_is_used_for_the_next_connection() {
         asking.wait(async move { client.missing(&[Blob::of("a")]).await })
     };
     let error = ask().unwrap_err();
-    assert!(matches!(error, RemoteError::Tls { fault: TlsFault::RejectedIdentity(_), .. }), "{error}");
+    assert!(matches!(error, RemoteError::Tls { reason: TlsError::RejectedIdentity(_), .. }), "{error}");
     copy("client");
     assert_eq!(ask().unwrap().into_iter().collect::<Vec<_>>(), [Blob::of("a")]);
 }

@@ -203,10 +203,10 @@ impl Scope for Parser<'_> {
 }
 
 fn function(name: &str, block: &Block) -> Result<UserFunction, Error> {
-    let fault = |message: String| Error::new(message).at(&block.place);
+    let failed = |message: String| Error::new(message).at(&block.place);
     let attribute = |key: &str| block.body.attribute(key).map(|attribute| attribute.value.clone());
-    let result = attribute("result").ok_or_else(|| fault(format!("empty result not allowed for {name}")))?;
-    let params = attribute("params").ok_or_else(|| fault(format!("empty params not allowed for {name}")))?;
+    let result = attribute("result").ok_or_else(|| failed(format!("empty result not allowed for {name}")))?;
+    let params = attribute("params").ok_or_else(|| failed(format!("empty params not allowed for {name}")))?;
     let word = |expression: &Expression| {
         let message = "each parameter name must be an identifier";
         expression.keyword().ok_or_else(|| Error::new(message).at(&expression.place()))

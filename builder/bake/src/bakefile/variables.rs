@@ -185,15 +185,15 @@ pub(super) fn validate(rule: &Block, environment: Environment<'_>) -> Result<(),
         rule.body.attribute(name).ok_or_else(|| Error::new(message).at(&rule.place))
     };
     let (condition, message) = (attribute("condition")?, attribute("error_message")?);
-    let fault = |message: String| Error::new(message).at(&condition.value.place());
+    let failed = |message: String| Error::new(message).at(&condition.value.place());
     match convert(condition.value.value(environment)?, &Type::Bool) {
         Ok(Value::Bool(true)) => Ok(()),
         Ok(Value::Bool(false)) => match message.value.value(environment)? {
-            Value::String(message) => Err(fault(message)),
-            _ => Err(fault("this check failed, but has an invalid error message".into())),
+            Value::String(message) => Err(failed(message)),
+            _ => Err(failed("this check failed, but has an invalid error message".into())),
         },
-        Ok(_) => Err(fault("a condition must be true or false, not null".into())),
-        Err(why) => Err(fault(format!("a condition must be true or false: {why}"))),
+        Ok(_) => Err(failed("a condition must be true or false, not null".into())),
+        Err(why) => Err(failed(format!("a condition must be true or false: {why}"))),
     }
 }
 

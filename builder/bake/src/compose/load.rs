@@ -29,8 +29,8 @@ pub(super) fn model(files: &[File], environment: &Environment) -> Result<Mapping
     for file in files {
         let loader = Loader { environment, files: vec![file.name.clone()] };
         let tree = loader.load(file)?;
-        let fault = |why: String| Error::new(format!("{}: {why}", file.name));
-        model = merge(model, Yaml::Mapping(tree), &mut Vec::new()).map_err(fault)?;
+        let failed = |why: String| Error::new(format!("{}: {why}", file.name));
+        model = merge(model, Yaml::Mapping(tree), &mut Vec::new()).map_err(failed)?;
     }
     match without_tags(model) {
         Yaml::Mapping(model) if !model.is_empty() => Ok(model),
@@ -69,27 +69,27 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn load(&self, file: &File) -> Result<Mapping, Error> {
-        let fault = |why: String| Error::new(format!("{}: {why}", file.name));
+        let failed = |why: String| Error::new(format!("{}: {why}", file.name));
         let mut model = Mapping::new();
         for document in documents(file)? {
             let mut document = self.interpolated(document, &mut Vec::new()).map_err(|(path, why)| {
                 let keys: Vec<&str> = path.iter().map(String::as_str).collect();
                 let error = Error::new(format!("{}: {why}", path.join(".")));
-                place(file, &keys).map_or_else(|| fault(error.message.clone()), |place| error.clone().at(&place))
+                place(file, &keys).map_or_else(|| failed(error.message.clone()), |place| error.clone().at(&place))
             })?;
-            document.apply_merge().map_err(|error| fault(error.to_string()))?;
+            document.apply_merge().map_err(|error| failed(error.to_string()))?;
             let Yaml::Mapping(mut tree) = document else {
-                return Err(fault("the file must be a map with services".into()));
+                return Err(failed("the file must be a map with services".into()));
             };
             if let Some(include) = tree.remove("include") {
                 let included = self.included(&include, file)?;
-                tree = match merge(Yaml::Mapping(included), Yaml::Mapping(tree), &mut Vec::new()).map_err(fault)? {
+                tree = match merge(Yaml::Mapping(included), Yaml::Mapping(tree), &mut Vec::new()).map_err(failed)? {
                     Yaml::Mapping(tree) => tree,
                     _ => Mapping::new(),
                 };
             }
             self.extend_services(&mut tree, file)?;
-            let merged = merge(Yaml::Mapping(model), Yaml::Mapping(tree), &mut Vec::new()).map_err(fault)?;
+            let merged = merge(Yaml::Mapping(model), Yaml::Mapping(tree), &mut Vec::new()).map_err(failed)?;
             model = match merged {
                 Yaml::Mapping(model) => model,
                 _ => Mapping::new(),
@@ -189,7 +189,7 @@ impl Loader<'_> {
 
     /// A service merged over the one that it extends.
     fn extended(&self, name: &str, services: &Mapping, file: &File, path: &mut Vec<String>) -> Result<Yaml, Error> {
-        let fault = |why: String| {
+        let failed = |why: String| {
             let error = Error::new(format!("services.{name}: {why}"));
             place(file, &["services", name]).map_or_else(|| error.clone(), |place| error.clone().at(&place))
         };
@@ -202,15 +202,15 @@ impl Loader<'_> {
         };
         let step = format!("{}#{name}", file.name);
         if path.contains(&step) || path.len() == MAX_FILES {
-            return Err(fault(format!("circular reference with extends: {}", path.join(" extends "))));
+            return Err(failed(format!("circular reference with extends: {}", path.join(" extends "))));
         }
         path.push(step);
         let (base_name, base_file) = match &extends {
             Yaml::Mapping(map) => (map.get("service").and_then(scalar::text), map.get("file").and_then(scalar::text)),
             other => (scalar::text(other), None),
         };
-        let base_name = base_name.ok_or_else(|| fault("extends needs a service".into()))?;
-        let missing = |file: &str| fault(format!("cannot extend: service \"{base_name}\" not found in {file}"));
+        let base_name = base_name.ok_or_else(|| failed("extends needs a service".into()))?;
+        let missing = |file: &str| failed(format!("cannot extend: service \"{base_name}\" not found in {file}"));
         let mut base = match base_file {
             None if services.get(&base_name).is_none() => return Err(missing(&file.name)),
             None => self.extended(&base_name, services, file, path)?,
@@ -219,7 +219,7 @@ impl Loader<'_> {
                 let other = File { text: read(&located, &file.name)?, name: located };
                 let mut found = None;
                 for document in documents(&other)? {
-                    let document = self.interpolated(document, &mut Vec::new()).map_err(|(_, why)| fault(why))?;
+                    let document = self.interpolated(document, &mut Vec::new()).map_err(|(_, why)| failed(why))?;
                     if let Some(Yaml::Mapping(services)) = document.get("services")
                         && services.get(&base_name).is_some()
                     {
@@ -238,7 +238,7 @@ impl Loader<'_> {
             base = Yaml::Mapping(Mapping::new());
         }
         let mut at = vec!["services".to_owned(), name.to_owned()];
-        merge(base, Yaml::Mapping(service), &mut at).map_err(fault)
+        merge(base, Yaml::Mapping(service), &mut at).map_err(failed)
     }
 }
 

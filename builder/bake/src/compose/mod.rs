@@ -41,12 +41,12 @@ pub(crate) fn read(files: &[File], environment: &BTreeMap<String, String>) -> Re
     let mut group = Group { name: "default".into(), ..Group::default() };
     let project = service::Project::of(&model, environment)?;
     for (name, service) in &project.services {
-        let fault = |why: String| {
+        let failed = |why: String| {
             let place = files.iter().rev().find_map(|file| load::place(file, &["services", name]));
             let error = Error::new(format!("services.{name}: {why}"));
             place.map_or_else(|| error.clone(), |place| error.clone().at(&place))
         };
-        if let Some(target) = project.target(name, service).map_err(fault)? {
+        if let Some(target) = project.target(name, service).map_err(failed)? {
             group.targets.push(target.name.clone());
             definition.targets.push(target);
         }

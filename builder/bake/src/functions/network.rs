@@ -52,17 +52,17 @@ fn shift(value: u128, by: u32) -> u128 {
 
 impl Network {
     fn parse(text: &str) -> Result<Network, String> {
-        let fault = || format!("\"{text}\" is not a network, such as 10.0.0.0/8");
-        let (address, length) = text.split_once('/').ok_or_else(fault)?;
-        let address: IpAddr = address.parse().map_err(|_| fault())?;
-        let length: u32 = length.parse().map_err(|_| fault())?;
+        let failed = || format!("\"{text}\" is not a network, such as 10.0.0.0/8");
+        let (address, length) = text.split_once('/').ok_or_else(failed)?;
+        let address: IpAddr = address.parse().map_err(|_| failed())?;
+        let length: u32 = length.parse().map_err(|_| failed())?;
         let (bits, six) = match address {
             IpAddr::V4(address) => (u128::from(u32::from(address)), false),
             IpAddr::V6(address) => (u128::from(address), true),
         };
         let network = Network { bits, length, six };
         if length > network.width() {
-            return Err(fault());
+            return Err(failed());
         }
         Ok(Network { bits: bits & network.mask(), ..network })
     }

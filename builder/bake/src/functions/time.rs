@@ -85,9 +85,9 @@ fn unix(seconds: i64) -> Result<ZonedDateTime, String> {
 
 /// Reads RFC 3339, and keeps the offset from UTC.
 fn parse(text: &str) -> Result<ZonedDateTime, String> {
-    let fault = || format!("\"{text}\" is not a timestamp of RFC 3339, such as 2026-11-28T12:00:00Z");
+    let failed = || format!("\"{text}\" is not a timestamp of RFC 3339, such as 2026-11-28T12:00:00Z");
     let numeric = text.strip_suffix('Z').map_or_else(|| text.to_owned(), |local| format!("{local}+00:00"));
-    ZonedDateTime::strptime("%Y-%m-%dT%H:%M:%S%.f%:z", &numeric).map_err(|_| fault())
+    ZonedDateTime::strptime("%Y-%m-%dT%H:%M:%S%.f%:z", &numeric).map_err(|_| failed())
 }
 
 fn offset(time: &ZonedDateTime, colon: bool) -> String {
@@ -108,7 +108,7 @@ fn rfc3339(time: &ZonedDateTime) -> String {
 
 /// Reads a duration as Go writes it: `1h30m`, `-1.5s`, `300ms`.
 fn parse_duration(text: &str) -> Result<SignedDuration, String> {
-    let fault = || format!("\"{text}\" is not a duration, such as 1h30m or -10s");
+    let failed = || format!("\"{text}\" is not a duration, such as 1h30m or -10s");
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -117,12 +117,12 @@ fn parse_duration(text: &str) -> Result<SignedDuration, String> {
         return Ok(SignedDuration::ZERO);
     }
     if rest.is_empty() {
-        return Err(fault());
+        return Err(failed());
     }
     let mut nanoseconds = 0.0;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(fault)?;
-        let count: f64 = rest[..digits].parse().map_err(|_| fault())?;
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(failed)?;
+        let count: f64 = rest[..digits].parse().map_err(|_| failed())?;
         rest = &rest[digits..];
         let unit_end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
         nanoseconds += count
@@ -133,12 +133,12 @@ fn parse_duration(text: &str) -> Result<SignedDuration, String> {
                 "ms" => 1e6,
                 "us" | "µs" | "μs" => 1e3,
                 "ns" => 1.0,
-                _ => return Err(fault()),
+                _ => return Err(failed()),
             };
         rest = &rest[unit_end..];
     }
     let seconds = if negative { -nanoseconds } else { nanoseconds } / 1e9;
-    SignedDuration::try_from_secs_f64(seconds).map_err(|_| fault())
+    SignedDuration::try_from_secs_f64(seconds).map_err(|_| failed())
 }
 
 /// Writes a time by a pattern of repeated letters. Text in single quotes is literal.

@@ -27,7 +27,7 @@ impl DebianBase {
     pub fn make(&self, store: &Store, name: &Reference, probe: &Probe) -> Result<Descriptor, ImageError> {
         let span = probe.phase(Phase::Fetch);
         span.detail(&name.familiar());
-        let failed = |fault: String| ImageError::malformed("mmdebstrap", fault);
+        let failed = |reason: String| ImageError::malformed("mmdebstrap", reason);
         let mut command = helper("mmdebstrap");
         command.envs(proxies());
         // Images have no device files: /dev is mounted when a container runs.

@@ -69,7 +69,7 @@ pub(super) fn find(
     for path in PATHS.iter().map(Path::new).chain([kept.as_path()]) {
         match usable(path) {
             Ok(found) => return Ok(found),
-            Err(fault) => faults.extend(fault),
+            Err(reason) => faults.extend(reason),
         }
     }
     let span = probe.phase(Phase::Fetch);
@@ -82,19 +82,19 @@ pub(super) fn find(
     for fetch in [&from_package as &dyn Fn() -> Result<(), String>, &from_image] {
         match fetch().map_err(Some).and_then(|()| usable(&kept)) {
             Ok(found) => return Ok(found),
-            Err(fault) => faults.extend(fault),
+            Err(reason) => faults.extend(reason),
         }
     }
-    Err(ImageError::NoBusybox { fault: faults.join("; ") })
+    Err(ImageError::NoBusybox { reason: faults.join("; ") })
 }
 
 /// Reads a static busybox. The error is the reason why the file cannot be used, or `None` if there is no file.
 fn usable(path: &Path) -> Result<(Program, Vec<u8>), Option<String>> {
     let program = Program::at(path).ok_or(None)?;
     let bytes = fs::read(path).map_err(|error| Some(format!("{}: {error}", path.display())))?;
-    match elf::fault(&bytes) {
+    match elf::reject_reason(&bytes) {
         None => Ok((program, bytes)),
-        Some(fault) => Err(Some(format!("{}: {fault}", path.display()))),
+        Some(reason) => Err(Some(format!("{}: {reason}", path.display()))),
     }
 }
 
@@ -159,13 +159,13 @@ fn run(command: &mut Command) -> Result<(), String> {
 /// The names of the applets, from the program itself.
 pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
     let output = helper(&program.to_string_lossy()).arg("--list").output();
-    let output = output.map_err(|error| ImageError::NoBusybox { fault: format!("{}: {error}", program.display()) })?;
+    let output = output.map_err(|error| ImageError::NoBusybox { reason: format!("{}: {error}", program.display()) })?;
     let names = String::from_utf8_lossy(&output.stdout);
     let names: BTreeSet<String> =
         names.lines().filter(|name| !name.is_empty() && !name.contains('/')).map(Into::into).collect();
     if names.contains("sh") {
         Ok(names)
     } else {
-        Err(ImageError::NoBusybox { fault: format!("{} --list does not contain `sh`", program.display()) })
+        Err(ImageError::NoBusybox { reason: format!("{} --list does not contain `sh`", program.display()) })
     }
 }

@@ -158,7 +158,7 @@ impl ImportedCache {
     /// content, is not used any more.
     ///
     /// # Errors
-    /// If a layer cannot be fetched or stored. After a fault of the cache, [`take_unusable`](Self::take_unusable) has the layer.
+    /// If a layer cannot be fetched or stored. After an error in the cache, [`take_unusable`](Self::take_unusable) has the layer.
     pub fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
         for diff_id in layers {
             // A cache that was not read has given no layer. The store is asked only about layers that a cache has: that takes four system
@@ -273,10 +273,10 @@ impl Records {
 
     /// Imports the inline cache in an image's configuration.
     fn inline(&mut self, image: ResolvedImage) -> Result<(), ImageError> {
-        let fault = |fault: &str| ImageError::malformed(image.blobs.origin(), fault);
+        let failed = |reason: &str| ImageError::malformed(image.blobs.origin(), reason);
         let text = image.config.other.get(INLINE).and_then(|value| value.as_str());
-        let text = text.ok_or_else(|| fault("it is neither a cache nor an image with an inline cache"))?;
-        let bytes = STANDARD.decode(text).map_err(|_| fault("the inline cache is not valid base64"))?;
+        let text = text.ok_or_else(|| failed("it is neither a cache nor an image with an inline cache"))?;
+        let bytes = STANDARD.decode(text).map_err(|_| failed("the inline cache is not valid base64"))?;
         let cache: CacheConfig = json(image.blobs.origin(), "the inline cache", &bytes)?;
         let descriptors = cache.layers.iter().map(|layer| {
             let found = image.layers.iter().find(|found| BlobDigest::from(found.diff_id) == layer.blob)?;

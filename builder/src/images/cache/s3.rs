@@ -123,7 +123,7 @@ impl S3Cache {
     /// Opens the bucket. No request is sent yet.
     pub(super) fn open(&self) -> Result<Objects, ImageError> {
         let origin = format!("s3://{}/{}", self.bucket, self.prefix);
-        let bucket = self.address().map_err(|fault| ImageError::malformed(&origin, fault))?;
+        let bucket = self.address().map_err(|reason| ImageError::malformed(&origin, reason))?;
         let host = bucket.base_url().host_str().unwrap_or_default().to_owned();
         let agent =
             http::agent(&host, &Trust::default()).map_err(|(path, error)| ImageError::file("read", path)(error))?;
@@ -167,7 +167,7 @@ impl Objects {
     pub(super) fn write_blob(&self, descriptor: &Descriptor, content: &BlobContent) -> Result<(), ImageError> {
         let key = self.blob_key(&descriptor.digest);
         if descriptor.size > LARGEST_OBJECT {
-            return Err(self.fault(&key, "a layer of more than 5 GiB cannot be written with one request"));
+            return Err(self.error(&key, "a layer of more than 5 GiB cannot be written with one request"));
         }
         let url = self.bucket.head_object(Some(&self.credentials), &key).sign(VALID);
         let head = self.sent(&key, || self.agent.head(url.as_str()).call())?;
@@ -212,7 +212,7 @@ impl Objects {
         key: &str,
         send: impl FnMut() -> Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Body>, ImageError> {
-        retry(ATTEMPTS, send).map_err(|error| self.fault(key, error))
+        retry(ATTEMPTS, send).map_err(|error| self.error(key, error))
     }
 
     fn refusal(&self, key: &str, status: StatusCode, response: Response<Body>) -> ImageError {
@@ -221,11 +221,11 @@ impl Objects {
         let _ = response.into_body().into_reader().take(LONGEST_ERROR).read_to_string(&mut text);
         let code = text.split_once("<Code>").and_then(|(_, rest)| Some(rest.split_once("</Code>")?.0));
         let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-        self.fault(key, format!("the server responded with {status}{code}"))
+        self.error(key, format!("the server responded with {status}{code}"))
     }
 
-    fn fault(&self, key: &str, fault: impl ToString) -> ImageError {
-        ImageError::malformed(self.named(key), fault.to_string())
+    fn error(&self, key: &str, reason: impl ToString) -> ImageError {
+        ImageError::malformed(self.named(key), reason.to_string())
     }
 
     fn named(&self, key: &str) -> String {

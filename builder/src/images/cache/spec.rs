@@ -82,11 +82,11 @@ pub enum CacheFrom {
 
 /// An invalid value of `--cache-to` or `--cache-from`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("{flag} {text}: {fault}")]
+#[error("{flag} {text}: {reason}")]
 pub struct CacheSpecError {
     flag: &'static str,
     text: String,
-    fault: String,
+    reason: String,
 }
 
 impl CacheTo {
@@ -118,7 +118,7 @@ impl CacheTo {
                 other => Err(unknown(other, "local, registry, s3, reapi or inline")),
             }
         };
-        read().map_err(|fault| CacheSpecError { flag: "--cache-to", text: without_secrets(text), fault })
+        read().map_err(|reason| CacheSpecError { flag: "--cache-to", text: without_secrets(text), reason })
     }
 
     /// The options of the export. An inline cache has only records.
@@ -171,7 +171,7 @@ impl CacheFrom {
                 other => Err(unknown(other, "local, registry, s3 or reapi")),
             }
         };
-        read().map_err(|fault| CacheSpecError { flag: "--cache-from", text: without_secrets(text), fault })
+        read().map_err(|reason| CacheSpecError { flag: "--cache-from", text: without_secrets(text), reason })
     }
 }
 

@@ -10,7 +10,7 @@ const BLOCK: usize = tar::BLOCK as usize;
 /// The longest extended header, in bytes. Only the store's own layers are rewritten, and they do not have longer ones.
 const LONGEST_EXTENDED: u64 = 1 << 20;
 
-/// A fault in the tar of a layer.
+/// An error in the tar of a layer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("a layer of the store is damaged: {0}")]
 pub(crate) struct ClampError(&'static str);

@@ -102,25 +102,25 @@ impl ImageOptions {
 
 /// An invalid value of `--output`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("--output {text}: {fault}")]
+#[error("--output {text}: {reason}")]
 pub struct OutputError {
     /// The value as written.
     pub text: String,
-    /// The fault, as text for the user.
-    pub fault: String,
+    /// The cause, as text for the user.
+    pub reason: String,
 }
 
 impl Output {
     /// Parses buildx's syntax: comma-separated `KEY=VALUE` with CSV quoting. A bare path means `type=local`, and `-`
     /// means `type=tar` to the standard output.
     pub fn parse(text: &str) -> Result<Self, OutputError> {
-        let fault = |fault: String| OutputError { text: text.to_owned(), fault };
-        let fields = csv_fields(text).map_err(&fault)?;
+        let failed = |reason: String| OutputError { text: text.to_owned(), reason };
+        let fields = csv_fields(text).map_err(&failed)?;
         if let [only] = &fields[..]
             && !only.contains('=')
         {
             let kind = match only.as_str() {
-                "" => return Err(fault("it is empty".into())),
+                "" => return Err(failed("it is empty".into())),
                 "-" => OutputKind::Tar { dest: Destination::Stdout },
                 path => OutputKind::Local { dest: path.into(), platform_split: true },
             };
@@ -128,10 +128,10 @@ impl Output {
         }
         let mut given = Given::default();
         for field in &fields {
-            let (key, value) = field.split_once('=').ok_or_else(|| fault(format!("`{field}` is not KEY=VALUE")))?;
-            given.take(key.trim(), value).map_err(&fault)?;
+            let (key, value) = field.split_once('=').ok_or_else(|| failed(format!("`{field}` is not KEY=VALUE")))?;
+            given.take(key.trim(), value).map_err(&failed)?;
         }
-        given.output().map_err(fault)
+        given.output().map_err(failed)
     }
 
     /// Whether all layers must be in the store. A push sends layers of a base image from where they are.

@@ -95,7 +95,7 @@ impl Transform {
         let threads = pipeline::processors().min(usize::try_from(pieces).unwrap_or(usize::MAX));
         pipeline::run(threads, make, |piece: &Vec<u8>| output.take(piece), store).map_err(|unread| match unread {
             Unread::Io(source) => failed(source),
-            Unread::Fault(fault) => ImageError::malformed(diff_id, fault),
+            Unread::Fault(reason) => ImageError::malformed(diff_id, reason),
             Unread::Image(error) => error,
         })?;
         let (digest, size) = output.finish();
@@ -168,7 +168,7 @@ impl<R: Read> LayerInput<R> {
             inspection.update(piece);
         }
         if let Some(clamp) = &mut self.clamp {
-            clamp.apply(piece).map_err(|fault| Unread::Fault(fault.to_string()))?;
+            clamp.apply(piece).map_err(|reason| Unread::Fault(reason.to_string()))?;
         }
         if let Some(content) = &mut self.content {
             content.update(&piece);

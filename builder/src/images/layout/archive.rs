@@ -36,7 +36,7 @@ impl Archive {
     pub(crate) fn open(path: &Path, origin: &str) -> Result<Self, ImageError> {
         let file = File::open(path).map_err(ImageError::file("open", path))?;
         let length = file.metadata().map_err(ImageError::file("read", path))?.len();
-        let members = members(&file, length).map_err(|fault| ImageError::malformed(origin, fault))?;
+        let members = members(&file, length).map_err(|reason| ImageError::malformed(origin, reason))?;
         Ok(Self { file: Arc::new(file), members })
     }
 
@@ -105,11 +105,11 @@ fn normal(name: &str) -> Option<String> {
 fn members(file: &File, length: u64) -> Result<HashMap<String, Member>, String> {
     let mut reader = Reader::seeking(file);
     let mut members = HashMap::new();
-    let fault = |error| match error {
+    let failed = |error| match error {
         StorageError::BadLayer { offset, reason } => format!("{reason} (byte {offset})"),
         other => other.to_string(),
     };
-    while let Some(found) = reader.read_member().map_err(fault)? {
+    while let Some(found) = reader.read_member().map_err(failed)? {
         if found.offset.checked_add(found.stored).is_none_or(|end| end > length) {
             return Err("the archive ends inside a member: it is truncated".into());
         }

@@ -245,12 +245,12 @@ fn docker_archive(mut layout: Layout, index: &[u8], tag: Option<&str>) -> Result
     let config_bytes = layout.member(&saved.config, LARGEST_INDEX)?.ok_or_else(|| missing(&saved.config))?;
     let config: ImageConfig = json(&origin, "the image's configuration", &config_bytes)?;
     if config.rootfs.diff_ids.len() != saved.layers.len() {
-        let fault = format!(
+        let reason = format!(
             "manifest.json has {} layers, but the configuration {} diff ids",
             saved.layers.len(),
             config.rootfs.diff_ids.len()
         );
-        return Err(ImageError::malformed(&origin, fault));
+        return Err(ImageError::malformed(&origin, reason));
     }
     let mut layers = Vec::with_capacity(saved.layers.len());
     for (name, diff_id) in saved.layers.iter().zip(&config.rootfs.diff_ids) {

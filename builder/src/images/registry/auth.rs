@@ -128,7 +128,7 @@ fn ask(helper: &str, server: &str) -> Result<Option<Login>, ImageError> {
         secret: String,
     }
     let program = format!("docker-credential-{helper}");
-    let failed = |fault: String| ImageError::malformed(&program, fault);
+    let failed = |reason: String| ImageError::malformed(&program, reason);
     if helper.contains('/') {
         return Err(failed("the name of a credential helper must not be a path".into()));
     }

@@ -137,7 +137,7 @@ impl Host {
             (false, true) => &[Scheme::Https, Scheme::Http],
             (false, false) => &[Scheme::Https],
         };
-        let mut fault = None;
+        let mut reason = None;
         for &scheme in schemes {
             let host = host(scheme);
             // If there is a second scheme to try, one failed attempt is enough. Otherwise two, so that an unreachable
@@ -149,11 +149,11 @@ impl Host {
                 // A server that expects TLS responds to a plain request with 400. It is not a plain registry.
                 Ok(response) if scheme == Scheme::Http && !matches!(response.status().as_u16(), 200 | 401) => {}
                 Ok(_) => return Ok(Self { login: credentials.login(name)?, ..host }),
-                Err(error) => fault = fault.or(Some(error)),
+                Err(error) => reason = reason.or(Some(error)),
             }
         }
-        let fault = fault.map_or_else(|| "not a registry".to_owned(), |error| error.to_string());
-        Err(ImageError::Registry { registry: name.to_owned(), fault })
+        let reason = reason.map_or_else(|| "not a registry".to_owned(), |error| error.to_string());
+        Err(ImageError::Registry { registry: name.to_owned(), reason })
     }
 
     /// Sends a request with these headers, which include those of the request.
@@ -173,13 +173,13 @@ impl Host {
 
     /// Answers a challenge, and remembers the authorization for the scope.
     fn authorize(&self, challenge: &Challenge, scope: &str) -> Result<(), ImageError> {
-        let fault = |fault: String| ImageError::Registry { registry: self.name.clone(), fault };
+        let failed = |reason: String| ImageError::Registry { registry: self.name.clone(), reason };
         let basic = |name: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{name}:{password}")));
         let value = match (challenge, &self.login) {
             (_, Some(Login::Registry(token))) => format!("Bearer {token}"),
             (Challenge::Basic, Some(Login::Password(name, password))) => basic(name, password),
             (Challenge::Basic, _) => {
-                return Err(fault(format!("login required: run `docker login {}`", self.name)));
+                return Err(failed(format!("login required: run `docker login {}`", self.name)));
             }
             (Challenge::Bearer { realm, service, scope: suggested }, login) => {
                 let scope = if scope.is_empty() { suggested.as_deref().unwrap_or_default() } else { scope };
@@ -191,7 +191,7 @@ impl Host {
                     Some(Login::Identity(token)) => Some(token.as_str()),
                     _ => None,
                 };
-                let token = self.token(realm, service.as_deref(), scope, header.as_deref(), refresh).map_err(fault)?;
+                let token = self.token(realm, service.as_deref(), scope, header.as_deref(), refresh).map_err(failed)?;
                 format!("Bearer {token}")
             }
         };
@@ -332,7 +332,7 @@ impl Repository {
             Access::Pull => format!("repository:{}:pull", self.name),
             Access::Push => format!("repository:{}:pull,push", self.name),
         };
-        let fault = |fault: String| ImageError::Registry { registry: self.host.name.clone(), fault };
+        let failed = |reason: String| ImageError::Registry { registry: self.host.name.clone(), reason };
         for last in [false, true] {
             let authorization = {
                 let known = self.host.authorizations.lock();
@@ -343,17 +343,17 @@ impl Repository {
             let mut all = headers.to_vec();
             all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
             let response = retry(backoff, || self.host.send(request, &all));
-            let response = response.map_err(|error| fault(format!("{} {url}: {error}", request.method)))?;
+            let response = response.map_err(|error| failed(format!("{} {url}: {error}", request.method)))?;
             if response.status() != StatusCode::UNAUTHORIZED || last {
                 return Ok(response);
             }
             let challenges = response.headers().get_all("www-authenticate");
             let challenge = challenges.iter().find_map(|value| Challenge::first_supported(value.to_str().ok()?));
-            let challenge = challenge.ok_or_else(|| fault("unsupported authentication scheme".into()))?;
+            let challenge = challenge.ok_or_else(|| failed("unsupported authentication scheme".into()))?;
             self.host.authorize(&challenge, &scope)?;
         }
         // Not reached: the second round returns.
-        Err(fault("it refused the login".into()))
+        Err(failed("it refused the login".into()))
     }
 
     /// Turns an unexpected response into an error with a hint.
@@ -370,8 +370,8 @@ impl Repository {
             }
             _ => String::new(),
         };
-        let fault = format!("{what}: {}{advice}", explain(response));
-        ImageError::Registry { registry: self.host.name.clone(), fault }
+        let reason = format!("{what}: {}{advice}", explain(response));
+        ImageError::Registry { registry: self.host.name.clone(), reason }
     }
 }
 

@@ -40,16 +40,16 @@ impl Registries {
         for host in self.hosts(&reference.registry) {
             match self.pull_from(&host, reference, platform, images) {
                 Ok(image) => return Ok(image),
-                Err(ImageError::Registry { registry, fault }) => faults.push((registry, fault)),
+                Err(ImageError::Registry { registry, reason }) => faults.push((registry, reason)),
                 Err(error) => return Err(error),
             }
         }
         // The registry itself was tried last, after its mirrors.
-        let messages = faults.iter().map(|(host, fault)| {
-            if *host == reference.registry { fault.clone() } else { format!("mirror {host}: {fault}") }
+        let messages = faults.iter().map(|(host, reason)| {
+            if *host == reference.registry { reason.clone() } else { format!("mirror {host}: {reason}") }
         });
-        let fault = messages.collect::<Vec<_>>().join("; ");
-        Err(ImageError::Registry { registry: reference.registry.clone(), fault })
+        let reason = messages.collect::<Vec<_>>().join("; ");
+        Err(ImageError::Registry { registry: reference.registry.clone(), reason })
     }
 
     fn pull_from(
@@ -244,7 +244,7 @@ impl BlobDownload {
 impl Read for BlobDownload {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            let fault = match self.body.as_mut().map(|body| body.read(buffer)) {
+            let reason = match self.body.as_mut().map(|body| body.read(buffer)) {
                 Some(Ok(0)) if self.at < self.size && !buffer.is_empty() => io::ErrorKind::UnexpectedEof.into(),
                 Some(Ok(read)) => {
                     self.at += read as u64;
@@ -262,9 +262,10 @@ impl Read for BlobDownload {
             self.body = None;
             if !self.retries.wait(None) {
                 let Self { digest, at, size, .. } = self;
-                let fault =
-                    format!("blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {fault}");
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, fault));
+                let reason = format!(
+                    "blob {digest} ends after {at} of {size} bytes, and resuming the download failed: {reason}"
+                );
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
             }
             self.connect().map_err(|error| io::Error::other(error.to_string()))?;
         }

@@ -143,7 +143,7 @@ impl Repository {
         while at < size {
             let chunk = &mut buffer[..CHUNK.min(size - at) as usize];
             read(chunk, at).map_err(failed)?;
-            let (fault, pause) = match self.send_chunk(&location, at, chunk) {
+            let (reason, pause) = match self.send_chunk(&location, at, chunk) {
                 Ok(response) if response.status() == StatusCode::ACCEPTED => {
                     location = self.location(&response, "a chunk")?;
                     at += chunk.len() as u64;
@@ -153,10 +153,10 @@ impl Repository {
                 }
                 Ok(mut response) if is_final(response.status()) => return Err(self.refusal(&what(), &mut response)),
                 Ok(mut response) => (self.refusal(&what(), &mut response), asked_pause(&response)),
-                Err(fault) => (fault, None),
+                Err(reason) => (reason, None),
             };
             if !retries.wait(pause) {
-                return Err(fault);
+                return Err(reason);
             }
             let status = match self.request(&ApiRequest::new(Access::Push, Method::GET, &location)) {
                 Ok(status) if status.status() == StatusCode::NO_CONTENT => status,
@@ -206,11 +206,11 @@ impl Repository {
 
     pub(super) fn location(&self, response: &Response<Body>, what: &str) -> Result<String, ImageError> {
         let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-        let fault = || ImageError::Registry {
+        let failed = || ImageError::Registry {
             registry: self.registry().to_owned(),
-            fault: format!("its response to {what} has no Location"),
+            reason: format!("its response to {what} has no Location"),
         };
-        Ok(self.locate(location.ok_or_else(fault)?))
+        Ok(self.locate(location.ok_or_else(failed)?))
     }
 }
 

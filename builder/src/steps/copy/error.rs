@@ -79,7 +79,7 @@ pub enum CopyError {
         text: String,
         /// The file of the image with the id. `None` if the id is in the flag itself.
         file: Option<&'static str>,
-        /// The fault of the id.
+        /// The problem of the id.
         error: BadId,
     },
     /// Several sources with a destination that is not a directory.

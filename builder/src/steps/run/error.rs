@@ -67,7 +67,7 @@ pub enum RunError {
         user: String,
         /// The file of the image with the id. `None` if the id is in `USER` itself.
         file: Option<&'static str>,
-        /// The fault of the id.
+        /// The problem of the id.
         error: BadId,
     },
     /// A `required` secret is missing on the command line.

@@ -128,8 +128,8 @@ impl Keyring {
         if add.wait()?.success() {
             return Ok(());
         }
-        let fault = "ssh-add rejects the key, or the key has a passphrase";
-        Err(io::Error::other(format!("{}: {fault}: {}", key.display(), errors.trim())))
+        let reason = "ssh-add rejects the key, or the key has a passphrase";
+        Err(io::Error::other(format!("{}: {reason}: {}", key.display(), errors.trim())))
     }
 }
 

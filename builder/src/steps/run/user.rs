@@ -142,20 +142,20 @@ mod tests {
     #[test]
     fn ids_out_of_range_are_never_root() {
         // For setresuid(2), 4294967295 means no change. runc: "uids and gids must be in range 0-2147483647".
-        let fault = |text, passwd, group| match find(text, passwd, group) {
+        let failed = |text, passwd, group| match find(text, passwd, group) {
             Err(RunError::BadId { file, error, .. }) => (file, error.to_string().contains("2147483647")),
             other => panic!("{text}: {other:?}"),
         };
         for text in ["4294967295", "2147483648", "daemon:4294967295", "0:4294967295", "4294967295:0"] {
-            assert_eq!(fault(text, PASSWD_LINES, GROUP_LINES), (None, true), "{text}");
+            assert_eq!(failed(text, PASSWD_LINES, GROUP_LINES), (None, true), "{text}");
         }
         let passwd = "root:x:0:0::/:\nbig:x:4294967295:5::\nbiggroup:x:5:4294967295::\nword:x:a:b::\n";
         let group = "root:x:0:\nhuge:x:4294967295:\nmany:x:4294967295:root2\n";
-        assert_eq!(fault("big", passwd, group), (Some(PASSWD), true));
-        assert_eq!(fault("biggroup", passwd, group), (Some(PASSWD), true));
-        assert_eq!(fault("word", passwd, group), (Some(PASSWD), false));
-        assert_eq!(fault("root:huge", passwd, group), (Some(GROUP), true));
-        assert_eq!(fault("root2", "root2:x:7:7::\n", group), (Some(GROUP), true));
+        assert_eq!(failed("big", passwd, group), (Some(PASSWD), true));
+        assert_eq!(failed("biggroup", passwd, group), (Some(PASSWD), true));
+        assert_eq!(failed("word", passwd, group), (Some(PASSWD), false));
+        assert_eq!(failed("root:huge", passwd, group), (Some(GROUP), true));
+        assert_eq!(failed("root2", "root2:x:7:7::\n", group), (Some(GROUP), true));
         // Invalid lines that are not used do no harm.
         assert_eq!(find("", passwd, group).unwrap().credentials, Credentials::default());
         assert_eq!(find("2147483647:6", passwd, group).unwrap().credentials.uid, 2_147_483_647);

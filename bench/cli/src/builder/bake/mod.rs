@@ -60,7 +60,7 @@ struct ReadyTarget {
     options: Options,
 }
 
-/// A fault of a definition is the user's.
+/// An error in a definition is a usage error.
 fn definition_fault(error: buildscope_bake::Error) -> Failure {
     Failure::usage(miette!("{error}"))
 }

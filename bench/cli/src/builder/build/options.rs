@@ -188,7 +188,7 @@ impl Arguments {
             }
         }
         let parsed = spec.as_deref().map(Provenance::parse).transpose();
-        Ok(parsed.map_err(|fault| Failure::usage(miette!("{fault}")))?.flatten())
+        Ok(parsed.map_err(|reason| Failure::usage(miette!("{reason}")))?.flatten())
     }
 
     fn registries(&self) -> Result<RegistryOptions, Failure> {
