@@ -3,13 +3,13 @@
 mod contexts;
 mod profiler;
 
-use buildscope_builder::sources::{Context, IgnoreVerdict, Node, NodeKind};
+use buildscope_builder::sources::{Context, ContextNode, IgnoreVerdict, NodeKind};
 use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use std::path::{Path, PathBuf};
 
 /// Collects the files below a scanned directory.
-fn files<'n>(context: &'n Context, node: &'n Node, path: &Path, found: &mut Vec<(&'n Node, PathBuf)>) {
+fn files<'n>(context: &'n Context, node: &'n ContextNode, path: &Path, found: &mut Vec<(&'n ContextNode, PathBuf)>) {
     for child in context.children(node, path).expect("it was scanned") {
         let path = path.join(child.name());
         match child.kind() {
@@ -32,7 +32,7 @@ fn source(criterion: &mut Criterion) {
         let mut found = Vec::new();
         files(context, context.root(), Path::new(""), &mut found);
         let found: Vec<_> = found.iter().map(|(node, path)| (*node, path.as_path())).collect();
-        let nodes: Vec<&Node> = found.iter().map(|(node, _)| *node).collect();
+        let nodes: Vec<&ContextNode> = found.iter().map(|(node, _)| *node).collect();
         context.hash(&nodes, &|number| found[number].1.to_owned(), &probe).expect("readable files");
         found.len()
     };

@@ -5,7 +5,7 @@ use buildscope_builder::plan::{
     self, AssumeImages, Copy, Dependency, LowerRequest, MountKind, Network, Op, Plan, Run, Sharing, Step, is_git,
     is_url,
 };
-use buildscope_dockerfile::lint::{self, BaseImage, Context, Family};
+use buildscope_dockerfile::lint::{self, BaseImage, Family, LintContext};
 use buildscope_dockerfile::{self as dockerfile, Dockerfile, Kind, clean};
 use buildscope_oci::{Platform, Reference};
 use buildscope_testing::test;
@@ -136,12 +136,12 @@ fn stages(file: &Dockerfile<'_>) -> Value {
 
 /// The findings of BuildKit's rules, by rule and line.
 fn findings(file: &Dockerfile<'_>, bases: &BTreeMap<String, BaseImage>) -> Vec<(String, u64)> {
-    let context = Context {
+    let context = LintContext {
         bases: bases.clone(),
         platform: "linux/amd64".into(),
         is_image_name: |word| word.parse::<Reference>().is_ok(),
         platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
-        ..Context::default()
+        ..LintContext::default()
     };
     let report = lint::run(file, &context).unwrap();
     let theirs = report.findings.iter().filter(|found| matches!(found.rule.family(), Family::Buildkit));

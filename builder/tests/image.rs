@@ -1,8 +1,8 @@
 //! Exports and imports of images, checked with skopeo and umoci.
 
 use buildscope_builder::images::{
-    BuiltStep, Destination, Export, Exported, Format, Image, ImageError, ImageOptions, Images, LayoutImage, NamedImage,
-    Resolver, assemble, ensure_layers, export_directory, export_tar,
+    BuiltStep, Destination, Export, Exported, Image, ImageError, ImageFormat, ImageOptions, Images, LayoutImage,
+    NamedImage, Resolver, assemble, ensure_layers, export_directory, export_tar,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{DiffId, Digest, ManifestDigest, Probe};
@@ -84,7 +84,7 @@ impl Scene {
         &self,
         image: &Image,
         name: &str,
-        format: Format,
+        format: ImageFormat,
         options: &ImageOptions,
         epoch: Option<i64>,
     ) -> Exported {
@@ -146,7 +146,7 @@ fn a_named_context_comes_before_the_store() {
     let scene = Scene::new();
     let kept = scene.store_image("team/app");
     let other = scene.built(1_600_000_000, None);
-    let named = scene.export(&other, "named.tar", Format::Oci, &ImageOptions::default(), None).target.digest;
+    let named = scene.export(&other, "named.tar", ImageFormat::Oci, &ImageOptions::default(), None).target.digest;
     let layout = NamedImage::parse(&format!("oci-layout://{}", scene.path("named.tar").display())).unwrap().unwrap();
     let resolver = Resolver::new(&scene.store, [("team/app".to_owned(), layout)], Probe::disabled());
     let found = |reference: &str| resolver.image(reference, &Platform::host()).unwrap().digest.to_string();
@@ -174,7 +174,7 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
         [(None, "plain.tar"), (Some(Encoding::Gzip), "gzip.tar"), (Some(Encoding::Zstd), "zstd.tar")]
     {
         let options = ImageOptions { compression, ..ImageOptions::default() };
-        let exported = scene.export(&image, name, Format::Oci, &options, None);
+        let exported = scene.export(&image, name, ImageFormat::Oci, &options, None);
         let archive = format!("oci-archive:{}:v1", scene.path(name).display());
         let text = tool("skopeo", &["inspect", &archive]);
         let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -200,7 +200,7 @@ fn skopeo_and_umoci_accept_an_oci_archive() {
 fn skopeo_and_we_read_each_others_docker_archives() {
     let scene = Scene::new();
     let image = scene.built(1_700_000_000, None);
-    let exported = scene.export(&image, "docker.tar", Format::Docker, &ImageOptions::default(), None);
+    let exported = scene.export(&image, "docker.tar", ImageFormat::Docker, &ImageOptions::default(), None);
     let archive = format!("docker-archive:{}", scene.path("docker.tar").display());
     let config = tool("skopeo", &["inspect", "--config", &archive]);
     let config: serde_json::Value = serde_json::from_str(&config).unwrap();
@@ -234,7 +234,7 @@ fn an_epoch_makes_builds_reproducible() {
         for time in [1_700_000_000, 1_700_000_123] {
             let scene = Scene::new();
             let image = scene.built(time, epoch);
-            let exported = scene.export(&image, "out.tar", Format::Oci, &options, epoch);
+            let exported = scene.export(&image, "out.tar", ImageFormat::Oci, &options, epoch);
             let bytes = fs::read(scene.path("out.tar")).unwrap();
             seen.push((exported.target.digest, Digest::of(bytes)));
             // The archive can be imported, and the time of the file is the epoch.
@@ -252,7 +252,7 @@ fn an_epoch_makes_builds_reproducible() {
     let plain = ImageOptions::default();
     let digest = |time| {
         let scene = Scene::new();
-        scene.export(&scene.built(time, epoch), "out.tar", Format::Oci, &plain, epoch).target.digest
+        scene.export(&scene.built(time, epoch), "out.tar", ImageFormat::Oci, &plain, epoch).target.digest
     };
     assert_ne!(digest(1_700_000_000), digest(1_700_000_123));
 }
@@ -286,7 +286,7 @@ fn a_named_context_comes_before_the_embedded_busybox() {
         names: &[],
         options: &options,
         epoch: None,
-        format: Format::Oci,
+        format: ImageFormat::Oci,
         predicates: &[],
         index: false,
     };

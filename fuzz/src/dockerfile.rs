@@ -30,7 +30,7 @@ pub(crate) fn parse(bytes: &[u8]) {
     let printed = dockerfile::print(&file);
     let again = dockerfile::parse(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}"));
     assert_eq!(printed, dockerfile::print(&again));
-    let _ = lint::run(&file, &lint::Context::default());
+    let _ = lint::run(&file, &lint::LintContext::default());
     if let Ok(plan) = plan::lower(&file, &LowerRequest::default(), &AssumeImages) {
         let _ = plan.step(plan.target).config.image();
         for step in plan.steps() {
@@ -57,7 +57,7 @@ pub(crate) fn diagnose(bytes: &[u8]) {
     let _ = lint::broken(text, "Dockerfile", &faults, &[]).to_string();
     let parsed = Parsed::of(text);
     let _ = Outline::of(&parsed.file).to_string();
-    match lint::run(&parsed.file, &lint::Context::default()) {
+    match lint::run(&parsed.file, &lint::LintContext::default()) {
         Ok(report) => {
             shown(&report.diagnostics(&parsed.file));
             let _ = lint::json(&parsed.file, "Dockerfile", &report).to_string();

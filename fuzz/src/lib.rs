@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 /// A parser under test.
 #[derive(Clone, Copy)]
-pub struct Target {
+pub struct FuzzTarget {
     /// The name, which is also the folder of its seeds in `corpus/` and its program under libFuzzer.
     pub name: &'static str,
     /// Parses the bytes. Panics on an error of the parser; rejecting the input is not an error.
@@ -36,7 +36,7 @@ pub struct Target {
 }
 
 /// Every target.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [FuzzTarget; 29] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
@@ -68,17 +68,17 @@ pub const TARGETS: [Target; 29] = [
     target("import_packed", import::packed, &["reports/tests/samples"]),
 ];
 
-const fn target(name: &'static str, run: fn(&[u8]), seeds: &'static [&'static str]) -> Target {
-    Target { name, run, seeds }
+const fn target(name: &'static str, run: fn(&[u8]), seeds: &'static [&'static str]) -> FuzzTarget {
+    FuzzTarget { name, run, seeds }
 }
 
 /// The target of this name.
 #[must_use]
-pub fn named(name: &str) -> Option<Target> {
+pub fn named(name: &str) -> Option<FuzzTarget> {
     TARGETS.into_iter().find(|target| target.name == name)
 }
 
-impl Target {
+impl FuzzTarget {
     /// The committed seeds, sorted by path.
     ///
     /// # Errors

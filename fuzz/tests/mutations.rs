@@ -1,7 +1,7 @@
 //! Runs every target on its seeds and briefly on random changes of them, the same ones in every run.
 //! `BUILDSCOPE_FUZZ_MILLIS` is the time per target, by default 500. Memory is limited as under libFuzzer.
 
-use buildscope_fuzz::{Mutator, TARGETS, Target};
+use buildscope_fuzz::{FuzzTarget, Mutator, TARGETS};
 use rustix::time::{ClockId, clock_gettime};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     buildscope_testing::run(trials.into())
 }
 
-fn run(target: &Target) {
+fn run(target: &FuzzTarget) {
     let millis = std::env::var("BUILDSCOPE_FUZZ_MILLIS").map_or(500, |millis| millis.parse().unwrap());
     let seeds: Vec<Vec<u8>> = target.seeds().unwrap().into_iter().map(|(_, bytes)| bytes).collect();
     assert!(!seeds.is_empty(), "fuzz/corpus/{} has no seeds", target.name);
@@ -34,7 +34,7 @@ fn run(target: &Target) {
     eprintln!("{}: {} seeds, {inputs} inputs", target.name, seeds.len());
 }
 
-fn check(target: &Target, input: &[u8]) {
+fn check(target: &FuzzTarget, input: &[u8]) {
     let start = used();
     let ended = catch_unwind(AssertUnwindSafe(|| (target.run)(input)));
     let lasted = used() - start;

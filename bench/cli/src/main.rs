@@ -65,7 +65,7 @@ fn interrupted() -> Option<u8> {
 enum Command {
     #[cfg(all(feature = "build", target_os = "linux"))]
     #[command(flatten)]
-    Builder(builder::Command),
+    Builder(builder::BuilderCommand),
     Check(check::Arguments),
     Builds(builds::Arguments),
     Explain(explain::Arguments),

@@ -44,7 +44,7 @@ struct Index {
 }
 
 #[derive(Debug, Deserialize)]
-struct Manifest {
+struct ImageManifest {
     config: Descriptor,
     layers: Vec<Descriptor>,
 }
@@ -103,7 +103,7 @@ impl<'a> Blobs<'a> {
     fn oci(&self) -> io::Result<(PathBuf, Vec<PathBuf>)> {
         let index: Index = serde_json::from_slice(&self.read(Path::new("index.json"))?)?;
         let manifest = index.manifests.first().ok_or_else(|| io::Error::other("the image index is empty"))?;
-        let manifest: Manifest = serde_json::from_slice(&self.read(&blob(manifest))?)?;
+        let manifest: ImageManifest = serde_json::from_slice(&self.read(&blob(manifest))?)?;
         Ok((blob(&manifest.config), manifest.layers.iter().map(blob).collect()))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::target::Target;
+use crate::target::BakeTarget;
 
 /// A variable in the form of `--list=variables`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -58,13 +58,13 @@ pub struct Definition {
     /// In the order of the files.
     pub groups: Vec<Group>,
     /// In the order of the files.
-    pub targets: Vec<Target>,
+    pub targets: Vec<BakeTarget>,
     /// In the order of their names.
     pub variables: Vec<Variable>,
 }
 
 impl Definition {
-    pub(crate) fn target(&self, name: &str) -> Option<&Target> {
+    pub(crate) fn target(&self, name: &str) -> Option<&BakeTarget> {
         self.targets.iter().find(|target| target.name == name)
     }
 
@@ -77,7 +77,7 @@ impl Definition {
         for group in &mut self.groups {
             dedup(&mut group.targets);
         }
-        let mut merged: Vec<Target> = Vec::with_capacity(self.targets.len());
+        let mut merged: Vec<BakeTarget> = Vec::with_capacity(self.targets.len());
         let mut positions: HashMap<String, usize> = HashMap::new();
         for target in self.targets.drain(..) {
             match positions.get(&target.name) {

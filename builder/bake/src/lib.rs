@@ -39,5 +39,5 @@ pub use definition::{Definition, Group, Inputs, Variable};
 pub use error::{Error, File, Place};
 pub use print::ListFormat;
 pub use select::Selection;
-pub use target::{Attest, CacheEntry, Export, Policy, Resources, Secret, Ssh, Target};
+pub use target::{Attest, BakeTarget, CacheEntry, Export, Policy, Resources, Secret, Ssh};
 pub use text::{read_bounded, read_text};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{
     definition::{Definition, Group},
     select::Selection,
-    target::{Attest, CacheEntry, Export, Policy, Resources, Secret, Ssh, Target},
+    target::{Attest, BakeTarget, CacheEntry, Export, Policy, Resources, Secret, Ssh},
 };
 
 /// Writes compact JSON with Go's escapes: `<`, `>` and `&` as `\u003c`.
@@ -125,7 +125,7 @@ fn literals(map: &BTreeMap<String, String>) -> BTreeMap<&str, String> {
 }
 
 impl<'a> Printed<'a> {
-    fn of(target: &'a Target) -> Printed<'a> {
+    fn of(target: &'a BakeTarget) -> Printed<'a> {
         Printed {
             description: &target.description,
             annotations: target.annotations.iter().flatten().map(|text| literal(text)).collect(),

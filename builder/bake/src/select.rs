@@ -8,7 +8,7 @@ use crate::{
     definition::{Definition, Group, dedup},
     error::Error,
     paths,
-    target::{Export, Overrides, SetFlag, Target},
+    target::{BakeTarget, Export, Overrides, SetFlag},
 };
 
 /// The most targets that refer to each other in a row.
@@ -20,7 +20,7 @@ pub struct Selection {
     /// The groups. `default` has the names of the command line.
     pub groups: BTreeMap<String, Group>,
     /// The targets, with those that are built because others use them.
-    pub targets: BTreeMap<String, Target>,
+    pub targets: BTreeMap<String, BakeTarget>,
 }
 
 impl Definition {
@@ -166,7 +166,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// A target with its inherited attributes, its overrides and the defaults.
-    fn target(&self, name: &str) -> Result<Target, Error> {
+    fn target(&self, name: &str) -> Result<BakeTarget, Error> {
         let mut target = self.inherited(name, &mut HashMap::new())?.unwrap_or_default();
         target.inherits.clear();
         target.context.get_or_insert_with(|| ".".into());
@@ -177,13 +177,17 @@ impl Resolver<'_> {
     }
 
     /// A target with its inherited attributes; `None` if it is being resolved, because targets inherit from each other.
-    fn inherited(&self, name: &str, visited: &mut HashMap<String, Option<Target>>) -> Result<Option<Target>, Error> {
+    fn inherited(
+        &self,
+        name: &str,
+        visited: &mut HashMap<String, Option<BakeTarget>>,
+    ) -> Result<Option<BakeTarget>, Error> {
         if let Some(known) = visited.get(name) {
             return Ok(known.clone());
         }
         visited.insert(name.to_owned(), None);
         let own = self.definition.target(name).ok_or_else(|| self.unknown(name))?;
-        let mut target = Target { name: name.to_owned(), ..Target::default() };
+        let mut target = BakeTarget { name: name.to_owned(), ..BakeTarget::default() };
         for parent in &own.inherits {
             if let Some(parent) = self.inherited(parent, visited)? {
                 target.merge(&parent);
@@ -208,7 +212,12 @@ impl Resolver<'_> {
     }
 
     /// Adds the targets that a target uses as contexts. They pass their entitlements on.
-    fn link(&self, name: &str, targets: &mut BTreeMap<String, Target>, visited: &mut Vec<String>) -> Result<(), Error> {
+    fn link(
+        &self,
+        name: &str,
+        targets: &mut BTreeMap<String, BakeTarget>,
+        visited: &mut Vec<String>,
+    ) -> Result<(), Error> {
         if visited.len() == MAX_LINKS {
             return Err(Error::new(format!("more than {MAX_LINKS} targets use each other in a row")));
         }
@@ -260,7 +269,7 @@ impl Resolver<'_> {
 }
 
 /// `SOURCE_DATE_EPOCH` of the environment is an argument of every target that does not set it.
-fn date(target: &mut Target, environment: &BTreeMap<String, String>) {
+fn date(target: &mut BakeTarget, environment: &BTreeMap<String, String>) {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     if let Some(date) = environment.get(NAME).filter(|date| !date.is_empty()) {
         target.args.entry(NAME.into()).or_insert_with(|| date.clone());
@@ -268,7 +277,7 @@ fn date(target: &mut Target, environment: &BTreeMap<String, String>) {
 }
 
 /// Cleans the path of the context. Standard input cannot be a context, because several targets would read it.
-fn locate(target: &mut Target) -> Result<(), Error> {
+fn locate(target: &mut BakeTarget) -> Result<(), Error> {
     if target.dockerfile.as_deref() == Some("-") {
         return Err(Error::new("dockerfile from stdin not allowed in bake"));
     }

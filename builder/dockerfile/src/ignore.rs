@@ -27,12 +27,12 @@ pub enum IgnoreError {
 /// The compiled patterns of an ignore file or of `--exclude` flags.
 #[derive(Clone, Debug, Default)]
 pub struct Ignore {
-    rules: Vec<Rule>,
+    rules: Vec<IgnoreRule>,
     negated: bool,
 }
 
 #[derive(Clone, Debug)]
-struct Rule {
+struct IgnoreRule {
     negated: bool,
     form: Form,
 }
@@ -115,7 +115,7 @@ impl Ignore {
                 return Err(IgnoreError::Empty { line });
             }
             let form = Form::parse(body).map_err(|error| IgnoreError::Pattern { line, error })?;
-            rules.push(Rule { negated, form });
+            rules.push(IgnoreRule { negated, form });
         }
         Ok(Self { negated: rules.iter().any(|rule| rule.negated), rules })
     }

@@ -231,7 +231,7 @@ impl<'t> Dockerfile<'t> {
 
     /// Returns an instruction as written, with its lines joined and without comments and heredocs.
     pub fn joined(&self, instruction: &Instruction<'_>) -> String {
-        let mut reader = lines::Reader::new(&self.text[instruction.span.range().start..]);
+        let mut reader = lines::LineReader::new(&self.text[instruction.span.range().start..]);
         reader.escape = self.escape;
         reader.end_directives();
         match reader.item() {
@@ -244,7 +244,7 @@ impl<'t> Dockerfile<'t> {
     /// word of another text, such as an ONBUILD trigger of a base image, has none.
     fn pieces(&self, word: &Word<'_>) -> Vec<(usize, usize)> {
         let start = word.span.range().start;
-        let mut reader = lines::Reader::new(self.text.get(start..).unwrap_or_default());
+        let mut reader = lines::LineReader::new(self.text.get(start..).unwrap_or_default());
         reader.escape = self.escape;
         reader.end_directives();
         match reader.item() {

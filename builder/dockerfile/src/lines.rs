@@ -105,7 +105,7 @@ pub(super) enum Item<'a> {
 }
 
 /// Reads the text of a Dockerfile line by line.
-pub(super) struct Reader<'a> {
+pub(super) struct LineReader<'a> {
     text: &'a str,
     at: usize,
     number: u32,
@@ -119,7 +119,7 @@ pub(super) struct Reader<'a> {
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> LineReader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
         Self { text, at, number: 0, directives: true, escape: '\\', mark: 0, diagnostics: Vec::new() }

@@ -1,7 +1,7 @@
 //! The syntax of a Dockerfile: instructions with split arguments, whose meaning is not checked yet.
 
 use super::heredoc::Heredoc;
-use super::lines::{Item, Logical, Reader};
+use super::lines::{Item, LineReader, Logical};
 use super::words::{self, Json};
 use super::{Diagnostic, Keyword, Span};
 use std::borrow::Cow;
@@ -144,7 +144,7 @@ impl<'t> Syntax<'t> {
                 vec![diagnostic.help("put the data in files of the context")],
             );
         }
-        let mut reader = Reader::new(text);
+        let mut reader = LineReader::new(text);
         let mut diagnostics = Vec::new();
         let mut syntax = Self::default();
         // The index of the first comment directly above the next instruction.
@@ -364,7 +364,7 @@ fn legacy_pair<'t>(line: &Logical<'t>, keyword: &str, from: usize, end: usize) -
 }
 
 /// Reads the heredocs that follow an instruction.
-fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut Reader<'_>) -> Result<(), Diagnostic> {
+fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut LineReader<'_>) -> Result<(), Diagnostic> {
     if !reader.may_start_heredoc(line.span) || !line.text.contains("<<") || !takes_heredocs(node) {
         return Ok(());
     }
@@ -412,7 +412,7 @@ fn takes_heredocs(node: &Node<'_>) -> bool {
 
 /// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is
 /// not skipped.
-fn skip_heredocs(line: &Logical<'_>, reader: &mut Reader<'_>) {
+fn skip_heredocs(line: &Logical<'_>, reader: &mut LineReader<'_>) {
     for heredoc in Heredoc::of_line(&line.text).unwrap_or_default() {
         let mut ahead = reader.ahead();
         while let Some(physical) = ahead.physical() {

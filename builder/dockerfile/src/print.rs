@@ -1,6 +1,6 @@
 //! Writes instructions as text in normal form, each on one line.
 
-use super::lines::{Item, Reader};
+use super::lines::{Item, LineReader};
 use super::{Dockerfile, Instruction};
 
 /// The length in bytes above which a line is broken. It is below the parser's maximum of 65536 bytes.
@@ -22,7 +22,7 @@ pub fn print(file: &Dockerfile<'_>) -> String {
 
 fn line(file: &Dockerfile<'_>, instruction: &Instruction<'_>, out: &mut String) {
     let text = &file.text[instruction.span.range()];
-    let mut reader = Reader::new(text);
+    let mut reader = LineReader::new(text);
     reader.escape = file.escape;
     reader.end_directives();
     let Some(Item::Line(logical)) = reader.item() else { return };

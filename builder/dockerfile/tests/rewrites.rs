@@ -1,14 +1,14 @@
 //! Every change that the rules suggest for an everyday line gives a Dockerfile that parses and runs the same commands.
 
 use buildscope_commands::rules::{Edit, UsualFiles, late_installs, missing_caches};
-use buildscope_commands::{Environments, File, Line, Source};
+use buildscope_commands::{Environments, File, InstructionLine, Source};
 use buildscope_dockerfile::{Kind, parse};
 
 /// The edits of each rewrite of a file.
 fn rewrites(text: &str, facts: &UsualFiles) -> Vec<Vec<Edit>> {
     let source = Source::read(text);
     let texts: Vec<String> = source.instructions().collect();
-    let lines: Vec<_> = texts.iter().map(|text| Line { text, stage: Some(0) }).collect();
+    let lines: Vec<_> = texts.iter().map(|text| InstructionLine { text, stage: Some(0) }).collect();
     let file = File::read(&lines, &Environments::new());
     let late = late_installs(&file, facts).into_iter().map(|found| found.edits);
     let caches = missing_caches(&file, facts).into_iter().map(|found| found.edits);

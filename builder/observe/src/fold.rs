@@ -2,7 +2,7 @@
 
 use crate::blocked::ProgramWaits;
 use crate::programs::Programs;
-use crate::run::Run;
+use crate::run::ProgramRun;
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime};
 use std::collections::{BTreeMap, HashSet};
 
@@ -32,7 +32,7 @@ struct Total {
 }
 
 impl Total {
-    fn of(run: &Run) -> Self {
+    fn of(run: &ProgramRun) -> Self {
         Self {
             count: 1,
             start: run.start,
@@ -111,13 +111,13 @@ impl Totals {
 }
 
 /// Folds the shortest ended processes without children, until at most `most` are left.
-pub(crate) fn fold(runs: &mut BTreeMap<u32, Run>, totals: &mut Totals, most: usize) {
+pub(crate) fn fold(runs: &mut BTreeMap<u32, ProgramRun>, totals: &mut Totals, most: usize) {
     while runs.len() > most {
         let mut needed: HashSet<u32> = HashSet::new();
         for run in runs.values() {
             needed.extend(run.parent.iter().chain(&run.replaces));
         }
-        let foldable = |(id, run): (&u32, &Run)| {
+        let foldable = |(id, run): (&u32, &ProgramRun)| {
             let leaf = run.end.is_some() && !needed.contains(id);
             // A short process whose children are folded explains nothing about them, but would need its own totals.
             let useless = run.duration() < SHORT && totals.is_below(*id);

@@ -8,6 +8,22 @@
 //! from `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`] finds out
 //! what a process waits for; [`heard`] are the arguments of the machine's programs; [`stacks`] are samples of what processors run, if they
 //! are requested; [`Observer`] is the thread that runs them.
+//!
+//! # Start here
+//!
+//! ```no_run
+//! use buildscope_observe::{Collect, Observer};
+//! use std::time::Instant;
+//!
+//! let zygote = 4711; // the process that starts steps
+//! let epoch = Instant::now();
+//! let observer = Observer::start(zygote, Collect::Processes).expect("a thread for the observer");
+//! observer.wait_until_ready();
+//! // ... steps run ...
+//! for step in observer.finish(epoch) {
+//!     println!("init {}: {} processes", step.init, step.processes.list.len());
+//! }
+//! ```
 
 #![forbid(unsafe_code)]
 

@@ -6,7 +6,7 @@ use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::heard::Listener;
 use crate::pace::{ReadOutcome, ReadingPace};
-use crate::run::Run;
+use crate::run::ProgramRun;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
@@ -323,7 +323,7 @@ impl Watch {
 
 /// Reads the usage of a process and its waits for processors: soon after its start, then rarely. If the kernel gives accounts of ended
 /// threads, the reading only divides the time among the programs that a process executed, and is rarer.
-fn read_usage(pid: i32, run: &mut Run, time: u64, has_accounts: bool) {
+fn read_usage(pid: i32, run: &mut ProgramRun, time: u64, has_accounts: bool) {
     const LAST: u64 = 500_000_000;
     let first = if has_accounts { 100_000_000 } else { 15_000_000 };
     let age = time.saturating_sub(run.start);
@@ -381,7 +381,7 @@ struct Functions {
 
 impl Functions {
     /// The stacks of a process, the most frequent first.
-    fn stacks(&mut self, run: &Run) -> Vec<StackSamples> {
+    fn stacks(&mut self, run: &ProgramRun) -> Vec<StackSamples> {
         let mut stacks: Vec<StackSamples> = run
             .samples
             .iter()

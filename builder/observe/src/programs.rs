@@ -1,7 +1,7 @@
 //! The waits of a step's programs. The known waits of some processes of a program are a model of the waits of the others.
 
 use crate::blocked::ProgramWaits;
-use crate::run::Run;
+use crate::run::ProgramRun;
 use std::collections::HashMap;
 
 /// The most programs whose waits are kept.
@@ -9,10 +9,10 @@ const MOST: usize = 1000;
 
 /// The programs of a step that ran in processes that have ended.
 #[derive(Debug, Default)]
-pub(crate) struct Programs(HashMap<String, Program>);
+pub(crate) struct Programs(HashMap<String, ObservedProgram>);
 
 #[derive(Debug, Default)]
-struct Program {
+struct ObservedProgram {
     executed: KindWaits,
     /// Forked copies that executed nothing: they often do something else.
     forked: KindWaits,
@@ -25,30 +25,30 @@ struct KindWaits {
     looks: u32,
 }
 
-impl Program {
-    fn kind(&self, run: &Run) -> &KindWaits {
+impl ObservedProgram {
+    fn kind(&self, run: &ProgramRun) -> &KindWaits {
         if run.forked { &self.forked } else { &self.executed }
     }
 
-    fn kind_mut(&mut self, run: &Run) -> &mut KindWaits {
+    fn kind_mut(&mut self, run: &ProgramRun) -> &mut KindWaits {
         if run.forked { &mut self.forked } else { &mut self.executed }
     }
 }
 
 impl Programs {
     /// Adds the waits of a process that has ended.
-    pub(crate) fn add(&mut self, run: &Run) {
+    pub(crate) fn add(&mut self, run: &ProgramRun) {
         if let Some(program) = self.0.get_mut(&run.program) {
             program.kind_mut(run).waits += *run.waits();
         } else if self.0.len() < MOST {
-            let mut program = Program::default();
+            let mut program = ObservedProgram::default();
             program.kind_mut(run).waits = *run.waits();
             self.0.insert(run.program.clone(), program);
         }
     }
 
     /// Whether to sample a living process because too little is known about the waits of its program. Counts the sample.
-    pub(crate) fn want_look(&mut self, run: &Run) -> bool {
+    pub(crate) fn want_look(&mut self, run: &ProgramRun) -> bool {
         if run.has_sample() {
             return false;
         }
@@ -60,7 +60,7 @@ impl Programs {
     }
 
     /// The waits of processes like this one.
-    pub(crate) fn like(&self, run: &Run) -> ProgramWaits {
+    pub(crate) fn like(&self, run: &ProgramRun) -> ProgramWaits {
         self.0.get(&run.program).map(|program| program.kind(run).waits).unwrap_or_default()
     }
 

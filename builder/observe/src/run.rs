@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 /// One program in one process.
 #[derive(Clone, Debug)]
-pub(crate) struct Run {
+pub(crate) struct ProgramRun {
     pub(crate) pid: i32,
     pub(crate) parent: Option<u32>,
     pub(crate) replaces: Option<u32>,
@@ -66,7 +66,7 @@ pub(crate) struct Past {
     pub(crate) delayed: u64,
 }
 
-impl Run {
+impl ProgramRun {
     pub(crate) fn new(pid: i32, start: u64, account: Account) -> Self {
         Self {
             pid,

@@ -33,7 +33,7 @@ const MARKS: u64 = u64::MAX - 4094;
 /// The samples of all processors.
 pub(crate) struct Stacks {
     rings: Vec<Sampler>,
-    names: Names,
+    names: SymbolNames,
 }
 
 impl std::fmt::Debug for Stacks {
@@ -46,7 +46,7 @@ impl Stacks {
     /// Samples this process and its descendants, or the whole machine.
     pub(crate) fn open(pid: Option<i32>, cpus: &[usize]) -> io::Result<Self> {
         let rings = cpus.iter().map(|&cpu| ring(pid, cpu)).collect::<io::Result<_>>()?;
-        Ok(Self { rings, names: Names::default() })
+        Ok(Self { rings, names: SymbolNames::default() })
     }
 
     /// The samples since the last reading, in the order of time.
@@ -150,7 +150,7 @@ type MappedFile = (Arc<str>, (u64, u64, u64));
 
 /// The maps of processes, and the symbols of files.
 #[derive(Default)]
-struct Names {
+struct SymbolNames {
     maps: HashMap<i32, Arc<Vec<Map>>>,
     files: HashMap<MappedFile, Symbols>,
     /// The interned names.
@@ -158,7 +158,7 @@ struct Names {
     stacks: HashMap<Vec<Arc<str>>, Frames>,
 }
 
-impl Names {
+impl SymbolNames {
     fn take(&mut self, time: u64, what: What) -> Option<Event> {
         match what {
             What::Mapped { pid, map } => {
@@ -271,11 +271,11 @@ mod tests {
 
     #[test]
     fn a_child_has_the_maps_of_its_parent_until_it_executes() {
-        let mut names = Names::default();
+        let mut names = SymbolNames::default();
         let map = Map { start: 16, end: 32, offset: 0, file: "/nowhere/lib.so".into(), identity: (0, 0, 0) };
         names.take(1, What::Mapped { pid: 7, map });
         names.take(2, What::Forked { pid: 8, parent: 7 });
-        let frames = |names: &mut Names| {
+        let frames = |names: &mut SymbolNames| {
             let sample = What::Sampled { pid: 8, tid: 8, addresses: vec![20, 99] };
             let Some(Event { what: event::What::Sampled { frames }, .. }) = names.take(3, sample) else {
                 panic!("a sample")

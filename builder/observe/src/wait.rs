@@ -42,8 +42,8 @@ fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
         return Some(of_channel(&name, state));
     };
     // A process with children reads their output, or waits for a thread of its own that waits for them.
-    let call = call.native(&Files { pid });
-    Some(match call.cause(state, &Files { pid }) {
+    let call = call.native(&ProcessDescriptors { pid });
+    Some(match call.cause(state, &ProcessDescriptors { pid }) {
         Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child,
         cause => cause,
     })
@@ -84,7 +84,7 @@ struct Call {
 
 /// The kind of file of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum File {
+enum DescriptorKind {
     Regular,
     Pipe,
     Inet,
@@ -96,7 +96,7 @@ enum File {
 
 /// Looks up the descriptors of a call.
 trait Descriptors {
-    fn file(&self, fd: u64) -> File;
+    fn file(&self, fd: u64) -> DescriptorKind;
     /// The descriptors of a `pollfd` array.
     fn polled(&self, array: u64, count: u64) -> Vec<u64>;
     /// The descriptors that are in an `fd_set`.
@@ -201,14 +201,14 @@ impl Call {
     }
 }
 
-fn of_file(file: File) -> Cause {
+fn of_file(file: DescriptorKind) -> Cause {
     match file {
-        File::Regular => Cause::Disk,
-        File::Pipe | File::Unix => Cause::Lock,
-        File::Inet => Cause::Network,
-        File::Child => Cause::Child,
-        File::Timer => Cause::Sleep,
-        File::Other => Cause::Unknown,
+        DescriptorKind::Regular => Cause::Disk,
+        DescriptorKind::Pipe | DescriptorKind::Unix => Cause::Lock,
+        DescriptorKind::Inet => Cause::Network,
+        DescriptorKind::Child => Cause::Child,
+        DescriptorKind::Timer => Cause::Sleep,
+        DescriptorKind::Other => Cause::Unknown,
     }
 }
 
@@ -226,17 +226,24 @@ fn several(fds: &[u64], files: &impl Descriptors) -> Cause {
 }
 
 /// The most probable cause of several.
-fn strongest(kinds: &[File]) -> Cause {
-    let order = [File::Inet, File::Child, File::Pipe, File::Unix, File::Regular, File::Timer];
+fn strongest(kinds: &[DescriptorKind]) -> Cause {
+    let order = [
+        DescriptorKind::Inet,
+        DescriptorKind::Child,
+        DescriptorKind::Pipe,
+        DescriptorKind::Unix,
+        DescriptorKind::Regular,
+        DescriptorKind::Timer,
+    ];
     order.into_iter().find(|kind| kinds.contains(kind)).map_or(Cause::Unknown, of_file)
 }
 
 /// The descriptors of a living process.
-struct Files {
+struct ProcessDescriptors {
     pid: i32,
 }
 
-impl Files {
+impl ProcessDescriptors {
     fn memory(&self, at: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         let read = std::fs::File::open(format!("/proc/{}/mem", self.pid))
@@ -247,32 +254,32 @@ impl Files {
     }
 }
 
-impl Descriptors for Files {
-    fn file(&self, fd: u64) -> File {
+impl Descriptors for ProcessDescriptors {
+    fn file(&self, fd: u64) -> DescriptorKind {
         let path = format!("/proc/{}/fd/{fd}", self.pid);
-        let Ok(target) = rustix::fs::readlink(&*path, Vec::new()) else { return File::Other };
+        let Ok(target) = rustix::fs::readlink(&*path, Vec::new()) else { return DescriptorKind::Other };
         let target = target.to_string_lossy();
         if target.starts_with("pipe:") || target.contains("[eventfd]") {
-            File::Pipe
+            DescriptorKind::Pipe
         } else if target.starts_with("socket:") {
             let mut name = [0; 32];
             // "UNIX", "UNIX-STREAM", "TCP", "TCPv6", "UDP", ... (net/socket.c)
             match rustix::fs::getxattr(&*path, "system.sockprotoname", &mut name) {
-                Ok(length) if name[..length].starts_with(b"UNIX") => File::Unix,
-                Ok(_) => File::Inet,
-                Err(_) => File::Other,
+                Ok(length) if name[..length].starts_with(b"UNIX") => DescriptorKind::Unix,
+                Ok(_) => DescriptorKind::Inet,
+                Err(_) => DescriptorKind::Other,
             }
         } else if target.contains("[pidfd]") || target.contains("[signalfd]") {
-            File::Child
+            DescriptorKind::Child
         } else if target.contains("[timerfd]") {
-            File::Timer
+            DescriptorKind::Timer
         } else if target.starts_with("/dev/") || !target.starts_with('/') {
-            File::Other
+            DescriptorKind::Other
         } else {
             // A named pipe is shown by its path.
             match rustix::fs::stat(&*path).map(|stat| rustix::fs::FileType::from_raw_mode(stat.st_mode)) {
-                Ok(rustix::fs::FileType::Fifo) => File::Pipe,
-                _ => File::Regular,
+                Ok(rustix::fs::FileType::Fifo) => DescriptorKind::Pipe,
+                _ => DescriptorKind::Regular,
             }
         }
     }
@@ -302,11 +309,11 @@ impl Descriptors for Files {
 mod tests {
     use super::*;
 
-    struct Table(&'static [(u64, File)]);
+    struct Table(&'static [(u64, DescriptorKind)]);
 
     impl Descriptors for Table {
-        fn file(&self, fd: u64) -> File {
-            self.0.iter().find(|(one, _)| *one == fd).map_or(File::Other, |(_, file)| *file)
+        fn file(&self, fd: u64) -> DescriptorKind {
+            self.0.iter().find(|(one, _)| *one == fd).map_or(DescriptorKind::Other, |(_, file)| *file)
         }
         fn polled(&self, _: u64, count: u64) -> Vec<u64> {
             self.0.iter().map(|(fd, _)| *fd).take(count as usize).collect()
@@ -320,7 +327,7 @@ mod tests {
     }
 
     fn cause(number: i64, first: u64, second: u64, state: char) -> Cause {
-        let table = Table(&[(3, File::Regular), (4, File::Pipe), (5, File::Inet)]);
+        let table = Table(&[(3, DescriptorKind::Regular), (4, DescriptorKind::Pipe), (5, DescriptorKind::Inet)]);
         Call { number, arguments: [first, second, 0, 0, 0, 0], compat: false }.cause(state, &table)
     }
 
@@ -352,7 +359,7 @@ mod tests {
     #[test]
     #[cfg(target_arch = "x86_64")]
     fn calls_of_32_bit_programs_have_other_numbers() {
-        let table = Table(&[(5, File::Inet), (4, File::Pipe)]);
+        let table = Table(&[(5, DescriptorKind::Inet), (4, DescriptorKind::Pipe)]);
         let cause = |line: &str| Call::parse(line).unwrap().native(&table).cause('S', &table);
         let rest = "0x0 0x0 0x0 0x0";
         assert_eq!(cause(&format!("162 0xffe0 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Sleep);

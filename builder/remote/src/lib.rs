@@ -5,6 +5,22 @@
 //!
 //! All calls are retried if the server is busy or the connection breaks, and each has a deadline. The client has its own runtime
 //! with one thread, so its blocking functions can be called from any thread.
+//!
+//! # Start here
+//!
+//! ```no_run
+//! use buildscope_remote::{Client, RemoteOptions, Upload};
+//!
+//! let client = Client::new(RemoteOptions::of("grpc://localhost:8980".parse()?))?;
+//! let upload = Upload::bytes(*b"hello");
+//! let blob = upload.blob;
+//! let server = client.clone();
+//! let bytes = client.wait(async move {
+//!     server.upload(vec![upload]).await?; // only if the server lacks it
+//!     server.read(&[blob]).await
+//! })?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
 
 #![forbid(unsafe_code)]
 

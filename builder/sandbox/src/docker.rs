@@ -4,7 +4,7 @@ const TABLE: &str = include_str!("seccomp/docker-2026-06-30.tsv");
 
 /// The rule of a system call for a process with docker's default capabilities.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Rule {
+pub(super) enum SeccompRule {
     Allow,
     /// EPERM.
     Refuse,
@@ -15,25 +15,25 @@ pub(super) enum Rule {
 }
 
 /// A row of the table.
-pub(super) struct Row {
+pub(super) struct SeccompRow {
     pub(super) architecture: &'static str,
     pub(super) number: u32,
     pub(super) name: &'static str,
-    pub(super) rule: Rule,
+    pub(super) rule: SeccompRule,
 }
 
 /// The rows of all architectures.
-pub(super) fn rows() -> impl Iterator<Item = Row> {
+pub(super) fn rows() -> impl Iterator<Item = SeccompRow> {
     TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| {
         let fields: Vec<_> = line.split('\t').collect();
         let [architecture, number, name, rule] = fields[..] else { panic!("{line}") };
         let rule = match rule {
-            "allow" => Rule::Allow,
-            "refuse" => Rule::Refuse,
-            "unknown" => Rule::Unknown,
-            "argument" => Rule::Argument,
+            "allow" => SeccompRule::Allow,
+            "refuse" => SeccompRule::Refuse,
+            "unknown" => SeccompRule::Unknown,
+            "argument" => SeccompRule::Argument,
             other => panic!("{other}"),
         };
-        Row { architecture, number: number.parse().unwrap(), name, rule }
+        SeccompRow { architecture, number: number.parse().unwrap(), name, rule }
     })
 }

@@ -90,14 +90,14 @@ fn prepare(ready: &Ready, privileges: Privileges) -> Result<PreparedMounts, Init
 
 /// The result of a successful start.
 struct StartedStep {
-    program: Program,
+    program: InitProgram,
     made: Vec<Mountpoint>,
     /// The resource usage of the runtime that started the program, if one did.
     spent: Option<libc::rusage>,
 }
 
 /// The program to wait for.
-enum Program {
+enum InitProgram {
     Running(i32),
     /// The runtime was killed before it reported a program. This is the runtime's status.
     Lost(i32),
@@ -145,7 +145,7 @@ fn start(
     }
     let user = Credentials { uid: message.uid, gid: message.gid, groups: message.groups.clone() };
     let program = spawn(ready, message, &user, workdir.as_fd(), stdio).map_err(not_executed)?;
-    Ok(StartedStep { program: Program::Running(program), made, spent: None })
+    Ok(StartedStep { program: InitProgram::Running(program), made, spent: None })
 }
 
 /// Starts the program through a runtime and waits until the runtime is done.
@@ -171,9 +171,9 @@ fn start_by_runtime(
         0 => {
             let pid = bundle.read(bundle::PID).map_err(failed("reading the pid file of the runtime"))?;
             let pid = std::str::from_utf8(&pid).ok().and_then(|pid| pid.trim().parse().ok());
-            Program::Running(pid.ok_or_else(|| failed("invalid pid file of the runtime")(Errno::INVAL))?)
+            InitProgram::Running(pid.ok_or_else(|| failed("invalid pid file of the runtime")(Errno::INVAL))?)
         }
-        status if libc::WIFSIGNALED(status) => Program::Lost(status),
+        status if libc::WIFSIGNALED(status) => InitProgram::Lost(status),
         _ => {
             let log = bundle.read(bundle::LOG).unwrap_or_default();
             let last = log.trim_ascii().rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
@@ -230,10 +230,10 @@ fn candidates(program: &CStr, env: &[CString]) -> Result<Vec<CString>, Errno> {
 }
 
 /// Reaps until the program has ended, then reaps every other child that has ended by then.
-fn wait(program: Program, spent: Option<libc::rusage>) -> StepExit {
+fn wait(program: InitProgram, spent: Option<libc::rusage>) -> StepExit {
     let (running, mut status) = match program {
-        Program::Running(pid) => (pid, None),
-        Program::Lost(status) => (0, Some(status)),
+        InitProgram::Running(pid) => (pid, None),
+        InitProgram::Lost(status) => (0, Some(status)),
     };
     let mut alone = false;
     while status.is_none() {

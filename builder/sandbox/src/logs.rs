@@ -12,9 +12,9 @@ pub const LONGEST_LINE: usize = 64 * 1024;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stream {
     /// Standard output.
-    Out,
+    Stdout,
     /// Standard error.
-    Err,
+    Stderr,
 }
 
 /// A line of a step's output.
@@ -45,8 +45,8 @@ impl<F: FnMut(LogLine<'_>) + Send> LogSink for F {
 
 /// Reads both streams to their ends.
 pub(super) async fn pump(stdout: OwnedFd, stderr: OwnedFd, sink: &mut dyn LogSink) -> std::io::Result<()> {
-    let mut out = Lines::new(Stream::Out, stdout)?;
-    let mut err = Lines::new(Stream::Err, stderr)?;
+    let mut out = Lines::new(Stream::Stdout, stdout)?;
+    let mut err = Lines::new(Stream::Stderr, stderr)?;
     while !(out.ended && err.ended) {
         tokio::select! {
             read = out.read(), if !out.ended => { read?; out.hand_on(sink); }
@@ -137,7 +137,7 @@ mod tests {
     async fn chunks_are_joined_to_lines() {
         let chunks = ["one\ntw", "o\n\n", "thr", "ee"].map(|text| text.as_bytes().to_vec());
         let expected = [("one", true), ("two", true), ("", true), ("three", false)];
-        let expected: Vec<_> = expected.map(|(text, ended)| (Stream::Out, text.as_bytes().to_vec(), ended)).into();
+        let expected: Vec<_> = expected.map(|(text, ended)| (Stream::Stdout, text.as_bytes().to_vec(), ended)).into();
         assert_eq!(collect(chunks.into()).await, expected);
     }
 
@@ -149,6 +149,6 @@ mod tests {
         let first_end = lines.iter().position(|(_, _, ended)| *ended).unwrap();
         let joined: Vec<u8> = lines[..=first_end].iter().flat_map(|(_, text, _)| text.clone()).collect();
         assert_eq!(joined, long);
-        assert_eq!(lines[first_end + 1..], [(Stream::Out, b"short".to_vec(), true)]);
+        assert_eq!(lines[first_end + 1..], [(Stream::Stdout, b"short".to_vec(), true)]);
     }
 }

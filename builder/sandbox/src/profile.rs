@@ -123,7 +123,7 @@ pub(super) fn seccomp(raw: RawSockets) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::docker::{self, Rule};
+    use super::super::docker::{self, SeccompRule};
     use super::*;
     use std::collections::BTreeMap;
 
@@ -142,8 +142,8 @@ mod tests {
             assert_eq!(*rules.entry(row.name).or_insert(row.rule), row.rule, "{}", row.name);
         }
         for (name, rule) in rules {
-            assert_eq!(ALLOWED.binary_search(&name).is_ok(), rule == Rule::Allow, "{name}");
-            assert!(REFUSED.binary_search(&name).is_err() || rule == Rule::Refuse, "{name}");
+            assert_eq!(ALLOWED.binary_search(&name).is_ok(), rule == SeccompRule::Allow, "{name}");
+            assert!(REFUSED.binary_search(&name).is_err() || rule == SeccompRule::Refuse, "{name}");
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::remote::{
 use crate::steps::copy::CopyOrigin;
 use crate::steps::run::{RunError, context_layer};
 use buildscope_record::{DiffId, Nanos, Phase, Probe, StepMachine};
-use buildscope_sandbox::{self as sandbox, LogLine, LogSink as _};
+use buildscope_sandbox::{LogLine, LogSink as _};
 use buildscope_schedule::Turn;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,13 +24,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The files of a build's layers.
-struct Files<'a> {
+struct BuildLayerFiles<'a> {
     runner: &'a StepRunner,
     machines: &'a Machines,
     probe: &'a Probe,
 }
 
-impl LayerFiles for Files<'_> {
+impl LayerFiles for BuildLayerFiles<'_> {
     fn open(&self, layer: DiffId) -> Result<File, ImageError> {
         let store = &self.runner.engine.store;
         self.machines.layers().ensure(store, &[layer], self.probe)?;
@@ -69,8 +69,11 @@ impl StepRunner {
         };
         let description = blocking(|| self.describe(input, op, settings, machines))?;
         if let Some(slots) = machines.local() {
-            let away =
-                machines.expected_start(step.id, &description, &Files { runner: self, machines, probe: input.probe });
+            let away = machines.expected_start(
+                step.id,
+                &description,
+                &BuildLayerFiles { runner: self, machines, probe: input.probe },
+            );
             let placement = tokio::select! {
                 placement = slots.place(away) => placement,
                 () = cancelled(input, turn) => return Err(BuildError::Cancelled),
@@ -95,7 +98,7 @@ impl StepRunner {
         turn: &Turn,
     ) -> Result<Option<Away>, BuildError> {
         let StepInput { ctx, step, cache, probe, .. } = input;
-        let files = Files { runner: self, machines, probe };
+        let files = BuildLayerFiles { runner: self, machines, probe };
         let away = tokio::select! {
             away = machines.run(step.id, description, &files, cache, probe) => away,
             () = cancelled(input, turn) => return Err(BuildError::Cancelled),
@@ -279,10 +282,6 @@ fn print(ctx: &StepContext, step: &Step, account: &Account) -> Tail {
     let tail = log.tail();
     for line in &account.lines {
         let (stream, at, text) = line.parts();
-        let stream = match stream {
-            super::Stream::Stdout => sandbox::Stream::Out,
-            super::Stream::Stderr => sandbox::Stream::Err,
-        };
         log.line(LogLine { stream, at: begin + at, text: &text, ended: true });
     }
     tail

@@ -3,7 +3,8 @@
 use super::{BuildError, Engine, Request};
 use crate::plan::{is_git, is_url};
 use crate::sources::{
-    Context, GitAddress, IgnoreVerdict, SourceError, Tree, directory_within, download, read_text, read_text_within,
+    Context, GitAddress, IgnoreVerdict, ScratchTree, SourceError, directory_within, download, read_text,
+    read_text_within,
 };
 use buildscope_dockerfile::Ignore;
 use buildscope_record::{Probe, redacted};
@@ -21,7 +22,7 @@ const KEEP_GIT: &str = "BUILDKIT_CONTEXT_KEEP_GIT_DIR";
 pub(super) struct ContextLocation {
     dir: PathBuf,
     /// The fetched tree, if the context was remote. It is removed when the last user drops it.
-    tree: Option<Arc<Tree>>,
+    tree: Option<Arc<ScratchTree>>,
     /// The source of the tree.
     origin: Option<TreeOrigin>,
     /// The time of a remote context, in seconds since 1970: that of the commit, `Last-Modified`, or the latest time of a
@@ -47,7 +48,7 @@ impl ContextLocation {
             Some(file) => {
                 let file = File::open(format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**file)));
                 let file = file.map_err(|error| SourceError::io("open", "standard input", error));
-                let unpack = |file| Tree::unpack_archive(file, "standard input", &engine.store, probe);
+                let unpack = |file| ScratchTree::unpack_archive(file, "standard input", &engine.store, probe);
                 file.and_then(unpack).map(Self::from).map_err(BuildError::Context)
             }
             None => Self::find(&request.context, engine, request, probe),
@@ -58,24 +59,25 @@ impl ContextLocation {
     fn find(value: &Path, engine: &Engine, request: &Request, probe: &Probe) -> Result<Self, BuildError> {
         let text = value.to_string_lossy();
         let store = &engine.store;
-        let from = |tree: Tree, algorithm, hex: &str| Self {
+        let from = |tree: ScratchTree, algorithm, hex: &str| Self {
             origin: Some(TreeOrigin { uri: redacted(&text).into_owned(), algorithm, hex: hex.to_owned() }),
             time: tree.time,
             ..Self::from(tree)
         };
         let found = if is_git(&text) {
             let keep = request.is_set(KEEP_GIT);
-            Tree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
+            ScratchTree::check_out(&text, keep, store, probe).map(|(tree, commit)| from(tree, "sha1", &commit))
         } else if is_url(&text) {
             download(&text, None, store, probe).and_then(|download| {
                 let path = store.blobs().path(download.blob);
                 let file = File::open(&path).map_err(|error| SourceError::io("open", path, error))?;
-                let unpacked = from(Tree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex());
+                let unpacked =
+                    from(ScratchTree::unpack_archive(file, &text, store, probe)?, "sha256", &download.blob.hex());
                 Ok(Self { time: download.last_modified().or(unpacked.time), ..unpacked })
             })
         } else if value.is_file() {
             let file = File::open(value).map_err(|error| SourceError::io("open", value, error));
-            file.and_then(|file| Tree::unpack_archive(file, &text, store, probe)).map(Self::from)
+            file.and_then(|file| ScratchTree::unpack_archive(file, &text, store, probe)).map(Self::from)
         } else {
             return Ok(Self { dir: value.to_owned(), tree: None, origin: None, time: None });
         };
@@ -191,8 +193,8 @@ impl FetchedContexts {
     }
 }
 
-impl From<Tree> for ContextLocation {
-    fn from(tree: Tree) -> Self {
+impl From<ScratchTree> for ContextLocation {
+    fn from(tree: ScratchTree) -> Self {
         Self { dir: tree.path().to_owned(), tree: Some(Arc::new(tree)), origin: None, time: None }
     }
 }
@@ -204,7 +206,7 @@ pub(super) struct OpenContext {
     pub(super) origin: Option<TreeOrigin>,
     /// The time of a remote context, in seconds since 1970. A local context has none: its times say when it was copied.
     pub(super) time: Option<i64>,
-    _tree: Option<Arc<Tree>>,
+    _tree: Option<Arc<ScratchTree>>,
 }
 
 /// The ignore file of a Dockerfile, which has priority over the context's `.dockerignore`: `NAME.dockerignore` next to it.

@@ -25,7 +25,7 @@ pub(super) struct Early {
     delivery: EarlyDelivery,
     destinations: Destinations,
     layers: Mutex<Layers>,
-    workers: Mutex<Vec<Worker>>,
+    workers: Mutex<Vec<DeliveryWorker>>,
 }
 
 /// The layers that are certain so far.
@@ -48,7 +48,7 @@ struct LayerList {
 }
 
 /// A thread that delivers to one destination.
-struct Worker {
+struct DeliveryWorker {
     /// The number of the output; `None` for a cache.
     output: Option<usize>,
     draft: mpsc::Receiver<Draft>,
@@ -112,7 +112,7 @@ impl Early {
         }
     }
 
-    fn start(&self, recipient: Recipient, list: Arc<LayerList>) -> Worker {
+    fn start(&self, recipient: Recipient, list: Arc<LayerList>) -> DeliveryWorker {
         let (delivery, destinations) = (self.delivery.clone(), self.destinations.clone());
         let (send, draft) = mpsc::channel();
         let work = move || {
@@ -122,7 +122,7 @@ impl Early {
             }
         };
         std::thread::spawn(work);
-        Worker { output: if let Recipient::Output(number) = recipient { Some(number) } else { None }, draft }
+        DeliveryWorker { output: if let Recipient::Output(number) = recipient { Some(number) } else { None }, draft }
     }
 
     /// Lifts the limits of the pace: no step runs any more.

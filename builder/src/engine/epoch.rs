@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The sources that a value may name.
-pub(super) struct Sources<'a> {
+pub(super) struct EpochSources<'a> {
     pub(super) context: &'a OpenContext,
     pub(super) named: &'a BTreeMap<String, Arc<OpenContext>>,
     pub(super) images: &'a Resolver,
     pub(super) store: &'a Store,
 }
 
-impl Sources<'_> {
+impl EpochSources<'_> {
     /// Resolves the value for a build, and puts the number in its place: ARG sees the number, or nothing if there is no
     /// time, as in a local context.
     pub(super) fn resolve(

@@ -42,13 +42,14 @@ mod verification;
 mod waits;
 mod warm_up;
 
+pub use buildscope_sandbox::Stream;
 pub use error::{BuildError, StepError};
 pub use fleet::{FleetOutcome, FleetRequest, FleetTarget, TargetEnd, build_fleet};
 pub use host::host;
 pub use machine_load::{LoadMeter, MachineUse};
 pub use outcome::{Built, Outcome, StepReport, TargetReport};
 use progress::Redacting;
-pub use progress::{Event, Progress, Stream};
+pub use progress::{Event, Progress};
 pub use provenance::Provenance;
 pub use record::{Setting, record};
 pub use request::{DockerfileInput, Request};

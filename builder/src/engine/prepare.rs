@@ -145,7 +145,7 @@ pub(super) fn prepare(
     let wanted: Vec<_> = [&platform].into_iter().chain(&others).cloned().collect();
     let imported = Arc::new(cache_import::import(request, &images, &wanted, progress)?);
     let mut of_first = lower_request(request, platform.clone(), contexts);
-    let sources = epoch::Sources { context: &input.context, named: &named, images: &images, store: &engine.store };
+    let sources = epoch::EpochSources { context: &input.context, named: &named, images: &images, store: &engine.store };
     let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
     let lower = |platform: Platform| {
         let lower = LowerRequest { platform, ..of_first.clone() };

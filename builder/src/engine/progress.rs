@@ -3,6 +3,7 @@
 use crate::images::Transfer;
 use crate::plan::Plan;
 use buildscope_record::{Outcome, StepId, redacted};
+use buildscope_sandbox::Stream;
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,15 +75,6 @@ impl Progress for Redacting {
             other @ (Event::Planned(_) | Event::Started(_) | Event::Transfer(_)) => other,
         });
     }
-}
-
-/// A standard stream of a process.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stream {
-    /// Standard output.
-    Stdout,
-    /// Standard error.
-    Stderr,
 }
 
 /// A view that shows nothing.

@@ -9,7 +9,7 @@ use super::cache_import;
 use super::outcome::StepResult;
 use super::part::Part;
 use super::step_context::StepContext;
-use super::step_keys::{self, Files};
+use super::step_keys::{self, StepFiles};
 use super::step_runner::StepRunner;
 use crate::plan::{Base, CopyFrom, Dependency, Op, Step, keys};
 use buildscope_record::{Phase, StepId, StepKey};
@@ -33,7 +33,7 @@ pub(super) struct Skipped {
 #[derive(Default)]
 pub(super) struct Skippable {
     pub(super) steps: BTreeMap<StepId, Skipped>,
-    pub(super) files: BTreeMap<StepId, Files>,
+    pub(super) files: BTreeMap<StepId, StepFiles>,
 }
 
 /// Finds the steps that can be skipped. `part_of` returns the part with which a step runs.
@@ -78,7 +78,7 @@ pub(super) fn find<'p>(
 fn is_all_stored<'p>(
     ctx: &StepContext,
     part_of: &dyn Fn(StepId) -> &'p Part,
-    selected: &mut BTreeMap<StepId, Files>,
+    selected: &mut BTreeMap<StepId, StepFiles>,
 ) -> Result<bool, BuildError> {
     let plan = &ctx.plan;
     let mut results: Vec<StepResult> = vec![StepResult::empty(); plan.graph.node_count()];
@@ -114,8 +114,8 @@ fn select<'a>(
     ctx: &StepContext,
     runner: &StepRunner,
     step: &Step,
-    selected: &'a mut BTreeMap<StepId, Files>,
-) -> Result<&'a Files, BuildError> {
+    selected: &'a mut BTreeMap<StepId, StepFiles>,
+) -> Result<&'a StepFiles, BuildError> {
     Ok(match selected.entry(step.id) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => new.insert(runner.outside(ctx, step, &ctx.probe)?),
@@ -127,7 +127,7 @@ fn select<'a>(
 fn known_results<'p>(
     ctx: &StepContext,
     part_of: &dyn Fn(StepId) -> &'p Part,
-    selected: &mut BTreeMap<StepId, Files>,
+    selected: &mut BTreeMap<StepId, StepFiles>,
 ) -> Result<Vec<Option<Skipped>>, BuildError> {
     let plan = &ctx.plan;
     let mut known: Vec<Option<Skipped>> = vec![None; plan.graph.node_count()];

@@ -11,7 +11,7 @@ use super::results::Results;
 use super::skipped::{self, Skipped};
 use super::step_cache::Admission;
 use super::step_context::StepContext;
-use super::step_keys::{self, Files};
+use super::step_keys::{self, StepFiles};
 use super::step_runner::{Made, StepInput};
 use super::waits::Waits;
 use super::warm_up::WarmUp;
@@ -51,7 +51,7 @@ pub(super) struct Solver {
     /// Reports name each file.
     named_files: usize,
     /// Files of steps that were selected before the step's turn.
-    selected_early: Mutex<BTreeMap<StepId, Files>>,
+    selected_early: Mutex<BTreeMap<StepId, StepFiles>>,
     warm_up: WarmUp,
     /// Whether some step is a RUN.
     runs_processes: bool,
@@ -340,17 +340,17 @@ impl Solver {
     }
 
     /// The files that the step takes from outside of the graph.
-    fn files(&self, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
+    fn files(&self, step: &Step, probe: &Probe) -> Result<StepFiles, BuildError> {
         let early = self.selected_early.lock().remove(&step.id);
         match early {
             Some(files) => Ok(files),
             None if looks_outside(&step.op) => blocking(|| self.part(step.id).runner.outside(&self.ctx, step, probe)),
-            None => Ok(Files::default()),
+            None => Ok(StepFiles::default()),
         }
     }
 
     /// The definition key; it and its inputs go into the step's report.
-    fn definition_key(&self, step: &Step, files: &Files, probe: &Probe) -> StepKey {
+    fn definition_key(&self, step: &Step, files: &StepFiles, probe: &Probe) -> StepKey {
         let key = step_keys::definition(&self.ctx, step, files, self.named_files, probe);
         let report = &mut self.ctx.results.reports()[step.id.index()];
         if self.named_files > 0
@@ -368,10 +368,10 @@ impl Solver {
     async fn by_content(
         &self,
         input: StepInput<'_>,
-        files: Files,
+        files: StepFiles,
         key: StepKey,
         turn: &Turn,
-    ) -> Result<(Files, StepKey, Option<Made>), BuildError> {
+    ) -> Result<(StepFiles, StepKey, Option<Made>), BuildError> {
         let StepInput { step, below, probe, .. } = input;
         let Op::Copy(op) = &step.op else { return Ok((files, key, None)) };
         let CopyFrom::Stage(from) = op.from else { return Ok((files, key, None)) };

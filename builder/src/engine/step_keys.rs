@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 /// The files that a step takes from outside of the graph.
 #[derive(Default)]
-pub(super) struct Files {
+pub(super) struct StepFiles {
     pub(super) selection: Option<Selection>,
     /// The files that a RUN mounts from contexts.
     pub(super) mounted: Vec<Selection>,
@@ -30,7 +30,7 @@ pub(super) struct Files {
 }
 
 /// The definition key of a step. Its inputs name each file if there are at most `named_files`.
-pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, named_files: usize, probe: &Probe) -> Key {
+pub(super) fn definition(ctx: &StepContext, step: &Step, files: &StepFiles, named_files: usize, probe: &Probe) -> Key {
     let _span = probe.phase(Phase::CacheKey);
     let mut key = definition_key(step, ctx.plan.parent(step.id), &|id| ctx.results.of(id).key, files.digest);
     let selected = || files.selection.iter().chain(&files.mounted);
@@ -47,7 +47,7 @@ pub(super) fn definition(ctx: &StepContext, step: &Step, files: &Files, named_fi
 }
 
 /// The second key of a COPY from the stage that ends in `from`: `files` stand for the stage, whatever the stage's own key.
-pub(super) fn content(ctx: &StepContext, step: &Step, from: StepId, below: &StepResult, files: &Files) -> StepKey {
+pub(super) fn content(ctx: &StepContext, step: &Step, from: StepId, below: &StepResult, files: &StepFiles) -> StepKey {
     let stage = StepKey::of("content");
     let key_of = |id| if id == from { stage } else { below.key };
     definition_key(step, ctx.plan.parent(step.id), &key_of, files.digest).digest
@@ -58,7 +58,7 @@ pub(super) fn layer_key(
     layers_of: &dyn Fn(StepId) -> Arc<[DiffId]>,
     step: &Step,
     key: StepKey,
-    files: &Files,
+    files: &StepFiles,
 ) -> LayerKey {
     match (&step.op, files.times) {
         (_, Some(times)) => combined(key, times),

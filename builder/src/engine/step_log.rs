@@ -1,8 +1,8 @@
 //! Passes a step's output to the progress view, and keeps the last lines for the error and the record.
 
-use super::{Event, Progress, Stream};
+use super::{Event, Progress};
 use buildscope_record::StepId;
-use buildscope_sandbox::{self as sandbox, LogLine, LogSink};
+use buildscope_sandbox::{LogLine, LogSink, Stream};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,14 +39,14 @@ impl StepLog {
 
 impl LogSink for StepLog {
     fn line(&mut self, line: LogLine<'_>) {
-        let (stream, begun) = match line.stream {
-            sandbox::Stream::Out => (Stream::Stdout, &mut self.begun[0]),
-            sandbox::Stream::Err => (Stream::Stderr, &mut self.begun[1]),
+        let begun = match line.stream {
+            Stream::Stdout => &mut self.begun[0],
+            Stream::Stderr => &mut self.begun[1],
         };
         // Pieces of a very long line are passed on as lines, so memory stays bounded.
         self.tail.piece(begun, line.text, line.ended);
         let at = line.at.saturating_duration_since(self.begin);
-        self.progress.event(Event::Line { step: self.step, stream, at, line: line.text.to_vec() });
+        self.progress.event(Event::Line { step: self.step, stream: line.stream, at, line: line.text.to_vec() });
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let mut log = StepLog::new(StepId(0), Arc::new(()));
         let tail = log.tail();
         let mut say = |text: &[u8], ended| {
-            log.line(LogLine { stream: sandbox::Stream::Out, at: Instant::now(), text, ended });
+            log.line(LogLine { stream: Stream::Stdout, at: Instant::now(), text, ended });
         };
         (0..30).for_each(|i| say(format!("line {i}").as_bytes(), true));
         say(&[b'x'; 300], false);

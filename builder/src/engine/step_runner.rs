@@ -5,7 +5,7 @@ use super::blocking::blocking;
 use super::contexts::OpenContext;
 use super::outcome::StepResult;
 use super::step_context::StepContext;
-use super::step_keys::Files;
+use super::step_keys::StepFiles;
 use super::step_log::{StepLog, Tail};
 use super::verification::Verification;
 use super::{BuildError, Engine, StepError};
@@ -77,7 +77,7 @@ pub(super) struct StepInput<'a> {
 impl StepRunner {
     /// Selects and hashes the files that a step takes from outside of the graph: a context, the Dockerfile, a URL. A bind
     /// mount of RUN counts as a COPY of the same files.
-    pub(super) fn outside(&self, ctx: &StepContext, step: &Step, probe: &Probe) -> Result<Files, BuildError> {
+    pub(super) fn outside(&self, ctx: &StepContext, step: &Step, probe: &Probe) -> Result<StepFiles, BuildError> {
         match &step.op {
             Op::Copy(op) if op.from.is_outside() => self.select(ctx, step, op, probe),
             Op::From(Base::Context(name)) => self.select(ctx, step, &all_of(name), probe),
@@ -94,9 +94,9 @@ impl StepRunner {
                     }
                 }
                 let digest = (!digests.is_empty()).then(|| Digest::of(digests));
-                Ok(Files { mounted, digest, ..Files::default() })
+                Ok(StepFiles { mounted, digest, ..StepFiles::default() })
             }
-            _ => Ok(Files::default()),
+            _ => Ok(StepFiles::default()),
         }
     }
 
@@ -115,7 +115,7 @@ impl StepRunner {
         step: &Step,
         op: &plan::Copy,
         probe: &Probe,
-    ) -> Result<Files, BuildError> {
+    ) -> Result<StepFiles, BuildError> {
         let store = &self.engine.store;
         let origin = self.origin(ctx, &op.from, probe)?;
         let select = || {
@@ -126,13 +126,13 @@ impl StepRunner {
                 let Selected { digest, times } = Selected::of(&mut selection, op, self.epoch, store, probe)?;
                 (digest, times)
             };
-            Ok(Files { selection: Some(selection), digest: Some(digest), times, ..Files::default() })
+            Ok(StepFiles { selection: Some(selection), digest: Some(digest), times, ..StepFiles::default() })
         };
         select().map_err(|error: CopyError| self.failed(step, &error))
     }
 
     /// Runs the step with the selected files, here or on another machine, and returns its layer.
-    pub(super) async fn run(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Made, BuildError> {
+    pub(super) async fn run(&self, input: StepInput<'_>, files: StepFiles, turn: &Turn) -> Result<Made, BuildError> {
         let dispatch = match &input.step.op {
             Op::Run(op) => self.run_away(input, op, turn).await?,
             _ => Dispatch::Here(None),
@@ -144,7 +144,7 @@ impl StepRunner {
         self.run_here(input, files, turn).await.map(Made::Ran)
     }
 
-    async fn run_here(&self, input: StepInput<'_>, files: Files, turn: &Turn) -> Result<Layer, BuildError> {
+    async fn run_here(&self, input: StepInput<'_>, files: StepFiles, turn: &Turn) -> Result<Layer, BuildError> {
         let StepInput { ctx, step, below, probe, .. } = input;
         let store = &self.engine.store;
         blocking(|| self.fetch(ctx, below, probe))?;

@@ -41,7 +41,7 @@ pub use error::ImageError;
 pub use export::{
     DeliveredLayer, Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package,
 };
-pub use export::{Export, Exported, Format, export_directory, export_tar};
+pub use export::{Export, Exported, ImageFormat, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;
 pub use pace::Pace;

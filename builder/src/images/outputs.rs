@@ -1,7 +1,7 @@
 //! Writes the images of a finished build to an output (`--output`).
 
 use super::ensure_layers;
-use super::export::{Export, Exported, Format, export_directory, export_tar};
+use super::export::{Export, Exported, ImageFormat, export_directory, export_tar};
 use super::load::load;
 use super::stored::Images;
 use super::{
@@ -64,10 +64,10 @@ impl Delivery<'_> {
         }
         match &output.kind {
             OutputKind::Oci { dest, tar: true } => {
-                export(Format::Oci).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
+                export(ImageFormat::Oci).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
             }
             OutputKind::Oci { dest: Destination::Path(path), tar: false } => {
-                export(Format::Oci).directory_from(draft.and_then(Draft::into_directory), self.store, path, probe)
+                export(ImageFormat::Oci).directory_from(draft.and_then(Draft::into_directory), self.store, path, probe)
             }
             OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
@@ -77,9 +77,9 @@ impl Delivery<'_> {
                 Err(ImageError::malformed("--output", reason))
             }
             OutputKind::Docker { dest: Some(dest) } => {
-                export(Format::Docker).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
+                export(ImageFormat::Docker).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
             }
-            OutputKind::Docker { dest: None } => load(&export(Format::Docker), self.store, probe),
+            OutputKind::Docker { dest: None } => load(&export(ImageFormat::Docker), self.store, probe),
             OutputKind::Local { dest, platform_split } => {
                 let split = *platform_split && self.splits();
                 for (number, image) in self.images.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Delivery<'_> {
                 let registries =
                     self.registries.ok_or_else(|| ImageError::malformed("--output", "cannot push offline"))?;
                 // The image is not kept in the store: layers of a registry need not have been fetched.
-                export(Format::Oci).push_from(self.prepared, self.store, registries, self.cache, probe)
+                export(ImageFormat::Oci).push_from(self.prepared, self.store, registries, self.cache, probe)
             }
             OutputKind::CacheOnly => Ok(self.undelivered()),
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 /// A list that grows at its end. Clones share their common prefix.
 #[derive(Debug)]
-pub struct Chain<T>(Option<Arc<Link<T>>>);
+pub struct Chain<T>(Option<Arc<ChainLink<T>>>);
 
 #[derive(Debug)]
-struct Link<T> {
+struct ChainLink<T> {
     item: T,
     before: Chain<T>,
 }
@@ -16,7 +16,7 @@ struct Link<T> {
 impl<T> Chain<T> {
     /// Appends an item.
     pub fn push(&mut self, item: T) {
-        self.0 = Some(Arc::new(Link { item, before: Self(self.0.take()) }));
+        self.0 = Some(Arc::new(ChainLink { item, before: Self(self.0.take()) }));
     }
 
     /// Returns the items, last one first.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 
 /// A format of the drawing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum DrawingFormat {
     /// Graphviz.
     Dot,
     /// Mermaid, which code hosts render.
@@ -24,7 +24,7 @@ pub enum Format {
 #[error("unknown graph format `{0}`: use dot, mermaid or json")]
 pub struct UnknownFormat(pub String);
 
-impl FromStr for Format {
+impl FromStr for DrawingFormat {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
@@ -115,12 +115,12 @@ impl Drawing<'_> {
     }
 
     /// Returns the drawing as text.
-    pub fn render(&self, format: Format) -> String {
+    pub fn render(&self, format: DrawingFormat) -> String {
         match format {
-            Format::Dot => self.dot(),
-            Format::Mermaid => self.mermaid(),
+            DrawingFormat::Dot => self.dot(),
+            DrawingFormat::Mermaid => self.mermaid(),
             // Writing a document of strings and numbers cannot fail.
-            Format::Json => format!("{:#}\n", self.json()),
+            DrawingFormat::Json => format!("{:#}\n", self.json()),
         }
     }
 

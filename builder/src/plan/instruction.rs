@@ -6,7 +6,7 @@ use super::history::{CreatedBy, quoted_list};
 use super::lowering::{Lowered, Lowering};
 use super::run::RunLowering;
 use super::scope::Scope;
-use super::sources::Sources;
+use super::sources::SourceResolver;
 use super::words::{expanded, out_of_range, unexpandable};
 use super::{arguments, copy, signal};
 use buildscope_dockerfile::lint::{Finding, Rule};
@@ -79,14 +79,14 @@ impl Lowering<'_> {
     }
 
     fn run(&mut self, stage: usize, run: &dockerfile::Run<'_>, scope: &Scope) -> Lowered {
-        let mut sources = Sources::new(stage, &self.stages, &self.ends);
+        let mut sources = SourceResolver::new(stage, &self.stages, &self.ends);
         let lowering = RunLowering::new(scope, self.context, &mut sources, &mut self.diagnostics);
         let (op, history) = lowering.lower(run);
         Lowered { op: Op::Run(op), history, sources: sources.steps }
     }
 
     fn copy(&mut self, stage: usize, copy: &dockerfile::Copy<'_>, lines: (u32, u32), scope: &Scope) -> Option<Lowered> {
-        let mut sources = Sources::new(stage, &self.stages, &self.ends);
+        let mut sources = SourceResolver::new(stage, &self.stages, &self.ends);
         let from = match copy.from() {
             None => CopyFrom::Context,
             Some(word) => sources.resolve(word, &word.text, &mut self.diagnostics)?,

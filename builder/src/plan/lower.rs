@@ -5,7 +5,7 @@ use super::fleet::{End, Fleet};
 use super::graph::{Base, Dependency, ImageSource, Op, Plan, Stage, Step};
 use super::history::CreatedBy;
 use super::instruction::workdir;
-use super::lowering::{Context, Lowered, Lowering, MAX_EXPANDED, too_much};
+use super::lowering::{Lowered, Lowering, LoweringContext, MAX_EXPANDED, too_much};
 use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
@@ -51,7 +51,7 @@ impl Fleet {
             return Err(Diagnostics::new(file.text, diagnostics));
         }
         let expander = Expander::new(file.escape);
-        let context = Context { file, request, globals, expander, settings: arguments::run_settings(request) };
+        let context = LoweringContext { file, request, globals, expander, settings: arguments::run_settings(request) };
         let mut lowering = Lowering {
             context: &context,
             stages,

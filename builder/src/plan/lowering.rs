@@ -12,7 +12,7 @@ use petgraph::graph::DiGraph;
 use std::collections::{BTreeMap, HashMap};
 
 /// The inputs of lowering, which do not change.
-pub(super) struct Context<'a> {
+pub(super) struct LoweringContext<'a> {
     pub(super) file: &'a Dockerfile<'a>,
     pub(super) request: &'a LowerRequest,
     /// The variables of FROM lines.
@@ -23,7 +23,7 @@ pub(super) struct Context<'a> {
 
 /// The results of lowering so far.
 pub(super) struct Lowering<'a> {
-    pub(super) context: &'a Context<'a>,
+    pub(super) context: &'a LoweringContext<'a>,
     pub(super) stages: Stages<'a>,
     pub(super) graph: DiGraph<Step, Dependency>,
     /// The number of stages of the targets before this one.

@@ -2,9 +2,9 @@
 
 use super::graph::{CopyFrom, Mount, MountKind, Network, Run, Sharing};
 use super::history::CreatedBy;
-use super::lowering::{Context, RunSettings};
+use super::lowering::{LoweringContext, RunSettings};
 use super::scope::Scope;
-use super::sources::Sources;
+use super::sources::SourceResolver;
 use buildscope_dockerfile::mount::{MountType, Spec};
 use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Dockerfile, Expander, Word, clean};
 use buildscope_record::Origin;
@@ -21,7 +21,7 @@ pub(super) struct RunLowering<'a, 's> {
     file: &'a Dockerfile<'a>,
     expander: &'a Expander,
     settings: &'a RunSettings,
-    sources: &'a mut Sources<'s>,
+    sources: &'a mut SourceResolver<'s>,
     diagnostics: &'a mut Vec<Diagnostic>,
     /// The number of SSH mounts so far.
     sockets: u32,
@@ -30,8 +30,8 @@ pub(super) struct RunLowering<'a, 's> {
 impl<'a, 's> RunLowering<'a, 's> {
     pub(super) fn new(
         scope: &'a Scope,
-        context: &'a Context<'_>,
-        sources: &'a mut Sources<'s>,
+        context: &'a LoweringContext<'_>,
+        sources: &'a mut SourceResolver<'s>,
         diagnostics: &'a mut Vec<Diagnostic>,
     ) -> Self {
         let (file, expander, settings) = (context.file, &context.expander, &context.settings);

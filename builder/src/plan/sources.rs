@@ -7,7 +7,7 @@ use buildscope_dockerfile::{Diagnostic, Word};
 use buildscope_record::StepId;
 
 /// Resolves the `from` of an instruction, and collects the steps that the instruction needs for it.
-pub(super) struct Sources<'a> {
+pub(super) struct SourceResolver<'a> {
     /// The index of the stage of the instruction.
     stage: usize,
     stages: &'a Stages<'a>,
@@ -17,7 +17,7 @@ pub(super) struct Sources<'a> {
     pub(super) steps: Vec<StepId>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> SourceResolver<'a> {
     pub(super) fn new(stage: usize, stages: &'a Stages<'a>, ends: &'a [(StepId, Scope)]) -> Self {
         Self { stage, stages, ends, steps: Vec::new() }
     }

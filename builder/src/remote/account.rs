@@ -1,12 +1,11 @@
 //! The account of a step that another machine ran.
 
 use super::{ACCOUNT, Selected};
-use crate::engine::Stream;
 use crate::error_chain::distinct_causes;
 use crate::steps::copy::CopyError;
 use crate::steps::run::RunError;
 use buildscope_record::{DiffId, Nanos, Network, Phase, Processes, Resources};
-use buildscope_sandbox::{Exit, SandboxError, Status};
+use buildscope_sandbox::{Exit, SandboxError, Status, Stream};
 use buildscope_storage::Layer;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroUsize;
@@ -39,7 +38,7 @@ pub struct Account {
     /// The processes inside the step, if they were observed.
     pub processes: Option<Processes>,
     /// The output of the step.
-    pub lines: Vec<Line>,
+    pub lines: Vec<PrintedLine>,
 }
 
 /// The error of a step, or of the machine that should run it.
@@ -63,7 +62,7 @@ pub enum FailureKind {
 
 /// A line, or a piece of a long line, that the step printed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
+pub struct PrintedLine {
     /// Whether it was written to standard error.
     error: bool,
     /// The time since the start of the step's process.
@@ -191,7 +190,7 @@ impl DescribedExit {
     }
 }
 
-impl Line {
+impl PrintedLine {
     pub(super) fn of(stream: Stream, at: Duration, bytes: &[u8]) -> Self {
         let (text, hex) = match std::str::from_utf8(bytes) {
             Ok(text) => (text.to_owned(), String::new()),

@@ -25,12 +25,12 @@ pub(super) struct Machine {
     processors: AtomicUsize,
     /// Whether the server has failed. No further step is sent to it.
     failed: AtomicBool,
-    link: Mutex<Link>,
+    link: Mutex<MachineLink>,
 }
 
 /// The link to a server, and the layers of the server.
 #[derive(Default)]
-struct Link {
+struct MachineLink {
     /// The layers on the server, or on the way to it.
     layers: HashSet<DiffId>,
     /// The layers on the way, with the bytes that still have to cross links.
@@ -166,7 +166,7 @@ fn crossing((layer, size): (DiffId, u64), is_here: &impl Fn(DiffId) -> bool) -> 
     if is_here(layer) { size as f64 } else { 2.0 * size as f64 }
 }
 
-impl Link {
+impl MachineLink {
     /// Counts a transfer that starts (1) or ends (-1).
     fn change(&mut self, by: i32) {
         let now = Instant::now();

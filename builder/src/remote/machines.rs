@@ -5,7 +5,7 @@ use super::layers::{KeptLayers, LayerFiles};
 use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
 use super::mean::Mean;
-use super::program::{self, Program};
+use super::program::{self, OwnProgram};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
 use crate::images::ImageError;
 use buildscope_record::{BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, Strands, best_machine};
@@ -66,7 +66,7 @@ struct Package<'a> {
     description: &'a Description,
     action: PreparedAction,
     step: Upload,
-    program: Program,
+    program: OwnProgram,
     files: &'a dyn LayerFiles,
 }
 
@@ -194,7 +194,7 @@ impl Machines {
         Some((machine, machine.take(description, &|layer| files.is_here(layer))))
     }
 
-    fn action(&self, description: &Description, step: &Upload, program: &Program) -> Action {
+    fn action(&self, description: &Description, step: &Upload, program: &OwnProgram) -> Action {
         let file = |path: String, blob| Input { path, blob, executable: false };
         let layer = |(layer, size): (DiffId, u64)| {
             file(format!("{LAYERS}/{}", layer.hex()), Blob { digest: layer.into(), size })

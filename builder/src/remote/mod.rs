@@ -18,7 +18,7 @@ mod program;
 mod request;
 mod worker;
 
-pub use account::{Account, Failure, FailureKind, Line};
+pub use account::{Account, Failure, FailureKind, PrintedLine};
 pub(crate) use copy::DescribedCopy;
 pub use copy::Selected;
 pub use description::Description;

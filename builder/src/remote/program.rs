@@ -30,22 +30,22 @@ struct ProgramFile {
 
 /// The files of this process's program.
 #[derive(Clone, Debug)]
-pub(super) struct Program {
+pub(super) struct OwnProgram {
     parts: Vec<ProgramFile>,
 }
 
 /// The program of this process. Its digests are kept in this directory, so that later processes need not read it.
-pub(super) fn own(cache: &Path) -> Result<Program, StorageError> {
-    static OWN: OnceLock<Program> = OnceLock::new();
+pub(super) fn own(cache: &Path) -> Result<OwnProgram, StorageError> {
+    static OWN: OnceLock<OwnProgram> = OnceLock::new();
     if let Some(own) = OWN.get() {
         return Ok(own.clone());
     }
-    let read = Program::read(&KnownFiles::of(cache, "program"));
+    let read = OwnProgram::read(&KnownFiles::of(cache, "program"));
     let read = read.map_err(|(path, error)| StorageError::Io { action: "read", path, error })?;
     Ok(OWN.get_or_init(|| read).clone())
 }
 
-impl Program {
+impl OwnProgram {
     fn read(known: &KnownFiles) -> Result<Self, (PathBuf, io::Error)> {
         // The path uses the id of this process, because another program reads it, too.
         let own = PathBuf::from(format!("/proc/{}/exe", std::process::id()));

@@ -1,15 +1,14 @@
 //! The other machine's side: fetches the layers that it does not have, runs the step, and keeps the layers for the next one.
 
-use super::account::{Account, FailureKind, Line};
+use super::account::{Account, FailureKind, PrintedLine};
 use super::description::{DescribedRun, DescribedWork, Description, FORMAT};
 use super::{DESCRIPTION, LAYERS};
-use crate::engine::Stream;
 use crate::images::{Blobs, CasBlobs, ImageError, ImageLayer, ensure_all};
 use crate::steps::run::{Networks, Ran, RunError, RunInput, Runner};
 use buildscope_oci::{Descriptor, Encoding};
 use buildscope_record::{DiffId, Probe};
 use buildscope_remote::Client;
-use buildscope_sandbox::{self as sandbox, LogLine, Zygote};
+use buildscope_sandbox::{LogLine, Stream, Zygote};
 use buildscope_storage::Store;
 use parking_lot::Mutex;
 use std::fs::File;
@@ -145,24 +144,20 @@ impl Worker<'_> {
 /// The output of a step.
 #[derive(Default)]
 struct StepOutput {
-    lines: Vec<Line>,
+    lines: Vec<PrintedLine>,
     size: usize,
 }
 
 impl StepOutput {
     fn add(&mut self, line: LogLine<'_>, begin: Instant) {
-        let stream = match line.stream {
-            sandbox::Stream::Out => Stream::Stdout,
-            sandbox::Stream::Err => Stream::Stderr,
-        };
         let at = line.at.saturating_duration_since(begin);
         let before = self.size;
         self.size += line.text.len() + 1;
         if self.size <= LARGEST_OUTPUT {
-            self.lines.push(Line::of(stream, at, line.text));
+            self.lines.push(PrintedLine::of(line.stream, at, line.text));
         } else if before <= LARGEST_OUTPUT {
             let rest = format!("(the output beyond {} MiB is left out)", LARGEST_OUTPUT >> 20);
-            self.lines.push(Line::of(Stream::Stderr, at, rest.as_bytes()));
+            self.lines.push(PrintedLine::of(Stream::Stderr, at, rest.as_bytes()));
         }
     }
 }

@@ -3,10 +3,10 @@
 use super::SourceError;
 use super::content::{ContentInfo, ContentLocation};
 use super::hash::Hasher;
-use super::node::{Node, NodeKind};
+use super::node::{ContextNode, NodeKind};
 use super::scan::{Filter, IgnoreVerdict, Scanner};
 use super::stat::FileStatus;
-use super::stat_cache::{Memory, Record, Wanted};
+use super::stat_cache::{Memory, StatRecord, Wanted};
 use buildscope_record::{BlobDigest, Phase, Probe, Quantity};
 use buildscope_storage::{Content, HostRoot, PinnedFile, Spool};
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// A build context or a named context: a directory whose entries are read when they are first asked for.
 pub struct Context {
     host: Arc<HostRoot>,
-    root: Node,
+    root: ContextNode,
     filter: Option<Filter>,
     /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
@@ -49,7 +49,7 @@ impl Context {
         let fail = |error| SourceError::io("open the context", &path, error);
         let fd = open(&path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map_err(fail)?;
         let stat = FileStatus::from(&fstat(&fd).map_err(fail)?);
-        let root = Node::new(OsStr::new(""), NodeKind::Directory, stat);
+        let root = ContextNode::new(OsStr::new(""), NodeKind::Directory, stat);
         let memory = Arc::new(Memory::new(cache, &path));
         let filter = filter.map(|filter| Box::new(filter) as Filter);
         Ok(Self {
@@ -76,12 +76,12 @@ impl Context {
     }
 
     /// The node of the directory itself.
-    pub fn root(&self) -> &Node {
+    pub fn root(&self) -> &ContextNode {
         &self.root
     }
 
     /// The node at `path`, which is relative to the directory and has no `.` or `..`. Symbolic links are not followed.
-    pub fn node(&self, path: &Path) -> Result<Option<&Node>, SourceError> {
+    pub fn node(&self, path: &Path) -> Result<Option<&ContextNode>, SourceError> {
         let (mut node, mut at) = (&self.root, PathBuf::new());
         for name in path {
             if !node.is_dir() {
@@ -96,12 +96,12 @@ impl Context {
     }
 
     /// The entries of `node`, the directory at `path`, sorted by name.
-    pub fn children<'n>(&self, node: &'n Node, path: &Path) -> Result<&'n [Node], SourceError> {
+    pub fn children<'n>(&self, node: &'n ContextNode, path: &Path) -> Result<&'n [ContextNode], SourceError> {
         self.scanner(&AtomicU64::new(0)).children(node, path)
     }
 
     /// Reads everything below `node`, the directory at `path`, on all cores.
-    pub fn scan(&self, node: &Node, path: &Path, probe: &Probe) -> Result<(), SourceError> {
+    pub fn scan(&self, node: &ContextNode, path: &Path, probe: &Probe) -> Result<(), SourceError> {
         let span = probe.phase(Phase::ContextScan);
         let walked = AtomicU64::new(0);
         let scanner = self.scanner(&walked);
@@ -114,7 +114,7 @@ impl Context {
     /// in an earlier build are not read again.
     pub fn hash(
         &self,
-        files: &[&Node],
+        files: &[&ContextNode],
         path_of: &(dyn Fn(usize) -> PathBuf + Sync),
         probe: &Probe,
     ) -> Result<(), SourceError> {
@@ -145,7 +145,7 @@ impl Context {
         let lasting: Vec<Vec<u32>> = new
             .par_chunks(AT_ONCE)
             .map(|numbers| {
-                let nodes: Vec<(&Node, PathBuf)> =
+                let nodes: Vec<(&ContextNode, PathBuf)> =
                     numbers.iter().map(|&number| (files[number as usize], path_of(number as usize))).collect();
                 let mut kept = Vec::with_capacity(numbers.len());
                 for (number, (content, lasting)) in numbers.iter().zip(hasher.read_all(&nodes)?) {
@@ -167,7 +167,7 @@ impl Context {
     }
 
     /// The content of a file that was hashed in an earlier build.
-    fn known_content(&self, Record { digest, stored_at, .. }: &Record) -> ContentInfo {
+    fn known_content(&self, StatRecord { digest, stored_at, .. }: &StatRecord) -> ContentInfo {
         let location = stored_at.map_or(ContentLocation::File, |at| {
             let mut blobs = self.blobs.lock();
             let blob = blobs.iter().rposition(|blob| *blob == at.blob).unwrap_or_else(|| {
@@ -185,7 +185,7 @@ impl Context {
     /// was hashed.
     pub fn content(
         &self,
-        node: &Node,
+        node: &ContextNode,
         path: impl FnOnce() -> PathBuf,
         mut has: impl FnMut(&BlobDigest) -> bool,
     ) -> Content {
@@ -219,9 +219,9 @@ impl Context {
 }
 
 /// The record of a file that was read.
-fn record_of(node: &Node) -> Record {
+fn record_of(node: &ContextNode) -> StatRecord {
     let content = node.content().expect("the file was just read");
-    Record::new(content.identity().unwrap_or(node.identity()), content.digest)
+    StatRecord::new(content.identity().unwrap_or(node.identity()), content.digest)
 }
 
 impl std::fmt::Debug for Context {

@@ -2,7 +2,7 @@
 
 use super::SourceError;
 use super::content::{ContentInfo, ContentLocation, RareContent};
-use super::node::Node;
+use super::node::ContextNode;
 use super::stat::{FileStatus, Identity, is_racy};
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Spool, open_below};
@@ -45,7 +45,7 @@ struct ReadFile {
 impl Hasher<'_> {
     /// Reads files, and returns their contents, and whether the `stat` of each distinguishes its content from any later one. Small files
     /// are kept together.
-    pub(super) fn read_all(&self, files: &[(&Node, PathBuf)]) -> Result<Vec<(ContentInfo, bool)>, SourceError> {
+    pub(super) fn read_all(&self, files: &[(&ContextNode, PathBuf)]) -> Result<Vec<(ContentInfo, bool)>, SourceError> {
         let mut read = Vec::with_capacity(files.len());
         for (node, path) in files {
             let small = node.size() <= KEPT_FILE;

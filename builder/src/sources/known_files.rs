@@ -2,7 +2,7 @@
 
 use super::hash::stream;
 use super::stat::{FileStatus, Identity, is_racy};
-use super::stat_cache::{Memory, Record, Wanted};
+use super::stat_cache::{Memory, StatRecord, Wanted};
 use buildscope_record::Digest;
 use rustix::fs::fstat;
 use std::fs::File;
@@ -34,7 +34,7 @@ impl KnownFiles {
         let (digest, size) = stream(file, before.size)?;
         let after = Identity::from(&FileStatus::from(&fstat(&*file)?));
         if after == before && size == before.size && !is_racy(before.ctime, read_at) {
-            self.0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(before, digest));
+            self.0.learn(Wanted::new(vec![0], &inode), &|_| StatRecord::new(before, digest));
         }
         Ok((digest, size))
     }
@@ -73,7 +73,7 @@ mod tests {
         // A different digest for the same state, which a second call returns.
         let identity = Identity::from(&FileStatus::from(&fstat(File::open(&path).unwrap()).unwrap()));
         let inode = |_| (identity.dev, identity.ino);
-        known().0.learn(Wanted::new(vec![0], &inode), &|_| Record::new(identity, Digest::of("two")));
+        known().0.learn(Wanted::new(vec![0], &inode), &|_| StatRecord::new(identity, Digest::of("two")));
         assert_eq!(digest(known()), (Digest::of("two"), 3));
         assert_eq!(digest(KnownFiles::of(&dir.path().join("other"), "program")), (Digest::of("one"), 3));
     }

@@ -27,11 +27,11 @@ pub use context::Context;
 pub use download::{Download, download, file_name};
 pub use error::SourceError;
 pub use git::{Checkout, GitAddress, directory_within};
-pub use node::{Node, NodeKind};
+pub use node::{ContextNode, NodeKind};
 pub use scan::IgnoreVerdict;
 pub use stat::Identity;
 pub use text::{read_bounded, read_text, read_text_within};
-pub use tree::Tree;
+pub use tree::ScratchTree;
 
 pub(crate) use compression::decompressed;
 pub(crate) use content::StoredAt;

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 /// A file, directory or link of a context. A context may have a million: the fields are as small as possible.
 #[derive(Debug)]
-pub struct Node {
+pub struct ContextNode {
     name: Name,
     kind: NodeKind,
     pub(super) stat: FileStatus,
@@ -22,7 +22,7 @@ pub struct Node {
 #[derive(Debug)]
 enum Inside {
     /// The entries of a directory.
-    Children(Box<[Node]>),
+    Children(Box<[ContextNode]>),
     /// The content of a file.
     Content(ContentInfo),
 }
@@ -44,7 +44,7 @@ pub enum NodeKind {
     BlockDevice,
 }
 
-impl Node {
+impl ContextNode {
     pub(super) fn new(name: &OsStr, kind: NodeKind, stat: FileStatus) -> Self {
         Self { name: name.into(), kind, stat, inside: OnceLock::new() }
     }
@@ -157,6 +157,6 @@ mod tests {
 
     #[test]
     fn a_node_is_small() {
-        assert!(size_of::<Node>() <= 160, "{} bytes", size_of::<Node>());
+        assert!(size_of::<ContextNode>() <= 160, "{} bytes", size_of::<ContextNode>());
     }
 }

@@ -1,7 +1,7 @@
 //! Reads directories into nodes: in parallel, relative to open directories, and without following links.
 
 use super::SourceError;
-use super::node::{Node, NodeKind};
+use super::node::{ContextNode, NodeKind};
 use super::stat::FileStatus;
 use buildscope_storage::open_below;
 use rayon::prelude::*;
@@ -36,37 +36,37 @@ pub(super) struct Scanner<'a> {
 
 impl Scanner<'_> {
     /// Reads `node`, the directory at `path`, and everything below it.
-    pub(super) fn subtree(&self, node: &Node, path: &Path) -> Result<(), SourceError> {
+    pub(super) fn subtree(&self, node: &ContextNode, path: &Path) -> Result<(), SourceError> {
         // Directories are few and each is much work, so every one may go to another thread.
-        let directories: Vec<&Node> = self.children(node, path)?.iter().filter(|child| child.is_dir()).collect();
+        let directories: Vec<&ContextNode> = self.children(node, path)?.iter().filter(|child| child.is_dir()).collect();
         directories.into_par_iter().try_for_each(|child| self.subtree(child, &path.join(child.name())))
     }
 
     /// The entries of `node`, the directory at `path`.
-    pub(super) fn children<'n>(&self, node: &'n Node, path: &Path) -> Result<&'n [Node], SourceError> {
+    pub(super) fn children<'n>(&self, node: &'n ContextNode, path: &Path) -> Result<&'n [ContextNode], SourceError> {
         if let Some(children) = node.children() {
             return Ok(children);
         }
         Ok(node.set_children(self.read(path)?))
     }
 
-    fn read(&self, path: &Path) -> Result<Box<[Node]>, SourceError> {
+    fn read(&self, path: &Path) -> Result<Box<[ContextNode]>, SourceError> {
         let fail = |source| SourceError::io("read the directory", self.root_path.join(path), source);
         let fd = open_below(self.root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(fail)?;
         let names = names(&fd).map_err(fail)?;
         self.walked.fetch_add(names.len() as u64, Ordering::Relaxed);
-        let nodes: Vec<Option<Node>> = names
+        let nodes: Vec<Option<ContextNode>> = names
             .into_par_iter()
             .with_min_len(256)
             .map(|name| self.look_at(&fd, path, name))
             .collect::<Result<_, _>>()?;
-        let mut nodes: Vec<Node> = nodes.into_iter().flatten().collect();
+        let mut nodes: Vec<ContextNode> = nodes.into_iter().flatten().collect();
         nodes.sort_unstable_by(|a, b| a.name().cmp(b.name()));
         Ok(nodes.into())
     }
 
     /// Returns `None` if the entry is not part of the context, or was removed after its name was read.
-    fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: CString) -> Result<Option<Node>, SourceError> {
+    fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: CString) -> Result<Option<ContextNode>, SourceError> {
         let os_name = OsStr::from_bytes(name.as_bytes());
         let path = self.filter.map(|_| parent_path.join(os_name));
         let verdict = match (self.filter, &path) {
@@ -91,7 +91,7 @@ impl Scanner<'_> {
                 None => return Ok(None),
             }
         };
-        let node = Node::new(os_name, kind, FileStatus::from(&stat));
+        let node = ContextNode::new(os_name, kind, FileStatus::from(&stat));
         if verdict.excluded {
             // An excluded directory is part of the context only if something below it is.
             let (true, Some(path)) = (node.is_dir(), path) else { return Ok(None) };

@@ -31,14 +31,14 @@ pub(crate) type Inode = (u64, u64);
 
 /// The content of a file in one state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Record {
+pub(super) struct StatRecord {
     pub(super) identity: Identity,
     pub(super) digest: Digest,
     /// The place in the store with the content.
     pub(super) stored_at: Option<StoredAt>,
 }
 
-impl Record {
+impl StatRecord {
     pub(super) fn new(identity: Identity, digest: Digest) -> Self {
         Self { identity, digest, stored_at: None }
     }
@@ -154,18 +154,18 @@ impl<S: CacheBytes> StatCache<S> {
     }
 
     /// Passes all records, in order.
-    fn records(&self, mut each: impl FnMut(Record)) -> io::Result<()> {
-        self.chunks(|bytes| bytes.as_chunks::<RECORD>().0.iter().for_each(|bytes| each(Record::read(bytes))))
+    fn records(&self, mut each: impl FnMut(StatRecord)) -> io::Result<()> {
+        self.chunks(|bytes| bytes.as_chunks::<RECORD>().0.iter().for_each(|bytes| each(StatRecord::read(bytes))))
     }
 
-    fn record(&self, number: usize) -> io::Result<Record> {
+    fn record(&self, number: usize) -> io::Result<StatRecord> {
         let mut bytes = [0; RECORD];
         self.source.read_at(&mut bytes, (MAGIC.len() + number * RECORD) as u64)?;
-        Ok(Record::read(&bytes))
+        Ok(StatRecord::read(&bytes))
     }
 
     /// Passes the records of these files, with their numbers.
-    fn find(&self, wanted: &Wanted<'_>, mut found: impl FnMut(u32, &Record)) -> io::Result<()> {
+    fn find(&self, wanted: &Wanted<'_>, mut found: impl FnMut(u32, &StatRecord)) -> io::Result<()> {
         let Wanted { numbers, inode } = wanted;
         if numbers.len().saturating_mul(Self::LOOKUP) < self.count {
             for number in numbers {
@@ -187,7 +187,7 @@ impl<S: CacheBytes> StatCache<S> {
         })
     }
 
-    fn get(&self, inode: Inode) -> io::Result<Option<Record>> {
+    fn get(&self, inode: Inode) -> io::Result<Option<StatRecord>> {
         let (mut from, mut to) = (0, self.count);
         while from < to {
             let middle = from + (to - from) / 2;
@@ -202,7 +202,7 @@ impl<S: CacheBytes> StatCache<S> {
     }
 
     /// Passes the records, and new ones, in order. Of two records of one inode, the new one counts.
-    fn merged(&self, new: &New<'_>, mut each: impl FnMut(Record)) -> io::Result<()> {
+    fn merged(&self, new: &New<'_>, mut each: impl FnMut(StatRecord)) -> io::Result<()> {
         let Wanted { numbers, inode } = &new.files;
         let mut rest = &numbers[..];
         self.records(|record| {
@@ -244,7 +244,7 @@ impl<'a> Wanted<'a> {
 /// New records, which are made when they are written. Each inode occurs once.
 struct New<'a> {
     files: Wanted<'a>,
-    record: &'a dyn Fn(u32) -> Record,
+    record: &'a dyn Fn(u32) -> StatRecord,
 }
 
 impl New<'_> {
@@ -289,7 +289,7 @@ impl Memory {
     }
 
     /// Passes the records of these files, with their numbers.
-    pub(super) fn find(&self, wanted: &Wanted<'_>, found: impl FnMut(u32, &Record)) {
+    pub(super) fn find(&self, wanted: &Wanted<'_>, found: impl FnMut(u32, &StatRecord)) {
         if let (false, Some(cache)) = (wanted.numbers.is_empty(), &*self.file()) {
             // What cannot be read counts as unknown.
             let _ = cache.find(wanted, found);
@@ -297,7 +297,7 @@ impl Memory {
     }
 
     /// Adds the records of these files, which `record` makes. They replace older ones of the same inodes.
-    pub(super) fn learn(&self, files: Wanted<'_>, record: &dyn Fn(u32) -> Record) {
+    pub(super) fn learn(&self, files: Wanted<'_>, record: &dyn Fn(u32) -> StatRecord) {
         if !files.numbers.is_empty() {
             self.rewrite(&New { files: files.once(), record }, |_| {});
         }
@@ -329,7 +329,7 @@ impl Memory {
 
     /// Replaces the file by one with these records in addition, and with all records changed by `change`. A file that cannot be saved
     /// costs the next build time, so it does not fail this one.
-    fn rewrite(&self, new: &New<'_>, change: impl FnMut(&mut Record)) {
+    fn rewrite(&self, new: &New<'_>, change: impl FnMut(&mut StatRecord)) {
         let Some(path) = &self.path else { return };
         let mut file = self.file();
         let old = file.as_ref().filter(|old| old.count <= KEEP_UNSEEN + new.files.numbers.len());
@@ -351,7 +351,7 @@ impl Memory {
 fn save(
     old: Option<&StatCache<File>>,
     new: &New<'_>,
-    mut change: impl FnMut(&mut Record),
+    mut change: impl FnMut(&mut StatRecord),
     path: &Path,
 ) -> io::Result<StatCache<File>> {
     let dir = path.parent().unwrap_or(Path::new("."));
@@ -363,7 +363,7 @@ fn save(
     let mut written = to.write_all(MAGIC);
     hash.update(MAGIC);
     let mut bytes = Vec::with_capacity(RECORD);
-    let mut put = |mut record: Record| {
+    let mut put = |mut record: StatRecord| {
         change(&mut record);
         bytes.clear();
         record.write(&mut bytes);
@@ -404,17 +404,17 @@ mod tests {
         }
     }
 
-    fn record(status: &FileStatus, digest: Digest) -> Record {
-        Record::new(status.into(), digest)
+    fn record(status: &FileStatus, digest: Digest) -> StatRecord {
+        StatRecord::new(status.into(), digest)
     }
 
-    fn learn(memory: &Memory, records: &[Record]) {
+    fn learn(memory: &Memory, records: &[StatRecord]) {
         let inode = |number: u32| records[number as usize].inode();
         let numbers = (0..).take(records.len()).collect();
         memory.learn(Wanted::new(numbers, &inode), &|number| records[number as usize]);
     }
 
-    fn get(memory: &Memory, status: FileStatus) -> Option<Record> {
+    fn get(memory: &Memory, status: FileStatus) -> Option<StatRecord> {
         let mut got = None;
         memory.find(&Wanted::new(vec![7], &|_| (status.dev, status.ino)), |number, record| {
             assert_eq!(number, 7);

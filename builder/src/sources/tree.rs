@@ -17,7 +17,7 @@ const MAGIC: std::ops::Range<usize> = 257..262;
 const HEADER: u64 = 512;
 /// A directory in the store's scratch space, which is removed when this is dropped.
 #[derive(Debug)]
-pub struct Tree {
+pub struct ScratchTree {
     dir: PathBuf,
     checkout: Option<Checkout>,
     /// The time of the commit, or the latest time of a file of the archive, in seconds since 1970.
@@ -26,7 +26,7 @@ pub struct Tree {
     pub dockerfile: Option<String>,
 }
 
-impl Tree {
+impl ScratchTree {
     /// The path of the directory.
     pub fn path(&self) -> &Path {
         self.checkout.as_ref().map_or(&self.dir, |checkout| &checkout.tree)
@@ -132,7 +132,7 @@ fn from_start(file: &mut File) -> io::Result<Box<dyn Read + Send + '_>> {
     decompressed(file)
 }
 
-impl Drop for Tree {
+impl Drop for ScratchTree {
     fn drop(&mut self) {
         // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);

@@ -1,7 +1,7 @@
 //! Extended attributes of host files: selecting those that belong to an image, reading and setting them.
 
 use super::StorageError;
-use super::error::Context;
+use super::error::IoContext;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -20,9 +20,9 @@ pub(crate) fn belongs(name: &[u8]) -> bool {
 }
 
 /// The names of a file's attributes. Listing them takes one system call; asking for each possible attribute would take many.
-pub(crate) struct Names(Vec<u8>);
+pub(crate) struct AttributeNames(Vec<u8>);
 
-impl Names {
+impl AttributeNames {
     /// The attribute names of the file itself. Symlinks are not followed.
     pub(crate) fn of(path: &Path) -> Result<Self, StorageError> {
         let mut names = [0; 4096];
@@ -66,7 +66,7 @@ impl Names {
 
 /// All attributes of the file itself. Symlinks are not followed.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
-    Names::of(path)?.read(path, |_| true)
+    AttributeNames::of(path)?.read(path, |_| true)
 }
 
 /// The value of one attribute; `None` if the file does not have it.

@@ -1,6 +1,6 @@
 //! Blobs: files named by their digest.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::{Access, blob_path, touch};
 use super::scratch::Scratch;
 use super::{CacheIndex, SparseReader, StorageError, SyncPolicy};

@@ -1,7 +1,7 @@
 //! Cache mounts: directories that are kept between builds (`RUN --mount=type=cache`).
 
 use super::driver::clone_mount;
-use super::error::Context;
+use super::error::IoContext;
 use super::once_map::{Acquired, Turn};
 use super::unpack;
 use super::{Entry, StorageError, Store};

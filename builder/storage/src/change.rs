@@ -4,9 +4,9 @@
 //! paths, and all parent directories of these with their current metadata. A directory whose modification time was set, or moved
 //! because a file in it was created and removed again, is part of the layer, as with BuildKit and docker.
 
-use super::attributes::Names;
+use super::attributes::AttributeNames;
 use super::equal::same_metadata;
-use super::error::Context;
+use super::error::IoContext;
 use super::layer::LayerBuilder;
 use super::node::{Dir, Node, Ref};
 use super::path::{join, parent, to_path};
@@ -78,7 +78,7 @@ impl<'a> Changes<'a> {
         path: Vec<u8>,
         host: &Path,
         stat: &Stat,
-        names: &Names,
+        names: &AttributeNames,
         data: DataLocation,
     ) -> Result<(), StorageError> {
         self.walked += 1;
@@ -267,7 +267,7 @@ impl<'a> Changes<'a> {
     pub(crate) fn is_still(&self, leaf: Ref, host: &Path, stat: &Stat) -> Result<bool, StorageError> {
         let before = self.tree.entry_of(&Node::Leaf(leaf), PathBuf::new());
         let EntryKind::File { size } = before.kind else { return Ok(true) };
-        let xattrs = Names::of(host)?.read(host, attributes::belongs)?;
+        let xattrs = AttributeNames::of(host)?.read(host, attributes::belongs)?;
         let mtime = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
         let (kind, mode) = (EntryKind::File { size: stat.st_size as u64 }, stat.st_mode & 0o7777);
         let (uid, gid) = (stat.st_uid, stat.st_gid);

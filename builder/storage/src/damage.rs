@@ -4,7 +4,7 @@
 //! content is never passed on. A damaged blob is removed together with the files derived from it and the cache entries that need
 //! it; the next build creates it again.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::{BLOBS, KEPT, exclusive};
 use super::{LayerStore, SparseReader, StorageError};
 use buildscope_record::{BlobDigest, ByteSize};

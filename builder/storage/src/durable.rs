@@ -4,7 +4,7 @@
 //! file is synced by itself, and then the entries of the directories that lead to it.
 
 use super::StorageError;
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::is_kept;
 use rustix::fs::{Mode, OFlags, fdatasync, fsync, open};
 use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! Whether a file of a tree equals a new one: in metadata, and in content.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::node::{Node, Ref};
 use super::tree::{Tree, read_content};
 use super::{Content, Entry, EntryKind, StorageError, attributes};

@@ -117,12 +117,12 @@ impl StorageError {
 }
 
 /// Adds the operation and the path to an error of the operating system.
-pub(crate) trait Context<T> {
+pub(crate) trait IoContext<T> {
     /// Adds `action`, an infinitive, and the path that it was applied to.
     fn context(self, action: &'static str, path: impl AsRef<Path>) -> Result<T, StorageError>;
 }
 
-impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+impl<T, E: Into<io::Error>> IoContext<T> for Result<T, E> {
     fn context(self, action: &'static str, path: impl AsRef<Path>) -> Result<T, StorageError> {
         self.map_err(|error| StorageError::Io { action, path: path.as_ref().to_owned(), error: error.into() })
     }

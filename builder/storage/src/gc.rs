@@ -4,7 +4,7 @@
 //! never removed. A lock prevents races between use and removal: see [`layout`](super::layout).
 
 use super::cache::Removed;
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::{BLOBS, KEPT, exclusive};
 use super::scratch;
 use super::{StorageError, Store};

@@ -37,7 +37,7 @@ pub(crate) struct LayerIndex {
 
 /// A view of one record.
 #[derive(Clone, Copy)]
-pub(crate) struct Record<'a> {
+pub(crate) struct IndexRecord<'a> {
     index: &'a LayerIndex,
     raw: &'a [u8],
 }
@@ -89,9 +89,9 @@ impl LayerIndex {
         self.layer.files as u32
     }
 
-    pub(crate) fn record(&self, number: u32) -> Record<'_> {
+    pub(crate) fn record(&self, number: u32) -> IndexRecord<'_> {
         let at = HEADER + number as usize * RECORD;
-        Record { index: self, raw: &self.bytes[at..at + RECORD] }
+        IndexRecord { index: self, raw: &self.bytes[at..at + RECORD] }
     }
 
     /// Bytes of the heap. Records refer to names by their offset in it.
@@ -136,7 +136,7 @@ impl LayerIndex {
     }
 }
 
-impl<'a> Record<'a> {
+impl<'a> IndexRecord<'a> {
     /// Whether everything that the record refers to is in the index. A damaged file is made again; it must not panic.
     fn is_within(&self, index: &LayerIndex) -> bool {
         let heap = (index.bytes.len() - 8 - index.heap_at()) as u64;

@@ -7,7 +7,7 @@ use super::index::{HEADER, LayerIndex, MAGIC, NO_RECORD, RECORD, VERSION};
 use super::limits::Allowance;
 use super::path::{MAX_LINKS, compare, is_below};
 use super::replay::replay;
-use super::row::{RecordKind, Row};
+use super::row::{IndexRow, RecordKind};
 use super::{Content, Entry, Extent, Layer, StorageError};
 use buildscope_record::DiffId;
 use std::cmp::Ordering;
@@ -86,9 +86,9 @@ impl IndexBuilder {
     }
 
     /// The members after they were applied to each other.
-    fn of_rows(rows: Vec<Row>) -> Self {
+    fn of_rows(rows: Vec<IndexRow>) -> Self {
         let mut builder = Self::default();
-        for Row { kind, below, entry, offset, extents, .. } in rows {
+        for IndexRow { kind, below, entry, offset, extents, .. } in rows {
             if below {
                 builder.below.insert(builder.offsets.len() as u32);
             }
@@ -100,13 +100,13 @@ impl IndexBuilder {
         builder
     }
 
-    fn row(&self, number: u32) -> Row {
+    fn row(&self, number: u32) -> IndexRow {
         let (listed, offset) = (self.get(number), self.offsets[number as usize]);
         let kind = listed.record_kind();
         if listed.is_mark() {
-            return Row { offset, ..Row::mark(kind, listed.path().to_owned()) };
+            return IndexRow { offset, ..IndexRow::mark(kind, listed.path().to_owned()) };
         }
-        Row { kind, below: false, entry: listed.entry(), offset, extents: self.extents.get(&number).cloned() }
+        IndexRow { kind, below: false, entry: listed.entry(), offset, extents: self.extents.get(&number).cloned() }
     }
 
     fn get(&self, number: u32) -> ListedEntry<'_> {

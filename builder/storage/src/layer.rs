@@ -4,7 +4,7 @@
 //! order.
 
 use super::entry_list::EntryList;
-use super::error::Context;
+use super::error::IoContext;
 use super::index_builder::IndexBuilder;
 use super::path::MAX_LINKS;
 use super::pieces::{Members, Plan, write_archive};

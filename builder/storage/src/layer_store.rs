@@ -1,7 +1,7 @@
 //! The layers of a store: blobs, their indexes and merged trees, and the cache. It knows no driver, so drivers and layer
 //! writers can use it.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::index::LayerIndex;
 use super::layout::{Access, BLOBS, INDEXES, blob_path, touch};
 use super::options::SyncPolicy;

@@ -3,7 +3,7 @@
 //! The modification time of a blob's file is the time of its last use.
 
 use super::StorageError;
-use super::error::Context;
+use super::error::IoContext;
 use buildscope_record::BlobDigest;
 use rustix::fs::{AtFlags, FlockOperation, Timespec, Timestamps, UTIME_NOW, flock};
 use rustix::io::Errno;

@@ -4,7 +4,7 @@
 //! step runner polls the usage, and stops the largest step once all together exceed the budget.
 
 use super::StorageError;
-use super::error::Context;
+use super::error::IoContext;
 use super::scratch::Scratch;
 use parking_lot::Mutex;
 use rustix::fs::{StatVfs, XattrFlags, fstatvfs, setxattr, statvfs};

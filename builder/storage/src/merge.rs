@@ -5,21 +5,21 @@
 //!
 //! Open directories are kept in a list instead of on the stack: a layer of another tool may be thousands of directories deep.
 
-use super::index::{LayerIndex, Record};
+use super::index::{IndexRecord, LayerIndex};
 use super::node::{Child, Dir, Node, Ref};
 use super::row::RecordKind;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// A hard link whose file is in a lower layer.
-pub(super) struct Link {
+pub(super) struct LowerLink {
     pub(super) record: u32,
     pub(super) path: Vec<u8>,
 }
 
 /// Merges the records of `layers[layer]` into the directory `old`. Returns the new root, and the hard links to files of lower layers,
 /// which still refer to themselves.
-pub(super) fn merge(layers: &[Arc<LayerIndex>], layer: u32, old: &Dir) -> (Dir, Vec<Link>) {
+pub(super) fn merge(layers: &[Arc<LayerIndex>], layer: u32, old: &Dir) -> (Dir, Vec<LowerLink>) {
     let mut merge = Merge { layers, layer, links: Vec::new() };
     let (mut records, mut old) = (0..layers[layer as usize].len(), &old.children[..]);
     // Records of the root come first and have an empty path. A layer's metadata of the root is ignored, as in containerd: the
@@ -30,18 +30,18 @@ pub(super) fn merge(layers: &[Arc<LayerIndex>], layer: u32, old: &Dir) -> (Dir, 
         }
         records.start += 1;
     }
-    let root = merge.run(Level { name: None, meta: None, old, records, from: 0, children: Vec::new() });
+    let root = merge.run(MergedLevel { name: None, meta: None, old, records, from: 0, children: Vec::new() });
     (root, merge.links)
 }
 
 struct Merge<'a> {
     layers: &'a [Arc<LayerIndex>],
     layer: u32,
-    links: Vec<Link>,
+    links: Vec<LowerLink>,
 }
 
 /// A directory that is being merged.
-struct Level<'a> {
+struct MergedLevel<'a> {
     /// The offset and length of its name in the heap of the layer; `None` for the root.
     name: Option<(u32, u32)>,
     meta: Option<Ref>,
@@ -68,11 +68,11 @@ enum Merged<'a> {
 }
 
 impl<'a> Merge<'a> {
-    fn record(&self, number: u32) -> Record<'a> {
+    fn record(&self, number: u32) -> IndexRecord<'a> {
         self.layers[self.layer as usize].record(number)
     }
 
-    fn run(&mut self, root: Level<'a>) -> Dir {
+    fn run(&mut self, root: MergedLevel<'a>) -> Dir {
         let mut open = vec![root];
         loop {
             let level = open.last_mut().expect("the root is returned before the list is empty");
@@ -94,7 +94,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Merges the names of a directory up to the next one that is itself a directory. Returns that one; `None` at the end.
-    fn advance(&mut self, level: &mut Level<'a>) -> Option<Level<'a>> {
+    fn advance(&mut self, level: &mut MergedLevel<'a>) -> Option<MergedLevel<'a>> {
         while !level.records.is_empty() {
             let first = self.record(level.records.start);
             let (path, from) = (first.path(), level.from);
@@ -119,7 +119,7 @@ impl<'a> Merge<'a> {
                 Merged::Node(node) => level.children.push(self.named(name, node)),
                 Merged::Directory { meta, old, records } => {
                     let children = Vec::with_capacity(old.len().max(records.len().min(8)));
-                    return Some(Level { name: Some(name), meta, old, records, from: end + 1, children });
+                    return Some(MergedLevel { name: Some(name), meta, old, records, from: end + 1, children });
                 }
             }
         }
@@ -158,7 +158,7 @@ impl<'a> Merge<'a> {
             Some((record, RecordKind::HardLink)) => {
                 let link = self.record(record).link();
                 if link.is_none() {
-                    self.links.push(Link { record, path: path.to_vec() });
+                    self.links.push(LowerLink { record, path: path.to_vec() });
                 }
                 Merged::Node(Node::Leaf(Ref { layer, record: link.unwrap_or(record) }))
             }

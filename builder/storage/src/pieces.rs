@@ -4,7 +4,7 @@
 
 use super::blob::BlobWriter;
 use super::entry_list::{EntryList, ListedEntry};
-use super::error::Context;
+use super::error::IoContext;
 use super::sparse::write_sparsely;
 use super::tree::read_range;
 use super::{BlobStore, Content, StorageError, pipeline, tar};
@@ -153,7 +153,7 @@ pub(crate) fn write_archive(
     let threads = if plan.size < PARALLEL_FROM { 1 } else { pipeline::processors().min(batches.len()) };
     let (file, synced, next) = (writer.file(), writer.is_synced(), AtomicUsize::new(0));
     let make = || {
-        let mut sources = Sources::new(blobs, members);
+        let mut sources = OpenSources::new(blobs, members);
         let next = &next;
         move |buffer: &mut Vec<u8>| {
             let number = next.fetch_add(1, Ordering::Relaxed);
@@ -221,7 +221,7 @@ impl Position {
 }
 
 /// Files that a worker keeps open: neighbours in an archive are mostly in the same directory or blob.
-struct Sources<'a> {
+struct OpenSources<'a> {
     blobs: &'a BlobStore,
     members: Members<'a>,
     directory: Option<(PathBuf, OwnedFd)>,
@@ -229,7 +229,7 @@ struct Sources<'a> {
     open: HashMap<BlobDigest, File>,
 }
 
-impl<'a> Sources<'a> {
+impl<'a> OpenSources<'a> {
     fn new(blobs: &'a BlobStore, members: Members<'a>) -> Self {
         Self { blobs, members, directory: None, large: None, open: HashMap::new() }
     }

@@ -4,7 +4,7 @@
 //! file is opened below the scanned directory without following links, and its `stat` is compared with the one from hashing: after
 //! opening, and again after reading.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::{StorageError, Timestamp};
 use rustix::fs::{Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;

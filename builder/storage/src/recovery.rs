@@ -4,7 +4,7 @@
 //! Within one boot there is nothing to do: a file that was renamed to its final name is complete in the page cache, even if its
 //! writer was killed afterwards.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::{BLOBS, KEPT, blob_path, exclusive};
 use super::{BlobStore, CacheIndex, StorageError};
 use buildscope_record::BlobDigest;

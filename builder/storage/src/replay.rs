@@ -8,7 +8,7 @@
 //! Whiteouts and opaque marks apply to lower layers only, wherever they are in the archive (OCI image specification, "Whiteouts").
 
 use super::path::{MAX_LINKS, base_name, components, is_below, join, parent, to_path};
-use super::row::{RecordKind, Row};
+use super::row::{IndexRow, RecordKind};
 use super::{EntryKind, StorageError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsStr;
@@ -40,7 +40,7 @@ enum ReplayChild {
 }
 
 struct Replay<'a> {
-    rows: &'a [Row],
+    rows: &'a [IndexRow],
     directories: Vec<Directory<'a>>,
     /// Hard links to files of the layers below, with the path of the file.
     below: HashMap<usize, Vec<u8>>,
@@ -58,7 +58,7 @@ struct ResolvedPath<'a> {
 }
 
 /// Applies the rows of a layer, which are in archive order.
-pub(super) fn replay(rows: &[Row]) -> Result<Vec<Row>, StorageError> {
+pub(super) fn replay(rows: &[IndexRow]) -> Result<Vec<IndexRow>, StorageError> {
     let (below, looks) = (HashMap::new(), HashMap::new());
     let mut replay = Replay { rows, directories: vec![Directory::default()], below, looks, followed: 0 };
     for number in 0..rows.len() {
@@ -134,7 +134,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The directory at `path`. Missing directories are created, even those that a dangling link points to, as in BuildKit.
-    fn directory(&mut self, path: &'a [u8], row: &Row) -> Result<usize, StorageError> {
+    fn directory(&mut self, path: &'a [u8], row: &IndexRow) -> Result<usize, StorageError> {
         let resolved = self.walk(path, row)?;
         let mut directory = resolved.known[resolved.known.len() - 1].1;
         for name in resolved.missing {
@@ -151,7 +151,7 @@ impl<'a> Replay<'a> {
     }
 
     /// Resolves `path` from the root as far as it exists.
-    fn walk(&mut self, path: &'a [u8], row: &Row) -> Result<ResolvedPath<'a>, StorageError> {
+    fn walk(&mut self, path: &'a [u8], row: &IndexRow) -> Result<ResolvedPath<'a>, StorageError> {
         let mut resolved = ResolvedPath { known: vec![(b"", ROOT)], missing: Vec::new() };
         let mut todo: Vec<&'a [u8]> = components(path).rev().collect();
         let mut links = 0;
@@ -188,7 +188,7 @@ impl<'a> Replay<'a> {
     }
 
     /// The resulting rows, parents first.
-    fn settled(&self) -> Vec<Row> {
+    fn settled(&self) -> Vec<IndexRow> {
         let mut rows = Vec::with_capacity(self.rows.len());
         let mut first: HashMap<usize, Vec<u8>> = HashMap::new();
         let mut todo = vec![(Vec::new(), ReplayChild::Directory(ROOT))];
@@ -213,9 +213,9 @@ impl<'a> Replay<'a> {
                 ReplayChild::Directory(number) => {
                     let directory = &self.directories[number];
                     rows.extend(directory.row.map(|row| self.rows[row].renamed(&path)));
-                    rows.extend(directory.opaque.then(|| Row::mark(RecordKind::Opaque, to_path(&path))));
+                    rows.extend(directory.opaque.then(|| IndexRow::mark(RecordKind::Opaque, to_path(&path))));
                     let inner = |name: &[u8]| to_path(&path).join(OsStr::from_bytes(name));
-                    rows.extend(directory.gone.iter().map(|name| Row::mark(RecordKind::Whiteout, inner(name))));
+                    rows.extend(directory.gone.iter().map(|name| IndexRow::mark(RecordKind::Whiteout, inner(name))));
                     let children = directory.children.iter().rev();
                     todo.extend(children.map(|(name, &child)| (join(&path, name), child)));
                 }
@@ -232,6 +232,6 @@ impl<'a> ResolvedPath<'a> {
     }
 }
 
-fn bad(row: &Row, reason: &str) -> StorageError {
+fn bad(row: &IndexRow, reason: &str) -> StorageError {
     StorageError::bad_layer(row.offset, format!("`{}` {reason}", row.entry.path.display()))
 }

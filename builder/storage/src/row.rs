@@ -25,7 +25,7 @@ pub(crate) enum RecordKind {
 
 /// A member of a layer before it is written to the index.
 #[derive(Debug)]
-pub(crate) struct Row {
+pub(crate) struct IndexRow {
     pub(crate) kind: RecordKind,
     /// Whether it is a hard link to a file of a lower layer.
     pub(crate) below: bool,
@@ -34,7 +34,7 @@ pub(crate) struct Row {
     pub(crate) extents: Option<Vec<Extent>>,
 }
 
-impl Row {
+impl IndexRow {
     pub(crate) fn mark(kind: RecordKind, path: PathBuf) -> Self {
         Self { kind, below: false, entry: Entry::directory(path), offset: 0, extents: None }
     }

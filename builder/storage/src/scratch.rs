@@ -1,7 +1,7 @@
 //! The scratch directory of one process. Other processes remove it once the process has ended.
 
 use super::StorageError;
-use super::error::Context;
+use super::error::IoContext;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};

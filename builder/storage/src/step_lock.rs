@@ -3,7 +3,7 @@
 //! The kernel releases a lock when its process ends, even by a crash. A build that holds a step lock never waits for another
 //! one, so there is no deadlock.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::scratch::same_file;
 use super::{StorageError, Store};
 use buildscope_record::{LayerKey, Probe};

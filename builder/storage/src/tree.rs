@@ -3,9 +3,9 @@
 //! A tree shares all directories that its top layer does not change with the tree of the stack below it
 //! (path copying: Driscoll, Sarnak, Sleator, Tarjan, "Making data structures persistent", 1989).
 
-use super::error::Context;
-use super::index::{LayerIndex, Record};
-use super::merge::{self, Link};
+use super::error::IoContext;
+use super::index::{IndexRecord, LayerIndex};
+use super::merge::{self, LowerLink};
 use super::node::{Dir, Node, Ref, find, relink};
 use super::path::{MAX_LINKS, base_name, components, parent, to_path};
 use super::row::RecordKind;
@@ -50,7 +50,7 @@ impl Tree {
     pub(crate) fn with(&self, index: Arc<LayerIndex>) -> Result<Self, StorageError> {
         let (mut tree, links) = self.merged(index);
         let index = tree.layers.last().expect("`merged` pushed it");
-        for Link { record, path } in links {
+        for LowerLink { record, path } in links {
             // The file of the lower layers: an entry of the layer itself at that path came after the link.
             let target = index.record(record).target();
             let directory = self.resolve(&to_path(parent(target)))?.path;
@@ -72,7 +72,7 @@ impl Tree {
     /// The tree of one layer alone. Hard links to files of lower layers are omitted.
     pub(crate) fn only(blobs: BlobStore, index: Arc<LayerIndex>) -> Self {
         let (mut tree, links) = Self::empty(blobs).merged(index);
-        for Link { path, .. } in links {
+        for LowerLink { path, .. } in links {
             relink(&mut tree.root, &tree.layers, &path, None);
         }
         tree
@@ -80,7 +80,7 @@ impl Tree {
 
     /// This tree with one more layer on top, and the layer's hard links to files of lower layers. In the tree these still refer to
     /// themselves.
-    fn merged(&self, index: Arc<LayerIndex>) -> (Self, Vec<Link>) {
+    fn merged(&self, index: Arc<LayerIndex>) -> (Self, Vec<LowerLink>) {
         let mut layers = self.layers.clone();
         let layer = layers.len() as u32;
         layers.push(index);
@@ -245,7 +245,7 @@ impl Tree {
         find(&self.root, &self.layers, path.as_os_str().as_bytes()).cloned()
     }
 
-    pub(crate) fn record(&self, leaf: Ref) -> Record<'_> {
+    pub(crate) fn record(&self, leaf: Ref) -> IndexRecord<'_> {
         self.layers[leaf.layer as usize].record(leaf.record)
     }
 

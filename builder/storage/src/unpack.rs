@@ -1,6 +1,6 @@
 //! Unpacks trees to files, for the drivers that need them.
 
-use super::error::Context;
+use super::error::IoContext;
 use super::lower::{self, Marks, split_link};
 use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};

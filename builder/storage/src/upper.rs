@@ -4,9 +4,9 @@
 //! directories hide the lower ones, `redirect` gives the origin of a renamed directory or file, and a file with `metacopy` has only
 //! metadata.
 
-use super::attributes::Names;
+use super::attributes::AttributeNames;
 use super::change::{Changes, DataLocation};
-use super::error::Context;
+use super::error::IoContext;
 use super::lower::Marks;
 use super::node::{Dir, Node, Ref};
 use super::path::{join, to_path};
@@ -46,12 +46,12 @@ impl Upper {
     /// Adds all differences to `changes`.
     pub(crate) fn compare(&self, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(&self.dir).context("stat", &self.dir)?;
-        changes.present(Vec::new(), &self.dir, &stat, &Names::of(&self.dir)?, DataLocation::Host)?;
+        changes.present(Vec::new(), &self.dir, &stat, &AttributeNames::of(&self.dir)?, DataLocation::Host)?;
         let root = Arc::clone(changes.tree().root());
-        self.directory(&Level { host: &self.dir, path: &[], base: Some(&root), before: Some(&root) }, changes)
+        self.directory(&UpperLevel { host: &self.dir, path: &[], base: Some(&root), before: Some(&root) }, changes)
     }
 
-    fn directory(&self, level: &Level<'_>, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+    fn directory(&self, level: &UpperLevel<'_>, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let mut names = BTreeSet::new();
         for entry in fs::read_dir(level.host).context("read", level.host)? {
             names.insert(entry.context("read", level.host)?.file_name());
@@ -69,7 +69,7 @@ impl Upper {
 
     fn child(
         &self,
-        level: &Level<'_>,
+        level: &UpperLevel<'_>,
         name: &[u8],
         status: UpperStatus,
         changes: &mut Changes<'_>,
@@ -100,7 +100,7 @@ impl Upper {
 
     fn child_directory(
         &self,
-        level: &Level<'_>,
+        level: &UpperLevel<'_>,
         child: UpperChild,
         old: Option<Node>,
         changes: &mut Changes<'_>,
@@ -124,10 +124,15 @@ impl Upper {
             _ => None,
         };
         let (base, before) = (as_dir(origin), as_dir(old));
-        self.directory(&Level { host: &host, path: &path, base: base.as_ref(), before: before.as_ref() }, changes)
+        self.directory(&UpperLevel { host: &host, path: &path, base: base.as_ref(), before: before.as_ref() }, changes)
     }
 
-    fn child_file(&self, level: &Level<'_>, child: UpperChild, changes: &mut Changes<'_>) -> Result<(), StorageError> {
+    fn child_file(
+        &self,
+        level: &UpperLevel<'_>,
+        child: UpperChild,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), StorageError> {
         let UpperChild { path, status: UpperStatus { host, stat, attributes }, lower } = child;
         let mut data = DataLocation::Host;
         if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
@@ -174,7 +179,7 @@ impl Upper {
     fn redirect(
         &self,
         host: &Path,
-        names: &Names,
+        names: &AttributeNames,
         base: Option<&Arc<Dir>>,
         changes: &Changes<'_>,
     ) -> Result<Option<Node>, StorageError> {
@@ -190,14 +195,14 @@ impl Upper {
         [self.prefix, name.as_bytes()].concat()
     }
 
-    fn attribute(&self, host: &Path, names: &Names, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+    fn attribute(&self, host: &Path, names: &AttributeNames, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let name = self.name(name);
         if names.has(&name) { attributes::get(host, &name) } else { Ok(None) }
     }
 }
 
 /// A directory of the upper, and the directories that it is compared with.
-struct Level<'a> {
+struct UpperLevel<'a> {
     host: &'a Path,
     /// The image path.
     path: &'a [u8],
@@ -207,7 +212,7 @@ struct Level<'a> {
     before: Option<&'a Arc<Dir>>,
 }
 
-impl Level<'_> {
+impl UpperLevel<'_> {
     /// Whether the directory was not moved.
     fn is_in_place(&self) -> bool {
         match (self.base, self.before) {
@@ -247,7 +252,7 @@ struct UpperChild {
 struct UpperStatus {
     host: PathBuf,
     stat: Stat,
-    attributes: Names,
+    attributes: AttributeNames,
 }
 
 /// Reads the status of files of a directory, on all cores if there are many.
@@ -260,7 +265,7 @@ fn look_at_all(host: &Path, names: BTreeSet<OsString>) -> Result<Vec<(OsString, 
     let look = |name: OsString| {
         let host = host.join(&name);
         let stat = statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW).context("stat", &host)?;
-        let attributes = Names::of(&host)?;
+        let attributes = AttributeNames::of(&host)?;
         Ok((name, UpperStatus { host, stat, attributes }))
     };
     if names.len() < MANY {

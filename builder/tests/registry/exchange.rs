@@ -2,8 +2,8 @@
 
 use crate::{Scene, noise};
 use buildscope_builder::images::{
-    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, Format, ImageError, ImageOptions,
-    ImportedCache, PreparedBlobs, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
+    CacheExport, CacheFrom, CacheRecord, CacheTo, Credentials, Destination, Export, ImageError, ImageFormat,
+    ImageOptions, ImportedCache, PreparedBlobs, Registries, RegistryOptions, Resolver, ensure_layers, inline_cache,
 };
 use buildscope_oci::{Encoding, Platform, Reference};
 use buildscope_record::{DiffId, Probe, StepKey};
@@ -76,7 +76,7 @@ fn pushed_images_are_read_by_us_and_by_skopeo() {
             names: &[],
             options: &options,
             epoch: None,
-            format: Format::Oci,
+            format: ImageFormat::Oci,
             predicates: &[],
             index: false,
         };
@@ -231,7 +231,7 @@ fn caches_are_exported_and_imported() {
             names: &names,
             options: &options,
             epoch: None,
-            format: Format::Oci,
+            format: ImageFormat::Oci,
             predicates: &[],
             index: false,
         };

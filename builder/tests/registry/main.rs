@@ -6,7 +6,7 @@ mod pulls;
 mod pushes;
 
 use buildscope_builder::images::{
-    BuiltStep, Export, Format, Image, ImageError, ImageOptions, Images, Registries, ResolvedImage, assemble,
+    BuiltStep, Export, Image, ImageError, ImageFormat, ImageOptions, Images, Registries, ResolvedImage, assemble,
 };
 use buildscope_oci::{ImageConfig, Platform, Reference};
 use buildscope_record::{ManifestDigest, Probe};
@@ -70,7 +70,7 @@ impl Scene {
             names,
             options,
             epoch: None,
-            format: Format::Oci,
+            format: ImageFormat::Oci,
             predicates: &[],
             index: false,
         };

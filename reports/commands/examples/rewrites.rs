@@ -5,7 +5,7 @@
 #![allow(clippy::print_stdout, reason = "an example prints its result")]
 
 use buildscope_commands::rules::{Edit, UsualFiles, late_installs, missing_caches, needless_chains, recursive_changes};
-use buildscope_commands::{Environments, File, Line, Source, diff};
+use buildscope_commands::{Environments, File, InstructionLine, Source, diff};
 
 fn main() -> std::io::Result<()> {
     for path in std::env::args().skip(1) {
@@ -23,7 +23,7 @@ fn show(path: &str, text: &str) {
         if text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("from ")) {
             stage = Some(stage.map_or(0, |stage| stage + 1));
         }
-        Line { text, stage }
+        InstructionLine { text, stage }
     });
     let file = File::read(&lines.collect::<Vec<_>>(), &Environments::new());
     let facts = UsualFiles::default();

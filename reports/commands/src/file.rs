@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 /// An instruction of a Dockerfile as text.
 #[derive(Clone, Copy, Debug)]
-pub struct Line<'t> {
+pub struct InstructionLine<'t> {
     /// The instruction on one line, followed by its heredocs if they are known.
     pub text: &'t str,
     /// The number of its stage; `None` for an ARG above the first FROM.
@@ -97,7 +97,7 @@ pub struct Run {
 
 impl<'t> File<'t> {
     /// Reads the instructions.
-    pub fn read(lines: &[Line<'t>], bases: &Environments) -> Self {
+    pub fn read(lines: &[InstructionLine<'t>], bases: &Environments) -> Self {
         let mut reader = FileReader {
             bases,
             globals: BTreeMap::new(),

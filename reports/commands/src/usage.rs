@@ -208,7 +208,7 @@ pub enum Needs {
     /// No files: the arguments name the packages.
     Nothing,
     /// Only these files.
-    Files(Vec<Manifest>),
+    Files(Vec<DependencyFile>),
     /// The sources.
     Sources(Option<Prefetch>),
 }
@@ -217,14 +217,14 @@ pub enum Needs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefetch {
     /// The files that list the dependencies.
-    pub files: Vec<Manifest>,
+    pub files: Vec<DependencyFile>,
     /// The command; `None` if the tool has none that always works.
     pub command: Option<String>,
 }
 
 /// A file that lists dependencies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Manifest {
+pub struct DependencyFile {
     /// The path from the directory of the command; `*` in the last part stands for any text.
     pub path: String,
     /// Whether the file certainly exists.
@@ -334,7 +334,7 @@ impl Surroundings {
     }
 }
 
-impl Manifest {
+impl DependencyFile {
     pub(crate) fn required(path: impl Into<String>) -> Self {
         Self { path: path.into(), presence: Presence::Required }
     }

@@ -1,8 +1,10 @@
 //! Every line of `lines.tsv` gets its right answer.
 
-use buildscope_commands::{Environments, File, Line, Manifest, Needs, Presence, Sharing, Usage, Work, join};
+use buildscope_commands::{
+    DependencyFile, Environments, File, InstructionLine, Needs, Presence, Sharing, Usage, Work, join,
+};
 
-fn files(usage: &Usage, files: &[Manifest]) -> String {
+fn files(usage: &Usage, files: &[DependencyFile]) -> String {
     let folder = usage.folder.as_deref().unwrap_or("?");
     let shown = files.iter().filter(|file| file.presence != Presence::Possible);
     shown.map(|file| join(folder, &file.path)).collect::<Vec<_>>().join(" ")
@@ -23,7 +25,7 @@ fn needs(usage: &Usage) -> String {
 /// What the line needs, and its mounts.
 fn answer(image: &str, line: &str) -> (String, String) {
     let (from, run) = (format!("FROM {image}"), format!("RUN {line}"));
-    let lines = [&from, &run].map(|text| Line { text, stage: Some(0) });
+    let lines = [&from, &run].map(|text| InstructionLine { text, stage: Some(0) });
     let file = File::read(&lines, &Environments::new());
     let run = file.steps[1].run.as_ref().unwrap();
     let working = || run.usages.iter().filter(|(_, _, usage)| matches!(usage.work, Work::Install | Work::Build));

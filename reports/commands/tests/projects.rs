@@ -2,7 +2,7 @@
 //! their names and, where they can be read, by their text.
 
 use buildscope_commands::rules::{Facts, InstructionChange, late_installs, missing_caches, split_install};
-use buildscope_commands::{Environments, File, Line};
+use buildscope_commands::{Environments, File, InstructionLine};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A build context, and whether the texts of its files are known.
@@ -38,7 +38,7 @@ impl Facts for Context {
 }
 
 fn read<'t>(lines: &[&'t str]) -> File<'t> {
-    let lines: Vec<Line<'t>> = lines.iter().map(|text| Line { text, stage: Some(0) }).collect();
+    let lines: Vec<InstructionLine<'t>> = lines.iter().map(|text| InstructionLine { text, stage: Some(0) }).collect();
     File::read(&lines, &Environments::new())
 }
 
@@ -367,8 +367,8 @@ fn a_cache_that_is_mounted_elsewhere_is_mounted() {
     let missing = |run: &str| {
         let lines = ["FROM rust-musl", run, "FROM scratch"];
         let stages = [0, 0, 1];
-        let lines: Vec<Line<'_>> =
-            lines.iter().zip(stages).map(|(text, stage)| Line { text, stage: Some(stage) }).collect();
+        let lines: Vec<InstructionLine<'_>> =
+            lines.iter().zip(stages).map(|(text, stage)| InstructionLine { text, stage: Some(stage) }).collect();
         let file = File::read(&lines, &Environments::new());
         missing_caches(&file, &Context::new(&[("Cargo.toml", "")], true)).len()
     };

@@ -17,7 +17,7 @@ pub struct Head {
 impl Head {
     /// Reads the head of a record. `None` if the text is not a record of a known version.
     pub fn read(from: impl Read) -> Option<Self> {
-        let mut reader = Reader::default();
+        let mut reader = HeadReader::default();
         let mut json = serde_json::Deserializer::from_reader(from);
         // The reader stops with an error as soon as it has everything.
         let read = json.deserialize_map(&mut reader);
@@ -26,13 +26,13 @@ impl Head {
 }
 
 #[derive(Default)]
-struct Reader {
+struct HeadReader {
     head: Head,
     is_known: bool,
     is_complete: bool,
 }
 
-impl<'de> Visitor<'de> for &mut Reader {
+impl<'de> Visitor<'de> for &mut HeadReader {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

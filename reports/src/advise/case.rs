@@ -5,12 +5,12 @@ use crate::analysis::Analysis;
 use crate::steps::StepExplanation;
 use crate::whatif::{MAX_DRIFT, RankedChanges, Scenario};
 use buildscope_commands::rules::{Edit, Facts};
-use buildscope_commands::{Environments, File, Instruction, Line, diff};
+use buildscope_commands::{Environments, File, Instruction, InstructionLine, diff};
 use buildscope_record::{self as record, Nanos, Outcome, Phase, Record, Step, Tool};
 use std::collections::BTreeSet;
 
 /// A build as the rules see it.
-pub(super) struct Case<'c> {
+pub(super) struct AdviceCase<'c> {
     pub(super) analysis: &'c Analysis<'c>,
     /// The changes that help by replay, and the error of the replay.
     pub(super) ranked: &'c RankedChanges,
@@ -22,7 +22,7 @@ pub(super) struct Case<'c> {
     pub(super) facts: &'c RecordFacts<'c>,
 }
 
-impl Case<'_> {
+impl AdviceCase<'_> {
     /// The steps that ran.
     pub(super) fn ran(&self) -> impl Iterator<Item = &StepExplanation> {
         self.analysis.steps.iter().filter(|step| step.outcome == Outcome::Executed)
@@ -145,7 +145,10 @@ pub(super) fn file<'t>(record: &Record, texts: &'t [String]) -> File<'t> {
     let lines = record.steps.iter().zip(texts);
     let known = |stage: usize| stage < record.stages.len();
     let lines: Vec<_> = lines
-        .map(|(step, text)| Line { text, stage: step.stage.map(|stage| stage.index()).filter(|stage| known(*stage)) })
+        .map(|(step, text)| InstructionLine {
+            text,
+            stage: step.stage.map(|stage| stage.index()).filter(|stage| known(*stage)),
+        })
         .collect();
     File::read(&lines, &Environments::new())
 }

@@ -1,6 +1,6 @@
 //! Parts of the build context that should not be in it.
 
-use super::case::Case;
+use super::case::AdviceCase;
 use super::parts::takes_all;
 use super::suggestion::{Advice, IGNORE_RULE};
 use crate::steps::StepExplanation;
@@ -35,7 +35,7 @@ fn cost(entry: &ContextEntry) -> u64 {
 }
 
 /// Parts of the context that no step uses, or that are rarely intended to be copied.
-pub(super) fn unused_context(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn unused_context(case: &AdviceCase<'_>) -> Vec<Advice> {
     let context = &case.analysis.record.context;
     let total: u64 = context.iter().map(cost).fold(0, u64::saturating_add);
     let large = context.iter().filter(|entry| cost(entry) > 1_000_000 && cost(entry) > total / 20);
@@ -74,7 +74,7 @@ pub(super) fn unused_context(case: &Case<'_>) -> Vec<Advice> {
 const FILES: [Phase; 5] = [Phase::Copy, Phase::Archive, Phase::Digest, Phase::Commit, Phase::Sync];
 
 /// Whether no later step and no program in the image can need an entry that a COPY takes.
-fn is_needless(case: &Case<'_>, copy: &StepExplanation, entry: &str) -> bool {
+fn is_needless(case: &AdviceCase<'_>, copy: &StepExplanation, entry: &str) -> bool {
     let later = &case.file.steps[copy.id.index() + 1..];
     let mut runs = later.iter().filter_map(|step| step.run.as_ref());
     match entry {

@@ -1,6 +1,6 @@
 //! Rules about installs: the copies before them, the stages that they wait for, and their caches.
 
-use super::case::{Case, about};
+use super::case::{AdviceCase, about};
 use super::suggestion::Advice;
 use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
@@ -14,7 +14,7 @@ use buildscope_record::{Instruction, Nanos};
 use std::collections::BTreeSet;
 
 /// `COPY . .` before an install: any changed file makes the install run again.
-pub(super) fn copy_before_install(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn copy_before_install(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut fetched = BTreeSet::new();
     let late = late_installs(case.file, case.facts);
@@ -66,7 +66,7 @@ fn hides(advice: &CacheAdvice, reorder: &Reorder) -> bool {
 }
 
 /// An install after a copy from another stage waits for that stage, even if it needs nothing from it.
-pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn late_copy(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for run in case.runs() {
         if !needs_nothing_before(case.file, run.id.index()) || run.text.contains("from=") {
@@ -102,7 +102,7 @@ pub(super) fn late_copy(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Whether a COPY writes to a directory of programs or their settings.
-fn goes_to_system(case: &Case<'_>, step: &StepExplanation) -> bool {
+fn goes_to_system(case: &AdviceCase<'_>, step: &StepExplanation) -> bool {
     let step = &case.file.steps[step.id.index()];
     let words = step.instruction.words();
     let Some(target) = words.last() else { return true };
@@ -114,7 +114,7 @@ fn goes_to_system(case: &Case<'_>, step: &StepExplanation) -> bool {
 }
 
 /// An install without a cache mount downloads and compiles everything again.
-pub(super) fn cache_mount(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let missing = missing_caches(case.file, case.facts);
     let mut grouped = BTreeSet::new();
@@ -185,7 +185,7 @@ fn usages(text: &str) -> impl Iterator<Item = Usage> {
 }
 
 /// An install and other commands in one RUN: any change of the others installs everything again.
-pub(super) fn split_run(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn split_run(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let late = late_installs(case.file, case.facts);
     for run in case.runs() {

@@ -26,7 +26,7 @@ pub(crate) fn advise(
 ) -> Vec<Advice> {
     let texts = case::texts(analysis.record);
     let (file, facts) = (case::file(analysis.record, &texts), case::RecordFacts::of(analysis.record, context));
-    let case = case::Case { analysis, ranked, earlier, file: &file, facts: &facts };
+    let case = case::AdviceCase { analysis, ranked, earlier, file: &file, facts: &facts };
     let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
     found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));
     found

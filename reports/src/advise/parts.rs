@@ -1,6 +1,6 @@
 //! Independent parts of the context that are built one after the other in one stage.
 
-use super::case::{Case, about};
+use super::case::{AdviceCase, about};
 use super::suggestion::Advice;
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
@@ -9,7 +9,7 @@ use buildscope_commands::rules::{Edit, InstructionChange};
 use buildscope_record::{Instruction, Nanos};
 
 /// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
-pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
+pub(super) fn independent_parts(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     for copy in case.ran().filter(|step| takes_all(case, step)) {
         let behind = &case.analysis.steps[copy.id.index() + 1..];
@@ -54,7 +54,7 @@ pub(super) fn independent_parts(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Whether a step copies the whole context.
-pub(super) fn takes_all(case: &Case<'_>, step: &StepExplanation) -> bool {
+pub(super) fn takes_all(case: &AdviceCase<'_>, step: &StepExplanation) -> bool {
     let instruction = &case.file.steps[step.id.index()].instruction;
     (instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
         && instruction.flag("from").is_none()
@@ -80,13 +80,13 @@ fn names(text: &str, name: &str) -> bool {
 }
 
 /// Whether the context contains the directory; true if the record does not list the context.
-fn has(case: &Case<'_>, folder: &str) -> bool {
+fn has(case: &AdviceCase<'_>, folder: &str) -> bool {
     case.analysis.record.context.is_empty() || case.analysis.record.context.iter().any(|entry| entry.path == folder)
 }
 
 /// The change: the instructions before the COPY become a common stage from which all parts are built. `None` if the location of the
 /// files is not known, or if a name is taken.
-fn edits(case: &Case<'_>, copy: &StepExplanation, parts: &[IndependentPart<'_>]) -> Option<Vec<Edit>> {
+fn edits(case: &AdviceCase<'_>, copy: &StepExplanation, parts: &[IndependentPart<'_>]) -> Option<Vec<Edit>> {
     let mut before = case.analysis.steps[..copy.id.index()].iter().filter(|step| step.stage == copy.stage);
     let from = before.clone().find(|step| step.instruction == Instruction::From)?;
     let folder = before.rfind(|step| step.instruction == Instruction::Workdir)?.text.split_once(' ')?.1.trim();

@@ -1,6 +1,6 @@
 //! The rules. Each looks for one problem.
 
-use super::case::{Case, about};
+use super::case::{AdviceCase, about};
 use super::context::unused_context;
 use super::installing::{cache_mount, copy_before_install, late_copy, split_run};
 use super::parts::independent_parts;
@@ -15,7 +15,7 @@ use crate::wording::{percent, quote, quote_located};
 use buildscope_commands::rules::{Changer, Edit, InstructionChange, RecursiveChange, merged, recursive_changes};
 use buildscope_record::{ByteSize, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
-type Rule = fn(&Case<'_>) -> Vec<Advice>;
+type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
 
 /// All rules. Their order decides between advice of the same gain.
 pub(super) const ALL: [Rule; 15] = [
@@ -37,7 +37,7 @@ pub(super) const ALL: [Rule; 15] = [
 ];
 
 /// A recursive chown copies every file into a new layer.
-fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
+fn recursive_chown(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let changes = recursive_changes(case.file);
     for run in case.runs() {
@@ -60,7 +60,7 @@ fn recursive_chown(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Consecutive RUNs that are mostly overhead: each has its own sandbox and its own layer.
-fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
+fn many_small_runs(case: &AdviceCase<'_>) -> Vec<Advice> {
     let process = |step: &StepExplanation| -> Nanos {
         step.phases.iter().filter(|row| row.name == Phase::Process).map(|row| row.work).sum()
     };
@@ -92,7 +92,7 @@ fn many_small_runs(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// The order of the policy delays steps that could run.
-fn needless_order(case: &Case<'_>) -> Vec<Advice> {
+fn needless_order(case: &AdviceCase<'_>) -> Vec<Advice> {
     let Some(needless) = NeedlessWait::longest(case.analysis).filter(|needless| case.worth(needless.lost)) else {
         return Vec::new();
     };
@@ -106,7 +106,7 @@ fn needless_order(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Advice about slots and locks, from the ranking.
-fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
+fn bottleneck(case: &AdviceCase<'_>) -> Vec<Advice> {
     let advice = |change: &RankedChange| match change.kind {
         ChangeKind::UnlimitedSlots { .. } => Some(of_build("slots", change, case)),
         ChangeKind::SharedCacheMounts => Some(locked_cache_mount(case, change)),
@@ -116,7 +116,7 @@ fn bottleneck(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// A change as advice for the build as a whole.
-fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
+fn of_build(rule: &str, change: &RankedChange, case: &AdviceCase<'_>) -> Advice {
     Advice {
         rule: rule.into(),
         text: change.kind.sentence(&case.analysis.steps, &case.analysis.record.source.tool),
@@ -131,7 +131,7 @@ fn of_build(rule: &str, change: &RankedChange, case: &Case<'_>) -> Advice {
 }
 
 /// Names the step that waited longest for the lock of a cache mount.
-fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
+fn locked_cache_mount(case: &AdviceCase<'_>, change: &RankedChange) -> Advice {
     const RULE: &str = "locked-cache-mount";
     let record = case.analysis.record;
     let whole = of_build(RULE, change, case);
@@ -155,7 +155,7 @@ fn locked_cache_mount(case: &Case<'_>, change: &RankedChange) -> Advice {
 }
 
 /// Compression that takes a large part of the build.
-fn compression(case: &Case<'_>) -> Vec<Advice> {
+fn compression(case: &AdviceCase<'_>) -> Vec<Advice> {
     let spent = percent(case.phases(&[Phase::Compress]), case.analysis.record.wall);
     let mut spans = case.analysis.record.spans.iter().filter(|span| span.phase == Phase::Compress);
     let (times, text, caveat) = if spans.all(|span| span.name.as_deref() == Some("zstd")) {
@@ -189,7 +189,7 @@ fn compression(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Base images that are fetched and unpacked first.
-fn base_pull(case: &Case<'_>) -> Vec<Advice> {
+fn base_pull(case: &AdviceCase<'_>) -> Vec<Advice> {
     const FETCHING: [Phase; 3] = [Phase::Resolve, Phase::Pull, Phase::Unpack];
     let spent = case.phases(&FETCHING);
     let text = format!(
@@ -216,7 +216,7 @@ fn base_pull(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Advice from the processes inside a step.
-fn commands_inside(case: &Case<'_>) -> Vec<Advice> {
+fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
     let processors = case.analysis.record.host.cpus.unwrap_or(1);
     let steps = case.ran().filter(|step| case.worth(step.drag));
     steps
@@ -253,7 +253,7 @@ fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
 }
 
 /// Steps that wait for processors or disks, and processors that are idle.
-fn pressure(case: &Case<'_>) -> Vec<Advice> {
+fn pressure(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     // The replay knows only the contention of the build's own steps: waits for other programs cannot be changed here.
     let cpus = case.analysis.record.host.cpus.map(f64::from);
@@ -315,7 +315,7 @@ fn pressure(case: &Case<'_>) -> Vec<Advice> {
 }
 
 /// Steps that took much longer than in most earlier records.
-fn slower_than_before(case: &Case<'_>) -> Vec<Advice> {
+fn slower_than_before(case: &AdviceCase<'_>) -> Vec<Advice> {
     const RECORDS: usize = 3;
     let mut found = Vec::new();
     if case.earlier.len() < RECORDS {

@@ -42,7 +42,7 @@ pub(crate) fn parallelism(activities: &Activities<'_>) -> Parallelism {
     }
     let interval = wall.0.div_ceil(INTERVALS);
     let count = usize::try_from(wall.0.div_ceil(interval)).unwrap_or(0);
-    let mut levels = [(); 4].map(|()| Level::new(interval, count));
+    let mut levels = [(); 4].map(|()| StepCount::new(interval, count));
     for step in activities.steps() {
         let Some(active) = activities.interval(step) else { continue };
         let free = |kinds: fn(EdgeKind) -> bool| {
@@ -84,13 +84,13 @@ pub(crate) fn held(activities: &Activities<'_>, step: StepId) -> Nanos {
 
 /// A count of steps over time, as step-nanoseconds by interval. Whole intervals are stored as differences, so that adding a step
 /// takes constant time.
-struct Level {
+struct StepCount {
     interval: u64,
     partial: Vec<i128>,
     changes: Vec<i128>,
 }
 
-impl Level {
+impl StepCount {
     fn new(interval: u64, count: usize) -> Self {
         Self { interval, partial: vec![0; count + 1], changes: vec![0; count + 2] }
     }

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher as _, RandomState};
 /// Names the Dockerfiles of builds.
 #[derive(Debug, Default)]
 pub struct Subjects {
-    groups: Vec<Group>,
+    groups: Vec<LogGroup>,
     /// The groups that have a step, by the step's hash.
     by_step: HashMap<u64, Vec<usize>>,
     hasher: RandomState,
@@ -18,7 +18,7 @@ pub struct Subjects {
 
 /// Logs of one Dockerfile.
 #[derive(Debug)]
-struct Group {
+struct LogGroup {
     name: String,
     /// The number of different steps in its first log.
     steps: usize,
@@ -59,7 +59,7 @@ impl Subjects {
                 for step in &steps {
                     self.by_step.entry(*step).or_default().push(self.groups.len());
                 }
-                self.groups.push(Group { name: name.clone(), steps: steps.len() });
+                self.groups.push(LogGroup { name: name.clone(), steps: steps.len() });
                 name
             }
         }

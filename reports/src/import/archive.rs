@@ -9,12 +9,12 @@ use std::ops::Range;
 const LARGEST: u64 = 32 << 20;
 
 /// The files of an archive by name.
-pub(crate) struct Files {
+pub(crate) struct ArchiveFiles {
     tar: Vec<u8>,
     positions: BTreeMap<String, Range<usize>>,
 }
 
-impl Files {
+impl ArchiveFiles {
     /// Reads a tar or tar.gz. Files after a truncation are missing.
     ///
     /// # Errors
@@ -69,7 +69,7 @@ mod tests {
         }
         let bytes = gzip.finish().unwrap();
         assert!(bytes.len() < 1 << 20);
-        assert_eq!(Files::read(&bytes).err().as_deref(), Some("the archive has more than 32 MiB"));
+        assert_eq!(ArchiveFiles::read(&bytes).err().as_deref(), Some("the archive has more than 32 MiB"));
     }
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
         let mut header = tar::Header::new_gnu();
         header.set_size(2);
         archive.append_data(&mut header, "./index.json", &b"{}"[..]).unwrap();
-        let files = Files::read(&archive.into_inner().unwrap()).unwrap();
+        let files = ArchiveFiles::read(&archive.into_inner().unwrap()).unwrap();
         assert_eq!((files.get("index.json"), files.get("other")), (Some(&b"{}"[..]), None));
     }
 }

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 
 /// The lines of the log that name a vertex, and that say that it is done.
 #[derive(Clone, Copy, Debug)]
-struct Lines {
+struct NumberedLines {
     named: Option<usize>,
     done: Option<usize>,
 }
 
 /// The lines of each vertex.
 pub(crate) struct VertexLines {
-    of: Indexed<DraftId, Lines>,
+    of: Indexed<DraftId, NumberedLines>,
 }
 
 /// The needed facts of a stage: its first and its last step, and whether it has a RUN.
@@ -37,7 +37,7 @@ impl StageEnds {
 impl VertexLines {
     /// The numbers of the lines that name each vertex, and that say that it is done.
     pub(crate) fn of(lines: impl Iterator<Item = (Option<usize>, Option<usize>)>) -> Self {
-        Self { of: lines.map(|(named, done)| Lines { named, done }).collect() }
+        Self { of: lines.map(|(named, done)| NumberedLines { named, done }).collect() }
     }
 
     /// Lets each stage that has a RUN and no base image start from the stage that ended last before its start. A stage without a RUN may be

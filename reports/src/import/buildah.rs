@@ -7,7 +7,7 @@
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::guess;
 use super::instant::Instant;
-use super::log::{Line, Log};
+use super::log::{Log, LogLine};
 use super::marks::buildah::step;
 use super::names;
 use crate::index::Indexed;
@@ -76,7 +76,7 @@ impl BuildahReader {
         }
     }
 
-    fn see(&mut self, line: &Line, text: &str) {
+    fn see(&mut self, line: &LogLine, text: &str) {
         let own = step(text).is_some()
             || (!self.steps.is_empty()
                 && !self.tagged

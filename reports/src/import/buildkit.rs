@@ -4,7 +4,7 @@ use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::Instant;
 use super::names::{self, Targets};
 use super::output::{LineTime, OutputLines};
-use super::runs::{self, Run};
+use super::runs::{self, VertexRun};
 use super::{gaps, guess};
 use crate::index::{Index as _, Indexed};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Tool};
@@ -195,7 +195,7 @@ impl Vertices {
         let ends = times.iter().flat_map(|(_, runs)| runs).map(|&(start, end)| end.unwrap_or(start));
         let seen = named.iter().filter_map(|vertex| vertex.seen).filter(|_| draft.notes.is_empty());
         let last = ends.chain(seen).max();
-        let mut runs: Indexed<DraftId, Vec<Run>> = Indexed::default();
+        let mut runs: Indexed<DraftId, Vec<VertexRun>> = Indexed::default();
         for (vertex, (_, times)) in named.into_iter().zip(times) {
             let id = runs.push(runs::closed(times, last));
             draft.steps.push(step(vertex, &runs[id], &targets, &ids));
@@ -216,7 +216,7 @@ impl Vertices {
     }
 }
 
-fn step(vertex: DraftVertex, runs: &[Run], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {
+fn step(vertex: DraftVertex, runs: &[VertexRun], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {
     let name = names::vertex(&vertex.name, targets);
     let phase = names::phase(&name.instruction, &name.text);
     let last = runs.len().saturating_sub(1);

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep};
 use super::instant::Instant;
-use super::log::{Line, Log};
+use super::log::{Log, LogLine};
 use super::marks::classic::step;
 use super::output::LineTime;
 use super::{guess, names};
@@ -53,7 +53,7 @@ struct ClassicReader {
 }
 
 impl ClassicReader {
-    fn line(&mut self, line: &Line) {
+    fn line(&mut self, line: &LogLine) {
         let (at, words) = (line.at, line.text.trim_start());
         if let Some((number, of, text)) = step(words) {
             return self.step(line, number, of, text);
@@ -88,7 +88,7 @@ impl ClassicReader {
         }
     }
 
-    fn step(&mut self, line: &Line, number: u32, of: u32, text: &str) {
+    fn step(&mut self, line: &LogLine, number: u32, of: u32, text: &str) {
         self.close(line.at);
         self.first = self.first.or(Some(line.number));
         let instruction = names::instruction(text);

@@ -6,7 +6,7 @@
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, DraftWait};
 use super::instant::Instant;
 use super::names::{self, Targets};
-use super::trace_span::{Link, TraceSpan};
+use super::trace_span::{SpanLink, TraceSpan};
 use buildscope_record::{Cache, Fidelity, Outcome, Phase, Removal, StepKey, Tool, WaitKind};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -121,10 +121,10 @@ impl<'s> SpanTree<'s> {
 /// The spans that do the work of calls which returned earlier: each has a link to its call without a purpose, or with the purpose `cause`.
 /// Of several causes the first is the call; the others asked for its result.
 fn works<'s>(spans: &'s [TraceSpan], tree: &SpanTree<'s>) -> impl Iterator<Item = (&'s TraceSpan, &'s str)> {
-    let cause = |link: &&Link| link.attributes.get(PURPOSE).is_some_and(|purpose| purpose == "cause");
+    let cause = |link: &&SpanLink| link.attributes.get(PURPOSE).is_some_and(|purpose| purpose == "cause");
     spans.iter().filter(|span| !is_call(span)).flat_map(move |span| {
         let plain = || span.links.iter().filter(|link| !link.attributes.contains_key(PURPOSE));
-        let called = |link: &&Link| tree.spans.get(link.span.as_str()).is_some_and(|call| is_call(call));
+        let called = |link: &&SpanLink| tree.spans.get(link.span.as_str()).is_some_and(|call| is_call(call));
         let first = span.links.iter().filter(cause).find(called).filter(|_| plain().next().is_none());
         plain().chain(first).map(move |link| (span, link.span.as_str()))
     })
@@ -206,7 +206,7 @@ fn cache(call: &TraceSpan) -> Cache {
 }
 
 /// The wait that a link describes: the step that was waited for, and the interval.
-fn wait(link: &Link, tree: &SpanTree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
+fn wait(link: &SpanLink, tree: &SpanTree<'_>, steps: &HashMap<&str, DraftId>) -> Option<DraftWait> {
     let fact = |key: &str| link.attributes.get(key).map(String::as_str);
     if fact(PURPOSE) != Some("wait") {
         return None;
@@ -247,8 +247,8 @@ mod tests {
         }
     }
 
-    fn link(span: &str, pairs: &[(&str, &str)]) -> Vec<Link> {
-        vec![Link { span: span.into(), attributes: attributes(pairs) }]
+    fn link(span: &str, pairs: &[(&str, &str)]) -> Vec<SpanLink> {
+        vec![SpanLink { span: span.into(), attributes: attributes(pairs) }]
     }
 
     /// `build` is called at 1 s, and a later span does its work from 1 to 5 s; `test` waits for it from 2 to 5 s.

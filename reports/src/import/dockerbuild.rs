@@ -1,7 +1,7 @@
 //! `docker buildx history export`: an OCI layout with a manifest for each build, which holds BuildKit's status stream,
 //! its trace and its provenance. For several builds, the layout has an index of these manifests.
 
-use super::archive::Files;
+use super::archive::ArchiveFiles;
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::Draft;
 use super::protobuf::{Fields, Value, timestamp};
@@ -15,7 +15,7 @@ struct ImageIndex {
 }
 
 #[derive(Deserialize)]
-struct Manifest {
+struct ExportManifest {
     #[serde(default)]
     layers: Vec<Descriptor>,
 }
@@ -30,7 +30,7 @@ struct Descriptor {
 
 /// Reads the builds of the export, in its order.
 pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
-    let files = Files::read(bytes)?;
+    let files = ArchiveFiles::read(bytes)?;
     let index: ImageIndex = document(&files, "index.json")?;
     // Each document is read once, even if several manifests name it.
     let mut seen = BTreeSet::new();
@@ -40,7 +40,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
         let below = document::<ImageIndex>(&files, &blob(&descriptor.digest)).map(|index| index.manifests);
         for descriptor in below.ok().filter(|below| !below.is_empty()).unwrap_or_else(|| vec![descriptor]) {
             if seen.insert(descriptor.digest.clone())
-                && let Ok(manifest) = document::<Manifest>(&files, &blob(&descriptor.digest))
+                && let Ok(manifest) = document::<ExportManifest>(&files, &blob(&descriptor.digest))
             {
                 drafts.push(build(&files, manifest, &mut seen));
             }
@@ -50,7 +50,7 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
 }
 
 /// The build of one manifest.
-fn build(files: &Files, manifest: Manifest, seen: &mut BTreeSet<String>) -> Draft {
+fn build(files: &ArchiveFiles, manifest: ExportManifest, seen: &mut BTreeSet<String>) -> Draft {
     let mut vertices = Vertices::default();
     let (mut traces, mut provenances) = (Vec::new(), Vec::new());
     for layer in manifest.layers {
@@ -79,7 +79,7 @@ fn blob(digest: &str) -> String {
     format!("blobs/{}", digest.replacen(':', "/", 1))
 }
 
-fn document<T: for<'d> Deserialize<'d>>(files: &Files, name: &str) -> Result<T, String> {
+fn document<T: for<'d> Deserialize<'d>>(files: &ArchiveFiles, name: &str) -> Result<T, String> {
     let content = files.get(name).ok_or_else(|| format!("{name} is missing"))?;
     serde_json::from_slice(content).map_err(|error| format!("{name}: {error}"))
 }

@@ -4,7 +4,7 @@
 
 use super::draft::{Draft, DraftSpan, DraftStep};
 use super::instant::{Instant, SECOND};
-use super::log::{Line, Log, stamp};
+use super::log::{Log, LogLine, stamp};
 use super::marks::kaniko::{instruction, level};
 use super::{guess, names};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
@@ -143,7 +143,7 @@ impl KanikoReader {
         first && (back || self.pushed || self.failed)
     }
 
-    fn output(&mut self, line: &Line, at: Option<Instant>) {
+    fn output(&mut self, line: &LogLine, at: Option<Instant>) {
         self.seen = at.filter(|_| self.first.is_some()).max(self.seen);
         let text = line.text.trim();
         if text.starts_with("error building image:") || text.starts_with("error building stage:") {
@@ -160,7 +160,7 @@ impl KanikoReader {
         }
     }
 
-    fn message(&mut self, line: &Line, at: Option<Instant>, message: &str) {
+    fn message(&mut self, line: &LogLine, at: Option<Instant>, message: &str) {
         self.first = self.first.or(Some(line.number));
         self.begin = self.begin.or(at);
         if self.cache.message(message) {

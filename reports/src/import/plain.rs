@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::duration::duration;
 use super::ending::Destination;
 use super::instant::Instant;
-use super::log::{Line, Log, stamp};
+use super::log::{Log, LogLine, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
 use super::names::is_export;
 use super::vertices::{Printed, draft};
@@ -36,7 +36,7 @@ struct PlainReader<'l> {
 }
 
 impl PlainReader<'_> {
-    fn line(&mut self, line: &Line) {
+    fn line(&mut self, line: &LogLine) {
         let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
         if let [build] = &mut self.open[..] {
             if build.is_over(&line.text) {
@@ -68,7 +68,7 @@ impl PlainReader<'_> {
     }
 
     /// The build that another line belongs to: of those in which the vertex runs, the one whose start fits its time best.
-    fn of_line(&self, line: &Line) -> usize {
+    fn of_line(&self, line: &LogLine) -> usize {
         let Some((number, rest)) = numbered(line.text.trim_start()) else { return 0 };
         let since = duration(rest.strip_prefix("DONE ").unwrap_or_default()).or(offset(rest).map(|(after, _)| after));
         let start = line.at.zip(since).map(|(at, since)| at - since);
@@ -166,7 +166,7 @@ impl PlainBuild {
         self.exported && self.done == self.vertices.len()
     }
 
-    fn line(&mut self, line: &Line) {
+    fn line(&mut self, line: &LogLine) {
         let text = line.text.trim_start();
         if self.first.is_some() {
             self.last = line.at.or(self.last);

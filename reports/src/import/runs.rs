@@ -17,7 +17,7 @@ const SET_BACK: Instant = 3_600_000_000_000;
 
 /// An interval in which a vertex ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Run {
+pub(crate) struct VertexRun {
     pub(crate) start: Instant,
     pub(crate) end: Instant,
     /// Whether the end was seen.
@@ -28,9 +28,9 @@ pub(crate) struct Run {
 type StartAndEnd = (Instant, Option<Instant>);
 
 /// The runs of a vertex, in order. A run without an end lasts until the last event of the log.
-pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<Run> {
+pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<VertexRun> {
     runs.sort_unstable();
-    let close = |(start, end): (Instant, Option<Instant>)| Run {
+    let close = |(start, end): (Instant, Option<Instant>)| VertexRun {
         start,
         end: end.or(last).unwrap_or(start).max(start),
         ended: end.is_some(),
@@ -84,7 +84,7 @@ pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String>
 }
 
 /// Gives each step the interval that counts: of several runs, the last one that ended before the start of the first step that needs it.
-pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<Run>>) {
+pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<VertexRun>>) {
     // The first start of a step that ran and needs this one, directly or through cached ones.
     let mut wanted: Indexed<DraftId, Option<Instant>> = Indexed::filled(None, draft.steps.len());
     let mut order = draft.order();
@@ -107,7 +107,7 @@ pub(crate) fn choose(draft: &mut Draft, runs: &Indexed<DraftId, Vec<Run>>) {
 }
 
 /// The start and the end of the run that counts. Without a step that needs it, that is the longest run.
-fn interval(runs: &[Run], wanted: Option<Instant>) -> Option<(Instant, Instant)> {
+fn interval(runs: &[VertexRun], wanted: Option<Instant>) -> Option<(Instant, Instant)> {
     let mut groups: Vec<(Instant, Instant)> = Vec::new();
     for run in runs {
         match groups.last_mut().filter(|last| run.start - last.1 <= APART) {

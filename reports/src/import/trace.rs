@@ -7,7 +7,7 @@ use super::dagger;
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep, INFERRED};
 use super::instant::{Instant, parse_time};
 use super::names::{self, Targets};
-use super::trace_span::{Link, TraceSpan};
+use super::trace_span::{SpanLink, TraceSpan};
 use super::{gaps, guess};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Tool};
 use serde_json::Value;
@@ -72,7 +72,8 @@ fn otlp_spans(document: &Value, spans: &mut Vec<TraceSpan>) {
                     continue;
                 };
                 let links = array(&span["links"]);
-                let links = links.iter().map(|link| Link { span: text(&link["spanId"]), attributes: attributes(link) });
+                let links =
+                    links.iter().map(|link| SpanLink { span: text(&link["spanId"]), attributes: attributes(link) });
                 let failed =
                     span["status"]["code"].as_u64() == Some(2) || span["status"]["code"] == "STATUS_CODE_ERROR";
                 spans.push(TraceSpan {

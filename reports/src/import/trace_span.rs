@@ -13,12 +13,12 @@ pub(super) struct TraceSpan {
     pub(super) end: Instant,
     pub(super) failed: Option<String>,
     pub(super) attributes: BTreeMap<String, String>,
-    pub(super) links: Vec<Link>,
+    pub(super) links: Vec<SpanLink>,
 }
 
 /// A link to another span.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Link {
+pub(super) struct SpanLink {
     pub(super) span: String,
     pub(super) attributes: BTreeMap<String, String>,
 }

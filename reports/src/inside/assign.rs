@@ -5,7 +5,7 @@
 //! that is running.
 
 use super::shell::{Name, Unit};
-use super::tree::{Job, Tree};
+use super::tree::{Job, ProcessTree};
 
 /// A process that a shell started, as the alignment sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub(super) struct Child<'a> {
 }
 
 /// The processes of jobs as the alignment sees them.
-pub(super) fn children<'t>(tree: &Tree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
+pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
     let child = |job: &Job| {
         let last = tree.process(job.last);
         Child { program: &last.program, forked: last.forked, arguments: &last.arguments }

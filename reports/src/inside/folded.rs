@@ -1,6 +1,6 @@
 //! Folded stacks, as flame-graph tools read them: each line is a stack of names and its weight in microseconds.
 
-use super::tree::Tree;
+use super::tree::ProcessTree;
 use super::unseen::total_name;
 use buildscope_record::{Cause, Nanos, Observed, Process, ProcessTime, Processes, Record};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub fn folded_stacks(record: &Record) -> String {
 /// The stacks of a step with their microseconds. Semicolons separate the frames.
 pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
     let mut lines = BTreeMap::new();
-    let tree = Tree::of(seen);
+    let tree = ProcessTree::of(seen);
     for (index, process) in (0..).zip(&seen.list) {
         let stack = stack(&tree, index);
         put_process(&mut lines, seen, &stack, process);
@@ -43,7 +43,7 @@ pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
     lines
 }
 
-fn stack(tree: &Tree<'_>, index: u32) -> String {
+fn stack(tree: &ProcessTree<'_>, index: u32) -> String {
     let mut names = vec![name(tree.process(index))];
     let mut at = tree.process(index).parent;
     while let Some(parent) = at {

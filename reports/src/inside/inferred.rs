@@ -122,7 +122,7 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
             }
             continue;
         }
-        let Some(tools::Line { says, names, unless }) = tools::line(&line.text) else { continue };
+        let Some(tools::ToolLine { says, names, unless }) = tools::line(&line.text) else { continue };
         let prints = |&unit: &usize| {
             let mut words = text[units[unit].span.clone()].split_whitespace();
             names.iter().any(|name| starts(&units[unit], name)) && !words.any(|word| word == unless)

@@ -7,14 +7,14 @@ use super::own::OwnTime;
 use super::place::Places;
 use super::sum::ProcessSum;
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
-use super::tree::{Job, Tree};
+use super::tree::{Job, ProcessTree};
 use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
 use super::{CommandRow, Inside, RowKind, share, shell, totals};
 use buildscope_record::{Nanos, Outcome, Processes, Step};
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
-    let tree = Tree::of(seen);
+    let tree = ProcessTree::of(seen);
     let window = (seen.start, seen.end.max(seen.start));
     let shell = if seen.script.is_some() { tree.shell_of_file(&seen.command) } else { tree.shell() };
     let mut rows = match (script(step, seen), shell) {
@@ -37,7 +37,7 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
 }
 
 /// The row of a step whose program is not a shell.
-fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
+fn of_program(step: &Step, seen: &Processes, tree: &ProcessTree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
     let all: Vec<u32> = tree.roots().collect();
     // A runtime that started the program ended earlier.
     let spans = seen.list.iter().map(|process| (process.start.max(start), process.end.min(end)));
@@ -57,7 +57,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &Tree<'_>, (start, end): (Nan
 /// The rows of a shell's commands.
 fn of_shell(
     places: Places<'_>,
-    tree: &Tree<'_>,
+    tree: &ProcessTree<'_>,
     shell: u32,
     (start, end): (Nanos, Nanos),
     outcome: Outcome,

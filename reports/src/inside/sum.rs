@@ -1,7 +1,7 @@
 //! The sum of processes, as a row.
 
 use super::own::OwnTime;
-use super::tree::Tree;
+use super::tree::ProcessTree;
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
 use std::collections::{BTreeMap, HashMap};
@@ -42,7 +42,7 @@ impl std::ops::AddAssign for Cost {
 
 impl ProcessSum {
     /// Adds a process without its children, and returns its activity: `above` if its own is unknown.
-    pub(super) fn add(&mut self, tree: &Tree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
+    pub(super) fn add(&mut self, tree: &ProcessTree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
         let process = tree.process(process);
         let parent = process.parent.map(|parent| tree.process(parent));
         let count = u64::from(process.replaces.is_none());
@@ -55,7 +55,7 @@ impl ProcessSum {
     }
 
     /// Adds a process and all its descendants.
-    pub(super) fn add_below(&mut self, tree: &Tree<'_>, process: u32) {
+    pub(super) fn add_below(&mut self, tree: &ProcessTree<'_>, process: u32) {
         let mut below = vec![(process, None)];
         while let Some((next, above)) = below.pop() {
             let activity = self.add(tree, next, above);

@@ -12,7 +12,7 @@ pub(super) fn is_shell(program: &str) -> bool {
 }
 
 /// Processes with their children.
-pub(super) struct Tree<'a> {
+pub(super) struct ProcessTree<'a> {
     seen: &'a Processes,
     children: HashMap<Option<u32>, Vec<u32>>,
     folded: HashMap<Option<u32>, Vec<&'a Folded>>,
@@ -28,7 +28,7 @@ pub(super) struct Job {
     pub(super) end: Nanos,
 }
 
-impl<'a> Tree<'a> {
+impl<'a> ProcessTree<'a> {
     pub(super) fn of(seen: &'a Processes) -> Self {
         let mut children: HashMap<Option<u32>, Vec<u32>> = HashMap::new();
         let mut replaced = HashMap::new();

@@ -11,7 +11,7 @@ use super::place::Places;
 use super::shell::{Inner, Unit};
 use super::sum::ProcessSum;
 use super::text::{SHELL, one_line};
-use super::tree::{self, Job, Tree};
+use super::tree::{self, Job, ProcessTree};
 use super::{CommandRow, RowKind, share};
 use buildscope_record::Nanos;
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,7 +26,7 @@ const SHORTEST: Nanos = Nanos(20_000_000);
 
 /// Divides commands of one step.
 pub(super) struct Within<'a> {
-    tree: &'a Tree<'a>,
+    tree: &'a ProcessTree<'a>,
     places: Places<'a>,
     least: Nanos,
 }
@@ -52,7 +52,7 @@ struct CommandPart<'u> {
 
 impl<'a> Within<'a> {
     /// Makes rows for a step of this length.
-    pub(super) fn new(tree: &'a Tree<'a>, places: Places<'a>, wall: Nanos) -> Self {
+    pub(super) fn new(tree: &'a ProcessTree<'a>, places: Places<'a>, wall: Nanos) -> Self {
         Self { tree, places, least: Nanos(wall.0 / SHARE).max(SHORTEST) }
     }
 

@@ -19,7 +19,7 @@ pub(super) fn tracks(record: &Record, explanation: &Explanation, group: impl Fn(
     needed.iter().flatten().for_each(|step| users[step.index()] += 1);
     let mut events = Vec::new();
     for (index, (target, explained)) in record.targets.iter().zip(&explanation.targets).enumerate() {
-        let mut group = Group { id: group(index), record, explanation, events: &mut events };
+        let mut group = TrackGroup { id: group(index), record, explanation, events: &mut events };
         group.name(target, explained);
         group.steps(&needed[index], &users);
         group.path(explained);
@@ -28,14 +28,14 @@ pub(super) fn tracks(record: &Record, explanation: &Explanation, group: impl Fn(
     events
 }
 
-struct Group<'g> {
+struct TrackGroup<'g> {
     id: u64,
     record: &'g Record,
     explanation: &'g Explanation,
     events: &'g mut Vec<Value>,
 }
 
-impl Group<'_> {
+impl TrackGroup<'_> {
     fn name(&mut self, target: &Target, explained: &TargetExplanation) {
         let label = match explained.end {
             Some(end) => format!("{} after {end}", target.outcome.name()),

@@ -27,7 +27,7 @@ use std::time::Instant;
 
 /// These commands, as `buildscope --help` lists them.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub(super) enum BuilderCommand {
     Build(Box<build::Arguments>),
     Bake(Box<bake::Arguments>),
     Bench(Box<bench::Arguments>),
@@ -66,16 +66,16 @@ fn check_descriptors() -> Result<(), Failure> {
 }
 
 /// Runs a command.
-pub(super) fn run(command: Command) -> Result<(), Failure> {
+pub(super) fn run(command: BuilderCommand) -> Result<(), Failure> {
     let started = *STARTED.get_or_init(Instant::now);
     check_descriptors()?;
     match command {
-        Command::Build(arguments) => build::run(*arguments, started),
-        Command::Bake(arguments) => bake::run(*arguments, started),
-        Command::Bench(arguments) => bench::run(*arguments),
-        Command::Base(arguments) => base::run(arguments),
-        Command::Store(arguments) => store::run(arguments),
-        Command::Observe(arguments) => watch::run(arguments),
-        Command::Runner(arguments) => runner::run(arguments, started),
+        BuilderCommand::Build(arguments) => build::run(*arguments, started),
+        BuilderCommand::Bake(arguments) => bake::run(*arguments, started),
+        BuilderCommand::Bench(arguments) => bench::run(*arguments),
+        BuilderCommand::Base(arguments) => base::run(arguments),
+        BuilderCommand::Store(arguments) => store::run(arguments),
+        BuilderCommand::Observe(arguments) => watch::run(arguments),
+        BuilderCommand::Runner(arguments) => runner::run(arguments, started),
     }
 }

@@ -160,7 +160,7 @@ impl KeptBuilds {
     /// # Errors
     /// The folder exists and cannot be listed.
     pub(crate) fn damaged(&self) -> io::Result<Vec<(PathBuf, io::Error)>> {
-        let error = |file: File| first_line(&file.path).err().map(|error| (file.path, error));
+        let error = |file: KeptFile| first_line(&file.path).err().map(|error| (file.path, error));
         Ok(self.files()?.into_iter().filter_map(error).collect())
     }
 
@@ -205,7 +205,7 @@ impl KeptBuilds {
     }
 
     /// The files of builds, the oldest first.
-    fn files(&self) -> io::Result<Vec<File>> {
+    fn files(&self) -> io::Result<Vec<KeptFile>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries.map_err(at(&self.folder))?,
@@ -217,7 +217,7 @@ impl KeptBuilds {
             let Ok(metadata) = entry.metadata() else { continue };
             let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
             if name.ends_with(SUFFIX) && metadata.is_file() {
-                files.push(File { path: entry.path(), bytes: metadata.len(), modified });
+                files.push(KeptFile { path: entry.path(), bytes: metadata.len(), modified });
             } else if name.ends_with(".part") && modified.elapsed().is_ok_and(|age| age > ABANDONED) {
                 let _ = fs::remove_file(entry.path());
             }
@@ -250,7 +250,7 @@ fn at(path: &Path) -> impl Fn(io::Error) -> io::Error {
 const ABANDONED: std::time::Duration = std::time::Duration::from_secs(3_600);
 
 /// A file of the folder.
-struct File {
+struct KeptFile {
     path: PathBuf,
     bytes: u64,
     modified: SystemTime,

@@ -15,7 +15,7 @@ use text_only::Planner;
 use super::context_files::ContextFiles;
 use super::input::{LARGEST_DOCKERFILE, read_file, read_standard_input};
 use super::{Failure, Root, write_message, write_out, write_text};
-use buildscope_dockerfile::lint::{self, Context, Finding, Options};
+use buildscope_dockerfile::lint::{self, Finding, LintContext, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
@@ -50,7 +50,7 @@ pub(crate) struct Arguments {
     platform: Option<String>,
     /// Output format; json has the fields that BuildKit prints
     #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    format: FindingsFormat,
     /// Skip rules or enable experimental rules: skip=Rule,Other;experimental=all
     #[arg(long, value_name = "OPTIONS")]
     rules: Option<String>,
@@ -79,7 +79,7 @@ const EXAMPLES: &str = "Examples:
 
 /// The format of findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(super) enum FindingsFormat {
     /// For people to read
     #[default]
     Text,
@@ -123,14 +123,14 @@ pub(super) struct Source {
 }
 
 /// A Dockerfile to be checked.
-pub(super) struct Subject {
+pub(super) struct CheckSubject {
     pub(super) source: Source,
     /// The directory of the build context.
     context: PathBuf,
     ignore: Option<Ignore>,
     request: Request,
     rules: Option<String>,
-    format: Format,
+    format: FindingsFormat,
     planner: Planner,
 }
 
@@ -147,7 +147,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 impl Arguments {
-    fn resolve(self) -> Result<Subject, Failure> {
+    fn resolve(self) -> Result<CheckSubject, Failure> {
         let platform = match &self.platform {
             Some(platform) => platform.parse().into_diagnostic().wrap_err("--platform").map_err(Failure::Usage)?,
             None => Platform::host(),
@@ -177,7 +177,7 @@ impl Arguments {
             root: self.root.resolve()?,
             own_rules: if self.strict { OwnRules::Fail } else { OwnRules::Advise },
         };
-        Subject::new(source, &context, request, self.rules, self.format)
+        CheckSubject::new(source, &context, request, self.rules, self.format)
     }
 }
 
@@ -195,13 +195,13 @@ impl Source {
     }
 }
 
-impl Subject {
+impl CheckSubject {
     pub(super) fn new(
         source: Source,
         context: &Path,
         request: Request,
         rules: Option<String>,
-        format: Format,
+        format: FindingsFormat,
     ) -> Result<Self, Failure> {
         let ignore = read_ignore(context, source.path.as_deref())?;
         let rules = rules.or_else(|| request.build_args.get("BUILDKIT_DOCKERFILE_CHECK").cloned());
@@ -234,8 +234,8 @@ impl Subject {
             Err(errors) => return self.refuse(file, errors),
         };
         match self.format {
-            Format::Text => write_text(&outline.to_string()),
-            Format::Json => {
+            FindingsFormat::Text => write_text(&outline.to_string()),
+            FindingsFormat::Json => {
                 write_out(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
             }
         }
@@ -265,9 +265,9 @@ impl Subject {
         }
         let name = &self.source.name;
         match self.format {
-            Format::Json => write_out(&format!("{:#}\n", lint::json(file, name, &report))),
-            Format::Text if report.findings.is_empty() => write_text(&format!("{name}: nothing found\n")),
-            Format::Text => {
+            FindingsFormat::Json => write_out(&format!("{:#}\n", lint::json(file, name, &report))),
+            FindingsFormat::Text if report.findings.is_empty() => write_text(&format!("{name}: nothing found\n")),
+            FindingsFormat::Text => {
                 let count = report.findings.len();
                 let shown = Report::new(report.diagnostics(file).named(name));
                 write_text(&format!("{shown:?}\n{name}: {count} found\n"));
@@ -282,7 +282,7 @@ impl Subject {
     fn report(&self, file: &Dockerfile<'_>) -> Result<Result<lint::Report, Diagnostics>, Failure> {
         let options = Options::parse(self.rules.as_deref().unwrap_or_default());
         let files = ContextFiles::of(&self.context, self.ignore.as_ref());
-        let context = Context {
+        let context = LintContext {
             build_args: self.request.build_args.clone(),
             ignore: self.ignore.as_ref(),
             platform: self.request.platform.to_string(),
@@ -306,13 +306,13 @@ impl Subject {
         let name = &self.source.name;
         let report = self.report(file)?.ok().filter(|report| !report.findings.is_empty());
         match self.format {
-            Format::Text => {
+            FindingsFormat::Text => {
                 if let Some(report) = report {
                     write_text(&format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
                 }
                 Err(Failure::failed(errors.named(name)))
             }
-            Format::Json => {
+            FindingsFormat::Json => {
                 let findings = report.map(|report| report.findings).unwrap_or_default();
                 write_out(&format!("{:#}\n", lint::broken(&self.source.text, name, &errors, &findings)));
                 Err(Failure::Reported)

@@ -1,10 +1,10 @@
 //! Checks a Dockerfile by planning its build: errors that only lowering finds, base images, drawings.
 
 use super::bases::Bases;
-use super::{Request, Subject};
+use super::{CheckSubject, Request};
 use crate::{Failure, write_out, write_text};
 use buildscope_builder::images::NamedImage;
-use buildscope_builder::plan::draw::{Drawing, Format};
+use buildscope_builder::plan::draw::{Drawing, DrawingFormat};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
 use buildscope_dockerfile::lint::{BaseImage, Finding};
 use buildscope_dockerfile::{Diagnostics, Dockerfile};
@@ -87,7 +87,7 @@ impl Planner {
     /// Draws the plan under one policy, or under each policy in turn.
     pub(super) fn draw(
         &self,
-        subject: &Subject,
+        subject: &CheckSubject,
         file: &Dockerfile<'_>,
         format: &str,
         policy: Option<&str>,
@@ -96,7 +96,7 @@ impl Planner {
             Some(name) => vec![name.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?],
             None => Policy::ALL.to_vec(),
         };
-        let format = format.parse::<Format>().into_diagnostic().map_err(Failure::Usage)?;
+        let format = format.parse::<DrawingFormat>().into_diagnostic().map_err(Failure::Usage)?;
         match plan::lower(file, &self.request, &self.bases) {
             Ok(plan) => draw(&plan, &policies, format),
             Err(errors) => subject.refuse(file, errors),
@@ -104,7 +104,7 @@ impl Planner {
     }
 }
 
-fn draw(plan: &Plan, policies: &[Policy], format: Format) -> Result<(), Failure> {
+fn draw(plan: &Plan, policies: &[Policy], format: DrawingFormat) -> Result<(), Failure> {
     let live = plan.graph.filter_map(|node, step| step.live.then_some(node), |_, _| Some(()));
     let mut documents = Vec::new();
     for policy in policies {
@@ -113,13 +113,13 @@ fn draw(plan: &Plan, policies: &[Policy], format: Format) -> Result<(), Failure>
         let order: Vec<_> = order.into_iter().map(|(from, to)| (live[from], live[to])).collect();
         let drawing = Drawing { policy: policy.name(), plan, order: &order };
         match format {
-            Format::Json => documents.push(drawing.json()),
+            DrawingFormat::Json => documents.push(drawing.json()),
             format => write_text(&drawing.render(format)),
         }
     }
     match (format, &*documents) {
-        (Format::Json, [only]) => write_out(&format!("{only:#}\n")),
-        (Format::Json, all) => write_out(&format!("{:#}\n", serde_json::json!(all))),
+        (DrawingFormat::Json, [only]) => write_out(&format!("{only:#}\n")),
+        (DrawingFormat::Json, all) => write_out(&format!("{:#}\n", serde_json::json!(all))),
         _ => {}
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Replaces [`plan`](super) if the command is compiled without the builder: only the text is checked.
 
-use super::{Request, Subject};
+use super::{CheckSubject, Request};
 use crate::Failure;
 use buildscope_dockerfile::lint::{BaseImage, Finding, Options};
 use buildscope_dockerfile::{Diagnostics, Dockerfile, Parsed};
@@ -40,7 +40,7 @@ impl Planner {
         Some("this buildscope was compiled without the builder: base images and references between stages are not checked".into())
     }
 
-    pub(super) fn draw(&self, _: &Subject, _: &Dockerfile<'_>, _: &str, _: Option<&str>) -> Result<(), Failure> {
+    pub(super) fn draw(&self, _: &CheckSubject, _: &Dockerfile<'_>, _: &str, _: Option<&str>) -> Result<(), Failure> {
         Err(Failure::usage(miette!("--graph needs the builder, and this buildscope was compiled without it")))
     }
 }

@@ -8,9 +8,9 @@ use std::{
 use crate::{
     definition::{Definition, Group, dedup},
     error::Error,
-    expression::{Environment, Locals, Scope},
+    expression::{Evaluation, Locals, Scope},
     file::{Attribute, Block, Body},
-    target::{FIELDS, Target, decode, field_type},
+    target::{BakeTarget, FIELDS, decode, field_type},
     value::{Type, Value, convert},
 };
 
@@ -76,7 +76,7 @@ impl<'a> Blocks<'a> {
                 }
                 continue;
             }
-            let mut target = Target { name: instance.name.clone(), ..Target::default() };
+            let mut target = BakeTarget { name: instance.name.clone(), ..BakeTarget::default() };
             for field in FIELDS {
                 if let Some(attribute) = instance.block.body.attribute(field) {
                     let value = instance.value(field, scope)?;
@@ -171,7 +171,7 @@ impl Instance<'_> {
 
     fn evaluate(&self, attribute: &Attribute, scope: &dyn Scope) -> Result<Value, Error> {
         let locals = Locals { parent: None, values: self.matrix.clone() };
-        let value = attribute.value.value(Environment::new(scope, Some(&locals)))?;
+        let value = attribute.value.value(Evaluation::new(scope, Some(&locals)))?;
         decode::normal(&attribute.name, value)
             .map_err(|why| Error::new(format!("{}: {why}", attribute.name)).at(&attribute.value.place()))
     }
@@ -184,7 +184,7 @@ fn combinations(block: &Block, scope: &dyn Scope) -> Result<Vec<BTreeMap<String,
         return Ok(combinations);
     };
     let place = attribute.value.place();
-    let value = attribute.value.value(Environment::new(scope, None))?;
+    let value = attribute.value.value(Evaluation::new(scope, None))?;
     let fields = value.fields().ok_or_else(|| Error::new("matrix must be a map").at(&place))?;
     for (name, values) in fields {
         let values: Vec<Value> = match values.pairs() {
@@ -215,7 +215,7 @@ fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, scope: &dy
         return Err(Error::new("name requires matrix").at(&attribute.place));
     }
     let locals = Locals { parent: None, values: matrix.clone() };
-    let value = attribute.value.value(Environment::new(scope, Some(&locals)))?;
+    let value = attribute.value.value(Evaluation::new(scope, Some(&locals)))?;
     match convert(value, &Type::String) {
         Ok(Value::String(name)) => Ok(name),
         _ => Err(Error::new("name must be a string").at(&attribute.value.place())),

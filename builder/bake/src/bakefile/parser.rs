@@ -14,7 +14,7 @@ use super::{
 use crate::{
     definition::{Inputs, Variable},
     error::Error,
-    expression::{Environment, Expression, MAX_DEPTH, Scope, UserFunction, called_functions},
+    expression::{Evaluation, Expression, MAX_DEPTH, Scope, UserFunction, called_functions},
     file::{Block, Body},
     functions,
     value::Value,
@@ -87,8 +87,8 @@ impl<'a> Parser<'a> {
         Ok(parser)
     }
 
-    fn environment(&self) -> Environment<'_> {
-        Environment::new(self, None)
+    fn environment(&self) -> Evaluation<'_> {
+        Evaluation::new(self, None)
     }
 
     pub(super) fn validate(&self) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     definition::{Inputs, Variable},
     error::Error,
-    expression::{Environment, type_of},
+    expression::{Evaluation, type_of},
     file::{Attribute, Block},
     value::{Type, Value, convert, from_json_as, json_text, number_text, parse_number},
 };
@@ -30,7 +30,7 @@ pub(super) struct Variables<'a> {
 
 impl Variables<'_> {
     /// The value of a variable: from outside, otherwise from a global attribute, otherwise its default.
-    pub(super) fn value(&self, name: &str, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn value(&self, name: &str, environment: Evaluation<'_>) -> Result<Value, Error> {
         if let Some(builtin) = self.inputs.builtins.get(name) {
             return Ok(Value::from(builtin.as_str()));
         }
@@ -81,7 +81,7 @@ impl Variables<'_> {
 }
 
 /// The type of a variable in the file; `None` if it has no type.
-fn constraint(block: &Block, environment: Environment<'_>) -> Result<Option<Type>, Error> {
+fn constraint(block: &Block, environment: Evaluation<'_>) -> Result<Option<Type>, Error> {
     let Some(attribute) = block.body.attribute("type") else {
         return Ok(None);
     };
@@ -179,7 +179,7 @@ fn csv(text: &str) -> Result<Vec<String>, String> {
 }
 
 /// Checks one validation of a variable.
-pub(super) fn validate(rule: &Block, environment: Environment<'_>) -> Result<(), Error> {
+pub(super) fn validate(rule: &Block, environment: Evaluation<'_>) -> Result<(), Error> {
     let attribute = |name: &str| {
         let message = format!("a validation needs {name}");
         rule.body.attribute(name).ok_or_else(|| Error::new(message).at(&rule.place))
@@ -198,7 +198,7 @@ pub(super) fn validate(rule: &Block, environment: Environment<'_>) -> Result<(),
 }
 
 /// A variable in the form of `--list=variables`.
-pub(super) fn listed(name: &str, block: &Block, value: &Value, environment: Environment<'_>) -> Variable {
+pub(super) fn listed(name: &str, block: &Block, value: &Value, environment: Evaluation<'_>) -> Variable {
     let constraint = constraint(block, environment).ok().flatten();
     let description =
         block.body.attribute("description").and_then(|attribute| match attribute.value.value(environment) {

@@ -21,10 +21,10 @@ const MAX_FILES: usize = 32;
 /// The deepest nesting of `[` and `{`. The YAML library allows 128, but takes quadratic time to find out.
 const MAX_BRACKETS: usize = 1000;
 
-type Environment = BTreeMap<String, String>;
+type Evaluation = BTreeMap<String, String>;
 
 /// The merged tree of all files.
-pub(super) fn model(files: &[File], environment: &Environment) -> Result<Mapping, Error> {
+pub(super) fn model(files: &[File], environment: &Evaluation) -> Result<Mapping, Error> {
     let mut model = Yaml::Mapping(Mapping::new());
     for file in files {
         let loader = Loader { environment, files: vec![file.name.clone()] };
@@ -62,7 +62,7 @@ pub(super) fn place(file: &File, path: &[&str]) -> Option<Place> {
 }
 
 struct Loader<'a> {
-    environment: &'a Environment,
+    environment: &'a Evaluation,
     /// The files that lead here, to find cycles.
     files: Vec<String>,
 }

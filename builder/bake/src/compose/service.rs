@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    target::{Attest, Export, ListEntry, Secret, Ssh, Target, cache_entries, canonical_attest, merge_entries},
+    target::{Attest, BakeTarget, Export, ListEntry, Secret, Ssh, cache_entries, canonical_attest, merge_entries},
     text::read_text,
 };
 
@@ -103,7 +103,7 @@ impl<'a> Project<'a> {
     }
 
     /// The target of a service. `None`: it is not built.
-    pub(super) fn target(&self, name: &str, service: &Mapping) -> Result<Option<Target>, String> {
+    pub(super) fn target(&self, name: &str, service: &Mapping) -> Result<Option<BakeTarget>, String> {
         let build = match service.get("build") {
             None | Some(Yaml::Null) => return Ok(None),
             Some(build @ (Yaml::Mapping(_) | Yaml::String(_))) => build_map(build.clone()),
@@ -120,7 +120,7 @@ impl<'a> Project<'a> {
             ));
         }
         let text = |key: &str| build.get(key).and_then(scalar::text).filter(|text| !text.is_empty());
-        let mut target = Target {
+        let mut target = BakeTarget {
             name: target_name,
             context: Some(located("", text("context").as_deref().unwrap_or("."))),
             contexts: named_contexts(&set(pairs(build.get("additional_contexts"))?)),
@@ -142,7 +142,7 @@ impl<'a> Project<'a> {
             attest: attest(&build)?,
             no_cache: flag(&build, "no_cache")?.filter(|flag| *flag),
             pull: flag(&build, "pull")?.filter(|flag| *flag),
-            ..Target::default()
+            ..BakeTarget::default()
         };
         if let Some(Yaml::Mapping(extension)) = build.get("x-bake") {
             extend(&mut target, extension)?;
@@ -294,7 +294,7 @@ fn attest(build: &Mapping) -> Result<Option<Vec<Attest>>, String> {
 }
 
 /// Applies `x-bake`, which has options that compose files lack.
-fn extend(target: &mut Target, extension: &Mapping) -> Result<(), String> {
+fn extend(target: &mut BakeTarget, extension: &Mapping) -> Result<(), String> {
     let words = |key: &str| match extension.get(key) {
         Some(Yaml::String(text)) => text.split_whitespace().map(str::to_owned).collect(),
         other => texts(other),

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use hcl_edit::expr::{Conditional, Expression as Native, ForExpr, FuncCall, Object, ObjectKey};
 
-use super::{Environment, Locals, MAX_CALLS, Text, UserFunction, constraint, operator};
+use super::{Evaluation, Locals, MAX_CALLS, Text, UserFunction, constraint, operator};
 use crate::{
     error::{Error, Place},
     functions,
@@ -11,14 +11,14 @@ use crate::{
 
 impl Text {
     /// The value of an expression in HCL's own syntax.
-    pub(super) fn evaluate(&self, code: &Native, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn evaluate(&self, code: &Native, environment: Evaluation<'_>) -> Result<Value, Error> {
         environment.scope.enter().map_err(|error| error.at(&self.place(code)))?;
         let value = self.entered(code, environment);
         let left = environment.scope.leave(value.as_ref().ok());
         left.map_err(|error| error.at(&self.place(code))).and(value)
     }
 
-    fn entered(&self, code: &Native, environment: Environment<'_>) -> Result<Value, Error> {
+    fn entered(&self, code: &Native, environment: Evaluation<'_>) -> Result<Value, Error> {
         let place = || self.place(code);
         match code {
             Native::Null(_) => Ok(Value::NULL),
@@ -60,7 +60,7 @@ impl Text {
         Ok(Value::Number(number))
     }
 
-    fn object(&self, object: &Object, environment: Environment<'_>) -> Result<Value, Error> {
+    fn object(&self, object: &Object, environment: Evaluation<'_>) -> Result<Value, Error> {
         let mut fields = BTreeMap::new();
         for (name, value) in object {
             let name = match name {
@@ -74,7 +74,7 @@ impl Text {
         Ok(Value::Object(fields))
     }
 
-    pub(super) fn variable(&self, name: &str, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn variable(&self, name: &str, environment: Evaluation<'_>) -> Result<Value, Error> {
         if let Some(value) = environment.locals.and_then(|locals| locals.get(name)) {
             return Ok(value.clone());
         }
@@ -85,7 +85,7 @@ impl Text {
     }
 
     /// Both branches are evaluated, because the result has their common type. Only an error of the chosen one counts.
-    fn conditional(&self, conditional: &Conditional, environment: Environment<'_>) -> Result<Value, Error> {
+    fn conditional(&self, conditional: &Conditional, environment: Evaluation<'_>) -> Result<Value, Error> {
         let place = || self.place(&conditional.cond_expr);
         let condition = self.evaluate(&conditional.cond_expr, environment)?;
         let yes = self.evaluate(&conditional.true_expr, environment);
@@ -105,7 +105,7 @@ impl Text {
         convert(chosen, &common).map_err(|why| Error::new(why).at(&self.place(conditional)))
     }
 
-    fn call(&self, call: &FuncCall, environment: Environment<'_>) -> Result<Value, Error> {
+    fn call(&self, call: &FuncCall, environment: Evaluation<'_>) -> Result<Value, Error> {
         let name = call.name.name.as_str();
         match name {
             "try" => return self.first_without_fault(call, environment),
@@ -143,7 +143,7 @@ impl Text {
         }
     }
 
-    fn first_without_fault(&self, call: &FuncCall, environment: Environment<'_>) -> Result<Value, Error> {
+    fn first_without_fault(&self, call: &FuncCall, environment: Evaluation<'_>) -> Result<Value, Error> {
         let mut faults = Vec::new();
         for argument in call.args.iter() {
             match self.evaluate(argument, environment) {
@@ -154,7 +154,7 @@ impl Text {
         Err(Error::new(format!("try: no expression succeeded: {}", faults.join("; "))))
     }
 
-    fn repetition(&self, repetition: &ForExpr, environment: Environment<'_>) -> Result<Value, Error> {
+    fn repetition(&self, repetition: &ForExpr, environment: Evaluation<'_>) -> Result<Value, Error> {
         let intro = &repetition.intro;
         let collection = self.evaluate(&intro.collection_expr, environment)?;
         let pairs = collection.pairs().ok_or_else(|| {
@@ -244,7 +244,7 @@ fn invoke(
     function: &Arc<UserFunction>,
     name: &str,
     mut arguments: Vec<Value>,
-    environment: Environment<'_>,
+    environment: Evaluation<'_>,
 ) -> Result<Value, Error> {
     let wanted = function.parameters.len();
     if arguments.len() < wanted || (function.variadic.is_none() && arguments.len() > wanted) {
@@ -260,6 +260,6 @@ fn invoke(
         values.insert(variadic.clone(), Value::Tuple(rest));
     }
     let locals = Locals { parent: None, values };
-    let inner = Environment { scope: environment.scope, locals: Some(&locals), calls: environment.calls + 1 };
+    let inner = Evaluation { scope: environment.scope, locals: Some(&locals), calls: environment.calls + 1 };
     function.result.value(inner)
 }

@@ -7,27 +7,27 @@ use super::trim::{Trim, around};
 /// Removes the smallest indentation of all lines. A line break that a `~` trims starts no line, and blank lines do not
 /// count.
 pub(super) fn dedent(template: &mut Template) {
-    let mut lines = Lines { at_start: true, smallest: usize::MAX };
+    let mut lines = HeredocLines { at_start: true, smallest: usize::MAX };
     lines.visit(template, Trim::default(), &mut |lines, piece| {
         lines.smallest = lines.smallest.min(piece.len() - piece.trim_start().len());
         0
     });
     let smallest = if lines.smallest == usize::MAX { 0 } else { lines.smallest };
-    let mut lines = Lines { at_start: true, smallest };
+    let mut lines = HeredocLines { at_start: true, smallest };
     lines.visit(template, Trim::default(), &mut |lines, piece| {
         lines.smallest.min(piece.len() - piece.trim_start().len())
     });
 }
 
-struct Lines {
+struct HeredocLines {
     at_start: bool,
     smallest: usize,
 }
 
 /// A function for the text at the start of a line. It returns the number of bytes to remove.
-type Edit<'e> = &'e mut dyn FnMut(&mut Lines, &str) -> usize;
+type Edit<'e> = &'e mut dyn FnMut(&mut HeredocLines, &str) -> usize;
 
-impl Lines {
+impl HeredocLines {
     fn visit(&mut self, template: &mut Template, outer: Trim, edit: Edit<'_>) {
         let trims: Vec<Trim> = {
             let elements: Vec<&Element> = template.iter().collect();

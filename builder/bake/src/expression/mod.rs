@@ -75,23 +75,23 @@ impl Locals<'_> {
 
 /// The environment in which an expression is evaluated.
 #[derive(Clone, Copy)]
-pub(crate) struct Environment<'a> {
+pub(crate) struct Evaluation<'a> {
     pub(crate) scope: &'a dyn Scope,
     pub(crate) locals: Option<&'a Locals<'a>>,
     /// The current depth of calls between functions of files.
     pub(crate) calls: usize,
 }
 
-impl<'a> Environment<'a> {
-    pub(crate) fn new(scope: &'a dyn Scope, locals: Option<&'a Locals<'a>>) -> Environment<'a> {
-        Environment { scope, locals, calls: 0 }
+impl<'a> Evaluation<'a> {
+    pub(crate) fn new(scope: &'a dyn Scope, locals: Option<&'a Locals<'a>>) -> Evaluation<'a> {
+        Evaluation { scope, locals, calls: 0 }
     }
 
-    fn with<'b>(&self, locals: &'b Locals<'b>) -> Environment<'b>
+    fn with<'b>(&self, locals: &'b Locals<'b>) -> Evaluation<'b>
     where
         'a: 'b,
     {
-        Environment { scope: self.scope, locals: Some(locals), calls: self.calls }
+        Evaluation { scope: self.scope, locals: Some(locals), calls: self.calls }
     }
 }
 
@@ -151,7 +151,7 @@ impl Expression {
     ///
     /// # Errors
     /// The first error, with its place.
-    pub(crate) fn value(&self, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(crate) fn value(&self, environment: Evaluation<'_>) -> Result<Value, Error> {
         match &self.code {
             Code::Native(code) => self.text.evaluate(code, environment),
             Code::Template(template) => self.text.unwrapped(template, environment),

@@ -1,7 +1,7 @@
 use hcl_edit::template::{Directive, Element, HeredocTemplate, Template};
 
 use super::{
-    Environment, Text,
+    Evaluation, Text,
     evaluate::loop_locals,
     heredoc,
     trim::{Trim, around},
@@ -22,7 +22,7 @@ enum TrimReach {
 
 impl Text {
     /// The value of a template. One that is a single interpolation keeps the type of its expression.
-    pub(super) fn unwrapped(&self, template: &Template, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn unwrapped(&self, template: &Template, environment: Evaluation<'_>) -> Result<Value, Error> {
         match template.as_single_element() {
             Some(Element::Interpolation(interpolation)) => self.evaluate(&interpolation.expr, environment),
             _ => {
@@ -35,7 +35,7 @@ impl Text {
     }
 
     /// The text of a heredoc. `<<-` removes the indentation that all lines have.
-    pub(super) fn heredoc(&self, written: &HeredocTemplate, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn heredoc(&self, written: &HeredocTemplate, environment: Evaluation<'_>) -> Result<Value, Error> {
         let flush = self.source.slice(hcl_edit::Span::span(written).unwrap_or(0..0)).starts_with("<<-");
         let raw = hcl_edit::Span::span(&written.template).map(|span| self.source.slice(span));
         let mut text = String::new();
@@ -55,7 +55,7 @@ impl Text {
         template: &Template,
         trim: Trim,
         reach: TrimReach,
-        environment: Environment<'_>,
+        environment: Evaluation<'_>,
         text: &mut String,
     ) -> Result<(), Error> {
         let elements: Vec<&Element> = template.iter().collect();
@@ -87,7 +87,7 @@ impl Text {
         &self,
         directive: &Directive,
         reach: TrimReach,
-        environment: Environment<'_>,
+        environment: Evaluation<'_>,
         text: &mut String,
     ) -> Result<(), Error> {
         match directive {

@@ -1,13 +1,13 @@
 use hcl_edit::expr::{Expression as Native, Traversal, TraversalOperator};
 
-use super::{Environment, Text};
+use super::{Evaluation, Text};
 use crate::{
     error::Error,
     value::{Value, element, unify},
 };
 
 /// One step of a traversal, with its index evaluated.
-enum Step {
+enum TraversalStep {
     Field(String),
     Index(Value),
     /// `.*`, which applies the following attributes to each element.
@@ -17,16 +17,16 @@ enum Step {
 }
 
 impl Text {
-    pub(super) fn traversal(&self, traversal: &Traversal, environment: Environment<'_>) -> Result<Value, Error> {
+    pub(super) fn traversal(&self, traversal: &Traversal, environment: Evaluation<'_>) -> Result<Value, Error> {
         let place = self.place(traversal);
         let mut steps = Vec::with_capacity(traversal.operators.len());
         for operator in &traversal.operators {
             steps.push(match operator.value() {
-                TraversalOperator::GetAttr(name) => Step::Field(name.as_str().to_owned()),
-                TraversalOperator::Index(index) => Step::Index(self.evaluate(index, environment)?),
-                TraversalOperator::LegacyIndex(index) => Step::Index(Value::count(*index.value() as usize)),
-                TraversalOperator::AttrSplat(_) => Step::Fields,
-                TraversalOperator::FullSplat(_) => Step::All,
+                TraversalOperator::GetAttr(name) => TraversalStep::Field(name.as_str().to_owned()),
+                TraversalOperator::Index(index) => TraversalStep::Index(self.evaluate(index, environment)?),
+                TraversalOperator::LegacyIndex(index) => TraversalStep::Index(Value::count(*index.value() as usize)),
+                TraversalOperator::AttrSplat(_) => TraversalStep::Fields,
+                TraversalOperator::FullSplat(_) => TraversalStep::All,
             });
         }
         let (start, rest) = match &traversal.expr {
@@ -38,7 +38,7 @@ impl Text {
         walk(start, rest).map_err(|why| Error::new(why).at(&place))
     }
 
-    fn is_block(&self, name: &str, environment: Environment<'_>) -> bool {
+    fn is_block(&self, name: &str, environment: Evaluation<'_>) -> bool {
         environment.locals.and_then(|locals| locals.get(name)).is_none() && environment.scope.is_block(name)
     }
 
@@ -46,36 +46,36 @@ impl Text {
     fn block<'s>(
         &self,
         kind: &str,
-        steps: &'s [Step],
-        environment: Environment<'_>,
-    ) -> Result<(Value, &'s [Step]), Error> {
+        steps: &'s [TraversalStep],
+        environment: Evaluation<'_>,
+    ) -> Result<(Value, &'s [TraversalStep]), Error> {
         match steps {
-            [Step::Field(name), Step::Field(field), rest @ ..] => {
+            [TraversalStep::Field(name), TraversalStep::Field(field), rest @ ..] => {
                 Ok((environment.scope.block(kind, name, Some(field))?, rest))
             }
-            [Step::Field(name), rest @ ..] => Ok((environment.scope.block(kind, name, None)?, rest)),
+            [TraversalStep::Field(name), rest @ ..] => Ok((environment.scope.block(kind, name, None)?, rest)),
             _ => Err(Error::new(format!("cannot traverse {kind} without an attribute; write {kind}.NAME.ATTRIBUTE"))),
         }
     }
 }
 
-fn walk(value: Value, steps: &[Step]) -> Result<Value, String> {
+fn walk(value: Value, steps: &[TraversalStep]) -> Result<Value, String> {
     let Some((step, rest)) = steps.split_first() else {
         return Ok(value);
     };
     match step {
-        Step::Field(name) => walk(field(value, name)?, rest),
-        Step::Index(index) => walk(element(value, index)?, rest),
-        Step::Fields => {
-            let end = rest.iter().position(|step| !matches!(step, Step::Field(_))).unwrap_or(rest.len());
+        TraversalStep::Field(name) => walk(field(value, name)?, rest),
+        TraversalStep::Index(index) => walk(element(value, index)?, rest),
+        TraversalStep::Fields => {
+            let end = rest.iter().position(|step| !matches!(step, TraversalStep::Field(_))).unwrap_or(rest.len());
             walk(each(value, &rest[..end])?, &rest[end..])
         }
-        Step::All => each(value, rest),
+        TraversalStep::All => each(value, rest),
     }
 }
 
 /// Applies steps to each element. Null has no elements, and a value that is not a list counts as its only element.
-fn each(value: Value, steps: &[Step]) -> Result<Value, String> {
+fn each(value: Value, steps: &[TraversalStep]) -> Result<Value, String> {
     let (list, values) = match value {
         Value::Null(_) => return Ok(Value::Tuple(Vec::new())),
         Value::List(_, values) | Value::Set(_, values) => (true, values),

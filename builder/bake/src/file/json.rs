@@ -41,7 +41,7 @@ pub(super) fn read(source: &Arc<SourceText>) -> Result<Body, Error> {
         let range = error.range();
         Error::new(error.kind().to_string()).at(&source.place(range.start..range.end))
     })?;
-    let reader = Reader { source };
+    let reader = JsonReader { source };
     match parsed.value {
         Some(Json::Object(object)) => reader.body(&object, &FILE),
         Some(other) => Err(Error::new("a bake file in JSON must be an object").at(&reader.place(&other))),
@@ -49,11 +49,11 @@ pub(super) fn read(source: &Arc<SourceText>) -> Result<Body, Error> {
     }
 }
 
-struct Reader<'a> {
+struct JsonReader<'a> {
     source: &'a Arc<SourceText>,
 }
 
-impl Reader<'_> {
+impl JsonReader<'_> {
     fn place(&self, node: &impl Ranged) -> Place {
         let range = node.range();
         self.source.place(range.start..range.end)

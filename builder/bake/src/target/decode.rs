@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attest, CacheEntry, Export, Policy, Resources, Secret, Ssh, Target,
+    Attest, BakeTarget, CacheEntry, Export, Policy, Resources, Secret, Ssh,
     entries::{ListEntry, cache_entries, from_value},
 };
 use crate::value::{Type, Value, convert};
@@ -63,7 +63,7 @@ fn caches(value: Value) -> Result<Vec<CacheEntry>, String> {
 }
 
 /// Sets an attribute from its normal value. Null leaves it unset.
-pub(crate) fn set(target: &mut Target, field: &str, value: Value) -> Result<(), String> {
+pub(crate) fn set(target: &mut BakeTarget, field: &str, value: Value) -> Result<(), String> {
     if value.is_null() {
         return Ok(());
     }

@@ -55,7 +55,7 @@ pub(crate) const FIELDS: [&str; 31] = [
 
 /// A target with its options. `None` is an unset attribute; an empty list is a set one.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Target {
+pub struct BakeTarget {
     /// The name.
     pub name: String,
     /// The description.
@@ -120,9 +120,9 @@ pub struct Target {
     pub linked: bool,
 }
 
-impl Target {
+impl BakeTarget {
     /// Merges another target into this. Its attributes replace those of this, or are added, as buildx does it.
-    pub fn merge(&mut self, other: &Target) {
+    pub fn merge(&mut self, other: &BakeTarget) {
         fn replace<T: Clone>(own: &mut Option<T>, other: &Option<T>) {
             if other.is_some() {
                 own.clone_from(other);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Attest, Export, Secret, Ssh, Target,
+    Attest, BakeTarget, Export, Secret, Ssh,
     entries::{ListEntry, boolean, cache_entries, merge_entries},
 };
 use crate::{error::Error, target::Policy};
@@ -99,7 +99,7 @@ impl<'a> SetFlag<'a> {
     }
 }
 
-impl Target {
+impl BakeTarget {
     /// Applies the overrides of this target.
     pub(crate) fn apply(&mut self, overrides: &Overrides) -> Result<(), Error> {
         let mut secrets = Vec::new();

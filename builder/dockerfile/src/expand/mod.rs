@@ -10,7 +10,7 @@ pub use error::{ExpandError, MAX_DEPTH, MAX_LENGTH, MAX_WORK};
 pub use rules::Expander;
 pub use variables::{NoVariables, Variables};
 
-use reader::{ExpandedText, Reader, Splitter};
+use reader::{ExpandedText, Splitter, WordReader};
 use std::collections::BTreeSet;
 
 /// The result of an expansion.
@@ -32,7 +32,7 @@ impl Expander {
     /// # Errors
     /// Malformed quotes and substitutions, and `${name?message}` if the variable is not set.
     pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
-        let mut reader = Reader::new(self, word, variables);
+        let mut reader = WordReader::new(self, word, variables);
         let mut output = ExpandedText::with_words();
         reader.until(None, self.escapes(), &mut output)?;
         Ok(Expanded {
@@ -52,7 +52,7 @@ impl Expander {
             return Ok(word.to_owned());
         }
         let mut output = ExpandedText::default();
-        Reader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
+        WordReader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
         Ok(output.text)
     }
 
@@ -62,7 +62,7 @@ impl Expander {
     /// Returns the same errors as [`Expander::expand`].
     pub fn words(&self, word: &str, variables: &dyn Variables) -> Result<Vec<String>, ExpandError> {
         let mut output = ExpandedText::with_words();
-        Reader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
+        WordReader::new(self, word, variables).until(None, self.escapes(), &mut output)?;
         Ok(output.words.map(Splitter::finish).unwrap_or_default())
     }
 }

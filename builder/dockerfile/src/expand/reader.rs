@@ -7,7 +7,7 @@ use super::variables::Variables;
 use std::collections::BTreeSet;
 
 /// Reads a word from left to right and expands it.
-pub(super) struct Reader<'a> {
+pub(super) struct WordReader<'a> {
     rules: &'a Expander,
     word: &'a str,
     at: usize,
@@ -74,7 +74,7 @@ impl Splitter {
     }
 }
 
-impl<'a> Reader<'a> {
+impl<'a> WordReader<'a> {
     pub(super) fn new(rules: &'a Expander, word: &'a str, variables: &'a dyn Variables) -> Self {
         Self {
             rules,

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 
 /// The known facts about the build besides the Dockerfile.
 #[derive(Clone, Debug)]
-pub struct Context<'a> {
+pub struct LintContext<'a> {
     /// The values of `--build-arg` by name.
     pub build_args: BTreeMap<String, String>,
     /// The ignore file of the build context, if it is known.
@@ -42,7 +42,7 @@ pub struct Context<'a> {
     pub platform_of: fn(&str) -> Option<[String; 2]>,
 }
 
-impl Default for Context<'_> {
+impl Default for LintContext<'_> {
     fn default() -> Self {
         Self {
             build_args: BTreeMap::new(),
@@ -114,7 +114,7 @@ impl Report {
 /// Collects findings, without those of rules that are skipped.
 struct Linter<'a> {
     file: &'a Dockerfile<'a>,
-    context: &'a Context<'a>,
+    context: &'a LintContext<'a>,
     options: Options,
     findings: Vec<Finding>,
 }
@@ -158,7 +158,7 @@ impl Linter<'_> {
 ///
 /// # Errors
 /// An invalid `check` directive.
-pub fn run(file: &Dockerfile<'_>, context: &Context<'_>) -> Result<Report, Diagnostics> {
+pub fn run(file: &Dockerfile<'_>, context: &LintContext<'_>) -> Result<Report, Diagnostics> {
     let of_file = Options::of_file(file).map_err(|diagnostic| Diagnostics::new(file.text, vec![diagnostic]))?;
     let options = context.options.and(&of_file);
     let error = options.error;

@@ -3,7 +3,7 @@
 use super::{Linter, Rule};
 use crate::{Instruction, Kind, Span};
 use buildscope_commands::rules::{Changer, late_installs, missing_caches, needless_chains, recursive_changes};
-use buildscope_commands::{Environments, File, Line, Tool};
+use buildscope_commands::{Environments, File, InstructionLine, Tool};
 
 /// The parts of names of arguments whose values change at every build.
 const CHANGING: [&str; 10] =
@@ -20,7 +20,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
         if matches!(instruction.kind, Kind::From(_)) {
             stage = Some(stage.map_or(0, |stage| stage + 1));
         }
-        Line { text, stage }
+        InstructionLine { text, stage }
     });
     let bases: Environments =
         linter.context.bases.iter().map(|(name, base)| (name.clone(), base.env.clone())).collect();

@@ -4,7 +4,7 @@
 use super::*;
 use crate::parse;
 
-fn found(text: &str, context: &Context<'_>) -> Vec<&'static str> {
+fn found(text: &str, context: &LintContext<'_>) -> Vec<&'static str> {
     let file = parse(text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let report = run(&file, context).unwrap();
     let mut names: Vec<_> = report.findings.iter().map(|finding| finding.rule.name()).collect();
@@ -94,10 +94,10 @@ const BUILDKIT_EXAMPLES: &[(&str, &str, &str)] = &[
 
 #[test]
 fn buildkit_rules_match_their_documentation() {
-    let experimental = Context {
+    let experimental = LintContext {
         options: Options::parse("experimental=all").unwrap(),
         is_image_name: |word| !word.ends_with(':'),
-        ..Context::default()
+        ..LintContext::default()
     };
     for (rule, bad, good) in BUILDKIT_EXAMPLES {
         assert!(found(bad, &experimental).contains(rule), "{rule} in {bad}");
@@ -108,13 +108,13 @@ fn buildkit_rules_match_their_documentation() {
 #[test]
 fn rules_use_the_ignore_file_and_the_base() {
     let ignore = Ignore::parse("*/tmp/*\n").unwrap();
-    let context = Context {
+    let context = LintContext {
         options: Options::parse("experimental=CopyIgnoredFile").unwrap(),
         ignore: Some(&ignore),
         platform: "linux/amd64".into(),
         bases: [("armish".into(), BaseImage { platform: "linux/arm64".into(), env: vec!["K=v".into()], shell: false })]
             .into(),
-        ..Context::default()
+        ..LintContext::default()
     };
     assert_eq!(found("FROM scratch\nCOPY forbidden/tmp/Hello-World /\n", &context), ["CopyIgnoredFile"]);
     assert_eq!(found("FROM scratch\nCOPY other /\n", &context), [""; 0]);
@@ -130,7 +130,7 @@ fn an_empty_continuation_is_reported_at_the_end_of_the_continuation() {
         ("FROM a\nRUN <<E cat \\\n\n  && y\nhi\nE\n", 4),
     ] {
         let file = parse(text).unwrap();
-        let report = run(&file, &Context::default()).unwrap();
+        let report = run(&file, &LintContext::default()).unwrap();
         let found = report.findings.iter().find(|found| found.rule == Rule::NoEmptyContinuation);
         assert_eq!(found.and_then(|found| found.lines), Some((line, line)), "{text}");
     }
@@ -139,7 +139,7 @@ fn an_empty_continuation_is_reported_at_the_end_of_the_continuation() {
 /// BuildKit's rules where the words are expanded. A base that is not known may set any variable that images often set.
 #[test]
 fn rules_see_expanded_words() {
-    let known = Context { bases: [("b".into(), BaseImage::default())].into(), ..Context::default() };
+    let known = LintContext { bases: [("b".into(), BaseImage::default())].into(), ..LintContext::default() };
     for (text, with_known_base, with_unknown_base) in [
         ("FROM b\nEXPOSE ${NOPE}\n", &[][..], &[][..]),
         ("FROM b\nRUN --mount=type=cache,target=/c,id=$NOPE x\n", &["UndefinedVar"], &["UndefinedVar"]),
@@ -159,12 +159,12 @@ fn rules_see_expanded_words() {
             &["FromPlatformFlagConstDisallowed"],
         ),
     ] {
-        let names = |context: &Context<'_>| {
-            let context = Context { options: Options::parse("skip=performance").unwrap(), ..context.clone() };
+        let names = |context: &LintContext<'_>| {
+            let context = LintContext { options: Options::parse("skip=performance").unwrap(), ..context.clone() };
             found(text, &context)
         };
         assert_eq!(names(&known), with_known_base, "{text}");
-        assert_eq!(names(&Context::default()), with_unknown_base, "{text}");
+        assert_eq!(names(&LintContext::default()), with_unknown_base, "{text}");
     }
 }
 
@@ -243,8 +243,8 @@ fn performance_rules_find_slow_patterns() {
             "FROM alpine\nCOPY --chown=app:app . /srv\nRUN mkdir /data && chown -R app /data\n",
         ),
     ] {
-        assert!(found(bad, &Context::default()).contains(&rule), "{rule} in {bad}");
-        assert!(!found(good, &Context::default()).contains(&rule), "{rule} in {good}");
+        assert!(found(bad, &LintContext::default()).contains(&rule), "{rule} in {bad}");
+        assert!(!found(good, &LintContext::default()).contains(&rule), "{rule} in {good}");
     }
 }
 
@@ -252,7 +252,7 @@ fn performance_rules_find_slow_patterns() {
 fn every_finding_has_help_and_a_position() {
     let text = "from alpine AS X\nARG SHA\nRUN apt-get install gcc\nENV A b\nCMD x\nCMD y $z\nCOPY $z /\n";
     let file = parse(text).unwrap();
-    let report = run(&file, &Context::default()).unwrap();
+    let report = run(&file, &LintContext::default()).unwrap();
     assert!(report.findings.len() > 6);
     for finding in &report.findings {
         assert!(finding.diagnostic.help.as_ref().is_some_and(|help| !help.is_empty()), "{finding:?}");
@@ -267,11 +267,11 @@ fn every_finding_has_help_and_a_position() {
 fn directives_and_comments_skip_rules() {
     let text = "# check=skip=JSONArgsRecommended;error=true\nFROM alpine AS Base\n# check=skip=LegacyKeyValueFormat\nENV A b\nENV B c\nCMD x\n";
     let file = parse(text).unwrap();
-    let report = run(&file, &Context::default()).unwrap();
+    let report = run(&file, &LintContext::default()).unwrap();
     let names: Vec<_> =
         report.findings.iter().map(|finding| (finding.rule, finding.lines.map(|lines| lines.0))).collect();
     assert_eq!(names, [(Rule::StageNameCasing, Some(2)), (Rule::LegacyKeyValueFormat, Some(5))]);
     assert!(report.error);
     let bad = parse("# check=skip=NoSuch\nFROM alpine\n").unwrap();
-    assert!(run(&bad, &Context::default()).unwrap_err().to_string().contains("NoSuch"));
+    assert!(run(&bad, &LintContext::default()).unwrap_err().to_string().contains("NoSuch"));
 }

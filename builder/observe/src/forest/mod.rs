@@ -9,7 +9,7 @@ use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::heard::Heard;
 use crate::programs::Programs;
-use crate::run::{Run, Usage};
+use crate::run::{ProgramRun, Usage};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The number of processes of a step above which they are folded, down to half of it.
@@ -47,7 +47,7 @@ pub(crate) struct Inside {
     pub(crate) init: i32,
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,
-    pub(crate) runs: BTreeMap<u32, Run>,
+    pub(crate) runs: BTreeMap<u32, ProgramRun>,
     pub(crate) totals: Totals,
     pub(crate) programs: Programs,
     /// The number of events that were dropped while the step ran.
@@ -160,7 +160,7 @@ impl Forest {
         }
     }
 
-    fn run(&mut self, pid: i32) -> Option<&mut Run> {
+    fn run(&mut self, pid: i32) -> Option<&mut ProgramRun> {
         let place = self.owners.get(&pid)?;
         self.steps[place.step].runs.get_mut(&place.run?)
     }
@@ -190,7 +190,7 @@ impl Forest {
             above.account.child_started();
             above.had_children = true;
         }
-        let run = inside.add(Run { parent, program, ..Run::new(pid, time, Account::new(time, 0, 1)) });
+        let run = inside.add(ProgramRun { parent, program, ..ProgramRun::new(pid, time, Account::new(time, 0, 1)) });
         self.begun += 1;
         self.owners.insert(pid, ProcessOwner { step, run: Some(run) });
         self.threads.insert(pid, Thread { pid, state: Runs::Ready, since: time });
@@ -221,7 +221,7 @@ impl Forest {
         // Arguments that were read after this do not belong to the program before.
         let (arguments, named) =
             if run.named > time { (std::mem::take(&mut run.arguments), run.named) } else { (Vec::new(), 0) };
-        let next = Run {
+        let next = ProgramRun {
             parent,
             replaces: Some(id),
             program: name,
@@ -232,7 +232,7 @@ impl Forest {
             past: run.until_here(),
             named,
             executed: Some(time),
-            ..Run::new(pid, time, Account::new(time, 1, 0))
+            ..ProgramRun::new(pid, time, Account::new(time, 1, 0))
         };
         let next = inside.add(next);
         self.owners.insert(pid, ProcessOwner { step, run: Some(next) });
@@ -379,7 +379,7 @@ impl Forest {
     }
 
     /// Calls `each` for every living process with its program, and with the programs of its step.
-    pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut Run, &mut Programs)) {
+    pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut ProgramRun, &mut Programs)) {
         for (&pid, place) in &self.owners {
             let Inside { runs, programs, .. } = &mut self.steps[place.step];
             if let Some(run) = place.run.and_then(|run| runs.get_mut(&run)) {
@@ -471,14 +471,14 @@ impl Inside {
     }
 
     /// The program that a process executed at this time. The times in the two rings differ slightly.
-    fn executed(&mut self, pid: i32, time: u64) -> Option<&mut Run> {
+    fn executed(&mut self, pid: i32, time: u64) -> Option<&mut ProgramRun> {
         const MOMENT: u64 = 1_000_000;
-        let away = |run: &Run| run.executed.map_or(u64::MAX, |executed| executed.abs_diff(time));
+        let away = |run: &ProgramRun| run.executed.map_or(u64::MAX, |executed| executed.abs_diff(time));
         let recent = self.runs.values_mut().rev().filter(|run| run.pid == pid && away(run) < MOMENT);
         recent.min_by_key(|run| away(run))
     }
 
-    fn add(&mut self, run: Run) -> u32 {
+    fn add(&mut self, run: ProgramRun) -> u32 {
         let id = self.next;
         self.next += 1;
         self.runs.insert(id, run);

@@ -1,6 +1,6 @@
 //! The filter, run by a machine for classic BPF and compared with docker's profile number by number.
 
-use super::super::docker::{self, Rule};
+use super::super::docker::{self, SeccompRule};
 use super::super::syscalls::{AARCH64, ARM, X86, X86_64};
 use super::*;
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ const TABLE: [(&str, Abi); 3] = [("x86-64", X86_64), ("i386", X86), ("aarch64", 
 #[test]
 fn every_number_has_dockers_rule() {
     for (architecture, abi) in &TABLE {
-        let rules: BTreeMap<u32, Rule> =
+        let rules: BTreeMap<u32, SeccompRule> =
             docker::rows().filter(|row| row.architecture == *architecture).map(|row| (row.number, row.rule)).collect();
         let last = *rules.keys().last().unwrap();
         assert_eq!((last, abi.newest), (466, 466), "{architecture}");
@@ -48,11 +48,11 @@ fn every_number_has_dockers_rule() {
         for number in 0..=last {
             let found = run(&filter, abi.audit_arch, number, 0);
             match rules.get(&number) {
-                Some(Rule::Allow) => assert_eq!(found, ALLOW, "{architecture} {number}"),
+                Some(SeccompRule::Allow) => assert_eq!(found, ALLOW, "{architecture} {number}"),
                 // A number without a name is refused like a known call (libseccomp's default action).
-                Some(Rule::Refuse) | None => assert_eq!(found, REFUSED, "{architecture} {number}"),
-                Some(Rule::Unknown) => assert_eq!(found, UNKNOWN, "{architecture} {number}"),
-                Some(Rule::Argument) => {
+                Some(SeccompRule::Refuse) | None => assert_eq!(found, REFUSED, "{architecture} {number}"),
+                Some(SeccompRule::Unknown) => assert_eq!(found, UNKNOWN, "{architecture} {number}"),
+                Some(SeccompRule::Argument) => {
                     assert!([abi.socket, abi.personality, abi.clone].contains(&number), "{architecture} {number}");
                 }
             }

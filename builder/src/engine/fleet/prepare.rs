@@ -82,7 +82,8 @@ impl Lowering<'_> {
         let first_stage = self.fleet.stages();
         let mut of_first = prepare::lower_request(&request, wanted[0].clone(), contexts);
         // The stage that has the time is FROM scratch, so it uses no target.
-        let sources = epoch::Sources { context: &input.context, named: &named, images: &images, store: &engine.store };
+        let sources =
+            epoch::EpochSources { context: &input.context, named: &named, images: &images, store: &engine.store };
         let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
         of_first.sharing = Some(SharedInputs {
             contexts: format!("{:p} {:?}", Arc::as_ptr(&input.context), addresses(&named)),

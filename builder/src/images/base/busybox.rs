@@ -3,7 +3,7 @@
 //! As in docker's official image, every applet is a link in `/bin`, and the configuration has `PATH` and `CMD ["sh"]`.
 //! The same program gives the same tree, layer, configuration and digest on every machine.
 
-use super::program::{Program, applets, find};
+use super::program::{SourceProgram, applets, find};
 use crate::http::rfc3339;
 use crate::images::{Image, ImageError, Images, Registries, ResolvedImage};
 use buildscope_oci::{DEFAULT_PATH, Descriptor, History, ImageConfig, Platform, RuntimeConfig};
@@ -76,7 +76,7 @@ const DIRECTORIES: [(&str, u32); 20] = [
 #[derive(Serialize, Deserialize)]
 struct Note {
     recipe: u32,
-    program: Program,
+    program: SourceProgram,
     target: Descriptor,
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn image(
     let note: Option<Note> = images.note(NOTE)?;
     if let Some(note) = note
         && note.recipe == RECIPE
-        && Program::at(note.program.path()).is_some_and(|program| program == note.program)
+        && SourceProgram::at(note.program.path()).is_some_and(|program| program == note.program)
         && let Ok(image) = images.load(&note.target, &Platform::host())
         && store.layer(&image.layers[0].diff_id)?.is_some()
     {

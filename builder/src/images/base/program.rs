@@ -29,7 +29,7 @@ const LARGEST: u64 = 64 << 20;
 
 /// Identifies the program that an image was made from. As in git's index, a file with an unchanged `stat` is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Program {
+pub(super) struct SourceProgram {
     path: PathBuf,
     device: u64,
     inode: u64,
@@ -38,7 +38,7 @@ pub(super) struct Program {
     modified: (i64, i64),
 }
 
-impl Program {
+impl SourceProgram {
     pub(super) fn at(path: &Path) -> Option<Self> {
         let stat = fs::metadata(path).ok()?;
         Some(Self {
@@ -63,7 +63,7 @@ pub(super) fn find(
     images: &Images,
     registries: Option<&Registries>,
     probe: &Probe,
-) -> Result<(Program, Vec<u8>), ImageError> {
+) -> Result<(SourceProgram, Vec<u8>), ImageError> {
     let kept = store.root().join("images/busybox");
     let mut faults = Vec::new();
     for path in PATHS.iter().map(Path::new).chain([kept.as_path()]) {
@@ -89,8 +89,8 @@ pub(super) fn find(
 }
 
 /// Reads a static busybox. The error is the reason why the file cannot be used, or `None` if there is no file.
-fn usable(path: &Path) -> Result<(Program, Vec<u8>), Option<String>> {
-    let program = Program::at(path).ok_or(None)?;
+fn usable(path: &Path) -> Result<(SourceProgram, Vec<u8>), Option<String>> {
+    let program = SourceProgram::at(path).ok_or(None)?;
     let bytes = fs::read(path).map_err(|error| Some(format!("{}: {error}", path.display())))?;
     match elf::reject_reason(&bytes) {
         None => Ok((program, bytes)),

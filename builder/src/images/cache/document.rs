@@ -13,14 +13,14 @@ pub(super) const INLINE: &str = "moby.buildkit.cache.v0";
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct CacheConfig {
     #[serde(default, deserialize_with = "null_is_default")]
-    pub(super) layers: Vec<Layer>,
+    pub(super) layers: Vec<DocumentLayer>,
     #[serde(default, deserialize_with = "null_is_default")]
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<DocumentRecord>,
 }
 
 /// A layer. In an inline cache, `blob` is the diff id, since the digests of the blobs are not known yet.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Layer {
+pub(super) struct DocumentLayer {
     pub(super) blob: BlobDigest,
     /// The index of the parent layer. −1 means that there is no parent; a missing field means 0.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(super) struct Annotations {
 
 /// A cache key with its results.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct DocumentRecord {
     #[serde(default, deserialize_with = "null_is_default")]
     pub(super) results: Vec<Outcome>,
     pub(super) digest: StepKey,

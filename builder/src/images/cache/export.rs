@@ -4,7 +4,7 @@ use super::super::document::Document;
 use super::super::export::{DirectorySink, PreparedBlobs, Sink};
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
-use super::document::{Annotations, CACHE_CONFIG, CacheConfig, INLINE, Layer, Outcome, Record};
+use super::document::{Annotations, CACHE_CONFIG, CacheConfig, DocumentLayer, DocumentRecord, INLINE, Outcome};
 use super::{CacheOptions, CacheRecord, CacheTo, ImportedCache};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -145,7 +145,7 @@ impl CacheExport<'_> {
 
 /// The configuration of the cache, and its manifest.
 fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Document, Document) {
-    let layer = |blob: &Blob| Layer {
+    let layer = |blob: &Blob| DocumentLayer {
         blob: blob.descriptor.digest,
         parent: -1,
         annotations: Some(Annotations {
@@ -169,10 +169,10 @@ fn documents(records: &[CacheRecord], blobs: &[Blob]) -> (Document, Document) {
     (config, manifest)
 }
 
-fn config(records: &[CacheRecord], layers: Vec<Layer>, number: impl Fn(DiffId) -> Option<usize>) -> Vec<u8> {
+fn config(records: &[CacheRecord], layers: Vec<DocumentLayer>, number: impl Fn(DiffId) -> Option<usize>) -> Vec<u8> {
     let record = |record: &CacheRecord| {
         let results = number(record.diff_id).map(|layer| Outcome { layer }).into_iter().collect();
-        Record { results, digest: record.key, buildscope: Some(record.value.clone()) }
+        DocumentRecord { results, digest: record.key, buildscope: Some(record.value.clone()) }
     };
     let config = CacheConfig { layers, records: records.iter().map(record).collect() };
     // Serialising cannot fail: all keys are strings.
@@ -187,7 +187,8 @@ pub fn inline_cache(records: &[CacheRecord]) -> (String, serde_json::Value) {
             ids.push(record.diff_id);
         }
     }
-    let layers = ids.iter().map(|diff_id| Layer { blob: diff_id.into(), parent: -1, annotations: None }).collect();
+    let layers =
+        ids.iter().map(|diff_id| DocumentLayer { blob: diff_id.into(), parent: -1, annotations: None }).collect();
     let bytes = config(records, layers, |diff_id| ids.iter().position(|id| *id == diff_id));
     (INLINE.to_owned(), STANDARD.encode(bytes).into())
 }

@@ -4,7 +4,7 @@ use super::super::resolved::{Parsed, json, parse, read_document};
 use super::super::stored::Images;
 use super::super::unpack_layers::ensure;
 use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
-use super::document::{CACHE_CONFIG, CacheConfig, INLINE, Layer};
+use super::document::{CACHE_CONFIG, CacheConfig, DocumentLayer, INLINE};
 use super::reapi::RemoteCache;
 use super::{CacheFrom, CacheRecord, S3Cache};
 use crate::error_chain::causes;
@@ -27,7 +27,7 @@ const MOST_FAULTS: usize = 2;
 /// The caches that one build imports. They are read when a step asks for a record that the store does not have.
 #[derive(Default)]
 pub struct ImportedCache {
-    sources: Vec<Sources>,
+    sources: Vec<CacheSources>,
     records: OnceLock<Records>,
     /// The answers of servers that are asked for each key.
     asked: Mutex<HashMap<StepKey, Option<CacheRecord>>>,
@@ -47,7 +47,7 @@ struct Unusable {
 }
 
 /// The sources of imported caches.
-struct Sources {
+struct CacheSources {
     from: Vec<CacheFrom>,
     registries: Option<Registries>,
     images: Images,
@@ -86,7 +86,7 @@ impl ImportedCache {
             return Self::default();
         }
         let (registries, images, platforms) = (registries.cloned(), images.clone(), platforms.to_vec());
-        let sources = Sources { from, registries, images, platforms, report: Box::new(report) };
+        let sources = CacheSources { from, registries, images, platforms, report: Box::new(report) };
         Self { sources: vec![sources], ..Self::default() }
     }
 
@@ -109,7 +109,7 @@ impl ImportedCache {
         let records = self.records.get().unwrap_or_else(|| {
             let span = probe.phase(Phase::Resolve);
             span.detail("cache");
-            self.records.get_or_init(|| Sources::read(&self.sources))
+            self.records.get_or_init(|| CacheSources::read(&self.sources))
         });
         let found = records.records.get(key).cloned().or_else(|| self.ask(records, key, probe));
         found.filter(|record| !self.unusable.lock().has(&record.diff_id))
@@ -194,7 +194,7 @@ impl fmt::Debug for ImportedCache {
     }
 }
 
-impl Sources {
+impl CacheSources {
     fn read(all: &[Self]) -> Records {
         let mut records = Records::default();
         for sources in all {
@@ -261,7 +261,7 @@ impl Records {
         for name in &cache.names {
             let text = objects.manifest(name)?;
             let config: CacheConfig = json(blobs.origin(), "the list of records", &text)?;
-            let descriptor = |layer: &Layer| {
+            let descriptor = |layer: &DocumentLayer| {
                 let annotations = layer.annotations.as_ref()?;
                 Some((annotations.diff_id?, Descriptor::new(&annotations.media_type, layer.blob, annotations.size)))
             };

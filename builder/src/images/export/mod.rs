@@ -48,7 +48,7 @@ use transform::EncodedLayer;
 
 /// The format of an archive or directory with images.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Format {
+pub enum ImageFormat {
     /// An OCI layout.
     Oci,
     /// An OCI layout that `docker load` also reads: with a `manifest.json`.
@@ -80,7 +80,7 @@ pub struct Export<'a> {
     /// `SOURCE_DATE_EPOCH`.
     pub epoch: Option<i64>,
     /// The format of the archive or directory.
-    pub format: Format,
+    pub format: ImageFormat,
     /// The attestations, one for each image, in the same order. A docker archive cannot contain them.
     pub predicates: &'a [Predicate],
     /// Whether one image is below an index too, as several are.
@@ -191,7 +191,7 @@ impl Export<'_> {
         for document in blobs.cloned().chain(documents.manifests_in_order()) {
             sink.blob(&document.descriptor.digest, &document.bytes)?;
         }
-        if self.format == Format::Docker {
+        if self.format == ImageFormat::Docker {
             let saved: Vec<_> = documents
                 .configs
                 .iter()
@@ -291,7 +291,7 @@ impl Export<'_> {
             configs.push(config);
             manifests.push(manifest);
         }
-        let predicates = if self.format == Format::Docker { &[] } else { self.predicates };
+        let predicates = if self.format == ImageFormat::Docker { &[] } else { self.predicates };
         let state = |(image, predicate): (&Document, _)| Attestation::of(predicate, &image.descriptor, self.names);
         let attestations: Vec<Attestation> = manifests.iter().zip(predicates).map(state).collect();
         let (mut statements, mut attesting) = (Vec::new(), Vec::new());

@@ -1,7 +1,7 @@
 //! The destination of a COPY or ADD: puts a selection into an image.
 
 use super::archive::{Archive, Unpacking};
-use super::group::{Detail, Group};
+use super::group::{Detail, FileGroup};
 use super::mode::Mode;
 use super::select::Selection;
 use super::target::{ChangedTree, InodeId, NewDirectory, called, join};
@@ -73,7 +73,12 @@ struct Destination {
 }
 
 impl Destination {
-    fn group(&self, group: &Group, target: &mut ChangedTree, copied: &mut Vec<CopiedFile>) -> Result<(), CopyError> {
+    fn group(
+        &self,
+        group: &FileGroup,
+        target: &mut ChangedTree,
+        copied: &mut Vec<CopiedFile>,
+    ) -> Result<(), CopyError> {
         let root = Path::new("");
         let first = if self.directory { &self.path } else { self.path.parent().unwrap_or(root) };
         let first = target.follow(root, first)?;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 /// The files of one source, or of one match of its pattern.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct FileGroup {
     /// The path of the file or directory in its tree; the URL of a download; `<<NAME` for a heredoc.
     pub(super) source: String,
     /// The name of the file if the destination is a directory.
@@ -130,7 +130,7 @@ impl Items {
     }
 }
 
-impl Group {
+impl FileGroup {
     /// An empty group for the directory at a path.
     pub(super) fn directory(path: &Path) -> Self {
         let (source, name) = (path.to_string_lossy().into_owned(), base_name(path).to_owned());

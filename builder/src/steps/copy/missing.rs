@@ -3,7 +3,7 @@
 use super::CopyError;
 use super::origin::CopyOrigin;
 use super::walk::{Stop, base_name, clean, follow};
-use crate::sources::{Node, NodeKind};
+use crate::sources::{ContextNode, NodeKind};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -42,7 +42,7 @@ fn leads_out(origin: &CopyOrigin<'_>, source: &str, path: &Path) -> Option<CopyE
     // The result is not needed: a path that cannot be resolved may have such a link, too.
     let _ = follow(path, |at| {
         let node = context.node(at)?;
-        Ok(match node.map(Node::kind) {
+        Ok(match node.map(ContextNode::kind) {
             None => Stop::Nothing,
             Some(NodeKind::Directory) => Stop::Directory,
             Some(NodeKind::Symlink(to)) => {

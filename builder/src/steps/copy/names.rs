@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The numbers of entries by path, each path once.
 #[derive(Default)]
-pub(super) struct Names {
+pub(super) struct PathNumbers {
     numbers: HashTable<u32>,
     hasher: RandomState,
     /// The entries that were added in each directory, as numbers of runs.
@@ -24,7 +24,7 @@ pub(super) struct Names {
     last: PathBuf,
 }
 
-impl Names {
+impl PathNumbers {
     pub(super) fn len(&self) -> usize {
         self.numbers.len()
     }

@@ -2,7 +2,7 @@
 
 use super::CopyError;
 use super::walk::{Stop, bytes, follow};
-use crate::sources::{Context, Node, NodeKind};
+use crate::sources::{Context, ContextNode, NodeKind};
 use buildscope_storage::{Content, Entry, EntryKind, Timestamp, Tree};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(super) enum Inode {
 #[derive(Clone, Debug)]
 pub(super) enum OriginData<'a> {
     None,
-    Node(&'a Node),
+    Node(&'a ContextNode),
     Known(Content),
 }
 
@@ -116,7 +116,7 @@ impl<'a> CopyOrigin<'a> {
 
 fn walk_context<'a>(
     context: &'a Context,
-    node: &'a Node,
+    node: &'a ContextNode,
     path: &mut PathBuf,
     each: &mut dyn FnMut(&Path, OriginEntry<'a>) -> Result<bool, CopyError>,
 ) -> Result<(), CopyError> {
@@ -164,7 +164,7 @@ fn walk_tree<'a>(
     Ok(())
 }
 
-fn of_node(node: &Node) -> OriginEntry<'_> {
+fn of_node(node: &ContextNode) -> OriginEntry<'_> {
     let (major, minor) = node.device();
     let kind = match node.kind() {
         NodeKind::File => EntryKind::File { size: node.size() },
@@ -184,7 +184,7 @@ fn of_node(node: &Node) -> OriginEntry<'_> {
 
 impl<'a> OriginEntry<'a> {
     /// The node, for a regular file of a context.
-    pub(super) fn node(&self) -> Option<&'a Node> {
+    pub(super) fn node(&self) -> Option<&'a ContextNode> {
         match self.data {
             OriginData::Node(node) => Some(node),
             _ => None,

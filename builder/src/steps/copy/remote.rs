@@ -1,7 +1,7 @@
 //! ADD of remote sources: files from the web and trees of git repositories.
 
 use super::CopyError;
-use super::group::{Detail, Group};
+use super::group::{Detail, FileGroup};
 use super::origin::OriginEntry;
 use super::walk::WrittenPath;
 use crate::plan;
@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// Selects the file at a URL. It has mode 600 (Dockerfile reference, "ADD") and the server's modification time. It is
 /// only unpacked with `--unpack`.
-pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<Group, CopyError> {
+pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> Result<FileGroup, CopyError> {
     let name = match file_name(url) {
         Some(name) => name,
         None => {
@@ -31,7 +31,7 @@ pub(super) fn file(op: &plan::Copy, url: &str, store: &Store, probe: &Probe) -> 
     let content = Content::Blob { blob: download.blob, offset: 0, length: download.size, sparse: None };
     let found = OriginEntry::file("", 0o600, download.modified(), content, download.size);
     let detail = Detail { digest: Some(download.blob.digest()), ..Detail::default() };
-    Ok(Group { unpack: op.unpack.unwrap_or(false), ..Group::file(url.to_owned(), name.into(), found, detail) })
+    Ok(FileGroup { unpack: op.unpack.unwrap_or(false), ..FileGroup::file(url.to_owned(), name.into(), found, detail) })
 }
 
 /// Checks out a repository. The checkout must be kept until its files are copied.
@@ -60,7 +60,7 @@ pub(super) fn context(op: &plan::Copy, checkout: &Checkout) -> Result<Context, C
 }
 
 /// Gives the files of a checkout the metadata that git knows: they belong to root and have the time of the commit.
-pub(super) fn normalize(groups: &mut [Group], url: &str, checkout: &Checkout) {
+pub(super) fn normalize(groups: &mut [FileGroup], url: &str, checkout: &Checkout) {
     for group in groups {
         group.items.update_all(|entry, detail| {
             // Times and umask of the checkout are arbitrary. Of a file's mode, git only stores whether it is executable.

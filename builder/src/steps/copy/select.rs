@@ -1,14 +1,14 @@
 //! The selection of a COPY or ADD: finds the files that the sources mean.
 
 use super::CopyError;
-use super::group::{Detail, Group, Items};
+use super::group::{Detail, FileGroup, Items};
 use super::missing::{missing, unresolved};
 use super::origin::{CopyOrigin, Inode, OriginEntry, relative};
 use super::remote;
 use super::target::join;
 use super::walk::{base_name, bytes, clean};
 use crate::plan;
-use crate::sources::{Checkout, Memory, Node};
+use crate::sources::{Checkout, ContextNode, Memory};
 use buildscope_dockerfile::{Glob, Ignore};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe};
 use buildscope_storage::{BlobStore, CAPABILITY, Content, Store};
@@ -21,7 +21,7 @@ use std::sync::Arc;
 /// Everything that a COPY or ADD copies, independent of the destination.
 #[derive(Debug)]
 pub struct Selection {
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<FileGroup>,
     /// The digest cache of the context that the files are from.
     pub(super) memory: Option<Arc<Memory>>,
     /// Checkouts that contain selected files. They are kept until the files are copied.
@@ -67,7 +67,7 @@ impl Selection {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
             let found = OriginEntry::file("", 0o644, Default::default(), content, text.len() as u64);
             let detail = Detail { digest: Some(Digest::of(text)), timeless: true, ..Detail::default() };
-            groups.push(Group::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), found, detail));
+            groups.push(FileGroup::file(format!("<<{name}"), base_name(Path::new(name)).to_owned(), found, detail));
         }
         let memory = match origin {
             CopyOrigin::Context(context) => Some(Arc::clone(context.memory())),
@@ -85,7 +85,7 @@ impl Selection {
         checkout: &Checkout,
         store: &Store,
         probe: &Probe,
-    ) -> Result<Vec<Group>, CopyError> {
+    ) -> Result<Vec<FileGroup>, CopyError> {
         let context = remote::context(op, checkout)?;
         let whole = plan::Copy { exclude: op.exclude.clone(), ..plan::Copy::of(plan::CopyFrom::Context, ".", "/") };
         let mut groups = Self::of(&whole, &CopyOrigin::Context(&context), store, probe)?.groups;
@@ -122,9 +122,9 @@ struct Finder<'a> {
     origin: &'a CopyOrigin<'a>,
     exclude: Option<Ignore>,
     probe: &'a Probe,
-    groups: Vec<Group>,
+    groups: Vec<FileGroup>,
     /// The files of a context that are not hashed yet, in the order of the unread items.
-    unread: Vec<&'a Node>,
+    unread: Vec<&'a ContextNode>,
     /// For each group of a context, the path that its items are relative to.
     bases: Vec<PathBuf>,
     /// The files with several names.
@@ -177,15 +177,15 @@ impl<'a> Finder<'a> {
             if self.exclude.as_ref().is_some_and(|exclude| exclude.excludes(name.as_encoded_bytes())) {
                 return Ok(());
             }
-            let group = Group { unpack, ..Group::directory(path) };
-            self.add(Group { directory: false, name: name.to_owned(), ..group }, followed);
+            let group = FileGroup { unpack, ..FileGroup::directory(path) };
+            self.add(FileGroup { directory: false, name: name.to_owned(), ..group }, followed);
             self.item(found, Path::new(""), Detail::default());
             return Ok(());
         }
         if let (CopyOrigin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
         }
-        self.add(Group::directory(path), followed.clone());
+        self.add(FileGroup::directory(path), followed.clone());
         if let (None, Some(node)) = (&self.exclude, self.node(&followed)?) {
             let count = node.count();
             self.items().reserve(count);
@@ -194,7 +194,7 @@ impl<'a> Finder<'a> {
         self.directory(&followed, &followed, None)
     }
 
-    fn node(&self, path: &Path) -> Result<Option<&'a Node>, CopyError> {
+    fn node(&self, path: &Path) -> Result<Option<&'a ContextNode>, CopyError> {
         match self.origin {
             CopyOrigin::Context(context) => Ok(context.node(path)?),
             _ => Ok(None),
@@ -221,7 +221,7 @@ impl<'a> Finder<'a> {
                     .map_err(|_| CopyError::BadPattern(source.to_owned()))?,
             ),
         };
-        self.add(Group { partial: true, ..Group::directory(&pivot) }, pivot.clone());
+        self.add(FileGroup { partial: true, ..FileGroup::directory(&pivot) }, pivot.clone());
         // Only the directory of the pattern's literal part can contain matches.
         let start = pivot.join(&literal);
         for ancestor in ancestors(&pivot, &start) {
@@ -270,7 +270,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Adds a group, whose items are relative to `base` in the origin.
-    fn add(&mut self, group: Group, base: PathBuf) {
+    fn add(&mut self, group: FileGroup, base: PathBuf) {
         self.groups.push(group);
         self.bases.push(base);
     }

@@ -1,6 +1,6 @@
 //! The image that files are copied into: its tree, and the changes of the new layer.
 
-use super::names::Names;
+use super::names::PathNumbers;
 use super::walk::{Stop, clean, follow};
 use super::{CopyError, Owner};
 use buildscope_storage::{Content, Entry, EntryKind, EntryList, LayerBuilder, Store, Timestamp, Tree};
@@ -17,7 +17,7 @@ pub(crate) struct ChangedTree {
     /// For each entry, the first one that is a name of the same file.
     files: Vec<u32>,
     /// The entries that count.
-    names: Names,
+    names: PathNumbers,
     /// New directories of the layer: nothing of the tree is visible below them.
     fresh: HashSet<OsString>,
     /// The directories of the tree that the layer removes.

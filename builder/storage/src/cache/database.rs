@@ -5,7 +5,7 @@
 
 use super::millis;
 use crate::StorageError;
-use crate::error::Context;
+use crate::error::IoContext;
 use rusqlite::Connection;
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;

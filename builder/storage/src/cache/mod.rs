@@ -10,7 +10,7 @@ mod database;
 
 use self::database::FILES;
 use super::durable::{self, SyncReach};
-use super::error::Context;
+use super::error::IoContext;
 use super::layout::{blob_digest, blob_path, is_kept, is_unpacked, touch};
 use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
@@ -76,21 +76,21 @@ struct UsageState {
     /// Keys that this process stored since the last sync.
     keys: Vec<LayerKey>,
     /// Files of this process that may not be on the disk yet.
-    files: Files,
+    files: StoreFiles,
     /// Bytes that this process wrote to blobs since the last sync.
     bytes: u64,
 }
 
 /// Files of the store, by path relative to it.
 #[derive(Debug, Default)]
-struct Files {
+struct StoreFiles {
     /// Files that this process has written.
     written: BTreeSet<String>,
     /// Files that this process has used, of which an earlier build may have synced some.
     used: BTreeSet<String>,
 }
 
-impl Files {
+impl StoreFiles {
     fn is_empty(&self) -> bool {
         self.written.is_empty() && self.used.is_empty()
     }
@@ -319,7 +319,7 @@ impl CacheIndex {
         synced
     }
 
-    fn sync_files(&self, keys: &[LayerKey], files: &Files, bytes: u64, probe: &Probe) -> Result<(), StorageError> {
+    fn sync_files(&self, keys: &[LayerKey], files: &StoreFiles, bytes: u64, probe: &Probe) -> Result<(), StorageError> {
         let (unsynced, reach) = self.unsynced(files)?;
         let (unpacked, plain): (BTreeSet<&str>, BTreeSet<&str>) =
             unsynced.into_iter().partition(|path| is_unpacked(path));
@@ -342,7 +342,7 @@ impl CacheIndex {
     }
 
     /// The files that are not known to be on the disk.
-    fn unsynced<'a>(&self, files: &'a Files) -> Result<(BTreeSet<&'a str>, SyncReach), StorageError> {
+    fn unsynced<'a>(&self, files: &'a StoreFiles) -> Result<(BTreeSet<&'a str>, SyncReach), StorageError> {
         self.with(&mut self.state(), |connection| {
             let mut known = connection.prepare_cached("SELECT 1 FROM durable WHERE path = ?")?;
             let mut unsynced: BTreeSet<&str> = files.written.iter().map(String::as_str).collect();

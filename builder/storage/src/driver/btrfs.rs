@@ -3,7 +3,7 @@
 use super::copy::Baseline;
 use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
-use crate::error::Context;
+use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::scratch::Scratch;
 use crate::tree::Tree;

@@ -1,9 +1,9 @@
 //! The driver `copy`: a full copy of the tree for each step. Slow, but it works anywhere.
 
 use super::{Driver, Prepared, SnapshotMode, clone_mount};
-use crate::attributes::Names;
+use crate::attributes::AttributeNames;
 use crate::change::{Changes, DataLocation};
-use crate::error::Context;
+use crate::error::IoContext;
 use crate::node::{Dir, Node, Ref};
 use crate::path::{join, to_path};
 use crate::scratch::Scratch;
@@ -111,7 +111,7 @@ impl Baseline {
     /// Compares the directory `dir` with the tree.
     pub(crate) fn compare(&self, dir: &Path, changes: &mut Changes<'_>) -> Result<(), StorageError> {
         let stat = rustix::fs::lstat(dir).context("stat", dir)?;
-        changes.present(Vec::new(), dir, &stat, &Names::of(dir)?, DataLocation::Host)?;
+        changes.present(Vec::new(), dir, &stat, &AttributeNames::of(dir)?, DataLocation::Host)?;
         let root = Arc::clone(changes.tree().root());
         let mut comparison = Comparison { baseline: self, changes, kept: HashMap::new() };
         comparison.directory(dir, &[], Some(&root), true)?;
@@ -172,7 +172,7 @@ impl Comparison<'_, '_> {
                 .context("stat", &inner_host)?;
             let untouched = same_inode && self.baseline.old(&stat);
             let data = if untouched { DataLocation::HostUntouched } else { DataLocation::Host };
-            self.changes.present(inner.clone(), &inner_host, &stat, &Names::of(&inner_host)?, data)?;
+            self.changes.present(inner.clone(), &inner_host, &stat, &AttributeNames::of(&inner_host)?, data)?;
             if !untouched || stat.st_nlink > 1 {
                 self.name(&inner, &inner_host, &stat)?;
             }

@@ -3,7 +3,7 @@
 
 use super::overlay::{Lower, Overlay, Stack, key};
 use super::{Driver, Prepared, SnapshotMode, tool};
-use crate::error::Context;
+use crate::error::IoContext;
 use crate::layout::Access;
 use crate::scratch::Scratch;
 use crate::tree::Tree;

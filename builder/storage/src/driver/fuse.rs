@@ -4,7 +4,7 @@
 use super::overlay::{Lower, Overlay, Stack, lower};
 use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
-use crate::error::Context;
+use crate::error::IoContext;
 use crate::lower::Marks;
 use crate::scratch::Scratch;
 use crate::tree::Tree;

@@ -7,7 +7,7 @@ mod fuse;
 mod overlay;
 
 use super::change::Changes;
-use super::error::Context;
+use super::error::IoContext;
 use super::memory::Memory;
 use super::scratch::Scratch;
 use super::tree::Tree;

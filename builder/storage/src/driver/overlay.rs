@@ -2,7 +2,7 @@
 
 use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
-use crate::error::Context;
+use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::lower::Marks;
 use crate::memory::{Budget, Memory};

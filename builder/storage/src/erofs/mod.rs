@@ -11,7 +11,7 @@ mod node;
 use super::path::{base_name, compare, parent};
 use super::{BlobStore, Content, Entry, EntryKind, Layer, StorageError};
 use format::{DeviceSlot, Dirent, INODE_SLOT, Inode, SUPERBLOCK_AT, Superblock};
-use node::Node;
+use node::ErofsNode;
 use std::os::unix::ffi::OsStrExt;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -66,11 +66,11 @@ fn put(image: &mut [u8], at: usize, bytes: &[u8]) {
 }
 
 /// Sorts entries in tree order and links them to their parents. The root is first, and has the same metadata in every image.
-fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
+fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<ErofsNode> {
     entries.sort_by(|(a, _), (b, _)| compare(a.path.as_os_str().as_bytes(), b.path.as_os_str().as_bytes()));
     entries.retain(|(entry, _)| !entry.path.as_os_str().is_empty());
     entries.insert(0, (Entry::directory(""), Content::Bytes(Default::default())));
-    let mut nodes: Vec<Node> = Vec::with_capacity(entries.len());
+    let mut nodes: Vec<ErofsNode> = Vec::with_capacity(entries.len());
     // The parent directories of the last entry.
     let mut parents: Vec<(Vec<u8>, usize)> = Vec::new();
     for (number, (entry, content)) in entries.into_iter().enumerate() {
@@ -85,14 +85,14 @@ fn arrange(mut entries: Vec<(Entry, Content)>) -> Vec<Node> {
         if entry.kind == EntryKind::Directory {
             parents.push((own, number));
         }
-        nodes.push(Node::new(entry, content, up));
+        nodes.push(ErofsNode::new(entry, content, up));
     }
     link(&mut nodes);
     nodes
 }
 
 /// Finds the files of hard links.
-fn link(nodes: &mut [Node]) {
+fn link(nodes: &mut [ErofsNode]) {
     let of = |number: usize| match &nodes[number].entry.kind {
         EntryKind::HardLink { target } => {
             let target = target.as_os_str().as_bytes();
@@ -108,7 +108,7 @@ fn link(nodes: &mut [Node]) {
 }
 
 /// The blocks of a directory. Each has its entries, then their names, all sorted by name.
-fn directory(nodes: &[Node], number: usize) -> Vec<u8> {
+fn directory(nodes: &[ErofsNode], number: usize) -> Vec<u8> {
     let node = &nodes[number];
     let mut names: Vec<(&[u8], usize)> = vec![(b".", number), (b"..", node.parent)];
     names.extend(node.children.iter().map(|&child| (base_name(nodes[child].entry.path.as_os_str().as_bytes()), child)));

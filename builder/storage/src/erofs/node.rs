@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use zerocopy::{FromZeros, IntoBytes};
 
 /// A file, directory or link of the image.
-pub(super) struct Node {
+pub(super) struct ErofsNode {
     pub(super) entry: Entry,
     content: Content,
     pub(super) parent: usize,
@@ -35,7 +35,7 @@ pub(super) struct Node {
     pub(super) data: Vec<u8>,
 }
 
-impl Node {
+impl ErofsNode {
     pub(super) fn new(entry: Entry, content: Content, parent: usize) -> Self {
         Self {
             entry,

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 /// A COPY of one directory of the build context.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tree {
+pub(crate) struct CopiedDirectory {
     /// The directory in the context; empty for all of it.
     pub(crate) source: String,
     /// The directory in the image.
@@ -17,7 +17,7 @@ pub(crate) struct Tree {
     pub(crate) absolute: bool,
 }
 
-impl Tree {
+impl CopiedDirectory {
     /// The directory that an instruction copies; `None` if it copies something else, or to an unknown place. `listed` are the files of the
     /// context: without them, only a path that ends with a slash is known to be a directory.
     pub(crate) fn of(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> Option<Self> {

@@ -1,9 +1,9 @@
 //! The files that an install needs, among those of the build context.
 
-use super::copies::Tree;
+use super::copies::CopiedDirectory;
 use super::path_pattern::matches;
 use super::project::Project;
-use crate::usage::{Manifest, Presence, Tool};
+use crate::usage::{DependencyFile, Presence, Tool};
 use std::collections::BTreeSet;
 
 /// The part of a manifest's path that stands for any number of directories.
@@ -12,8 +12,8 @@ const ANYWHERE: &str = "**/";
 /// The files of the context among these, as a COPY from the context names them; directories end with a slash. `None` if one that must
 /// exist does not come from this COPY.
 pub(super) fn manifests_in(
-    manifests: &[Manifest],
-    tree: &Tree,
+    manifests: &[DependencyFile],
+    tree: &CopiedDirectory,
     listed: Option<&BTreeSet<String>>,
 ) -> Option<Vec<String>> {
     let mut present: Vec<String> = Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn manifests_in(
 }
 
 /// Whether the files of a COPY to a directory of the system may change programs or their settings.
-pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
+pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &CopiedDirectory) -> bool {
     let prefix = if tree.source.is_empty() { String::new() } else { format!("{}/", tree.source) };
     let system = ["etc/", "usr/", "var/", "root/", "lib/", "lib64/", "bin/", "sbin/", "home/", "opt/"];
     let names = files.iter().filter_map(|file| file.strip_prefix(&prefix));
@@ -75,8 +75,8 @@ pub(super) fn reaches_system(files: &BTreeSet<String>, tree: &Tree) -> bool {
 /// Whether the later COPY would replace files of the install, or the install may need more than the files that are copied for it.
 pub(super) fn taken_over(
     files: &BTreeSet<String>,
-    tree: &Tree,
-    manifests: &[Manifest],
+    tree: &CopiedDirectory,
+    manifests: &[DependencyFile],
     present: &[String],
     tool: Tool,
 ) -> bool {

@@ -1,6 +1,6 @@
 //! Installs after a COPY of sources that they do not need: each edit of a source runs them again.
 
-use super::copies::{Tree, between, destination, is_of_system, is_setting};
+use super::copies::{CopiedDirectory, between, destination, is_of_system, is_setting};
 use super::evidence::{own_scripts, shows_scripts};
 use super::facts::Facts;
 use super::manifests::{manifests_in, reaches_system, taken_over};
@@ -11,7 +11,7 @@ use crate::file::{File, Run};
 use crate::keyword::Keyword;
 use crate::path::join;
 use crate::touches::{touches, within};
-use crate::usage::{Hooks, Manifest, Needs, Presence, Tool, Usage, Work};
+use crate::usage::{DependencyFile, Hooks, Needs, Presence, Tool, Usage, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most directories that a change copies one by one. A longer change helps less than it costs to read.
@@ -52,7 +52,7 @@ pub enum ReorderKind {
 /// The files of a COPY that a command needs.
 enum NeededFiles {
     Nothing,
-    Files(Vec<Manifest>),
+    Files(Vec<DependencyFile>),
     Any,
 }
 
@@ -102,7 +102,8 @@ fn late_install(file: &File<'_>, run: usize, facts: &dyn Facts) -> Option<Reorde
     }
     let mut before: Vec<usize> = file.before(run).collect();
     before.reverse();
-    let mut trees = before.into_iter().filter_map(|step| Some((step, Tree::of(&file.steps[step], facts.files(step))?)));
+    let mut trees =
+        before.into_iter().filter_map(|step| Some((step, CopiedDirectory::of(&file.steps[step], facts.files(step))?)));
     trees.find_map(|(copy, tree)| after_copy(file, run, found, copy, &tree, facts))
 }
 
@@ -112,7 +113,7 @@ fn after_copy(
     run: usize,
     found: &Run,
     copy: usize,
-    tree: &Tree,
+    tree: &CopiedDirectory,
     facts: &dyn Facts,
 ) -> Option<Reorder> {
     let (mut reorder, manifests) = match reach_of_run(file, run, found, tree) {
@@ -151,7 +152,7 @@ fn draft(tool: Tool, kind: ReorderKind) -> Reorder {
 }
 
 /// The whole RUN moves.
-fn whole(found: &Run, files: Vec<Manifest>) -> Option<(Reorder, Vec<Manifest>)> {
+fn whole(found: &Run, files: Vec<DependencyFile>) -> Option<(Reorder, Vec<DependencyFile>)> {
     let installs = |usage: &&Usage| usage.work == Work::Install;
     let usages = || found.usages.iter().map(|(_, _, usage)| usage).filter(installs);
     // The tool that needs files names the advice.
@@ -160,7 +161,12 @@ fn whole(found: &Run, files: Vec<Manifest>) -> Option<(Reorder, Vec<Manifest>)> 
 }
 
 /// A part of the RUN moves, or a command is added.
-fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Option<(Reorder, Vec<Manifest>)> {
+fn part_or_fetch(
+    file: &File<'_>,
+    run: usize,
+    found: &Run,
+    tree: &CopiedDirectory,
+) -> Option<(Reorder, Vec<DependencyFile>)> {
     let step = &file.steps[run];
     let start = step.folder.as_deref()?;
     let mut files = Vec::new();
@@ -228,16 +234,16 @@ fn part_or_fetch(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Optio
     Some((draft(usage.tool, kind), files))
 }
 
-fn absolute(files: &[Manifest], base: &str) -> Vec<Manifest> {
+fn absolute(files: &[DependencyFile], base: &str) -> Vec<DependencyFile> {
     let folder = |path: &str| if path.ends_with('/') { "/" } else { "" };
     files
         .iter()
-        .map(|file| Manifest { path: join(base, &file.path) + folder(&file.path), presence: file.presence })
+        .map(|file| DependencyFile { path: join(base, &file.path) + folder(&file.path), presence: file.presence })
         .collect()
 }
 
 /// The files of a COPY that a RUN needs.
-fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> NeededFiles {
+fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &CopiedDirectory) -> NeededFiles {
     let Some(start) = file.steps[run].folder.as_deref() else { return NeededFiles::Any };
     if !found.understood {
         return NeededFiles::Any;
@@ -253,7 +259,7 @@ fn reach_of_run(file: &File<'_>, run: usize, found: &Run, tree: &Tree) -> Needed
     if files.is_empty() { NeededFiles::Nothing } else { NeededFiles::Files(files) }
 }
 
-fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> NeededFiles {
+fn reach(found: &Run, command: &Invocation, start: &str, tree: &CopiedDirectory) -> NeededFiles {
     let Some((_, _, usage)) = found.usages.iter().find(|(_, other, _)| other == command) else {
         // A shell that runs the output of a download, from a site that is known for its installer.
         if installer_script(found, command) {
@@ -278,7 +284,8 @@ fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> NeededF
         Needs::Files(files) => match &usage.folder {
             Some(folder) => {
                 let files = absolute(files, &join(start, folder));
-                let needed = |file: &Manifest| file.presence == Presence::Required || file.presence == Presence::Usual;
+                let needed =
+                    |file: &DependencyFile| file.presence == Presence::Required || file.presence == Presence::Usual;
                 if files.iter().filter(|file| needed(file)).all(|file| tree.origin(&file.path).is_some()) {
                     NeededFiles::Files(files)
                 } else {
@@ -293,7 +300,7 @@ fn reach(found: &Run, command: &Invocation, start: &str, tree: &Tree) -> NeededF
 }
 
 /// A download needs nothing, unless it writes to the copied directory.
-fn download(command: &Invocation, start: &str, tree: &Tree) -> NeededFiles {
+fn download(command: &Invocation, start: &str, tree: &CopiedDirectory) -> NeededFiles {
     let Some(folder) = command.folder.as_deref().map(|folder| join(start, folder)) else { return NeededFiles::Any };
     let local = command.arguments().iter().filter(|word| !word.is_option() && !word.text.contains("://"));
     let inside = local
@@ -373,7 +380,7 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
 }
 
 /// Whether the COPY may move to the place after the RUN, by the instructions and the project's own scripts.
-fn movable(file: &File<'_>, reorder: &Reorder, tree: &Tree, facts: &dyn Facts) -> bool {
+fn movable(file: &File<'_>, reorder: &Reorder, tree: &CopiedDirectory, facts: &dyn Facts) -> bool {
     let (copy, run) = (reorder.copy, reorder.run);
     let steps = between(file, copy, run);
     let mut keyword = steps.iter().map(|&step| (step, &file.steps[step]));
@@ -426,7 +433,7 @@ fn needs_no_other_part(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) ->
 }
 
 /// The change of the file.
-fn edits(file: &File<'_>, reorder: &Reorder, tree: &Tree, present: &[String]) -> Option<Vec<Edit>> {
+fn edits(file: &File<'_>, reorder: &Reorder, tree: &CopiedDirectory, present: &[String]) -> Option<Vec<Edit>> {
     if present.iter().any(|path| path.contains([' ', '"', '\'', '$', '[', '*', '?', '\\'])) {
         return None;
     }

@@ -3,7 +3,7 @@
 use super::are_names;
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Content, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Content, DependencyFile, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
 
 fn cache(target: Option<String>, content: Content, sharing: Sharing) -> Option<Cache> {
     target.map(|target| Cache::new(target, content, sharing))
@@ -27,8 +27,11 @@ pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let files = || {
-        let always = [Manifest::required("go.mod"), Manifest::usual("go.sum")];
-        always.into_iter().chain([Manifest::possible("go.work"), Manifest::possible("go.work.sum")]).collect::<Vec<_>>()
+        let always = [DependencyFile::required("go.mod"), DependencyFile::usual("go.sum")];
+        always
+            .into_iter()
+            .chain([DependencyFile::possible("go.work"), DependencyFile::possible("go.work.sum")])
+            .collect::<Vec<_>>()
     };
     let rest = arguments.rest();
     let remote = !rest.is_empty() && rest.iter().all(|word| word.text.contains('@') && !word.text.starts_with('.'));
@@ -93,8 +96,9 @@ pub(super) fn cargo(command: &Invocation, around: &Surroundings) -> Option<Usage
     let arguments = Arguments::of(&words, &VALUED);
     let manifest = arguments.value(&["--manifest-path"]).unwrap_or("Cargo.toml");
     let files = || {
-        let always = [Manifest::required(manifest), Manifest::usual(manifest.replace("Cargo.toml", "Cargo.lock"))];
-        let settings = ["rust-toolchain.toml", "rust-toolchain", ".cargo/"].map(Manifest::possible);
+        let always =
+            [DependencyFile::required(manifest), DependencyFile::usual(manifest.replace("Cargo.toml", "Cargo.lock"))];
+        let settings = ["rust-toolchain.toml", "rust-toolchain", ".cargo/"].map(DependencyFile::possible);
         always.into_iter().chain(settings).collect::<Vec<_>>()
     };
     let rest = arguments.rest();
@@ -108,7 +112,7 @@ pub(super) fn cargo(command: &Invocation, around: &Surroundings) -> Option<Usage
         // The recipe of cargo-chef is made from the sources in another stage.
         ("chef", [first, ..]) if first.text == "cook" => (
             Work::Install,
-            Needs::Files(vec![Manifest::required(arguments.value(&["--recipe-path"]).unwrap_or("recipe.json"))]),
+            Needs::Files(vec![DependencyFile::required(arguments.value(&["--recipe-path"]).unwrap_or("recipe.json"))]),
         ),
         ("chef", _) => (Work::Prepare, Needs::Sources(None)),
         (
@@ -154,10 +158,10 @@ pub(super) fn rustup(command: &Invocation) -> Option<Usage> {
 pub(super) fn stack(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &["--resolver", "--stack-yaml", "--local-bin-path", "-j"]);
     let files = vec![
-        Manifest::required("stack.yaml"),
-        Manifest::usual("package.yaml"),
-        Manifest::possible("*.cabal"),
-        Manifest::possible("stack.yaml.lock"),
+        DependencyFile::required("stack.yaml"),
+        DependencyFile::usual("package.yaml"),
+        DependencyFile::possible("*.cabal"),
+        DependencyFile::possible("stack.yaml.lock"),
     ];
     let needs = match arguments.action() {
         "build" | "install" | "test"
@@ -178,9 +182,9 @@ pub(super) fn cabal(command: &Invocation, around: &Surroundings) -> Option<Usage
     let arguments = Arguments::of(command.arguments(), &["--installdir", "-w", "-j"]);
     let action = arguments.action().trim_start_matches("v2-");
     let files = vec![
-        Manifest::usual("*.cabal"),
-        Manifest::possible("cabal.project"),
-        Manifest::possible("cabal.project.freeze"),
+        DependencyFile::usual("*.cabal"),
+        DependencyFile::possible("cabal.project"),
+        DependencyFile::possible("cabal.project.freeze"),
     ];
     let (work, needs) = match action {
         "update" => (Work::Prepare, Needs::Nothing),
@@ -202,7 +206,7 @@ pub(super) fn swift(command: &Invocation, around: &Surroundings) -> Option<Usage
         command.arguments(),
         &["-c", "--configuration", "--package-path", "--product", "--build-path", "-Xswiftc"],
     );
-    let files = vec![Manifest::required("Package.swift"), Manifest::usual("Package.resolved")];
+    let files = vec![DependencyFile::required("Package.swift"), DependencyFile::usual("Package.resolved")];
     let (work, needs) = match (arguments.action(), arguments.rest().first().map(|word| word.text.as_str())) {
         ("package", Some("resolve" | "update")) => (Work::Install, Needs::Files(files)),
         ("build" | "test" | "run", _) => {

@@ -3,7 +3,7 @@
 
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Content, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Content, DependencyFile, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
 
 fn store(target: Option<String>) -> Option<Cache> {
     target.map(|target| Cache::new(target, Content::Store, Sharing::Locked))
@@ -20,9 +20,9 @@ pub(super) fn maven(command: &Invocation, around: &Surroundings) -> Option<Usage
     }
     let file = arguments.value(&["-f", "--file"]).unwrap_or("pom.xml");
     let wrapper = command.program() == "mvnw";
-    let mut files = vec![Manifest::required(file), Manifest::possible(".mvn/")];
+    let mut files = vec![DependencyFile::required(file), DependencyFile::possible(".mvn/")];
     if wrapper {
-        files.push(Manifest::required("mvnw"));
+        files.push(DependencyFile::required("mvnw"));
     }
     let fetches = arguments.plain.iter().all(|goal| {
         goal.text.starts_with("dependency:")
@@ -69,14 +69,14 @@ pub(super) fn gradle(command: &Invocation, around: &Surroundings) -> Option<Usag
         return None;
     }
     let mut files = vec![
-        Manifest::usual("build.gradle*"),
-        Manifest::usual("settings.gradle*"),
-        Manifest::possible("gradle.properties"),
-        Manifest::possible("gradle/"),
-        Manifest::possible("buildSrc/"),
+        DependencyFile::usual("build.gradle*"),
+        DependencyFile::usual("settings.gradle*"),
+        DependencyFile::possible("gradle.properties"),
+        DependencyFile::possible("gradle/"),
+        DependencyFile::possible("buildSrc/"),
     ];
     if command.program() == "gradlew" {
-        files.push(Manifest::required("gradlew"));
+        files.push(DependencyFile::required("gradlew"));
     }
     let needs = Needs::Sources(Some(Prefetch { files, command: None }));
     let mut usage = Usage::new(Tool::Gradle, Work::Build, needs, command).at(arguments.value(&["-p", "--project-dir"]));
@@ -92,7 +92,7 @@ pub(super) fn gradle(command: &Invocation, around: &Surroundings) -> Option<Usag
 
 /// sbt, with coursier.
 pub(super) fn sbt(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    let files = vec![Manifest::required("build.sbt"), Manifest::possible("project/")];
+    let files = vec![DependencyFile::required("build.sbt"), DependencyFile::possible("project/")];
     let only_update = command.arguments().iter().filter(|word| !word.is_option()).all(|word| word.text == "update");
     let needs = if only_update && command.words.len() > 1 {
         Needs::Files(files)

@@ -3,7 +3,7 @@
 use super::{recognise, without_first};
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Content, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Content, DependencyFile, Needs, Sharing, Surroundings, Tool, Usage, Work};
 
 /// ccache's directory, which is safe for several processes.
 fn objects(command: &Invocation, around: &Surroundings) -> Option<Cache> {
@@ -44,7 +44,7 @@ pub(super) fn conan(command: &Invocation, around: &Surroundings) -> Option<Usage
         "install" if arguments.has(&["--requires", "--tool-requires"]) => Needs::Nothing,
         "install" if arguments.rest().iter().all(|word| matches!(word.text.as_str(), "." | "..")) => {
             let up = if arguments.rest().first().is_some_and(|word| word.text == "..") { "../" } else { "" };
-            Needs::Files(vec![Manifest::usual(format!("{up}conanfile.*"))])
+            Needs::Files(vec![DependencyFile::usual(format!("{up}conanfile.*"))])
         }
         "install" | "create" | "build" => Needs::Sources(None),
         "profile" | "config" | "remote" => {
@@ -65,9 +65,10 @@ pub(super) fn vcpkg(command: &Invocation, around: &Surroundings) -> Option<Usage
         &["--triplet", "--overlay-ports", "--overlay-triplets", "--x-manifest-root"],
     );
     let needs = match (arguments.action(), arguments.rest()) {
-        ("install", []) => {
-            Needs::Files(vec![Manifest::required("vcpkg.json"), Manifest::possible("vcpkg-configuration.json")])
-        }
+        ("install", []) => Needs::Files(vec![
+            DependencyFile::required("vcpkg.json"),
+            DependencyFile::possible("vcpkg-configuration.json"),
+        ]),
         ("install", _) if arguments.has(&["--overlay-ports", "--overlay-triplets"]) => Needs::Sources(None),
         ("install", _) => Needs::Nothing,
         _ => return None,

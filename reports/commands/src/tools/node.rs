@@ -3,15 +3,15 @@
 use super::are_names;
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Cacheless, Content, Hooks, Manifest, Needs, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Cacheless, Content, DependencyFile, Hooks, Needs, Sharing, Surroundings, Tool, Usage, Work};
 
 /// The files of a project that packages and package managers read during an install: settings, patches of packages, the schema from which
 /// prisma generates its client.
 const READ_BY_PACKAGES: [&str; 5] = [".npmrc", "patches/", "prisma/", ".puppeteerrc.cjs", ".puppeteerrc.json"];
 
 fn files(lock: &str, settings: &[&str]) -> Needs {
-    let settings = settings.iter().chain(&READ_BY_PACKAGES).map(|path| Manifest::possible(*path));
-    let always = [Manifest::required("package.json"), Manifest::usual(lock)];
+    let settings = settings.iter().chain(&READ_BY_PACKAGES).map(|path| DependencyFile::possible(*path));
+    let always = [DependencyFile::required("package.json"), DependencyFile::usual(lock)];
     Needs::Files(always.into_iter().chain(settings).collect())
 }
 
@@ -139,10 +139,10 @@ pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage>
         ("fetch", _) => (
             Work::Install,
             Needs::Files(vec![
-                Manifest::required("pnpm-lock.yaml"),
-                Manifest::possible("pnpm-workspace.yaml"),
-                Manifest::possible(".npmrc"),
-                Manifest::possible("patches/"),
+                DependencyFile::required("pnpm-lock.yaml"),
+                DependencyFile::possible("pnpm-workspace.yaml"),
+                DependencyFile::possible(".npmrc"),
+                DependencyFile::possible("patches/"),
             ]),
         ),
         ("add" | "install" | "i", names) if global && are_names(names) => (Work::Install, Needs::Nothing),
@@ -198,10 +198,10 @@ pub(super) fn deno(command: &Invocation, around: &Surroundings) -> Option<Usage>
     let needs = match (arguments.action(), arguments.rest()) {
         ("install" | "add", names) if arguments.has(&["-g", "--global"]) && are_names(names) => Needs::Nothing,
         ("install", []) => Needs::Files(vec![
-            Manifest::required("deno.json"),
-            Manifest::usual("deno.lock"),
-            Manifest::possible("deno.jsonc"),
-            Manifest::possible("package.json"),
+            DependencyFile::required("deno.json"),
+            DependencyFile::usual("deno.lock"),
+            DependencyFile::possible("deno.jsonc"),
+            DependencyFile::possible("package.json"),
         ]),
         ("install" | "cache" | "add" | "task" | "compile" | "test" | "check" | "bundle" | "run", _) => {
             Needs::Sources(None)

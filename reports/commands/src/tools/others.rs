@@ -3,7 +3,7 @@
 use super::are_names;
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Content, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Content, DependencyFile, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
 
 fn cache(target: Option<String>, content: Content, sharing: Sharing) -> Option<Cache> {
     target.map(|target| Cache::new(target, content, sharing))
@@ -58,8 +58,9 @@ pub(super) fn bundler(command: &Invocation, around: &Surroundings) -> Option<Usa
             let needs = if file.contains('$') {
                 Needs::Sources(None)
             } else {
-                let settings = [".ruby-version", ".tool-versions", ".bundle/", "*.gemspec"].map(Manifest::possible);
-                let always = [Manifest::required(file), Manifest::usual(format!("{file}.lock"))];
+                let settings =
+                    [".ruby-version", ".tool-versions", ".bundle/", "*.gemspec"].map(DependencyFile::possible);
+                let always = [DependencyFile::required(file), DependencyFile::usual(format!("{file}.lock"))];
                 Needs::Files(always.into_iter().chain(settings).collect())
             };
             (Work::Install, needs)
@@ -78,8 +79,8 @@ pub(super) fn composer(command: &Invocation, around: &Surroundings) -> Option<Us
     let arguments =
         Arguments::of(command.arguments(), &["-d", "--working-dir", "--ignore-platform-req", "--prefer-install"]);
     let files = || {
-        let settings = ["auth.json", "symfony.lock", "patches/"].map(Manifest::possible);
-        [Manifest::required("composer.json"), Manifest::usual("composer.lock")]
+        let settings = ["auth.json", "symfony.lock", "patches/"].map(DependencyFile::possible);
+        [DependencyFile::required("composer.json"), DependencyFile::usual("composer.lock")]
             .into_iter()
             .chain(settings)
             .collect::<Vec<_>>()
@@ -147,10 +148,10 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
             .and_then(|path| path.rsplit_once('/'))
             .map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let first = match &named {
-            Some(path) if path.ends_with("proj") => Manifest::required(path.clone()),
-            Some(path) if path.ends_with(".sln") || path.ends_with(".slnx") => Manifest::required(path.clone()),
-            Some(path) => Manifest::usual(format!("{}/*.*proj", path.trim_end_matches('/'))),
-            None => Manifest::usual("**/*.*proj"),
+            Some(path) if path.ends_with("proj") => DependencyFile::required(path.clone()),
+            Some(path) if path.ends_with(".sln") || path.ends_with(".slnx") => DependencyFile::required(path.clone()),
+            Some(path) => DependencyFile::usual(format!("{}/*.*proj", path.trim_end_matches('/'))),
+            None => DependencyFile::usual("**/*.*proj"),
         };
         let solution = named.as_deref().is_some_and(|path| path.ends_with(".sln") || path.ends_with(".slnx"));
         let settings = [
@@ -164,10 +165,12 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
         ];
         let mut files = vec![first];
         // A solution lists projects, and a project may refer to others.
-        let projects: fn(String) -> Manifest = if solution { Manifest::usual } else { Manifest::possible };
+        let projects: fn(String) -> DependencyFile =
+            if solution { DependencyFile::usual } else { DependencyFile::possible };
         files.push(projects(format!("{}**/*.*proj", if solution { &folder } else { "" })));
-        files.extend(["*.sln", "*.slnx", "**/packages.lock.json", "**/Directory.*.props"].map(Manifest::possible));
-        files.extend(settings.map(Manifest::possible));
+        files
+            .extend(["*.sln", "*.slnx", "**/packages.lock.json", "**/Directory.*.props"].map(DependencyFile::possible));
+        files.extend(settings.map(DependencyFile::possible));
         files
     };
     let expanded = arguments.rest().iter().any(|word| !word.literal);
@@ -220,7 +223,7 @@ pub(super) fn nuget(command: &Invocation, around: &Surroundings) -> Option<Usage
 
 /// Mix.
 pub(super) fn mix(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    let files = || vec![Manifest::required("mix.exs"), Manifest::usual("mix.lock")];
+    let files = || vec![DependencyFile::required("mix.exs"), DependencyFile::usual("mix.lock")];
     let (work, needs) = match command.words.get(1)?.text.as_str() {
         "deps.get" => (Work::Install, Needs::Files(files())),
         "deps.compile" | "compile" | "release" | "test" | "do" | "assets.deploy" | "phx.digest" | "assets.setup" => {
@@ -240,7 +243,7 @@ pub(super) fn mix(command: &Invocation, around: &Surroundings) -> Option<Usage> 
 /// Dart and Flutter. Programs find their packages in the cache.
 pub(super) fn dart(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &["-C", "--directory", "-o", "--output"]);
-    let files = || vec![Manifest::required("pubspec.yaml"), Manifest::usual("pubspec.lock")];
+    let files = || vec![DependencyFile::required("pubspec.yaml"), DependencyFile::usual("pubspec.lock")];
     let (work, needs) = match (arguments.action(), arguments.rest().first().map(|word| word.text.as_str())) {
         ("pub", Some("get" | "upgrade" | "downgrade")) => (Work::Install, Needs::Files(files())),
         ("pub", Some("global")) => (Work::Install, Needs::Nothing),
@@ -268,15 +271,16 @@ pub(super) fn helm(command: &Invocation, around: &Surroundings) -> Option<Usage>
                 (
                     Work::Install,
                     Needs::Files(vec![
-                        Manifest::required(format!("{folder}/Chart.yaml")),
-                        Manifest::usual(format!("{folder}/Chart.lock")),
+                        DependencyFile::required(format!("{folder}/Chart.yaml")),
+                        DependencyFile::usual(format!("{folder}/Chart.lock")),
                     ]),
                 )
             }
             Some(_) => (Work::Install, Needs::Sources(None)),
-            None => {
-                (Work::Install, Needs::Files(vec![Manifest::required("Chart.yaml"), Manifest::usual("Chart.lock")]))
-            }
+            None => (
+                Work::Install,
+                Needs::Files(vec![DependencyFile::required("Chart.yaml"), DependencyFile::usual("Chart.lock")]),
+            ),
         },
         ("repo", _) => (Work::Prepare, Needs::Nothing),
         ("plugin" | "pull", _) => (Work::Install, Needs::Nothing),

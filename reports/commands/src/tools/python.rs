@@ -4,7 +4,7 @@ use super::{are_names, recognise, without_first};
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
 use crate::usage::{
-    Cache, Cacheless, Content, Hooks, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work,
+    Cache, Cacheless, Content, DependencyFile, Hooks, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work,
 };
 use crate::word::Word;
 
@@ -40,9 +40,9 @@ pub(super) fn module(command: &Invocation, around: &Surroundings) -> Option<Usag
 }
 
 /// The files of `-r` and `-c`, with the files next to them that they may include.
-fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Manifest>> {
-    let mut files: Vec<Manifest> = Vec::new();
-    let mut add = |file: Manifest| {
+fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<DependencyFile>> {
+    let mut files: Vec<DependencyFile> = Vec::new();
+    let mut add = |file: DependencyFile| {
         if !files.iter().any(|known| known.path == file.path) {
             files.push(file);
         }
@@ -55,23 +55,23 @@ fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Manifest
         if path.contains(['$', '`', '*', '<']) {
             return None;
         }
-        add(Manifest::required(path));
+        add(DependencyFile::required(path));
         match path.rsplit_once('/') {
             // A directory of requirements: they include each other.
             Some((folder, _))
                 if folder.rsplit('/').next().is_some_and(|name| name.starts_with("require") || name == "deps") =>
             {
-                add(Manifest::possible(format!("{folder}/*.txt")));
-                add(Manifest::possible(format!("{folder}/*.in")));
+                add(DependencyFile::possible(format!("{folder}/*.txt")));
+                add(DependencyFile::possible(format!("{folder}/*.in")));
             }
             Some((folder, _)) => {
-                add(Manifest::possible(format!("{folder}/*requirements*.txt")));
-                add(Manifest::possible(format!("{folder}/constraints*.txt")));
+                add(DependencyFile::possible(format!("{folder}/*requirements*.txt")));
+                add(DependencyFile::possible(format!("{folder}/constraints*.txt")));
             }
             None => {
-                add(Manifest::possible("*requirements*.txt"));
-                add(Manifest::possible("constraints*.txt"));
-                add(Manifest::possible("requirements/"));
+                add(DependencyFile::possible("*requirements*.txt"));
+                add(DependencyFile::possible("constraints*.txt"));
+                add(DependencyFile::possible("requirements/"));
             }
         }
     }
@@ -224,10 +224,10 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         ("sync", _) => {
             let arguments = Arguments::of(&command.words[2..], &VALUED);
             let files = vec![
-                Manifest::required("pyproject.toml"),
-                Manifest::usual("uv.lock"),
-                Manifest::possible(".python-version"),
-                Manifest::possible("uv.toml"),
+                DependencyFile::required("pyproject.toml"),
+                DependencyFile::usual("uv.lock"),
+                DependencyFile::possible(".python-version"),
+                DependencyFile::possible("uv.toml"),
             ];
             let alone = ["--no-install-project", "--no-install-workspace", "--only-deps"];
             let needs = if arguments.has(&alone) {
@@ -271,7 +271,11 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
         ["-C", "-P", "--directory", "--project", "--with", "--without", "--only", "-E", "--extras", "--format"];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let files = || {
-        vec![Manifest::required("pyproject.toml"), Manifest::usual("poetry.lock"), Manifest::possible("poetry.toml")]
+        vec![
+            DependencyFile::required("pyproject.toml"),
+            DependencyFile::usual("poetry.lock"),
+            DependencyFile::possible("poetry.toml"),
+        ]
     };
     let (work, needs) = match arguments.action() {
         "install" | "sync" if arguments.has(&["--no-root", "--no-directory"]) => (Work::Install, Needs::Files(files())),
@@ -303,7 +307,9 @@ pub(super) fn pipenv(command: &Invocation, around: &Surroundings) -> Option<Usag
     let arguments =
         Arguments::of(command.arguments(), &["--python", "-r", "--requirements", "-i", "--index", "--categories"]);
     let needs = match (arguments.action(), arguments.rest()) {
-        ("install" | "sync", []) => Needs::Files(vec![Manifest::required("Pipfile"), Manifest::usual("Pipfile.lock")]),
+        ("install" | "sync", []) => {
+            Needs::Files(vec![DependencyFile::required("Pipfile"), DependencyFile::usual("Pipfile.lock")])
+        }
         ("install" | "update", _) => Needs::Sources(None),
         _ => return None,
     };
@@ -317,7 +323,7 @@ pub(super) fn pipenv(command: &Invocation, around: &Surroundings) -> Option<Usag
 /// PDM.
 pub(super) fn pdm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &["-p", "--project", "-G", "--group", "--python"]);
-    let files = vec![Manifest::required("pyproject.toml"), Manifest::usual("pdm.lock")];
+    let files = vec![DependencyFile::required("pyproject.toml"), DependencyFile::usual("pdm.lock")];
     let needs = match arguments.action() {
         "install" | "sync" if arguments.has(&["--no-self"]) => Needs::Files(files),
         "install" | "sync" => {
@@ -362,9 +368,9 @@ pub(super) fn conda(command: &Invocation, around: &Surroundings) -> Option<Usage
     } else if let Some(first) = named.peek() {
         // Its pip packages may belong to the project.
         let literal = !first.contains(['$', '`', '*']);
-        if literal { Needs::Files(named.map(Manifest::required).collect()) } else { Needs::Sources(None) }
+        if literal { Needs::Files(named.map(DependencyFile::required).collect()) } else { Needs::Sources(None) }
     } else if command.arguments().iter().any(|word| word.text == "env") && action != "remove" {
-        Needs::Files(vec![Manifest::required("environment.yml")])
+        Needs::Files(vec![DependencyFile::required("environment.yml")])
     } else if are_names(rest) {
         Needs::Nothing
     } else {

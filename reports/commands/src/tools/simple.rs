@@ -3,7 +3,7 @@
 use super::are_names;
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Content, Manifest, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{Cache, Content, DependencyFile, Needs, Prefetch, Sharing, Surroundings, Tool, Usage, Work};
 
 /// Returns the usage of such a tool by a command.
 pub(super) fn simple(command: &Invocation, around: &Surroundings) -> Option<Usage> {
@@ -29,7 +29,7 @@ pub(super) fn simple(command: &Invocation, around: &Surroundings) -> Option<Usag
         ("luarocks", "install") => (Tool::Luarocks, Work::Install, named(arguments.rest()), None),
         ("luarocks", "make" | "build") => (Tool::Luarocks, Work::Build, Needs::Sources(None), None),
         ("lein", action) if !action.is_empty() => {
-            let files = vec![Manifest::required("project.clj"), Manifest::possible("profiles.clj")];
+            let files = vec![DependencyFile::required("project.clj"), DependencyFile::possible("profiles.clj")];
             let maven = store(&[], ".m2/repository");
             if action == "deps" {
                 (Tool::Leiningen, Work::Install, Needs::Files(files), maven)
@@ -40,7 +40,7 @@ pub(super) fn simple(command: &Invocation, around: &Surroundings) -> Option<Usag
         }
         ("clojure" | "clj", _) => (Tool::Clojure, Work::Build, Needs::Sources(None), store(&[], ".m2/repository")),
         ("rebar3", "get-deps") => {
-            let files = vec![Manifest::required("rebar.config"), Manifest::usual("rebar.lock")];
+            let files = vec![DependencyFile::required("rebar.config"), DependencyFile::usual("rebar.lock")];
             (Tool::Rebar, Work::Install, Needs::Files(files), store(&["REBAR_CACHE_DIR"], ".cache/rebar3"))
         }
         ("rebar3", action) if !action.is_empty() => {

@@ -18,7 +18,7 @@ use std::collections::{BinaryHeap, HashMap};
 /// An edge between two activities. Times are nanoseconds; they are signed and wide, because sums of lags and lengths of any
 /// record must not overflow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link {
+pub(crate) struct NetworkLink {
     pub(crate) from: StepId,
     pub(crate) to: StepId,
     /// The delay between the instant that releases `to` and the instant at which `to` continues.
@@ -60,7 +60,7 @@ pub(crate) struct Network {
     /// The activity whose end is that of all, followed by the tail: the step that failed. By default the last one to end.
     pub(crate) last: Option<StepId>,
     /// The links, without cycles.
-    pub(crate) links: Vec<Link>,
+    pub(crate) links: Vec<NetworkLink>,
 }
 
 /// The length of a path that does not exist. Sums with lengths of any record stay far below zero.
@@ -120,17 +120,17 @@ impl Network {
         topological(self.lengths.len(), &after)
     }
 
-    fn grouped(&self, key: impl Fn(&Link) -> StepId) -> Grouped<StepId, LinkIndex> {
+    fn grouped(&self, key: impl Fn(&NetworkLink) -> StepId) -> Grouped<StepId, LinkIndex> {
         let links: Vec<_> = self.links.iter().enumerate().map(|(index, link)| (key(link), LinkIndex(index))).collect();
         Grouped::new(self.lengths.len(), links.into_iter())
     }
 
-    fn link(&self, index: LinkIndex) -> &Link {
+    fn link(&self, index: LinkIndex) -> &NetworkLink {
         &self.links[index.0]
     }
 
     /// The time from the instant that releases the link's target to the end of all.
-    fn onward(&self, link: &Link, leave: &Indexed<StepId, i128>) -> i128 {
+    fn onward(&self, link: &NetworkLink, leave: &Indexed<StepId, i128>) -> i128 {
         link.lag + self.lengths[link.to] - link.ahead + leave[link.to]
     }
 
@@ -262,7 +262,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
             let sound = release >= source.start && from != step;
             let work = later.get(&from).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
             let (rest, ahead) = (int(source.end.saturating_sub(release) + work), int(own.work_until(release)));
-            sound.then_some((release, Link { from, to: step, lag: 0, rest, ahead }))
+            sound.then_some((release, NetworkLink { from, to: step, lag: 0, rest, ahead }))
         };
         let mut needs: Vec<_> = activities.graph.before(step).iter().filter_map(|need| link(need.step, wall)).collect();
         let mut holds = Vec::new();
@@ -295,7 +295,7 @@ pub(crate) fn observed(activities: &Activities<'_>) -> Network {
 
 /// Links to the steps that waited for deferred work without being the first requester: from the step that did the work to the
 /// middle of each waiter. With `seen`, the work starts as late as it was observed; otherwise right after the step's end.
-fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: bool) -> Vec<Link> {
+fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: bool) -> Vec<NetworkLink> {
     let mut links = Vec::new();
     for (&step, work) in later {
         let Some(source) = activities.interval(step) else { continue };
@@ -303,7 +303,7 @@ fn joins(activities: &Activities<'_>, later: &HashMap<StepId, Deferred>, seen: b
             let Some(active) = activities.interval(other) else { continue };
             let ahead = int(OwnLinks::new(activities.inner_waits(other), active).work_until(until));
             let lag = if seen { int(until.saturating_sub(source.end + work.length)) } else { 0 };
-            links.push(Link { from: step, to: other, lag, rest: 0, ahead });
+            links.push(NetworkLink { from: step, to: other, lag, rest: 0, ahead });
         }
     }
     links
@@ -320,7 +320,7 @@ pub(crate) fn dependency(activities: &Activities<'_>, lengths: &Indexed<StepId, 
         let links = network.links.len();
         network.links.extend(needs.map(|need| {
             let work = later.get(&need.step).filter(|work| !work.holds(step)).map_or(Nanos::ZERO, |work| work.length);
-            Link { from: need.step, to: step, lag: 0, rest: int(work), ahead: 0 }
+            NetworkLink { from: need.step, to: step, lag: 0, rest: int(work), ahead: 0 }
         }));
         network.starts.push(if network.links.len() == links { head } else { 0 });
     }

@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 fn network(lengths: &[i128], links: &[(u32, u32)]) -> Network {
-    let link = |&(from, to): &(u32, u32)| Link { from: StepId(from), to: StepId(to), lag: 0, rest: 0, ahead: 0 };
+    let link = |&(from, to): &(u32, u32)| NetworkLink { from: StepId(from), to: StepId(to), lag: 0, rest: 0, ahead: 0 };
     let starts = Indexed::filled(0, lengths.len());
     Network { lengths: lengths.to_vec().into(), starts, tail: 0, last: None, links: links.iter().map(link).collect() }
 }
@@ -35,7 +35,7 @@ prop_compose! {
             // Some links start or end in the middle of their activities, like those of locks.
             let part = |of: i128, share: i128| if share < 50 { 0 } else { of * (share - 50) / 50 };
             let (rest, ahead) = (part(lengths[from], rest), part(lengths[to], ahead));
-            Link { from: StepId::from_index(from), to: StepId::from_index(to), lag, rest, ahead }
+            NetworkLink { from: StepId::from_index(from), to: StepId::from_index(to), lag, rest, ahead }
         }).collect();
         Network { lengths: lengths.into(), starts: starts.into(), tail, last: last.map(StepId::from_index), links }
     }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 
 /// A line of a log.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Line {
+pub(crate) struct LogLine {
     /// The number of the line in the log.
     pub(crate) number: usize,
     /// The time that was written before the line.
@@ -31,7 +31,7 @@ pub(crate) struct Line {
 
 /// A log.
 pub(crate) struct Log {
-    pub(crate) lines: Vec<Line>,
+    pub(crate) lines: Vec<LogLine>,
     /// Whether the times are since 1970.
     pub(crate) dated: bool,
     /// The unit of the times in nanoseconds, if it is a second; zero for finer times.
@@ -48,7 +48,7 @@ impl Log {
         let cuts: Vec<Cut<'_>> = pieces.iter().map(|piece| prefixes.cut(&piece.text)).collect();
         let times = clock::times(&cuts);
         let mut streams: HashMap<&[&str], usize> = HashMap::new();
-        let mut lines: Vec<Line> = Vec::with_capacity(pieces.len());
+        let mut lines: Vec<LogLine> = Vec::with_capacity(pieces.len());
         for (number, ((piece, cut), mut at)) in pieces.iter().zip(&cuts).zip(times.at).enumerate() {
             if piece.redrawn && at.is_none() {
                 at = lines.last().and_then(|last| last.at);
@@ -60,7 +60,7 @@ impl Log {
                 Some(quote) => unquoted(text, quote),
                 None => text.trim_end().to_owned(),
             };
-            lines.push(Line { number, at, text, stream });
+            lines.push(LogLine { number, at, text, stream });
         }
         if newest_first(&lines) {
             lines.reverse();
@@ -71,9 +71,9 @@ impl Log {
     }
 
     /// The lines by their source. Sources are distinguished if several of them start a build.
-    pub(crate) fn streams(&self, starts: impl Fn(&str) -> bool) -> Vec<Vec<&Line>> {
+    pub(crate) fn streams(&self, starts: impl Fn(&str) -> bool) -> Vec<Vec<&LogLine>> {
         let starting = self.lines.iter().filter(|line| starts(&line.text)).filter_map(|line| line.stream);
-        let mut groups: BTreeMap<usize, Vec<&Line>> = starting.map(|stream| (stream, Vec::new())).collect();
+        let mut groups: BTreeMap<usize, Vec<&LogLine>> = starting.map(|stream| (stream, Vec::new())).collect();
         if groups.len() < 2 {
             return vec![self.lines.iter().collect()];
         }
@@ -142,7 +142,7 @@ fn unquoted(text: &str, quote: Quote) -> String {
 }
 
 /// Whether the log was exported with its last line first.
-fn newest_first(lines: &[Line]) -> bool {
+fn newest_first(lines: &[LogLine]) -> bool {
     let times: Vec<Instant> = lines.iter().filter_map(|line| line.at).collect();
     let later = times.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let earlier = times.windows(2).filter(|pair| pair[1] < pair[0]).count();

@@ -13,7 +13,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     if !["width", "term"].iter().any(|key| head.get(key).is_some()) {
         return None;
     }
-    let mut lines = Lines::default();
+    let mut lines = CastLines::default();
     match version {
         1 => {
             let mut at = 0.0;
@@ -46,12 +46,12 @@ pub(super) fn lines(text: &str) -> Option<String> {
 
 /// Lines that are put together from parts.
 #[derive(Default)]
-struct Lines {
+struct CastLines {
     out: String,
     open: Option<(f64, String)>,
 }
 
-impl Lines {
+impl CastLines {
     fn add(&mut self, at: f64, text: &str) {
         for part in text.split_inclusive('\n') {
             let (since, mut line) = self.open.take().unwrap_or((at, String::new()));

@@ -17,7 +17,7 @@ fn beginning(row: &str) -> Option<Mark> {
 }
 
 /// A row of the text with its properties.
-struct Row<'t> {
+struct TextRow<'t> {
     text: &'t str,
     /// The length in characters.
     length: usize,
@@ -26,7 +26,7 @@ struct Row<'t> {
     begins: bool,
 }
 
-impl<'t> Row<'t> {
+impl<'t> TextRow<'t> {
     fn of(line: &'t str, prefixes: &Prefixes) -> Self {
         let text = line.trim_end_matches('\r');
         let plain = terminal::plain(text);
@@ -47,14 +47,14 @@ impl<'t> Row<'t> {
 
     /// Whether the line continues in the next row: the row has the full width, or the next word did not fit after its space. Several spaces
     /// at its end fill a column.
-    fn goes_on(&self, next: &Row<'_>, width: usize) -> bool {
+    fn goes_on(&self, next: &TextRow<'_>, width: usize) -> bool {
         let filled = self.text.ends_with("  ");
         let no_room = self.text.ends_with(' ') && self.length + next.first_word() > width;
         !next.begins() && !filled && (self.length == width || no_room)
     }
 
     /// Whether the line ends here although the next row is not the start of one, as before lines of other programs.
-    fn ends(&self, next: &Row<'_>, width: usize) -> bool {
+    fn ends(&self, next: &TextRow<'_>, width: usize) -> bool {
         !next.begins() && self.length + 1 + next.first_word() < width
     }
 
@@ -67,20 +67,20 @@ impl<'t> Row<'t> {
 pub(super) fn lines(text: &str) -> Option<String> {
     let plain: Vec<_> = text.lines().map(terminal::plain).collect();
     let prefixes = Prefixes::learn(plain.iter().map(|line| &**line).filter(|line| beginning(line).is_some()));
-    let rows: Vec<Row<'_>> = text.lines().map(|line| Row::of(line, &prefixes)).collect();
+    let rows: Vec<TextRow<'_>> = text.lines().map(|line| TextRow::of(line, &prefixes)).collect();
     let width = rows.iter().map(|row| row.length).max().filter(|width| WIDTHS.contains(width))?;
-    let broken = |pair: &&[Row<'_>]| pair[0].mark.is_some() && pair[0].goes_on(&pair[1], width);
+    let broken = |pair: &&[TextRow<'_>]| pair[0].mark.is_some() && pair[0].goes_on(&pair[1], width);
     let proofs = rows.windows(2).filter(broken);
     // BuildKit writes a number before each line, so a single row without a number shows that lines were broken. Lines of other builders
     // have no numbers.
-    let proven = |row: &Row<'_>| if matches!(row.mark, Some(Mark::Plain | Mark::RawJson)) { 2 } else { 1 };
+    let proven = |row: &TextRow<'_>| if matches!(row.mark, Some(Mark::Plain | Mark::RawJson)) { 2 } else { 1 };
     let proof: usize = proofs.map(|pair| proven(&pair[0])).sum();
     // Unbroken lines have any length; broken ones have the full width.
     let near =
         rows.iter().filter(|row| row.length < width && row.length + 4 > width && !row.text.ends_with(' ')).count();
     let full = rows.iter().filter(|row| row.length == width || row.text.ends_with(' ')).count();
     // Every line of BuildKit has its number. A short line before a row without a number was not broken.
-    let numbered = |row: &Row<'_>| matches!(row.mark, Some(Mark::Plain | Mark::RawJson));
+    let numbered = |row: &TextRow<'_>| matches!(row.mark, Some(Mark::Plain | Mark::RawJson));
     let whole = rows.windows(2).filter(|pair| numbered(&pair[0]) && pair[0].ends(&pair[1], width)).count();
     if proof < 2 || full <= near || whole * 2 > proof {
         return None;

@@ -1,10 +1,10 @@
 //! apk of Alpine.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// One program downloads and installs; its waits for the network are the downloads.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["*"], "/lib/apk/exec/", Scripts),
     rule(&["*"], "lib/apk/exec", Scripts),
     rule(&["apk"], "update", Plan),

@@ -1,10 +1,10 @@
 //! apt and dpkg.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Family, LineRule, Rule, begins, begins_unless, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, begins_unless, ended, rule};
 
 /// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["http", "https", "store", "gpgv", "sqv", "file", "copy", "rred"], "", Download),
     rule(&["*"], "/var/lib/dpkg/info/", Scripts),
     rule(&["*"], "/var/lib/dpkg/tmp.ci/", Scripts),

@@ -1,9 +1,9 @@
 //! Archivers and compressors.
 
 use super::Activity::Unpack;
-use super::{Family, LineRule, Rule, begins, rule};
+use super::{Family, LineRule, ProcessRule, begins, rule};
 
-const RULES: &[Rule] =
+const RULES: &[ProcessRule] =
     &[rule(&["tar", "bsdtar", "cpio", "unzip", "gzip", "gunzip", "bzip2", "xz", "unxz", "zstd", "7z"], "", Unpack)];
 
 /// Lines as the tools print them.

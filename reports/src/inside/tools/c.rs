@@ -1,10 +1,10 @@
 //! Compilers and linkers of C and its relatives.
 
 use super::Activity::{Compile, Link, Plan};
-use super::{Family, LineRule, Rule, begins, rule};
+use super::{Family, LineRule, ProcessRule, begins, rule};
 
 /// The drivers (gcc, g++) only start these programs.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
     rule(&["make", "gmake", "ninja", "samu", "bazel"], "", Plan),

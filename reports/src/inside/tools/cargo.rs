@@ -1,9 +1,9 @@
 //! cargo and rustc.
 
 use super::Activity::{Compile, Configure, Download, Link, Plan, Test};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["rustc", "rustdoc", "clippy-driver"], "", Compile),
     rule(&["build-script*"], "", Configure),
     rule(&["*"], "^/target/debug/deps/", Test),

@@ -1,9 +1,9 @@
 //! Programs that examine the machine, and test runners: configure, autoconf, CMake, meson.
 
 use super::Activity::{Configure, Plan, Test};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(
         &["configure", "autoconf", "automake", "aclocal", "autoheader", "autoreconf", "m4", "libtoolize", "pkg-config"],
         "",

@@ -1,10 +1,10 @@
 //! dnf, yum, microdnf, zypper and rpm.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// One program resolves, downloads and unpacks; scripts of packages are shells that it starts with files of rpm.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["*"], "/var/tmp/rpm-tmp.", Scripts),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "makecache", Download),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "clean", Plan),

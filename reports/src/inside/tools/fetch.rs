@@ -1,9 +1,10 @@
 //! Programs that download a file.
 
 use super::Activity::Download;
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
-const RULES: &[Rule] = &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
+const RULES: &[ProcessRule] =
+    &[rule(&["curl", "wget", "aria2c", "gpg", "dirmngr", "sha256sum", "rsync"], "", Download)];
 
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[

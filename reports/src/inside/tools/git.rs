@@ -1,9 +1,9 @@
 //! git.
 
 use super::Activity::{Download, Unpack};
-use super::{Family, LineRule, Rule, begins, rule};
+use super::{Family, LineRule, ProcessRule, begins, rule};
 
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["git-remote-https", "git-remote-http", "git-remote-htt*", "ssh"], "", Download),
     rule(&["git"], "index-pack", Unpack),
     rule(&["git"], "unpack-objects", Unpack),

@@ -1,10 +1,10 @@
 //! The Go command and its tools.
 
 use super::Activity::{Compile, Download, Link, Plan, Test};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// The tools are programs in `pkg/tool`; tests are programs named `PACKAGE.test`.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["compile", "asm", "cgo"], "", Compile),
     rule(&["link"], "", Link),
     rule(&["*"], "-test.", Test),

@@ -1,10 +1,10 @@
 //! Maven, Gradle, sbt and the Java compiler.
 
 use super::Activity::{Compile, Download, Link, Plan, Test, Unpack};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// Both tools run in one Java process and tests mostly in another.
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["java"], "surefire", Test),
     rule(&["java"], "worker.org.gradle.process.internal.worker", Test),
     rule(&["java"], "GradleWorkerMain", Test),

@@ -65,12 +65,12 @@ impl Activity {
 pub(super) struct Family {
     /// The programs that print these lines, as a command of the text names them.
     names: &'static [&'static str],
-    rules: &'static [Rule],
+    rules: &'static [ProcessRule],
     lines: &'static [LineRule],
 }
 
 /// The activity of programs with these names.
-pub(super) struct Rule {
+pub(super) struct ProcessRule {
     /// Names; one that ends in `*` stands for all names with this prefix.
     programs: &'static [&'static str],
     /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
@@ -97,8 +97,8 @@ pub(super) enum Says {
     Ended(Activity),
 }
 
-const fn rule(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> Rule {
-    Rule { programs, argument, activity }
+const fn rule(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> ProcessRule {
+    ProcessRule { programs, argument, activity }
 }
 
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
@@ -152,7 +152,7 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity
 
 /// A line of output.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
+pub(super) struct ToolLine {
     pub(super) says: Says,
     /// The programs that may have printed the line.
     pub(super) names: &'static [&'static str],
@@ -161,12 +161,12 @@ pub(super) struct Line {
 }
 
 /// The meaning of a line of output.
-pub(super) fn line(text: &str) -> Option<Line> {
+pub(super) fn line(text: &str) -> Option<ToolLine> {
     let text = uncoloured(text);
     let text = text.trim_start();
     let found = |family: &'static Family| {
         let rule = family.lines.iter().find(|rule| fits(rule.pattern, text))?;
-        Some(Line { says: rule.says, names: family.names, unless: rule.unless })
+        Some(ToolLine { says: rule.says, names: family.names, unless: rule.unless })
     };
     FAMILIES.iter().find_map(found)
 }
@@ -198,7 +198,7 @@ fn fits(pattern: &str, line: &str) -> bool {
     })
 }
 
-impl Rule {
+impl ProcessRule {
     fn fits(&self, process: &Process) -> bool {
         let named = |pattern: &&str| match pattern.strip_suffix('*') {
             Some(start) => process.program.starts_with(start),

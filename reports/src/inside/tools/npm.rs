@@ -1,10 +1,10 @@
 //! npm, yarn, pnpm and the tools that their packages run.
 
 use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 use buildscope_record::Process;
 
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["node", "npm*", "yarn*", "pnpm*"], "node-gyp", Compile),
     rule(&["jest", "mocha", "vitest"], "", Test),
     rule(&["node", "npm*"], "jest", Test),

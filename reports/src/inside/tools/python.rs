@@ -1,9 +1,9 @@
 //! pip, uv and the tools that build Python packages.
 
 use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
-use super::{Family, LineRule, Rule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
-const RULES: &[Rule] = &[
+const RULES: &[ProcessRule] = &[
     rule(&["python*"], "get_requires_for_build", Configure),
     rule(&["python*"], "prepare_metadata_for_build", Configure),
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),

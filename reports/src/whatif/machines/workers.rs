@@ -9,10 +9,10 @@ use std::collections::VecDeque;
 pub(in crate::whatif) struct Workers<T> {
     /// The slots of each machine; `None` is unlimited.
     slots: Option<usize>,
-    machines: Indexed<MachineIndex, Worker<T>>,
+    machines: Indexed<MachineIndex, WorkerSlots<T>>,
 }
 
-struct Worker<T> {
+struct WorkerSlots<T> {
     running: usize,
     waiting: VecDeque<T>,
 }
@@ -24,9 +24,9 @@ impl<T> Workers<T> {
         Self { slots: model.slots.filter(|_| limited), machines: Indexed::default() }
     }
 
-    fn worker(&mut self, machine: MachineIndex) -> &mut Worker<T> {
+    fn worker(&mut self, machine: MachineIndex) -> &mut WorkerSlots<T> {
         while self.machines.len() <= machine.index() {
-            self.machines.push(Worker { running: 0, waiting: VecDeque::new() });
+            self.machines.push(WorkerSlots { running: 0, waiting: VecDeque::new() });
         }
         &mut self.machines[machine]
     }

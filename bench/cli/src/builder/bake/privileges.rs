@@ -2,7 +2,7 @@
 //! the network of the host, or run steps without restrictions.
 
 use crate::Failure;
-use buildscope_bake::{Selection, Target};
+use buildscope_bake::{BakeTarget, Selection};
 use buildscope_builder::plan::{is_git, is_url};
 use miette::miette;
 use std::collections::BTreeSet;
@@ -79,7 +79,7 @@ fn is_local(context: &str) -> bool {
 }
 
 /// The paths that a target reads.
-fn read(target: &Target) -> Vec<&str> {
+fn read(target: &BakeTarget) -> Vec<&str> {
     let layouts = target.contexts.values().filter_map(|context| context.strip_prefix("oci-layout://"));
     let contexts = target.context.iter().chain(target.contexts.values()).map(String::as_str);
     let contexts = contexts.map(|context| context.strip_prefix("cwd://").unwrap_or(context));
@@ -101,7 +101,7 @@ fn read(target: &Target) -> Vec<&str> {
 }
 
 /// The paths that a target writes.
-fn written(target: &Target) -> Vec<&str> {
+fn written(target: &BakeTarget) -> Vec<&str> {
     let outputs = target.outputs.iter().flatten().map(|output| output.destination.as_str());
     let caches = target.cache_to.iter().flatten().filter(|cache| cache.kind == "local");
     let caches = caches.filter_map(|cache| cache.attributes.get("dest").map(String::as_str));

@@ -14,7 +14,7 @@ use std::path::Path;
 
 /// Resolves the options of all targets.
 pub(super) fn targets(selection: &Selection, arguments: &Arguments) -> Result<Vec<ReadyTarget>, Failure> {
-    let named = |(name, target): (&String, &bake::Target)| {
+    let named = |(name, target): (&String, &bake::BakeTarget)| {
         let failed = |failure: Failure| Failure::usage(miette!("target {name}: {failure}"));
         let mut options = build_arguments(target, arguments).and_then(build::Arguments::resolve).map_err(failed)?;
         if let Some(text) = &target.dockerfile_inline {
@@ -27,7 +27,7 @@ pub(super) fn targets(selection: &Selection, arguments: &Arguments) -> Result<Ve
 }
 
 /// The arguments with which `build` has the same result as this target.
-fn build_arguments(target: &bake::Target, arguments: &Arguments) -> Result<build::Arguments, Failure> {
+fn build_arguments(target: &bake::BakeTarget, arguments: &Arguments) -> Result<build::Arguments, Failure> {
     if let Some(policy) = target.policy.iter().flatten().find(|policy| !policy.is_disabled()) {
         return Err(Failure::usage(miette!("policies of sources ({}) are not supported", policy.file())));
     }
@@ -61,7 +61,7 @@ fn build_arguments(target: &bake::Target, arguments: &Arguments) -> Result<build
 }
 
 /// Adds what the build delivers. A target that only another target needs delivers nothing.
-fn with_results(build: build::Arguments, target: &bake::Target) -> build::Arguments {
+fn with_results(build: build::Arguments, target: &bake::BakeTarget) -> build::Arguments {
     if target.linked {
         return build;
     }
@@ -105,13 +105,13 @@ fn pairs(map: &BTreeMap<String, String>) -> Vec<String> {
     map.iter().map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-fn named_contexts(target: &bake::Target) -> Vec<String> {
+fn named_contexts(target: &bake::BakeTarget) -> Vec<String> {
     let context =
         |(name, value): (&String, &String)| format!("{name}={}", value.strip_prefix("cwd://").unwrap_or(value));
     target.contexts.iter().map(context).collect()
 }
 
-fn hosts(target: &bake::Target) -> Vec<String> {
+fn hosts(target: &bake::BakeTarget) -> Vec<String> {
     let hosts = target.extra_hosts.iter();
     hosts.flat_map(|(host, addresses)| addresses.split(',').map(move |address| format!("{host}:{address}"))).collect()
 }
@@ -127,7 +127,7 @@ fn dockerfile(context: &str, dockerfile: &str) -> String {
     Path::new(context).join(dockerfile).display().to_string()
 }
 
-fn docker_flags(target: &bake::Target) -> DockerFlags {
+fn docker_flags(target: &bake::BakeTarget) -> DockerFlags {
     let Some(resources) = &target.resources else { return DockerFlags::default() };
     let text = |number: Option<i64>| number.map(|number| number.to_string());
     DockerFlags {

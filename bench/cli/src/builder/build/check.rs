@@ -2,7 +2,7 @@
 
 use super::call::{self, Call, Subrequest};
 use super::options::Options;
-use crate::check::{Format, OwnRules, Request, Source, Subject};
+use crate::check::{CheckSubject, FindingsFormat, OwnRules, Request, Source};
 use crate::{Failure, write_out};
 use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::sources::read_text_within;
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::io;
 
 /// The Dockerfile to check, or `None` if nothing is to be checked.
-pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
+pub(super) fn subject(options: &Options) -> Result<Option<CheckSubject>, Failure> {
     let asked = options.call.subrequest != Subrequest::Build;
     let request = &options.request;
     // Reading the text twice is cheaper than opening the store, which most builds do not need for this.
@@ -54,11 +54,11 @@ pub(super) fn subject(options: &Options) -> Result<Option<Subject>, Failure> {
         root: options.recording.root.clone(),
         own_rules: OwnRules::Advise,
     };
-    let format = if options.call.json { Format::Json } else { Format::Text };
-    Subject::new(source, &request.context, of_build, None, format).map(Some)
+    let format = if options.call.json { FindingsFormat::Json } else { FindingsFormat::Text };
+    CheckSubject::new(source, &request.context, of_build, None, format).map(Some)
 }
 
-impl Subject {
+impl CheckSubject {
     /// Answers `build --check` and `build --call`.
     pub(super) fn answer(&self, call: Call) -> Result<(), Failure> {
         let Ok(file) = dockerfile::parse(&self.source.text) else { return self.refuse_text() };

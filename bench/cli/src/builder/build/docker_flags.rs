@@ -2,8 +2,7 @@
 //!
 //! COMPATIBILITY.md shows [`FLAGS`] as a table; a test compares them.
 
-use super::arguments::Arguments;
-use super::run_options::size;
+use super::flag_values::size;
 use crate::{Failure, write_message};
 use clap::Args;
 use miette::miette;
@@ -215,17 +214,15 @@ impl DockerFlags {
     }
 }
 
-impl Arguments {
-    /// A value of `--policy` that is a Rego policy of buildx.
-    pub(super) fn refuse_rego(&self) -> Result<(), Failure> {
-        if self.policy.contains('=') {
-            return Err(refused(
-                "--policy",
-                "Rego policies are not evaluated: check the Dockerfile before the build (`conftest test Dockerfile`)",
-            ));
-        }
-        Ok(())
+/// Fails for a value of `--policy` that is a Rego policy of buildx.
+pub(super) fn refuse_rego(policy: &str) -> Result<(), Failure> {
+    if policy.contains('=') {
+        return Err(refused(
+            "--policy",
+            "Rego policies are not evaluated: check the Dockerfile before the build (`conftest test Dockerfile`)",
+        ));
     }
+    Ok(())
 }
 
 fn refused(name: &str, why: &str) -> Failure {
@@ -234,6 +231,7 @@ fn refused(name: &str, why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::arguments::Arguments;
     use super::*;
     use clap::{CommandFactory as _, Parser};
 

@@ -4,6 +4,7 @@ mod arguments;
 mod call;
 mod check;
 mod docker_flags;
+mod flag_values;
 mod options;
 mod run_options;
 

@@ -4,7 +4,8 @@ use super::super::progress::ProgressMode;
 use super::super::recording::Recording;
 use super::arguments::Arguments;
 use super::call::{Call, Subrequest};
-use super::run_options::size;
+use super::docker_flags::refuse_rego;
+use super::flag_values::size;
 use crate::builds::Subject;
 use crate::check::Source;
 use crate::{Failure, destination};
@@ -84,7 +85,7 @@ impl Arguments {
     /// Rejects what is not supported, does not fit together, or would fail only at the end of the build.
     fn check_flags(&self) -> Result<(), Failure> {
         self.docker.check()?;
-        self.refuse_rego()?;
+        refuse_rego(&self.policy)?;
         self.recording.check()?;
         self.check_destinations()
     }

@@ -8,9 +8,9 @@ const LONGEST: usize = 4096;
 
 /// The names of a plan's steps.
 #[derive(Debug, Default)]
-pub(super) struct Names(Vec<String>);
+pub(super) struct PlanNames(Vec<String>);
 
-impl Names {
+impl PlanNames {
     /// Numbers steps as BuildKit does: within the stage, from its `FROM`, without instructions that only change the
     /// configuration. Credentials in addresses are left out.
     pub(super) fn of(plan: &Plan) -> Self {

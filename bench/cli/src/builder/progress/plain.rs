@@ -4,7 +4,7 @@
 
 use super::last_state;
 use super::moved;
-use super::names::Names;
+use super::names::PlanNames;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
 use buildscope_reports::render::neutralised;
@@ -21,11 +21,11 @@ pub(super) struct Plain<W>(Mutex<PlainState<W>>);
 struct PlainState<W> {
     out: W,
     target: LineSink,
-    names: Names,
+    names: PlanNames,
     /// Numbers are assigned in the order of first appearance.
-    seen: HashMap<Subject, (usize, Instant)>,
+    seen: HashMap<LineSubject, (usize, Instant)>,
     /// The subject of the last line. A different subject repeats its name first.
-    current: Option<Subject>,
+    current: Option<LineSubject>,
 }
 
 /// The destination of the lines.
@@ -36,14 +36,14 @@ pub(super) enum LineSink {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Subject {
+enum LineSubject {
     Step(StepId),
     Task(String),
 }
 
 impl<W: Write> Plain<W> {
     pub(super) fn new(out: W, target: LineSink) -> Self {
-        Self(Mutex::new(PlainState { out, target, names: Names::default(), seen: HashMap::new(), current: None }))
+        Self(Mutex::new(PlainState { out, target, names: PlanNames::default(), seen: HashMap::new(), current: None }))
     }
 }
 
@@ -59,24 +59,24 @@ impl<W: Write> PlainState<W> {
     fn event(&mut self, event: Event) -> std::io::Result<()> {
         match event {
             Event::Planned(plan) => {
-                self.names = Names::of(&plan);
+                self.names = PlanNames::of(&plan);
                 for warning in super::warnings(&plan) {
                     self.line(&warning)?;
                 }
             }
             Event::Warning(warning) => self.line(&format!("warning: {warning}"))?,
             Event::Started(step) => {
-                self.turn_to(&Subject::Step(step))?;
+                self.turn_to(&LineSubject::Step(step))?;
             }
             Event::Line { step, at, line, .. } => {
-                let number = self.turn_to(&Subject::Step(step))?;
+                let number = self.turn_to(&LineSubject::Step(step))?;
                 let text = String::from_utf8_lossy(&line);
                 let text = if self.target == LineSink::Terminal { last_state(&text) } else { &text };
                 self.line(&format!("#{number} {:.3} {text}", at.as_secs_f64()))?;
             }
             Event::Finished { outcome: Outcome::Pruned, .. } => {}
             Event::Finished { step, outcome, error } => {
-                let subject = Subject::Step(step);
+                let subject = LineSubject::Step(step);
                 let number = self.turn_to(&subject)?;
                 let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
                 match outcome {
@@ -90,12 +90,12 @@ impl<W: Write> PlainState<W> {
                 self.current = None;
             }
             Event::Transfer(moved) => {
-                let number = self.turn_to(&Subject::Task(moved::title(&moved)))?;
+                let number = self.turn_to(&LineSubject::Task(moved::title(&moved)))?;
                 let end = if moved.current >= moved.total { " done" } else { "" };
                 self.line(&format!("#{number} {}{end}", moved::line(&moved)))?;
             }
             Event::Task { name, done } => {
-                let subject = Subject::Task(name);
+                let subject = LineSubject::Task(name);
                 let number = self.turn_to(&subject)?;
                 if done {
                     let seconds = self.seen.get(&subject).map_or(0.0, |seen| seen.1.elapsed().as_secs_f64());
@@ -115,7 +115,7 @@ impl<W: Write> PlainState<W> {
     }
 
     /// Makes `subject` the writer and returns its number.
-    fn turn_to(&mut self, subject: &Subject) -> std::io::Result<usize> {
+    fn turn_to(&mut self, subject: &LineSubject) -> std::io::Result<usize> {
         let next = self.seen.len() + 1;
         let number = self.seen.entry(subject.clone()).or_insert_with(|| (next, Instant::now())).0;
         if self.current.as_ref() != Some(subject) {
@@ -123,8 +123,8 @@ impl<W: Write> PlainState<W> {
                 self.line(&format!("#{left} ...\n"))?;
             }
             let name = match subject {
-                Subject::Step(step) => self.names.get(*step),
-                Subject::Task(name) => name,
+                LineSubject::Step(step) => self.names.get(*step),
+                LineSubject::Task(name) => name,
             };
             let line = format!("#{number} {name}");
             self.line(&line)?;

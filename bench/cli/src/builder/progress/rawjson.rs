@@ -1,7 +1,7 @@
 //! BuildKit's raw progress: one `SolveStatus` per line, as its client's `--progress=rawjson` writes it.
 
 use super::moved::{self, TransferSum};
-use super::names::Names;
+use super::names::PlanNames;
 use buildscope_builder::engine::{Event, Progress, Stream};
 use buildscope_builder::plan::Plan;
 use buildscope_record::{Digest, Outcome, StepId};
@@ -28,7 +28,7 @@ struct RawjsonState<W> {
 /// The steps of the build; absent before the graph is known.
 #[derive(Debug, Default)]
 struct Steps {
-    names: Names,
+    names: PlanNames,
     plan: Option<Arc<Plan>>,
 }
 
@@ -118,7 +118,7 @@ impl<W: Write> RawjsonState<W> {
         match event {
             Event::Planned(plan) => {
                 let live: Vec<_> = plan.graph.node_weights().filter(|step| step.live).map(|step| step.id).collect();
-                self.steps = Steps { names: Names::of(&plan), plan: Some(plan) };
+                self.steps = Steps { names: PlanNames::of(&plan), plan: Some(plan) };
                 let vertexes = live.iter().map(|&step| self.steps.vertex(step)).collect();
                 let plan = self.steps.plan.iter();
                 let warnings = plan.flat_map(|plan| super::warnings(plan)).map(Warning::of).collect();

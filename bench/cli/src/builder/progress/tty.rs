@@ -4,7 +4,7 @@
 use super::critical::Critical;
 use super::last_state;
 use super::moved::{self, TransferSum};
-use super::names::Names;
+use super::names::PlanNames;
 use crate::builds::Expected;
 use buildscope_builder::engine::{Event, Progress};
 use buildscope_record::{Outcome, StepId};
@@ -35,7 +35,7 @@ pub(super) struct Tty {
 
 #[derive(Debug, Default)]
 struct Screen {
-    names: Names,
+    names: PlanNames,
     critical: Critical,
     /// The step that has the mark.
     marked: Option<StepId>,
@@ -111,7 +111,7 @@ impl Progress for Tty {
         match event {
             Event::Planned(plan) => {
                 super::warnings(&plan).for_each(|warning| self.write_line(&warning));
-                state.names = Names::of(&plan);
+                state.names = PlanNames::of(&plan);
                 state.critical = Critical::of(&plan);
                 state.steps += plan.graph.node_count();
                 self.count(&state);
