@@ -17,12 +17,13 @@ test crate *filter:
 all:
     scripts/test
 
-# Format, clippy, spelling, wording
+# Format, clippy, spelling, wording, directions of imports
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- --deny warnings
     scripts/typos
     scripts/prose
+    scripts/arrows
 
 # Benchmark the working tree against a revision with criterion
 bench revision="main" *args:
