@@ -3,21 +3,10 @@
 mod contexts;
 mod profiler;
 
-use buildscope_builder::sources::{Context, ContextNode, IgnoreVerdict, NodeKind};
+use buildscope_builder::sources::{Context, IgnoreVerdict};
 use buildscope_record::Probe;
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
-use std::path::{Path, PathBuf};
-
-/// Collects the files below a scanned directory.
-fn files<'n>(context: &'n Context, node: &'n ContextNode, path: &Path, found: &mut Vec<(&'n ContextNode, PathBuf)>) {
-    for child in context.children(node, path).expect("it was scanned") {
-        let path = path.join(child.name());
-        match child.kind() {
-            NodeKind::Directory => files(context, child, &path, found),
-            _ => found.push((child, path)),
-        }
-    }
-}
+use std::path::Path;
 
 fn source(criterion: &mut Criterion) {
     let folder = contexts::context("files");
@@ -29,12 +18,9 @@ fn source(criterion: &mut Criterion) {
         context
     };
     let hash = |context: &Context| {
-        let mut found = Vec::new();
-        files(context, context.root(), Path::new(""), &mut found);
-        let found: Vec<_> = found.iter().map(|(node, path)| (*node, path.as_path())).collect();
-        let nodes: Vec<&ContextNode> = found.iter().map(|(node, _)| *node).collect();
-        context.hash(&nodes, &|number| found[number].1.to_owned(), &probe).expect("readable files");
-        found.len()
+        let root = context.root();
+        context.hash_below(root, Path::new(""), &probe).expect("readable files");
+        root.count()
     };
     let count = hash(&open(None));
     let mut group = criterion.benchmark_group("source");

@@ -48,9 +48,7 @@ pub(super) struct Solver {
     pub(super) machines: Option<Arc<Machines>>,
     /// Results whose layers were on other machines when their steps ended.
     kept_away: Mutex<Vec<([LayerKey; 2], LayerResult)>>,
-    /// Reports name each file.
-    named_files: usize,
-    /// Files of steps that were selected before the step's turn.
+    /// StepFiles of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, StepFiles>>,
     warm_up: WarmUp,
     /// Whether some step is a RUN.
@@ -91,9 +89,10 @@ impl Solver {
         let admission = requests.first().map(|request| request.admission).unwrap_or_default();
         let memory = MemoryAdmission::new(admission, &warm_up.engine.store);
         let results = Results::new(&plan);
+        let named_files = requests.iter().map(|request| request.named_files).max().unwrap_or_default();
         let runs_processes = plan.steps().any(|step| step.live && matches!(step.op, Op::Run(_)));
         Ok(Self {
-            ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory },
+            ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory, named_files },
             parts,
             owners,
             failures: Failures::default(),
@@ -101,7 +100,6 @@ impl Solver {
             started,
             machines,
             kept_away: Mutex::default(),
-            named_files: requests.iter().map(|request| request.named_files).max().unwrap_or_default(),
             selected_early: Mutex::default(),
             warm_up,
             runs_processes,
@@ -351,13 +349,10 @@ impl Solver {
 
     /// The definition key; it and its inputs go into the step's report.
     fn definition_key(&self, step: &Step, files: &StepFiles, probe: &Probe) -> StepKey {
-        let key = step_keys::definition(&self.ctx, step, files, self.named_files, probe);
+        let key = step_keys::definition(&self.ctx, step, files, probe);
         let report = &mut self.ctx.results.reports()[step.id.index()];
-        if self.named_files > 0
-            && matches!(&step.op, Op::Copy(copy) if copy.from == CopyFrom::Context)
-            && let Some(selection) = &files.selection
-        {
-            report.context = selection.by_top();
+        if self.ctx.named_files > 0 && matches!(&step.op, Op::Copy(copy) if copy.from == CopyFrom::Context) {
+            report.context = files.by_top();
         }
         report.cache = Some(record::Cache { key: key.digest, inputs: key.inputs, miss: None, removed: None });
         key.digest

@@ -17,6 +17,8 @@ pub(super) struct StepContext {
     pub(super) cancel: CancellationToken,
     /// `None` if a slot is enough to start.
     pub(super) memory: Option<MemoryAdmission>,
+    /// Reports name each file of a step that has at most this many.
+    pub(super) named_files: usize,
 }
 
 impl StepContext {

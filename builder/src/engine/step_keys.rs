@@ -7,21 +7,25 @@
 //!
 //! Keys leave out file times, so that a touched file does not make all later steps run again. A COPY's layer has the
 //! times, though, so its *layer key* includes them ([`layer_key`]): after a touch, only the COPY is done again, and the
-//! image is the one that a build without any cache would give. Files of a stage are new whenever the stage runs; their
+//! image is the one that a build without any cache would give. StepFiles of a stage are new whenever the stage runs; their
 //! times count only where `SOURCE_DATE_EPOCH` promises one image, and in the form in which it rewrites them.
 
 use super::outcome::StepResult;
 use super::step_context::StepContext;
 use crate::plan::keys::{Key, definition_key};
 use crate::plan::{self, CopyFrom, Op, Step};
-use crate::steps::copy::Selection;
+use crate::steps::copy::{FileCount, Selection};
 use buildscope_record::{DiffId, Digest, LayerKey, Phase, Probe, StepId, StepKey};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The files that a step takes from outside of the graph.
 #[derive(Default)]
 pub(super) struct StepFiles {
+    /// `None` for a COPY of a large directory, whose files are only listed if it runs.
     pub(super) selection: Option<Selection>,
+    /// The number of files below each top-level entry, if there is no list of them.
+    pub(super) by_top: Option<BTreeMap<String, FileCount>>,
     /// The files that a RUN mounts from contexts.
     pub(super) mounted: Vec<Selection>,
     pub(super) digest: Option<Digest>,
@@ -29,13 +33,24 @@ pub(super) struct StepFiles {
     pub(super) times: Option<Digest>,
 }
 
-/// The definition key of a step. Its inputs name each file if there are at most `named_files`.
-pub(super) fn definition(ctx: &StepContext, step: &Step, files: &StepFiles, named_files: usize, probe: &Probe) -> Key {
+impl StepFiles {
+    /// The number and the size of a COPY's files by the top-level entry of the context that contains them.
+    pub(super) fn by_top(&self) -> BTreeMap<String, FileCount> {
+        match (&self.by_top, &self.selection) {
+            (Some(by_top), _) => by_top.clone(),
+            (None, Some(selection)) => selection.by_top(),
+            (None, None) => BTreeMap::new(),
+        }
+    }
+}
+
+/// The definition key of a step. Its inputs name each file if there are few enough.
+pub(super) fn definition(ctx: &StepContext, step: &Step, files: &StepFiles, probe: &Probe) -> Key {
     let _span = probe.phase(Phase::CacheKey);
     let mut key = definition_key(step, ctx.plan.parent(step.id), &|id| ctx.results.of(id).key, files.digest);
     let selected = || files.selection.iter().chain(&files.mounted);
     let contents = || selected().flat_map(Selection::files);
-    if named_files > 0 && contents().nth(named_files).is_none() {
+    if ctx.named_files > 0 && contents().nth(ctx.named_files).is_none() {
         key.inputs.extend(contents().map(|(path, digest)| (format!("file:{}", path.display()), digest.to_string())));
         let properties = selected().flat_map(Selection::properties);
         key.inputs.extend(properties.map(|(path, properties)| (format!("entry:{}", path.display()), properties)));

@@ -14,7 +14,7 @@ use crate::http;
 use crate::images::{ImportedCache, Resolver};
 use crate::plan::{self, Base, CopyFrom, MountKind, Op, Step};
 use crate::remote::{LocalSlot, Machines, Selected};
-use crate::steps::copy::{self, CopyError, CopyOrigin, Selection};
+use crate::steps::copy::{self, CopyError, CopyOrigin, ListOrSummary, Selection, Summary};
 use crate::steps::run::{MountOrigin, Networks, Ran, RunError, RunInput, RunOptions, Runner, bind_as_copy, exclusive};
 use crate::steps::workdir::workdir;
 use buildscope_dockerfile::{FileText, shortened};
@@ -74,6 +74,9 @@ pub(super) struct StepInput<'a> {
     pub(super) probe: &'a Probe,
 }
 
+/// The number of entries of a context's directory up to which a COPY of it keeps their list for the copying.
+const LISTED: usize = 20_000;
+
 impl StepRunner {
     /// Selects and hashes the files that a step takes from outside of the graph: a context, the Dockerfile, a URL. A bind
     /// mount of RUN counts as a COPY of the same files.
@@ -119,7 +122,14 @@ impl StepRunner {
         let store = &self.engine.store;
         let origin = self.origin(ctx, &op.from, probe)?;
         let select = || {
-            let mut selection = Selection::of(op, &origin, store, probe)?;
+            let most = LISTED.max(ctx.named_files);
+            let mut selection = match Selection::or_summary(op, &origin, most, store, probe)? {
+                ListOrSummary::List(selection) => selection,
+                ListOrSummary::Summary(Summary { digest, times, by_top }) => {
+                    let (digest, times, by_top) = (Some(digest), Some(times), Some(by_top));
+                    return Ok(StepFiles { digest, times, by_top, ..StepFiles::default() });
+                }
+            };
             let (digest, times) = if op.from.is_outside() {
                 (selection.digest(op, store.blobs(), probe)?, Some(selection.times(None)))
             } else {

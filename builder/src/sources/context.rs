@@ -2,6 +2,7 @@
 
 use super::SourceError;
 use super::content::{ContentInfo, ContentLocation};
+use super::file_list::{FileList, FilesBelow};
 use super::hash::Hasher;
 use super::node::{ContextNode, NodeKind};
 use super::scan::{Filter, IgnoreVerdict, Scanner};
@@ -110,26 +111,26 @@ impl Context {
         result
     }
 
-    /// Determines the content of these files, whose paths `path_of` gives by their number in the list. Files whose `stat` is the same as
-    /// in an earlier build are not read again.
-    pub fn hash(
-        &self,
-        files: &[&ContextNode],
-        path_of: &(dyn Fn(usize) -> PathBuf + Sync),
-        probe: &Probe,
-    ) -> Result<(), SourceError> {
+    /// Determines the content of all regular files below `node`, the directory at `path`, as [`hash`](Self::hash) does. The directory
+    /// was [scanned](Self::scan).
+    pub fn hash_below(&self, node: &ContextNode, path: &Path, probe: &Probe) -> Result<(), SourceError> {
+        self.hash(&FilesBelow::new(node, path), probe)
+    }
+
+    /// Determines the content of these files. Files whose `stat` is the same as in an earlier build are not read again.
+    pub fn hash(&self, files: &impl FileList, probe: &Probe) -> Result<(), SourceError> {
         /// The number of files that a thread reads before it keeps them: enough that keeping costs little, and at most 4 MiB.
         const AT_ONCE: usize = 64;
         let span = probe.phase(Phase::ContextHash);
-        let is_new = |number: &u32| files[*number as usize].content().is_none();
-        let all = 0..u32::try_from(files.len()).expect("fewer than 4 billion files fit into memory");
+        let is_new = |number: &u32| files.node(*number as usize).content().is_none();
+        let all = 0..u32::try_from(files.count()).expect("fewer than 4 billion files fit into memory");
         let _hashing = all.clone().any(|number| is_new(&number)).then(|| self.hashing.lock());
-        let mut new: Vec<u32> = Vec::with_capacity(files.len());
+        let mut new: Vec<u32> = Vec::with_capacity(files.count());
         new.extend(all.filter(is_new));
-        let inode = |number: u32| files[number as usize].host();
+        let inode = |number: u32| files.node(number as usize).host();
         span.quantity(Quantity::FilesWalked, new.len() as u64);
         self.memory.find(&Wanted::new(new.clone(), &inode), |number, record| {
-            let node = files[number as usize];
+            let node = files.node(number as usize);
             if record.identity == node.identity() {
                 node.set_content(self.known_content(record));
             }
@@ -146,10 +147,10 @@ impl Context {
             .par_chunks(AT_ONCE)
             .map(|numbers| {
                 let nodes: Vec<(&ContextNode, PathBuf)> =
-                    numbers.iter().map(|&number| (files[number as usize], path_of(number as usize))).collect();
+                    numbers.iter().map(|&number| (files.node(number as usize), files.path(number as usize))).collect();
                 let mut kept = Vec::with_capacity(numbers.len());
                 for (number, (content, lasting)) in numbers.iter().zip(hasher.read_all(&nodes)?) {
-                    let node = files[*number as usize];
+                    let node = files.node(*number as usize);
                     node.set_content(content);
                     read.fetch_add(node.content_size(), Ordering::Relaxed);
                     kept.extend(lasting.then_some(*number));
@@ -162,7 +163,7 @@ impl Context {
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
         drop(new);
         let lasting = Wanted::new(lasting.into_iter().flatten().collect(), &inode);
-        self.memory.learn(lasting, &|number| record_of(files[number as usize]));
+        self.memory.learn(lasting, &|number| record_of(files.node(number as usize)));
         Ok(())
     }
 
@@ -240,6 +241,22 @@ mod tests {
 
     const NO_FILTER: Option<fn(&Path) -> IgnoreVerdict> = None;
 
+    struct OneFile<'n>(&'n ContextNode, &'n Path);
+
+    impl FileList for OneFile<'_> {
+        fn count(&self) -> usize {
+            1
+        }
+
+        fn node(&self, _: usize) -> &ContextNode {
+            self.0
+        }
+
+        fn path(&self, _: usize) -> PathBuf {
+            self.1.to_owned()
+        }
+    }
+
     fn names(context: &Context, path: &str) -> Vec<String> {
         let path = Path::new(path);
         let node = context.node(path).unwrap().unwrap();
@@ -299,7 +316,7 @@ mod tests {
                 fs::rename(path_of("d"), path_of("kept")).unwrap();
                 fs::rename(path_of("other"), path_of("d")).unwrap();
             }
-            context.hash(&[node], &|_| path.to_owned(), &Probe::disabled()).unwrap();
+            context.hash(&OneFile(node, path), &Probe::disabled()).unwrap();
             node.content().unwrap().digest
         };
         assert_eq!(hash(true), Digest::of("odd"));
@@ -316,7 +333,7 @@ mod tests {
             let context = Context::open(dir.path(), NO_FILTER, Some(cache.path())).unwrap();
             let path = Path::new("file");
             let node = context.node(path).unwrap().unwrap();
-            context.hash(&[node], &|_| path.to_owned(), &Probe::disabled()).unwrap();
+            context.hash(&OneFile(node, path), &Probe::disabled()).unwrap();
             // Only a file that was just read is kept in memory.
             let content = node.content().unwrap();
             (content.digest, matches!(content.location, ContentLocation::Memory(_)))
@@ -337,7 +354,7 @@ mod tests {
         let context = Context::open(dir.path(), NO_FILTER, None).unwrap();
         let node = context.node(Path::new("file")).unwrap().unwrap();
         fs::write(&file, "longer than it was").unwrap();
-        context.hash(&[node], &|_| "file".into(), &Probe::disabled()).unwrap();
+        context.hash(&OneFile(node, Path::new("file")), &Probe::disabled()).unwrap();
         assert_eq!((node.content().unwrap().digest, node.content_size()), (Digest::of("longer than it was"), 18));
         // A file that is read within the clock tick in which it was written is not cached. A busy machine may be slower than a tick.
         let read_in_its_tick = || {

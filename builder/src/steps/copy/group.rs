@@ -1,9 +1,11 @@
 //! The items of a selection, in groups.
 
-use super::origin::{OriginData, OriginEntry};
+use super::origin::{Inode, OriginData, OriginEntry};
 use super::walk::base_name;
+use crate::sources::ContextNode;
 use buildscope_record::Digest;
 use buildscope_storage::{CAPABILITY, Content, Entry, EntryList, ListedEntry};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::Path;
@@ -54,6 +56,18 @@ pub(super) struct Detail {
     pub(super) unread: bool,
 }
 
+/// The numbers of the files with several names, from 1, in the order of their first names.
+#[derive(Debug, Default)]
+pub(super) struct InodeNumbers(HashMap<Inode, NonZeroU32>);
+
+impl InodeNumbers {
+    /// The number of a file.
+    pub(super) fn number(&mut self, inode: Inode) -> NonZeroU32 {
+        let next = u32::try_from(self.0.len() + 1).ok().and_then(NonZeroU32::new);
+        *self.0.entry(inode).or_insert(next.expect("fewer than 4 billion files fit into memory"))
+    }
+}
+
 impl Items {
     /// Adds a file, directory or link of an origin. Its path in the group is `below`.
     pub(super) fn push(&mut self, found: OriginEntry<'_>, below: &Path, detail: Detail) {
@@ -84,6 +98,14 @@ impl Items {
         let detail = &mut self.details[item];
         detail.host = u32::try_from(known).ok().and(NonZeroU64::new(inode));
         detail.device = known as u32;
+    }
+
+    /// Sets the size, the content and the capability of an item, whose file in the context was read.
+    pub(super) fn set_content(&mut self, item: usize, file: &ContextNode, content: Content) {
+        self.entries.set_file(item, file.content_size(), content);
+        if let Some(value) = file.content().and_then(|content| content.capability()) {
+            self.entries.update(item, |entry, _| entry.xattrs = [(CAPABILITY.into(), value.to_vec())].into());
+        }
     }
 
     /// The device and the inode number of an item's file in the context.

@@ -1,7 +1,7 @@
 //! The content key of a COPY or ADD: a digest of everything selected that affects the layer.
 
 use super::CopyError;
-use super::group::{Detail, Items};
+use super::group::{Detail, FileGroup, Items};
 use super::select::Selection;
 use crate::plan;
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
@@ -40,22 +40,12 @@ impl Selection {
         let span = probe.phase(Phase::CacheKey);
         let read = self.read_blobs(blobs)?;
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
-        let mut key = Key(Sha256::new());
+        let mut key = Key::new();
         for group in &self.groups {
-            key.text(group.name.as_encoded_bytes());
-            key.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);
-            key.number(group.items.len() as u64);
-            for (entry, detail) in group.items.iter() {
-                key.text(entry.path_bytes());
-                // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
-                if !(group.directory && entry.path_bytes().is_empty()) {
-                    key.item(op, entry, detail);
-                    // The numbers begin with 1, those of the key with 0.
-                    key.number(detail.inode.map_or(u64::MAX, |inode| u64::from(inode.get() - 1)));
-                }
-            }
+            key.group(group, group.items.len());
+            group.items.iter().for_each(|(entry, detail)| key.entry(op, group.directory, entry, detail));
         }
-        Ok(Digest::from_bytes(key.0.finalize().into()))
+        Ok(key.finish())
     }
 
     /// A digest of the modification times of everything that is copied, except for directories.
@@ -65,17 +55,10 @@ impl Selection {
     ///
     /// With `latest` (seconds since 1970), later times count as that time, as `rewrite-timestamp` rewrites them.
     pub fn times(&self, latest: Option<i64>) -> Digest {
-        let mut key = Key(Sha256::new());
+        let mut key = Key::new();
         let items = self.groups.iter().flat_map(|group| group.items.iter());
-        for (entry, _) in items.filter(|(entry, detail)| !entry.is_directory() && !detail.timeless) {
-            let Timestamp { seconds, nanos } = match (entry.mtime(), latest) {
-                (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
-                (time, _) => time,
-            };
-            key.number(seconds as u64);
-            key.number(nanos.into());
-        }
-        Digest::from_bytes(key.0.finalize().into())
+        items.for_each(|(entry, detail)| key.time(entry, detail, latest));
+        key.finish()
     }
 
     /// The digest of each regular file, by its source and its path in the source. A record keeps them, so that a later
@@ -105,24 +88,13 @@ impl Selection {
     /// The number and total size in bytes of the selected files below each top-level entry of the source tree, by the
     /// name of the entry.
     pub fn by_top(&self) -> BTreeMap<String, FileCount> {
-        let mut tops: BTreeMap<String, FileCount> = BTreeMap::new();
+        let mut counts: BTreeMap<String, FileCount> = BTreeMap::new();
         for group in &self.groups {
-            let base = Path::new(group.source.trim_end_matches('/'));
-            let first = |path: &Path| {
-                path.components().find_map(|part| match part {
-                    Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-                    _ => None,
-                })
-            };
-            let above = first(base);
-            for (entry, _) in group.items.iter().filter(|(entry, _)| entry.is_file()) {
-                let Some(top) = above.clone().or_else(|| first(entry.path())) else { continue };
-                let count = tops.entry(top).or_default();
-                count.files += 1;
-                count.bytes += entry.size();
-            }
+            let mut tops = TopEntries { counts, ..TopEntries::of(group) };
+            group.items.iter().for_each(|(entry, _)| tops.add(entry));
+            counts = tops.counts;
         }
-        tops
+        counts
     }
 
     /// Computes the digests of files that have none (those of contexts have one). Returns the number of bytes read.
@@ -166,10 +138,81 @@ fn properties(entry: ListedEntry<'_>) -> Option<String> {
     (mode != usual || (uid, gid) != (0, 0)).then(|| format!("{kind} {mode:04o} {uid}:{gid}"))
 }
 
+/// Counts files by the top-level entry of the source tree.
+pub(super) struct TopEntries {
+    /// The entry that contains all of the group, unless the group is the whole tree.
+    above: Option<String>,
+    pub(super) counts: BTreeMap<String, FileCount>,
+}
+
+impl TopEntries {
+    /// Counts files of a group.
+    pub(super) fn of(group: &FileGroup) -> Self {
+        let above = first_name(Path::new(group.source.trim_end_matches('/')));
+        Self { above, counts: BTreeMap::new() }
+    }
+
+    pub(super) fn add(&mut self, entry: ListedEntry<'_>) {
+        if entry.is_file()
+            && let Some(top) = self.above.clone().or_else(|| first_name(entry.path()))
+        {
+            let count = self.counts.entry(top).or_default();
+            count.files += 1;
+            count.bytes += entry.size();
+        }
+    }
+}
+
+fn first_name(path: &Path) -> Option<String> {
+    path.components().find_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    })
+}
+
 /// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
-struct Key(Sha256);
+pub(super) struct Key(Sha256);
 
 impl Key {
+    pub(super) fn new() -> Self {
+        Self(Sha256::new())
+    }
+
+    pub(super) fn finish(self) -> Digest {
+        Digest::from_bytes(self.0.finalize().into())
+    }
+
+    /// Begins a group with that many items.
+    pub(super) fn group(&mut self, group: &FileGroup, items: usize) {
+        self.text(group.name.as_encoded_bytes());
+        self.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);
+        self.number(items as u64);
+    }
+
+    /// Adds an item of a group, which may be that of a `directory`.
+    pub(super) fn entry(&mut self, op: &plan::Copy, directory: bool, entry: ListedEntry<'_>, detail: &Detail) {
+        self.text(entry.path_bytes());
+        // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
+        if !(directory && entry.path_bytes().is_empty()) {
+            self.item(op, entry, detail);
+            // The numbers begin with 1, those of the key with 0.
+            self.number(detail.inode.map_or(u64::MAX, |inode| u64::from(inode.get() - 1)));
+        }
+    }
+
+    /// Adds the modification time of an item. With `latest` (seconds since 1970), later times count as that time.
+    pub(super) fn time(&mut self, entry: ListedEntry<'_>, detail: &Detail, latest: Option<i64>) {
+        if entry.is_directory() || detail.timeless {
+            return;
+        }
+        let Timestamp { seconds, nanos } = match (entry.mtime(), latest) {
+            (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
+            (time, _) => time,
+        };
+        self.number(seconds as u64);
+        self.number(nanos.into());
+    }
+
     fn number(&mut self, number: u64) {
         self.0.update(number.to_le_bytes());
     }

@@ -20,6 +20,7 @@ mod origin;
 mod owner;
 mod remote;
 mod select;
+mod summary;
 mod target;
 mod walk;
 
@@ -27,7 +28,8 @@ pub use error::CopyError;
 pub use key::FileCount;
 pub use origin::CopyOrigin;
 pub use owner::Owner;
-pub use select::Selection;
+pub use select::{ListOrSummary, Selection};
+pub use summary::Summary;
 
 pub(super) use target::{ChangedTree, NewDirectory};
 

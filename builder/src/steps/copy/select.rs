@@ -1,20 +1,20 @@
 //! The selection of a COPY or ADD: finds the files that the sources mean.
 
 use super::CopyError;
-use super::group::{Detail, FileGroup, Items};
+use super::group::{Detail, FileGroup, InodeNumbers, Items};
 use super::missing::{missing, unresolved};
-use super::origin::{CopyOrigin, Inode, OriginEntry, relative};
+use super::origin::{CopyOrigin, OriginEntry, relative};
 use super::remote;
+use super::summary::{Summary, WholeDirectory};
 use super::target::join;
 use super::walk::{base_name, bytes, clean};
 use crate::plan;
-use crate::sources::{Checkout, ContextNode, Memory};
+use crate::sources::{Checkout, ContextNode, FileList, Memory};
 use buildscope_dockerfile::{Glob, Ignore};
 use buildscope_record::{BlobDigest, Digest, Phase, Probe};
-use buildscope_storage::{BlobStore, CAPABILITY, Content, Store};
+use buildscope_storage::{BlobStore, Content, Store};
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,41 +28,52 @@ pub struct Selection {
     checkouts: Vec<Checkout>,
 }
 
+/// A selection, or its digests alone.
+#[derive(Debug)]
+pub enum ListOrSummary {
+    /// The list of all items.
+    List(Selection),
+    /// The digests of a large directory.
+    Summary(Summary),
+}
+
 impl Selection {
     /// Finds the files that the sources of `op` mean in `origin`, and hashes those of a context.
     ///
     /// # Errors
     /// If a source without wildcards does not exist, a pattern is malformed, or a source cannot be read or fetched.
     pub fn of(op: &plan::Copy, origin: &CopyOrigin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
-        let exclude = ignore(&op.exclude)?;
-        let mut finder = Finder {
-            op,
-            origin,
-            exclude,
-            probe,
-            groups: Vec::new(),
-            unread: Vec::new(),
-            bases: Vec::new(),
-            inodes: HashMap::new(),
-        };
-        let mut checkouts = Vec::new();
-        for source in &op.sources {
-            if op.add && plan::is_git(source) {
-                let checkout = remote::check_out(op, source, store, probe)?;
-                for group in Self::repository(op, source, &checkout, store, probe)? {
-                    finder.add(group, PathBuf::new());
-                }
-                checkouts.push(checkout);
-            } else if op.add && plan::is_url(source) {
-                finder.add(remote::file(op, source, store, probe)?, PathBuf::new());
-            } else if op.parents {
-                finder.with_parents(source)?;
-            } else {
-                finder.plain(source)?;
-            }
+        let mut finder = Finder::new(op, origin, probe)?;
+        let checkouts = finder.sources(store)?;
+        Self::listed(finder, checkouts, store)
+    }
+
+    /// Computes the digests of a selection. It is listed, unless it is a whole directory of a context with more than `most` entries.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn or_summary(
+        op: &plan::Copy,
+        origin: &CopyOrigin<'_>,
+        most: usize,
+        store: &Store,
+        probe: &Probe,
+    ) -> Result<ListOrSummary, CopyError> {
+        let mut finder = Finder::new(op, origin, probe)?;
+        let plain = op.exclude.is_empty() && op.inline.is_empty() && op.checksum.is_none() && !op.parents;
+        let one = matches!(&op.sources[..], [source] if split_pattern(&clean(Path::new(source))).1.is_none());
+        finder.most = (plain && one).then_some(most);
+        let checkouts = finder.sources(store)?;
+        match finder.summary.take() {
+            Some(summary) => Ok(ListOrSummary::Summary(summary)),
+            None => Self::listed(finder, checkouts, store).map(ListOrSummary::List),
         }
+    }
+
+    /// Completes the list of what was found.
+    fn listed(mut finder: Finder<'_>, checkouts: Vec<Checkout>, store: &Store) -> Result<Self, CopyError> {
         finder.learn(store.blobs())?;
-        let mut groups = finder.groups;
+        let Finder { op, origin, mut groups, .. } = finder;
         for (name, text) in &op.inline {
             let content = Content::Bytes(Arc::from(text.as_bytes()));
             let found = OriginEntry::file("", 0o644, Default::default(), content, text.len() as u64);
@@ -127,11 +138,49 @@ struct Finder<'a> {
     unread: Vec<&'a ContextNode>,
     /// For each group of a context, the path that its items are relative to.
     bases: Vec<PathBuf>,
-    /// The files with several names.
-    inodes: HashMap<Inode, NonZeroU32>,
+    inodes: InodeNumbers,
+    /// The number of entries above which a directory is summarised; `None` lists all.
+    most: Option<usize>,
+    summary: Option<Summary>,
 }
 
 impl<'a> Finder<'a> {
+    fn new(op: &'a plan::Copy, origin: &'a CopyOrigin<'a>, probe: &'a Probe) -> Result<Self, CopyError> {
+        Ok(Self {
+            op,
+            origin,
+            exclude: ignore(&op.exclude)?,
+            probe,
+            groups: Vec::new(),
+            unread: Vec::new(),
+            bases: Vec::new(),
+            inodes: InodeNumbers::default(),
+            most: None,
+            summary: None,
+        })
+    }
+
+    /// Finds all sources of the instruction. Returns the checkouts of repositories.
+    fn sources(&mut self, store: &Store) -> Result<Vec<Checkout>, CopyError> {
+        let (op, probe, mut checkouts) = (self.op, self.probe, Vec::new());
+        for source in &op.sources {
+            if op.add && plan::is_git(source) {
+                let checkout = remote::check_out(op, source, store, probe)?;
+                for group in Selection::repository(op, source, &checkout, store, probe)? {
+                    self.add(group, PathBuf::new());
+                }
+                checkouts.push(checkout);
+            } else if op.add && plan::is_url(source) {
+                self.add(remote::file(op, source, store, probe)?, PathBuf::new());
+            } else if op.parents {
+                self.with_parents(source)?;
+            } else {
+                self.plain(source)?;
+            }
+        }
+        Ok(checkouts)
+    }
+
     /// Finds a source without `--parents`: a path, or a pattern.
     fn plain(&mut self, source: &str) -> Result<(), CopyError> {
         let path = clean(Path::new(source));
@@ -184,6 +233,11 @@ impl<'a> Finder<'a> {
         }
         if let (CopyOrigin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
             context.scan(node, &followed, probe)?;
+            if self.most.is_some_and(|most| node.count() > most) {
+                let whole = WholeDirectory { context, node, path: &followed, source: path };
+                self.summary = Some(Summary::of(self.op, &whole, probe)?);
+                return Ok(());
+            }
         }
         self.add(FileGroup::directory(path), followed.clone());
         if let (None, Some(node)) = (&self.exclude, self.node(&followed)?) {
@@ -283,9 +337,7 @@ impl<'a> Finder<'a> {
     /// Adds an item to the current group. Its content is read later.
     fn item(&mut self, found: OriginEntry<'a>, below: &Path, detail: Detail) {
         self.unread.extend(found.node());
-        let next = u32::try_from(self.inodes.len() + 1).ok().and_then(NonZeroU32::new);
-        let next = next.expect("fewer than 4 billion files fit into memory");
-        let inode = found.inode.clone().map(|inode| *self.inodes.entry(inode).or_insert(next));
+        let inode = found.inode.clone().map(|inode| self.inodes.number(inode));
         self.items().push(found, below, Detail { inode, ..detail });
     }
 
@@ -300,12 +352,8 @@ impl<'a> Finder<'a> {
             let unread = found.items.details.iter().enumerate().filter(|(_, detail)| detail.unread);
             unread.map(move |(item, _)| (group as u32, item as u32))
         }));
-        let path = |unread: usize| {
-            let (group, item) = places[unread];
-            let below = self.groups[group as usize].items.entries.get(item as usize).path();
-            join(&self.bases[group as usize], below)
-        };
-        context.hash(&self.unread, &path, self.probe)?;
+        let unread = UnreadFiles { nodes: &self.unread, places: &places, groups: &self.groups, bases: &self.bases };
+        context.hash(&unread, self.probe)?;
         // All files of a layer are in the same blob, so few blobs are looked up.
         let mut there: HashMap<BlobDigest, bool> = HashMap::new();
         let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
@@ -320,12 +368,7 @@ impl<'a> Finder<'a> {
             items.set_host(*item as usize, node.host());
             let detail = &mut items.details[*item as usize];
             (detail.unread, detail.digest) = (false, Some(content.digest));
-            items.entries.set_file(*item as usize, node.content_size(), source);
-            if let Some(value) = content.capability() {
-                items.entries.update(*item as usize, |entry, _| {
-                    entry.xattrs = [(CAPABILITY.into(), value.to_vec())].into();
-                });
-            }
+            items.set_content(*item as usize, node, source);
         }
         Ok(())
     }
@@ -337,6 +380,31 @@ impl<'a> Finder<'a> {
 
     fn not_found(&self, source: &str, path: &Path) -> CopyError {
         missing(self.origin, source, path)
+    }
+}
+
+/// The files of a context whose items have no content yet.
+struct UnreadFiles<'a> {
+    nodes: &'a [&'a ContextNode],
+    /// The group and the item of each.
+    places: &'a [(u32, u32)],
+    groups: &'a [FileGroup],
+    bases: &'a [PathBuf],
+}
+
+impl FileList for UnreadFiles<'_> {
+    fn count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    fn node(&self, number: usize) -> &ContextNode {
+        self.nodes[number]
+    }
+
+    fn path(&self, number: usize) -> PathBuf {
+        let (group, item) = self.places[number];
+        let below = self.groups[group as usize].items.entries.get(item as usize).path();
+        join(&self.bases[group as usize], below)
     }
 }
 

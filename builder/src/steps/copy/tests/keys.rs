@@ -3,7 +3,7 @@
 use super::{Kit, NOW, file, op};
 use crate::plan::{Copy, CopyFrom};
 use crate::sources::{Context, IgnoreVerdict};
-use crate::steps::copy::{CopyOrigin, FileCount, Selection, copy};
+use crate::steps::copy::{CopyOrigin, FileCount, ListOrSummary, Selection, Summary, copy};
 use buildscope_record::{Digest, Probe};
 use buildscope_storage::{Content, Entry};
 use std::fs;
@@ -49,6 +49,74 @@ fn the_key_covers_everything_in_the_layer() {
     kit.write("e", "long");
     let all = kit.select(&op(&["."], "/x")).unwrap();
     assert_eq!(all.by_top(), [("d".to_owned(), count(2, 2)), ("e".to_owned(), count(1, 4))].into());
+}
+
+/// More than one batch of files, names of one file in two directories, links, a fifo, and files beside directories.
+fn varied(kit: &Kit) {
+    for number in 0..1200 {
+        kit.write_mode(
+            &format!("top/d{}/f{number}", number % 7),
+            format!("content {}", number % 50),
+            0o600 + number % 8,
+        );
+    }
+    kit.write("top/alone", "alone").directory("top/empty", 0o700);
+    fs::hard_link(kit.path("top/d0/f0"), kit.path("top/z")).unwrap();
+    fs::hard_link(kit.path("top/alone"), kit.path("top/d3/again")).unwrap();
+    std::os::unix::fs::symlink("alone", kit.path("top/link")).unwrap();
+    std::os::unix::fs::symlink("top", kit.path("way")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, kit.path("top/pipe"), 0o640.into()).unwrap();
+}
+
+fn or_summary(kit: &Kit, op: &Copy, most: usize) -> ListOrSummary {
+    let none: Option<fn(&Path) -> IgnoreVerdict> = None;
+    let context = Context::open(kit.context.path(), none, None).unwrap();
+    Selection::or_summary(op, &CopyOrigin::Context(&context), most, &kit.store, &Probe::disabled()).unwrap()
+}
+
+#[test]
+fn a_summary_has_the_digests_of_the_list() {
+    let kit = Kit::new();
+    varied(&kit);
+    let ops = [
+        op(&["top"], "/x/"),
+        op(&["."], "/x"),
+        op(&["way"], "/x/"),
+        Copy { add: true, ..op(&["top/"], "/x/") },
+        Copy { chmod: Some("u+x".into()), chown: Some("7:8".into()), ..op(&["./top"], "/x/") },
+    ];
+    for op in &ops {
+        let ListOrSummary::Summary(Summary { digest, times, by_top }) = or_summary(&kit, op, 1000) else {
+            panic!("{op:?} is listed");
+        };
+        let list = kit.select(op).unwrap();
+        assert_eq!((digest, times), (kit.key(op), list.times(None)), "{op:?}");
+        assert_eq!(by_top, list.by_top(), "{op:?}");
+    }
+    let count = FileCount {
+        files: 1203,
+        bytes: 5 * 2 + 9 + (0..1200).map(|n| format!("content {}", n % 50).len() as u64).sum::<u64>(),
+    };
+    let ListOrSummary::Summary(summary) = or_summary(&kit, &ops[0], 1000) else { panic!("it is listed") };
+    assert_eq!(summary.by_top, [("top".to_owned(), count)].into());
+}
+
+#[test]
+fn what_is_not_a_large_whole_directory_is_listed() {
+    let kit = Kit::new();
+    varied(&kit);
+    let whole = op(&["top"], "/x/");
+    for (op, most) in [
+        (whole.clone(), 2000),
+        (op(&["top", "way"], "/x/"), 10),
+        (op(&["t*"], "/x/"), 10),
+        (op(&["top/alone"], "/x/"), 0),
+        (Copy { exclude: vec!["*.o".into()], ..whole.clone() }, 10),
+        (Copy { parents: true, ..whole.clone() }, 10),
+        (Copy { inline: vec![("name".into(), "text".into())], ..whole.clone() }, 10),
+    ] {
+        assert!(matches!(or_summary(&kit, &op, most), ListOrSummary::List(_)), "{op:?}");
+    }
 }
 
 #[test]
