@@ -1,11 +1,12 @@
 //! The content key of a COPY or ADD: a digest of everything selected that affects the layer.
 
 use super::CopyError;
-use super::group::{Detail, FileGroup, Items};
+use super::group::Items;
+use super::item_sums::{FileCount, Key, TopEntries};
 use super::select::Selection;
 use crate::plan;
 use buildscope_record::{BlobDigest, Digest, Phase, Probe, Quantity};
-use buildscope_storage::{BlobStore, Content, EntryKind, Extent, ListedEntry, PinnedFile, Spool, Timestamp};
+use buildscope_storage::{BlobStore, Content, EntryKind, Extent, ListedEntry, PinnedFile, Spool};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::collections::hash_map;
@@ -13,20 +14,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// The size of one read, in bytes.
 const CHUNK: usize = 256 << 10;
-
-/// A number of files, and their total size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct FileCount {
-    /// The number of files.
-    pub files: u64,
-    /// The total size in bytes.
-    pub bytes: u64,
-}
 
 impl Selection {
     /// The content key. Selections with equal keys give equal layers on equal parents, but for modification times.
@@ -88,13 +80,11 @@ impl Selection {
     /// The number and total size in bytes of the selected files below each top-level entry of the source tree, by the
     /// name of the entry.
     pub fn by_top(&self) -> BTreeMap<String, FileCount> {
-        let mut counts: BTreeMap<String, FileCount> = BTreeMap::new();
-        for group in &self.groups {
-            let mut tops = TopEntries { counts, ..TopEntries::of(group) };
+        self.groups.iter().fold(BTreeMap::new(), |counts, group| {
+            let mut tops = TopEntries::continued(counts, group);
             group.items.iter().for_each(|(entry, _)| tops.add(entry));
-            counts = tops.counts;
-        }
-        counts
+            tops.counts
+        })
     }
 
     /// Computes the digests of files that have none (those of contexts have one). Returns the number of bytes read.
@@ -136,128 +126,6 @@ fn properties(entry: ListedEntry<'_>) -> Option<String> {
         EntryKind::Fifo => ("fifo", 0o000),
     };
     (mode != usual || (uid, gid) != (0, 0)).then(|| format!("{kind} {mode:04o} {uid}:{gid}"))
-}
-
-/// Counts files by the top-level entry of the source tree.
-pub(super) struct TopEntries {
-    /// The entry that contains all of the group, unless the group is the whole tree.
-    above: Option<String>,
-    pub(super) counts: BTreeMap<String, FileCount>,
-}
-
-impl TopEntries {
-    /// Counts files of a group.
-    pub(super) fn of(group: &FileGroup) -> Self {
-        let above = first_name(Path::new(group.source.trim_end_matches('/')));
-        Self { above, counts: BTreeMap::new() }
-    }
-
-    pub(super) fn add(&mut self, entry: ListedEntry<'_>) {
-        if entry.is_file()
-            && let Some(top) = self.above.clone().or_else(|| first_name(entry.path()))
-        {
-            let count = self.counts.entry(top).or_default();
-            count.files += 1;
-            count.bytes += entry.size();
-        }
-    }
-}
-
-fn first_name(path: &Path) -> Option<String> {
-    path.components().find_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
-        _ => None,
-    })
-}
-
-/// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
-pub(super) struct Key(Sha256);
-
-impl Key {
-    pub(super) fn new() -> Self {
-        Self(Sha256::new())
-    }
-
-    pub(super) fn finish(self) -> Digest {
-        Digest::from_bytes(self.0.finalize().into())
-    }
-
-    /// Begins a group with that many items.
-    pub(super) fn group(&mut self, group: &FileGroup, items: usize) {
-        self.text(group.name.as_encoded_bytes());
-        self.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);
-        self.number(items as u64);
-    }
-
-    /// Adds an item of a group, which may be that of a `directory`.
-    pub(super) fn entry(&mut self, op: &plan::Copy, directory: bool, entry: ListedEntry<'_>, detail: &Detail) {
-        self.text(entry.path_bytes());
-        // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
-        if !(directory && entry.path_bytes().is_empty()) {
-            self.item(op, entry, detail);
-            // The numbers begin with 1, those of the key with 0.
-            self.number(detail.inode.map_or(u64::MAX, |inode| u64::from(inode.get() - 1)));
-        }
-    }
-
-    /// Adds the modification time of an item. With `latest` (seconds since 1970), later times count as that time.
-    pub(super) fn time(&mut self, entry: ListedEntry<'_>, detail: &Detail, latest: Option<i64>) {
-        if entry.is_directory() || detail.timeless {
-            return;
-        }
-        let Timestamp { seconds, nanos } = match (entry.mtime(), latest) {
-            (time, Some(latest)) if time.seconds >= latest => Timestamp { seconds: latest, nanos: 0 },
-            (time, _) => time,
-        };
-        self.number(seconds as u64);
-        self.number(nanos.into());
-    }
-
-    fn number(&mut self, number: u64) {
-        self.0.update(number.to_le_bytes());
-    }
-
-    fn text(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.update(bytes);
-    }
-
-    fn item(&mut self, op: &plan::Copy, entry: ListedEntry<'_>, detail: &Detail) {
-        match entry.kind() {
-            EntryKind::File { .. } => {
-                self.number(1);
-                // Every file has a digest by now.
-                self.0.update(detail.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
-            }
-            EntryKind::Directory => self.number(2 | u64::from(detail.implied) << 8),
-            EntryKind::Symlink { target } => {
-                self.number(3);
-                self.text(target.as_os_str().as_encoded_bytes());
-            }
-            EntryKind::HardLink { target } => {
-                self.number(4);
-                self.text(target.as_os_str().as_encoded_bytes());
-            }
-            EntryKind::CharDevice { major, minor } => self.number(5 | u64::from(major) << 40 | u64::from(minor) << 8),
-            EntryKind::BlockDevice { major, minor } => self.number(6 | u64::from(major) << 40 | u64::from(minor) << 8),
-            EntryKind::Fifo => self.number(7),
-        }
-        if op.chmod.is_none() {
-            self.number(entry.mode().into());
-        } else if op.chmod.as_deref().is_some_and(|mode| !mode.starts_with(|c: char| c.is_ascii_digit())) {
-            // A symbolic mode depends on the existing mode.
-            self.number(entry.mode().into());
-        }
-        if op.chown.is_none() {
-            let (uid, gid) = entry.owner();
-            self.number(u64::from(uid) << 32 | u64::from(gid));
-        }
-        self.number(entry.xattrs().len() as u64);
-        for (name, value) in entry.xattrs() {
-            self.text(name);
-            self.text(value);
-        }
-    }
 }
 
 /// Hashes many files on one thread. Most are small and in few blobs, so the blobs stay open and the buffer is allocated once.

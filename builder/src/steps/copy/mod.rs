@@ -12,6 +12,7 @@ mod archive;
 mod destination;
 mod error;
 mod group;
+mod item_sums;
 mod key;
 mod missing;
 mod mode;
@@ -25,7 +26,7 @@ mod target;
 mod walk;
 
 pub use error::CopyError;
-pub use key::FileCount;
+pub use item_sums::FileCount;
 pub use origin::CopyOrigin;
 pub use owner::Owner;
 pub use select::{ListOrSummary, Selection};

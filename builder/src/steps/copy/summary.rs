@@ -3,7 +3,7 @@
 
 use super::CopyError;
 use super::group::{Detail, FileGroup, InodeNumbers, Items};
-use super::key::{FileCount, Key, TopEntries};
+use super::item_sums::{FileCount, Key, TopEntries};
 use super::origin::{CopyOrigin, relative};
 use crate::plan;
 use crate::sources::{Context, ContextNode};
@@ -47,7 +47,8 @@ impl Summary {
         context.hash_below(node, path, probe)?;
         let _span = probe.phase(Phase::CacheKey);
         let group = FileGroup::directory(source);
-        let mut sums = Sums { op, key: Key::new(), times: Key::new(), tops: TopEntries::of(&group) };
+        let mut sums =
+            Sums { op, key: Key::new(), times: Key::new(), tops: TopEntries::continued(BTreeMap::new(), &group) };
         sums.key.group(&group, node.count());
         let (mut inodes, mut items) = (InodeNumbers::default(), Items::default());
         CopyOrigin::Context(context).walk(path, &mut |at, found| {

@@ -51,7 +51,7 @@ fn the_key_covers_everything_in_the_layer() {
     assert_eq!(all.by_top(), [("d".to_owned(), count(2, 2)), ("e".to_owned(), count(1, 4))].into());
 }
 
-/// More than one batch of files, names of one file in two directories, links, a fifo, and files beside directories.
+/// More than one batch of files, names of one file in two directories, links, a fifo, and a file next to directories.
 fn varied(kit: &Kit) {
     for number in 0..1200 {
         kit.write_mode(
