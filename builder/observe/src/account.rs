@@ -4,7 +4,7 @@
 //! comes from a sample in that interval.
 
 use crate::blocked::{Company, ProgramWaits};
-use crate::lane::{Lane, ProcessState};
+use crate::timeline::{Lane, ProcessState};
 use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
 
 /// The sums of one program in one process.

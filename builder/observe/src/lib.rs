@@ -6,7 +6,7 @@
 //!
 //! [`events`] come from the kernel's [`ring`] buffers (perf_event_open(2)); without permission for those, [`sampled`] makes similar ones
 //! from `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`] finds out
-//! what a process waits for; [`heard`] are the arguments of the machine's programs; [`stacks`] are samples of what processors run, if they
+//! what a process waits for; [`exec_arguments`] are those of the machine's programs; [`stacks`] are samples of what processors run, if they
 //! are requested; [`Observer`] is the thread that runs them.
 //!
 //! # Start here
@@ -32,11 +32,10 @@ mod blocked;
 mod compat;
 mod event;
 mod events;
+mod exec_arguments;
 mod exits;
 mod fold;
 mod forest;
-mod heard;
-mod lane;
 mod observer;
 mod pace;
 mod procfs;
@@ -46,6 +45,7 @@ mod run;
 mod sampled;
 mod stacks;
 mod symbols;
+mod timeline;
 mod wait;
 
 pub use observer::{Collect, Observer, Prepared, StepProcesses};

@@ -2,9 +2,9 @@
 
 use crate::event::Event;
 use crate::events::Rings;
+use crate::exec_arguments::Listener;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
-use crate::heard::Listener;
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::run::ProgramRun;
 use crate::{fold, procfs, sampled, wait};
@@ -237,7 +237,7 @@ impl Watch {
     fn take(&mut self, events: Vec<Event>) {
         self.forest.take(events);
         if let Some(listener) = &self.listener {
-            self.forest.heard(now(), listener.take());
+            self.forest.add_arguments(now(), listener.take());
         }
     }
 

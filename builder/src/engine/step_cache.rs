@@ -191,7 +191,7 @@ fn distinct(keys: &[LayerKey]) -> impl Iterator<Item = &LayerKey> {
 mod tests {
     use super::*;
     use buildscope_record::DiffId;
-    use buildscope_storage::{DriverChoice, Layer, PruneOptions, StoreOptions};
+    use buildscope_storage::{DriverChoice, DriverName, Layer, PruneOptions, StoreOptions};
 
     const STEP: StepId = StepId(1);
 
@@ -203,7 +203,7 @@ mod tests {
     impl Fixture {
         fn new() -> Self {
             let directory = tempfile::tempdir().unwrap();
-            let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+            let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
             Self { store: Store::open(&directory.path().join("store"), options).unwrap(), _directory: directory }
         }
 
@@ -278,7 +278,7 @@ mod tests {
         let root = fixture.store.root().to_owned();
         let Fixture { store, _directory } = fixture;
         drop(store);
-        let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+        let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
         let store = Store::open(&root, options).unwrap();
         store.prune(&PruneOptions::default()).unwrap();
         let cache = StepCache::new(store, Arc::default());

@@ -80,16 +80,6 @@ impl Images {
         self.remember(&self.name_path(&name), &Named { name: name.to_string(), target: target.clone() })
     }
 
-    /// Removes a name. Returns whether it existed.
-    pub fn unname(&self, reference: &Reference) -> Result<bool, ImageError> {
-        let path = self.name_path(&Reference { digest: None, ..reference.clone() });
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(ImageError::file("remove", path)(error)),
-        }
-    }
-
     /// Keeps an image whose layers are in the store, uncompressed. Returns the descriptor of its manifest.
     pub fn keep(&self, image: &Image) -> Result<Descriptor, ImageError> {
         let layer = |diff_id: &DiffId| {

@@ -159,14 +159,14 @@ impl CacheMount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DriverChoice;
     use crate::tests::store;
+    use crate::{DriverChoice, DriverName};
     use std::os::unix::fs::MetadataExt;
 
     /// Two steps that find no directory create one each. The second must not replace the first.
     #[test]
     fn a_cache_directory_in_use_is_not_replaced() {
-        let fixture = store(DriverChoice::Copy);
+        let fixture = store(DriverChoice::Named(DriverName::Copy));
         let probe = Probe::disabled();
         let cache = fixture.store.cache_mount("both", &CacheMountOptions::default(), &probe).unwrap();
         let inode = || fs::metadata(&cache.dir).unwrap().ino();

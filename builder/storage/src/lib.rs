@@ -10,11 +10,11 @@
 //!
 //! ```
 //! use buildscope_record::Probe;
-//! use buildscope_storage::{Content, DriverChoice, Entry, Store, StoreOptions};
+//! use buildscope_storage::{Content, DriverChoice, DriverName, Entry, Store, StoreOptions};
 //! use std::sync::Arc;
 //!
 //! let folder = tempfile::tempdir()?;
-//! let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+//! let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
 //! let store = Store::open(folder.path(), options)?;
 //!
 //! let mut layer = store.layer_builder();
@@ -110,7 +110,9 @@ pub use layer_store::LayerStore;
 pub use limits::{Allowance, MAX_LAYERS, Unpacked, unpacked_limit};
 pub use memory::{available_memory, spare_memory};
 pub use once_map::{Acquired, OnceMap, Turn};
-pub use options::{DriverChoice, StoreOptions, SyncPolicy};
+pub use options::{StoreOptions, SyncPolicy};
+
+pub use buildscope_record::{DriverChoice, DriverName};
 pub use owner::{MAX_OWNER_ID, owner_id};
 pub use path::MAX_LINKS;
 pub use pinned::{HostRoot, Identity, PinnedFile, open_below, open_resolved};

@@ -1,7 +1,9 @@
 //! Kills processes while they write layers: completed layers survive, and the next build needs no repair.
 
 use buildscope_record::{LayerKey, Probe};
-use buildscope_storage::{CacheEntry, Content, DriverChoice, Entry, EntryKind, Layer, Store, StoreOptions, Timestamp};
+use buildscope_storage::{
+    CacheEntry, Content, DriverChoice, DriverName, Entry, EntryKind, Layer, Store, StoreOptions, Timestamp,
+};
 use buildscope_testing::{Random, test};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -20,7 +22,7 @@ fn main() -> ExitCode {
 }
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap()
+    Store::open(dir, StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() }).unwrap()
 }
 
 fn layer(store: &Store, files: impl Iterator<Item = (String, String)>) -> Layer {

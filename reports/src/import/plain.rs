@@ -212,7 +212,7 @@ impl PlainBuild {
             }
             vertex.printed.saw(line.at);
         } else {
-            said(&mut vertex.printed, line.at, rest);
+            read_line(&mut vertex.printed, line.at, rest);
         }
         if before.is_none() && vertex.printed.outcome.is_some() {
             vertex.printed.done = Some(line.number);
@@ -250,7 +250,7 @@ impl PlainBuild {
 }
 
 /// Reads a line of a vertex.
-fn said(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
+fn read_line(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
     let (word, more) = rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more.trim()));
     let outcome = match word {
         // Without a duration, the log is cut off at this line.

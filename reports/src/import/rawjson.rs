@@ -73,7 +73,7 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
                 && serde_json::from_str::<serde::de::IgnoredAny>(trimmed)
                     .is_err_and(|error| error.is_eof() || error.is_syntax());
             several |= trimmed.starts_with('[');
-            reader.said(&line.text);
+            reader.client_line(&line.text);
         }
         if several {
             objects(&text, |status, at| reader.status(status, at));
@@ -119,7 +119,7 @@ struct RawjsonReader {
 
 impl RawjsonReader {
     /// Reads a line. Messages of the client apply to all builds of the log: they come before or after BuildKit's lines.
-    fn said(&mut self, line: &str) {
+    fn client_line(&mut self, line: &str) {
         // Texts of steps are in base64.
         if !line.contains("\"vertexes\"") {
             self.destination.line(line);

@@ -36,14 +36,14 @@ const LONGEST: usize = 3000;
 
 /// The score of assigning a process to a command. It counts whether the name agrees and whether the command's text has the arguments;
 /// without either it is 0.
-fn worth(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
-    const SAID: i32 = 4;
-    let said = says(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
-    named(unit, child) + if said { SAID } else { 0 }
+fn score(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
+    const WITH_ARGUMENTS: i32 = 4;
+    let has_arguments = contains_arguments(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
+    name_score(unit, child) + if has_arguments { WITH_ARGUMENTS } else { 0 }
 }
 
 /// Whether a command's text contains the arguments literally: no argument comes from a variable.
-fn says(text: &str, arguments: &[String]) -> bool {
+fn contains_arguments(text: &str, arguments: &[String]) -> bool {
     fn words(text: &str) -> impl Iterator<Item = &str> {
         text.split(|c: char| c.is_whitespace() || "\"'\\;|&()".contains(c)).filter(|word| !word.is_empty())
     }
@@ -53,16 +53,16 @@ fn says(text: &str, arguments: &[String]) -> bool {
 }
 
 /// The score for the agreement of the names.
-fn named(unit: &Unit, child: Child<'_>) -> i32 {
+fn name_score(unit: &Unit, child: Child<'_>) -> i32 {
     let one = |name: &Name| match name {
-        Name::Is(name) if is(name, child.program) => 8,
+        Name::Is(name) if is_program(name, child.program) => 8,
         // A program that the text names may be part of the shell (busybox).
         Name::Is(_) if child.forked || child.program == SELF => 4,
         Name::Is(_) => 0,
         Name::Subshell(_) if child.forked => 6,
         // A copy of the shell with a single command executes it in its own place, or the shell made no copy.
         Name::Subshell(within) => {
-            let named = within.iter().any(|name| matches!(name, Name::Is(name) if is(name, child.program)));
+            let named = within.iter().any(|name| matches!(name, Name::Is(name) if is_program(name, child.program)));
             if named { 8 } else { 2 }
         }
         Name::Any if child.forked => 2,
@@ -73,7 +73,7 @@ fn named(unit: &Unit, child: Child<'_>) -> i32 {
 
 /// Whether a process's name is that of the program. The kernel keeps 15 bytes of a name, and a program may be a link to one with a longer
 /// name (`python3`, `python3.11`).
-fn is(name: &str, program: &str) -> bool {
+fn is_program(name: &str, program: &str) -> bool {
     let same = |a: &str, b: &str| a == b || b.len() >= 15 && a.starts_with(b);
     same(name, program)
         || program.len() > name.len()
@@ -90,20 +90,20 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
     // best[u][k]: the highest score if the last child belongs to unit u and k names of u are used.
     let (rows, columns) = (able.len(), COUNTED + 1);
     let mut best = vec![vec![None::<i32>; columns]; rows];
-    let mut ways: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
+    let mut choices: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
     let counted = &children[..children.len().min(LONGEST)];
     for (number, &child) in counted.iter().enumerate() {
         let mut next = vec![vec![None::<i32>; columns]; rows];
-        let mut way = vec![vec![(0, 0); columns]; rows];
+        let mut choice = vec![vec![(0, 0); columns]; rows];
         // The best of all units up to the current one.
         let mut before: Option<(i32, (u32, u32))> = if number == 0 { Some((0, (0, 0))) } else { None };
         for (row, &unit) in able.iter().enumerate() {
             let unit = &units[unit];
-            let gain = worth(unit, child, text);
+            let gain = score(unit, child, text);
             let most = unit.most().filter(|&most| most <= COUNTED || !unit.repeats);
             let mut put = |used: usize, score: i32, from: (u32, u32)| {
                 if next[row][used].is_none_or(|known| score > known) {
-                    (next[row][used], way[row][used]) = (Some(score), from);
+                    (next[row][used], choice[row][used]) = (Some(score), from);
                 }
             };
             if let Some((score, from)) = before {
@@ -127,7 +127,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
             }
         }
         best = next;
-        ways.push(way);
+        choices.push(choice);
     }
     let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
     // At equal scores the first command wins: without evidence, no later command is taken to have started.
@@ -140,7 +140,7 @@ pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<
         let (mut row, mut used) = (row, used);
         for number in (0..counted.len()).rev() {
             assigned[number] = Some(able[row]);
-            let (one, other) = ways[number][row][used];
+            let (one, other) = choices[number][row][used];
             (row, used) = (one as usize, other as usize);
         }
     }
@@ -154,8 +154,8 @@ pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>], text: &str
     let mut next = |child: &Child<'_>| {
         let first = last.map_or(0, |last| last + 1);
         let order = (0..units.len()).map(|number| (first + number) % units.len());
-        let best = order.rev().max_by_key(|&unit| worth(&units[unit], *child, text));
-        last = best.filter(|&unit| worth(&units[unit], *child, text) > 0).or(last);
+        let best = order.rev().max_by_key(|&unit| score(&units[unit], *child, text));
+        last = best.filter(|&unit| score(&units[unit], *child, text) > 0).or(last);
         last
     };
     children.iter().map(&mut next).collect()

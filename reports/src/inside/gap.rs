@@ -1,6 +1,6 @@
 //! Decides which command the time belongs to in which only the shell works.
 
-use super::lane::Piece;
+use super::activity::Piece;
 use super::shell::Unit;
 use buildscope_record::Nanos;
 use std::collections::BTreeSet;

@@ -4,18 +4,18 @@
 //! *Must never know* how processes are observed.
 //!
 //! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
-//! ([`gap`]: the time of the shell itself, by its activity in its [`lane`]), [`own`] divides the shell's own resources, [`rows`] makes the
+//! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`rows`] makes the
 //! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes, and
 //! [`tools`] knows what programs do.
 
+mod activity;
 pub(crate) mod advice;
 mod assign;
 mod attach;
 mod folded;
 mod gap;
 mod inferred;
-mod lane;
-mod own;
+mod own_time;
 mod place;
 mod rows;
 mod share;

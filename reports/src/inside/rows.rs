@@ -1,9 +1,9 @@
 //! The rows of a step: one for each command of its text, and the time that belongs to no command.
 
+use super::activity::Lane;
 use super::assign::{assign, children};
 use super::gap::{Order, Owner};
-use super::lane::Lane;
-use super::own::OwnTime;
+use super::own_time::OwnTime;
 use super::place::Places;
 use super::sum::ProcessSum;
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};

@@ -1,7 +1,7 @@
 //! Divides a step's time among its commands, so that each instant belongs to one of them.
 
+use super::activity::{Lane, Piece};
 use super::gap::{Gap, Order, Owner};
-use super::lane::{Lane, Piece};
 use super::shell::Unit;
 use buildscope_record::Nanos;
 use std::collections::{BTreeMap, BTreeSet};

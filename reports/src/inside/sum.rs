@@ -1,6 +1,6 @@
 //! The sum of processes, as a row.
 
-use super::own::OwnTime;
+use super::own_time::OwnTime;
 use super::tree::ProcessTree;
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};

@@ -3,10 +3,10 @@
 //!
 //! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
 
+use super::activity::Lane;
 use super::assign::{assign, assign_repeated, children};
 use super::gap::{Order, Owner};
-use super::lane::Lane;
-use super::own::OwnTime;
+use super::own_time::OwnTime;
 use super::place::Places;
 use super::shell::{Inner, Unit};
 use super::sum::ProcessSum;

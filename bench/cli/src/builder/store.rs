@@ -4,7 +4,9 @@ use super::layer_names;
 use crate::{Failure, Root, shown, terminal, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
-use buildscope_storage::{Checked, DamagedBlob, DriverChoice, PruneOptions, Store, StoreOptions, Usage, UsageKind};
+use buildscope_storage::{
+    Checked, DamagedBlob, DriverChoice, DriverName, PruneOptions, Store, StoreOptions, Usage, UsageKind,
+};
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
 use parking_lot::Mutex;
@@ -77,7 +79,7 @@ enum ListFormat {
 /// Runs the subcommand.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     // No step runs, so the driver without requirements is enough.
-    let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+    let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
     let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
     let done = work(arguments.work, &store);
     for warning in store.take_warnings() {

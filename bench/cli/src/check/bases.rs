@@ -7,7 +7,7 @@ use buildscope_dockerfile::closest;
 use buildscope_dockerfile::lint::BaseImage;
 use buildscope_oci::Platform;
 use buildscope_record::Probe;
-use buildscope_storage::{DriverChoice, Store, StoreOptions};
+use buildscope_storage::{DriverChoice, DriverName, Store, StoreOptions};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -36,7 +36,7 @@ impl Bases {
             }
         }
         // Nothing runs, so the driver without requirements is enough.
-        let options = StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() };
+        let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
         let store = if root.join("blobs").is_dir() { Store::open(root, options).ok() } else { None };
         let here = store.map(|store| Resolver::new(&store, named, Probe::disabled()));
         Ok(Self { here, asked: Mutex::default() })

@@ -5,9 +5,9 @@
 
 use crate::account::Account;
 use crate::event::{Event, What};
+use crate::exec_arguments::ExecArguments;
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
-use crate::heard::Heard;
 use crate::programs::Programs;
 use crate::run::{ProgramRun, Usage};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -70,7 +70,7 @@ pub(crate) struct Forest {
     /// Processes that have just executed a program, with the time. The program has not been read yet.
     fresh: Vec<(i32, u64)>,
     /// Arguments of programs whose start is not yet among the events.
-    heard: Vec<Heard>,
+    arguments: Vec<ExecArguments>,
     /// Processes that were gone at the last check without an event of their end, with the time of the check.
     missing: HashMap<i32, u64>,
     /// Accounts of threads whose end is not yet among the events, with the time of arrival.
@@ -119,7 +119,7 @@ impl Forest {
             steps: Vec::new(),
             begun: 0,
             fresh: Vec::new(),
-            heard: Vec::new(),
+            arguments: Vec::new(),
             missing: HashMap::new(),
             exits: HashMap::new(),
             lives: |_| false,
@@ -416,14 +416,14 @@ impl Forest {
 
     /// Takes arguments that were read at the start of a program. The program may have ended since, or its start may not be among the events
     /// yet.
-    pub(crate) fn heard(&mut self, now: u64, heard: Vec<Heard>) {
+    pub(crate) fn add_arguments(&mut self, now: u64, arguments: Vec<ExecArguments>) {
         const LATEST: u64 = 1_000_000_000;
-        self.heard.extend(heard);
+        self.arguments.extend(arguments);
         let steps = &mut self.steps;
-        self.heard.retain_mut(|heard| {
-            let found = steps.iter_mut().rev().find_map(|step| step.executed(heard.pid, heard.executed));
-            let Some(run) = found else { return now.saturating_sub(heard.read) < LATEST };
-            run.has_arguments(heard.read, std::mem::take(&mut heard.arguments));
+        self.arguments.retain_mut(|exec| {
+            let found = steps.iter_mut().rev().find_map(|step| step.executed(exec.pid, exec.executed));
+            let Some(run) = found else { return now.saturating_sub(exec.read) < LATEST };
+            run.has_arguments(exec.read, std::mem::take(&mut exec.arguments));
             false
         });
     }

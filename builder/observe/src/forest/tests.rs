@@ -304,17 +304,17 @@ fn dropped_events_do_no_harm() {
 /// The shell of a step that another builder runs is known by its text, also if it ends before the next reading.
 #[test]
 fn arguments_are_those_of_the_program_that_was_executed_then() {
-    let heard = |pid, ms: u64, arguments: &[&str]| Heard {
+    let exec = |pid, ms: u64, arguments: &[&str]| ExecArguments {
         pid,
         executed: ms * MS + 3_000,
         read: ms * MS + 200_000,
         arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
     };
     let mut forest = Forest::of_machine(0);
-    let early = heard(11, 36, &["strip", "x"]);
-    forest.heard(36 * MS, vec![heard(11, 2, &["sh", "-c", "gcc x.c; strip x"]), early]);
+    let early = exec(11, 36, &["strip", "x"]);
+    forest.add_arguments(36 * MS, vec![exec(11, 2, &["sh", "-c", "gcc x.c; strip x"]), early]);
     forest.take(shell());
-    forest.heard(50 * MS, vec![heard(12, 5, &["gcc", "x.c"]), heard(99, 5, &["other"])]);
+    forest.add_arguments(50 * MS, vec![exec(12, 5, &["gcc", "x.c"]), exec(99, 5, &["other"])]);
     forest.finish(60 * MS);
     let arguments: Vec<_> = forest.steps[0].runs.values().map(|run| run.arguments.join(" ")).collect();
     assert_eq!(arguments, ["", "sh -c gcc x.c; strip x", "gcc x.c", "strip x"], "the runtime's init has none");

@@ -193,8 +193,8 @@ impl Drop for LoopDevice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::DriverChoice;
     use crate::tests::{directory, file, layer, store};
+    use crate::{DriverChoice, DriverName};
     use buildscope_testing::{Need, require};
     use rustix::fs::{Mode, OFlags, openat};
     use std::io::Read;
@@ -203,7 +203,7 @@ mod tests {
     #[ignore = "needs root and loop devices"]
     fn files_and_loop_devices_show_the_same() {
         require(&[Need::LoopDevices]);
-        let fixture = store(DriverChoice::Copy);
+        let fixture = store(DriverChoice::Named(DriverName::Copy));
         let store = &fixture.store;
         let text = "some text\n".repeat(1000);
         let made = layer(store, [directory("d"), file("d/f", &text), file("top", "t")]);

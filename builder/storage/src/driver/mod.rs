@@ -73,18 +73,18 @@ pub(crate) trait Prepared: Send + Sync {
     }
 }
 
-/// The driver to use. `auto` takes the fastest that works: `erofs`, `overlay`, `fuse-overlayfs`, `copy`.
+/// Opens the driver of the options. `auto` takes the fastest that works: `erofs`, `overlay`, `fuse-overlayfs`, `copy`.
 pub(crate) fn choose(
     root: &Path,
     options: &StoreOptions,
     scratch: &Arc<Scratch>,
 ) -> Result<Box<dyn Driver>, StorageError> {
     Ok(match options.driver {
-        DriverChoice::Copy => Box::new(copy::Copy),
-        DriverChoice::Overlay => Box::new(overlay::Overlay::probe(options.memory, scratch)?),
-        DriverChoice::Erofs => Box::new(erofs::Erofs::probe(root, options.memory, scratch)?),
-        DriverChoice::FuseOverlayfs => Box::new(fuse::Fuse::probe(scratch)?),
-        DriverChoice::Btrfs => Box::new(btrfs::Btrfs::probe(root, scratch)?),
+        DriverChoice::Named(DriverName::Copy) => Box::new(copy::Copy),
+        DriverChoice::Named(DriverName::Overlay) => Box::new(overlay::Overlay::probe(options.memory, scratch)?),
+        DriverChoice::Named(DriverName::Erofs) => Box::new(erofs::Erofs::probe(root, options.memory, scratch)?),
+        DriverChoice::Named(DriverName::FuseOverlayfs) => Box::new(fuse::Fuse::probe(scratch)?),
+        DriverChoice::Named(DriverName::Btrfs) => Box::new(btrfs::Btrfs::probe(root, scratch)?),
         DriverChoice::Auto => {
             if let Ok(driver) = erofs::Erofs::probe(root, options.memory, scratch) {
                 Box::new(driver)

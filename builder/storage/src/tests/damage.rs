@@ -1,7 +1,7 @@
 //! Damaged files of the store are found, and rebuilt if possible.
 
 use super::{file, layer};
-use crate::{CacheEntry, CacheIndex, DriverChoice, Store, StoreOptions, SyncPolicy};
+use crate::{CacheEntry, CacheIndex, DriverChoice, DriverName, Store, StoreOptions, SyncPolicy};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Probe};
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Barrier;
 
 fn open(dir: &Path) -> Store {
-    Store::open(dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap()
+    Store::open(dir, StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() }).unwrap()
 }
 
 fn asides(dir: &Path) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! Trees that are thousands of directories deep.
 
 use super::{directory, file, layer, store};
-use crate::DriverChoice;
+use crate::{DriverChoice, DriverName};
 use buildscope_record::Probe;
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ fn deep(depth: usize) -> PathBuf {
 #[test]
 fn a_tree_of_5000_levels_is_merged_read_and_dropped() {
     with_a_small_stack(|| {
-        let fixture = store(DriverChoice::Copy);
+        let fixture = store(DriverChoice::Named(DriverName::Copy));
         let path = |name: &str| deep(DEPTH).join(name);
         let text = |path: &Path| path.to_str().unwrap().to_owned();
         // The first layer has the parents only as parts of names, the second one has them all.
@@ -42,7 +42,7 @@ fn a_tree_of_5000_levels_is_merged_read_and_dropped() {
 #[test]
 fn a_tree_of_many_directories_finds_the_records_of_each() {
     // The search for the end of a directory doubles its steps: 1 to 40 entries around each border.
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let names: Vec<String> = (1..=40).flat_map(|d| (0..d).map(move |f| format!("{d:02}/{f:02}"))).collect();
     let files = names.iter().map(|name| file(name, name));
     let layer = layer(&fixture.store, files);

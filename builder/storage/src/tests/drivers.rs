@@ -1,7 +1,7 @@
 //! The same step gives the same layer under each driver.
 
 use super::{Fixture, directory, file, layer, store};
-use crate::{Content, DriverChoice, Entry, EntryKind, Snapshot, StorageError, Store};
+use crate::{Content, DriverChoice, DriverName, Entry, EntryKind, Snapshot, StorageError, Store};
 use buildscope_record::{DiffId, Probe};
 use buildscope_testing::{Need, require};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
@@ -10,15 +10,24 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) const DRIVERS: [DriverChoice; 5] =
-    [DriverChoice::Copy, DriverChoice::Overlay, DriverChoice::Erofs, DriverChoice::FuseOverlayfs, DriverChoice::Btrfs];
+pub(super) const DRIVERS: [DriverChoice; 5] = [
+    DriverChoice::Named(DriverName::Copy),
+    DriverChoice::Named(DriverName::Overlay),
+    DriverChoice::Named(DriverName::Erofs),
+    DriverChoice::Named(DriverName::FuseOverlayfs),
+    DriverChoice::Named(DriverName::Btrfs),
+];
 
 /// The requirements for tests of all drivers.
 pub(super) const NEEDS: [Need; 3] = [Need::LoopDevices, Need::Program("mkfs.btrfs"), Need::Program("fuse-overlayfs")];
 
 /// A store for the driver, on a separate file system if the driver needs one.
 pub(super) fn store_for(driver: DriverChoice) -> Fixture {
-    if driver == DriverChoice::Btrfs { super::store_on(driver, "btrfs", 256 << 20) } else { super::store(driver) }
+    if driver == DriverChoice::Named(DriverName::Btrfs) {
+        super::store_on(driver, "btrfs", 256 << 20)
+    } else {
+        super::store(driver)
+    }
 }
 
 /// Attaches a snapshot, runs `step` in it, and commits.
@@ -308,7 +317,7 @@ fn each_driver_gives_the_same_layer_for_each_step() {
             }
             match first {
                 // This driver shows hard-linked lower files as separate files.
-                _ if *name == "two names copied" && driver == DriverChoice::FuseOverlayfs => {}
+                _ if *name == "two names copied" && driver == DriverChoice::Named(DriverName::FuseOverlayfs) => {}
                 None => first = Some(made),
                 Some(first) => assert_eq!(first, made, "{name} under {driver:?}: {:?}", members(store, &made)),
             }
@@ -397,7 +406,7 @@ fn each_driver_shows_the_tree() {
                 let host = root.join(&entry.path);
                 let stat = rustix::fs::lstat(&host).unwrap_or_else(|error| panic!("{}: {error}", host.display()));
                 if let EntryKind::HardLink { target } = &entry.kind
-                    && driver != DriverChoice::FuseOverlayfs
+                    && driver != DriverChoice::Named(DriverName::FuseOverlayfs)
                 {
                     assert_eq!(number(&entry.path), number(target), "{driver:?} {entry:?}");
                 }
@@ -459,9 +468,13 @@ fn each_driver_supports_a_hundred_and_fifty_layers() {
 #[ignore = "needs root"]
 fn changes_in_memory_give_the_same_layer() {
     require(&[Need::Root]);
-    let disk = store(DriverChoice::Overlay);
+    let disk = store(DriverChoice::Named(DriverName::Overlay));
     let dir = tempfile::tempdir().unwrap();
-    let options = crate::StoreOptions { driver: DriverChoice::Overlay, memory: Some(8 << 20), ..Default::default() };
+    let options = crate::StoreOptions {
+        driver: DriverChoice::Named(DriverName::Overlay),
+        memory: Some(8 << 20),
+        ..Default::default()
+    };
     let memory = Store::open(dir.path(), options).unwrap();
     let step = |root: &Path| {
         fs::write(root.join("d/new"), "n").unwrap();

@@ -1,7 +1,7 @@
 //! Full disks: completed layers survive, and the next build needs no repair.
 
 use super::{file, layer, store_on};
-use crate::{CacheEntry, DriverChoice};
+use crate::{CacheEntry, DriverChoice, DriverName};
 use buildscope_record::{LayerKey, Probe};
 use buildscope_testing::{Need, require};
 use std::io::Read;
@@ -10,7 +10,7 @@ use std::io::Read;
 #[ignore = "needs root, loop devices and mkfs.ext4"]
 fn the_store_works_after_a_full_disk() {
     require(&[Need::LoopDevices, Need::Program("mkfs.ext4")]);
-    let fixture = store_on(DriverChoice::Copy, "ext4", 8 << 20);
+    let fixture = store_on(DriverChoice::Named(DriverName::Copy), "ext4", 8 << 20);
     let store = &fixture.store;
     let kept = layer(store, [file("kept", "small")]);
     store.cache().put(LayerKey::of("kept"), &CacheEntry { layers: vec![kept.diff_id], value: Vec::new() }).unwrap();

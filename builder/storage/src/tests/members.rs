@@ -4,7 +4,7 @@
 //! (skopeo 1.9.3, buildah 1.28.2) and umoci 0.4.7 for the same archives. If they differ, we follow containerd, and a comment says so.
 
 use super::drivers::{DRIVERS, NEEDS, run, store_for};
-use crate::{DriverChoice, EntryKind, StorageError, Store, Tree, open_resolved};
+use crate::{DriverChoice, DriverName, EntryKind, StorageError, Store, Tree, open_resolved};
 use buildscope_record::{DiffId, Probe};
 use buildscope_testing::sparse_petabyte;
 use proptest::prelude::*;
@@ -275,7 +275,7 @@ const CASES: &[Case] = &[
 #[test]
 fn imported_layers_have_the_same_contents_as_in_other_tools() {
     let root = rustix::process::geteuid().is_root();
-    let drivers = if root { &DRIVERS[..] } else { &[DriverChoice::Copy][..] };
+    let drivers = if root { &DRIVERS[..] } else { &[DriverChoice::Named(DriverName::Copy)][..] };
     for &driver in drivers {
         let fixture = store_for(driver);
         for (name, layers, expected) in CASES {
@@ -285,7 +285,7 @@ fn imported_layers_have_the_same_contents_as_in_other_tools() {
             match (tree, expected) {
                 (Ok(tree), Ok(lines)) => {
                     // Drivers that mount layers show hard links to files of lower layers as separate files.
-                    let names = layers.len() == 1 && driver != DriverChoice::FuseOverlayfs;
+                    let names = layers.len() == 1 && driver != DriverChoice::Named(DriverName::FuseOverlayfs);
                     if layers.len() == 1 {
                         assert_eq!(of_tree(&tree, true), *lines, "{name}");
                     }
@@ -312,7 +312,7 @@ fn the_header_of_a_hard_link_sets_metadata() {
     members[1024 + 100..1024 + 107].copy_from_slice(b"0000600");
     let sum: u32 = (1024..1536).map(|at| if (1172..1180).contains(&at) { 32 } else { u32::from(members[at]) }).sum();
     members[1172..1180].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    let fixture = super::store(DriverChoice::Copy);
+    let fixture = super::store(DriverChoice::Named(DriverName::Copy));
     let layer = fixture.store.import_layer(&*members, None, &Probe::disabled()).unwrap();
     let tree = fixture.store.tree(&[layer.diff_id]).unwrap();
     assert_eq!(tree.lookup(Path::new("a")).unwrap().mode, 0o600);
@@ -320,7 +320,7 @@ fn the_header_of_a_hard_link_sets_metadata() {
 
 #[test]
 fn an_index_of_an_older_version_is_rebuilt() {
-    let fixture = super::store(DriverChoice::Copy);
+    let fixture = super::store(DriverChoice::Named(DriverName::Copy));
     let stack = import(&fixture.store, &[&[D("d"), L("t", "d"), F("t/z", "x")]]).unwrap();
     let path = fixture.store.index_path(&stack[0]);
     let good = fs::read(&path).unwrap();
@@ -418,7 +418,7 @@ fn members(marks: bool) -> impl Strategy<Value = Vec<Made>> {
 
 #[test]
 fn trees_agree_with_a_naive_unpacker() {
-    let fixture = super::store(DriverChoice::Copy);
+    let fixture = super::store(DriverChoice::Named(DriverName::Copy));
     let (mut taken, mut refused) = (0, 0);
     let outcome = TestRunner::new(Config::with_cases(2000)).run(&members(false), |members| {
         let dir = tempfile::tempdir().unwrap();
@@ -469,7 +469,8 @@ fn each_driver_shows_random_layers_like_the_tree() {
             let stack = import(&fixture.store, &layers);
             let tree = stack.and_then(|stack| fixture.store.tree(&stack).map(|tree| (stack, tree)));
             let Ok((stack, tree)) = tree else { return Err(TestCaseError::reject("an invalid layer")) };
-            if *driver == DriverChoice::FuseOverlayfs && directory_over_link(&fixture.store, &stack) {
+            if *driver == DriverChoice::Named(DriverName::FuseOverlayfs) && directory_over_link(&fixture.store, &stack)
+            {
                 continue;
             }
             let expected = of_tree(&tree, false);
@@ -485,7 +486,7 @@ fn each_driver_shows_random_layers_like_the_tree() {
 /// Its holes cost nothing to mount, but a driver that copies files, and an image that stores them, would write them.
 #[test]
 fn a_layer_with_a_sparse_file_of_petabytes_is_refused() {
-    let fixture = super::store(DriverChoice::Copy);
+    let fixture = super::store(DriverChoice::Named(DriverName::Copy));
     let error = fixture.store.import_layer(&*sparse_petabyte(), None, &Probe::disabled()).unwrap_err();
     assert!(error.to_string().contains("decompression bomb"), "{error}");
 }

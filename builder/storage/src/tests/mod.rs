@@ -74,7 +74,7 @@ fn read(tree: &Tree, path: &str) -> Option<String> {
 
 #[test]
 fn an_empty_layer_is_two_blocks_of_zeros() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let layer = layer(&fixture.store, []);
     // The diff id of the empty tar, which many published images contain.
     let known = "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef";
@@ -84,7 +84,7 @@ fn an_empty_layer_is_two_blocks_of_zeros() {
 #[test]
 fn an_empty_layer_is_written_once() {
     use std::os::unix::fs::MetadataExt;
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let write = || {
         let made = layer(&fixture.store, []);
         // A rename would give the path another file.
@@ -95,7 +95,7 @@ fn an_empty_layer_is_written_once() {
 
 #[test]
 fn upper_layers_replace_and_whiteouts_remove() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let below = layer(
         &fixture.store,
         [directory("a"), file("a/x", "1"), file("a/y", "2"), directory("b"), file("b/z", "3"), file("a-b", "4")],
@@ -119,7 +119,7 @@ fn upper_layers_replace_and_whiteouts_remove() {
 
 #[test]
 fn symlinks_stay_inside_the_root_and_loops_fail() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let link = |path: &str, target: &str| {
         let kind = EntryKind::Symlink { target: target.into() };
         (Entry { kind, mode: 0o777, ..Entry::directory(path) }, Content::Bytes(Arc::default()))
@@ -148,7 +148,7 @@ fn symlinks_stay_inside_the_root_and_loops_fail() {
 
 #[test]
 fn the_first_name_of_a_file_holds_its_data() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let link = (
         Entry { kind: EntryKind::HardLink { target: "z".into() }, ..Entry::directory("a") },
         Content::Bytes(Arc::default()),
@@ -162,13 +162,13 @@ fn the_first_name_of_a_file_holds_its_data() {
 
 #[test]
 fn an_imported_layer_is_stored_byte_for_byte() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let made = layer(
         &fixture.store,
         [directory("d"), file("d/f", "content"), file(&format!("d/{}", "n".repeat(200)), "long")],
     );
     let bytes = fixture.store.blobs().read(made.diff_id, 1 << 20).unwrap();
-    let other = store(DriverChoice::Copy);
+    let other = store(DriverChoice::Named(DriverName::Copy));
     let taken = other.store.import_layer(bytes.as_slice(), Some(made.diff_id), &Probe::disabled()).unwrap();
     assert_eq!(taken, made);
     let tree = other.store.tree(&[taken.diff_id]).unwrap();
@@ -181,8 +181,13 @@ fn an_imported_layer_is_stored_byte_for_byte() {
 #[test]
 fn cache_entries_with_undamaged_layers_survive_a_reboot() {
     let dir = tempfile::tempdir().unwrap();
-    let open =
-        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let open = || {
+        Store::open(
+            dir.path(),
+            StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() },
+        )
+        .unwrap()
+    };
     let (one, two) = (open(), open());
     let made = layer(&one, [file("f", "x")]);
     let entry = CacheEntry { layers: vec![made.diff_id], value: b"whatever".to_vec() };
@@ -214,8 +219,13 @@ fn cache_entries_with_undamaged_layers_survive_a_reboot() {
 #[test]
 fn pruning_keeps_items_in_use_and_within_limits() {
     let dir = tempfile::tempdir().unwrap();
-    let open =
-        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let open = || {
+        Store::open(
+            dir.path(),
+            StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() },
+        )
+        .unwrap()
+    };
     let age = |digest: &DiffId, store: &Store, seconds: u64| {
         let then = std::time::SystemTime::now() - std::time::Duration::from_secs(seconds);
         std::fs::File::open(store.blobs().path(digest)).unwrap().set_modified(then).unwrap();
@@ -251,13 +261,15 @@ fn pruning_keeps_items_in_use_and_within_limits() {
 /// The clock was set back after the use.
 #[test]
 fn an_item_used_in_the_future_is_recent() {
-    let fixture = store(DriverChoice::Copy);
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
     let made = layer(&fixture.store, [file("f", "x")]).diff_id;
     let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5000);
     std::fs::File::open(fixture.store.blobs().path(made)).unwrap().set_modified(later).unwrap();
     let dir = fixture.store.root().to_owned();
     // Another build, so that this layer is not in use.
-    let store = Store::open(&dir, StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let store =
+        Store::open(&dir, StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() })
+            .unwrap();
     let keep = PruneOptions { keep_duration: Some(std::time::Duration::from_secs(60)), ..PruneOptions::default() };
     assert_eq!(store.prune(&keep).unwrap(), []);
 }
@@ -265,8 +277,13 @@ fn an_item_used_in_the_future_is_recent() {
 #[test]
 fn a_removal_reason_is_kept_until_the_result_returns() {
     let dir = tempfile::tempdir().unwrap();
-    let open =
-        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let open = || {
+        Store::open(
+            dir.path(),
+            StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() },
+        )
+        .unwrap()
+    };
     let (old, new) = (LayerKey::of("old"), LayerKey::of("new"));
     let store = open();
     for (key, text, unused) in [(old, "a", 5000), (new, "b", 100)] {
@@ -294,8 +311,13 @@ fn a_removal_reason_is_kept_until_the_result_returns() {
 #[test]
 fn a_second_build_waits_for_the_step_lock() {
     let dir = tempfile::tempdir().unwrap();
-    let open =
-        || Store::open(dir.path(), StoreOptions { driver: DriverChoice::Copy, ..StoreOptions::default() }).unwrap();
+    let open = || {
+        Store::open(
+            dir.path(),
+            StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() },
+        )
+        .unwrap()
+    };
     let (one, two) = (open(), open());
     let key = LayerKey::of("step");
     let lock = StepLock::lock(&one, &key, &Probe::disabled()).unwrap();

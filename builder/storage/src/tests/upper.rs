@@ -5,7 +5,7 @@ use super::{Fixture, directory, file, layer, read};
 use crate::change::Changes;
 use crate::lower::Marks;
 use crate::upper::Upper;
-use crate::{DriverChoice, Layer, StorageError, Tree};
+use crate::{DriverChoice, DriverName, Layer, StorageError, Tree};
 use buildscope_record::{DiffId, Probe};
 use rustix::fs::{FileType, Mode, XattrFlags};
 use std::fs;
@@ -23,7 +23,7 @@ struct Left {
 
 impl Left {
     fn with(marks: Marks) -> Self {
-        let fixture = super::store(DriverChoice::Copy);
+        let fixture = super::store(DriverChoice::Named(DriverName::Copy));
         let below = [directory("d"), file("d/x", "of x"), file("d/y", "of y"), directory("e")];
         let base = layer(&fixture.store, below).diff_id;
         Self { fixture, base, marks, upper: tempfile::tempdir().unwrap() }

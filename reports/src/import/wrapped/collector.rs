@@ -112,7 +112,7 @@ fn instant(value: &str) -> Option<i128> {
 /// The entries as lines. An entry without a line break at its end is a line. If other entries end with line breaks, the line continues in
 /// the next entry.
 fn written(entries: &[LogEntry], text: &Text, time: Option<&str>) -> String {
-    let parts = goes_on(entries, text);
+    let parts = continues(entries, text);
     let mut out = String::new();
     // The time and the text of the incomplete line of each stream.
     let mut open: BTreeMap<String, (String, String)> = BTreeMap::new();
@@ -143,7 +143,7 @@ fn written(entries: &[LogEntry], text: &Text, time: Option<&str>) -> String {
 
 /// Whether lines may continue in the next entry: some entries end with a line break, and the entries after the others rarely start with a
 /// builder's text.
-fn goes_on(entries: &[LogEntry], text: &Text) -> bool {
+fn continues(entries: &[LogEntry], text: &Text) -> bool {
     let texts: Vec<Cow<'_, str>> = entries.iter().map(|entry| text.of(entry)).collect();
     let ended = texts.iter().filter(|text| text.ends_with('\n')).count();
     let begins = |text: &str| matches!(marks::find(text), Some((0, _)));

@@ -47,7 +47,7 @@ impl<'t> TextRow<'t> {
 
     /// Whether the line continues in the next row: the row has the full width, or the next word did not fit after its space. Several spaces
     /// at its end fill a column.
-    fn goes_on(&self, next: &TextRow<'_>, width: usize) -> bool {
+    fn continues(&self, next: &TextRow<'_>, width: usize) -> bool {
         let filled = self.text.ends_with("  ");
         let no_room = self.text.ends_with(' ') && self.length + next.first_word() > width;
         !next.begins() && !filled && (self.length == width || no_room)
@@ -69,7 +69,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     let prefixes = Prefixes::learn(plain.iter().map(|line| &**line).filter(|line| beginning(line).is_some()));
     let rows: Vec<TextRow<'_>> = text.lines().map(|line| TextRow::of(line, &prefixes)).collect();
     let width = rows.iter().map(|row| row.length).max().filter(|width| WIDTHS.contains(width))?;
-    let broken = |pair: &&[TextRow<'_>]| pair[0].mark.is_some() && pair[0].goes_on(&pair[1], width);
+    let broken = |pair: &&[TextRow<'_>]| pair[0].mark.is_some() && pair[0].continues(&pair[1], width);
     let proofs = rows.windows(2).filter(broken);
     // BuildKit writes a number before each line, so a single row without a number shows that lines were broken. Lines of other builders
     // have no numbers.
@@ -89,7 +89,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
     let mut open = false;
     for (index, row) in rows.iter().enumerate() {
         out += row.text;
-        open = (open || row.mark.is_some()) && rows.get(index + 1).is_some_and(|next| row.goes_on(next, width));
+        open = (open || row.mark.is_some()) && rows.get(index + 1).is_some_and(|next| row.continues(next, width));
         if !open {
             out.push('\n');
         }

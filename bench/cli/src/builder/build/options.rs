@@ -62,7 +62,7 @@ impl Arguments {
             bytes => size("--tmpfs-upper", bytes)?,
         };
         let store = StoreOptions {
-            driver: self.driver.parse::<DriverChoice>().into_diagnostic().map_err(Failure::Usage)?.into(),
+            driver: self.driver.parse::<DriverChoice>().into_diagnostic().map_err(Failure::Usage)?,
             sync: sync_policy(&self.sync)?,
             memory: Some(memory).filter(|bytes| *bytes > 0),
         };

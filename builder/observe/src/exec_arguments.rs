@@ -18,7 +18,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// The arguments of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct ExecArguments {
     pub(crate) pid: i32,
     /// The time of the exec, and the time at which the arguments were read.
     pub(crate) executed: u64,
@@ -29,7 +29,7 @@ pub(crate) struct Heard {
 /// The thread that reads arguments. It ends soon after this is dropped.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    heard: Receiver<Heard>,
+    received: Receiver<ExecArguments>,
     stop: Arc<AtomicBool>,
 }
 
@@ -54,7 +54,7 @@ impl Listener {
     /// Listens to every program of the machine.
     pub(crate) fn start() -> io::Result<Self> {
         let mut execs = Execs::open()?;
-        let (sender, heard) = channel();
+        let (sender, received) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         std::thread::Builder::new().name("arguments".into()).spawn(move || {
@@ -65,12 +65,12 @@ impl Listener {
                 execs.ask(&sender);
             }
         })?;
-        Ok(Self { heard, stop })
+        Ok(Self { received, stop })
     }
 
     /// Returns the arguments that were read since the last call.
-    pub(crate) fn take(&self) -> Vec<Heard> {
-        self.heard.try_iter().collect()
+    pub(crate) fn take(&self) -> Vec<ExecArguments> {
+        self.received.try_iter().collect()
     }
 }
 
@@ -115,14 +115,14 @@ impl Execs {
     }
 
     /// Reads the arguments that are available by now.
-    fn ask(&mut self, sender: &Sender<Heard>) {
+    fn ask(&mut self, sender: &Sender<ExecArguments>) {
         self.pending.retain(|&(pid, executed)| {
             let read = crate::observer::now();
             let Some(arguments) = procfs::arguments(pid) else {
                 return read.saturating_sub(executed) < GIVE_UP && procfs::lives(pid);
             };
             // After the observer has ended, nothing is received.
-            let _ = sender.send(Heard { pid, executed, read, arguments });
+            let _ = sender.send(ExecArguments { pid, executed, read, arguments });
             false
         });
     }
