@@ -4,7 +4,7 @@ use super::{Config, CreatedBy, Environment};
 use buildscope_dockerfile::lint::Finding;
 use buildscope_dockerfile::{Keyword, Span};
 use buildscope_oci::Platform;
-use buildscope_record::{ManifestDigest, Origin, StageId, StepId};
+use buildscope_record::{ManifestDigest, Origin, StageId, StepId, StrandStep};
 use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
@@ -48,13 +48,15 @@ impl Plan {
         edges.into_iter().find(|edge| *edge.weight() == Dependency::Parent).map(|edge| self.graph[edge.source()].id)
     }
 
-    /// Returns, by step, the steps whose file systems it uses.
-    pub(crate) fn data_needs(&self) -> Vec<Vec<StepId>> {
-        let needs = |node| {
+    /// Returns, by step, the steps whose file systems it uses, and whether it runs a process.
+    pub(crate) fn strand_steps(&self) -> Vec<StrandStep> {
+        let step = |node| {
             let edges = self.graph.edges_directed(node, Direction::Incoming);
-            edges.filter(|edge| *edge.weight() != Dependency::After).map(|edge| self.graph[edge.source()].id).collect()
+            let data = edges.filter(|edge| *edge.weight() != Dependency::After);
+            let needs = data.map(|edge| self.graph[edge.source()].id).collect();
+            StrandStep { needs, runs: matches!(self.graph[node].op, Op::Run(_)) }
         };
-        self.graph.node_indices().map(needs).collect()
+        self.graph.node_indices().map(step).collect()
     }
 
     /// Returns the steps of the stages with these names, whose case does not matter.

@@ -1,6 +1,7 @@
 //! A server of a build: the steps and the layers that it has, and the rate of the link to it.
 
 use super::Description;
+use super::link_rates::LinkRates;
 use crate::images::CasBlobs;
 use buildscope_record::{Candidate, DiffId};
 use buildscope_remote::{Client, RemoteError, RemoteOptions};
@@ -31,6 +32,8 @@ pub(super) struct Machine {
 /// The link to a server, and the layers of the server.
 #[derive(Default)]
 struct MachineLink {
+    /// The rate in bytes per second that an earlier build measured.
+    known: Option<f64>,
     /// The layers on the server, or on the way to it.
     layers: HashSet<DiffId>,
     /// The layers on the way, with the bytes that still have to cross links.
@@ -56,12 +59,13 @@ pub(super) struct Load<'m> {
 pub(super) struct Transfer<'m>(&'m Machine);
 
 impl Machine {
-    /// Prepares the connection.
-    pub(super) fn new(options: &RemoteOptions) -> Result<Self, RemoteError> {
+    /// Prepares the connection. `known` has the rates of links that earlier builds measured.
+    pub(super) fn new(options: &RemoteOptions, known: &LinkRates) -> Result<Self, RemoteError> {
         let client = Client::new(options.clone())?;
         let blobs = CasBlobs::new(client.clone());
         let (steps, processors) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Ok(Self { client, blobs, steps, processors, failed: AtomicBool::new(false), link: Mutex::default() })
+        let link = Mutex::new(MachineLink { known: known.of(&client.address().to_string()), ..MachineLink::default() });
+        Ok(Self { client, blobs, steps, processors, failed: AtomicBool::new(false), link })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -98,6 +102,11 @@ impl Machine {
     /// The time in which that many bytes cross the link, in nanoseconds.
     pub(super) fn transfer_time(&self, bytes: f64) -> f64 {
         bytes * 1e9 / self.link.lock().rate()
+    }
+
+    /// The rate of its link in bytes per second, if this build has measured it.
+    pub(super) fn measured_rate(&self) -> Option<f64> {
+        self.link.lock().measured()
     }
 
     fn processors(&self) -> usize {
@@ -177,11 +186,13 @@ impl MachineLink {
         self.changed = Some(now);
     }
 
+    /// The rate that this build measured, in bytes per second.
+    fn measured(&self) -> Option<f64> {
+        (self.sent >= LEAST).then(|| (self.sent as f64 / self.busy.as_secs_f64()).max(1.0))
+    }
+
     /// The rate in bytes per second.
     fn rate(&self) -> f64 {
-        match self.sent {
-            LEAST.. => (self.sent as f64 / self.busy.as_secs_f64()).max(1.0),
-            _ => ASSUMED_RATE,
-        }
+        self.measured().or(self.known).unwrap_or(ASSUMED_RATE)
     }
 }

@@ -2,13 +2,16 @@
 
 use super::elsewhere::cached_elsewhere;
 use super::layers::{KeptLayers, LayerFiles};
+use super::link_rates::LinkRates;
 use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
 use super::mean::Mean;
 use super::program::{self, OwnProgram};
 use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
 use crate::images::ImageError;
-use buildscope_record::{BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, Strands, best_machine};
+use buildscope_record::{
+    BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, StrandStep, Strands, best_machine,
+};
 use buildscope_remote::{Action, Blob, CacheUse, Content, Finished, Input, PreparedAction, RemoteError, Upload};
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
@@ -78,15 +81,16 @@ impl Package<'_> {
 }
 
 impl Machines {
-    /// Prepares the connections. `needs` has, by step, the steps whose results it needs. `jobs` is the limit of steps of the build that
+    /// Prepares the connections. `steps` are the steps of the build. `jobs` is the limit of steps of the build that
     /// run at once, 0 if there is none. The digests of this program are kept in the directory `digests`.
     pub(crate) fn new(
         request: &RemoteRequest,
-        needs: &[Vec<StepId>],
+        steps: &[StrandStep],
         jobs: usize,
         digests: PathBuf,
     ) -> Result<Self, ImageError> {
-        let machine = |options| Machine::new(options).map(Arc::new);
+        let rates = LinkRates::read(&digests);
+        let machine = |options| Machine::new(options, &rates).map(Arc::new);
         let machines = request.servers.iter().map(machine).collect::<Result<Vec<_>, _>>()?;
         let local = request.local_jobs.map(|jobs| LocalSlots::new(jobs.get()));
         let away = jobs.saturating_sub(local.as_ref().map_or(0, |slots| slots.most())).max(1);
@@ -100,7 +104,7 @@ impl Machines {
             slots,
             length: Mean::default(),
             result: Mean::default(),
-            strands: Mutex::new(Strands::new(needs)),
+            strands: Mutex::new(Strands::new(steps)),
         })
     }
 
@@ -173,8 +177,8 @@ impl Machines {
         let candidate = |(index, machine): (usize, &Arc<Machine>)| {
             let load = machine.load(description, self.slots, &is_here);
             // A result that another server needs comes here first.
-            let (partner, meeting) = (strands.partner(step, &index), machine.transfer_time(2.0 * result));
-            (index, Candidate { partner, meeting, ..load })
+            let (partner, meeting) = (strands.partner(step, index), machine.transfer_time(2.0 * result));
+            (index, Candidate { partner, meeting, reserved: strands.reserved(step, index), ..load })
         };
         let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
         best_machine(usable.map(candidate), self.length.get())
@@ -318,6 +322,14 @@ impl Machines {
             times: (sent, Instant::now()),
             queued: queued.unwrap_or_default(),
         })
+    }
+}
+
+impl Drop for Machines {
+    fn drop(&mut self) {
+        let measured = |machine: &Arc<Machine>| Some((machine.client.address().to_string(), machine.measured_rate()?));
+        // A rate that cannot be kept is measured again.
+        let _ = LinkRates::read(&self.digests).keep(self.machines.iter().filter_map(measured));
     }
 }
 

@@ -9,6 +9,7 @@ mod copy;
 mod description;
 mod elsewhere;
 mod layers;
+mod link_rates;
 mod local_slots;
 mod locality;
 mod machine;

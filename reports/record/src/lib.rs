@@ -66,6 +66,6 @@ pub use processes::{
     Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
 };
 pub use step::*;
-pub use strands::{Partner, Strands};
+pub use strands::{Partner, StrandStep, Strands};
 pub use target::{Target, TargetOutcome};
 pub use units::{ByteSize, Nanos, StageId, StepId};

@@ -15,6 +15,8 @@ pub struct Candidate {
     pub transfer: f64,
     /// The location of the results that a later step needs together with the result of the step ([`Strands`](crate::Strands)).
     pub partner: Partner,
+    /// The slots that are better left to steps whose results are needed together with those of steps that run there.
+    pub reserved: usize,
     /// The expected time to bring two results of different machines together; 0 if it is unknown.
     pub meeting: f64,
 }
@@ -42,21 +44,21 @@ impl Candidate {
 
     /// The number of times that all of its slots have to become free before the step starts.
     fn rounds(&self) -> usize {
-        self.slots.map_or(0, |slots| self.steps / slots.max(1))
+        self.slots.map_or(0, |slots| (self.steps + self.reserved) / slots.max(1))
     }
 }
 
 /// The machine that a step goes to: that on which it is expected to start first, if the later transfer of its result to where it is needed
-/// together with others counts as a delay. Of equal ones it is the one that lacks the fewest bytes, then the one whose slots have to
-/// become free the fewest times, then one that has a result which is needed together with that of the step, then the one with the
-/// fewest steps, then the first. `None` without machines.
+/// together with others counts as a delay. Of equal ones it is the one whose slots have to become free the fewest times, slots that are
+/// better left to others counted as used; then the one that lacks the fewest bytes; then one that has a result which is needed together
+/// with that of the step; then the one with the fewest steps; then the first. `None` without machines.
 pub fn best_machine<M>(
     machines: impl IntoIterator<Item = (M, Candidate)>,
     mean: Option<f64>,
 ) -> Option<(M, Candidate)> {
     machines.into_iter().min_by(|(_, one), (_, other)| {
-        let cost = one.cost(mean).total_cmp(&other.cost(mean));
-        let ties = |machine: &Candidate| (machine.rounds(), machine.partner != Partner::There, machine.steps);
+        let cost = one.cost(mean).total_cmp(&other.cost(mean)).then(one.rounds().cmp(&other.rounds()));
+        let ties = |machine: &Candidate| (machine.partner != Partner::There, machine.steps);
         cost.then(one.lacking.total_cmp(&other.lacking)).then(ties(one).cmp(&ties(other)))
     })
 }
@@ -108,6 +110,10 @@ mod tests {
         assert_eq!(chosen(&[elsewhere(2, 0.0), there(3)], None), Some(1));
         // But not a whole round of slots later.
         assert_eq!(chosen(&[elsewhere(2, 0.0), there(4)], None), Some(0));
+        // A slot is left to another step.
+        let reserved = Candidate { reserved: 1, ..load(1, 0.0, 0.0) };
+        assert_eq!(chosen(&[reserved, load(0, 5.0, 0.0)], None), Some(1));
+        assert_eq!(chosen(&[reserved, load(2, 0.0, 0.0)], None), Some(0), "no other has a free slot");
         // The wait is 20 there and 10 elsewhere.
         assert_eq!(chosen(&[elsewhere(2, 9.0), there(3)], Some(30.0)), Some(0));
         assert_eq!(chosen(&[elsewhere(2, 11.0), there(3)], Some(30.0)), Some(1));

@@ -6,7 +6,9 @@ use super::step_cost::StepCost;
 use crate::graph::Graph;
 use crate::index::Indexed;
 use crate::whatif::model::Model;
-use buildscope_record::{EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId, StepMachine, Strands};
+use buildscope_record::{
+    EdgeKind, Instruction, Outcome, Phase, Record, Step, StepId, StepMachine, StrandStep, Strands,
+};
 use std::collections::HashMap;
 
 /// The data of all steps of a record.
@@ -14,15 +16,14 @@ pub(super) struct StepsData {
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results no other step uses: the image consists of them and of the layers below them.
     pub(super) wanted: Vec<StepId>,
-    /// By step, the steps whose results it needs.
-    pub(super) needs: Vec<Vec<StepId>>,
+    pub(super) strand_steps: Vec<StrandStep>,
 }
 
 impl Cluster {
     /// Gives a model the machines, with the data of its record. With several machines, steps that take almost no time need no slot: they
     /// would displace other steps.
     pub(in crate::whatif) fn join(record: &Record, model: &mut Model, machines: Machines) {
-        let StepsData { steps, wanted, needs } = StepsData::of(record, model);
+        let StepsData { steps, wanted, strand_steps } = StepsData::of(record, model);
         let count = machines.count.max(1) as usize;
         if count > 1 {
             for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
@@ -32,7 +33,7 @@ impl Cluster {
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
         let (rtt, step_cost) = (machines.rtt.0 as f64, StepCost::of(record, machines.step_cost));
         let Machines { here, processors, .. } = machines;
-        let strands = Strands::new(&needs);
+        let strands = Strands::new(&strand_steps);
         model.cluster = Some(Self { count, bandwidth, rtt, step_cost, here, processors, steps, wanted, strands });
     }
 }
@@ -42,7 +43,8 @@ impl StepsData {
         let graph = Graph::new(record);
         let sizes = Sizes::of(record);
         let steps = Indexed::filled(StepData::default(), model.tasks.len());
-        let mut found = Self { steps, wanted: Vec::new(), needs: vec![Vec::new(); model.tasks.len()] };
+        let mut found =
+            Self { steps, wanted: Vec::new(), strand_steps: vec![StrandStep::default(); model.tasks.len()] };
         let mut used = Indexed::filled(false, record.steps.len());
         let mut images: HashMap<&str, StepId> = HashMap::new();
         for &id in graph.order() {
@@ -51,7 +53,8 @@ impl StepsData {
             let (own, others): (Vec<_>, Vec<_>) =
                 needs.partition(|need| step.stage.is_some() && record.steps[need.index()].stage == step.stage);
             own.iter().chain(&others).for_each(|&need| used[need] = true);
-            found.needs[id.index()] = own.iter().chain(&others).copied().collect();
+            let needs = own.iter().chain(&others).copied().collect();
+            found.strand_steps[id.index()] = StrandStep { needs, runs: step.instruction == Instruction::Run };
             let data = match step.instruction {
                 Instruction::From => found.base(record, step, &others, &mut images, &sizes),
                 _ => found.result(record, step, &own, others),

@@ -127,31 +127,36 @@ fn layers_of_workers_come_through_the_machine_that_builds() {
     assert_eq!(millis(&prediction), 1100 + if same { 0 } else { 1000 });
 }
 
-/// Two pairs of stages, whose second copies from the first. With two slots on each worker, a pair is on one of them, and nothing moves.
+/// Two pairs of stages, whose second copies from the first. With two slots on each worker, a pair is on one of them, and of the layers
+/// nothing moves, whatever the order in which the steps start.
 #[test]
 fn stages_whose_results_meet_go_to_one_worker() {
-    let mut made = Synthetic::default();
-    let mut runs = Vec::new();
-    for pair in 0..2 {
-        let [a, b] = ["a", "b"].map(|name| {
-            let stage = made.stage(&format!("{name}{pair}"));
-            let from = made.step(stage, "FROM busybox", 0..0);
-            let run = made.step(stage, "RUN work", 0..1000);
-            made.data(from, run).span(run, Phase::Process, 0..1000);
-            made.with(|record| layer(record, run, 50));
-            (stage, run)
-        });
-        let copy = made.step(b.0, &format!("COPY --from=a{pair} /x /"), 1000..1100);
-        made.data(b.1, copy).data(a.1, copy).span(copy, Phase::Copy, 1000..1100);
-        runs.push([a.1, b.1]);
+    for starts in [[0, 1, 2, 3], [2, 0, 3, 1], [0, 3, 1, 2]] {
+        let (mut made, mut runs) = (Synthetic::default(), Vec::new());
+        for pair in 0..2 {
+            let [a, b] = [0, 1].map(|one| {
+                let stage = made.stage(&format!("{one}{pair}"));
+                let from = made.step(stage, "FROM busybox", 0..0);
+                let run = made.step(stage, "RUN work", starts[2 * pair + one]..1000);
+                made.data(from, run).span(run, Phase::Process, starts[2 * pair + one]..1000);
+                made.with(|record| {
+                    base(record, from, 1);
+                    layer(record, run, 50);
+                });
+                (stage, run)
+            });
+            let copy = made.step(b.0, &format!("COPY --from=0{pair} /x /"), 1000..1100);
+            made.data(b.1, copy).data(a.1, copy).span(copy, Phase::Copy, 1000..1100);
+            runs.push([a.1, b.1]);
+        }
+        let prediction = on(&made.finish(1100), 2, Machines { here: Here::OnlyBuilds, ..machines(3) });
+        let machines_of = placed(&prediction);
+        for [a, b] in &runs {
+            assert_eq!(machines_of[a.index()], machines_of[b.index()], "{machines_of:?}");
+        }
+        assert_ne!(machines_of[runs[0][0].index()], machines_of[runs[1][0].index()]);
+        assert_eq!(moved(&prediction)[1..], [(1, 0), (1, 0)], "the base image");
     }
-    let prediction = on(&made.finish(1100), 2, Machines { here: Here::OnlyBuilds, ..machines(3) });
-    let machines_of = placed(&prediction);
-    for [a, b] in &runs {
-        assert_eq!(machines_of[a.index()], machines_of[b.index()], "{machines_of:?}");
-    }
-    assert_ne!(machines_of[runs[0][0].index()], machines_of[runs[1][0].index()]);
-    assert!(moved(&prediction)[1..].iter().all(|(fetched, _)| *fetched == 0), "{:?}", moved(&prediction));
 }
 
 /// Two workers with a slot each. At the start, the first gets `first` and then `queued`, the second gets `other`. When `first` has ended, its
