@@ -118,7 +118,7 @@ impl<M: Copy + PartialEq> Strands<M> {
         })
     }
 
-    /// The number of slots of a machine that are better left to partners of what runs there, of which the step is none.
+    /// The number of slots of a machine that are better left to partners of what runs there, without those of the step itself.
     pub fn reserved(&self, step: StepId, machine: M) -> usize {
         let waiting = self.waiting.iter().find(|(known, _)| *known == machine).map_or(0, |(_, waiting)| *waiting);
         let own = self.partners_of(step).filter(|&partner| self.waits[partner] && self.at[partner] == Some(machine));
