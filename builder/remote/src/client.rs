@@ -7,12 +7,13 @@ use super::messages::{GetCapabilitiesRequest, ServerCapabilities};
 use super::retry::retried;
 use super::tls::TlsFiles;
 use super::{Address, RemoteError, RemoteOptions};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
+use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 
@@ -45,6 +46,8 @@ struct Inner {
     capabilities: OnceCell<ServerCapabilities>,
     /// Whether the server has answered.
     reached: AtomicBool,
+    /// The cancellations of actions that are on their way.
+    cancellations: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// A channel, which connects again if its connection breaks, and the files of its certificates.
@@ -72,8 +75,8 @@ impl Client {
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
         let headers = Headers::of(&options)?;
         let connection = RwLock::new(Connection::new(&options, &headers, TlsFiles::read(&options)?)?);
-        let (capabilities, reached) = (OnceCell::new(), AtomicBool::new(false));
-        Ok(Self { inner: Arc::new(Inner { options, headers, connection, capabilities, reached }) })
+        let (capabilities, reached, cancellations) = (OnceCell::new(), AtomicBool::new(false), Mutex::default());
+        Ok(Self { inner: Arc::new(Inner { options, headers, connection, capabilities, reached, cancellations }) })
     }
 
     /// The address of the server.
@@ -105,6 +108,20 @@ impl Client {
     /// Notes that the server has answered.
     pub(crate) fn note_answer(&self) {
         self.inner.reached.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes a cancellation that is on its way.
+    pub(crate) fn note_cancellation(&self, task: JoinHandle<()>) {
+        self.inner.cancellations.lock().push(task);
+    }
+
+    /// Waits until the server has taken the cancellations that are on their way, or does not answer.
+    pub async fn finish_cancellations(&self) {
+        let tasks = std::mem::take(&mut *self.inner.cancellations.lock());
+        for task in tasks {
+            // It has no result.
+            let _ = task.await;
+        }
     }
 
     /// Whether a call may succeed if it is sent again. A file may have a new token by then.

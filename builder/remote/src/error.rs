@@ -54,6 +54,16 @@ pub enum RemoteError {
         /// The server's message.
         message: String,
     },
+    /// The server has stopped an action: it was cancelled there, or its time limit has passed.
+    #[error("{address}: the server stopped the action: {}{}", code_name(*code), text_of(message))]
+    Stopped {
+        /// The server.
+        address: Address,
+        /// The status of the action.
+        code: Code,
+        /// The server's message.
+        message: String,
+    },
     /// The server did not answer in time, or a transfer stood still.
     #[error("{address}: {what}: nothing came for {} s", after.as_secs_f64())]
     Stalled {
@@ -109,7 +119,7 @@ impl RemoteError {
     /// Whether the same call may succeed if it is sent again.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Stalled { .. } => true,
+            Self::Unreachable { .. } | Self::Stalled { .. } | Self::Stopped { .. } => true,
             Self::Refused { code, .. } => matches!(
                 code,
                 Code::Unavailable
@@ -133,6 +143,11 @@ impl RemoteError {
     /// Whether the server rejected the credentials.
     pub fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Refused { code: Code::Unauthenticated, .. })
+    }
+
+    /// Whether the reason may be that the server lacks blobs of an action. REAPI asks servers to name them, and not all do.
+    pub fn may_lack_blobs(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::Refused { code: Code::FailedPrecondition, .. })
     }
 
     /// Whether the server does not have what was asked for.
@@ -167,6 +182,7 @@ fn code_name(code: Code) -> &'static str {
         Code::ResourceExhausted => "the server is out of resources",
         Code::Unavailable => "the server is unavailable",
         Code::DeadlineExceeded => "the deadline has passed",
+        Code::Cancelled => "it was cancelled",
         Code::InvalidArgument => "the server rejects the request",
         Code::FailedPrecondition => "a precondition is not met",
         _ => "the server failed",

@@ -4,6 +4,7 @@ use super::messages::execution_client::ExecutionClient;
 use super::messages::{
     ActionResult, ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, ExecutedActionMetadata,
 };
+use super::operations::Operations;
 use super::retry::Attempts;
 use super::{Blob, Client, RemoteError};
 use bazel_remote_apis::google::longrunning::{Operation, operation};
@@ -11,7 +12,7 @@ use bazel_remote_apis::google::protobuf::{Any, Timestamp};
 use buildscope_record::BlobDigest;
 use prost::Message;
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tonic::Code;
 
 /// The number of executions of an action if its server or its worker fails.
@@ -87,21 +88,49 @@ pub struct WorkerTimes {
 }
 
 impl Client {
-    /// Executes an action whose blobs the server has.
+    /// Executes an action whose blobs the server has. The server is asked to cancel it if the future is dropped before its end.
     ///
     /// # Errors
-    /// [`RemoteError::Missing`] if the server lacks a blob of the action: the caller sends it and tries again.
+    /// Fails with an error that [may be of a missing blob](RemoteError::may_lack_blobs) if the server lacks a blob of the action: the
+    /// caller sends it and tries again.
     pub async fn execute(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
         let mut attempts = Attempts::new(ATTEMPTS, PAUSE);
+        let mut operations = Operations::of(self);
+        let (began, mut broken) = (Instant::now(), false);
         loop {
-            match self.execute_once(action, cache, inline).await {
-                Err(error) => attempts.after(self, error).await?,
+            let error = match self.execute_once(action, cache, inline, &mut operations).await {
+                // A server may also stop an action because the connection to its client broke.
+                Err(error @ RemoteError::Stopped { .. }) if !broken => return Err(error),
+                Err(error) => error,
                 done => return done,
+            };
+            broken = true;
+            if operations.are_running() && error.is_gone() {
+                self.wait_until_there(began.elapsed()).await;
             }
+            attempts.after(self, error).await?;
         }
     }
 
-    async fn execute_once(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
+    /// Waits until the server answers again. What it has done of an action is lost otherwise, so the time that it took is the limit, at
+    /// most the time limit of a call.
+    async fn wait_until_there(&self, limit: Duration) {
+        let answer = async {
+            while self.is_there().await.is_err_and(|error| error.is_gone()) {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        // The next attempt shows whether the server is there.
+        let _ = tokio::time::timeout(limit.min(self.options().timeout), answer).await;
+    }
+
+    async fn execute_once(
+        &self,
+        action: Blob,
+        cache: CacheUse,
+        inline: &[String],
+        operations: &mut Operations<'_>,
+    ) -> Result<Finished, RemoteError> {
         const WHAT: &str = "executing an action";
         let request = ExecuteRequest {
             instance_name: self.instance(),
@@ -127,6 +156,7 @@ impl Client {
                 let address = self.address().clone();
                 return Err(RemoteError::Unreachable { address, reason: "the stream ended before the action".into() });
             };
+            operations.note(&operation);
             if let Some(name) = operation.metadata.as_ref().and_then(worker_of) {
                 worker = name;
             }
@@ -186,25 +216,31 @@ impl Client {
             return None;
         }
         let details = bazel_remote_apis::google::rpc::Status::decode(status.details()).ok();
-        Some(self.missing_of(&details.map(|status| status.details).unwrap_or_default()))
+        self.missing_of(&details.map(|status| status.details).unwrap_or_default())
     }
 
+    /// The error of an action that has ended with a status.
     fn refused(&self, what: &'static str, status: bazel_remote_apis::google::rpc::Status) -> RemoteError {
+        let (address, message) = (self.address().clone(), status.message);
         match Code::from(status.code) {
-            Code::FailedPrecondition => self.missing_of(&status.details),
             // An action may refer to a blob that was evicted between the check and the execution.
-            Code::NotFound => RemoteError::Missing { address: self.address().clone(), blobs: Vec::new() },
-            code => RemoteError::Refused { address: self.address().clone(), what, code, message: status.message },
+            Code::NotFound => RemoteError::Missing { address, blobs: Vec::new() },
+            code @ (Code::Cancelled | Code::DeadlineExceeded) => RemoteError::Stopped { address, code, message },
+            code => {
+                let missing = (code == Code::FailedPrecondition).then(|| self.missing_of(&status.details)).flatten();
+                missing.unwrap_or(RemoteError::Refused { address, what, code, message })
+            }
         }
     }
 
-    fn missing_of(&self, details: &[Any]) -> RemoteError {
+    /// The error of blobs that the details of a status name. A status of the same code without them has another reason.
+    fn missing_of(&self, details: &[Any]) -> Option<RemoteError> {
         let failures = details.iter().filter_map(|any| PreconditionFailure::decode(&any.value[..]).ok());
         let violations = failures.flat_map(|failure| failure.violations).filter(|one| one.kind == "MISSING");
         // The subject is `blobs/HASH/SIZE`.
         let digest = |subject: String| format!("sha256:{}", subject.split('/').nth(1)?).parse::<BlobDigest>().ok();
-        let blobs = violations.filter_map(|violation| digest(violation.subject)).collect();
-        RemoteError::Missing { address: self.address().clone(), blobs }
+        let blobs: Vec<_> = violations.filter_map(|violation| digest(violation.subject)).collect();
+        (!blobs.is_empty()).then(|| RemoteError::Missing { address: self.address().clone(), blobs })
     }
 }
 
@@ -250,4 +286,44 @@ impl WorkerTimes {
 fn worker_of(metadata: &Any) -> Option<String> {
     let metadata = ExecuteOperationMetadata::decode(&metadata.value[..]).ok()?;
     Some(metadata.partial_execution_metadata?.worker).filter(|worker| !worker.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::RemoteOptions;
+    use bazel_remote_apis::google::rpc;
+
+    fn ended(code: Code, message: &str, details: Vec<Any>) -> RemoteError {
+        let client = Client::new(RemoteOptions::of("grpc://127.0.0.1:1".parse().unwrap())).unwrap();
+        client.refused("executing an action", rpc::Status { code: code as i32, message: message.into(), details })
+    }
+
+    #[test]
+    fn only_a_precondition_that_names_blobs_is_of_missing_blobs() {
+        let digest = BlobDigest::of("content");
+        let subject = format!("blobs/{}/7", digest.hex());
+        let failure = PreconditionFailure { violations: vec![Violation { kind: "MISSING".into(), subject }] };
+        let detail = Any {
+            type_url: "type.googleapis.com/google.rpc.PreconditionFailure".into(),
+            value: failure.encode_to_vec(),
+        };
+        let error = ended(Code::FailedPrecondition, "", vec![detail]);
+        assert!(matches!(&error, RemoteError::Missing { blobs, .. } if *blobs == [digest]), "{error}");
+
+        let error = ended(Code::FailedPrecondition, "unknown property `pool`", Vec::new());
+        assert!(error.to_string().ends_with("a precondition is not met: unknown property `pool`"), "{error}");
+        assert!(error.may_lack_blobs(), "some servers name no blobs");
+    }
+
+    #[test]
+    fn an_action_that_the_server_stopped_is_said_to_be_stopped() {
+        let error = ended(Code::DeadlineExceeded, "too long", Vec::new());
+        assert!(
+            error.to_string().ends_with("the server stopped the action: the deadline has passed: too long"),
+            "{error}"
+        );
+        let error = ended(Code::Cancelled, "", Vec::new());
+        assert!(error.to_string().ends_with("the server stopped the action: it was cancelled"), "{error}");
+    }
 }

@@ -35,6 +35,7 @@ mod credentials;
 mod download;
 mod error;
 mod execute;
+mod operations;
 mod options;
 mod retry;
 mod runner;

@@ -101,7 +101,10 @@ impl StepRunner {
         let files = BuildLayerFiles { runner: self, machines, probe };
         let away = tokio::select! {
             away = machines.run(step.id, description, &files, cache, probe) => away,
-            () = cancelled(input, turn) => return Err(BuildError::Cancelled),
+            () = cancelled(input, turn) => {
+                machines.finish_cancellations().await;
+                return Err(BuildError::Cancelled);
+            }
         };
         match (away, machines.fallback()) {
             (Ok(away), _) => Ok(Some(away)),

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The number of executions of an action on one server if blobs are missing there, or its cached result cannot be used.
+/// The number of executions of an action on one server if blobs are missing there, its worker fails, or its cached result cannot be used.
 const ROUNDS: u32 = 3;
 /// The largest message of a failed command that is shown, in bytes.
 const LARGEST_MESSAGE: u64 = 16 << 10;
@@ -126,6 +126,13 @@ impl Machines {
 
     pub(crate) fn cache_mounts(&self) -> super::CacheMounts {
         self.request.cache_mounts
+    }
+
+    /// Waits until the servers have taken the cancellations of the actions that the build does not need any more.
+    pub(crate) async fn finish_cancellations(&self) {
+        for machine in &self.machines {
+            machine.client.finish_cancellations().await;
+        }
     }
 
     /// The layers that are on servers.
@@ -268,9 +275,13 @@ impl Machines {
                 Ok(finished) if finished.is_cached && finished.exit_code != 0 && round < ROUNDS => {
                     cache = CacheUse::Fresh;
                 }
-                Ok(finished) => return self.take(machine, finished, sent).await,
-                // The blob was evicted between the check and the execution.
-                Err(RemoteError::Missing { .. }) if round < ROUNDS => {}
+                Ok(finished) => match self.take(machine, finished, sent).await {
+                    // The worker failed. Another one may run it, or the same one when the server has what it lacks.
+                    Err(ImageError::Remote(_)) if round < ROUNDS => cache = CacheUse::Fresh,
+                    done => return done,
+                },
+                // A blob was evicted between the check and the execution.
+                Err(error) if error.may_lack_blobs() && round < ROUNDS => {}
                 Err(error) => return Err(error.into()),
             }
         }

@@ -1,12 +1,15 @@
 //! Servers that fail: the build has the same image, or says why it has none.
 
+use crate::front::{Certificates, Demands, Front};
 use crate::remote::{machine, ran_on, step};
 use crate::world::{World, flat, steps};
 use buildscope_record::Outcome;
 use buildscope_testing::{Casd, free_port, test};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 /// An address at which nothing listens.
@@ -111,6 +114,44 @@ fn a_blob_that_the_server_evicted_is_sent_or_made_again() {
     }
     world.forget();
     assert_eq!(world.digest(&remote), digest);
+}
+
+/// The worker loses the layers that the server had when the build asked for them.
+#[test(Program("buildbox-casd"), Root)]
+fn a_blob_that_goes_before_the_worker_reads_it_is_sent_again() {
+    let server = machine();
+    let runner = server.folder().join("buildbox-run-buildscope");
+    fs::remove_file(&runner).unwrap();
+    let script = format!(
+        "#!/bin/sh\nmkdir {0}/came && find {0}/cache/cas/objects -type f -size +100k -delete\nexec {1} runner \"$@\"\n",
+        server.folder().display(),
+        env!("CARGO_BIN_EXE_buildscope"),
+    );
+    fs::write(&runner, script).unwrap();
+    fs::set_permissions(&runner, fs::Permissions::from_mode(0o755)).unwrap();
+    let world = World::new("FROM busybox\nRUN echo made > /made\n");
+    let local = world.digest(&[]);
+    world.forget();
+    assert_eq!(world.digest(&["--remote", &server.address(), "--remote-fallback", "fail"]), local);
+    assert!(server.folder().join("came").exists());
+}
+
+#[test(Program("buildbox-casd"), Program("openssl"), Root)]
+fn a_step_of_a_cancelled_build_is_cancelled_on_its_server() {
+    let server = machine();
+    let front = Front::start(server.port(), &Certificates::new(), Demands::default());
+    let world = World::new("FROM busybox\nRUN sleep 1000\n");
+    let mut build = world.command(&["--remote", &front.address(), "--remote-fallback", "fail"]).spawn().unwrap();
+    let start = Instant::now();
+    while !server.store().join("tmp").exists() {
+        assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", server.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // The name of the operation has come before the worker starts, or soon after.
+    std::thread::sleep(Duration::from_millis(500));
+    kill_process(Pid::from_child(&build), Signal::INT).unwrap();
+    assert_eq!(build.wait().unwrap().code(), Some(130));
+    assert_eq!(front.calls("CancelOperation"), 1);
 }
 
 #[test(Program("buildbox-casd"), Root)]
