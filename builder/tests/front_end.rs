@@ -111,7 +111,7 @@ fn every_stage(file: &Dockerfile<'_>) -> Option<String> {
 }
 
 fn base() -> BaseImage {
-    BaseImage { env: vec!["PATH=/usr/bin".into()], platform: "linux/amd64".into(), shell: false }
+    BaseImage { env: vec!["PATH=/usr/bin".into()], shell: false }
 }
 
 fn stages(file: &Dockerfile<'_>) -> Value {
@@ -138,7 +138,6 @@ fn stages(file: &Dockerfile<'_>) -> Value {
 fn findings(file: &Dockerfile<'_>, bases: &BTreeMap<String, BaseImage>) -> Vec<(String, u64)> {
     let context = LintContext {
         bases: bases.clone(),
-        platform: "linux/amd64".into(),
         is_image_name: |word| word.parse::<Reference>().is_ok(),
         platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
         ..LintContext::default()

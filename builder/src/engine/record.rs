@@ -4,6 +4,7 @@ use super::outcome::UsedImage;
 use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
 use crate::plan::{Dependency, Plan, Step};
 use crate::steps::copy::FileCount;
+use buildscope_dockerfile::lint::Finding;
 use buildscope_observe::StepProcesses;
 use buildscope_record as record;
 use buildscope_record::{
@@ -100,7 +101,7 @@ pub fn record(
         load: None,
         succeeded: outcome.result.is_ok(),
         unfinished: false,
-        notes: Vec::new(),
+        notes: outcome.plan.iter().flat_map(|plan| &plan.warnings).map(Finding::in_one_line).collect(),
         stages: outcome.plan.iter().flat_map(|plan| &plan.stages).map(stage).collect(),
         steps,
         edges: outcome

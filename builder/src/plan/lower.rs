@@ -50,6 +50,7 @@ impl Fleet {
         if !diagnostics.is_empty() {
             return Err(Diagnostics::new(file.text, diagnostics));
         }
+        let warnings = [arguments::undeclared(file, request), stages.foreign_images(file)].concat();
         let expander = Expander::new(file.escape);
         let context = LoweringContext { file, request, globals, expander, settings: arguments::run_settings(request) };
         let mut lowering = Lowering {
@@ -61,7 +62,7 @@ impl Fleet {
             fresh: HashMap::new(),
             ends: Vec::new(),
             diagnostics,
-            warnings: arguments::undeclared(file, request),
+            warnings,
             expanded: 0,
         };
         let listed: Vec<Stage> = (0..lowering.stages.list.len()).map(|stage| lowering.stage(stage)).collect();

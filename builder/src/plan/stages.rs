@@ -2,6 +2,7 @@
 
 mod bases;
 mod dependencies;
+mod foreign;
 
 use super::End;
 use super::request::{LowerRequest, NamedContext, ResolvedBase};
@@ -122,6 +123,8 @@ pub(super) struct Stages<'a> {
     by_name: BTreeMap<String, usize>,
     contexts: BTreeMap<String, NamedContext>,
     escape: char,
+    /// The platform of the build. The images of `--from` and of mounts are for it, whatever the platform of the stage is.
+    target: Platform,
     /// The images that are sources of COPY or of mounts, by the reference that was passed to the resolver.
     pub(super) images: BTreeMap<String, ResolvedBase>,
 }
@@ -142,6 +145,7 @@ impl<'a> Stages<'a> {
             by_name: BTreeMap::new(),
             contexts,
             escape: file.escape,
+            target: request.platform.clone(),
             images: BTreeMap::new(),
         };
         let expander = Expander::new(file.escape);

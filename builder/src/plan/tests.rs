@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 mod limits;
+mod platforms;
 
 /// A resolver that knows these images, each with its ONBUILD triggers.
 struct Images(BTreeMap<&'static str, Vec<&'static str>>);

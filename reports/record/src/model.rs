@@ -40,7 +40,7 @@ pub struct Record {
     /// Whether the record ends before the build did: the job was cancelled, or the log was cut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
-    /// Notes of the importer: parts of the log that it could not read as they were, and other builds in the log.
+    /// Warnings of the builder; of a log, notes of the importer: parts that it could not read as they were, and other builds in the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// The stages in the order of the Dockerfile, indexed by [`StageId`].

@@ -73,14 +73,8 @@ impl ImageResolver for Bases {
         let mut asked = self.asked.lock();
         match self.here.as_ref().map(|here| here.resolve(reference, platform)) {
             Some(Ok(base)) => {
-                let (os, architecture) = (&base.config.os, &base.config.architecture);
-                let wanted = (&platform.os, &platform.architecture) == (os, architecture);
-                let known = BaseImage {
-                    env: base.config.config.env.clone(),
-                    // Compatible platform variants do not matter to a linter.
-                    platform: if wanted { platform.to_string() } else { format!("{os}/{architecture}") },
-                    shell: base.config.config.shell.is_some(),
-                };
+                let config = &base.config.config;
+                let known = BaseImage { env: config.env.clone(), shell: config.shell.is_some() };
                 asked.found.insert(reference.to_owned(), known);
                 Ok(base)
             }

@@ -285,7 +285,6 @@ impl CheckSubject {
         let context = LintContext {
             build_args: self.request.build_args.clone(),
             ignore: self.ignore.as_ref(),
-            platform: self.request.platform.to_string(),
             options: options.map_err(|error| Failure::usage(miette!("{error}")))?,
             bases: self.planner.bases(),
             facts: &files,

@@ -51,7 +51,7 @@ impl Planner {
     /// findings of the rules about builds.
     pub(super) fn lower_all(&self, file: &Dockerfile<'_>) -> Result<Vec<Finding>, Diagnostics> {
         let mut seen: Vec<bool> = Vec::new();
-        let mut warnings = Vec::new();
+        let mut warnings: Vec<Finding> = Vec::new();
         loop {
             let target = match seen.iter().rposition(|seen| !seen) {
                 Some(stage) => Some(stage.to_string()),
@@ -60,7 +60,9 @@ impl Planner {
             };
             let request = LowerRequest { target, ..self.request.clone() };
             let plan = plan::lower(file, &request, &self.bases)?;
-            warnings = plan.warnings;
+            // Targets share stages.
+            let new: Vec<_> = plan.warnings.into_iter().filter(|warning| !warnings.contains(warning)).collect();
+            warnings.extend(new);
             seen.resize(plan.stages.len(), false);
             for (seen, stage) in seen.iter_mut().zip(&plan.stages) {
                 *seen |= stage.live;

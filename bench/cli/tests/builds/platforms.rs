@@ -106,6 +106,47 @@ fn each_platform_is_pulled_from_a_pushed_index() {
     assert!(fs::read_to_string(files.join("app")).unwrap().starts_with(both()[1]));
 }
 
+#[test]
+fn a_base_for_another_platform_is_used_with_a_warning() {
+    let world = World::new("FROM scratch\nCOPY Dockerfile /d\n");
+    let platform = both()[1];
+    world.build(&["--platform", platform, "-t", "foreign:1"]).record();
+    world.write(
+        "Dockerfile",
+        "FROM busybox AS first\nFROM scratch\nCOPY --from=foreign:1 /d /d\nFROM foreign:1\nCOPY --from=1 /d /e\n",
+    );
+    let message =
+        format!("InvalidBaseImagePlatform: foreign:1 is an image for {platform}, but the build is for {}", both()[0]);
+    let built = world.build(&[]);
+    for line in [3, 4] {
+        let warning = format!("{message} (line {line})");
+        assert!(built.stderr().contains(&format!("warning: {warning}\n")), "{}", built.stderr());
+        assert!(built.record().notes.contains(&warning), "{:?}", built.record().notes);
+    }
+    let check = world.command(&["--check"]).output().unwrap();
+    assert!(!check.status.success());
+    let (stdout, stderr) = (String::from_utf8_lossy(&check.stdout), String::from_utf8_lossy(&check.stderr));
+    assert_eq!(format!("{stdout}{stderr}").matches("InvalidBaseImagePlatform").count(), 2, "{stdout}{stderr}");
+    // A build for the platform of the base has nothing to say.
+    let quiet = world.build(&["--platform", platform]);
+    assert!(quiet.record().notes.is_empty() && !quiet.stderr().contains("warning"), "{}", quiet.stderr());
+}
+
+/// BuildKit takes the image of `--from` for the platform of the build, not for that of the stage.
+#[test(Program("docker-registry"))]
+fn an_image_of_a_copy_is_for_the_platform_of_the_build() {
+    let registry = Registry::start();
+    let world = World::new("FROM scratch\nARG TARGETARCH\nCOPY Dockerfile /$TARGETARCH\n");
+    let (platforms, name) = (both().join(","), registry.name("each:1"));
+    world.build(&["--platform", &platforms, "-t", &name, "--push"]).record();
+    world.write("Dockerfile", &format!("FROM --platform={} {name}\nCOPY --from={name} / /from/\n", both()[1]));
+    let files = world.path("files");
+    world.build(&["--output", &format!("type=local,dest={}", files.display())]).record();
+    let [own, other] = both().map(|platform| platform.strip_prefix("linux/").unwrap());
+    assert!(files.join(other).exists() && files.join("from").join(own).exists());
+    assert!(!files.join("from").join(other).exists());
+}
+
 #[test(NoEmulator("s390x"))]
 fn foreign_programs_are_reported() {
     // s390x, for which emulators are rarely registered: an ELF header (big-endian, machine 22) and nothing more.

@@ -28,8 +28,6 @@ pub struct LintContext<'a> {
     pub ignore: Option<&'a Ignore>,
     /// The known base images, by the name that FROM expands to.
     pub bases: BTreeMap<String, BaseImage>,
-    /// The target platform, `os/architecture`. It is empty if it is not known.
-    pub platform: String,
     /// The options besides those of the `check` directive of the file.
     pub options: Options,
     /// The known facts about the build context.
@@ -48,7 +46,6 @@ impl Default for LintContext<'_> {
             build_args: BTreeMap::new(),
             ignore: None,
             bases: BTreeMap::new(),
-            platform: String::new(),
             options: Options::default(),
             facts: &Nothing,
             is_image_name: |word| !word.is_empty(),
@@ -65,8 +62,6 @@ impl Default for LintContext<'_> {
 pub struct BaseImage {
     /// The environment, each variable as `NAME=value`.
     pub env: Vec<String>,
-    /// The platform, `os/architecture`.
-    pub platform: String,
     /// Whether the image sets a shell (`SHELL`).
     pub shell: bool,
 }
@@ -92,6 +87,12 @@ impl Finding {
     /// Creates a finding about the request, which has no position in the file.
     pub fn without_position(rule: Rule, diagnostic: Diagnostic) -> Self {
         Self { lines: None, ..Self::new(rule, (0, 0), diagnostic) }
+    }
+
+    /// The finding as BuildKit's progress shows it: `RULE: MESSAGE (line N)`.
+    pub fn in_one_line(&self) -> String {
+        let line = self.lines.map(|(first, _)| format!(" (line {first})")).unwrap_or_default();
+        format!("{}: {}{line}", self.rule.name(), self.diagnostic.message)
     }
 }
 
@@ -133,25 +134,31 @@ impl Linter<'_> {
 
     /// Adds a finding that is reported at other lines than those of its instruction.
     fn find_at(&mut self, rule: Rule, at: &Instruction<'_>, lines: (u32, u32), diagnostic: Diagnostic) {
-        if self.options.applies(rule) && !self.skipped_above(at, rule) {
+        if self.options.applies(rule) && !skipped_above(self.file, at, rule) {
             self.findings.push(Finding::new(rule, lines, diagnostic));
         }
     }
+}
 
-    /// Returns whether a comment `# check=skip=...` directly above the instruction skips the rule for this instruction.
-    fn skipped_above(&self, at: &Instruction<'_>, rule: Rule) -> bool {
-        self.file.comments_above(at).iter().any(|span| {
-            let comment = self.file.text[span.range()].trim_start_matches('#').trim_start();
-            let options = comment.strip_prefix("check=").map(Options::parse);
-            options.is_some_and(|options| {
-                options.is_ok_and(|options| {
-                    options.skip_all || options.skip.contains(&rule) || {
-                        options.skip_performance && rule.family() == Family::Performance
-                    }
-                })
+/// Returns whether a rule applies to an instruction: neither the `check` directive of the file nor a comment above the instruction
+/// skips it.
+pub fn applies_at(file: &Dockerfile<'_>, at: &Instruction<'_>, rule: Rule) -> bool {
+    Options::of_file(file).is_ok_and(|options| options.applies(rule)) && !skipped_above(file, at, rule)
+}
+
+/// Returns whether a comment `# check=skip=...` directly above the instruction skips the rule for this instruction.
+fn skipped_above(file: &Dockerfile<'_>, at: &Instruction<'_>, rule: Rule) -> bool {
+    file.comments_above(at).iter().any(|span| {
+        let comment = file.text[span.range()].trim_start_matches('#').trim_start();
+        let options = comment.strip_prefix("check=").map(Options::parse);
+        options.is_some_and(|options| {
+            options.is_ok_and(|options| {
+                options.skip_all || options.skip.contains(&rule) || {
+                    options.skip_performance && rule.family() == Family::Performance
+                }
             })
         })
-    }
+    })
 }
 
 /// Applies all rules to a file.

@@ -103,7 +103,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
         let base = expander.word(&from.base.text, &globals).unwrap_or_default();
         let mut known = match ends.get(&base) {
             Some(end) => end.clone(),
-            None => base_image(linter, &stage[0], &base),
+            None => base_image(linter, &base),
         };
         for instruction in &stage[1..] {
             instruction_words(linter, &expander, instruction, &mut known, &globals);
@@ -114,25 +114,14 @@ pub(super) fn check(linter: &mut Linter<'_>) {
     }
 }
 
-fn base_image(linter: &mut Linter<'_>, from_line: &Instruction<'_>, base: &str) -> Known {
+fn base_image(linter: &Linter<'_>, base: &str) -> Known {
     let mut known = Known { base_known: base == "scratch", ..Known::default() };
     known.values.insert("PATH".into(), "/".into());
-    let Some(image) = linter.context.bases.get(base).cloned() else { return known };
+    let Some(image) = linter.context.bases.get(base) else { return known };
     known.base_known = true;
     for entry in &image.env {
         let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
         known.values.insert(name.into(), value.into());
-    }
-    let wanted = linter.context.platform.clone();
-    let Kind::From(from) = &from_line.kind else { return known };
-    if from.platform.is_none() && !wanted.is_empty() && !image.platform.is_empty() && image.platform != wanted {
-        linter.find(
-            Rule::InvalidBaseImagePlatform,
-            from_line,
-            from.base.span,
-            format!("{base} is an image for {}, but the build is for {wanted}", image.platform),
-            format!("choose an image for {wanted}, or build with --platform={}", image.platform),
-        );
     }
     known
 }

@@ -4,7 +4,6 @@ use super::{BaseOf, FilesFrom, Stages, Trigger};
 use crate::plan::request::ImageResolver;
 use buildscope_dockerfile::expand::NoVariables;
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Instruction, Kind, Span, closest};
-use buildscope_oci::Platform;
 
 impl Stages<'_> {
     /// Marks the stages that the target needs and resolves their images. The ONBUILD triggers of a base may refer to
@@ -23,10 +22,9 @@ impl Stages<'_> {
             self.open(stage, images, diagnostics);
             waiting.extend(self.needs(stage).into_iter().map(|(other, _)| other));
             let this = &self.list[stage];
-            let words: Vec<(String, Span, Platform)> =
-                this.froms().map(|word| (word.text.to_string(), word.span, this.platform.clone())).collect();
+            let words: Vec<(String, Span)> = this.froms().map(|(word, _)| (word.text.to_string(), word.span)).collect();
             let expander = Expander::new(self.escape);
-            for (word, span, platform) in words {
+            for (word, span) in words {
                 if !expander.word(&word, &NoVariables).is_ok_and(|text| text == word) {
                     diagnostics.push(variable(span));
                     continue;
@@ -35,7 +33,7 @@ impl Stages<'_> {
                     if self.images.contains_key(&image) {
                         continue;
                     }
-                    match images.resolve(&image, &platform) {
+                    match images.resolve(&image, &self.target) {
                         Ok(found) => {
                             self.images.insert(image, found);
                         }

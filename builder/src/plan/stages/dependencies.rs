@@ -50,7 +50,7 @@ impl Stages<'_> {
             needs.push((after, word.span));
         }
         let mut ignored = Vec::new();
-        for word in this.froms() {
+        for (word, _) in this.froms() {
             if let FilesFrom::Stage(source) = self.source(&word.text, word.span, &mut ignored) {
                 needs.push((source, word.span));
             }
@@ -60,13 +60,18 @@ impl Stages<'_> {
 }
 
 impl<'a> StageOf<'a> {
-    /// Returns the `from` words of all instructions.
-    pub(super) fn froms(&self) -> impl Iterator<Item = Word<'a>> {
+    /// Returns the `from` words of all instructions, each with its instruction.
+    pub(super) fn froms(&self) -> impl Iterator<Item = (Word<'a>, &Instruction<'a>)> {
         let triggers = self.triggers.iter().flat_map(|trigger| {
+            let words = froms(&trigger.instruction).into_iter();
             let at_from = |word: Word<'a>| if trigger.foreign { Word { span: self.from.span, ..word } } else { word };
-            froms(&trigger.instruction).into_iter().map(at_from)
+            words.map(|word| (at_from(word), &trigger.instruction)).collect::<Vec<_>>()
         });
-        triggers.chain(self.body.iter().flat_map(froms))
+        let own = self
+            .body
+            .iter()
+            .flat_map(|instruction| froms(instruction).into_iter().map(move |word| (word, instruction)));
+        triggers.chain(own)
     }
 }
 

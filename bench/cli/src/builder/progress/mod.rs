@@ -41,5 +41,5 @@ fn last_state(line: &str) -> &str {
 
 /// The warnings about the request, one line each.
 fn warnings(plan: &Plan) -> impl Iterator<Item = String> {
-    plan.warnings.iter().map(|warning| format!("warning: {}", warning.diagnostic.message))
+    plan.warnings.iter().map(|warning| format!("warning: {}", warning.in_one_line()))
 }
