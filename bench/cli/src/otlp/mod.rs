@@ -1,4 +1,4 @@
-//! Sends a build to an OpenTelemetry collector: OTLP over HTTP in JSON, with opentelemetry-otlp.
+//! Sends a build to an OpenTelemetry collector: OTLP over HTTP in protobuf or JSON, with opentelemetry-otlp.
 //!
 //! The HTTP client is ureq, which the registry client uses too. It needs no asynchronous runtime.
 
@@ -33,8 +33,26 @@ const CONNECT: Duration = Duration::from_secs(10);
 const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`. The default port is 4318, the default path `/v1/traces`
-/// (OTLP/HTTP). The build is a child of `parent` if there is one.
+/// (OTLP/HTTP). The build is a child of `parent` if there is one. `OTEL_EXPORTER_OTLP_PROTOCOL` chooses the encoding.
 pub(super) fn send(
+    url: &str,
+    record: &Record,
+    explanation: &Explanation,
+    parent: Option<Parent>,
+) -> Result<(), Failure> {
+    let variable = |name: &str| std::env::var(name).ok();
+    send_as(encoding(variable), url, record, explanation, parent)
+}
+
+/// The encoding that the environment asks for. The default is the specification's.
+fn encoding(variable: impl Fn(&str) -> Option<String>) -> Protocol {
+    let given = |name: &str| variable(name).filter(|value| !value.is_empty());
+    let named = given("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| given("OTEL_EXPORTER_OTLP_PROTOCOL"));
+    if named.is_some_and(|name| name == "http/json") { Protocol::HttpJson } else { Protocol::HttpBinary }
+}
+
+fn send_as(
+    encoding: Protocol,
     url: &str,
     record: &Record,
     explanation: &Explanation,
@@ -44,7 +62,7 @@ pub(super) fn send(
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
         .with_http_client(Client(agent()))
-        .with_protocol(Protocol::HttpJson)
+        .with_protocol(encoding)
         .with_endpoint(endpoint)
         .build()
         .map_err(Failure::internal)?;
@@ -148,7 +166,7 @@ mod tests {
         let mut record = example();
         record.started = Some("2026-01-01T00:00:00Z".to_owned());
         let (url, got) = collector("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
-        send(&url, &record, &explain(&record), None).unwrap();
+        send_as(Protocol::HttpJson, &url, &record, &explain(&record), None).unwrap();
         let (head, body) = got.join().unwrap();
         assert!(head.starts_with("post /v1/traces http/1.1\r\n"), "{head}");
         assert!(head.contains("content-type: application/json\r\n"), "{head}");
@@ -170,6 +188,20 @@ mod tests {
         let rows = |record: &Record| explain(record).accounts.phases.into_iter();
         let phases = |record: &Record| rows(record).map(|row| (row.name, row.wall)).collect::<BTreeMap<_, _>>();
         assert_eq!(phases(&back), phases(&record));
+    }
+
+    /// The names and the default are those of OpenTelemetry's specification ("OpenTelemetry Protocol Exporter").
+    #[test]
+    fn the_environment_chooses_the_encoding() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            encoding(|name| pairs.iter().find(|pair| pair.0 == name).map(|pair| pair.1.to_owned()))
+        };
+        assert_eq!(with(&[]), Protocol::HttpBinary);
+        assert_eq!(with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")]), Protocol::HttpJson);
+        assert_eq!(with(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]), Protocol::HttpBinary);
+        let both =
+            &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json"), ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")];
+        assert_eq!(with(both), Protocol::HttpBinary);
     }
 
     #[test]

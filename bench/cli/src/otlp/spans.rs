@@ -11,6 +11,7 @@ use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status, TraceFlags, Tr
 use opentelemetry::{InstrumentationScope, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use percent_encoding::percent_decode_str;
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -21,12 +22,26 @@ pub(crate) struct Parent {
     pub(super) span: SpanId,
 }
 
-/// The resource attributes: the builder (or `OTEL_SERVICE_NAME`) and its version.
+/// The resource attributes: the builder and its version, then those of `OTEL_RESOURCE_ATTRIBUTES`, then `OTEL_SERVICE_NAME`. The later
+/// ones replace the earlier ones.
 pub(super) fn resource(record: &Record) -> Resource {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let version = KeyValue::new("service.version", record.source.version.clone().unwrap_or_default());
-    let named = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
-    let name = named.unwrap_or_else(|| record.source.tool.name().to_owned());
-    Resource::builder_empty().with_service_name(name).with_attribute(version).build()
+    let own = [KeyValue::new("service.name", record.source.tool.name().to_owned()), version];
+    let more = variable("OTEL_RESOURCE_ATTRIBUTES").map(|text| attributes(&text)).unwrap_or_default();
+    let named = variable("OTEL_SERVICE_NAME").map(|name| KeyValue::new("service.name", name));
+    Resource::builder_empty().with_attributes(own.into_iter().chain(more).chain(named)).build()
+}
+
+/// Parses `NAME=VALUE,NAME=VALUE`, in which values are percent-encoded. As the specification asks for, a text with an error counts as
+/// absent.
+fn attributes(text: &str) -> Vec<KeyValue> {
+    let attribute = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let value = percent_decode_str(value.trim()).decode_utf8().ok()?;
+        Some(KeyValue::new(name.trim().to_owned(), value.into_owned()))
+    };
+    text.split(',').map(attribute).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// The spans of a build. `began` is its start in nanoseconds since 1970.
