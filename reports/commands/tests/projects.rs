@@ -1,7 +1,7 @@
 //! An install moves before the sources only if it needs nothing of them. The files of a project show what it reads besides its lists, by
 //! their names and, where they can be read, by their text.
 
-use buildscope_commands::rules::{Facts, InstructionChange, late_installs, missing_caches, split_install};
+use buildscope_commands::rules::{Facts, InstructionChange, Nothing, late_installs, missing_caches, split_install};
 use buildscope_commands::{Environments, File, InstructionLine};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -381,4 +381,58 @@ fn a_cache_that_is_mounted_elsewhere_is_mounted() {
     );
     assert_eq!(missing("RUN --mount=type=cache,target=/usr/local/cargo cargo build"), 0);
     assert_eq!(missing("RUN --mount=type=cache,target=/app/target cargo build"), 1);
+}
+
+/// The words of the advice, for a context with these files, or for one that is not known.
+fn words(image: &str, run: &str, files: Option<&[&str]>) -> String {
+    let (from, run) = (format!("FROM {image}"), format!("RUN {run}"));
+    let file = read(&[&from, "WORKDIR /app", "COPY . .", &run]);
+    let found = match files {
+        Some(files) => {
+            let files: Vec<(&str, &str)> = files.iter().map(|name| (*name, "")).collect();
+            late_installs(&file, &Context::new(&files, false))
+        }
+        None => late_installs(&file, &Nothing),
+    };
+    found.first().map_or_else(|| "silent".into(), |reorder| reorder.remedy("this RUN"))
+}
+
+/// What a user does by hand after these words must build.
+#[test]
+fn the_words_name_all_that_an_install_needs() {
+    let wrapper: &[&str] = &["pom.xml", "mvnw", ".mvn/wrapper/maven-wrapper.properties", "src/a"];
+    let go = "copy go.mod go.sum alone before this RUN, and the rest after it";
+    for (image, run, files, expected) in [
+        (
+            "maven",
+            "./mvnw dependency:go-offline",
+            Some(wrapper),
+            "copy pom.xml mvnw .mvn/ alone before this RUN, and the rest after it",
+        ),
+        (
+            "maven",
+            "./mvnw dependency:go-offline",
+            None,
+            "copy pom.xml mvnw .mvn/ alone before this RUN, and the rest after it",
+        ),
+        ("golang", "go mod download && go mod verify", Some(&["go.mod", "go.sum", "a.go"]), go),
+        ("golang", "go mod download && go mod verify", None, go),
+        ("python", "poetry export -f requirements.txt -o r.txt && pip install -r r.txt", None, "silent"),
+        (
+            "alpine",
+            "apk add --virtual .deps gcc && pip install x && apk del .deps",
+            None,
+            "copy the sources after this RUN, which needs none of them",
+        ),
+        // A layer of its own would keep the compiler, which this RUN removes.
+        ("debian", "apt-get update && apt-get install -y gcc && make && apt-get purge -y gcc", None, "silent"),
+        (
+            "debian",
+            "apt-get update && apt-get install -y gcc && make && rm -rf /var/lib/apt/lists/*",
+            None,
+            "give `apt-get update && apt-get install -y gcc` of this RUN a RUN of its own before the sources are copied",
+        ),
+    ] {
+        assert_eq!(words(image, run, files), expected, "{run}, {files:?}");
+    }
 }

@@ -30,6 +30,8 @@ pub struct Reorder {
     pub kind: ReorderKind,
     /// The files of the context that the install needs, as written in a COPY; empty if it needs no file.
     pub files: Vec<String>,
+    /// The directories of the context that it needs besides, as the scripts `mvnw` and `gradlew` do.
+    pub folders: Vec<String>,
     /// The change; empty if it is not certain that the build works with it.
     pub edits: Vec<Edit>,
     /// Whether `edits` is empty because the texts of `files` are unknown: they may name other parts of the project.
@@ -133,7 +135,13 @@ fn after_copy(
         return None;
     }
     let present = manifests_in(&manifests, tree, listed)?;
-    reorder.files = present.iter().filter(|file| !file.ends_with('/')).cloned().collect();
+    for path in &present {
+        let named = if path.ends_with('/') { &mut reorder.folders } else { &mut reorder.files };
+        // Two commands of a RUN may need the same file.
+        if !named.contains(path) {
+            named.push(path.clone());
+        }
+    }
     if let (Some(files), true) = (listed, movable(file, &reorder, tree, facts)) {
         let harmless = !manifests.is_empty() || !is_of_system(&tree.target) || !reaches_system(files, tree);
         if harmless && !taken_over(files, tree, &manifests, &present, reorder.tool) {
@@ -148,7 +156,7 @@ fn after_copy(
 }
 
 fn draft(tool: Tool, kind: ReorderKind) -> Reorder {
-    Reorder { copy: 0, run: 0, tool, kind, files: Vec::new(), edits: Vec::new(), unread: false }
+    Reorder { copy: 0, run: 0, tool, kind, files: Vec::new(), folders: Vec::new(), edits: Vec::new(), unread: false }
 }
 
 /// The whole RUN moves.
@@ -201,6 +209,12 @@ fn part_or_fetch(
         {
             end = at + 1;
         }
+    }
+    let rest =
+        found.usages.iter().filter(|(element, _, _)| *element >= end).map(|(_, command, usage)| (command, usage));
+    // A layer of its own would keep what the rest of the RUN removes.
+    if rest.into_iter().any(|(command, usage)| usage.work == Work::Clean && removes_packages(command)) {
+        return None;
     }
     if let (Some(tool), Some(Split { first, .. })) = (tool, split_before(step, end)) {
         return Some((draft(tool, ReorderKind::Part(first)), files));
@@ -430,6 +444,12 @@ fn needs_no_other_part(file: &File<'_>, reorder: &Reorder, facts: &dyn Facts) ->
             None => false,
         }
     })
+}
+
+/// Whether a command of a package manager removes packages.
+fn removes_packages(command: &Invocation) -> bool {
+    const ACTIONS: [&str; 5] = ["purge", "remove", "autoremove", "del", "erase"];
+    command.arguments().iter().any(|word| ACTIONS.contains(&word.text.as_str()))
 }
 
 /// The change of the file.

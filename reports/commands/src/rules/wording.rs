@@ -6,7 +6,8 @@ use crate::usage::{Cache, Tool};
 impl Reorder {
     /// The change, as a clause. `run` names the RUN.
     pub fn remedy(&self, run: &str) -> String {
-        let files = self.files.join(" ");
+        let files = [&self.files[..], &self.folders].concat().join(" ");
+        let lists = self.files.join(" ");
         match &self.kind {
             ReorderKind::Whole if files.is_empty() => format!("copy the sources after {run}, which needs none of them"),
             ReorderKind::Whole => format!("copy {files} alone before {run}, and the rest after it"),
@@ -20,11 +21,11 @@ impl Reorder {
                 format!("copy {files} and `{command}` before the sources are copied for {run}")
             }
             ReorderKind::Hard if self.tool == Tool::Cargo => format!(
-                "compile the dependencies alone before the sources are copied (cargo-chef does it): {files} say what {run} needs"
+                "compile the dependencies alone before the sources are copied (cargo-chef does it): {lists} say what {run} needs"
             ),
             ReorderKind::Hard => {
                 format!(
-                    "fetch the dependencies alone before the sources are copied, where {} can: {files} say what {run} needs",
+                    "fetch the dependencies alone before the sources are copied, where {} can: {lists} say what {run} needs",
                     self.tool.name()
                 )
             }

@@ -20,9 +20,12 @@ pub(super) fn maven(command: &Invocation, around: &Surroundings) -> Option<Usage
     }
     let file = arguments.value(&["-f", "--file"]).unwrap_or("pom.xml");
     let wrapper = command.program() == "mvnw";
-    let mut files = vec![DependencyFile::required(file), DependencyFile::possible(".mvn/")];
+    let mut files = vec![DependencyFile::required(file)];
     if wrapper {
-        files.push(DependencyFile::required("mvnw"));
+        // The wrapper reads `.mvn/wrapper/maven-wrapper.properties`.
+        files.extend([DependencyFile::required("mvnw"), DependencyFile::required(".mvn/")]);
+    } else {
+        files.push(DependencyFile::possible(".mvn/"));
     }
     let fetches = arguments.plain.iter().all(|goal| {
         goal.text.starts_with("dependency:")

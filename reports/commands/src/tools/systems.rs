@@ -48,7 +48,9 @@ pub(super) fn apk(command: &Invocation) -> Option<Usage> {
         "del" | "cache" => Work::Clean,
         _ => return None,
     };
-    let mut usage = Usage::new(Tool::Apk, work, of_packages(arguments.rest()), command);
+    // `apk del .build-deps` names a group of packages.
+    let needs = if work == Work::Clean { Needs::Nothing } else { of_packages(arguments.rest()) };
+    let mut usage = Usage::new(Tool::Apk, work, needs, command);
     usage.offline = arguments.has(&["--no-network"]);
     if work == Work::Install {
         // Another root has its own cache, which belongs to the files there.
