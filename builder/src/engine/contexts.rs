@@ -118,6 +118,7 @@ impl ContextLocation {
         let cache = self.tree.is_none().then(|| engine.store.root().join("context"));
         let context = Context::open(&self.dir, ignore, cache.as_deref())
             .map_err(BuildError::Context)?
+            .without(engine.store.root())
             .with_spool(engine.store.spool());
         Ok(OpenContext { context, origin: self.origin, time: self.time, _tree: self.tree })
     }

@@ -24,6 +24,8 @@ pub struct Context {
     host: Arc<HostRoot>,
     root: ContextNode,
     filter: Option<Filter>,
+    /// A directory that is not part of the context, by its device and inode.
+    left_out: Option<(u64, u64)>,
     /// The total size of the files kept in memory, in bytes.
     kept: AtomicU64,
     /// The spool for further small files.
@@ -57,6 +59,7 @@ impl Context {
             host: Arc::new(HostRoot { fd, path }),
             root,
             filter,
+            left_out: None,
             kept: AtomicU64::new(0),
             spool: None,
             memory,
@@ -69,6 +72,13 @@ impl Context {
     #[must_use]
     pub fn with_spool(self, spool: Spool) -> Self {
         Self { spool: Some(Arc::new(spool)), ..self }
+    }
+
+    /// Leaves a directory out, wherever it is in the context. The builder's own store changes while it is read.
+    #[must_use]
+    pub fn without(self, directory: &Path) -> Self {
+        let found = rustix::fs::stat(directory).ok();
+        Self { left_out: found.map(|found| (found.st_dev, found.st_ino)), ..self }
     }
 
     /// The absolute path of the directory, without symbolic links.
@@ -215,7 +225,13 @@ impl Context {
     }
 
     fn scanner<'a>(&'a self, walked: &'a AtomicU64) -> Scanner<'a> {
-        Scanner { root: self.host.fd.as_fd(), root_path: &self.host.path, filter: self.filter.as_ref(), walked }
+        Scanner {
+            root: self.host.fd.as_fd(),
+            root_path: &self.host.path,
+            filter: self.filter.as_ref(),
+            left_out: self.left_out,
+            walked,
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Scanner<'a> {
     /// The path of the root, for messages.
     pub(super) root_path: &'a Path,
     pub(super) filter: Option<&'a Filter>,
+    /// A directory that is not part of the context, by its device and inode.
+    pub(super) left_out: Option<(u64, u64)>,
     /// The number of entries read so far.
     pub(super) walked: &'a AtomicU64,
 }
@@ -82,6 +84,9 @@ impl Scanner<'_> {
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(error) => return Err(fail(error)),
         };
+        if self.left_out.is_some_and(|directory| directory == (stat.st_dev, stat.st_ino)) {
+            return Ok(None);
+        }
         let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
             let target = readlinkat(dir, &name, Vec::new()).map_err(fail)?;
             NodeKind::Symlink(Box::new(OsString::from_vec(target.into_bytes()).into()))

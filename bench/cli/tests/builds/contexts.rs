@@ -3,6 +3,7 @@
 use crate::web::Web;
 use crate::world::{World, steps};
 use buildscope_record::Outcome::Executed;
+use buildscope_record::Record;
 use buildscope_testing::{free_port, test};
 use std::ffi::OsStr;
 use std::fs;
@@ -24,6 +25,30 @@ pub(crate) fn commit_all(directory: &Path) {
     git(directory, &["init", "--quiet", "--initial-branch=main"]);
     git(directory, &["add", "."]);
     git(directory, &["commit", "--quiet", "-m", "1"]);
+}
+
+/// As the files in `docs/ci` do it: a CI service keeps only what is in the working directory.
+#[test]
+fn a_store_within_the_context_is_not_part_of_it() {
+    let world = World::new("FROM busybox\nCOPY . /app\nRUN ls -A /app > /list\n");
+    let (context, store) = (world.context(), world.context().join(".buildscope"));
+    let build = |more: &[&str]| {
+        let record = world.path("within.json");
+        let mut command = world.command(&["--root", store.to_str().unwrap(), "--record", record.to_str().unwrap()]);
+        let output = command.args(more).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Record::read(fs::File::open(record).unwrap()).unwrap()
+    };
+    let files = world.path("files");
+    let output = format!("type=local,dest={}", files.display());
+    assert_eq!(steps(&build(&["--output", &output]), Executed).len(), 2);
+    assert_eq!(fs::read_to_string(files.join("list")).unwrap(), "Dockerfile\n");
+    assert_eq!(steps(&build(&[]), Executed), [""; 0]);
+
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    bench.args(["bench", ".", "--runs", "1", "--caches", "cold", "--root", ".buildscope"]).current_dir(&context);
+    let output = bench.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// `git daemon` on loopback for all repositories below a directory. Other protocols would need a web server.

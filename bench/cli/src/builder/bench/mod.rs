@@ -345,8 +345,9 @@ impl Arguments {
     fn workloads(&self) -> Result<Vec<Workload>, Failure> {
         let (directories, names): (Vec<_>, Vec<_>) = self.workload.iter().partition(|name| is_directory(name));
         let mut own = Vec::new();
+        let store = self.root.resolve()?;
         for directory in directories {
-            let found = own::workload(Path::new(directory), self.edit.as_deref())?;
+            let found = own::workload(Path::new(directory), self.edit.as_deref(), &store)?;
             if self.caches().contains(&Scenario::Edit) {
                 let state = match found.edited {
                     Some(edited) => format!("the state `edit` appends a line to {}", edited.display()),

@@ -22,13 +22,16 @@ pub(super) struct OwnWorkload {
     pub(super) edited: Option<PathBuf>,
 }
 
-/// Makes a workload of a directory. Without `edited`, the text file that was changed last is edited.
-pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<OwnWorkload, Failure> {
+/// Makes a workload of a directory. Without `edited`, the text file that was changed last is edited. `store` is not part of it: the copy
+/// is made there.
+pub(super) fn workload(directory: &Path, edited: Option<&Path>, store: &Path) -> Result<OwnWorkload, Failure> {
     if !directory.join("Dockerfile").exists() {
         return Err(Failure::usage(miette!("{} has no Dockerfile", directory.display())));
     }
     let ignore = read_ignore(directory, Some(&directory.join("Dockerfile")))?;
-    let mut found = ContextWalk { ignore: ignore.as_ref(), left_out: BTreeSet::new(), newest: None };
+    let store = below(directory, store).into_diagnostic().map_err(Failure::Usage)?;
+    let left_out = store.into_iter().collect();
+    let mut found = ContextWalk { ignore: ignore.as_ref(), left_out, newest: None };
     found
         .walk(directory, Path::new(""))
         .into_diagnostic()
@@ -42,6 +45,13 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>) -> Result<OwnWor
         None => found.newest.map(|(_, path)| path),
     };
     Ok(OwnWorkload { workload: Workload::of_directory(directory, found.left_out, edited.clone()), edited })
+}
+
+/// The path of the store in the directory, if it is there. The store is made first: it must be known before the context is copied into it.
+fn below(directory: &Path, store: &Path) -> std::io::Result<Option<PathBuf>> {
+    fs::create_dir_all(store)?;
+    let (directory, store) = (directory.canonicalize()?, store.canonicalize()?);
+    Ok(store.strip_prefix(directory).ok().map(Path::to_owned))
 }
 
 /// The files that a walk through a directory finds.
@@ -60,6 +70,9 @@ impl ContextWalk<'_> {
             let (kind, own) = (entry.file_type()?, OF_BUILDER.iter().any(|name| path == Path::new(name)));
             let excluded = !own && self.ignore.is_some_and(|ignore| ignore.excludes(bytes));
             let inside = self.ignore.is_some_and(|ignore| ignore.may_include_below(bytes));
+            if self.left_out.contains(&path) {
+                continue;
+            }
             if excluded && !(kind.is_dir() && inside) {
                 self.left_out.insert(path);
             } else if kind.is_dir() {
