@@ -29,15 +29,24 @@ pub fn summary(explanation: &Explanation, style: Style) -> String {
         let notes = [super::targets::line(explanation), missed(explanation), best(explanation)];
         rest.extend(notes.into_iter().flatten().map(|note| cut(&note, style.width)));
     }
-    let answer = format!("{} {}", explanation.answer, cached(explanation));
-    let mut lines = wrap(answer.trim_end(), style.width);
     let room = LINES.saturating_sub(rest.len()).max(1);
-    if lines.len() > room {
-        let last = lines.split_off(room - 1).join(" ");
-        lines.push(cut(&last, style.width));
-    }
+    let lines = answer(explanation, room, style.width);
     let lines = lines.iter().map(|line| paint(line, style.colours.then_some(BOLD)));
     lines.chain(rest).map(|line| line + "\n").collect()
+}
+
+/// The answer and how many steps were cached, in so many lines at most. The answer is cut rather than the number.
+fn answer(explanation: &Explanation, room: usize, width: usize) -> Vec<String> {
+    let cached = cached(explanation);
+    let lines = wrap(format!("{} {cached}", explanation.answer).trim_end(), width);
+    if lines.len() <= room {
+        return lines;
+    }
+    let mut lines = wrap(&explanation.answer, width);
+    let last = lines.split_off(lines.len().min(room - 1)).join(" ");
+    let left = width.saturating_sub(cached.chars().count() + 1);
+    lines.push(format!("{} {cached}", cut(&last, left)).trim().to_owned());
+    lines
 }
 
 /// The sentence about the steps with a layer that were in the cache.
@@ -126,6 +135,7 @@ mod tests {
         for width in [50, 60, 80] {
             let text = summary(&build(), Style { width, ..Style::default() });
             assert!(text.lines().count() <= 6 && text.lines().all(|line| line.chars().count() <= width), "{text}");
+            assert!(text.contains("1 of 3 steps was cached."), "{text}");
         }
     }
 }
