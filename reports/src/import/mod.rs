@@ -18,6 +18,7 @@ mod draft;
 mod duration;
 mod ending;
 mod finish;
+mod foreign;
 mod format;
 mod gaps;
 mod guess;
@@ -47,6 +48,7 @@ pub use format::Format;
 
 use buildscope_record::{Record, RecordError};
 use draft::Draft;
+use foreign::Foreign;
 use log::Log;
 use package::Package;
 
@@ -74,11 +76,13 @@ pub enum ImportError {
         /// The reason why it cannot be read.
         reason: String,
     },
-    /// The file is compressed in a way that is not read.
-    #[error("compressed: decompress it first, as in `{program} FILE | buildscope explain -`")]
-    Compressed {
-        /// The command that decompresses it.
-        program: &'static str,
+    /// The file is of a kind that is not read: compressed, a document, or a log of a program that builds no Dockerfiles.
+    #[error("{what} is not read: {instead}")]
+    Foreign {
+        /// The kind of file.
+        what: &'static str,
+        /// What is read instead.
+        instead: &'static str,
     },
     /// The file is too large when decompressed.
     #[error("{0}")]
@@ -109,8 +113,8 @@ pub fn import(bytes: &[u8]) -> Result<Record, ImportError> {
 /// # Errors
 /// Every [`ImportError`] but [`ImportError::NoBuild`].
 pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
-    if let Some(program) = package::foreign(bytes) {
-        return Err(ImportError::Compressed { program });
+    if let Some(Foreign { what, instead }) = foreign::by_start(bytes) {
+        return Err(ImportError::Foreign { what, instead });
     }
     match package::open(bytes).map_err(ImportError::TooLarge)? {
         Package::Layout => document(Format::DockerBuild, bytes, ""),
@@ -122,7 +126,7 @@ pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
                 match of_file(file) {
                     Ok(found) => records.extend(found.into_records()),
                     // An archive also has files without a build.
-                    Err(ImportError::Unknown | ImportError::Empty { .. }) => {}
+                    Err(ImportError::Unknown | ImportError::Empty { .. } | ImportError::Foreign { .. }) => {}
                     Err(error) => wrong = Some(error),
                 }
             }
@@ -145,8 +149,13 @@ fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
     let log = Log::read(&text);
     let formats = detect::by_marks(&log);
     let Some(&format) = formats.first() else {
-        let (format, json) = detect::document_behind(&text).ok_or(ImportError::Unknown)?;
-        return document(format, json.as_bytes(), json);
+        if let Some((format, json)) = detect::document_behind(&text) {
+            return document(format, json.as_bytes(), json);
+        }
+        return Err(match foreign::by_lines(&text) {
+            Some(Foreign { what, instead }) => ImportError::Foreign { what, instead },
+            None => ImportError::Unknown,
+        });
     };
     let mut drafts: Vec<Draft> = formats.into_iter().flat_map(|format| from_log(format, &log)).collect();
     drafts.retain(|draft| !draft.steps.is_empty());

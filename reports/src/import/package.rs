@@ -26,15 +26,6 @@ pub(super) enum Package<'b> {
     Several(Vec<Vec<u8>>),
 }
 
-/// The programs that decompress unsupported formats, by the first bytes of a file.
-const FOREIGN: [(&[u8], &str); 3] =
-    [(b"7z\xbc\xaf\x27\x1c", "7z e -so"), (b"\x04\x22\x4d\x18", "lz4 -dc"), (b"Rar!", "unrar p -inul")];
-
-/// The program that decompresses a file of an unsupported format.
-pub(super) fn foreign(bytes: &[u8]) -> Option<&'static str> {
-    FOREIGN.iter().find(|(start, _)| bytes.starts_with(start)).map(|(_, program)| *program)
-}
-
 /// Opens a file.
 ///
 /// # Errors

@@ -6,7 +6,7 @@
 use super::super::duration::duration;
 use super::super::marks::{self, Mark};
 use super::stamp::{self, Stamp};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The most parts of a prefix.
 const LONGEST: usize = 40;
@@ -126,6 +126,13 @@ struct Learned {
     words: Vec<Option<HashSet<String>>>,
 }
 
+impl Learned {
+    /// The words at all places; none if they are too many to matter.
+    fn names(&self) -> BTreeSet<String> {
+        self.words.iter().flatten().flatten().filter(|word| !is_marker(word)).cloned().collect()
+    }
+}
+
 /// The learned shapes.
 #[derive(Debug, Default)]
 pub(crate) struct Prefixes {
@@ -188,9 +195,11 @@ impl Prefixes {
                 }
             }
         }
-        let most = shapes.values().map(|learned| learned.count).max().unwrap_or(0);
+        let first = shapes.values().max_by_key(|learned| learned.count);
+        let (most, names) = first.map_or_else(Default::default, |first| (first.count, first.names()));
         shapes.retain(|shape, learned| {
-            learned.count * SHARE >= most && (learned.count > 1 || most < FEW || is_header(shape))
+            let single = || most < FEW || is_header(shape) || (!names.is_empty() && learned.names() == names);
+            learned.count * SHARE >= most && (learned.count > 1 || single())
         });
         let mut marks = BTreeMap::new();
         for (mark, count) in shapes.keys().filter_map(|shape| counts.get(shape)).flatten() {
@@ -230,7 +239,8 @@ fn is_header(shape: &Shape) -> bool {
 }
 
 fn fits(part: &PrefixPart<'_>, words: Option<&HashSet<String>>) -> bool {
-    part.kind != PartKind::Word || words.is_none_or(|words| words.contains(without_counter(part.text)))
+    let level = |words: &HashSet<String>| is_marker(part.text) && words.iter().any(|word| is_marker(word));
+    part.kind != PartKind::Word || words.is_none_or(|words| words.contains(without_counter(part.text)) || level(words))
 }
 
 /// A word without the number at its end, which may count lines (`L12`).
@@ -315,6 +325,24 @@ mod tests {
         assert_eq!(cut(&learned, "10:00:05 a | cancelled").0, "cancelled");
         assert_eq!(cut(&learned, "10:00:05 b | cancelled").0, "10:00:05 b | cancelled");
         assert_eq!(cut(&learned, "nothing").0, "nothing");
+    }
+
+    /// Packer marks lines of standard error by an arrow; sbt and others name a level.
+    #[test]
+    fn lines_of_one_program_may_be_marked_differently() {
+        let learned = [
+            "    app.x: #1 [internal] load x",
+            "    app.x: #1 DONE 0.1s",
+            "    app.x: #2 [1/1] RUN a",
+            "    app.x: #2 DONE 0.1s",
+        ];
+        let odd = "==> app.x: #3 [internal] load y";
+        assert_eq!(cut(&[&learned[..], &[odd]].concat(), odd).0, "#3 [internal] load y");
+        let other = "==> other: #3 [internal] load y";
+        assert_eq!(cut(&[&learned[..], &[other]].concat(), other).0, other);
+        let levels = ["[info] #1 [internal] load x", "[info] #1 DONE 0.1s"];
+        assert_eq!(cut(&levels, "[error] failed").0, "failed");
+        assert_eq!(cut(&levels, "[other] failed").0, "[other] failed");
     }
 
     #[test]

@@ -10,9 +10,12 @@ mod cast;
 mod collector;
 mod columns;
 mod cri;
+mod doubled;
 mod edges;
+mod encoded;
 mod entries;
 mod journal;
+mod literals;
 mod mail;
 mod page;
 mod powershell;
@@ -20,6 +23,8 @@ mod quoted;
 mod rubydebug;
 mod table;
 mod teamcity;
+mod xml;
+mod yaml;
 
 use super::log::terminal;
 use super::marks;
@@ -47,14 +52,14 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 19] = [
+    let forms: [fn(&str) -> Option<String>; 24] = [
         mail::lines,
         powershell::lines,
+        xml::lines,
         quoted::cdata,
         quoted::percent,
         quoted::cat,
         quoted::literal,
-        quoted::list,
         cast::lines,
         journal::lines,
         page::lines,
@@ -62,11 +67,16 @@ fn once(text: &str) -> Option<String> {
         rubydebug::lines,
         cri::lines,
         collector::lines,
+        literals::lines,
+        yaml::lines,
         table::lines,
+        table::headless,
         buildbot::lines,
         edges::lines,
         above::lines,
         columns::lines,
+        encoded::lines,
+        doubled::lines,
     ];
     forms.into_iter().find_map(|form| form(text))
 }

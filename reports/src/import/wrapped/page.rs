@@ -78,7 +78,7 @@ fn entity(rest: &str) -> Option<(char, usize)> {
     Some((char::from_u32(code)?, number.len() + 2))
 }
 
-fn decoded(text: &str) -> Cow<'_, str> {
+pub(super) fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('&') {
         return Cow::Borrowed(text);
     }

@@ -37,34 +37,8 @@ fn of_literal(text: &str) -> Option<String> {
     Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
 }
 
-/// The lines of a list of literals, as Python prints it: `['#1 ...', "#1 DONE 0.1s"]`.
-pub(super) fn list(text: &str) -> Option<String> {
-    let mut rest = text.trim().strip_prefix('[')?.strip_suffix(']')?;
-    let mut out = String::new();
-    while !rest.is_empty() {
-        let quoted = rest.strip_prefix('b').unwrap_or(rest);
-        let quote = quoted.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
-        let end = end_of_literal(&quoted[1..], quote)? + 1;
-        out += unescaped(&quoted[1..end]).trim_end_matches('\n');
-        out.push('\n');
-        rest = &quoted[end + 1..];
-        rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
-    }
-    (count_marks(&out) > 0).then_some(out)
-}
-
-/// The end of a literal: a quote that is not escaped.
-fn end_of_literal(text: &str, quote: char) -> Option<usize> {
-    let mut escaped = false;
-    text.char_indices().find_map(|(at, letter)| {
-        let ends = letter == quote && !escaped;
-        escaped = letter == '\\' && !escaped;
-        ends.then_some(at)
-    })
-}
-
 /// A text with the escapes of a literal replaced. Bytes (`\xe2\x94\x80`) are UTF-8.
-fn unescaped(text: &str) -> String {
+pub(super) fn unescaped(text: &str) -> String {
     let mut out: Vec<u8> = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('\\') {
@@ -169,9 +143,6 @@ mod tests {
             literal("job: build\nlog: \"#1 [1/1] RUN a\\n#1 DONE 0.1s\\n\"\n").unwrap(),
             "#1 [1/1] RUN a\n#1 DONE 0.1s\n"
         );
-        let lines = "['#1 [1/1] RUN echo \\'a\\', b', b\"#1 it's\\n\", '#1 DONE 0.1s']\n";
-        assert_eq!(list(lines).unwrap(), "#1 [1/1] RUN echo 'a', b\n#1 it's\n#1 DONE 0.1s\n");
-        assert_eq!(list("[1/2] STEP 1/1: FROM a [x]"), None);
         let log = "#1 [1/1] RUN echo 100%\n#1 DONE 0.1s\n";
         assert_eq!(percent("%231%20%5B1%2F1%5D%20RUN%20echo%20100%25\n%231%20DONE%200.1s\n").unwrap(), log);
         assert_eq!(percent("%231+%5B1/1%5D+RUN+echo+100%25%0A%231+DONE+0.1s%0A").unwrap(), log);

@@ -12,6 +12,9 @@ const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 /// The longest name of a column.
 const LONGEST_NAME: usize = 40;
 
+/// The fewest fields of a row without a head: the text, and its time behind it.
+const FEWEST_FIELDS: usize = 2;
+
 /// The text of a table with the time before each line; `None` if the text is not a table.
 pub(super) fn lines(text: &str) -> Option<String> {
     let head = text.lines().next()?;
@@ -30,6 +33,24 @@ pub(super) fn lines(text: &str) -> Option<String> {
         };
         collector::lines_of(vec![rows.iter().map(entry).collect()])
     })
+}
+
+/// The text of a table of tabs without a head, as `aws logs … --output text` prints it, with the time before each line. Only if the text
+/// is not the last field: otherwise the fields before it are a prefix like another.
+pub(super) fn headless(text: &str) -> Option<String> {
+    let rows: Vec<Vec<&str>> =
+        text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.split('\t').collect()).collect();
+    let width = rows.iter().map(Vec::len).max()?;
+    let whole = rows.iter().filter(|row| row.len() == width).count();
+    let last = |row: &&Vec<&str>| row.last().is_some_and(|field| marks::find(field).is_some());
+    if width < FEWEST_FIELDS || rows.len() < 3 || whole * 10 < rows.len() * 9 || rows.iter().any(|row| last(&row)) {
+        return None;
+    }
+    let entry = |row: &Vec<&str>| {
+        let fields = row.iter().enumerate().map(|(at, value)| (format!(".{at}"), (*value).to_owned()));
+        Entry { leaves: fields.collect(), ..Entry::default() }
+    };
+    collector::lines_of(vec![rows.iter().map(entry).collect()])
 }
 
 /// Whether the fields of the first row are names of several columns.
@@ -56,6 +77,20 @@ mod tests {
             "Date\tMessage\n2026-03-01T10:00:00Z\tSTEP 1/2: FROM a\n2026-03-01T10:00:05Z\tSTEP 2/2: RUN echo \"a\", b\n",
         ] {
             assert_eq!(lines(table).as_deref(), Some(rows), "{table}");
+        }
+    }
+
+    #[test]
+    fn the_text_may_be_between_the_fields() {
+        let log = "EVENTS\t1772359201200\t#1 [1/1] RUN a\t1772359200000\nEVENTS\t1772359201300\t\t1772359200100\n\
+                   EVENTS\t1772359201400\t#1 DONE 0.5s\t1772359200500\n";
+        let times: Vec<_> =
+            headless(log).unwrap().lines().map(|line| line.split_once(' ').map(|(at, _)| at.to_owned())).collect();
+        assert_eq!(times.len(), 3);
+        for other in
+            ["a\t#1 [1/1] RUN a\nb\t#1 0.1 x\nc\t#1 DONE 0.5s\n", "#1 [1/1] RUN a\n#1 0.1 a\tb\n#1 DONE 0.1s\n"]
+        {
+            assert_eq!(headless(other), None, "{other}");
         }
     }
 
