@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 /// The caches that `--cache-from` names.
 pub(super) fn sources(request: &Request) -> Result<Vec<CacheFrom>, BuildError> {
-    let parsed = request.cache_from.iter().map(|text| CacheFrom::parse(text)).collect::<Result<Vec<_>, _>>();
-    parsed.map_err(|error| BuildError::Request(error.to_string()))
+    CacheFrom::parse_all(&request.cache_from).map_err(|error| BuildError::Request(error.to_string()))
 }
 
 /// The caches of `--cache-from`, which are read if a step is not in the store. A cache that cannot be read is reported; the build goes on

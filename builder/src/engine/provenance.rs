@@ -40,6 +40,8 @@ impl Provenance {
         let mut provenance = Self::default();
         for field in csv_fields(text)? {
             match field.split_once('=').unwrap_or((&field, "true")) {
+                ("1" | "t" | "T" | "True" | "TRUE", "true") => {}
+                ("0" | "f" | "F" | "False" | "FALSE", "true") => return Ok(None),
                 ("true", "true") | ("min", "true") | ("mode", "min") | ("version", "v0.2") | ("disabled", "false") => {}
                 ("false", "true") | ("disabled", "true") => return Ok(None),
                 ("max", "true") | ("mode", "max") => provenance.max = true,

@@ -33,8 +33,8 @@ pub use base::{DebianBase, busybox_base};
 pub use buildscope_oci::csv_fields;
 pub(crate) use cache::CasBlobs;
 pub use cache::{
-    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, ReapiCache,
-    S3Cache, inline_cache,
+    CacheExport, CacheFrom, CacheMode, CacheOptions, CacheRecord, CacheSpecError, CacheTo, ImportedCache, Leftovers,
+    ReapiCache, S3Cache, inline_cache,
 };
 pub use early::{Draft, EarlyDelivery};
 pub use error::ImageError;

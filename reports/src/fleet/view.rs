@@ -145,6 +145,11 @@ body { font: 14px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .15em .6em; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; vertical-align: top; }
 th:last-child, td:last-child { text-align: left; width: 100%; white-space: normal; overflow-wrap: anywhere; font-family: ui-monospace, monospace; }
+@media (max-width: 700px) {
+  body { font-size: 12px; padding: 0 .5em; }
+  th, td { padding: .15em .3em; white-space: normal; }
+  th:last-child, td:last-child { min-width: 9em; }
+}
 ";
 
 fn escaped(text: &str) -> String {

@@ -38,15 +38,77 @@ fn calls_answer_instead_of_building() {
 #[test]
 fn flags_that_are_refused_name_the_alternative() {
     let world = World::new("FROM busybox\n");
-    for (flags, reason) in
-        [(&["--sbom=true"][..], "syft"), (&["--policy", "filename=a.rego"], "Rego"), (&["--builder", "b"], "leave")]
-    {
+    for (flags, reason) in [
+        (&["--sbom=true"][..], "syft"),
+        (&["--attest", "type=sbom"], "syft"),
+        (&["--attest", "type=other"], "use type=provenance"),
+        (&["--policy", "filename=a.rego"], "Rego"),
+        (&["--builder", "b"], "leave"),
+        (&["--add-host", "a:host-gateway"], "--network host"),
+        (&["--allow", "device"], "device=/dev/fuse"),
+        (&["--allow", "buildx.local.delete"], "before the build"),
+        (&["--output", "type=docker,context=remote"], "DOCKER_HOST"),
+        (&["--secret", "id=a,src=/dev/null,colour=red"], "`colour`"),
+        (&["--ssh", "default=/nonexistent/key"], "/nonexistent/key"),
+    ] {
         let output = world.command(flags).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(2), "{stderr}");
-        assert!(stderr.contains(reason), "{stderr}");
+        assert!(crate::world::flat(&output.stderr).contains(reason), "{stderr}");
+    }
+    let accepted: [&[&str]; 8] = [
+        &["--policy", "disabled=true"],
+        &["--attest", "type=sbom,disabled=true"],
+        &["--attest", "mode=max,type=provenance"],
+        &["--provenance", "0"],
+        &["--add-host", "a:10.0.0.1,b=10.0.0.2"],
+        &["--label", "alone"],
+        &["--memory-swap", "-1", "--cpu-quota", "-1", "--cpu-period", "0"],
+        &["--cache-from", "localhost:1/a,localhost:1/b:1"],
+    ];
+    for flags in accepted {
+        let output = world.command(flags).output().unwrap();
+        assert!(output.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     assert!(world.command(&["--policy", "serial", "--progress", "none", "--rm"]).output().unwrap().status.success());
+}
+
+/// As with buildx: findings of `check` fail the command, unless the status is ignored; a file without a name is standard output.
+#[test]
+fn a_check_may_ignore_its_findings_and_an_archive_may_have_no_name() {
+    let world = World::new("FROM scratch AS Big\nCOPY Dockerfile /d\n");
+    assert!(!world.command(&["--call", "check"]).output().unwrap().status.success());
+    assert!(world.command(&["--call", "check,ignorestatus=true"]).output().unwrap().status.success());
+    for (output, member) in [("type=tar", "d"), ("type=oci", "oci-layout")] {
+        let archive = world.path("archive");
+        fs::write(&archive, world.command(&["--output", output]).output().unwrap().stdout).unwrap();
+        assert!(!crate::world::member(&archive, member).is_empty(), "{output}");
+    }
+}
+
+/// BuildKit's README: `reset` removes blobs in the directory that its `index.json` does not lead to.
+#[test]
+fn a_cache_directory_keeps_no_layers_of_old_builds_on_request() {
+    let world = World::new("FROM busybox\nRUN echo 1 > /one\n");
+    let directory = world.path("cache");
+    let export = |more: &str| {
+        let cache = format!("type=local,dest={},mode=max{more}", directory.display());
+        world.build(&["--cache-to", &cache]).record();
+        fs::read_dir(directory.join("blobs/sha256")).unwrap().count()
+    };
+    // The layer, the configuration and the manifest.
+    assert_eq!(export(""), 3);
+    world.write("Dockerfile", "FROM busybox\nRUN echo 2 > /two\n");
+    assert_eq!(export(""), 6);
+    world.write("Dockerfile", "FROM busybox\nRUN echo 3 > /three\n");
+    assert_eq!(export(",tag=other"), 9);
+    // Two caches have names: the second and the third. The fourth replaces the second.
+    world.write("Dockerfile", "FROM busybox\nRUN echo 4 > /four\n");
+    assert_eq!(export(",reset=true"), 6);
+    world.forget();
+    let cache = format!("type=local,src={},tag=other", directory.display());
+    world.write("Dockerfile", "FROM busybox\nRUN echo 3 > /three\n");
+    assert_eq!(steps(&world.build(&["--cache-from", &cache]).record(), Outcome::Executed), [""; 0]);
 }
 
 #[test]

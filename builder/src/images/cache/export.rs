@@ -5,7 +5,7 @@ use super::super::export::{DirectorySink, PreparedBlobs, Sink};
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, DocumentLayer, DocumentRecord, INLINE, Outcome};
-use super::{CacheOptions, CacheRecord, CacheTo, ImportedCache};
+use super::{CacheOptions, CacheRecord, CacheTo, ImportedCache, Leftovers, leftovers};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buildscope_oci::{Descriptor, Index, Manifest, REF_NAME, media};
@@ -38,10 +38,14 @@ impl CacheExport<'_> {
     pub fn write(&self, store: &Store, to: &CacheTo, probe: &Probe) -> Result<(), ImageError> {
         match to {
             CacheTo::Inline => Ok(()),
-            CacheTo::Local { dest, tag, options } => {
+            CacheTo::Local { dest, tag, leftovers, options } => {
                 let span = probe.phase(Phase::Export);
                 span.detail("cache");
-                self.write_directory(store, dest, tag, *options, &span.probe())
+                self.write_directory(store, dest, tag, *options, &span.probe())?;
+                match leftovers {
+                    Leftovers::Keep => Ok(()),
+                    Leftovers::Remove => leftovers::remove(dest),
+                }
             }
             CacheTo::Registry { reference, options } => {
                 let offline = || ImageError::malformed("--cache-to", "nothing is pushed offline");

@@ -14,6 +14,7 @@
 mod document;
 mod export;
 mod import;
+mod leftovers;
 mod reapi;
 mod s3;
 mod spec;
@@ -23,7 +24,7 @@ pub use import::ImportedCache;
 pub(crate) use reapi::CasBlobs;
 pub use reapi::ReapiCache;
 pub use s3::S3Cache;
-pub use spec::{CacheFrom, CacheMode, CacheOptions, CacheSpecError, CacheTo};
+pub use spec::{CacheFrom, CacheMode, CacheOptions, CacheSpecError, CacheTo, Leftovers};
 
 use buildscope_record::{DiffId, StepKey};
 

@@ -30,6 +30,16 @@ pub struct CacheOptions {
     pub ignore_error: bool,
 }
 
+/// The blobs of a cache directory that no cache in it names any more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Leftovers {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are removed (`reset=true`).
+    Remove,
+}
+
 /// One `--cache-to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CacheTo {
@@ -39,6 +49,8 @@ pub enum CacheTo {
         dest: PathBuf,
         /// The tag of the cache in the layout.
         tag: String,
+        /// The treatment of layers of earlier caches.
+        leftovers: Leftovers,
         /// The options of the export.
         options: CacheOptions,
     },
@@ -97,9 +109,11 @@ impl CacheTo {
             let options = fields.options()?;
             match fields.kind.as_str() {
                 "local" => {
-                    fields.only(&[&["dest", "tag"], &CacheOptions::KEYS[..]].concat())?;
+                    fields.only(&[&["dest", "tag", "reset"], &CacheOptions::KEYS[..]].concat())?;
                     let (dest, tag) = (fields.need("dest")?.into(), fields.get("tag").unwrap_or("latest").to_owned());
-                    Ok(Self::Local { dest, tag, options })
+                    let reset = fields.flag("reset")?.unwrap_or(false);
+                    let leftovers = if reset { Leftovers::Remove } else { Leftovers::Keep };
+                    Ok(Self::Local { dest, tag, leftovers, options })
                 }
                 "registry" => {
                     fields.only(&[&["ref"], &CacheOptions::KEYS[..]].concat())?;
@@ -144,6 +158,19 @@ impl CacheTo {
 }
 
 impl CacheFrom {
+    /// Parses all values. As with buildx, one without a type is a list of names.
+    pub fn parse_all(values: &[String]) -> Result<Vec<Self>, CacheSpecError> {
+        let mut all = Vec::new();
+        for text in values {
+            let names = if text.contains('=') { Ok(vec![text.clone()]) } else { csv_fields(text) };
+            let names = names.map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.clone(), fault })?;
+            for name in names.iter().filter(|name| !name.is_empty()) {
+                all.push(Self::parse(name)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// Parses `type=...,...`. A bare name means `type=registry`.
     pub fn parse(text: &str) -> Result<Self, CacheSpecError> {
         let read = || {
@@ -303,6 +330,7 @@ mod tests {
         let local = CacheTo::Local {
             dest: "d".into(),
             tag: "latest".into(),
+            leftovers: Leftovers::Remove,
             options: CacheOptions {
                 mode: CacheMode::Max,
                 compression: Encoding::Zstd,
@@ -310,12 +338,17 @@ mod tests {
                 ignore_error: true,
             },
         };
-        assert_eq!(to("type=local,dest=d,mode=max,compression=zstd,compression-level=9,ignore-error=true"), local);
+        assert_eq!(
+            to("type=local,dest=d,mode=max,compression=zstd,compression-level=9,ignore-error=true,reset=1"),
+            local
+        );
         assert_eq!(to("type=inline"), CacheTo::Inline);
         assert!(matches!(
             to("h.example/cache:1"),
             CacheTo::Registry { options: CacheOptions { mode: CacheMode::Min, .. }, .. }
         ));
+        let names = ["h.example/a,h.example/b:1", "type=local,src=d", ""].map(str::to_owned);
+        assert_eq!(CacheFrom::parse_all(&names).unwrap().len(), 3);
         let from = CacheFrom::parse("type=local,src=d").unwrap();
         assert_eq!(from, CacheFrom::Local(LayoutImage { path: "d".into(), tag: None, digest: None }));
         let text = "type=reapi,url=grpcs://cache.example/team,token_file=t,header=X-A=1,header=x-b: 2,ca=a,cert=c,key=k,timeout=2";

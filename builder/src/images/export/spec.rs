@@ -214,6 +214,7 @@ impl Given {
             "dangling-name-prefix" | "danging-name-empty-only" | "dangling-name-empty-only" => {
                 refused("images of the store need no name")
             }
+            "context" => refused("the image goes to the daemon at DOCKER_HOST: set that variable"),
             "compatibility-version" if value == "30" => Ok(()),
             "compatibility-version" => refused("images are written as version 30 of BuildKit writes them"),
             "mode" if value == "copy" => Ok(()),
@@ -238,16 +239,24 @@ impl Given {
             "-" => Destination::Stdout,
             path => Destination::Path(path.into()),
         };
+        // As with buildx, a file without a name is the standard output.
+        let file = |dest: &Option<String>| dest.clone().map_or(Destination::Stdout, stream);
         let only = |given: bool, key: &str| {
             if given { Err(format!("`{key}=` has no meaning for type={kind}")) } else { Ok(()) }
         };
-        only(self.tar.is_some() && kind != "oci", "tar")?;
+        if kind == "docker" && self.tar == Some(false) {
+            return Err("tar=false is not supported: type=oci,tar=false writes a directory".into());
+        }
+        only(self.tar.is_some() && !matches!(kind, "oci" | "docker"), "tar")?;
         only(self.push.is_some() && !matches!(kind, "image" | "registry"), "push")?;
         only(self.platform_split.is_some() && kind != "local", "platform-split")?;
         only(self.dest.is_some() && matches!(kind, "image" | "registry" | "cacheonly"), "dest")?;
         let kind = match kind {
             "oci" => {
-                let (dest, tar) = (stream(path(&self.dest)?), self.tar.unwrap_or(true));
+                let (dest, tar) = (file(&self.dest), self.tar.unwrap_or(true));
+                if !tar && self.dest.is_none() {
+                    return Err("tar=false needs dest=, a directory".into());
+                }
                 if !tar && dest == Destination::Stdout {
                     return Err("a directory cannot go to the standard output".into());
                 }
@@ -261,7 +270,7 @@ impl Given {
                 }
                 OutputKind::Local { dest: dest.into(), platform_split: self.platform_split.unwrap_or(true) }
             }
-            "tar" => OutputKind::Tar { dest: stream(path(&self.dest)?) },
+            "tar" => OutputKind::Tar { dest: file(&self.dest) },
             "image" if self.store == Some(false) && self.push != Some(true) => OutputKind::CacheOnly,
             "image" => OutputKind::Image { push: self.push.unwrap_or(false) },
             "registry" => OutputKind::Image { push: self.push.unwrap_or(true) },
@@ -306,7 +315,7 @@ mod tests {
         assert_eq!(kind("out"), OutputKind::Local { dest: "out".into(), platform_split: true });
         assert_eq!(kind("-"), OutputKind::Tar { dest: Destination::Stdout });
         let streams = |text: &str| Output::parse(text).unwrap().writes_to_stdout();
-        assert!(["-", "type=oci,dest=-", "type=docker,dest=-"].into_iter().all(streams));
+        assert!(["-", "type=oci,dest=-", "type=docker,dest=-", "type=oci", "type=tar"].into_iter().all(streams));
         assert!(!["out", "type=docker", "type=oci,dest=-x"].into_iter().any(streams));
         assert_eq!(kind("type=tar,dest=-"), OutputKind::Tar { dest: Destination::Stdout });
         assert_eq!(kind("type=registry"), OutputKind::Image { push: true });
@@ -348,7 +357,10 @@ mod tests {
     fn invalid_outputs_are_errors_with_the_reason() {
         for (text, named) in [
             ("", "empty"),
-            ("type=oci", "dest="),
+            ("type=oci,tar=false", "dest="),
+            ("type=local", "dest="),
+            ("type=docker,dest=d,tar=false", "type=oci,tar=false"),
+            ("type=docker,context=remote", "DOCKER_HOST"),
             ("type=nonsense", "`nonsense`"),
             ("dest=x", "type="),
             ("type=oci,dest=x,colour=red", "`colour`"),

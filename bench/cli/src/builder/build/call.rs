@@ -23,6 +23,8 @@ pub(crate) enum Subrequest {
 pub(crate) struct Call {
     pub(super) subrequest: Subrequest,
     pub(super) json: bool,
+    /// Whether findings give the exit code 0 (`ignorestatus`).
+    pub(super) ignores_findings: bool,
 }
 
 impl FromStr for Call {
@@ -37,12 +39,18 @@ impl FromStr for Call {
             "targets" => Subrequest::Targets,
             other => return Err(miette!("unknown call `{other}`: use build, check, outline or targets")),
         };
-        let mut call = Self { subrequest, json: false };
+        let mut call = Self { subrequest, json: false, ignores_findings: false };
         for part in parts {
             match part.split_once('=') {
                 Some(("format", "json")) => call.json = true,
                 Some(("format", "text")) => call.json = false,
-                _ => return Err(miette!("unknown option `{part}` of --call: use format=json or format=text")),
+                Some(("ignorestatus", "true" | "1")) => call.ignores_findings = true,
+                Some(("ignorestatus", "false" | "0")) => call.ignores_findings = false,
+                _ => {
+                    return Err(miette!(
+                        "unknown option `{part}` of --call: use format=json|text or ignorestatus=true"
+                    ));
+                }
             }
         }
         Ok(call)
@@ -83,8 +91,10 @@ mod tests {
     #[test]
     fn a_call_has_a_format() {
         let call = |text: &str| text.parse::<Call>();
-        assert_eq!(call("outline,format=json").unwrap(), Call { subrequest: Subrequest::Outline, json: true });
-        assert_eq!(call("targets").unwrap(), Call { subrequest: Subrequest::Targets, json: false });
+        let json = Call { subrequest: Subrequest::Outline, json: true, ..Call::default() };
+        assert_eq!(call("outline,format=json").unwrap(), json);
+        assert_eq!(call("targets").unwrap(), Call { subrequest: Subrequest::Targets, ..Call::default() });
+        assert!(call("check,ignorestatus=true").unwrap().ignores_findings);
         assert!(call("plan").is_err() && call("check,format=xml").is_err());
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<CheckSubject>, Failure
     let of_build = Request {
         build_args: request.build_args.clone(),
         target: request.target.clone(),
-        platform: Platform::host(),
+        platform: request.platforms.first().and_then(|text| text.parse().ok()).unwrap_or_else(Platform::host),
         contexts: request.named_contexts.iter().map(|(name, value)| format!("{name}={value}")).collect(),
         root: options.recording.root.clone(),
         own_rules: OwnRules::Advise,
@@ -63,7 +63,10 @@ impl CheckSubject {
     pub(super) fn answer(&self, call: Call) -> Result<(), Failure> {
         let Ok(file) = dockerfile::parse(&self.source.text) else { return self.refuse_text() };
         match call.subrequest {
-            Subrequest::Check | Subrequest::Build => self.lint(&file),
+            Subrequest::Check | Subrequest::Build => match self.lint(&file) {
+                Err(Failure::Reported) if call.ignores_findings => Ok(()),
+                result => result,
+            },
             Subrequest::Outline => self.outline(&file),
             Subrequest::Targets => {
                 // All targets are listed, also if one is named, as with buildx; but a wrong name is an error.

@@ -4,8 +4,9 @@
 
 use super::flag_values::size;
 use crate::{Failure, write_message};
+use buildscope_schedule::Policy;
 use clap::Args;
-use miette::miette;
+use miette::{IntoDiagnostic as _, miette};
 
 /// The treatment of a flag of docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +21,15 @@ pub(super) enum Support {
     Refused(&'static str),
 }
 
+/// Why there is no bill of materials, and what makes one.
+pub(super) const NO_SBOM: &str = "buildscope runs no SBOM scanner: scan the image (`syft oci-archive:FILE`)";
+
 use Support::{Differs, NoEffect, Refused, Same};
 
 /// The flags of `docker buildx build`, those that its help hides at the end.
 pub(super) const FLAGS: &[(&str, Support)] = &[
-    ("--add-host", Same),
-    ("--allow", Differs("without `buildx.local.delete`, which is refused")),
+    ("--add-host", Differs("without `host-gateway`, which is refused: steps cannot reach the host's loopback")),
+    ("--allow", Differs("`device=PATH` only; `device` alone and `buildx.local.delete` are refused")),
     ("--annotation", Same),
     ("--attest", Differs("`type=provenance`; `type=sbom` is refused like `--sbom`")),
     ("--build-arg", Same),
@@ -60,7 +64,12 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
     ("--network", Differs("also `isolated`")),
     ("--no-cache", Same),
     ("--no-cache-filter", Same),
-    ("--output", Same),
+    (
+        "--output",
+        Differs(
+            "without `mode=delete`, `compression=estargz`, `registry.insecure`, `dangling-name-prefix`, `type=docker,context=` and `type=docker,tar=false`, which are refused with the alternative",
+        ),
+    ),
     ("--platform", Same),
     (
         "--policy",
@@ -79,7 +88,7 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
             "`memory`, `cpu-quota` and `cpu-period`; `memory-swap`, `cpu-shares`, `cpuset-cpus` and `cpuset-mems` are refused",
         ),
     ),
-    ("--sbom", Refused("buildscope runs no SBOM scanner: scan the image (`syft oci-archive:FILE`)")),
+    ("--sbom", Refused(NO_SBOM)),
     ("--secret", Same),
     ("--shm-size", Same),
     ("--ssh", Same),
@@ -87,7 +96,7 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
     ("--target", Same),
     ("--ulimit", Same),
     ("--memory", Same),
-    ("--memory-swap", Refused("there is no limit of swap: `--memory` limits memory")),
+    ("--memory-swap", Refused("there is no limit of swap (-1, no limit, is accepted): `--memory` limits memory")),
     ("--cpu-shares", Refused("there are no relative weights: `--cpus N` limits processors")),
     ("--cpu-period", Same),
     ("--cpu-quota", Same),
@@ -157,7 +166,7 @@ impl DockerFlags {
                 ("--cgroup-parent", self.cgroup_parent.is_some()),
                 ("--debug", self.debug),
                 ("--sbom", self.sbom.as_ref().is_some_and(|value| value != "false")),
-                ("--memory-swap", self.memory_swap.is_some()),
+                ("--memory-swap", self.memory_swap.as_ref().is_some_and(|limit| limit != "-1")),
                 ("--cpu-shares", self.cpu_shares.is_some()),
                 ("--cpuset-cpus", self.cpuset_cpus.is_some()),
                 ("--cpuset-mems", self.cpuset_mems.is_some()),
@@ -183,9 +192,11 @@ impl DockerFlags {
     /// The limits of RUN steps.
     pub(super) fn limits(&self) -> Result<DockerLimits, Failure> {
         let mut limits = DockerLimits::default();
-        let number = |flag: &str, text: &str| {
-            let parsed = text.parse::<u64>().ok().filter(|number| *number > 0);
-            parsed.ok_or_else(|| Failure::usage(miette!("{flag} takes microseconds, not `{text}`")))
+        // As with docker, 0 and a quota of -1 mean that there is no limit.
+        let number = |flag: &str, text: &str| match text.parse::<u64>() {
+            Ok(number) => Ok(Some(number).filter(|number| *number > 0)),
+            Err(_) if text == "-1" => Ok(None),
+            Err(_) => Err(Failure::usage(miette!("{flag} takes microseconds, not `{text}`"))),
         };
         let (mut quota, mut period) = (self.cpu_quota.clone(), self.cpu_period.clone());
         for resource in &self.resource {
@@ -207,25 +218,27 @@ impl DockerFlags {
             }
         }
         // docker's default period is 100 ms.
-        let period = period.map_or(Ok(100_000), |text| number("--cpu-period", &text))?;
-        let quota = quota.map(|text| number("--cpu-quota", &text)).transpose()?;
+        let period = period.map(|text| number("--cpu-period", &text)).transpose()?.flatten().unwrap_or(100_000);
+        let quota = quota.map(|text| number("--cpu-quota", &text)).transpose()?.flatten();
         limits.cpus = quota.map(|quota| quota as f64 / period as f64);
         Ok(limits)
     }
 }
 
-/// Fails for a value of `--policy` that is a Rego policy of buildx.
-pub(super) fn refuse_rego(policy: &str) -> Result<(), Failure> {
-    if policy.contains('=') {
-        return Err(refused(
+/// The granularity: the value of `--granularity`, of which `--policy` is the old name. A Rego policy of buildx, which has the same
+/// flag, is refused unless it is disabled.
+pub(super) fn granularity(policy: &str) -> Result<Policy, Failure> {
+    match policy.split_once('=') {
+        None => policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage),
+        Some(("disabled", "true" | "1")) => Ok(Policy::Instructions),
+        Some(_) => Err(refused(
             "--policy",
             "Rego policies are not evaluated: check the Dockerfile before the build (`conftest test Dockerfile`)",
-        ));
+        )),
     }
-    Ok(())
 }
 
-fn refused(name: &str, why: &str) -> Failure {
+pub(super) fn refused(name: &str, why: &str) -> Failure {
     Failure::usage(miette!("{name} is not supported: {why}"))
 }
 

@@ -16,6 +16,10 @@ pub(super) fn host(text: &str) -> Result<(String, String), Failure> {
     let split = text.split_once('=').or_else(|| text.split_once(':'));
     let (name, address) = split.ok_or_else(|| bad("--add-host", text, "HOST:IP"))?;
     let address = address.trim_start_matches('[').trim_end_matches(']');
+    if address == "host-gateway" {
+        let why = "steps cannot reach the host's loopback: use --network host, or the host's own address";
+        return Err(Failure::usage(miette!("--add-host {text} is not supported: {why}")));
+    }
     match address.parse::<std::net::IpAddr>() {
         Ok(_) if !name.is_empty() => Ok((name.to_owned(), address.to_owned())),
         _ => Err(bad("--add-host", text, "HOST:IP")),
@@ -51,6 +55,9 @@ pub(super) fn secret(text: &str) -> Result<(String, SecretSource), Failure> {
     let mut fields = BTreeMap::new();
     for field in text.split(',') {
         let (name, value) = field.split_once('=').ok_or_else(wrong)?;
+        if !["id", "src", "source", "env", "type"].contains(&name) {
+            return Err(Failure::usage(miette!("--secret {text}: unknown option `{name}`")));
+        }
         fields.insert(name, value);
     }
     let file = fields.get("src").or_else(|| fields.get("source")).copied();
@@ -78,7 +85,7 @@ pub(super) fn existing((id, source): (String, SecretSource)) -> Result<(String, 
 
 /// Parses `ID[=SOCKET]` or `ID=KEY[,KEY]`. Without either, the agent of this session is used.
 pub(super) fn agent(text: &str) -> Result<(String, AgentSource), Failure> {
-    let (id, paths) = match text.split_once('=') {
+    let (id, paths): (_, Vec<PathBuf>) = match text.split_once('=') {
         Some((id, paths)) => (id, paths.split(',').map(PathBuf::from).collect()),
         None => match std::env::var_os("SSH_AUTH_SOCK") {
             Some(socket) => (text, vec![PathBuf::from(socket)]),
@@ -87,6 +94,9 @@ pub(super) fn agent(text: &str) -> Result<(String, AgentSource), Failure> {
     };
     if id.is_empty() {
         return Err(bad("--ssh", text, "ID[=SOCKET] or ID=KEY[,KEY]"));
+    }
+    if let Some((path, error)) = paths.iter().find_map(|path| Some((path, std::fs::metadata(path).err()?))) {
+        return Err(Failure::usage(miette!("--ssh {text}: {}: {error}", path.display())));
     }
     let source = match <[PathBuf; 1]>::try_from(paths) {
         Ok([socket]) if !socket.is_file() => AgentSource::Socket(socket),
@@ -120,7 +130,8 @@ mod tests {
         assert_eq!([parsed("a"), parsed("id=a,type=file,env=V")], [None, None]);
         assert_eq!(host("h:10.0.0.1").ok(), Some(("h".into(), "10.0.0.1".into())));
         assert_eq!(host("h=[::1]").ok(), Some(("h".into(), "::1".into())));
-        assert!(host("h:elsewhere").is_err());
+        assert!(host("h:elsewhere").is_err() && host("h:host-gateway").is_err());
+        assert!(secret("id=a,src=f,colour=red").is_err_and(|error| format!("{error:?}").contains("colour")));
         assert_eq!(ulimit("nofile=10:20").ok(), Some(("nofile".into(), (10, 20))));
         assert_eq!(ulimit("core=-1").ok(), Some(("core".into(), (u64::MAX, u64::MAX))));
         assert!(ulimit("nope=1").is_err() && ulimit("nofile=2:1").is_err());

@@ -1,6 +1,7 @@
 //! `buildscope build`.
 
 mod arguments;
+mod attestations;
 mod call;
 mod check;
 mod docker_flags;

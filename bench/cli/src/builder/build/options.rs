@@ -4,17 +4,16 @@ use super::super::progress::ProgressMode;
 use super::super::recording::Recording;
 use super::arguments::Arguments;
 use super::call::{Call, Subrequest};
-use super::docker_flags::refuse_rego;
+use super::docker_flags::granularity;
 use super::flag_values::size;
 use crate::builds::Subject;
 use crate::check::Source;
 use crate::{Failure, destination};
-use buildscope_builder::engine::{DockerfileInput, Provenance, Request};
+use buildscope_builder::engine::{DockerfileInput, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{SOURCE_DATE_EPOCH, is_git, is_url};
 use buildscope_dockerfile::Keyword;
 use buildscope_record::{Admission, Delayed, DriverChoice, Phase, redacted};
-use buildscope_schedule::Policy;
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
@@ -55,7 +54,7 @@ impl Options {
 impl Arguments {
     pub(in crate::builder) fn resolve(self) -> Result<Options, Failure> {
         self.check_flags()?;
-        let call = if self.check { Call { subrequest: Subrequest::Check, json: self.call.json } } else { self.call };
+        let call = if self.check { Call { subrequest: Subrequest::Check, ..self.call } } else { self.call };
         let request = self.request()?;
         let memory = match self.tmpfs_upper.as_str() {
             "auto" => spare_memory(),
@@ -85,7 +84,6 @@ impl Arguments {
     /// Rejects what is not supported, does not fit together, or would fail only at the end of the build.
     fn check_flags(&self) -> Result<(), Failure> {
         self.docker.check()?;
-        refuse_rego(&self.policy)?;
         self.recording.check()?;
         self.check_destinations()
     }
@@ -103,12 +101,12 @@ impl Arguments {
             build_args,
             target: self.target.clone(),
             named_contexts: pairs("--build-context", &self.build_context)?,
-            labels: pairs("--label", &self.label)?,
+            labels: self.label.iter().map(|label| label_of(label)).collect(),
             platforms: self.platform.clone(),
             no_cache: self.no_cache,
             no_cache_stages: self.no_cache_filter.clone(),
             named_files: self.recording.named_files(),
-            policy: self.policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?,
+            policy: granularity(&self.policy)?,
             jobs: self.jobs,
             admission: self.admission.parse::<Admission>().into_diagnostic().map_err(Failure::Usage)?,
             remote: self.remote.request()?,
@@ -179,19 +177,6 @@ impl Arguments {
         self.output.iter().cloned().chain(short).collect()
     }
 
-    /// The provenance options; `--attest type=provenance` is a longer form of `--provenance`.
-    fn provenance(&self) -> Result<Option<Provenance>, Failure> {
-        let mut spec = self.provenance.clone();
-        for attest in &self.attest {
-            match attest.strip_prefix("type=provenance") {
-                Some(rest) => spec = Some(rest.strip_prefix(',').unwrap_or("true").to_owned()),
-                None => return Err(refused(&format!("--attest {attest}"))),
-            }
-        }
-        let parsed = spec.as_deref().map(Provenance::parse).transpose();
-        Ok(parsed.map_err(|reason| Failure::usage(miette!("{reason}")))?.flatten())
-    }
-
     fn registries(&self) -> Result<RegistryOptions, Failure> {
         let mut mirrors = BTreeMap::<String, Vec<String>>::new();
         for (registry, host) in pairs::<Vec<_>>("--registry-mirror", &self.registry_mirror)? {
@@ -242,8 +227,10 @@ fn standard_input() -> Result<Arc<File>, Failure> {
     Ok(Arc::new(file))
 }
 
-fn refused(what: &str) -> Failure {
-    Failure::usage(miette!("{what} is not supported yet"))
+/// Parses `NAME=VALUE`. As with docker, a name alone is a label without a value.
+fn label_of(text: &str) -> (String, String) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    (name.to_owned(), value.to_owned())
 }
 
 /// Parses `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.

@@ -24,7 +24,7 @@ impl Arguments {
                 Some("isolated") => NetworkMode::Isolated,
                 Some(other) => return Err(bad("--network", other, "default, host, none or isolated")),
             },
-            extra_hosts: self.add_host.iter().map(|text| host(text)).collect::<Result<_, _>>()?,
+            extra_hosts: self.add_host.iter().flat_map(|list| list.split(',')).map(host).collect::<Result<_, _>>()?,
             limits: Limits {
                 memory: memory.or(docker.memory),
                 cpus: match self.cpus.or(docker.cpus) {
@@ -87,9 +87,22 @@ impl Arguments {
                 None if entitlement == "security.insecure" => allowed.insecure = true,
                 None if entitlement == "network.host" => allowed.host_network = true,
                 Some(("device", path)) => drop(allowed.devices.insert(path.to_owned())),
+                None if entitlement == "device" => {
+                    return Err(refused_entitlement(entitlement, "name each device, as in device=/dev/fuse"));
+                }
+                None if entitlement == "buildx.local.delete" => {
+                    return Err(refused_entitlement(
+                        entitlement,
+                        "no output removes files: remove them before the build",
+                    ));
+                }
                 _ => return Err(bad("--allow", entitlement, "security.insecure, network.host or device=PATH")),
             }
         }
         Ok(allowed)
     }
+}
+
+fn refused_entitlement(name: &str, why: &str) -> Failure {
+    Failure::usage(miette!("--allow {name} is not supported: {why}"))
 }

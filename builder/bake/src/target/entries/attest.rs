@@ -33,6 +33,14 @@ impl Attest {
     }
 }
 
+impl std::str::FromStr for Attest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Attest, String> {
+        ListEntry::parse(text)
+    }
+}
+
 impl ListEntry for Attest {
     fn parse(text: &str) -> Result<Attest, String> {
         let known = |key: String| match key.trim().to_lowercase().as_str() {
