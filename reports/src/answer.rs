@@ -24,8 +24,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
         return sentence + "; the record says nothing of what it did.";
     }
     let own = outside_of_steps(analysis);
-    // The first of the ranking: the step without which the build would have ended first. Of equal steps the one with most time.
-    let largest = analysis.steps.iter().max_by_key(|step| (step.drag, step.wall));
+    let largest = analysis.steps.iter().max_by_key(|step| step.wall);
     match largest.filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
         Some(step) => sentence += &largest_share(analysis, step),
         None => {
@@ -112,7 +111,7 @@ fn failure_words(error: &str) -> Option<String> {
     (!words.is_empty()).then(|| cut.map_or_else(|| words.to_owned(), |words| format!("{}…", words.trim_end())))
 }
 
-/// The share of the step that delayed the end most.
+/// The share of the step that had most of the wall time.
 fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation) -> String {
     let failed = !analysis.record.succeeded && step.outcome == Outcome::Failed;
     let name = if failed { "that step".to_owned() } else { quote_located(step) };

@@ -413,7 +413,7 @@ fn the_words_name_all_that_an_install_needs() {
             "maven",
             "./mvnw dependency:go-offline",
             None,
-            "copy pom.xml mvnw .mvn/ alone before this RUN, and the rest after it",
+            "copy pom.xml mvnw .mvn alone before this RUN, and the rest after it",
         ),
         ("golang", "go mod download && go mod verify", Some(&["go.mod", "go.sum", "a.go"]), go),
         ("golang", "go mod download && go mod verify", None, go),

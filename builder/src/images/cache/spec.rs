@@ -163,7 +163,7 @@ impl CacheFrom {
         let mut all = Vec::new();
         for text in values {
             let names = if text.contains('=') { Ok(vec![text.clone()]) } else { csv_fields(text) };
-            let names = names.map_err(|fault| CacheSpecError { flag: "--cache-from", text: text.clone(), fault })?;
+            let names = names.map_err(|reason| CacheSpecError { flag: "--cache-from", text: text.clone(), reason })?;
             for name in names.iter().filter(|name| !name.is_empty()) {
                 all.push(Self::parse(name)?);
             }

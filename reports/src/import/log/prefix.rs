@@ -127,7 +127,7 @@ struct Learned {
 }
 
 impl Learned {
-    /// The words at all places; none if they are too many to matter.
+    /// The words at all places, except at those with too many different words.
     fn names(&self) -> BTreeSet<String> {
         self.words.iter().flatten().flatten().filter(|word| !is_marker(word)).cloned().collect()
     }

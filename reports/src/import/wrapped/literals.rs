@@ -2,7 +2,7 @@
 
 use super::collector;
 use super::count_marks;
-use super::entries::{Document, entries};
+use super::entries::{JsonDocument, entries};
 use super::quoted::unescaped;
 use serde_json::{Map, Number, Value};
 
@@ -15,7 +15,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
         Value::String(text) => return Some(text).filter(|text| count_marks(text) > 0),
         value => value,
     };
-    collector::lines_of(entries(&[Document { before: "", value }]))
+    collector::lines_of(entries(&[JsonDocument { before: "", value }]))
 }
 
 /// The value of a text that is one literal, also of an assignment: `log = ('#1 …\n' '#1 DONE\n');`.

@@ -48,7 +48,7 @@ pub(super) fn headless(text: &str) -> Option<String> {
     }
     let entry = |row: &Vec<&str>| {
         let fields = row.iter().enumerate().map(|(at, value)| (format!(".{at}"), (*value).to_owned()));
-        Entry { leaves: fields.collect(), ..Entry::default() }
+        LogEntry { leaves: fields.collect(), ..LogEntry::default() }
     };
     collector::lines_of(vec![rows.iter().map(entry).collect()])
 }
@@ -86,7 +86,7 @@ mod tests {
                    EVENTS\t1772359201400\t#1 DONE 0.5s\t1772359200500\n";
         let times: Vec<_> =
             headless(log).unwrap().lines().map(|line| line.split_once(' ').map(|(at, _)| at.to_owned())).collect();
-        assert_eq!(times.len(), 3);
+        assert_eq!(times.len(), 2);
         for other in
             ["a\t#1 [1/1] RUN a\nb\t#1 0.1 x\nc\t#1 DONE 0.5s\n", "#1 [1/1] RUN a\n#1 0.1 a\tb\n#1 DONE 0.1s\n"]
         {

@@ -1,7 +1,7 @@
 //! Logs as several documents of YAML, each with a line and its time: what `gcloud logging read` prints.
 
 use super::collector;
-use super::entries::{Document, entries};
+use super::entries::{JsonDocument, entries};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
         if !value.is_object() && !value.is_null() {
             return None;
         }
-        documents.push(Document { before: "", value });
+        documents.push(JsonDocument { before: "", value });
     }
     collector::lines_of(entries(&documents))
 }
