@@ -278,7 +278,7 @@ mod tests {
             ("--builder remote", "itself the builder"),
             ("--sbom true", "SBOM scanner"),
             ("--cgroup-parent /x", "systemd-run"),
-            ("--memory-swap -1", "--memory"),
+            ("--memory-swap 2g", "--memory"),
             ("-c 512", "--cpus"),
             ("--cpuset-cpus 0-1", "taskset"),
             ("--cpuset-mems 0", "numactl"),
@@ -286,8 +286,14 @@ mod tests {
             let failure = flags(text).check().unwrap_err().to_string();
             assert!(failure.contains("is not supported") && failure.contains(reason), "{text}: {failure}");
         }
-        for text in ["--builder default", "--sbom=false", "--rm=true", "--compress -D", "--security-opt label=disable"]
-        {
+        for text in [
+            "--builder default",
+            "--sbom=false",
+            "--rm=true",
+            "--compress -D",
+            "--security-opt label=disable",
+            "--memory-swap -1",
+        ] {
             assert!(flags(text).check().is_ok(), "{text}");
         }
     }
@@ -299,7 +305,8 @@ mod tests {
         assert_eq!(of("--resource memory=2g,cpu-quota=50000").unwrap(), limits);
         assert_eq!(of("--cpu-quota 30000 --cpu-period 10000").unwrap().cpus, Some(3.0));
         assert!(of("--resource cpu-shares=2").unwrap_err().to_string().contains("--cpus"));
-        assert!(of("--resource disk=1").is_err() && of("--cpu-quota -1").is_err());
+        assert_eq!(of("--cpu-quota -1 --cpu-period 0").unwrap().cpus, None);
+        assert!(of("--resource disk=1").is_err() && of("--cpu-quota -2").is_err());
     }
 
     #[test]
