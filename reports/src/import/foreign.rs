@@ -47,10 +47,13 @@ pub(super) fn by_start(bytes: &[u8]) -> Option<Foreign> {
 /// How many lines of a builder make a log its log.
 const FEWEST: usize = 2;
 
+/// Whether a line is one of a tool.
+type IsLine = fn(&str) -> bool;
+
 /// What a log is in which no line is of a known builder.
 pub(super) fn by_lines(text: &str) -> Option<Foreign> {
     const ONLY: &str = "only builds of Dockerfiles are";
-    let kinds: [(fn(&str) -> bool, Foreign); 3] = [
+    let kinds: [(IsLine, Foreign); 3] = [
         (earthly, Foreign { what: "a log of Earthly", instead: ONLY }),
         (buildpacks, Foreign { what: "a log of Cloud Native Buildpacks", instead: ONLY }),
         (
