@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 /// The number of sent bytes from which on the rate of a link is known.
 const LEAST: u64 = 1 << 20;
-/// The rate of a link until it is known, in bytes per second: 1 Gbit/s.
-const ASSUMED_RATE: f64 = 125e6;
+/// The rate of a link until it is known, in bytes per second: 200 Mbit/s. If it is too low, a step waits for a slot where its data is. If
+/// it is too high, large layers move over a slow link, which costs more.
+const ASSUMED_RATE: f64 = 25e6;
 
 /// A server.
 pub(super) struct Machine {
