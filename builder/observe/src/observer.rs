@@ -204,10 +204,10 @@ impl Watch {
                 checked = time;
                 self.forest.end_vanished(time, procfs::lives);
             }
-            std::thread::park_timeout(match self.source {
-                EventSource::Sampled(_) => sampled::INTERVAL,
-                EventSource::Events(_) => pace.after(found),
-            });
+            match &mut self.source {
+                EventSource::Sampled(sampler) => sampler.wait(stop),
+                EventSource::Events(_) => std::thread::park_timeout(pace.after(found)),
+            }
         }
         let rest = match &mut self.source {
             EventSource::Events(rings) => rings.rest(),
@@ -288,10 +288,10 @@ impl Watch {
             EventSource::Events(_) => Observed::Events,
             EventSource::Sampled(_) => Observed::Sampled,
         };
-        if let Some(why) = &self.why {
+        if let (Some(why), EventSource::Sampled(sampler)) = (&self.why, &self.source) {
             unseen.push(format!(
-                "processes shorter than {} ms: perf_event_open failed ({why}), so /proc was sampled",
-                sampled::INTERVAL.as_millis()
+                "processes shorter than {}: perf_event_open failed ({why}), so /proc was sampled",
+                sampler.shortest()
             ));
         }
         if let Some(why) = &self.stacks {
@@ -310,10 +310,11 @@ impl Watch {
             }
             let mut unseen = unseen.clone();
             if inside.hidden > 0 {
-                unseen.push(format!(
-                    "what {} processes did after they had executed set-uid programs: only root gets events of those",
-                    inside.hidden
-                ));
+                let why = match inside.lost {
+                    0 => "after they had executed set-uid programs: only root gets events of those",
+                    _ => "after they had executed a program: the kernel dropped events, or it was set-uid",
+                };
+                unseen.push(format!("what {} processes did {why}", inside.hidden));
             }
             processes(&inside, at, observed, &unseen)
         };

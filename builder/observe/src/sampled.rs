@@ -1,14 +1,27 @@
 //! Makes events from `/proc` if the kernel's own are not allowed. Processes that are shorter than the interval are not seen.
+//!
+//! `/proc` has the start of a process, to a tick of the clock, and a descriptor of the process shows its end (pidfd_open(2)). So both are right
+//! also when this thread is late.
 
 use crate::event::{Event, What};
+use crate::observer::now;
 use crate::procfs::{self, Stat};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// The interval between readings of `/proc`.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
+/// How often a wait checks whether it should end, in nanoseconds.
+const CHECK: u64 = 5_000_000;
 /// The most threads of a process that are distinguished.
 const THREADS: usize = 64;
+/// The most processes whose end is waited for: each takes a descriptor.
+const AWAITED: usize = 200;
 
 /// The state at the last reading.
 #[derive(Debug)]
@@ -16,15 +29,30 @@ pub(crate) struct Sampler {
     root: i32,
     last: u64,
     known: HashMap<i32, Known>,
+    /// The longest time between two readings.
+    longest: u64,
 }
 
 #[derive(Debug)]
 struct Known {
     /// The start time by `/proc`. It distinguishes processes that had the same pid one after the other.
     started: u64,
+    /// The process that started it.
+    parent: i32,
     name: String,
     /// The processor time of each thread, and the time that it waited for a processor, including the current wait.
     threads: HashMap<i32, (u64, u64)>,
+    end: End,
+}
+
+/// What is known of the end of a process.
+#[derive(Debug)]
+enum End {
+    /// It becomes readable at that time.
+    Awaited(OwnedFd),
+    At(u64),
+    /// It is seen at the next reading.
+    Unknown,
 }
 
 /// A process in one reading.
@@ -41,11 +69,49 @@ struct Sighting<'a> {
 
 impl Sampler {
     pub(crate) fn new(root: i32, now: u64) -> Self {
-        Self { root, last: now, known: HashMap::new() }
+        Self { root, last: now, known: HashMap::new(), longest: 0 }
+    }
+
+    /// How long a process lives that is surely seen, in words: as long as there was between two readings.
+    pub(crate) fn shortest(&self) -> String {
+        let (interval, longest) = (INTERVAL.as_millis(), Duration::from_nanos(self.longest).as_millis());
+        if longest <= 2 * interval {
+            return format!("{interval} ms");
+        }
+        format!("{interval} ms, and {longest} ms when the machine was most loaded")
+    }
+
+    /// Waits until the next reading, or until it has to stop. Notes when processes end.
+    pub(crate) fn wait(&mut self, stop: &AtomicBool) {
+        let until = now() + INTERVAL.as_nanos() as u64;
+        while !stop.load(Ordering::Acquire) {
+            let rest = until.saturating_sub(now());
+            if rest == 0 {
+                return;
+            }
+            let (pids, mut fds): (Vec<i32>, Vec<PollFd<'_>>) = self
+                .known
+                .iter()
+                .filter_map(|(&pid, known)| match &known.end {
+                    End::Awaited(fd) => Some((pid, PollFd::new(fd, PollFlags::IN))),
+                    End::At(_) | End::Unknown => None,
+                })
+                .unzip();
+            let pause = Timespec { tv_sec: 0, tv_nsec: rest.min(CHECK) as i64 };
+            // An interrupted wait is as good as one that is over.
+            let _ = poll(&mut fds, Some(&pause));
+            let time = now();
+            let ended: Vec<i32> =
+                pids.into_iter().zip(&fds).filter(|(_, fd)| !fd.revents().is_empty()).map(|(pid, _)| pid).collect();
+            for pid in ended {
+                self.known.entry(pid).and_modify(|known| known.end = End::At(time));
+            }
+        }
     }
 
     /// Returns the events since the last reading, as far as samples show them.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
+        self.longest = self.longest.max(now.saturating_sub(self.last));
         let mut events = Vec::new();
         let mut seen = HashMap::new();
         let mut below = vec![(self.root, String::new())];
@@ -70,46 +136,69 @@ impl Sampler {
                     let known = self.update(sighting, now, &mut events);
                     seen.insert(pid, known);
                 }
-                None => events.push(Event { time: now, pid, tid: pid, what: What::Exited }),
+                None => {
+                    let time = self.end(&known, now, &events);
+                    events.push(Event { time, pid, tid: pid, what: What::Exited });
+                }
             }
         }
+        await_ends(&mut seen);
         (self.known, self.last) = (seen, now);
         events.sort_by_key(|event| event.time);
         events
     }
 
+    /// When a process ended that is gone now. If this thread was late, the process most probably ended when its parent started the next one.
+    fn end(&self, known: &Known, now: u64, events: &[Event]) -> u64 {
+        let noted = match known.end {
+            End::At(time) => time,
+            End::Awaited(_) | End::Unknown => now,
+        };
+        if noted.saturating_sub(self.last) <= 2 * INTERVAL.as_nanos() as u64 {
+            return noted;
+        }
+        let next =
+            events.iter().filter(|event| matches!(event.what, What::Forked { parent } if parent == known.parent));
+        next.map(|event| event.time).filter(|&time| time > self.last).min().map_or(noted, |time| time.min(noted))
+    }
+
     fn update(&self, sighting: Sighting<'_>, now: u64, events: &mut Vec<Event>) -> Known {
         let Sighting { pid, parent, above, stat, known } = sighting;
         let mut say = |time, tid, what| events.push(Event { time, pid, tid, what });
-        let first = known.is_none();
-        let mut known =
-            known.unwrap_or_else(|| Known { started: stat.started, name: above.to_owned(), threads: HashMap::new() });
-        if first {
-            say(self.last, pid, What::Forked { parent });
+        let from = if known.is_none() { begin(&stat).clamp(self.last, now) } else { self.last };
+        if known.is_none() {
+            say(from, pid, What::Forked { parent });
         }
+        let mut known = known.unwrap_or_else(|| Known {
+            started: stat.started,
+            parent,
+            name: above.to_owned(),
+            threads: HashMap::new(),
+            end: End::Unknown,
+        });
         if known.name != stat.name {
-            say(self.last, pid, What::Executed { name: stat.name.clone() });
+            say(from, pid, What::Executed { name: stat.name.clone() });
             known.name = stat.name;
         }
         let mut threads = HashMap::new();
         for tid in procfs::threads(pid, THREADS) {
             let Some((cpu, delay)) = procfs::scheduled(pid, tid) else { continue };
             if tid != pid && !known.threads.contains_key(&tid) {
-                say(self.last, tid, What::Forked { parent: pid });
+                say(from, tid, What::Forked { parent: pid });
             }
             let (had, waited) = known.threads.remove(&tid).unwrap_or_default();
             // The order within the interval is unknown. Running, then waiting for a processor, then for something else gives the right
             // sums.
-            let interval = now - self.last;
+            let interval = now - from;
             let ran = cpu.saturating_sub(had).min(interval);
             let delayed = delay.saturating_sub(waited).min(interval - ran);
             // The kernel adds a wait for a processor at its end. A runnable thread is taken to have waited for the rest of the interval.
             let waits = tid == pid && stat.state == 'R';
             let rest = if waits { interval - ran - delayed } else { 0 };
-            say(self.last, tid, What::In);
-            say(self.last + ran, tid, What::Out { wanted: true });
+            say(from, tid, What::In);
+            say(from + ran, tid, What::Out { wanted: true });
             if !waits {
-                say(self.last + ran + delayed, tid, What::Out { wanted: false });
+                say(from + ran + delayed, tid, What::Out { wanted: false });
             }
             threads.insert(tid, (cpu, delay.max(waited) + rest));
         }
@@ -117,6 +206,27 @@ impl Sampler {
             say(now, tid, What::Exited);
         }
         Known { threads, ..known }
+    }
+}
+
+/// When a process was started, on the monotonic clock. `/proc` counts ticks since the machine's start, and the middle of the tick is meant.
+fn begin(stat: &Stat) -> u64 {
+    let nanos = |clock| {
+        let time = clock_gettime(clock);
+        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    };
+    let asleep = nanos(ClockId::Boottime).saturating_sub(nanos(ClockId::Monotonic));
+    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
+    (stat.started.saturating_mul(tick) + tick / 2).saturating_sub(asleep)
+}
+
+/// Takes a descriptor for each process of which there is none, as far as there may be more.
+fn await_ends(known: &mut HashMap<i32, Known>) {
+    let taken = known.values().filter(|known| matches!(known.end, End::Awaited(_))).count();
+    let without = known.iter_mut().filter(|(_, known)| matches!(known.end, End::Unknown));
+    for (&pid, known) in without.take(AWAITED.saturating_sub(taken)) {
+        let fd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        known.end = fd.map_or(End::Unknown, End::Awaited);
     }
 }
 
@@ -128,4 +238,73 @@ fn children(pid: i32) -> Vec<i32> {
         .into_iter()
         .flat_map(|tid| list(tid).split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// The children of the only child of a process.
+    fn below(pid: i32) -> Vec<i32> {
+        children(pid).first().map(|&shell| children(shell)).unwrap_or_default()
+    }
+
+    /// Between two readings, one program ends and the next one starts. Nothing waits for ends meanwhile.
+    #[test]
+    fn a_late_reading_has_the_right_times() {
+        let mut shell = Command::new("sh").args(["-c", "sh -c 'sleep 0.5; sleep 0.5; true'; true"]).spawn().unwrap();
+        let root = shell.id() as i32;
+        let mut sampler = Sampler::new(root, now());
+        let (mut forked, mut ended) = (HashMap::new(), HashMap::new());
+        let mut read = |sampler: &mut Sampler| {
+            for event in sampler.read(now()) {
+                match event.what {
+                    What::Forked { .. } => drop(forked.entry(event.pid).or_insert(event.time)),
+                    What::Exited => drop(ended.insert(event.pid, event.time)),
+                    _ => {}
+                }
+            }
+            forked.len()
+        };
+        while below(root).is_empty() || read(&mut sampler) < 2 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let first = below(root)[0];
+        while below(root).first().is_none_or(|&next| next == first) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        std::thread::sleep(Duration::from_millis(60));
+        let second = below(root).first().copied();
+        read(&mut sampler);
+        shell.wait().unwrap();
+        let second = forked[&second.unwrap()];
+        assert_eq!(ended[&first], second, "the shell starts one after the other");
+        // The start is known to a tick, and the first was seen to run.
+        assert!(second - forked[&first] + 10_000_000 >= 500_000_000, "{forked:?}");
+    }
+
+    #[test]
+    fn ends_are_noted_while_it_waits() {
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 0.1; read line"])
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut sampler = Sampler::new(shell.id() as i32, now());
+        while sampler.known.is_empty() {
+            sampler.read(now());
+        }
+        let is_noted = |sampler: &Sampler| sampler.known.values().all(|known| matches!(known.end, End::At(_)));
+        while !is_noted(&sampler) {
+            sampler.wait(&AtomicBool::new(false));
+        }
+        let time = now();
+        std::thread::sleep(Duration::from_millis(50));
+        let events = sampler.read(now());
+        let end = events.iter().find(|event| event.what == What::Exited).map(|event| event.time);
+        assert!(end.is_some_and(|end| end <= time), "{events:?}");
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+    }
 }

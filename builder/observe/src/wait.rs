@@ -159,6 +159,10 @@ impl Call {
                 Cause::Lock
             }
             libc::SYS_fcntl if state == 'S' => Cause::Lock,
+            // The other end of a named pipe: files are opened without a sleep that a signal ends.
+            libc::SYS_openat if state == 'S' => Cause::Lock,
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_open if state == 'S' => Cause::Lock,
             libc::SYS_nanosleep | libc::SYS_clock_nanosleep => Cause::Sleep,
             // A shell may wait for its children in this way.
             libc::SYS_rt_sigsuspend | libc::SYS_rt_sigtimedwait => Cause::Unknown,
@@ -340,6 +344,8 @@ mod tests {
         assert_eq!(cause(libc::SYS_futex, 0, 0, 'S'), Cause::Lock);
         assert_eq!(cause(libc::SYS_clock_nanosleep, 0, 0, 'S'), Cause::Sleep);
         assert_eq!(cause(libc::SYS_unlinkat, 0, 0, 'D'), Cause::Disk);
+        assert_eq!(cause(libc::SYS_openat, 0, 0, 'S'), Cause::Lock, "a named pipe without another end");
+        assert_eq!(cause(libc::SYS_openat, 0, 0, 'D'), Cause::Disk);
         assert_eq!(cause(libc::SYS_ppoll, 0, 3, 'S'), Cause::Network);
         assert_eq!(cause(libc::SYS_ppoll, 0, 2, 'S'), Cause::Lock);
         assert_eq!(cause(libc::SYS_ppoll, 0, 0, 'S'), Cause::Sleep, "poll of nothing is a sleep");
@@ -366,6 +372,7 @@ mod tests {
         assert_eq!(cause(&format!("162 0xffe0 0x0 {rest} 0x7ffd4a5be0f8 0x401549")), Cause::Disk);
         assert_eq!(cause(&format!("3 0x4 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Lock);
         assert_eq!(cause(&format!("102 0xa 0xffe0 {rest} 0xffffd000 0xf7f01549")), Cause::Network);
+        assert_eq!(cause(&format!("5 0xffe0 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Lock);
         assert_eq!(cause(&format!("1 0x0 0x0 {rest} 0xffffd000 0xf7f01549")), Cause::Unknown);
     }
 

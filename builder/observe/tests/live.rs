@@ -154,7 +154,9 @@ fn stacks_have_the_functions_of_a_program() {
     let samples: u64 = busy.stacks.iter().map(|stack| u64::from(stack.samples)).sum();
     // A sample each 9.9 ms of processor time in user mode, which is nearly all of it.
     assert!(samples * 9_900_990 * 2 > busy.time.cpu.0, "{busy:?}");
-    assert!(samples * 9_900_990 < busy.time.cpu.0 * 5 / 4 + 50_000_000, "{busy:?}");
+    // Each time it gets a processor back, there may be one more.
+    let is_alone = busy.time.runnable < busy.time.cpu;
+    assert!(!is_alone || samples * 9_900_990 < busy.time.cpu.0 * 5 / 4 + 50_000_000, "{busy:?}");
     let inner = |stack: &StackSamples| stack.frames.last().map(|&frame| &*seen.functions[frame as usize]);
     let known = busy.stacks.iter().filter(|stack| inner(stack).is_some_and(|name| name != "[unknown]"));
     let known: u64 = known.map(|stack| u64::from(stack.samples)).sum();

@@ -40,10 +40,20 @@ impl Scripts {
     }
 }
 
-/// The path of the Dockerfile: the value of `-f` or `--file`, else the file in the directory that is the last argument.
+/// The path of the Dockerfile: the value of `-f` or `--file`, else the file in the directory that is the last argument, or that
+/// `buildctl build --local dockerfile=DIRECTORY` names.
 fn dockerfile(command: &[String]) -> Option<PathBuf> {
-    let at = command.iter().position(|word| matches!(&**word, "build" | "bud"))? + 1;
+    let at = command.iter().position(|word| matches!(&**word, "build" | "bud" | "b"))? + 1;
     let rest = &command[at..];
+    // The values of options of buildctl, in one word with the option or in the next.
+    let value = |option: &str, name: &str| {
+        let word = |word: &String| Some(word.strip_prefix(option).unwrap_or(word).strip_prefix(name)?.to_owned());
+        rest.iter().find_map(word)
+    };
+    if let Some(folder) = value("--local=", "dockerfile=") {
+        let name = value("--opt=", "filename=").unwrap_or_else(|| "Dockerfile".into());
+        return Some(Path::new(&folder).join(name));
+    }
     let given = rest.iter().enumerate().find_map(|(number, word)| match &**word {
         "-f" | "--file" => rest.get(number + 1).map(String::as_str),
         word => word.strip_prefix("--file=").or_else(|| word.strip_prefix("-f").filter(|path| !path.is_empty())),
@@ -71,6 +81,14 @@ mod tests {
         assert_eq!(found(&format!("docker build -t x {context}")), Some(folder.path().join("Dockerfile")));
         assert_eq!(found(&format!("docker build -f {context}/other .")), Some(folder.path().join("other")));
         assert_eq!(found(&format!("buildah bud --file=other {context}")), Some(folder.path().join("other")));
+        assert_eq!(
+            found(&format!("buildctl build --local dockerfile={context} --opt=filename=other --local=context=.")),
+            Some(folder.path().join("other"))
+        );
+        assert_eq!(
+            found(&format!("buildctl build --frontend=dockerfile.v0 --local=dockerfile={context}")),
+            Some(folder.path().join("Dockerfile"))
+        );
         assert_eq!(found("make image"), None);
     }
 
