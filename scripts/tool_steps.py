@@ -118,7 +118,7 @@ SOURCES = units(20, 300)
 MAIN = {"main.c": "int main(void) { return 0; }\n"}
 CMAKE = {"CMakeLists.txt": "cmake_minimum_required(VERSION 3.20)\nproject(app C)\nset(CMAKE_C_FLAGS -O2)\nfile(GLOB parts part*.c)\nadd_library(parts STATIC ${parts})\nadd_executable(app main.c)\ntarget_link_libraries(app parts)\n"
                            "enable_testing()\nadd_test(NAME runs COMMAND sleep 1)\n"}
-MAKE = {"Makefile": "all: sub/lib.a\n\tgcc -o app main.c sub/lib.a\nsub/lib.a:\n\t$(MAKE) -C sub\ntest: all\n\t./app\n",
+MAKE = {"Makefile": "all: app\napp: main.o sub/lib.a\n\tgcc -o app main.o sub/lib.a\nmain.o: main.c\n\tgcc -c main.c\nsub/lib.a:\n\t$(MAKE) -C sub\ntest: all\n\t./app\n",
         "sub/Makefile": "lib.a: $(patsubst %.c,%.o,$(wildcard *.c))\n\tar rc $@ $^\n%.o: %.c\n\tgcc -O2 -c -o $@ $<\n"}
 PACKAGE = {
     "package.json": json.dumps({"name": "app", "version": "1.0.0", "license": "MIT", "private": True, "scripts": {"build": "tsc -p .", "test": "mocha test.js"},

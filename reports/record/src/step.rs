@@ -52,7 +52,7 @@ pub struct Step {
     /// The machine that ran the step, if the build had other machines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<StepMachine>,
-    /// Lines of the output that say what the step does, with their times, where the processes were not observed.
+    /// Lines of the output that say what the step does, with their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputLine>,
     /// The names of the exclusive locks that the step held while it ran. In a what-if, two holders of one lock do not overlap.

@@ -1,11 +1,7 @@
 //! The lines of a step's output that show its activity, with their times.
 
 use super::instant::Instant;
-use crate::inside::is_mark;
-
-/// The most lines of a step that are kept. A log from outside may have any number.
-const MOST: usize = 400;
-const LONGEST: usize = 200;
+use crate::inside::TellingLines;
 
 /// The time at which a line was printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +14,7 @@ pub(crate) enum LineTime {
 /// The lines of a step's output that show its activity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct OutputLines {
-    lines: Vec<(LineTime, String)>,
+    lines: TellingLines<LineTime>,
     /// The start of an incomplete line, and the time at which it was printed.
     open: Option<(LineTime, String)>,
 }
@@ -39,10 +35,7 @@ impl OutputLines {
 
     /// Adds a whole line.
     pub(crate) fn line(&mut self, at: LineTime, text: &str) {
-        if self.lines.len() < MOST && is_mark(text) {
-            let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
-            self.lines.push((at, text[..end].to_owned()));
-        }
+        self.lines.add(at, text);
     }
 
     /// The lines of a step with this start.
@@ -54,7 +47,7 @@ impl OutputLines {
             LineTime::At(at) => Some(at),
             LineTime::After(after) => Some(start? + after),
         };
-        self.lines.into_iter().filter_map(|(printed, line)| Some((at(printed)?, line))).collect()
+        self.lines.into_lines().into_iter().filter_map(|(printed, line)| Some((at(printed)?, line))).collect()
     }
 }
 

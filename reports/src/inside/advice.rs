@@ -250,7 +250,7 @@ mod tests {
 
     fn does(text: &str, wall: u64, activity: Activity) -> CommandRow {
         let time = Nanos(wall * SECOND);
-        let done = ActivityRow { activity, count: 1, time, network: Nanos::ZERO, cpu: time };
+        let done = ActivityRow { activity, count: 1, wall: time, time, network: Nanos::ZERO, cpu: time };
         CommandRow { activities: vec![done], ..row(text, wall * SECOND, Spent::default(), 0) }
     }
 
@@ -277,6 +277,7 @@ mod tests {
         let compiled = ActivityRow {
             activity: Activity::Compile,
             count: 84,
+            wall: Nanos(8 * SECOND),
             time: Nanos(8 * SECOND),
             network: Nanos::ZERO,
             cpu: Nanos(8 * SECOND),

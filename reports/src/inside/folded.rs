@@ -26,7 +26,7 @@ pub fn folded_stacks(record: &Record) -> String {
 /// The stacks of a step with their microseconds. Semicolons separate the frames.
 pub(crate) fn stacks(seen: &Processes) -> BTreeMap<String, u64> {
     let mut lines = BTreeMap::new();
-    let tree = ProcessTree::of(seen);
+    let tree = ProcessTree::of(seen, &[]);
     for (index, process) in (0..).zip(&seen.list) {
         let stack = stack(&tree, index);
         put_process(&mut lines, seen, &stack, process);

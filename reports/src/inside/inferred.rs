@@ -17,13 +17,8 @@ struct LineMark {
     unit: Option<usize>,
 }
 
-/// Whether a line of output says something about what the step does.
-pub(crate) fn is_mark(text: &str) -> bool {
-    traced(text).is_some() || tools::line(text).is_some()
-}
-
 /// A command as the shell prints it before it runs it (`set -x`).
-fn traced(text: &str) -> Option<&str> {
+pub(super) fn traced(text: &str) -> Option<&str> {
     text.strip_prefix("+ ").filter(|command| !command.trim().is_empty())
 }
 
@@ -86,7 +81,8 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
 
 fn row(text: &str, unit: &Unit, wall: Nanos, activities: BTreeMap<Activity, Nanos>) -> CommandRow {
     let activities = activities.into_iter().filter(|(_, time)| *time > Nanos::ZERO);
-    let activity = |(activity, time)| ActivityRow { activity, count: 0, time, network: Nanos::ZERO, cpu: Nanos::ZERO };
+    let activity =
+        |(activity, time)| ActivityRow { activity, count: 0, wall: time, time, network: Nanos::ZERO, cpu: Nanos::ZERO };
     let mut activities: Vec<ActivityRow> = activities.map(activity).collect();
     activities.sort_by_key(|row| std::cmp::Reverse(row.time));
     unknown(CommandRow {

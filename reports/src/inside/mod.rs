@@ -5,8 +5,8 @@
 //!
 //! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
 //! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`rows`] makes the
-//! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes, and
-//! [`tools`] knows what programs do.
+//! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
+//! [`tools`] knows what programs do, and [`phases`] divides a program with several activities by the lines that it printed ([`telling`]).
 
 mod activity;
 pub(crate) mod advice;
@@ -16,11 +16,13 @@ mod folded;
 mod gap;
 mod inferred;
 mod own_time;
+mod phases;
 mod place;
 mod rows;
 mod share;
 mod shell;
 mod sum;
+mod telling;
 mod text;
 mod tools;
 mod totals;
@@ -31,8 +33,8 @@ mod within;
 pub use attach::{ScriptText, attach};
 pub use folded::folded_stacks;
 pub(crate) use folded::stacks;
-pub(crate) use inferred::is_mark;
 pub use place::SourcePlace;
+pub use telling::TellingLines;
 pub use tools::Activity;
 pub(crate) use unseen::{folded as folded_count, total_name, unseen};
 
@@ -186,8 +188,11 @@ pub struct ProgramRow {
 pub struct ActivityRow {
     /// The kind of row.
     pub activity: Activity,
-    /// The number of processes with this activity.
+    /// The number of processes with this activity. A compiler and its assembler count as one.
     pub count: u64,
+    /// The time in which at least one of them had it.
+    #[serde(default)]
+    pub wall: Nanos,
     /// The sum of the processes' own times, without waits for children and for the network.
     pub time: Nanos,
     /// The sum of the waits for the network.

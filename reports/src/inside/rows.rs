@@ -14,7 +14,7 @@ use super::{CommandRow, Inside, RowKind, share, shell, totals};
 use buildscope_record::{Nanos, Outcome, Processes, Step};
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
-    let tree = ProcessTree::of(seen);
+    let tree = ProcessTree::of(seen, &step.output);
     let window = (seen.start, seen.end.max(seen.start));
     let shell = if seen.script.is_some() { tree.shell_of_file(&seen.command) } else { tree.shell() };
     let mut rows = match (script(step, seen), shell) {
@@ -44,7 +44,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &ProcessTree<'_>, (start, end
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
     let mut sum = ProcessSum::default();
     all.iter().for_each(|&root| sum.add_below(tree, root));
-    tree.loose().for_each(|folded| sum.add_folded(folded, None));
+    tree.loose().for_each(|folded| sum.add_folded(tree, folded, None));
     let text = if seen.command.is_empty() { run_text(&step.text).to_owned() } else { seen.command.join(" ") };
     let mut command = sum.row(RowKind::Command, one_line(&text), covered);
     let jobs: Vec<Job> = tree.heads().collect();
@@ -84,10 +84,10 @@ fn of_shell(
     }
     for folded in tree.folded(shell) {
         for (unit, part) in totals::divide(&units, folded, |unit| shares.of(Owner::Unit(unit))) {
-            unit.map_or(&mut own, |unit| &mut sums[unit]).add_folded(&part, None);
+            unit.map_or(&mut own, |unit| &mut sums[unit]).add_folded(tree, &part, None);
         }
     }
-    tree.loose().for_each(|folded| own.add_folded(folded, None));
+    tree.loose().for_each(|folded| own.add_folded(tree, folded, None));
     let parts = OwnTime::of(tree.process(shell)).divide(&shares.own);
     own.add_shell(tree.process(shell), parts[&Owner::Shell]);
     let part = |owner| parts.get(&owner).copied().unwrap_or_default();

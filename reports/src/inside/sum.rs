@@ -1,8 +1,9 @@
 //! The sum of processes, as a row.
 
 use super::own_time::OwnTime;
+use super::phases::{self, Phase};
 use super::tree::ProcessTree;
-use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, tools};
+use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, share, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +20,14 @@ pub(super) struct ProcessSum {
     written: u64,
     peak_memory: u64,
     programs: HashMap<String, Cost>,
-    activities: BTreeMap<Activity, Cost>,
+    activities: BTreeMap<Activity, Done>,
+}
+
+/// The cost of one activity, and the times in which a process had it.
+#[derive(Clone, Debug, Default)]
+struct Done {
+    cost: Cost,
+    spans: Vec<(Nanos, Nanos)>,
 }
 
 /// The time of several processes.
@@ -41,42 +49,50 @@ impl std::ops::AddAssign for Cost {
 }
 
 impl ProcessSum {
-    /// Adds a process without its children, and returns its activity: `above` if its own is unknown.
-    pub(super) fn add(&mut self, tree: &ProcessTree<'_>, process: u32, above: Option<Activity>) -> Option<Activity> {
-        let process = tree.process(process);
-        let parent = process.parent.map(|parent| tree.process(parent));
-        let count = u64::from(process.replaces.is_none());
-        let scripts = || parent.and_then(|parent| tools::for_parent(process, parent));
-        let activity = tools::within(above, tools::activity(process).or_else(scripts));
+    /// Adds a process without its children, and returns its phases: of the activity `above` if its own is unknown.
+    pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
+        let process = tree.process(index);
+        let known = tools::below(above, tools::known(process).or_else(|| tree.scripts_of_packages(process)));
+        let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
-        self.put(&process.program, activity, count, process.running(), process.time);
-        activity
+        let count = u64::from(process.replaces.is_none());
+        let cost = self.put(&process.program, count, process.running(), process.time);
+        let units = if tree.is_part_of_unit(&process.program, process.parent) { 0 } else { cost.count };
+        self.put_phases(process, &phases, Cost { count: units, ..cost });
+        phases
     }
 
     /// Adds a process and all its descendants.
     pub(super) fn add_below(&mut self, tree: &ProcessTree<'_>, process: u32) {
         let mut below = vec![(process, None)];
         while let Some((next, above)) = below.pop() {
-            let activity = self.add(tree, next, above);
-            tree.folded(next).for_each(|folded| self.add_folded(folded, activity));
-            below.extend(tree.children(next).map(|child| (child, activity)));
+            let phases = self.add(tree, next, above);
+            let does = |time| phases::at(&phases, time);
+            tree.folded(next).for_each(|folded| self.add_folded(tree, folded, does(folded.start)));
+            below.extend(tree.children(next).map(|child| (child, does(tree.process(child).start))));
         }
     }
 
-    pub(super) fn add_folded(&mut self, folded: &Folded, above: Option<Activity>) {
+    pub(super) fn add_folded(&mut self, tree: &ProcessTree<'_>, folded: &Folded, above: Option<Activity>) {
         let running = folded.duration.saturating_sub(folded.time.runnable).saturating_sub(folded.time.blocked.total());
         let process = Process { program: folded.program.clone(), ..Process::default() };
-        let activity = tools::within(above, tools::activity(&process));
         self.take_bytes(folded.read.0, folded.written.0, folded.peak_memory.0);
-        self.put(&folded.program, activity, folded.count, running, folded.time);
+        let cost = self.put(&folded.program, folded.count, running, folded.time);
+        if let Some(known) = tools::below(above, tools::known(&process)) {
+            let units = if tree.is_part_of_unit(&folded.program, folded.parent) { 0 } else { folded.count };
+            let done = self.activities.entry(known.activity).or_default();
+            done.cost += Cost { count: units, ..cost };
+            // They ran at some time between the first and the last, mostly one after the other.
+            done.spans.push((folded.start, folded.end.min(folded.start + folded.duration)));
+        }
     }
 
     /// Adds the shell's own time, and the shell as one of the processes.
     pub(super) fn add_shell(&mut self, shell: &Process, own: OwnTime) {
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(shell.read), bytes(shell.written), bytes(shell.peak_memory));
-        self.put(&shell.program, None, u64::from(shell.replaces.is_none()), own.running, own.time);
+        self.put(&shell.program, u64::from(shell.replaces.is_none()), own.running, own.time);
     }
 
     /// Adds a part of the shell's own time.
@@ -97,7 +113,8 @@ impl ProcessSum {
         self.running + self.time.runnable + waits.into_iter().sum::<Nanos>()
     }
 
-    fn put(&mut self, program: &str, activity: Option<Activity>, count: u64, running: Nanos, time: ProcessTime) {
+    /// Adds what processes of one program spent to the whole and to the program.
+    fn put(&mut self, program: &str, count: u64, running: Nanos, time: ProcessTime) -> Cost {
         self.time += time;
         self.running += running;
         self.count += count;
@@ -105,8 +122,19 @@ impl ProcessSum {
         // A program that replaces another one adds no process, but it ran.
         let cost = Cost { count: count.max(1), time: own, network: time.blocked.network, cpu: time.cpu };
         *self.programs.entry(program.to_owned()).or_default() += cost;
-        if let Some(activity) = activity {
-            *self.activities.entry(activity).or_default() += cost;
+        cost
+    }
+
+    /// Adds what a process spent to what it did.
+    fn put_phases(&mut self, process: &Process, phases: &[Phase], cost: Cost) {
+        let divided = |amount, letters: &[char]| phases::divide(amount, process, phases, letters);
+        let times = divided(cost.time, &['c', 'r', 'd', 'n', 'l', 's', 'u']);
+        let parts = times.into_iter().zip(divided(cost.network, &['n'])).zip(divided(cost.cpu, &['c']));
+        for (number, (phase, ((time, network), cpu))) in phases.iter().zip(parts).enumerate() {
+            let again = phases[..number].iter().any(|before| before.activity == phase.activity);
+            let done = self.activities.entry(phase.activity).or_default();
+            done.cost += Cost { count: if again { 0 } else { cost.count }, time, network, cpu };
+            done.spans.extend(phases::active(process, phase));
         }
     }
 
@@ -116,8 +144,10 @@ impl ProcessSum {
             programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
         programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
         programs.truncate(PROGRAMS);
-        let activities = self.activities.into_iter().map(|(activity, Cost { count, time, network, cpu })| {
-            ActivityRow { activity, count, time: time.saturating_sub(network), network, cpu }
+        let activities = self.activities.into_iter().map(|(activity, Done { cost, spans })| {
+            let Cost { count, time, network, cpu } = cost;
+            let wall = share::union(spans);
+            ActivityRow { activity, count, wall, time: time.saturating_sub(network), network, cpu }
         });
         let mut activities: Vec<_> = activities.collect();
         activities.sort_by_key(|row| (std::cmp::Reverse(row.time + row.network), row.activity));

@@ -1,6 +1,7 @@
 //! A step's processes as a tree.
 
-use buildscope_record::{Folded, Nanos, Process, Processes};
+use super::tools;
+use buildscope_record::{Folded, Nanos, OutputLine, Process, Processes};
 use std::collections::HashMap;
 
 /// The names of shells.
@@ -14,6 +15,8 @@ pub(super) fn is_shell(program: &str) -> bool {
 /// Processes with their children.
 pub(super) struct ProcessTree<'a> {
     seen: &'a Processes,
+    /// Lines of the step's output that say what its tools do.
+    pub(super) output: &'a [OutputLine],
     children: HashMap<Option<u32>, Vec<u32>>,
     folded: HashMap<Option<u32>, Vec<&'a Folded>>,
     replaced: HashMap<u32, u32>,
@@ -29,7 +32,7 @@ pub(super) struct Job {
 }
 
 impl<'a> ProcessTree<'a> {
-    pub(super) fn of(seen: &'a Processes) -> Self {
+    pub(super) fn of(seen: &'a Processes, output: &'a [OutputLine]) -> Self {
         let mut children: HashMap<Option<u32>, Vec<u32>> = HashMap::new();
         let mut replaced = HashMap::new();
         for (index, process) in (0..).zip(&seen.list) {
@@ -42,7 +45,7 @@ impl<'a> ProcessTree<'a> {
         for total in &seen.folded {
             folded.entry(total.parent).or_default().push(total);
         }
-        Self { seen, children, folded, replaced }
+        Self { seen, output, children, folded, replaced }
     }
 
     pub(super) fn process(&self, index: u32) -> &'a Process {
@@ -61,6 +64,18 @@ impl<'a> ProcessTree<'a> {
     /// Totals without a parent process.
     pub(super) fn loose(&self) -> impl Iterator<Item = &'a Folded> {
         self.folded.get(&None).into_iter().flatten().copied()
+    }
+
+    /// What a process does if its parent started it for a package.
+    pub(super) fn scripts_of_packages(&self, process: &Process) -> Option<tools::Known> {
+        tools::for_parent(process, self.process(process.parent?))
+    }
+
+    /// Whether a program that this process started only does a part of what another one does.
+    pub(super) fn is_part_of_unit(&self, program: &str, parent: Option<u32>) -> bool {
+        let listed = self.children.get(&parent).into_iter().flatten().map(|&child| &*self.process(child).program);
+        let folded = self.folded.get(&parent).into_iter().flatten().map(|folded| &*folded.program);
+        tools::is_part_of_unit(program, listed.chain(folded))
     }
 
     /// Processes without a parent in the step.

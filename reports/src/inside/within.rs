@@ -198,7 +198,7 @@ impl<'a> Within<'a> {
         let mut itself = CommandPart::of(RowKind::Shell, self.itself(jobs));
         jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
             itself.own.add(self.tree, run, None);
-            self.tree.folded(run).for_each(|folded| itself.own.add_folded(folded, None));
+            self.tree.folded(run).for_each(|folded| itself.own.add_folded(self.tree, folded, None));
         });
         itself.weight = divide_instants(&mut parts, span(jobs));
         parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
@@ -313,7 +313,7 @@ fn divide_instants(parts: &mut [CommandPart<'_>], (start, end): (Nanos, Nanos)) 
 }
 
 /// Scales weights so that they sum to `wall` exactly.
-fn fit(weights: &[Nanos], wall: Nanos) -> Vec<Nanos> {
+pub(super) fn fit(weights: &[Nanos], wall: Nanos) -> Vec<Nanos> {
     let equal = weights.iter().all(|weight| weight.0 == 0);
     let weight = |weight: &Nanos| if equal { 1 } else { u128::from(weight.0) };
     let total: u128 = weights.iter().map(weight).sum();

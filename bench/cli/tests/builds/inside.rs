@@ -3,7 +3,7 @@
 use crate::world::{Built, World};
 use buildscope_record::{Cause, Nanos, Observed, Record};
 use buildscope_reports::explain;
-use buildscope_reports::inside::{CommandRow, RowKind, folded_stacks};
+use buildscope_reports::inside::{Activity, CommandRow, RowKind, folded_stacks};
 use buildscope_reports::render::{Style, text};
 use buildscope_testing::test;
 use std::path::Path;
@@ -69,6 +69,30 @@ fn an_executed_command_and_the_shells_computing_have_their_time() {
     let loops = insides[2].rows.iter().find(|row| row.text == count).expect("a row");
     assert!(loops.cpu > Nanos(20_000_000) && loops.cpu + loops.spent.runnable > Nanos(loops.wall.0 / 2), "{loops:?}");
     assert!(insides[2].rows.iter().all(|row| !["set -e", "i=0"].contains(&&*row.text)), "{:#?}", insides[2]);
+}
+
+/// A program of the name of a tool, which computes four times as long after its second line as after its first one.
+#[test(PerfEvents)]
+fn the_lines_of_a_tool_divide_its_time() {
+    let count = |times| format!("i=0; while [ $i -lt {times} ]; do i=$((i+1)); done");
+    let pip = format!(
+        "#!/bin/sh\necho Collecting flask\n{}\necho Installing collected packages: flask\n{}\n",
+        count(50_000),
+        count(200_000)
+    );
+    let world = World::new("FROM busybox\nCOPY --chmod=755 pip /bin/pip\nRUN pip install flask && true\n");
+    world.write("pip", &pip);
+    let record = world.build(&["--no-cache"]).record();
+    expect_events(&record);
+    let step = record.steps.iter().find(|step| step.processes.is_some()).expect("a step with processes");
+    let lines: Vec<&str> = step.output.iter().map(|line| &*line.text).collect();
+    assert_eq!(lines, ["Collecting flask", "Installing collected packages: flask"]);
+    let explanation = explain(&record);
+    let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
+    let row = inside.rows.iter().find(|row| row.text == "pip install flask").expect("a row");
+    let cpu = |activity| row.activities.iter().find(|done| done.activity == activity).map_or(0, |done| done.cpu.0);
+    let (download, unpack) = (cpu(Activity::Download), cpu(Activity::Unpack));
+    assert!(download > 0 && unpack > 2 * download && unpack < 8 * download, "{row:#?}");
 }
 
 /// The kernel reports the end of a process when it executes a set-uid program.

@@ -1,14 +1,14 @@
 //! apk of Alpine.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 /// One program downloads and installs; its waits for the network are the downloads.
 const RULES: &[ProcessRule] = &[
     rule(&["*"], "/lib/apk/exec/", Scripts),
     rule(&["*"], "lib/apk/exec", Scripts),
     rule(&["apk"], "update", Plan),
-    rule(&["apk"], "", Unpack),
+    by_lines(&["apk"], "", Unpack),
 ];
 
 /// Lines as the tools print them.

@@ -1,6 +1,6 @@
 //! apt and dpkg.
 
-use super::Activity::{Download, Plan, Scripts, Unpack};
+use super::Activity::{Download, Pack, Plan, Scripts, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, begins_unless, ended, rule};
 
 /// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`.
@@ -10,6 +10,8 @@ const RULES: &[ProcessRule] = &[
     rule(&["*"], "/var/lib/dpkg/tmp.ci/", Scripts),
     rule(&["dpkg"], "--configure", Scripts),
     rule(&["dpkg"], "--unpack", Unpack),
+    rule(&["dpkg-deb"], "=--build", Pack),
+    rule(&["dpkg-deb"], "=-b", Pack),
     rule(&["dpkg-deb", "dpkg-split"], "", Unpack),
     rule(&["dpkg"], "--print-", Plan),
     rule(&["dpkg"], "--assert-", Plan),

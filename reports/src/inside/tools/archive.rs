@@ -1,10 +1,26 @@
 //! Archivers and compressors.
 
-use super::Activity::Unpack;
+use super::Activity::{Pack, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, rule};
 
-const RULES: &[ProcessRule] =
-    &[rule(&["tar", "bsdtar", "cpio", "unzip", "gzip", "gunzip", "bzip2", "xz", "unxz", "zstd", "7z"], "", Unpack)];
+const RULES: &[ProcessRule] = &[
+    rule(&["tar", "bsdtar"], "=--create", Pack),
+    rule(&["tar", "bsdtar"], "=-c", Pack),
+    rule(&["tar", "bsdtar"], ">c", Pack),
+    rule(&["tar", "bsdtar"], ">-c", Pack),
+    rule(&["tar", "bsdtar"], ">zc", Pack),
+    rule(&["tar", "bsdtar"], ">-zc", Pack),
+    rule(&["tar", "bsdtar"], ">Jc", Pack),
+    rule(&["tar", "bsdtar"], ">-Jc", Pack),
+    rule(&["tar", "bsdtar", "cpio", "unzip", "gunzip", "zcat", "bunzip2", "unxz", "xzcat", "unzstd", "7z"], "", Unpack),
+    rule(PACKERS, ">-d", Unpack),
+    rule(PACKERS, "=-d", Unpack),
+    rule(PACKERS, "=-dc", Unpack),
+    rule(PACKERS, "=--decompress", Unpack),
+    rule(PACKERS, "", Pack),
+];
+/// Programs that compress a file, without an option that reverses it.
+const PACKERS: &[&str] = &["gzip", "pigz", "bzip2", "xz", "zstd", "zip"];
 
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[begins("inflating: ", Unpack), begins("extracting: ", Unpack)];
@@ -20,5 +36,17 @@ mod tests {
     fn unpacking_has_many_programs() {
         assert_eq!(of("tar xzf x.tar.gz"), Some(Unpack));
         assert_eq!(of("xz -dc"), Some(Unpack));
+        assert_eq!(of("xz --decompress a.xz"), Some(Unpack));
+        assert_eq!(of("unzip -q a.zip"), Some(Unpack));
+    }
+
+    /// Programs that `tar czf` and `dpkg-deb --build` start.
+    #[test]
+    fn packing_is_the_opposite() {
+        assert_eq!(of("tar czf x.tar.gz dir"), Some(Pack));
+        assert_eq!(of("tar -cf - --format=gnu --null"), Some(Pack));
+        assert_eq!(of("tar -C / -c dir"), Some(Pack));
+        assert_eq!(of("gzip -9nf a.1"), Some(Pack));
+        assert_eq!(of("xz -T0 a"), Some(Pack));
     }
 }

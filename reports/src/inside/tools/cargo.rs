@@ -1,15 +1,17 @@
 //! cargo and rustc.
 
 use super::Activity::{Compile, Configure, Download, Link, Plan, Test};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 const RULES: &[ProcessRule] = &[
+    rule(&["rustc"], "=-vV", Plan),
+    rule(&["rustc"], "--print=", Plan),
     rule(&["rustc", "rustdoc", "clippy-driver"], "", Compile),
     rule(&["build-script*"], "", Configure),
     rule(&["*"], "^/target/debug/deps/", Test),
     rule(&["*"], "^/target/release/deps/", Test),
     rule(&["rust-lld", "rust-objcopy"], "", Link),
-    rule(&["cargo*"], "", Plan),
+    by_lines(&["cargo*"], "", Plan),
 ];
 
 /// Lines as the tools print them.

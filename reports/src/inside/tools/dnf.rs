@@ -1,7 +1,7 @@
 //! dnf, yum, microdnf, zypper and rpm.
 
 use super::Activity::{Download, Plan, Scripts, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 /// One program resolves, downloads and unpacks; scripts of packages are shells that it starts with files of rpm.
 const RULES: &[ProcessRule] = &[
@@ -9,7 +9,7 @@ const RULES: &[ProcessRule] = &[
     rule(&["dnf*", "yum", "microdnf", "zypper"], "makecache", Download),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "clean", Plan),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "repolist", Plan),
-    rule(&["dnf*", "yum", "microdnf", "zypper"], "", Unpack),
+    by_lines(&["dnf*", "yum", "microdnf", "zypper"], "", Unpack),
     rule(&["rpm", "rpm2cpio", "rpmdb"], "", Unpack),
     rule(&["rpmkeys"], "", Plan),
 ];

@@ -1,15 +1,16 @@
 //! The Go command and its tools.
 
 use super::Activity::{Compile, Download, Link, Plan, Test};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 /// The tools are programs in `pkg/tool`; tests are programs named `PACKAGE.test`.
 const RULES: &[ProcessRule] = &[
+    rule(&["compile", "asm", "cgo", "link", "vet"], "=-V=full", Plan),
     rule(&["compile", "asm", "cgo"], "", Compile),
     rule(&["link"], "", Link),
     rule(&["*"], "-test.", Test),
     rule(&["vet"], "", Test),
-    rule(&["go"], "", Plan),
+    by_lines(&["go"], "", Plan),
 ];
 
 /// Lines as the tools print them.

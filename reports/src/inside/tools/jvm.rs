@@ -1,7 +1,7 @@
 //! Maven, Gradle, sbt and the Java compiler.
 
-use super::Activity::{Compile, Download, Link, Plan, Test, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::Activity::{Compile, Download, Link, Pack, Plan, Test, Unpack};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 /// Both tools run in one Java process and tests mostly in another.
 const RULES: &[ProcessRule] = &[
@@ -9,12 +9,13 @@ const RULES: &[ProcessRule] = &[
     rule(&["java"], "worker.org.gradle.process.internal.worker", Test),
     rule(&["java"], "GradleWorkerMain", Test),
     rule(&["javac", "kotlinc", "scalac"], "", Compile),
-    rule(&["jar", "jlink"], "", Link),
+    rule(&["jlink"], "", Link),
+    rule(&["jar"], "", Pack),
     rule(&["mvn*", "mvnw", "java"], "dependency:go-offline", Download),
     rule(&["mvn*", "mvnw", "java"], "dependency:resolve", Download),
-    rule(&["java"], "plexus-classworlds", Compile),
-    rule(&["java"], "gradle", Compile),
-    rule(&["java"], "sbt-launch", Compile),
+    by_lines(&["java"], "plexus-classworlds", Compile),
+    by_lines(&["java"], "gradle", Compile),
+    by_lines(&["java"], "sbt-launch", Compile),
     rule(&["mvn*", "mvnw", "gradle*", "sbt"], "", Plan),
 ];
 
@@ -30,12 +31,14 @@ const LINES: &[LineRule] = &[
     begins("[INFO] --- *kotlin*:*ompile", Compile),
     begins("[INFO] --- *surefire*:test", Test),
     begins("[INFO] --- *failsafe*:integration-test", Test),
-    begins("[INFO] --- *jar*:jar", Link),
-    begins("[INFO] --- *war*:war", Link),
-    begins("[INFO] --- *shade*:shade", Link),
-    begins("[INFO] --- *spring-boot*:repackage", Link),
+    begins("[INFO] --- *jar*:jar", Pack),
+    begins("[INFO] --- *war*:war", Pack),
+    begins("[INFO] --- *shade*:shade", Pack),
+    begins("[INFO] --- *spring-boot*:repackage", Pack),
     begins("[INFO] --- *resources*:", Unpack),
     begins("[INFO] --- *install*:install", Unpack),
+    begins("[INFO] --- ", Plan),
+    ended("[INFO] BUILD ", Plan),
     begins("Downloading https://services.gradle.org/", Download),
     begins("Starting a Gradle Daemon", Plan),
     ended("Welcome to Gradle ", Download),
@@ -48,12 +51,12 @@ const LINES: &[LineRule] = &[
     ended("> Task *:test", Test),
     ended("> Task *:integrationTest", Test),
     ended("> Task *:check", Test),
-    ended("> Task *:jar", Link),
-    ended("> Task *:bootJar", Link),
-    ended("> Task *:shadowJar", Link),
-    ended("> Task *:war", Link),
-    ended("> Task *:bootWar", Link),
-    ended("> Task *:dist", Link),
+    ended("> Task *:jar", Pack),
+    ended("> Task *:bootJar", Pack),
+    ended("> Task *:shadowJar", Pack),
+    ended("> Task *:war", Pack),
+    ended("> Task *:bootWar", Pack),
+    ended("> Task *:dist", Pack),
     begins("BUILD SUCCESSFUL in ", Plan),
     begins("BUILD FAILED in ", Plan),
     begins("[info] compiling ", Compile),
@@ -72,7 +75,7 @@ mod tests {
     fn compiling_packing_and_testing_differ() {
         assert_eq!(of("/usr/lib/jvm/java/bin/java -jar /tmp/surefire123/surefirebooter.jar"), Some(Test));
         assert_eq!(of("javac -d out A.java"), Some(Compile));
-        assert_eq!(of("jar cf a.jar out"), Some(Link));
+        assert_eq!(of("jar cf a.jar out"), Some(Pack));
         assert_eq!(of("java -jar server.jar"), None);
     }
 
@@ -88,10 +91,10 @@ mod tests {
             Some(Says::Begins(Compile))
         );
         assert_eq!(says("[INFO] --- surefire:3.2.5:test (default-test) @ x ---"), Some(Says::Begins(Test)));
-        assert_eq!(says("[INFO] --- jar:3.4.1:jar (default-jar) @ x ---"), Some(Says::Begins(Link)));
+        assert_eq!(says("[INFO] --- jar:3.4.1:jar (default-jar) @ x ---"), Some(Says::Begins(Pack)));
         assert_eq!(says("> Task :app:compileJava"), Some(Says::Ended(Compile)));
         assert_eq!(says("> Task :test"), Some(Says::Ended(Test)));
-        assert_eq!(says("> Task :bootJar"), Some(Says::Ended(Link)));
+        assert_eq!(says("> Task :bootJar"), Some(Says::Ended(Pack)));
         assert_eq!(says("> Task :startScripts"), None);
     }
 }

@@ -9,6 +9,7 @@ mod archive;
 mod c;
 mod cargo;
 mod configure;
+mod debian;
 mod dnf;
 mod fetch;
 mod git;
@@ -37,6 +38,8 @@ pub enum Activity {
     Compile,
     /// Linking.
     Link,
+    /// Putting files into an archive or a package.
+    Pack,
     /// Running tests.
     Test,
     /// Running the scripts of packages.
@@ -46,6 +49,11 @@ pub enum Activity {
 }
 
 impl Activity {
+    /// Whether it is a part of building a program from its sources.
+    fn builds(self) -> bool {
+        matches!(self, Self::Plan | Self::Compile | Self::Link | Self::Pack)
+    }
+
     /// The name of the activity: one word.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,6 +62,7 @@ impl Activity {
             Self::Configure => "configure",
             Self::Compile => "compile",
             Self::Link => "link",
+            Self::Pack => "pack",
             Self::Test => "test",
             Self::Scripts => "package scripts",
             Self::Plan => "plan",
@@ -74,9 +83,31 @@ pub(super) struct ProcessRule {
     /// Names; one that ends in `*` stands for all names with this prefix.
     programs: &'static [&'static str],
     /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
-    /// the first argument.
+    /// the first argument, and a word after `>` must be the beginning of the second.
     argument: &'static str,
     activity: Activity,
+    by: KnownBy,
+}
+
+/// By what it is known what a program does at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KnownBy {
+    /// It does one thing.
+    Name,
+    /// It does one thing until a line of its family says that it does another.
+    Lines,
+}
+
+/// A family, by its place in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FamilyId(usize);
+
+/// What is known of a process by its name and arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) activity: Activity,
+    /// The family whose lines say what else it does.
+    pub(super) tells: Option<FamilyId>,
 }
 
 /// The meaning of a line of output.
@@ -98,7 +129,12 @@ pub(super) enum Says {
 }
 
 const fn rule(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> ProcessRule {
-    ProcessRule { programs, argument, activity }
+    ProcessRule { programs, argument, activity, by: KnownBy::Name }
+}
+
+/// One process does several things, which its lines name; `activity` where they do not.
+const fn by_lines(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> ProcessRule {
+    ProcessRule { programs, argument, activity, by: KnownBy::Lines }
 }
 
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
@@ -115,6 +151,7 @@ const fn begins_unless(unless: &'static str, pattern: &'static str, activity: Ac
 
 /// The first rule that fits decides.
 const FAMILIES: &[Family] = &[
+    debian::FAMILY,
     apt::FAMILY,
     apk::FAMILY,
     dnf::FAMILY,
@@ -131,23 +168,44 @@ const FAMILIES: &[Family] = &[
 ];
 
 /// The activity of a process, by its own name and arguments.
-pub(super) fn activity(process: &Process) -> Option<Activity> {
-    FAMILIES.iter().flat_map(|family| family.rules).find(|rule| rule.fits(process)).map(|rule| rule.activity)
+pub(super) fn known(process: &Process) -> Option<Known> {
+    FAMILIES.iter().enumerate().find_map(|(number, family)| {
+        let rule = family.rules.iter().find(|rule| rule.fits(process))?;
+        let tells = (rule.by == KnownBy::Lines).then_some(FamilyId(number));
+        Some(Known { activity: rule.activity, tells })
+    })
 }
 
 /// The activity of a process whose parent has the activity `above`: the same if its own is unknown. Compiling as a part of examining the
 /// machine counts as that.
-pub(super) fn within(above: Option<Activity>, own: Option<Activity>) -> Option<Activity> {
+pub(super) fn below(above: Option<Activity>, own: Option<Known>) -> Option<Known> {
+    let same = above.map(|activity| Known { activity, tells: None });
     match (above, own) {
-        (Some(Activity::Configure), Some(Activity::Compile | Activity::Link)) => above,
-        _ => own.or(above),
+        (Some(Activity::Configure), Some(known)) if known.activity.builds() => same,
+        _ => own.or(same),
     }
 }
 
 /// The activity of a process for its parent: package managers of JavaScript and apk run the scripts of packages by a shell.
-pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Activity> {
+pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
     let scripts = is_shell(&process.program) && (npm::installs(parent) || parent.program == "apk");
-    scripts.then_some(Activity::Scripts)
+    scripts.then_some(Known { activity: Activity::Scripts, tells: None })
+}
+
+/// Whether a program only does a part of what another one does that the same parent started: a unit is compiled by a compiler and an
+/// assembler, but is one unit.
+pub(super) fn is_part_of_unit<'p>(program: &str, mut siblings: impl Iterator<Item = &'p str>) -> bool {
+    match program {
+        "as" => siblings.any(|sibling| sibling.starts_with("cc1")),
+        "collect2" | "lto-wrapper" => true,
+        _ => false,
+    }
+}
+
+/// What a line says if a tool of this family printed it.
+pub(super) fn line_of(family: FamilyId, text: &str) -> Option<Says> {
+    let text = uncoloured(text);
+    FAMILIES[family.0].rule_of(text.trim_start()).map(|rule| rule.says)
 }
 
 /// A line of output.
@@ -165,7 +223,7 @@ pub(super) fn line(text: &str) -> Option<ToolLine> {
     let text = uncoloured(text);
     let text = text.trim_start();
     let found = |family: &'static Family| {
-        let rule = family.lines.iter().find(|rule| fits(rule.pattern, text))?;
+        let rule = family.rule_of(text)?;
         Some(ToolLine { says: rule.says, names: family.names, unless: rule.unless })
     };
     FAMILIES.iter().find_map(found)
@@ -198,6 +256,12 @@ fn fits(pattern: &str, line: &str) -> bool {
     })
 }
 
+impl Family {
+    fn rule_of(&self, line: &str) -> Option<&'static LineRule> {
+        self.lines.iter().find(|rule| fits(rule.pattern, line))
+    }
+}
+
 impl ProcessRule {
     fn fits(&self, process: &Process) -> bool {
         let named = |pattern: &&str| match pattern.strip_suffix('*') {
@@ -207,6 +271,9 @@ impl ProcessRule {
         let given = |word: &str| {
             if let Some(whole) = word.strip_prefix('=') {
                 return process.arguments.iter().any(|argument| argument == whole);
+            }
+            if let Some(begin) = word.strip_prefix('>') {
+                return process.arguments.get(1).is_some_and(|argument| argument.starts_with(begin));
             }
             match word.strip_prefix('^') {
                 Some(part) => process.arguments.first().is_some_and(|argument| argument.contains(part)),
@@ -222,7 +289,7 @@ impl ProcessRule {
 fn of(command: &str) -> Option<Activity> {
     let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
     let program = arguments[0].rsplit('/').next().unwrap_or_default().to_owned();
-    activity(&Process { program, arguments, ..Process::default() })
+    known(&Process { program, arguments, ..Process::default() }).map(|known| known.activity)
 }
 
 #[cfg(test)]

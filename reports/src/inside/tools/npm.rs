@@ -1,7 +1,7 @@
 //! npm, yarn, pnpm and the tools that their packages run.
 
 use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 use buildscope_record::Process;
 
 const RULES: &[ProcessRule] = &[
@@ -10,6 +10,9 @@ const RULES: &[ProcessRule] = &[
     rule(&["node", "npm*"], "jest", Test),
     rule(&["tsc", "esbuild", "webpack", "vite", "rollup", "next"], "", Compile),
     rule(&["node"], "/.bin/tsc", Compile),
+    rule(&["node"], "typescript/bin/tsc", Compile),
+    rule(&["node"], "mocha/bin/", Test),
+    rule(&["node"], "vitest/vitest.mjs", Test),
     rule(&["node"], "/webpack", Compile),
     rule(&["node"], "/vite", Compile),
     rule(&["node"], "npm =run", Scripts),
@@ -19,11 +22,11 @@ const RULES: &[ProcessRule] = &[
     rule(&["node"], "yarn =test", Test),
     rule(&["npm*", "yarn*", "pnpm*", "bun"], "=run", Scripts),
     rule(&["npm*", "yarn*", "pnpm*", "bun"], "=test", Test),
-    rule(&["npm*", "yarn*", "pnpm*", "bun"], "", Unpack),
-    rule(&["node"], "/yarn", Unpack),
-    rule(&["node"], "/pnpm", Unpack),
-    rule(&["node"], "/bin/npm", Unpack),
-    rule(&["node"], "npm-cli.js", Unpack),
+    by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "", Unpack),
+    by_lines(&["node"], "/yarn", Unpack),
+    by_lines(&["node"], "/pnpm", Unpack),
+    by_lines(&["node"], "/bin/npm", Unpack),
+    by_lines(&["node"], "npm-cli.js", Unpack),
 ];
 
 /// Lines as the tools print them.

@@ -1,7 +1,7 @@
 //! pip, uv and the tools that build Python packages.
 
 use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 const RULES: &[ProcessRule] = &[
     rule(&["python*"], "get_requires_for_build", Configure),
@@ -14,8 +14,8 @@ const RULES: &[ProcessRule] = &[
     rule(&["python*"], "unittest", Test),
     rule(&["python*"], "venv", Configure),
     rule(&["virtualenv"], "", Configure),
-    rule(&["pip", "pip3*", "uv"], "", Unpack),
-    rule(&["python*"], "pip", Unpack),
+    by_lines(&["pip", "pip3*", "uv"], "", Unpack),
+    by_lines(&["python*"], "pip", Unpack),
     rule(&["cython*", "maturin"], "", Compile),
 ];
 

@@ -19,13 +19,21 @@ function heat(row) {
   return bar;
 }
 
+/** What known tools did for a command, the longest first. */
+function phasesOf(row) {
+  const done = (row.activities || []).filter((phase) => phase.activity !== "plan" && phase.wall).sort((a, b) => b.wall - a.wall);
+  const name = (phase) => phase.activity === "scripts" ? "package scripts" : phase.activity;
+  const waits = (phase) => phase.network ? `, waiting for the network ${time(phase.network)}` : "";
+  return done.map((phase) => `${name(phase)} ${time(phase.wall)}${phase.count > 1 ? ` ×${phase.count}` : ""}${waits(phase)}`).join("; ");
+}
+
 /** A command as a row of the table, and what is within it as rows below it. */
 function commandRows(row, inside, depth) {
   if (!row.wall) return [];
   const place = row.source ? `line ${row.source.line}, column ${row.source.column}` : "";
   const exit = row.exit ? `, exit code ${row.exit}` : "";
   const cells = make("tr", {},
-    make("td", { class: "text", title: place + exit, style: `padding-left: ${depth * 1.2}em` }, row.text, heat(row)),
+    make("td", { class: "text", title: place + exit, style: `padding-left: ${depth * 1.2}em` }, row.text, heat(row), ...(depth < 2 && phasesOf(row) ? [make("small", {}, phasesOf(row))] : [])),
     make("td", { class: "n" }, time(row.wall)), make("td", { class: "n" }, percent(row.wall, inside.wall)),
     make("td", { class: "n" }, (row.cpu / row.wall).toFixed(2)));
   return [cells, ...(row.inner || []).flatMap((inner) => commandRows(inner, inside, depth + 1))];
@@ -40,7 +48,7 @@ function insideOf(id) {
   const counted = { 0: "no process was seen", 1: "1 process" }[inside.processes] ?? `${inside.processes} processes`;
   const about = `Inside: ${({ events: counted, sampled: `${counted}, sampled`, inferred: "inferred from its output" })[inside.observed]}`;
   const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
-  return [make("h4", {}, about), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...flameOf(id), ...unseen];
+  return [make("h4", {}, about), legendOfStates(), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...flameOf(id), ...unseen];
 }
 
 function lanesOf(id) {
@@ -68,10 +76,15 @@ function lanesOf(id) {
     }
     drawing.append(box);
   }
+  const rest = of > list.length ? [make("p", { class: "unseen" }, `drawn: the ${list.length} longest of ${of} programs that ran`)] : [];
+  return [make("h4", {}, `Its processes over ${time(span)}`), drawing, ...rest];
+}
+
+/** The colours of what a process did, for the bars of the commands and the processes. */
+function legendOfStates() {
   const legend = make("p", { class: "legend" });
   for (const [name, colour] of Object.values(STATES)) legend.append(make("span", { class: "swatch", style: `background: var(--${colour})` }), `${name}  `);
-  const rest = of > list.length ? [make("p", { class: "unseen" }, `drawn: the ${list.length} longest of ${of} programs that ran`)] : [];
-  return [drawing, ...rest, legend];
+  return legend;
 }
 
 /** The letter of the state that a frame of the flame graph is. */

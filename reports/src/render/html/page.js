@@ -68,7 +68,7 @@ function select(id) {
     make("tbody", {}, ...step.phases.map((row) => make("tr", {}, make("td", {}, make("span", { class: "swatch", style: `background: var(--${groupOfName(row.name)})` }), row.name),
       make("td", { class: "n" }, row.wall ? time(row.wall) : ""), make("td", { class: "n" }, row.work ? time(row.work) : "")))));
   const close = make("button", { type: "button", class: "close", "aria-label": "Close", onclick: closeDrawer }, "×");
-  drawer.replaceChildren(close, make("h3", {}, step.text), facts, step.phases.length ? phases : "", ...insideOf(id), ...(extra.log.length ? [make("h4", {}, "Last output"), make("pre", {}, extra.log.join("\n"))] : []));
+  drawer.replaceChildren(close, make("h3", {}, step.text), facts, ...insideOf(id), step.phases.length ? phases : "", ...(extra.log.length ? [make("h4", {}, "Last output"), make("pre", {}, extra.log.join("\n"))] : []));
   history.replaceState(null, "", `#step-${id}`);
   if (drawer.hidden) returnTo = document.activeElement;
   drawer.hidden = false;

@@ -4,6 +4,7 @@
 mod budget;
 mod flags;
 mod kept;
+mod output;
 
 pub(crate) use flags::RecordingFlags;
 
@@ -22,7 +23,9 @@ use kept::{Keeping, Recorded, Summary};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeVal;
+use output::OutputLines;
 use parking_lot::Mutex;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,6 +116,8 @@ impl Recording {
         let cancel = CancellationToken::new();
         interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
         let progress = progress::view(self.progress, || kept::expected(self));
+        let lines = OutputLines::new(progress);
+        let progress: Arc<dyn Progress> = if records { Arc::clone(&lines) as _ } else { lines.view() };
         let (outcome, rest) = runtime.block_on(work(&engine, &probe, progress, cancel));
         let profiled = profile.map_or(Ok(()), profile::Profile::finish);
         let machine = meter.and_then(LoadMeter::stop);
@@ -125,9 +130,13 @@ impl Recording {
             let stored = scope.spawn(|| drop((runtime, store)));
             let helped = scope.spawn(|| own.zip(cpu_of_children(zygote)).map(|(own, children)| own + children));
             let record = setting.map(|setting| {
-                let processes =
-                    |epoch| observer.lock().take().map(|observer| observer.finish(epoch)).unwrap_or_default();
+                let zero = Cell::new(began);
+                let processes = |epoch| {
+                    zero.set(epoch);
+                    observer.lock().take().map(|observer| observer.finish(epoch)).unwrap_or_default()
+                };
                 let mut record = record_of(&outcome, collector, setting, processes, || joined(helped));
+                lines.enter(&mut record, zero.get());
                 record.load = machine.zip(record.cpu).map(|(machine, own)| machine.of_others(own));
                 record.without_credentials()
             });

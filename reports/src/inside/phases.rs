@@ -1,0 +1,160 @@
+//! What a process did when: one thing, or several that the lines of its tool name.
+
+use super::tools::{Known, Says, line_of};
+use super::{Activity, within::fit};
+use buildscope_record::{Nanos, OutputLine, Process};
+
+/// A part of a process's life in which it did one thing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Phase {
+    pub(super) activity: Activity,
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+}
+
+/// The phases of a process of which this is known.
+pub(super) fn of(process: &Process, known: Known, output: &[OutputLine]) -> Vec<Phase> {
+    let (start, end) = (process.start, process.end.max(process.start));
+    let Some(family) = known.tells else { return vec![Phase { activity: known.activity, start, end }] };
+    let during = output.iter().filter(|line| start < line.at && line.at < end);
+    let said: Vec<(Nanos, Says)> = during.filter_map(|line| Some((line.at, line_of(family, &line.text)?))).collect();
+    match &said[..] {
+        [] => vec![Phase { activity: known.activity, start, end }],
+        said => told(said, (start, end)),
+    }
+}
+
+/// A process's life, divided by what its lines say. Between the end of one thing and the beginning of another, and before the first, it
+/// decides what to do next.
+fn told(said: &[(Nanos, Says)], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
+    let mut phases: Vec<Phase> = Vec::new();
+    let mut until = |activity, end| match phases.last_mut() {
+        Some(last) if last.activity == activity => last.end = end,
+        last => {
+            let start = last.map_or(start, |last| last.end);
+            phases.push(Phase { activity, start, end });
+        }
+    };
+    let mut does = Activity::Plan;
+    for &(at, says) in said {
+        match says {
+            Says::Begins(activity) => {
+                until(does, at);
+                does = activity;
+            }
+            Says::Ended(activity) => {
+                until(activity, at);
+                does = Activity::Plan;
+            }
+        }
+    }
+    until(does, end);
+    phases
+}
+
+/// What a process did at an instant.
+pub(super) fn at(phases: &[Phase], time: Nanos) -> Option<Activity> {
+    phases.iter().rev().find(|phase| phase.start <= time).or(phases.first()).map(|phase| phase.activity)
+}
+
+/// An amount that a process spent, divided among its phases in proportion to the time in which it did what a letter of its timeline
+/// says; without such a time, to their times.
+pub(super) fn divide(amount: Nanos, process: &Process, phases: &[Phase], letters: &[char]) -> Vec<Nanos> {
+    if let [_] = phases {
+        return vec![amount];
+    }
+    let of_kind: Vec<Nanos> = phases.iter().map(|phase| spent(process, phase, letters)).collect();
+    let lengths = || phases.iter().map(|phase| phase.end - phase.start).collect();
+    let weights = if of_kind.iter().all(|time| *time == Nanos::ZERO) { lengths() } else { of_kind };
+    fit(&weights, amount)
+}
+
+/// The time within a phase in which a process did what one of these letters says.
+fn spent(process: &Process, phase: &Phase, letters: &[char]) -> Nanos {
+    pieces(process, phase).filter(|(letter, _)| letters.contains(letter)).map(|(_, (from, to))| to - from).sum()
+}
+
+/// The times within a phase in which a process did more than wait for its children.
+pub(super) fn active(process: &Process, phase: &Phase) -> Vec<(Nanos, Nanos)> {
+    if process.timeline.is_none() {
+        return vec![(phase.start, phase.end)];
+    }
+    pieces(process, phase).filter(|(letter, _)| *letter != 'w').map(|(_, piece)| piece).collect()
+}
+
+/// What the timeline of a process says of a phase, piece by piece.
+fn pieces(process: &Process, phase: &Phase) -> impl Iterator<Item = (char, (Nanos, Nanos))> {
+    let (every, states) = process.timeline.as_ref().map_or((Nanos::ZERO, ""), |line| (line.every, &*line.states));
+    let (start, phase) = (process.start, *phase);
+    (0..).zip(states.chars()).filter_map(move |(number, letter)| {
+        let at = |number: u64| Nanos((start.0 + every.0 * number).clamp(phase.start.0, phase.end.0));
+        let (from, to) = (at(number), at(number + 1));
+        (from < to).then_some((letter, (from, to)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tools;
+    use super::*;
+    use buildscope_record::Timeline;
+
+    fn maven(timeline: &str) -> Process {
+        let words = "java -classpath /usr/share/maven/boot/plexus-classworlds-2.x.jar package";
+        Process {
+            program: "java".into(),
+            arguments: words.split(' ').map(str::to_owned).collect(),
+            start: Nanos(100),
+            end: Nanos(200),
+            timeline: Some(Timeline { every: Nanos(10), states: timeline.into() }),
+            ..Process::default()
+        }
+    }
+
+    fn lines(lines: &[(u64, &str)]) -> Vec<OutputLine> {
+        lines.iter().map(|&(at, text)| OutputLine { at: Nanos(at), text: text.into() }).collect()
+    }
+
+    /// Lines of Maven 3.8, and of another tool that runs meanwhile.
+    #[test]
+    fn lines_divide_the_life_of_one_process() {
+        use Activity::{Compile, Plan, Test};
+        let process = maven("ccccccnncc");
+        let output = lines(&[
+            (110, "[INFO] Scanning for projects..."),
+            (130, "[INFO] --- maven-compiler-plugin:3.10.1:compile (default-compile) @ app ---"),
+            (140, "Collecting flask"),
+            (150, "[INFO] --- maven-surefire-plugin:2.22.3:test (default-test) @ app ---"),
+            (250, "[INFO] --- maven-jar-plugin:3.3.0:jar (default-jar) @ app ---"),
+        ]);
+        let known = tools::known(&process).unwrap();
+        let phases = of(&process, known, &output);
+        let shown: Vec<_> = phases.iter().map(|phase| (phase.activity, phase.start.0, phase.end.0)).collect();
+        assert_eq!(shown, [(Plan, 100, 130), (Compile, 130, 150), (Test, 150, 200)]);
+        assert_eq!(at(&phases, Nanos(120)), Some(Plan));
+        let divided = |amount, letters: &[char]| {
+            divide(Nanos(amount), &process, &phases, letters).into_iter().map(|part| part.0).collect::<Vec<_>>()
+        };
+        assert_eq!(divided(80, &['c']), [30, 20, 30]);
+        assert_eq!(divided(20, &['n']), [0, 0, 20]);
+        assert_eq!(divided(100, &['d']), [30, 20, 50], "by their lengths");
+        let quiet = of(&process, known, &[]);
+        assert_eq!(quiet, [Phase { activity: Compile, start: Nanos(100), end: Nanos(200) }]);
+    }
+
+    #[test]
+    fn waits_for_children_are_not_activity() {
+        let process = maven("ccwwwwcccc");
+        let phase = Phase { activity: Activity::Plan, start: Nanos(105), end: Nanos(165) };
+        let active: Vec<_> = active(&process, &phase).into_iter().map(|(from, to)| (from.0, to.0)).collect();
+        assert_eq!(active, [(105, 110), (110, 120), (160, 165)]);
+    }
+
+    #[test]
+    fn a_process_that_does_one_thing_has_one_phase() {
+        let process = Process { program: "cc1".into(), end: Nanos(9), ..Process::default() };
+        let known = tools::known(&process).unwrap();
+        let phase = Phase { activity: Activity::Compile, start: Nanos(0), end: Nanos(9) };
+        assert_eq!(of(&process, known, &lines(&[(3, "Setting up gcc (12) ...")])), [phase]);
+    }
+}
