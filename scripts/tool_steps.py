@@ -174,7 +174,7 @@ TOOLS = {
                 before="npm install --package-lock-only && rm -rf /root/.npm"),
     "yarn classic": Tool("javascript", "yarn --version", "yarn install && yarn build && yarn test", has("download", "unpack", "package scripts", "compile", "test"), PACKAGE),
     "yarn berry": Tool("javascript", "node /berry/node_modules/.bin/yarn --version", "node /berry/node_modules/.bin/yarn install && node /berry/node_modules/.bin/yarn build",
-                       has("download", "unpack", "package scripts", "compile"), PACKAGE | {".yarnrc.yml": "nodeLinker: node-modules\nenableImmutableInstalls: false\nhttpsCaFilePath: /etc/ssl/certs/ca-certificates.crt\n"}),
+                       has("download", "unpack", "compile"), PACKAGE | {".yarnrc.yml": "nodeLinker: node-modules\nenableImmutableInstalls: false\nhttpsCaFilePath: /etc/ssl/certs/ca-certificates.crt\n"}),
     "pnpm": Tool("javascript", "pnpm --version", "pnpm install && pnpm run build && pnpm test", has("download", "unpack", "package scripts", "compile", "test"), PACKAGE),
     "bun": Tool("javascript", "bun --version", "bun install && bun run build", has("network", "unpack", "compile"), PACKAGE),
     "cargo": Tool("rust", "cargo --version", "cargo build --timings && cargo test", cargo, RUST, after="cp target/cargo-timings/cargo-timing.html /truth/timings.html"),

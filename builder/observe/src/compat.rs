@@ -58,6 +58,8 @@ pub(crate) fn native(number: i64) -> Option<i64> {
         420 => libc::SYS_semtimedop,
         426 => libc::SYS_io_uring_enter,
         435 => libc::SYS_clone3,
+        441 => libc::SYS_epoll_pwait2,
+        449 => libc::SYS_futex_waitv,
         _ => return None,
     })
 }

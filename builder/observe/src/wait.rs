@@ -155,9 +155,12 @@ impl Call {
             libc::SYS_wait4 | libc::SYS_waitid | libc::SYS_clone | libc::SYS_clone3 => Cause::Child,
             #[cfg(target_arch = "x86_64")]
             libc::SYS_vfork => Cause::Child,
-            libc::SYS_futex | libc::SYS_flock | libc::SYS_semop | libc::SYS_semtimedop | libc::SYS_msgrcv => {
-                Cause::Lock
-            }
+            libc::SYS_futex
+            | libc::SYS_futex_waitv
+            | libc::SYS_flock
+            | libc::SYS_semop
+            | libc::SYS_semtimedop
+            | libc::SYS_msgrcv => Cause::Lock,
             libc::SYS_fcntl if state == 'S' => Cause::Lock,
             // The other end of a named pipe: files are opened without a sleep that a signal ends.
             libc::SYS_openat if state == 'S' => Cause::Lock,
@@ -192,7 +195,7 @@ impl Call {
             libc::SYS_pselect6 => several(&selected(files, first, second, third), files),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_select => several(&selected(files, first, second, third), files),
-            libc::SYS_epoll_pwait => several(&files.watched(first), files),
+            libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => several(&files.watched(first), files),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_epoll_wait => several(&files.watched(first), files),
             libc::SYS_io_uring_enter | libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync | libc::SYS_syncfs => {
@@ -348,6 +351,7 @@ mod tests {
         assert_eq!(cause(libc::SYS_openat, 0, 0, 'D'), Cause::Disk);
         assert_eq!(cause(libc::SYS_ppoll, 0, 3, 'S'), Cause::Network);
         assert_eq!(cause(libc::SYS_ppoll, 0, 2, 'S'), Cause::Lock);
+        assert_eq!(cause(libc::SYS_epoll_pwait2, 0, 0, 'S'), Cause::Network);
         assert_eq!(cause(libc::SYS_ppoll, 0, 0, 'S'), Cause::Sleep, "poll of nothing is a sleep");
         assert_eq!(cause(-1, 0, 0, 'D'), Cause::Disk, "a page that has to be read");
     }
