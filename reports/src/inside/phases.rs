@@ -1,7 +1,7 @@
 //! What a process did when: one thing, or several that the lines of its tool name.
 
 use super::tools::{Known, Says, line_of};
-use super::{Activity, within::fit};
+use super::{Activity, share::fit};
 use buildscope_record::{Nanos, OutputLine, Process};
 
 /// A part of a process's life in which it did one thing.

@@ -125,11 +125,37 @@ impl Shares {
     }
 }
 
+/// Scales weights so that they sum to `wall` exactly.
+pub(super) fn fit(weights: &[Nanos], wall: Nanos) -> Vec<Nanos> {
+    let equal = weights.iter().all(|weight| weight.0 == 0);
+    let weight = |weight: &Nanos| if equal { 1 } else { u128::from(weight.0) };
+    let total: u128 = weights.iter().map(weight).sum();
+    let part = |one: &Nanos| (u128::from(wall.0) * weight(one)).checked_div(total).unwrap_or(0) as u64;
+    let mut parts: Vec<Nanos> = weights.iter().map(|one| Nanos(part(one))).collect();
+    let rest = wall.saturating_sub(parts.iter().copied().sum());
+    if let Some(largest) = parts.iter_mut().max() {
+        *largest += rest;
+    }
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::shell::units;
     use super::*;
     use buildscope_record::{Process, Timeline};
+
+    #[test]
+    fn parts_sum_to_the_whole() {
+        let fitted = |weights: &[u64], wall| {
+            let weights: Vec<Nanos> = weights.iter().copied().map(Nanos).collect();
+            fit(&weights, Nanos(wall)).into_iter().map(|part| part.0).collect::<Vec<_>>()
+        };
+        assert_eq!(fitted(&[1, 1, 1], 100), [33, 33, 34]);
+        assert_eq!(fitted(&[0, 0], 10), [5, 5]);
+        assert_eq!(fitted(&[10, 30], 4), [1, 3]);
+        assert_eq!(fitted(&[], 4), Vec::<u64>::new());
+    }
 
     /// Divides 100 ns. Returns the commands with their times, the shell's time and the unattributed time.
     fn divided(text: &str, spans: &[(u64, u64, Option<usize>)]) -> (Vec<u64>, u64, u64) {

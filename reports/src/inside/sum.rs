@@ -52,13 +52,15 @@ impl ProcessSum {
     /// Adds a process without its children, and returns its phases: of the activity `above` if its own is unknown.
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
         let process = tree.process(index);
-        let known = tools::below(above, tools::known(process).or_else(|| tree.scripts_of_packages(process)));
+        let scripts = || tools::for_parent(process, tree.process(process.parent?));
+        let known = tools::below(above, tools::known(process).or_else(scripts));
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
         let count = u64::from(process.replaces.is_none());
         let cost = self.put(&process.program, count, process.running(), process.time);
-        let units = if tree.is_part_of_unit(&process.program, process.parent) { 0 } else { cost.count };
+        let units =
+            if tools::is_part_of_unit(&process.program, tree.programs_below(process.parent)) { 0 } else { cost.count };
         self.put_phases(process, &phases, Cost { count: units, ..cost });
         phases
     }
@@ -80,7 +82,11 @@ impl ProcessSum {
         self.take_bytes(folded.read.0, folded.written.0, folded.peak_memory.0);
         let cost = self.put(&folded.program, folded.count, running, folded.time);
         if let Some(known) = tools::below(above, tools::known(&process)) {
-            let units = if tree.is_part_of_unit(&folded.program, folded.parent) { 0 } else { folded.count };
+            let units = if tools::is_part_of_unit(&folded.program, tree.programs_below(folded.parent)) {
+                0
+            } else {
+                folded.count
+            };
             let done = self.activities.entry(known.activity).or_default();
             done.cost += Cost { count: units, ..cost };
             // They ran at some time between the first and the last, mostly one after the other.

@@ -1,6 +1,5 @@
 //! A step's processes as a tree.
 
-use super::tools;
 use buildscope_record::{Folded, Nanos, OutputLine, Process, Processes};
 use std::collections::HashMap;
 
@@ -66,16 +65,10 @@ impl<'a> ProcessTree<'a> {
         self.folded.get(&None).into_iter().flatten().copied()
     }
 
-    /// What a process does if its parent started it for a package.
-    pub(super) fn scripts_of_packages(&self, process: &Process) -> Option<tools::Known> {
-        tools::for_parent(process, self.process(process.parent?))
-    }
-
-    /// Whether a program that this process started only does a part of what another one does.
-    pub(super) fn is_part_of_unit(&self, program: &str, parent: Option<u32>) -> bool {
+    /// The names of the programs that a process started, also of those that are kept as totals.
+    pub(super) fn programs_below(&self, parent: Option<u32>) -> impl Iterator<Item = &'a str> {
         let listed = self.children.get(&parent).into_iter().flatten().map(|&child| &*self.process(child).program);
-        let folded = self.folded.get(&parent).into_iter().flatten().map(|folded| &*folded.program);
-        tools::is_part_of_unit(program, listed.chain(folded))
+        listed.chain(self.folded.get(&parent).into_iter().flatten().map(|folded| &*folded.program))
     }
 
     /// Processes without a parent in the step.
