@@ -117,7 +117,7 @@ impl Execs {
     /// Reads the arguments that are available by now.
     fn ask(&mut self, sender: &Sender<ExecArguments>) {
         self.pending.retain(|&(pid, executed)| {
-            let read = crate::observer::now();
+            let read = crate::clock::now();
             let Some(arguments) = procfs::arguments(pid) else {
                 return read.saturating_sub(executed) < GIVE_UP && procfs::lives(pid);
             };

@@ -29,6 +29,7 @@
 
 mod account;
 mod blocked;
+mod clock;
 mod compat;
 mod event;
 mod events;

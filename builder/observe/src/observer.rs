@@ -1,5 +1,6 @@
 //! The thread that observes: it reads events, and samples running processes.
 
+use crate::clock::now;
 use crate::event::Event;
 use crate::events::Rings;
 use crate::exec_arguments::Listener;
@@ -159,12 +160,6 @@ struct Watch {
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
     forest: Forest,
-}
-
-/// The time on the monotonic clock, which events use too.
-pub(crate) fn now() -> u64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 impl Watch {

@@ -3,13 +3,12 @@
 //! `/proc` has the start of a process, to a tick of the clock, and a descriptor of the process shows its end (pidfd_open(2)). So both are right
 //! also when this thread is late.
 
+use crate::clock::{asleep, now};
 use crate::event::{Event, What};
-use crate::observer::now;
 use crate::procfs::{self, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -211,13 +210,8 @@ impl Sampler {
 
 /// When a process was started, on the monotonic clock. `/proc` counts ticks since the machine's start, and the middle of the tick is meant.
 fn begin(stat: &Stat) -> u64 {
-    let nanos = |clock| {
-        let time = clock_gettime(clock);
-        time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
-    };
-    let asleep = nanos(ClockId::Boottime).saturating_sub(nanos(ClockId::Monotonic));
     let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
-    (stat.started.saturating_mul(tick) + tick / 2).saturating_sub(asleep)
+    (stat.started.saturating_mul(tick) + tick / 2).saturating_sub(asleep())
 }
 
 /// Takes a descriptor for each process of which there is none, as far as there may be more.
