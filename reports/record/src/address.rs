@@ -1,7 +1,8 @@
 //! Addresses without the credentials in them.
 //!
 //! A password in a URL ends up in logs, records and errors that people share. Everything that is shown or written passes
-//! through [`redacted`].
+//! through [`redacted`]. Two kinds of address are found: URLs, and `user:password@host` with a port or a path, as proxies and
+//! registries are written without a scheme.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,6 +11,8 @@ use std::ops::Range;
 const MASK: &str = "xxxxx";
 /// The password next to a token in GitHub's documentation. It is not secret.
 const NO_PASSWORD: &str = "x-oauth-basic";
+/// What follows the scheme: as in RFC 3986, as JSON may escape it (RFC 8259, 7), and that as a string of another JSON document.
+const SEPARATORS: [&str; 3] = ["://", ":\\/\\/", ":\\\\/\\\\/"];
 /// The number of bytes after `://` that are taken as an address. It bounds the time for a text of many addresses without a space.
 const LONGEST: usize = 8192;
 /// Parameters of queries that are credentials, in lower case: of OAuth, GitLab and GitHub, and of signed URLs of S3, Azure,
@@ -41,8 +44,8 @@ const SECRET_PARAMETERS: &[&str] = &[
     "x-goog-signature",
 ];
 
-/// A text in which the credentials of all URLs are replaced by `xxxxx`: passwords, tokens that are user names of `http` and
-/// `https`, and known secret parameters of queries.
+/// A text in which the credentials of all addresses are replaced by `xxxxx`: passwords, tokens that are user names of `http` and
+/// `https`, and known secret parameters of queries and fragments.
 pub fn redacted(text: &str) -> Cow<'_, str> {
     replaced(text, |_| MASK.into())
 }
@@ -66,8 +69,8 @@ fn replaced(text: &str, mask: impl Fn(&str) -> String) -> Cow<'_, str> {
 
 /// `None` if the text has no secrets.
 fn replaced_once(text: &str, mask: impl Fn(&str) -> String) -> Option<String> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for (start, separator) in text.match_indices("://") {
+    let mut found = without_scheme(text);
+    for (start, separator) in SEPARATORS.iter().flat_map(|separator| text.match_indices(separator)) {
         let scheme = scheme(&text[..start]);
         let rest = start + separator.len();
         let inside = |&(at, c): &(usize, char)| at < LONGEST && !ends_address(c);
@@ -111,8 +114,8 @@ fn scheme(text: &str) -> &str {
 /// The positions of credentials in an address without its scheme, in order.
 fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
     let mut secrets = Vec::new();
-    let host_end = address.find(['/', '?', '#']).unwrap_or(address.len());
-    if let Some(at) = address[..host_end].rfind('@') {
+    let mut host_start = 0;
+    if let Some(at) = user_end(address) {
         let http = matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https");
         let colon = address[..at].find(':').unwrap_or(at);
         match address[..at].get(colon + 1..).unwrap_or_default() {
@@ -121,10 +124,13 @@ fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
             "" => {}
             _ => secrets.push(colon + 1..at),
         }
+        host_start = at + 1;
     }
-    let Some(query) = address[host_end..].find('?').map(|query| host_end + query + 1) else { return secrets };
+    let Some(query) = address[host_start..].find(['?', '#']).map(|query| host_start + query + 1) else {
+        return secrets;
+    };
     let mut at = query;
-    for pair in address[query..].split(['&', '#', ';']) {
+    for pair in address[query..].split(['&', '#', ';', '?']) {
         if let Some((name, value)) = pair.split_once('=')
             && !value.is_empty()
             && SECRET_PARAMETERS.contains(&name.to_ascii_lowercase().as_str())
@@ -134,6 +140,59 @@ fn secrets(scheme: &str, address: &str) -> Vec<Range<usize>> {
         at += pair.len() + 1;
     }
     secrets
+}
+
+/// The position of the `@` that ends the user name and the password of an address.
+fn user_end(address: &str) -> Option<usize> {
+    let authority = &address[..address.find(['/', '?', '#']).unwrap_or(address.len())];
+    if let Some(at) = authority.rfind('@') {
+        return Some(at);
+    }
+    // A password may contain `/`, `?` or `#` that should have been encoded. What precedes it is then not a valid port.
+    let (host, port) = authority.split_once(':')?;
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit()) || port.starts_with('$');
+    if is_port || host.starts_with('[') { None } else { address.rfind('@') }
+}
+
+/// The longest password of an address without a scheme, in bytes.
+const LONGEST_PASSWORD: usize = 256;
+
+/// What may precede `:NAME@` without being a user: schemes without an authority.
+const NOT_USERS: [&str; 8] = ["mailto", "npm", "jsr", "pkg", "file", "link", "workspace", "acct"];
+
+/// The positions of passwords in addresses like `user:password@proxy:3128` and `user:password@registry.example/image`.
+fn without_scheme(text: &str) -> Vec<Range<usize>> {
+    let mut passwords = Vec::new();
+    for (at, _) in text.match_indices('@') {
+        let start = text[..at].char_indices().rev().take_while(|&(place, c)| {
+            at - place <= LONGEST_PASSWORD && !ends_address(c) && !matches!(c, '/' | '=' | ',' | '(' | '[' | '{' | '@')
+        });
+        let start = start.last().map_or(at, |(place, _)| place);
+        let Some((user, password)) = text[start..at].split_once(':') else { continue };
+        let named = |c: char| c.is_ascii_alphanumeric() || "._~%+-".contains(c);
+        if user.is_empty() || !user.chars().all(named) || NOT_USERS.contains(&user) || password.is_empty() {
+            continue;
+        }
+        if is_host(&text[at + 1..]) {
+            passwords.push(start + user.len() + 1..at);
+        }
+    }
+    passwords
+}
+
+/// Whether a text starts with a host and a port, or with a host name and a path. A digest (`sha256:...`) is neither.
+fn is_host(text: &str) -> bool {
+    let end = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-'))).unwrap_or(text.len());
+    let (host, rest) = text.split_at(end);
+    if let Some(rest) = rest.strip_prefix(':') {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let ends = !rest[digits..].starts_with(|c: char| c.is_alphanumeric());
+        let algorithm = matches!(host, "sha256" | "sha384" | "sha512");
+        return !host.is_empty() && !algorithm && (1..=5).contains(&digits) && ends;
+    }
+    let domain =
+        host.rsplit_once('.').is_some_and(|(_, top)| top.len() > 1 && top.bytes().all(|b| b.is_ascii_alphabetic()));
+    rest.starts_with('/') && (domain || host == "localhost")
 }
 
 #[cfg(test)]
@@ -161,6 +220,14 @@ mod tests {
             ("ADD https://a:b@h/x https://c:d@h/y /", "ADD https://a:xxxxx@h/x https://c:xxxxx@h/y /"),
             ("{\"url\":\"https://a:b@h/\",\"x\":\"@\"}", "{\"url\":\"https://a:xxxxx@h/\",\"x\":\"@\"}"),
             ("http_proxy=http://a:ü@proxy:3128 x", "http_proxy=http://a:xxxxx@proxy:3128 x"),
+            ("https://me:a/b#c?d@host/f", "https://me:xxxxx@host/f"),
+            ("https://me:a/b@c@host/f?sig=1", "https://me:xxxxx@host/f?sig=xxxxx"),
+            ("https://host/cb#access_token=ab&state=1", "https://host/cb#access_token=xxxxx&state=1"),
+            (r#"{"url":"https:\/\/me:secret@host\/f"}"#, r#"{"url":"https:\/\/me:xxxxx@host\/f"}"#),
+            (r"https:\\/\\/me:secret@host", r"https:\\/\\/me:xxxxx@host"),
+            ("http_proxy=me:secret@proxy:3128 x", "http_proxy=me:xxxxx@proxy:3128 x"),
+            ("FROM me:secret@127.0.0.1:5000/x", "FROM me:xxxxx@127.0.0.1:5000/x"),
+            ("`me:se:cret@registry.example/x`", "`me:xxxxx@registry.example/x`"),
         ] {
             assert_eq!(redacted(text), expected);
         }
@@ -174,6 +241,16 @@ mod tests {
             "ssh://git@host/a",
             "https://host:443/a?page=2&tokens=3",
             "https://host/?token=",
+            "https://host:443/@scope/a@1",
+            "https://[::1]:443/a@b",
+            "https://host:$PORT/a@b",
+            "FROM python:3.12@sha256:0123",
+            "registry:5000/python:3.12@sha256:0123",
+            "npm:@scope/a@1.2.3/b",
+            "npm:a@example.com/b",
+            "git@host.example:22/a",
+            "mailto:me@host.example/x",
+            "12:30@noon",
             "é://x",
             "no address",
             "",
