@@ -10,6 +10,7 @@ use crate::{
     paths,
     target::{BakeTarget, Export, Overrides, SetFlag},
 };
+use buildscope_oci::Platform;
 
 /// The most targets that refer to each other in a row.
 const MAX_LINKS: usize = 256;
@@ -60,6 +61,7 @@ impl Definition {
         for target in selection.targets.values_mut() {
             locate(target)?;
             date(target, environment);
+            check_platforms(target)?;
         }
         Ok(selection)
     }
@@ -139,6 +141,15 @@ impl Definition {
         visited.insert(name.to_owned(), (targets.clone(), groups.clone()));
         (targets, groups)
     }
+}
+
+/// Fails for names of platforms that nothing can be built for.
+fn check_platforms(target: &BakeTarget) -> Result<(), Error> {
+    for platform in target.platforms.iter().flatten().filter(|platform| *platform != "local") {
+        let parsed = platform.parse::<Platform>();
+        parsed.map_err(|error| Error::new(format!("target {}: {error}", target.name)))?;
+    }
+    Ok(())
 }
 
 /// Sets the group `default` to the names of the command line.

@@ -110,6 +110,29 @@ fn faults_name_their_place() {
     }
 }
 
+#[test]
+fn what_the_reference_refuses_is_refused() {
+    for (name, text) in [
+        ("docker-bake.hcl", "target \"default\" {\n  platforms = [\"bogus\"]\n}\n"),
+        ("docker-bake.hcl", "target \"default\" {\n  contexts = { a = null }\n}\n"),
+        ("compose.yaml", "services:\n  a:\n    build:\n      cache_from: x\n"),
+        ("compose.yaml", "services:\n  a:\n    build:\n      tags: x\n"),
+    ] {
+        let file = File { name: name.into(), text: text.into() };
+        let read = Definition::read(&[file], &inputs());
+        let selected = read.and_then(|read| read.select(&["default".into()], &[], &BTreeMap::new()));
+        assert!(selected.is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_file_of_a_policy_is_printed_before_its_data() {
+    let text = "target \"default\" {\n  policy = [\"filename=p\"]\n}\n".to_owned();
+    let definition = Definition::read(&[File { name: "docker-bake.hcl".into(), text }], &inputs()).expect("valid");
+    let printed = definition.select(&["default".into()], &[], &BTreeMap::new()).expect("a target").print();
+    assert!(printed.contains("\"Filename\": \"p\",\n              \"Data\": null\n"), "{printed}");
+}
+
 /// The YAML library takes minutes for these.
 #[test]
 fn brackets_of_a_compose_file_are_nested_to_a_limit() {

@@ -147,9 +147,9 @@ target "files" {
 
 /// A target that fails, one that needs it, and one that is built.
 pub(crate) const ONE_FAILS: &str = r#"
-group "default" { targets = ["bad", "user", "good"] }
+group "default" { targets = ["bad", "a-user", "good"] }
 target "bad" { dockerfile-inline = "FROM busybox\nRUN exit 7\n" }
-target "user" {
+target "a-user" {
   contexts = { bad = "target:bad" }
   dockerfile-inline = "FROM bad\nRUN true\n"
 }
@@ -172,7 +172,7 @@ fn keep_going_builds_what_does_not_need_the_failed_step() {
         line.to_owned()
     };
     assert!(result("bad").contains("failed"), "{table}");
-    assert!(result("user").contains("not built"), "{table}");
+    assert!(result("a-user").contains("not built"), "{table}");
     assert!(result("good").contains("built"), "{table}");
     assert!(stderr(&failed).contains("target bad:"), "{}", stderr(&failed));
 }
@@ -197,6 +197,15 @@ fn targets_are_printed_and_listed() {
     assert!(printed["target"].get("two").is_none());
     let listed = succeeded(bake(&world, &["--list", "targets"]));
     assert_eq!(listed, "TARGET\tDESCRIPTION\ndefault\tone, two\none\t\ntwo\t\n");
+    world.write(
+        "docker-bake.json",
+        &serde_json::json!({"target": {"one": {"description": "\u{1b}[2J\u{202e}x"}}}).to_string(),
+    );
+    let listed = succeeded(bake(&world, &["--list", "targets"]));
+    assert!(listed.contains("one\t\\u{1b}[2J\\u{202e}x\n"), "{listed:?}");
+    let checked =
+        succeeded(bake(&world, &["--print", "--call", "check,format=json", "--builder", "default", "-D", "one"]));
+    assert!(checked.contains("\"call\": \"lint\"\n"), "{checked}");
     let unknown = bake(&world, &["--print", "ones"]);
     assert!(stderr(&unknown).contains("did you mean one?"), "{}", stderr(&unknown));
 }

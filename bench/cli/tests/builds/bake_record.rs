@@ -119,7 +119,7 @@ fn a_failed_target_is_in_the_record_with_its_error() {
     bake(&world, &["--keep-going", "--record", path.to_str().unwrap()]);
     let record = buildscope_record::Record::read(fs::File::open(path).unwrap()).unwrap();
     let outcomes: Vec<_> = record.targets.iter().map(|target| (target.name.as_str(), target.outcome)).collect();
-    let expected = [("bad", TargetOutcome::Failed), ("good", TargetOutcome::Built), ("user", TargetOutcome::Skipped)];
+    let expected = [("bad", TargetOutcome::Failed), ("good", TargetOutcome::Built), ("a-user", TargetOutcome::Skipped)];
     assert_eq!(
         BTreeSet::from_iter(outcomes.iter().map(|(name, _)| name)),
         BTreeSet::from_iter(expected.iter().map(|(name, _)| name))

@@ -135,8 +135,8 @@ impl<'a> Project<'a> {
             extra_hosts: extra_hosts(build.get("extra_hosts"))?,
             cache_from: list(build.get("cache_from"), cache_entries)?,
             cache_to: list(build.get("cache_to"), cache_entries)?,
-            tags: build.get("tags").map(|tags| texts(Some(tags))),
-            platforms: build.get("platforms").map(|platforms| texts(Some(platforms))),
+            tags: array(build.get("tags"))?,
+            platforms: array(build.get("platforms"))?,
             ssh: ssh(build.get("ssh"))?,
             secrets: self.secrets(&build)?,
             attest: attest(&build)?,
@@ -254,10 +254,18 @@ fn named_contexts(contexts: &BTreeMap<String, String>) -> BTreeMap<String, Strin
 
 fn list<T>(value: Option<&Yaml>, parse: fn(&str) -> Result<Vec<T>, String>) -> Result<Option<Vec<T>>, String> {
     let mut entries = Vec::new();
-    for text in texts(value) {
+    for text in array(value)?.unwrap_or_default() {
         entries.extend(parse(&text)?);
     }
     Ok(value.map(|_| entries))
+}
+
+/// The texts of a key that must have a list (the Compose Specification's schema).
+fn array(value: Option<&Yaml>) -> Result<Option<Vec<String>>, String> {
+    match value {
+        None | Some(Yaml::Null | Yaml::Sequence(_)) => Ok(value.map(|value| texts(Some(value)))),
+        Some(_) => Err("cache_from, cache_to, tags and platforms must be lists".into()),
+    }
 }
 
 fn flag(build: &Mapping, key: &str) -> Result<Option<bool>, String> {

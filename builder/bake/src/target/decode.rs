@@ -73,7 +73,12 @@ pub(crate) fn set(target: &mut BakeTarget, field: &str, value: Value) -> Result<
         "annotations" => target.annotations = Some(texts(value)?),
         "attest" => target.attest = Some(from_value(value)?),
         "context" => target.context = Some(text(value)?),
-        "contexts" => target.contexts = map(value)?,
+        "contexts" => {
+            if value.fields().is_some_and(|fields| fields.values().any(Value::is_null)) {
+                return Err("a context is null".into());
+            }
+            target.contexts = map(value)?;
+        }
         "dockerfile" => target.dockerfile = Some(text(value)?),
         "dockerfile-inline" => target.dockerfile_inline = Some(text(value)?),
         "args" => target.args = map(value)?,

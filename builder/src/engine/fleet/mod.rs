@@ -160,16 +160,18 @@ async fn run(
         let base_reads = BaseReads::start(&solver);
         engine.store.sync(probe)?;
         base_reads.note(&mut outcome.reports);
-        let mut missing = Missing::new(&solver, solved.err());
+        let missing = Missing::new(&solver, solved.err());
         if repair(&mut solver, round, !all_built) {
             delivered.retain(|_, one| one.result.is_ok());
             continue;
         }
         engine.store.take_warnings().into_iter().for_each(|warning| progress.event(Event::Warning(warning)));
+        let mut missing = missing.ends(&solver, (0..deliveries.len()).filter(|part| !delivered.contains_key(part)));
         let end = |part: usize| match delivered.remove(&part) {
             Some(Delivered { result: Ok(built), times }) => (TargetEnd::Built(Box::new(built), times.1), Some(times)),
             Some(Delivered { result: Err(error), times }) => (TargetEnd::Failed(error), Some(times)),
-            None => (missing.end(&solver, part), None),
+            // Every target is in one of the two maps.
+            None => (missing.remove(&part).unwrap_or_else(|| TargetEnd::Skipped(String::new())), None),
         };
         let (ends, times): (Vec<_>, Vec<_>) = (0..deliveries.len()).map(end).unzip();
         let report = |part: usize| {

@@ -1,5 +1,6 @@
 //! The command line of `bake`: the flags of `docker buildx bake` and our own.
 
+use super::super::build::DockerFlags;
 use super::super::recording::RecordingFlags;
 use super::super::remote_flags::RemoteFlags;
 use super::super::unverified::UnverifiedRegistries;
@@ -57,6 +58,10 @@ pub(crate) struct Arguments {
     /// Grant what the files ask for: network.host, security.insecure, fs.read=PATH, fs.write=PATH, fs=PATH, ssh
     #[arg(long, value_name = "PRIVILEGE")]
     pub(super) allow: Vec<String>,
+    #[arg(long, hide = true, value_name = "NAME")]
+    pub(super) builder: Option<String>,
+    #[arg(short = 'D', long, hide = true)]
+    pub(super) debug: bool,
     /// Build the targets that do not need a failed step
     #[arg(short, long)]
     pub(super) keep_going: bool,
@@ -130,13 +135,27 @@ impl Arguments {
         if names.is_empty() { vec!["default".into()] } else { names.to_vec() }
     }
 
+    /// The flags that have no meaning here.
+    pub(super) fn docker_flags(&self) -> DockerFlags {
+        DockerFlags { builder: self.builder.clone(), debug: self.debug, ..DockerFlags::default() }
+    }
+
+    /// What is asked instead of a build, and the options of the answer. A check is called `lint`, as buildx prints it.
+    pub(super) fn subrequest(&self) -> Option<(&str, &str)> {
+        let call = if self.check { "check" } else { self.call.as_deref()? };
+        match call.split_once(',').unwrap_or((call, "")) {
+            ("build", "") => None,
+            ("check", options) => Some(("lint", options)),
+            other => Some(other),
+        }
+    }
+
     /// The overrides, with those that have a flag of their own.
     pub(super) fn settings(&self) -> Vec<String> {
         let mut settings = self.set.clone();
         let flags = [(self.push, "push"), (self.load, "load"), (self.no_cache, "no-cache"), (self.pull, "pull")];
         settings.extend(flags.iter().filter(|(wanted, _)| *wanted).map(|(_, key)| format!("*.{key}=true")));
-        let call = if self.check { Some("check") } else { self.call.as_deref().filter(|call| *call != "build") };
-        settings.extend(call.map(|call| format!("*.call={call}")));
+        settings.extend(self.subrequest().map(|(call, _)| format!("*.call={call}")));
         let attests = [("sbom", &self.sbom), ("provenance", &self.provenance)];
         for (kind, text) in attests {
             settings.extend(text.as_deref().map(|text| match text {

@@ -13,7 +13,7 @@ use super::build::{Options, Subrequest};
 use super::recording::{Experiment, first_of};
 use crate::builds::Subject;
 use crate::output::write_file;
-use crate::{Failure, write_message, write_out};
+use crate::{Failure, write_message, write_out, write_text};
 use buildscope_bake::{Definition, ListFormat, Selection};
 use buildscope_builder::engine::{self, Engine, FleetOutcome, FleetRequest, FleetTarget, Progress, TargetEnd};
 use buildscope_record::Probe;
@@ -25,11 +25,15 @@ use tokio_util::sync::CancellationToken;
 
 /// Prints, lists, checks or builds targets.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
+    arguments.docker_flags().check()?;
     let inputs = files::inputs(&arguments)?;
     let source = files::read(&arguments)?;
     let definition = Definition::read(&source.files, &inputs).map_err(definition_fault)?;
     if let Some(list) = &arguments.list {
-        write_out(&listed(&definition, list)?);
+        match listed(&definition, list)? {
+            (ListFormat::Json, text) => write_out(&text),
+            (ListFormat::Table, text) => write_text(&text),
+        }
         return Ok(());
     }
     let mut selection = definition
@@ -66,7 +70,7 @@ fn definition_fault(error: buildscope_bake::Error) -> Failure {
 }
 
 /// The list that `--list` asks for.
-fn listed(definition: &Definition, list: &str) -> Result<String, Failure> {
+fn listed(definition: &Definition, list: &str) -> Result<(ListFormat, String), Failure> {
     let unknown =
         || Failure::usage(miette!("--list takes targets or variables, or type=targets,format=json; not `{list}`"));
     let (mut kind, mut format) = (None, ListFormat::Table);
@@ -80,8 +84,8 @@ fn listed(definition: &Definition, list: &str) -> Result<String, Failure> {
         }
     }
     match kind {
-        Some("targets") => Ok(definition.list_targets(format)),
-        Some("variables") => Ok(definition.list_variables(format)),
+        Some("targets") => Ok((format, definition.list_targets(format))),
+        Some("variables") => Ok((format, definition.list_variables(format))),
         _ => Err(unknown()),
     }
 }
@@ -91,7 +95,7 @@ fn answer(targets: Vec<ReadyTarget>) -> Result<(), Failure> {
     let mut failed = false;
     for (index, target) in targets.iter().enumerate() {
         let line = if index == 0 { "" } else { "\n" };
-        write_out(&format!("{line}{}\n\n", target.name));
+        write_text(&format!("{line}{}\n\n", target.name));
         if let Err(failure) = target.options.answer() {
             failed = true;
             failure.report();
@@ -150,7 +154,7 @@ fn subject(arguments: &Arguments) -> Subject {
 
 /// Prints the table, and then the error of each target that failed.
 fn conclude(names: &[String], ends: Vec<TargetEnd>, began: Instant) -> Result<(), Failure> {
-    write_out(&table::of(names, &ends, began));
+    write_text(&table::of(names, &ends, began));
     let all_built = ends.iter().all(|end| matches!(end, TargetEnd::Built(..)));
     for (name, end) in names.iter().zip(ends) {
         if let TargetEnd::Failed(error) = end {

@@ -41,7 +41,7 @@ fn build_arguments(target: &bake::BakeTarget, arguments: &Arguments) -> Result<b
         build_context: named_contexts(target),
         label: pairs(&target.labels),
         platform: separated(&target.platforms),
-        call: target.call.as_deref().map(str::parse).transpose().map_err(Failure::Usage)?.unwrap_or_default(),
+        call: call(target, arguments)?,
         no_cache: target.no_cache == Some(true),
         no_cache_filter: separated(&target.no_cache_filter),
         pull: target.pull == Some(true),
@@ -90,6 +90,14 @@ fn with_execution(build: build::Arguments, arguments: &Arguments) -> build::Argu
         recording: RecordingFlags { why_miss: Vec::new(), ..arguments.recording.clone() },
         ..build
     }
+}
+
+/// What is done instead of a build. The command line has the options of the answer.
+fn call(target: &bake::BakeTarget, arguments: &Arguments) -> Result<build::Call, Failure> {
+    let Some(call) = &target.call else { return Ok(build::Call::default()) };
+    let options = arguments.subrequest().map(|(_, options)| options).filter(|options| !options.is_empty());
+    let call = options.map_or_else(|| call.clone(), |options| format!("{call},{options}"));
+    call.parse().map_err(Failure::Usage)
 }
 
 fn texts<T: ToString>(list: &Option<Vec<T>>) -> Vec<String> {

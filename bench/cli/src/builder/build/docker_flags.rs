@@ -159,7 +159,7 @@ pub(super) struct DockerLimits {
 
 impl DockerFlags {
     /// Fails for a flag that is refused, with the reason and the alternative, and warns of one without effect.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(in crate::builder) fn check(&self) -> Result<(), Failure> {
         let set = |name: &str| {
             let given = [
                 ("--builder", self.builder.as_ref().is_some_and(|name| name != "default")),

@@ -10,7 +10,7 @@ mod options;
 mod run_options;
 
 pub(crate) use arguments::Arguments;
-pub(super) use call::Subrequest;
+pub(super) use call::{Call, Subrequest};
 pub(super) use docker_flags::DockerFlags;
 pub(super) use options::Options;
 

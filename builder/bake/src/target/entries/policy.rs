@@ -54,14 +54,22 @@ impl ListEntry for Policy {
     fn dedup(_: &mut Vec<Policy>) {}
 }
 
+/// A file of a policy, as buildx prints it.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct File {
+    #[serde(rename = "Filename")]
+    name: String,
+    /// What buildx has read when it builds.
+    data: Option<String>,
+}
+
 /// Prints the structure of buildx, whose fields have no names of their own in JSON.
 impl Serialize for Policy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let flag = |name: &str| self.attributes.get(name).and_then(|text| boolean(text));
-        let files: Option<Vec<BTreeMap<&str, Option<&str>>>> = self
-            .attributes
-            .get("filename")
-            .map(|name| vec![BTreeMap::from([("Filename", Some(name.as_str())), ("Data", None)])]);
+        let file = |name: &String| [File { name: name.clone(), data: None }];
+        let files = self.attributes.get("filename").map(file);
         let mut map = serializer.serialize_map(Some(5))?;
         map.serialize_entry("Files", &files)?;
         map.serialize_entry("Reset", &flag("reset").unwrap_or(false))?;
