@@ -88,7 +88,7 @@ pub use logs::{LONGEST_LINE, LogLine, LogSink, Stream};
 pub use network::IsolatedNetwork;
 pub use oci::OciRuntime;
 pub use page_cache::bytes_read;
-pub use program::helper;
+pub use program::{end_with_this_thread, helper, output as output_of_helper};
 pub use rlimits::knows_resource_limit;
 pub use spec::*;
 pub use zygote::{Zygote, serve_if_zygote};

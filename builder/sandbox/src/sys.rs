@@ -65,6 +65,18 @@ pub(super) fn fork() -> Result<Forked, Errno> {
     clone3(0, None)
 }
 
+/// Makes a command's program end with the thread that starts it (SIGTERM).
+pub(super) fn end_with_this_thread(command: &mut std::process::Command) {
+    let parent = rustix::process::getpid();
+    let bind = move || {
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))?;
+        // The parent may have ended before the call.
+        if rustix::process::getppid() == Some(parent) { Ok(()) } else { Err(Errno::SRCH.into()) }
+    };
+    // SAFETY: between fork and exec, the closure only makes two system calls. It allocates nothing and takes no lock.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(command, bind) };
+}
+
 /// Calls `unshare(2)`.
 pub(super) fn unshare(namespaces: c_int) -> Result<(), Errno> {
     // SAFETY: new namespaces change what paths and ids mean to this process, not its memory or descriptors

@@ -7,7 +7,7 @@
 use super::SourceError;
 use crate::http::proxies;
 use buildscope_record::{Phase, Probe};
-use buildscope_sandbox::helper;
+use buildscope_sandbox::{helper, output_of_helper};
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,10 @@ const CREDENTIALS: &str = "BUILDSCOPE_GIT_CREDENTIALS";
 
 /// The settings of every git command. The files of the user's configuration and of the system's are not read; these are
 /// settings whose defaults name other files of this machine, or make the content depend on the time or the user.
-const SETTINGS: [&str; 7] = [
+const SETTINGS: [&str; 9] = [
+    // A server that sends nothing for a minute is given up. This also ends git's own helpers if git itself is killed.
+    "http.lowSpeedLimit=1",
+    "http.lowSpeedTime=60",
     "core.hooksPath=/dev/null",
     "core.attributesFile=/dev/null",
     "core.excludesFile=/dev/null",
@@ -203,7 +206,7 @@ fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, St
         .env("GIT_ATTR_NOSYSTEM", "1")
         // No templates, which may be hooks.
         .env("GIT_TEMPLATE_DIR", "")
-        .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes")
+        .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=20")
         // git must not prompt for a password.
         .env("GIT_TERMINAL_PROMPT", "0");
     if !settings.is_empty() {
@@ -215,11 +218,7 @@ fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, St
     for setting in SETTINGS.into_iter().chain(settings.iter().map(|setting| &**setting)) {
         command.args(["-c", setting]);
     }
-    let output = command
-        .args(arguments)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .output()
+    let output = output_of_helper(command.args(arguments).current_dir(dir).stdin(Stdio::null()))
         .map_err(|error| format!("cannot run git: {error}"))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());

@@ -116,6 +116,7 @@ pub use buildscope_record::{DriverChoice, DriverName};
 pub use owner::{MAX_OWNER_ID, owner_id};
 pub use path::MAX_LINKS;
 pub use pinned::{HostRoot, Identity, PinnedFile, open_below, open_resolved};
+pub use scratch::abandon_scratch;
 pub use snapshot::{Snapshot, View};
 pub use sparse::{SparseReader, is_zero};
 pub use spool::Spool;

@@ -16,6 +16,32 @@ use std::time::{Duration, SystemTime};
 /// The time that a process waits at its end until discarded files are removed. The next process removes the rest.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The scratch directories of this process.
+static LIVE: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Removes the scratch directories of a process that is about to end without dropping its stores. The next process removes what takes
+/// longer than `patience`.
+pub fn abandon_scratch(patience: Duration) {
+    abandon(std::mem::take(&mut *LIVE.lock()), patience);
+}
+
+fn abandon(dirs: Vec<PathBuf>, patience: Duration) {
+    let (finished, done) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        for dir in dirs {
+            // Other threads still work here, and must not move a half removed tree to the store: after this, its path leads nowhere.
+            let dead = dir.with_extension("dead");
+            if fs::rename(&dir, &dead).is_ok() {
+                let _ = fs::remove_file(dir.with_extension("lock"));
+                let _ = fs::remove_dir_all(dead);
+            }
+        }
+        drop(finished);
+    });
+    // Ends when the thread drops the sender. Nothing is ever sent.
+    let _ = done.recv_timeout(patience);
+}
+
 /// A thread that removes or drops discarded objects in the background.
 #[derive(Debug)]
 struct BackgroundDrop<T> {
@@ -73,6 +99,7 @@ impl Scratch {
         let dir = lock_path.with_extension("");
         fs::create_dir(&dir).context("create", &dir)?;
         [tmp, &dir].into_iter().for_each(spread);
+        LIVE.lock().push(dir.clone());
         let scratch = Self {
             dir,
             lock_path,
@@ -142,6 +169,7 @@ impl Drop for Scratch {
         if unmounted && removed && fs::remove_dir_all(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
         }
+        LIVE.lock().retain(|dir| *dir != self.dir);
         if let Some(own) = &self.own {
             let _ = fs::remove_dir_all(own);
         }
@@ -204,6 +232,18 @@ fn remove(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_abandoned_directory_is_removed_and_takes_no_more_files() {
+        let tmp = tempfile::tempdir().unwrap();
+        let scratch = Scratch::create(tmp.path()).unwrap();
+        let tree = scratch.path("unpack");
+        fs::create_dir_all(tree.join("usr/bin")).unwrap();
+        // Other tests of this process have directories of their own.
+        abandon(vec![scratch.dir.clone()], Duration::from_secs(60));
+        assert_eq!(fs::read_dir(tmp.path()).unwrap().count(), 0);
+        assert!(fs::create_dir(&tree).is_err() && fs::rename(&tree, tmp.path().join("snapshot")).is_err());
+    }
 
     #[test]
     fn unfinished_files_are_removed_at_the_end() {

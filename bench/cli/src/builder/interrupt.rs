@@ -1,5 +1,6 @@
 //! Signals that ask a command to end (Ctrl-C, SIGTERM, a closed terminal) while it can still clean up.
 
+use buildscope_storage::abandon_scratch;
 use std::future::poll_fn;
 use std::io;
 use std::sync::OnceLock;
@@ -13,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 pub(super) const GRACE: Duration = Duration::from_secs(4);
 /// The time to print the last message. Standard error may be a full pipe.
 const MESSAGE: Duration = Duration::from_millis(100);
+
+/// The time to remove unfinished files. The next build removes what is left.
+const CLEANING: Duration = Duration::from_millis(300);
 
 /// The first signal that asked this process to end.
 static FIRST: OnceLock<SignalKind> = OnceLock::new();
@@ -40,8 +44,12 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
         let _ = FIRST.set(first);
         cancel.cancel();
         match tokio::time::timeout(grace, signals.next()).await {
-            Ok(second) => std::process::exit(code(second)),
+            Ok(second) => {
+                abandon_scratch(CLEANING);
+                std::process::exit(code(second));
+            }
             Err(_) => {
+                abandon_scratch(CLEANING);
                 thread::spawn(|| {
                     eprintln!("buildscope: stopped, because it waited for something that cannot be cancelled")
                 });

@@ -4,7 +4,7 @@ use super::super::{Image, ImageError, Images};
 use crate::http::{now, proxies, rfc3339};
 use buildscope_oci::{DEFAULT_PATH, Descriptor, History, ImageConfig, Platform, Reference, RuntimeConfig};
 use buildscope_record::{Phase, Probe};
-use buildscope_sandbox::helper;
+use buildscope_sandbox::{end_with_this_thread, helper};
 use buildscope_storage::{Store, Timestamp};
 use std::io::{BufReader, Read};
 use std::process::Stdio;
@@ -39,6 +39,7 @@ impl DebianBase {
             command.env("SOURCE_DATE_EPOCH", epoch.to_string());
         }
         command.args([self.suite.as_str(), "-"]).args(&self.mirror);
+        end_with_this_thread(&mut command);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| failed(format!("{error} (Debian: `apt-get install mmdebstrap`)")))?;
         let (Some(tar), Some(mut stderr)) = (child.stdout.take(), child.stderr.take()) else {

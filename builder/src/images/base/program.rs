@@ -8,7 +8,7 @@ use crate::http::proxies;
 use crate::images::{ImageError, Images, Registries, ensure_layers};
 use buildscope_oci::{Platform, Reference};
 use buildscope_record::{Phase, Probe};
-use buildscope_sandbox::helper;
+use buildscope_sandbox::{helper, output_of_helper};
 use buildscope_storage::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -148,7 +148,7 @@ fn fetch_image(
 
 fn run(command: &mut Command) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().map_err(|error| format!("{program}: {error}"))?;
+    let output = output_of_helper(command).map_err(|error| format!("{program}: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
