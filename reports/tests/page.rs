@@ -255,6 +255,28 @@ fn nothing_is_wider_than_the_page_and_the_charts_line_up() {
     }
 }
 
+/// A browser shows ESC as nothing, but obeys the marks.
+#[test]
+fn no_view_has_marks_that_reorder_text() {
+    let mut record = example("diamond.serial.json");
+    for step in &mut record.steps {
+        step.text = "RUN echo a\u{202e}b\u{2066}c\u{9b}d".into();
+        step.log = vec!["\u{202e}log".into()];
+        step.error = Some("\u{200f}error".into());
+    }
+    let explanation = explain(&record);
+    let views = [
+        render::html(&record, &explanation),
+        render::markdown(&explanation),
+        render::text(&explanation, render::Style::default()),
+        buildscope_reports::inside::folded_stacks(&record),
+    ];
+    for view in views {
+        assert!(!view.contains(buildscope_record::acts_on_view), "{}", view.escape_debug());
+    }
+    assert!(page(&record).contains(r"RUN echo a\\u{202e}b\\u{2066}c\\u{9b}d"));
+}
+
 /// speedscope is a viewer of the Trace Event format that says on its console which slices it cannot close in order.
 #[test(AnyProgram(crate::CHROMIUM), Program("speedscope"))]
 fn speedscope_reads_timelines_without_complaint() {

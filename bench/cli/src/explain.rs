@@ -7,7 +7,7 @@ use super::output::{write_file, write_result};
 use super::patch::patch;
 use super::{Failure, Root, otlp, shown, terminal, write_message};
 use buildscope_commands::rules::{Facts, Nothing};
-use buildscope_record::{Policy, Record, redacted};
+use buildscope_record::{Policy, Record, neutralised_json, redacted};
 use buildscope_reports::compare::slower;
 use buildscope_reports::inside::folded_stacks;
 use buildscope_reports::render::Account;
@@ -242,7 +242,7 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_string(&timeline).map_err(Failure::internal)?;
-    write_file(path, redacted(&text).as_bytes())
+    write_file(path, neutralised_json(&redacted(&text)).as_bytes())
 }
 
 /// Writes the changes that the advice suggests, and says which.

@@ -2,8 +2,19 @@
 
 use crate::write_message;
 use buildscope_record::redacted_in_place;
-use miette::Report;
+use miette::{MietteHandlerOpts, Report, ReportHandler};
 use std::process::ExitCode;
+use textwrap::{WordSeparator, WordSplitter};
+
+/// Lets lines of reports break at spaces only. An address stays whole: its credentials can be found, and it can be copied.
+pub(crate) fn set_report_style() {
+    let handler = |_: &_| -> Box<dyn ReportHandler> {
+        let style = MietteHandlerOpts::new().break_words(false).word_separator(WordSeparator::AsciiSpace);
+        Box::new(style.word_splitter(WordSplitter::NoHyphenation).build())
+    };
+    // Fails only if another handler is set already.
+    let _ = miette::set_hook(Box::new(handler));
+}
 
 /// The reason why a command failed.
 #[derive(Debug)]
@@ -60,5 +71,23 @@ impl Failure {
             write_message(&redacted_in_place(&format!("{report:?}")));
         }
         ExitCode::from(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use miette::miette;
+
+    #[test]
+    fn no_width_breaks_an_address() {
+        set_report_style();
+        for words in 1..40 {
+            let before = "abc ".repeat(words);
+            let report = miette!("{before}`type=s3,endpoint_url=http://me:SECRET@host-a.example/b?token=SECRET`");
+            let shown = format!("{report:?}");
+            let redacted = redacted_in_place(&shown);
+            assert!(redacted.contains("http://me:xxxxxx@host-a.example/b?token=xxxxxx"), "{shown}");
+        }
     }
 }

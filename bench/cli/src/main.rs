@@ -80,6 +80,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    failure::set_report_style();
     #[cfg(all(feature = "build", target_os = "linux"))]
     builder::start();
     let arguments = match plugin::arguments(std::env::args_os().collect()) {
@@ -92,7 +93,7 @@ fn main() -> ExitCode {
     };
     let done = match Cli::try_parse_from(arguments) {
         Ok(cli) => run(cli.command),
-        Err(error) if error.use_stderr() => error.exit(),
+        Err(error) if error.use_stderr() => return output::report_usage(&error),
         Err(help) => {
             output::write_help(&help);
             Ok(())

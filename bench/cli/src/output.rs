@@ -1,17 +1,19 @@
 //! Standard output and files, where results go, and standard error, where messages go.
 //!
 //! Text may quote what comes from outside: logs, names, lines of a Dockerfile. Text for people is
-//! [neutralised](render::neutralised), also in a pipe, whose end is often a terminal. Documents for programs are only
-//! neutralised on a terminal, because escapes would change them. Credentials in addresses are left out everywhere.
+//! [neutralised](render::neutralised), also in a pipe, whose end is often a terminal. In JSON documents, control characters are
+//! written as JSON escapes, which changes no string. Credentials in addresses are left out everywhere.
 
 use crate::Failure;
-use buildscope_record::redacted;
+use crate::terminal::style_of;
+use buildscope_record::{escaped_json, redacted};
 use buildscope_reports::render;
 use miette::{IntoDiagnostic as _, WrapErr as _, miette};
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal as _, Write};
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::OnceLock;
 
 /// The first error of writing a result.
@@ -24,9 +26,17 @@ pub(super) fn write_text(text: &str) {
 
 /// Writes a command's result, which may be a document for programs. [`finish`] reports an error.
 pub(super) fn write_out(text: &str) {
-    let text = redacted(text);
-    let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { text };
+    let text = document(text);
+    let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { Cow::Borrowed(&*text) };
     note(io::stdout().write_all(text.as_bytes()));
+}
+
+/// A document without credentials. Only strings of JSON documents still have characters that a terminal acts on.
+fn document(text: &str) -> Cow<'_, str> {
+    match redacted(text) {
+        Cow::Borrowed(text) => escaped_json(text),
+        Cow::Owned(text) => Cow::Owned(escaped_json(&text).into_owned()),
+    }
 }
 
 /// The file that a result goes to; `None` is standard output, which `-` names, too.
@@ -39,10 +49,20 @@ pub(super) fn write_help(help: &clap::Error) {
     note(help.print());
 }
 
+/// Writes why a command line is invalid, and returns the exit code. The message quotes the command line, which a script may have
+/// put together from other texts.
+pub(super) fn report_usage(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    let coloured = style_of(&io::stderr()).colours;
+    let text = if coloured { text.ansi().to_string() } else { text.to_string() };
+    write_message(text.trim_end());
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
 /// Writes a command's result to a file, or to standard output.
 pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failure> {
     match file_of_result(file) {
-        Some(path) => write_file(path, text),
+        Some(path) => write_file(path, document(text).as_bytes()),
         None => {
             write_out(text);
             Ok(())
@@ -56,11 +76,12 @@ pub(super) fn write_file(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Fail
     written.into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
 }
 
-/// Creates a file and calls `write` with it. A file that cannot be written whole, on a full disk for example, is removed.
+/// Creates a file and calls `write` with it. A file that cannot be written whole, on a full disk for example, is removed. A link
+/// stays: `/dev/stdout` is one.
 pub(super) fn write_whole<E: From<io::Error>>(path: &Path, write: impl FnOnce(File) -> Result<(), E>) -> Result<(), E> {
     let written = write(File::create(path)?);
-    // A pipe or a device stays.
-    if written.is_err() && path.is_file() {
+    // A pipe, a device or a link stays.
+    if written.is_err() && fs::symlink_metadata(path).is_ok_and(|file| file.is_file()) {
         let _ = fs::remove_file(path);
     }
     written
@@ -117,6 +138,11 @@ mod tests {
         assert!(half.is_err() && !path.exists());
         write_whole(&path, |mut file| file.write_all(b"whole")).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"whole");
+        // Like `/dev/stdout` whose disk is full.
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write_whole(&link, |_| Err(io::Error::other("the disk is full"))).unwrap_err();
+        assert!(fs::symlink_metadata(&link).is_ok());
         // A device stays.
         assert!(write_file(Path::new("/dev/full"), "x").is_err() && Path::new("/dev/full").exists());
     }

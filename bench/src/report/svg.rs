@@ -1,6 +1,8 @@
 //! The plots. Coordinates are pixels. Time axes start at zero, so that lengths can be compared.
 
 use crate::stats::{ChangePoint, Ratio, Summary, quantile};
+use buildscope_record::redacted;
+use buildscope_reports::render::neutralised;
 use std::fmt::Write as _;
 
 /// A name and its times, in the order of measurement.
@@ -246,7 +248,7 @@ pub(super) fn seconds(seconds: f64) -> String {
 
 /// Escapes a text for XML text and attribute values.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    neutralised(&redacted(text)).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{Case, RunError};
 use crate::environment::Environment;
+use buildscope_record::{escaped_json, redacted};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -121,11 +122,13 @@ impl Run {
         serde_json::from_slice(&text).map_err(format)
     }
 
-    /// Writes `run.json` to the folder. The file is replaced atomically.
+    /// Writes `run.json` to the folder, without the credentials in addresses: commands and errors may contain some. The file is replaced
+    /// atomically.
     pub fn write(&self, folder: &Path) -> Result<(), RunError> {
         let (path, new) = (folder.join("run.json"), folder.join(".run.json.new"));
-        let text = serde_json::to_vec_pretty(self).map_err(|error| RunError::Format { path: path.clone(), error })?;
-        fs::write(&new, text).map_err(RunError::io(&new))?;
+        let text =
+            serde_json::to_string_pretty(self).map_err(|error| RunError::Format { path: path.clone(), error })?;
+        fs::write(&new, escaped_json(&redacted(&text)).as_bytes()).map_err(RunError::io(&new))?;
         fs::rename(&new, &path).map_err(RunError::io(&path))
     }
 
@@ -134,5 +137,21 @@ impl Run {
         self.cases.iter().flat_map(|case| {
             case.samples.iter().filter(|sample| sample.fault.is_some()).map(|sample| (&case.case, sample))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::export::sample;
+    use std::fs;
+
+    #[test]
+    fn a_run_is_written_without_credentials() {
+        let mut run = sample::run();
+        run.cases[0].case.workload = "https://me:SECRET@host/a.git".into();
+        let folder = tempfile::tempdir().unwrap();
+        run.write(folder.path()).unwrap();
+        let text = fs::read_to_string(folder.path().join("run.json")).unwrap();
+        assert!(text.contains("https://me:xxxxx@host/a.git") && !text.contains("SECRET"), "{text}");
     }
 }

@@ -3,7 +3,7 @@
 //! Readers refuse a `schema` above [`SCHEMA`], read every older one, and ignore unknown fields. `schema/` has the JSON Schema of
 //! every version.
 
-use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, redacted};
+use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, escaped_json, redacted};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -186,8 +186,8 @@ impl Record {
     /// Not generic over the writer, so that it is compiled once, in this crate.
     fn json(&self) -> serde_json::Result<Vec<u8>> {
         let json = serde_json::to_string_pretty(self)?;
-        // A record is shared, and texts of all kinds may contain addresses: commands, errors, logs.
-        let mut json = redacted(&json).into_owned().into_bytes();
+        // A record is shared, and texts of all kinds may contain addresses and control sequences: commands, errors, logs.
+        let mut json = escaped_json(&redacted(&json)).into_owned().into_bytes();
         json.push(b'\n');
         Ok(json)
     }

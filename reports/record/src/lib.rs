@@ -30,6 +30,7 @@
 
 mod address;
 mod collect;
+mod control;
 mod digest;
 mod event;
 mod file;
@@ -50,6 +51,7 @@ mod units;
 
 pub use address::{redacted, redacted_in_place};
 pub use collect::{Collector, Trace};
+pub use control::{acts_on_view, escaped_json, neutralised_json};
 pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey, ManifestDigest, StepKey};
 pub use event::*;
 pub use file::{Fault, RecordError, json_schema};

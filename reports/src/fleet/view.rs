@@ -5,7 +5,7 @@ use crate::render::Style;
 use crate::render::markdown::{code, prose, row};
 use crate::render::table::{Align, Cell, Table};
 use crate::wording::percent;
-use buildscope_record::Nanos;
+use buildscope_record::{Nanos, acts_on_view};
 use std::fmt::Write as _;
 
 /// A table of the report: its heading, the headings of its columns, and its rows. The last column is text of a Dockerfile.
@@ -153,6 +153,6 @@ th:last-child, td:last-child { text-align: left; width: 100%; white-space: norma
 ";
 
 fn escaped(text: &str) -> String {
-    let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let visible = text.chars().map(|c| if c.is_control() || acts_on_view(c) { ' ' } else { c });
     visible.collect::<String>().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -2,7 +2,7 @@
 
 use super::tree::ProcessTree;
 use super::unseen::total_name;
-use buildscope_record::{Cause, Nanos, Observed, Process, ProcessTime, Processes, Record};
+use buildscope_record::{Cause, Nanos, Observed, Process, ProcessTime, Processes, Record, acts_on_view};
 use std::collections::BTreeMap;
 
 /// Returns a line for each stack of programs and activity: `step;program;program;on a processor 1234`. Waits for children are left out,
@@ -58,10 +58,15 @@ fn name(process: &Process) -> String {
     frame(&process.program)
 }
 
-/// Makes a name fit for a frame: semicolons separate frames, and the last space precedes the weight.
+/// Makes a name fit for a frame: semicolons separate frames, and the last space precedes the weight. Control characters become blanks.
 fn frame(text: &str) -> String {
     const LONGEST: usize = 80;
-    let text: String = text.chars().map(|character| if character == ';' { ',' } else { character }).collect();
+    let shown = |c: char| match c {
+        ';' => ',',
+        c if acts_on_view(c) => ' ',
+        c => c,
+    };
+    let text: String = text.chars().map(shown).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -6,7 +6,7 @@ use super::targets;
 use crate::compare::Pair;
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
-use buildscope_record::{Nanos, Outcome};
+use buildscope_record::{Nanos, Outcome, acts_on_view};
 use std::fmt::Write as _;
 
 /// The number of steps, legs, changes and pieces of advice that are listed.
@@ -230,7 +230,7 @@ fn label(text: &str) -> String {
 }
 
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if c.is_control() || acts_on_view(c) { ' ' } else { c }).collect()
 }
 
 #[cfg(test)]

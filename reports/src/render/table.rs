@@ -1,6 +1,6 @@
 //! Tables of text that fit a width.
 
-use super::terminal::is_unsafe;
+use buildscope_record::acts_on_view;
 use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
@@ -113,7 +113,7 @@ pub fn paint(text: &str, colour: Option<&str>) -> String {
 
 /// The text, cut to `width` columns with an ellipsis. Control characters, which would move the cursor, become blanks.
 pub fn cut(text: &str, width: usize) -> String {
-    let text: String = text.chars().map(|c| if c.is_control() || is_unsafe(c) { ' ' } else { c }).collect();
+    let text: String = text.chars().map(|c| if c.is_control() || acts_on_view(c) { ' ' } else { c }).collect();
     if text.width() <= width {
         return text;
     }

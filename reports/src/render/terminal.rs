@@ -1,15 +1,15 @@
 //! Text that is safe to show on a terminal.
 //!
-//! Logs, names and errors come from outside. Control sequences in them could set the title or the clipboard, move the cursor
-//! over other lines, or hide text; bidirectional marks could reorder it. They are shown as escapes such as `\u{1b}`. Colours
-//! and bold text pass.
+//! Control sequences and bidirectional marks in logs, names and errors are shown as escapes such as `\u{1b}`. Colours and bold
+//! text pass.
 
+use buildscope_record::acts_on_view;
 use std::borrow::Cow;
 
 /// The text with all control characters but newlines and tabs, and all bidirectional marks, shown as escapes. Sequences that
 /// set colours or emphasis (SGR, ECMA-48, 8.3.117) are kept, and are ended at the end of the text.
 pub fn neutralised(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_unsafe) {
+    if !text.chars().any(acts_on_view) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -22,7 +22,7 @@ pub fn neutralised(text: &str) -> Cow<'_, str> {
             rest = &rest[length..];
             continue;
         }
-        if is_unsafe(c) {
+        if acts_on_view(c) {
             out.extend(c.escape_unicode());
         } else {
             out.push(c);
@@ -33,13 +33,6 @@ pub fn neutralised(text: &str) -> Cow<'_, str> {
         out += "\x1b[0m";
     }
     Cow::Owned(out)
-}
-
-/// Whether a terminal may act on the character, other than by a new line or a tab: C0 and C1 controls (ECMA-48, 5), and marks
-/// that change the direction or the lines of text (Unicode Standard Annex 9, 2; The Unicode Standard, 5.8).
-pub(super) fn is_unsafe(c: char) -> bool {
-    (c.is_control() && !matches!(c, '\n' | '\t'))
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The length of the SGR sequence at the start of a text, if it has one and only sets colours and emphasis. Blinking and

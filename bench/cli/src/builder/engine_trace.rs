@@ -56,7 +56,8 @@ impl Trace {
             Some(error) => Err(miette!("{error}")),
             None => complete(&self.path),
         };
-        if written.is_err() && self.path.is_file() {
+        // A link stays: `/dev/stdout` is one.
+        if written.is_err() && fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_file()) {
             let _ = fs::remove_file(&self.path);
         }
         written.wrap_err_with(|| format!("writing the trace to {}", self.path.display())).map_err(Failure::Usage)

@@ -66,6 +66,35 @@ fn a_terminal_gets_no_control_sequences_of_a_step() {
     }
 }
 
+/// A title, a bidirectional mark and a C1 control.
+const CONTROLS: &str = "\u{1b}]0;OWNED\u{7}\u{202e}x\u{9b}2J";
+
+/// Whether a text has characters that act on a terminal, other than new lines and tabs.
+fn acts(text: &str) -> bool {
+    text.contains(|c: char| buildscope_record::acts_on_view(c))
+}
+
+#[test]
+fn a_log_file_gets_no_control_sequences() {
+    let world =
+        World::new(&format!("FROM busybox\nLABEL a=\"{CONTROLS}\"\nRUN printf '\\033[2J10%%\\r20%%'; exit 3\n"));
+    let built = world.build(&["--progress", "plain", "--no-cache-filter", CONTROLS]);
+    assert!(!acts(&built.stderr()) && built.stderr().contains("\\u{1b}]0;OWNED"), "{:?}", built.stderr());
+    let record = fs::read_to_string(built.record).unwrap();
+    assert!(!acts(&record) && record.contains("\\u202e"), "{record}");
+}
+
+#[test]
+fn an_invalid_command_line_is_quoted_without_control_sequences() {
+    let world = World::new("FROM scratch\n");
+    for flags in [["--cpus", CONTROLS], ["--progress", CONTROLS], ["--call", CONTROLS]] {
+        let output = world.command(&flags).env("CLICOLOR_FORCE", "1").output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let shown = text(&output).replace("\u{1b}[", "");
+        assert!(!acts(&shown) && shown.contains("\\u{202e}x\\u{9b}2J"), "{shown:?}");
+    }
+}
+
 #[test(Program("zstd"))]
 fn an_archive_of_add_that_grows_without_end_is_an_error() {
     let world = World::new("FROM scratch\nADD bomb.tar.zst /\n");

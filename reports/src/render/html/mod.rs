@@ -5,7 +5,7 @@
 use crate::Explanation;
 use crate::attribute::Activities;
 use crate::whatif::{PageWhatIf, page_whatif};
-use buildscope_record::{EdgeKind, Nanos, Phase, Record, StepId, WaitKind, redacted};
+use buildscope_record::{EdgeKind, Nanos, Phase, Record, StepId, WaitKind, neutralised_json, redacted};
 use serde::Serialize;
 
 const PAGE: &str = include_str!("page.html");
@@ -71,6 +71,7 @@ struct Extra<'a> {
 pub fn html(record: &Record, explanation: &Explanation) -> String {
     let data = serde_json::to_string(&data(record, explanation)).expect("numbers and strings, under keys of text");
     let data = redacted(&data);
+    let data = neutralised_json(&data);
     // The text of a script element ends at `</script`, and `<!--` has a meaning in it (HTML, "Restrictions for
     // contents of script elements"): within JSON strings, `<` may be written as an escape.
     let data = data.replace('<', "\\u003c");

@@ -4,6 +4,7 @@ use crate::output::write_file;
 use crate::{Failure, destination};
 use buildscope_bench::export;
 use buildscope_bench::run::Run;
+use buildscope_record::redacted;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -60,7 +61,7 @@ impl Exports {
     /// Writes the requested files.
     pub(super) fn write(&self, run: &Run) -> Result<(), Failure> {
         for (_, path, format) in self.requested() {
-            write_file(path, format(run))?;
+            write_file(path, redacted(&format(run)).as_bytes())?;
         }
         Ok(())
     }

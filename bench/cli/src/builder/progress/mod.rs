@@ -16,7 +16,6 @@ pub(crate) use mode::ProgressMode;
 use crate::builds::Expected;
 use buildscope_builder::engine::Progress;
 use buildscope_builder::plan::Plan;
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 
 /// The view for a mode. [`ProgressMode::Auto`] must have been resolved before. `expected` is called if the view shows how
@@ -24,11 +23,7 @@ use std::sync::Arc;
 pub(super) fn view(mode: ProgressMode, expected: impl FnOnce() -> Option<Expected>) -> Arc<dyn Progress> {
     match mode {
         ProgressMode::Tty => Arc::new(tty::Tty::new(expected())),
-        ProgressMode::Plain | ProgressMode::Auto => {
-            let target =
-                if std::io::stderr().is_terminal() { plain::LineSink::Terminal } else { plain::LineSink::File };
-            Arc::new(plain::Plain::new(std::io::stderr(), target))
-        }
+        ProgressMode::Plain | ProgressMode::Auto => Arc::new(plain::Plain::new(std::io::stderr())),
         ProgressMode::Rawjson => Arc::new(rawjson::RawJson::new(std::io::stderr())),
         ProgressMode::Quiet => Arc::new(()),
     }

@@ -1,6 +1,6 @@
 //! BuildKit's plain progress: `#7 [build 3/5] RUN make`, `#7 0.412 cc -c a.c`, `#7 DONE 1.2s`.
 //!
-//! In a file, a step's output is what the step wrote. On a terminal, control sequences in it are shown, not obeyed.
+//! Control sequences are shown, not obeyed, also in a file or a pipe: both are often read on a terminal later.
 
 use super::last_state;
 use super::moved;
@@ -20,19 +20,11 @@ pub(super) struct Plain<W>(Mutex<PlainState<W>>);
 #[derive(Debug)]
 struct PlainState<W> {
     out: W,
-    target: LineSink,
     names: PlanNames,
     /// Numbers are assigned in the order of first appearance.
     seen: HashMap<LineSubject, (usize, Instant)>,
     /// The subject of the last line. A different subject repeats its name first.
     current: Option<LineSubject>,
-}
-
-/// The destination of the lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineSink {
-    File,
-    Terminal,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,8 +34,8 @@ enum LineSubject {
 }
 
 impl<W: Write> Plain<W> {
-    pub(super) fn new(out: W, target: LineSink) -> Self {
-        Self(Mutex::new(PlainState { out, target, names: PlanNames::default(), seen: HashMap::new(), current: None }))
+    pub(super) fn new(out: W) -> Self {
+        Self(Mutex::new(PlainState { out, names: PlanNames::default(), seen: HashMap::new(), current: None }))
     }
 }
 
@@ -71,8 +63,7 @@ impl<W: Write> PlainState<W> {
             Event::Line { step, at, line, .. } => {
                 let number = self.turn_to(&LineSubject::Step(step))?;
                 let text = String::from_utf8_lossy(&line);
-                let text = if self.target == LineSink::Terminal { last_state(&text) } else { &text };
-                self.line(&format!("#{number} {:.3} {text}", at.as_secs_f64()))?;
+                self.line(&format!("#{number} {:.3} {}", at.as_secs_f64(), last_state(&text)))?;
             }
             Event::Finished { outcome: Outcome::Pruned, .. } => {}
             Event::Finished { step, outcome, error } => {
@@ -108,10 +99,7 @@ impl<W: Write> PlainState<W> {
     }
 
     fn line(&mut self, line: &str) -> std::io::Result<()> {
-        match self.target {
-            LineSink::File => writeln!(self.out, "{line}"),
-            LineSink::Terminal => writeln!(self.out, "{}", neutralised(line)),
-        }
+        writeln!(self.out, "{}", neutralised(line))
     }
 
     /// Makes `subject` the writer and returns its number.
@@ -142,7 +130,7 @@ mod tests {
 
     #[test]
     fn interleaved_lines_name_their_steps() {
-        let plain = Plain::new(Vec::new(), LineSink::File);
+        let plain = Plain::new(Vec::new());
         let line = |step, text: &str| Event::Line {
             step: StepId(step),
             stream: Stream::Stdout,
@@ -169,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_shows_control_sequences_and_keeps_colours() {
-        let plain = Plain::new(Vec::new(), LineSink::Terminal);
+    fn control_sequences_are_shown_and_colours_are_kept() {
+        let plain = Plain::new(Vec::new());
         let line = b"10%\r20%\x1b]0;title\x07 \x1b[32mgreen\x1b[0m\r".to_vec();
         plain.event(Event::Line { step: StepId(0), stream: Stream::Stdout, at: Duration::ZERO, line });
         let shown = String::from_utf8(plain.0.into_inner().out).unwrap();
