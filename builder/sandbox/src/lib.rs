@@ -91,4 +91,5 @@ pub use page_cache::bytes_read;
 pub use program::{end_with_this_thread, helper, output as output_of_helper};
 pub use rlimits::knows_resource_limit;
 pub use spec::*;
+pub use sys::unblock_signals;
 pub use zygote::{Zygote, serve_if_zygote};

@@ -213,8 +213,8 @@ fn default_signals() {
     }
 }
 
-/// Unblocks all signals.
-pub(super) fn unblock_signals() {
+/// Unblocks all signals for this thread. A program that starts another one may have left some blocked, as buildbox-casd does for its runner.
+pub fn unblock_signals() {
     // SAFETY: the set is initialised by sigemptyset before it is used, and the null pointer means that no old set is returned.
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();

@@ -58,7 +58,12 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
             }
         }
     };
-    thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(watch)).map(drop)
+    let listen = move || {
+        // A signal comes to any thread that does not block it.
+        buildscope_sandbox::unblock_signals();
+        runtime.block_on(watch);
+    };
+    thread::Builder::new().name("signals".into()).spawn(listen).map(drop)
 }
 
 /// The signals that ask this process to end.

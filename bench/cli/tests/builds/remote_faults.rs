@@ -142,7 +142,7 @@ fn a_blob_that_goes_before_the_worker_reads_it_is_sent_again() {
 fn a_step_of_a_cancelled_build_is_cancelled_on_its_server() {
     let server = machine();
     let front = Front::start(server.port(), &Certificates::new(), Demands::default());
-    let world = World::new("FROM busybox\nRUN sleep 1000\n");
+    let world = World::new("FROM busybox\nRUN sleep 1313\n");
     let mut build = world.command(&["--remote", &front.address(), "--remote-fallback", "fail"]).spawn().unwrap();
     let start = Instant::now();
     while !server.store().join("tmp").exists() {
@@ -154,6 +154,20 @@ fn a_step_of_a_cancelled_build_is_cancelled_on_its_server() {
     kill_process(Pid::from_child(&build), Signal::INT).unwrap();
     assert_eq!(build.wait().unwrap().code(), Some(130));
     assert_eq!(front.calls("CancelOperation"), 1);
+    // The server asks its runner to end, with a signal that it has blocked for its own threads.
+    let start = Instant::now();
+    while is_running(&["sleep", "1313"]) {
+        assert!(start.elapsed() < Duration::from_secs(60), "the step goes on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether a process with these arguments runs.
+fn is_running(arguments: &[&str]) -> bool {
+    let wanted: String = arguments.iter().flat_map(|argument| [argument, "\0"]).collect();
+    let all = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    all.into_iter()
+        .any(|process| fs::read(process.path().join("cmdline")).is_ok_and(|found| found == wanted.as_bytes()))
 }
 
 #[test(Program("buildbox-casd"), Root)]
