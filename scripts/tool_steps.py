@@ -64,7 +64,7 @@ def cargo(at):
 
 def go(at):
     """`go build -debug-actiongraph`: start and end of each action."""
-    actions = [one for one in json.loads((at / "actions.json").read_text()) if one.get("CmdReal") or one.get("Cmd")]
+    actions = [one for one in json.loads((at / "actions.json").read_text()) if one.get("Cmd")]
     moment = lambda text: datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00")).timestamp()
     span = lambda one: (moment(one["TimeStart"]), moment(one["TimeDone"]))
     of = lambda mode: [one for one in actions if one["Mode"] == mode]
@@ -177,8 +177,8 @@ TOOLS = {
                        has("download", "unpack", "compile"), PACKAGE | {".yarnrc.yml": "nodeLinker: node-modules\nenableImmutableInstalls: false\nhttpsCaFilePath: /etc/ssl/certs/ca-certificates.crt\n"}),
     "pnpm": Tool("javascript", "pnpm --version", "pnpm install && pnpm run build && pnpm test", has("download", "unpack", "package scripts", "compile", "test"), PACKAGE),
     "bun": Tool("javascript", "bun --version", "bun install && bun run build", has("network", "unpack", "compile"), PACKAGE),
-    "cargo": Tool("rust", "cargo --version", "cargo build --timings && cargo test", cargo, RUST, after="cp target/cargo-timings/cargo-timing.html /truth/timings.html"),
-    "go": Tool("go", "go version", "go build -debug-actiongraph=/truth/actions.json -o app . && go test", go, GO, before="go mod tidy"),
+    "cargo": Tool("rust", "cargo --version", "cargo build --timings", cargo, RUST, after="cp target/cargo-timings/cargo-timing.html /truth/timings.html"),
+    "go": Tool("go", "go version", "go build -debug-actiongraph=/truth/actions.json -o app . && CGO_ENABLED=0 go test", go, GO, before="go mod tidy"),
     "maven": Tool("jvm", "mvn --version", "mvn -B package | ./stamp", MAVEN, CLASSES | TEST_CLASS | POM | STAMPER, before="chmod +x stamp"),
     "gradle": Tool("jvm", "gradle --version", "gradle --offline --no-daemon build | ./stamp", has("compile", "test", "pack"), CLASSES | TEST_CLASS | GRADLE | STAMPER, before="chmod +x stamp"),
     "cmake, ninja, ctest": Tool("native", "cmake --version && ninja --version", "cmake -G Ninja -B out && cmake --build out && ctest --test-dir out", ninja, SOURCES | MAIN | CMAKE, after="cp out/.ninja_log /truth/ninja_log"),

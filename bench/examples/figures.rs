@@ -56,7 +56,7 @@ fn main() -> Result<()> {
     census(&studies.join("2026-11-28-census"))?;
     night(&studies.join("2026-11-27-night"))?;
     bake(&studies.join("2026-11-28-bake"))?;
-    machines(&studies.join("2026-11-28-machines"))?;
+    machines(&studies.join("2026-11-29-machines"))?;
     account(&studies.join("../../docs/pictures/account.svg"))
 }
 
@@ -271,7 +271,9 @@ fn bake(folder: &Path) -> Result<()> {
 fn machines(folder: &Path) -> Result<()> {
     const GRANULARITIES: [&str; 2] = ["stages", "instructions"];
     let mut rows: Vec<(String, [Vec<f64>; 2])> = Vec::new();
-    for sample in table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0") {
+    for sample in
+        table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0" && sample["rtt"] == "0")
+    {
         let (layer, megabits, machines) = (&sample["megabytes"], &sample["megabits"], &sample["machines"]);
         let case = format!("{layer} MB, {megabits} Mbit/s, {machines}x2 slots");
         let series =

@@ -1,7 +1,7 @@
 //! `buildscope compare`.
 
 use super::format::TableFormat;
-use super::{Failure, Root, builds, shown, terminal, write_message, write_out};
+use super::{Failure, Root, builds, output, shown, write_message, write_out};
 use buildscope_bench::gate;
 use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
@@ -90,7 +90,7 @@ fn builds_compared(records: &[Record; 2], format: TableFormat) -> Result<String,
     let names = ["base", "head"];
     Ok(match format {
         TableFormat::Text => {
-            let table = render::text::side_by_side(names, &steps, terminal::style_of_result(None));
+            let table = render::text::side_by_side(names, &steps, output::style_of_result(None));
             shown(&format!("{answer}\n\n{table}")).into_owned()
         }
         TableFormat::Markdown => {

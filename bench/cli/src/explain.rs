@@ -5,7 +5,7 @@ use super::context_files::ContextFiles;
 use super::format::ReportFormat;
 use super::output::{write_file, write_result};
 use super::patch::patch;
-use super::{Failure, Root, otlp, shown, terminal, write_message};
+use super::{Failure, Root, otlp, output, shown, write_message};
 use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Policy, Record, neutralised_json, redacted};
 use buildscope_reports::compare::slower;
@@ -149,11 +149,11 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let text = match (arguments.by, arguments.format) {
         (Some(division), _) => {
-            let style = terminal::style_of_result(arguments.output.as_deref());
+            let style = output::style_of_result(arguments.output.as_deref());
             shown(&render::account(&explanation, division.into(), style)).into_owned()
         }
         (None, ReportFormat::Text) => {
-            let style = terminal::style_of_result(arguments.output.as_deref());
+            let style = output::style_of_result(arguments.output.as_deref());
             shown(&(verdict + &render::text(&explanation, style))).into_owned()
         }
         (None, ReportFormat::Json) => render::json(&explanation).map_err(Failure::internal)?,

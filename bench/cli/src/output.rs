@@ -44,6 +44,14 @@ pub(super) fn file_of_result(file: Option<&Path>) -> Option<&Path> {
     file.filter(|path| *path != Path::new("-"))
 }
 
+/// The style for a command's result: that of standard output, or the default for a file.
+pub(super) fn style_of_result(file: Option<&Path>) -> render::Style {
+    match file_of_result(file) {
+        Some(_) => render::Style::default(),
+        None => style_of(&io::stdout()),
+    }
+}
+
 /// Writes a help text or the version, with the colours of a terminal.
 pub(super) fn write_help(help: &clap::Error) {
     note(help.print());

@@ -1,21 +1,11 @@
 //! The width and the colours of text for a stream.
 
-use crate::output::file_of_result;
 use buildscope_reports::render;
 use std::io::IsTerminal;
 #[cfg(unix)]
 use std::os::fd::AsFd as Stream;
 #[cfg(windows)]
 use std::os::windows::io::AsHandle as Stream;
-use std::path::Path;
-
-/// The style for a command's result: that of standard output, or the default for a file.
-pub(super) fn style_of_result(file: Option<&Path>) -> render::Style {
-    match file_of_result(file) {
-        Some(_) => render::Style::default(),
-        None => style_of(&std::io::stdout()),
-    }
-}
 
 /// The style for a stream. The width is COLUMNS or that of the terminal (100 otherwise). Colours are used if the terminal has
 /// them, or if CLICOLOR_FORCE requests them for a pipe.

@@ -2,6 +2,7 @@
 
 use super::own_time::OwnTime;
 use super::phases::{self, Phase};
+use super::tools::Known;
 use super::tree::ProcessTree;
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, share, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
@@ -53,14 +54,15 @@ impl ProcessSum {
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
         let process = tree.process(index);
         let scripts = || tools::for_parent(process, tree.process(process.parent?));
-        let known = tools::below(above, tools::known(process).or_else(scripts));
+        let own = tools::known(process).or_else(scripts);
+        let known = tools::below(above, own);
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
         let count = u64::from(process.replaces.is_none());
         let cost = self.put(&process.program, count, process.running(), process.time);
-        let units =
-            if tools::is_part_of_unit(&process.program, tree.programs_below(process.parent)) { 0 } else { cost.count };
+        let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
+        let units = if is_unit(own, known) && !is_part() { cost.count } else { 0 };
         self.put_phases(process, &phases, Cost { count: units, ..cost });
         phases
     }
@@ -81,12 +83,10 @@ impl ProcessSum {
         let process = Process { program: folded.program.clone(), ..Process::default() };
         self.take_bytes(folded.read.0, folded.written.0, folded.peak_memory.0);
         let cost = self.put(&folded.program, folded.count, running, folded.time);
-        if let Some(known) = tools::below(above, tools::known(&process)) {
-            let units = if tools::is_part_of_unit(&folded.program, tree.programs_below(folded.parent)) {
-                0
-            } else {
-                folded.count
-            };
+        let own = tools::known(&process);
+        if let Some(known) = tools::below(above, own) {
+            let is_part = || tools::is_part_of_unit(&folded.program, tree.programs_below(folded.parent));
+            let units = if is_unit(own, Some(known)) && !is_part() { folded.count } else { 0 };
             let done = self.activities.entry(known.activity).or_default();
             done.cost += Cost { count: units, ..cost };
             // They ran at some time between the first and the last, mostly one after the other.
@@ -172,6 +172,11 @@ impl ProcessSum {
             ..CommandRow::of(kind, text)
         }
     }
+}
+
+/// Whether a process counts for its activity: its own, and not that of the process that started it.
+fn is_unit(own: Option<Known>, known: Option<Known>) -> bool {
+    own.is_some_and(|own| known.is_some_and(|known| own.activity == known.activity))
 }
 
 /// Divides `wall` in proportion to the times of the processes. Rounding errors count as unknown.

@@ -1,7 +1,7 @@
 //! `buildscope store`.
 
 use super::layer_names;
-use crate::{Failure, Root, shown, terminal, units, write_message, write_out};
+use crate::{Failure, Root, output, shown, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{
@@ -161,7 +161,7 @@ fn text(items: &[Usage], names: &BTreeMap<String, String>, title: &str) -> Strin
     }
     let total = ByteSize(items.iter().map(|item| item.size.0).sum());
     table.row([total.to_string(), title.to_owned()].map(Cell::from));
-    table.plain(terminal::style_of_result(None).width.max(100))
+    table.plain(output::style_of_result(None).width.max(100))
 }
 
 fn json(items: &[Usage], names: &BTreeMap<String, String>) -> String {

@@ -6,7 +6,7 @@ mod sum;
 use super::builds::KeptBuilds;
 use super::format::ReportFormat;
 use super::output::write_result;
-use super::{Failure, Root, shown, terminal};
+use super::{Failure, Root, output, shown};
 use buildscope_reports::fleet;
 use clap::Args;
 use miette::miette;
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let text = match arguments.format {
         ReportFormat::Text => {
-            shown(&fleet::text(&report, terminal::style_of_result(arguments.output.as_deref()))).into_owned()
+            shown(&fleet::text(&report, output::style_of_result(arguments.output.as_deref()))).into_owned()
         }
         ReportFormat::Json => serde_json::to_string_pretty(&report).map_err(Failure::internal)? + "\n",
         ReportFormat::Html => fleet::html(&report),

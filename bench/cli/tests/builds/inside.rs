@@ -236,7 +236,8 @@ fn a_command_can_be_free_faster_cached_or_moved() {
     let explanation = explain(&record);
     let inside = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).next_back().expect("an inside");
     let wall = inside.rows.iter().find(|row| row.text == "sleep 0.8").expect("a row").wall;
-    let near = |one: Nanos, other: Nanos| one.0.abs_diff(other.0) < 20_000_000;
+    // Under load, the parts of a step that no command has are longer.
+    let near = |one: Nanos, other: Nanos| one.0.abs_diff(other.0) < 20_000_000 + other.0 / 20;
     let name = "command:sleep 0.8";
     let free = gain(&built.record, &["--without", name]);
     assert!(near(free, wall), "{free} of {wall}");

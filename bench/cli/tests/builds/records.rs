@@ -180,7 +180,8 @@ fn a_collector_receives_the_build_as_spans() {
         (lower, body)
     });
     let mut explain = std::process::Command::new(env!("CARGO_BIN_EXE_buildscope"));
-    let printed = explain.arg("explain").arg(&path).args(["--otlp", &url]).output().unwrap();
+    explain.env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json").arg("explain").arg(&path);
+    let printed = explain.args(["--otlp", &url]).output().unwrap();
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let (head, body) = received.join().unwrap();
     assert!(head.starts_with("post /v1/traces http/1.1") && head.contains("content-type: application/json"), "{head}");
