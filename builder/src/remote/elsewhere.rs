@@ -1,5 +1,5 @@
-//! Looks for the result of a step on servers other than the one that the step goes to. Each server of a build may have an action cache of
-//! its own, and an earlier build may have placed the step differently.
+//! What the servers of a build have from earlier builds: results of steps, and layers. Each server may have an action cache of its own, and
+//! an earlier build may have placed a step differently.
 
 use super::machine::Machine;
 use buildscope_remote::{Blob, Finished};
@@ -9,6 +9,25 @@ use tokio::task::JoinSet;
 
 /// The time that the other servers have for their answer. The server that the step goes to answers meanwhile.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Finds which of these blobs each server has, and passes the index of the server with each. A server that fails, or does not answer in
+/// time, counts as one that has none.
+pub(super) async fn ask_all(machines: &[Arc<Machine>], wanted: &[Blob], mut has: impl FnMut(usize, &Blob)) {
+    let mut asked = JoinSet::new();
+    for (index, machine) in machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed()) {
+        let (client, wanted) = (machine.client.clone(), wanted.to_vec());
+        asked.spawn(async move { (index, client.missing(&wanted).await) });
+    }
+    let answers = async {
+        while let Some(answer) = asked.join_next().await {
+            if let Ok((index, Ok(missing))) = answer {
+                wanted.iter().filter(|blob| !missing.contains(blob)).for_each(|blob| has(index, blob));
+            }
+        }
+    };
+    // What has come by then counts.
+    let _ = tokio::time::timeout(PATIENCE, answers).await;
+}
 
 /// The first result of an action that one of the servers has, with the index of the server. A server that fails, or does not answer in
 /// time, has none: the step does not need it.

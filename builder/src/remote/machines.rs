@@ -1,6 +1,6 @@
 //! The servers of a build: chooses one for each step, sends it what it lacks, and takes the result.
 
-use super::elsewhere::cached_elsewhere;
+use super::elsewhere::{ask_all, cached_elsewhere};
 use super::layers::{KeptLayers, LayerFiles};
 use super::link_rates::LinkRates;
 use super::local_slots::LocalSlots;
@@ -15,7 +15,7 @@ use buildscope_record::{
 use buildscope_remote::{Action, Blob, CacheUse, Content, Finished, Input, PreparedAction, RemoteError, Upload};
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,6 +48,8 @@ pub(crate) struct Machines {
     /// The index of the server of each strand. Locked while a step is placed: each step sees those that were placed
     /// before it.
     strands: Mutex<Strands<usize>>,
+    /// The layers of this machine about which all servers were asked. Locked until they have answered.
+    asked: tokio::sync::Mutex<HashSet<DiffId>>,
 }
 
 /// A step that another machine has run.
@@ -105,6 +107,7 @@ impl Machines {
             length: Mean::default(),
             result: Mean::default(),
             strands: Mutex::new(Strands::new(steps)),
+            asked: tokio::sync::Mutex::default(),
         })
     }
 
@@ -156,6 +159,7 @@ impl Machines {
         let described = Upload::bytes(description.to_bytes());
         let action = self.action(description, &described, &program).prepare();
         let package = Package { id: step, description, action, step: described, program, files };
+        self.ask_for_layers(description, files).await;
         let mut last = None;
         while let Some((machine, mut load)) = self.choose(step, description, files) {
             match self.run_on(machine, &mut load, &package, cache, probe).await {
@@ -189,6 +193,21 @@ impl Machines {
         };
         let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
         best_machine(usable.map(candidate), self.length.get())
+    }
+
+    /// Finds which servers have the layers of a step that this machine has, of base images for example. One question for each layer.
+    async fn ask_for_layers(&self, description: &Description, files: &dyn LayerFiles) {
+        if self.machines.len() < 2 {
+            return;
+        }
+        let mut asked = self.asked.lock().await;
+        let new = description.layers().filter(|(layer, _)| files.is_here(*layer) && asked.insert(*layer));
+        let layers: BTreeMap<Blob, DiffId> =
+            new.map(|(layer, size)| (Blob { digest: layer.into(), size }, layer)).collect();
+        if !layers.is_empty() {
+            let wanted: Vec<Blob> = layers.keys().copied().collect();
+            ask_all(&self.machines, &wanted, |server, blob| self.machines[server].note_layer(layers[blob])).await;
+        }
     }
 
     /// Gives a step to a server.
