@@ -7,7 +7,9 @@ use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
 use super::mean::Mean;
 use super::program::{self, OwnProgram};
-use super::{ACCOUNT, Account, DESCRIPTION, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest};
+use super::{
+    ACCOUNT, Account, DESCRIPTION, DescribedWork, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest,
+};
 use crate::images::ImageError;
 use buildscope_record::{
     BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, StrandStep, Strands, best_machine,
@@ -189,7 +191,13 @@ impl Machines {
             let load = machine.load(description, self.slots, &is_here);
             // A result that another server needs comes here first.
             let (partner, meeting) = (strands.partner(step, index), machine.transfer_time(2.0 * result));
-            (index, Candidate { partner, meeting, reserved: strands.reserved(step, index), ..load })
+            match description.work {
+                DescribedWork::Run(_) => {
+                    (index, Candidate { partner, meeting, reserved: strands.reserved(step, index), ..load })
+                }
+                // Its result is small, and goes where the next one is.
+                DescribedWork::Copy(_) => (index, load),
+            }
         };
         let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
         best_machine(usable.map(candidate), self.length.get())

@@ -70,8 +70,12 @@ impl Network<'_> {
             let Lack { bytes: lacking, awaits, .. } = self.lack(inputs, machine);
             let coming = state.filter(|_| awaits).map_or(0.0, |state| state.coming);
             let (steps, transfer) = (state.map_or(0, |state| state.steps), self.cluster.transfer(lacking + coming));
+            let candidate = Candidate { steps, slots, lacking, transfer, meeting, ..Candidate::default() };
+            if self.cluster.steps[step].place != Where::Anywhere {
+                return (machine, candidate);
+            }
             let (partner, reserved) = (self.strands.partner(step, machine), self.strands.reserved(step, machine));
-            (machine, Candidate { steps, slots, lacking, transfer, partner, reserved, meeting })
+            (machine, Candidate { partner, reserved, ..candidate })
         };
         best_machine(others.map(candidate), self.mean_length()).map(|(machine, _)| machine)
     }
