@@ -2,18 +2,19 @@
 
 use crate::write_message;
 use buildscope_record::redacted_in_place;
-use miette::{MietteHandlerOpts, Report, ReportHandler};
+use miette::{MietteHandler, MietteHandlerOpts, Report};
 use std::process::ExitCode;
 use textwrap::{WordSeparator, WordSplitter};
 
 /// Lets lines of reports break at spaces only. An address stays whole: its credentials can be found, and it can be copied.
 pub(crate) fn set_report_style() {
-    let handler = |_: &_| -> Box<dyn ReportHandler> {
-        let style = MietteHandlerOpts::new().break_words(false).word_separator(WordSeparator::AsciiSpace);
-        Box::new(style.word_splitter(WordSplitter::NoHyphenation).build())
-    };
     // Fails only if another handler is set already.
-    let _ = miette::set_hook(Box::new(handler));
+    let _ = miette::set_hook(Box::new(|_| Box::new(report_style())));
+}
+
+fn report_style() -> MietteHandler {
+    let style = MietteHandlerOpts::new().break_words(false).word_separator(WordSeparator::AsciiSpace);
+    style.word_splitter(WordSplitter::NoHyphenation).build()
 }
 
 /// The reason why a command failed.
@@ -77,15 +78,24 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use miette::miette;
+    use miette::{ReportHandler as _, miette};
+    use std::fmt;
+
+    /// A report as a command shows it. The style of the process may be another one here: tests share it.
+    struct Shown(Report);
+
+    impl fmt::Display for Shown {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            report_style().debug(self.0.as_ref(), f)
+        }
+    }
 
     #[test]
     fn no_width_breaks_an_address() {
-        set_report_style();
         for words in 1..40 {
             let before = "abc ".repeat(words);
             let report = miette!("{before}`type=s3,endpoint_url=http://me:SECRET@host-a.example/b?token=SECRET`");
-            let shown = format!("{report:?}");
+            let shown = Shown(report).to_string();
             let redacted = redacted_in_place(&shown);
             assert!(redacted.contains("http://me:xxxxxx@host-a.example/b?token=xxxxxx"), "{shown}");
         }

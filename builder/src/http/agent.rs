@@ -12,7 +12,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Time limit of one read or write. A connection that is silent for longer is treated as broken.
 const SILENCE: Duration = Duration::from_secs(60);
 /// Time limit of a whole request with its body. A chunk of an upload has 16 MiB. The body of a large download has a
-/// [`TransferPace`](super::Pace) instead.
+/// [`TransferPace`](super::TransferPace) instead.
 const WHOLE: Duration = Duration::from_secs(10 * 60);
 /// The files in which distributions keep the certificate authorities that they trust.
 const BUNDLES: [&str; 4] = [
