@@ -37,7 +37,7 @@ const SLACK: Duration = Duration::from_secs(600);
 pub(crate) struct Machines {
     machines: Vec<Arc<Machine>>,
     request: RemoteRequest,
-    /// The directory in which the digests of this program are kept.
+    /// The directory in which the digests of this program and the rates of links are kept.
     digests: PathBuf,
     layers: KeptLayers,
     local: Option<Arc<LocalSlots>>,
@@ -86,7 +86,8 @@ impl Package<'_> {
 
 impl Machines {
     /// Prepares the connections. `steps` are the steps of the build. `jobs` is the limit of steps of the build that
-    /// run at once, 0 if there is none. The digests of this program are kept in the directory `digests`.
+    /// run at once, 0 if there is none. The directory `digests` keeps the digests of
+    /// this program and the rates of links.
     pub(crate) fn new(
         request: &RemoteRequest,
         steps: &[StrandStep],
@@ -210,8 +211,7 @@ impl Machines {
         }
         let mut asked = self.asked.lock().await;
         let new = description.layers().filter(|(layer, _)| files.is_here(*layer) && asked.insert(*layer));
-        let layers: BTreeMap<Blob, DiffId> =
-            new.map(|(layer, size)| (Blob { digest: layer.into(), size }, layer)).collect();
+        let layers: BTreeMap<Blob, DiffId> = new.map(|(layer, size)| (blob_of(layer, size), layer)).collect();
         if !layers.is_empty() {
             let wanted: Vec<Blob> = layers.keys().copied().collect();
             ask_all(&self.machines, &wanted, |server, blob| self.machines[server].note_layer(layers[blob])).await;
@@ -234,9 +234,7 @@ impl Machines {
 
     fn action(&self, description: &Description, step: &Upload, program: &OwnProgram) -> Action {
         let file = |path: String, blob| Input { path, blob, executable: false };
-        let layer = |(layer, size): (DiffId, u64)| {
-            file(format!("{LAYERS}/{}", layer.hex()), Blob { digest: layer.into(), size })
-        };
+        let layer = |(layer, size): (DiffId, u64)| file(format!("{LAYERS}/{}", layer.hex()), blob_of(layer, size));
         let mut inputs: Vec<Input> = description.layers().map(layer).collect();
         inputs.push(file(DESCRIPTION.into(), step.blob));
         inputs.extend(program.inputs());
@@ -363,6 +361,11 @@ impl Machines {
     }
 }
 
+/// A layer as a blob of a server.
+fn blob_of(layer: DiffId, size: u64) -> Blob {
+    Blob { digest: layer.into(), size }
+}
+
 impl Drop for Machines {
     fn drop(&mut self) {
         let measured = |machine: &Arc<Machine>| Some((machine.client.address().to_string(), machine.measured_rate()?));
@@ -377,7 +380,7 @@ impl Machine {
         let (small, asked): (Vec<_>, Vec<_>) = package.own().cloned().partition(|upload| upload.blob.size <= SMALL);
         let mut wanted: Vec<Blob> = asked.iter().map(|upload| upload.blob).collect();
         wanted.extend(package.program.blobs());
-        wanted.extend(package.description.layers().map(|(layer, size)| Blob { digest: layer.into(), size }));
+        wanted.extend(package.description.layers().map(|(layer, size)| blob_of(layer, size)));
         let (sent, missing) = tokio::join!(self.client.send(small), self.client.missing(&wanted));
         sent.and(missing)
     }
@@ -395,7 +398,7 @@ impl Machine {
         let file = |blob, file| Upload { blob, content: Content::File(file) };
         uploads.extend(program.uploads().filter(|upload| missing.contains(&upload.blob)));
         for (layer, size) in description.layers() {
-            let blob = Blob { digest: layer.into(), size };
+            let blob = blob_of(layer, size);
             if missing.contains(&blob) {
                 let opened = tokio::task::block_in_place(|| files.open(layer))?;
                 uploads.push(file(blob, Arc::new(opened)));

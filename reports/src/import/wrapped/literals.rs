@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_no_literal() {
+    fn a_log_is_not_a_literal() {
         let deep = "[".repeat(1000);
         for text in [
             "[1/2] STEP 1/1: FROM a [x]\n",
