@@ -5,6 +5,7 @@ use super::messages::{
     ActionResult, ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, ExecutedActionMetadata,
 };
 use super::operations::Operations;
+use super::queue::{LONG_QUEUE, QueueWatch};
 use super::retry::Attempts;
 use super::{Blob, Client, RemoteError};
 use bazel_remote_apis::google::longrunning::{Operation, operation};
@@ -88,17 +89,34 @@ pub struct WorkerTimes {
 }
 
 impl Client {
-    /// Executes an action whose blobs the server has. The server is asked to cancel it if the future is dropped before its end.
+    /// Executes an action whose blobs the server has. The server is asked to cancel it if the future is dropped before its end. `queued`
+    /// is called if the action has waited for a worker for [`LONG_QUEUE`].
     ///
     /// # Errors
     /// Fails with an error that [may be of a missing blob](RemoteError::may_lack_blobs) if the server lacks a blob of the action: the
     /// caller sends it and tries again.
-    pub async fn execute(&self, action: Blob, cache: CacheUse, inline: &[String]) -> Result<Finished, RemoteError> {
+    pub async fn execute(
+        &self,
+        action: Blob,
+        cache: CacheUse,
+        inline: &[String],
+        queued: &(dyn Fn() + Sync),
+    ) -> Result<Finished, RemoteError> {
+        let request = ExecuteRequest {
+            instance_name: self.instance(),
+            action_digest: Some(action.to_message()),
+            skip_cache_lookup: cache == CacheUse::Fresh,
+            inline_stdout: true,
+            inline_stderr: true,
+            inline_output_files: inline.to_vec(),
+            ..Default::default()
+        };
         let mut attempts = Attempts::new(ATTEMPTS, PAUSE);
         let mut operations = Operations::of(self);
+        let mut queue = QueueWatch::new(LONG_QUEUE);
         let (began, mut broken) = (Instant::now(), false);
         loop {
-            let error = match self.execute_once(action, cache, inline, &mut operations).await {
+            let error = match self.execute_once(&request, &mut operations, &mut queue, queued).await {
                 // A server may also stop an action because the connection to its client broke.
                 Err(error @ RemoteError::Stopped { .. }) if !broken => return Err(error),
                 Err(error) => error,
@@ -126,37 +144,29 @@ impl Client {
 
     async fn execute_once(
         &self,
-        action: Blob,
-        cache: CacheUse,
-        inline: &[String],
+        request: &ExecuteRequest,
         operations: &mut Operations<'_>,
+        queue: &mut QueueWatch,
+        queued: &(dyn Fn() + Sync),
     ) -> Result<Finished, RemoteError> {
         const WHAT: &str = "executing an action";
-        let request = ExecuteRequest {
-            instance_name: self.instance(),
-            action_digest: Some(action.to_message()),
-            skip_cache_lookup: cache == CacheUse::Fresh,
-            inline_stdout: true,
-            inline_stderr: true,
-            inline_output_files: inline.to_vec(),
-            ..Default::default()
-        };
         let mut client = ExecutionClient::new(self.service());
         // Some servers send their first message when the action has ended.
         let failed = |status: tonic::Status| {
             self.precondition(&status).unwrap_or_else(|| RemoteError::of(self.address(), WHAT, &status))
         };
-        let opening = self.while_there(client.execute(request)).await?;
+        let opening = self.while_there(client.execute(request.clone())).await?;
         let mut stream = opening.map_err(failed)?.into_inner();
         let mut worker = String::new();
         loop {
-            let operation = self.while_there(stream.message()).await?.map_err(failed)?;
+            let operation = queue.watch(self.while_there(stream.message()), queued).await?.map_err(failed)?;
             let Some(operation) = operation else {
                 // The connection broke after the server had taken the action.
                 let address = self.address().clone();
                 return Err(RemoteError::Unreachable { address, reason: "the stream ended before the action".into() });
             };
             operations.note(&operation);
+            queue.note(operation.metadata.as_ref());
             if let Some(name) = operation.metadata.as_ref().and_then(worker_of) {
                 worker = name;
             }

@@ -37,6 +37,7 @@ mod error;
 mod execute;
 mod operations;
 mod options;
+mod queue;
 mod retry;
 mod runner;
 mod tls;
@@ -50,6 +51,7 @@ pub use client::Client;
 pub use error::RemoteError;
 pub use execute::{CacheUse, Finished, OutputFile, WorkerTimes};
 pub use options::RemoteOptions;
+pub use queue::LONG_QUEUE;
 pub use runner::ActionOutcome;
 pub use tls::TlsError;
 

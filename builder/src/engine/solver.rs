@@ -80,7 +80,11 @@ impl Solver {
         let remote = requests.first().and_then(|request| Some((request.remote.as_ref()?, request.jobs)));
         let cache = warm_up.engine.store.root().join("context");
         let Prepared { plan, parts, owners, started } = prepared;
-        let machines = remote.map(|(remote, jobs)| Machines::new(remote, &plan.strand_steps(), jobs, cache));
+        let machines = remote.map(|(remote, jobs)| {
+            let view = Arc::clone(&progress);
+            let warn = move |warning| view.event(Event::Warning(warning));
+            Machines::new(remote, &plan.strand_steps(), jobs, cache, warn)
+        });
         let machines = machines.transpose()?.map(Arc::new);
         let part = |(part, request): (PreparedPart, &&Request)| {
             Part::new(&warm_up.engine, request, part, machines.clone(), Arc::clone(&progress))

@@ -27,6 +27,8 @@ pub(super) struct Machine {
     processors: AtomicUsize,
     /// Whether the server has failed. No further step is sent to it.
     failed: AtomicBool,
+    /// Whether a long wait for one of its workers was reported.
+    reported_queue: AtomicBool,
     link: Mutex<MachineLink>,
 }
 
@@ -66,11 +68,17 @@ impl Machine {
         let blobs = CasBlobs::new(client.clone());
         let (steps, processors) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let link = Mutex::new(MachineLink { known: known.of(&client.address().to_string()), ..MachineLink::default() });
-        Ok(Self { client, blobs, steps, processors, failed: AtomicBool::new(false), link })
+        let (failed, reported_queue) = (AtomicBool::new(false), AtomicBool::new(false));
+        Ok(Self { client, blobs, steps, processors, failed, reported_queue, link })
     }
 
     pub(super) fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a long wait for a worker is reported. Returns whether it is the first one.
+    pub(super) fn report_queue(&self) -> bool {
+        !self.reported_queue.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn fail(&self) {

@@ -14,7 +14,9 @@ use crate::images::ImageError;
 use buildscope_record::{
     BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, StrandStep, Strands, best_machine,
 };
-use buildscope_remote::{Action, Blob, CacheUse, Content, Finished, Input, PreparedAction, RemoteError, Upload};
+use buildscope_remote::{
+    Action, Blob, CacheUse, Content, Finished, Input, LONG_QUEUE, PreparedAction, RemoteError, Upload,
+};
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -52,6 +54,8 @@ pub(crate) struct Machines {
     strands: Mutex<Strands<usize>>,
     /// The layers of this machine about which all servers were asked. Locked until they have answered.
     asked: tokio::sync::Mutex<HashSet<DiffId>>,
+    /// Shows a warning.
+    warn: Box<dyn Fn(String) + Send + Sync>,
 }
 
 /// A step that another machine has run.
@@ -87,12 +91,13 @@ impl Package<'_> {
 impl Machines {
     /// Prepares the connections. `steps` are the steps of the build. `jobs` is the limit of steps of the build that
     /// run at once, 0 if there is none. The directory `digests` keeps the digests of
-    /// this program and the rates of links.
+    /// this program and the rates of links. `warn` shows a warning.
     pub(crate) fn new(
         request: &RemoteRequest,
         steps: &[StrandStep],
         jobs: usize,
         digests: PathBuf,
+        warn: impl Fn(String) + Send + Sync + 'static,
     ) -> Result<Self, ImageError> {
         let rates = LinkRates::read(&digests);
         let machine = |options| Machine::new(options, &rates).map(Arc::new);
@@ -111,6 +116,7 @@ impl Machines {
             result: Mean::default(),
             strands: Mutex::new(Strands::new(steps)),
             asked: tokio::sync::Mutex::default(),
+            warn: Box::new(warn),
         })
     }
 
@@ -295,7 +301,7 @@ impl Machines {
             machine.send(package, &missing, probe).await?;
             load.arrived();
             let sent = Instant::now();
-            match client.execute(action, cache, &inline).await {
+            match client.execute(action, cache, &inline, &|| self.report_queue(machine)).await {
                 // A server may keep the result of a failed action, and its own failures.
                 Ok(finished) if finished.is_cached && finished.exit_code != 0 && round < ROUNDS => {
                     cache = CacheUse::Fresh;
@@ -311,6 +317,16 @@ impl Machines {
             }
         }
         unreachable!("the last round returns")
+    }
+
+    /// Warns of a step that waits long for a worker, once for each server.
+    fn report_queue(&self, machine: &Machine) {
+        if machine.report_queue() {
+            let (address, waited) = (machine.client.address(), LONG_QUEUE.as_secs());
+            (self.warn)(format!(
+                "a step has waited {waited} s for a worker of {address}: all of them are busy, or none may run it (see --remote-property)"
+            ));
+        }
     }
 
     /// Takes the result of an action. Its layer stays on the server.

@@ -24,7 +24,9 @@ mod total;
 
 pub use baseline::MAX_DRIFT;
 pub use bounds::Bounds;
-pub use machines::{Bandwidth, Here, InvalidBandwidth, MachineUse, Machines, OnMachines, Processors, Stay, Verdict};
+pub use machines::{
+    Bandwidth, BaseImages, Here, InvalidBandwidth, MachineUse, Machines, OnMachines, Processors, Stay, Verdict,
+};
 pub use prediction::{Prediction, whatif};
 pub use rank::{Change, Ranking};
 pub use scenario::{Scenario, ScenarioError, Selector};

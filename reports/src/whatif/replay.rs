@@ -275,11 +275,9 @@ impl<'m> Replaying<'m> {
     /// Starts the worker of a task.
     fn set_up(&mut self, active: Active) {
         let active = Active { entered: self.clocks.now(), state: TaskState::Setup, ..active };
-        let cost = self.model.cluster.as_ref().map_or(0.0, |cluster| cluster.step_cost(active.task, active.machine));
-        if cost > 0.0 {
-            self.run(active, Resource::Processors, TaskWork { length: cost, demand: 1.0, kernel: false });
-        } else {
-            self.work(active, 0);
+        match self.model.cluster.as_ref().and_then(|cluster| cluster.step_cost(active.task, active.machine)) {
+            Some(cost) => self.run(active, Resource::Processors, cost),
+            None => self.work(active, 0),
         }
     }
 

@@ -4,7 +4,7 @@ mod text;
 
 use super::{Failure, Root, builds, shown, units, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
-use buildscope_reports::whatif::{Bandwidth, Here, Machines, Processors, Scenario, Selector, whatif};
+use buildscope_reports::whatif::{Bandwidth, BaseImages, Here, Machines, Processors, Scenario, Selector, whatif};
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
 use std::path::PathBuf;
@@ -49,6 +49,9 @@ pub(crate) struct Arguments {
     /// The machines are on one host, whose processors (--cores) they share
     #[arg(long, requires = "machines")]
     same_host: bool,
+    /// All machines have the base images from earlier builds [default: each of them fetches the base images that its steps need]
+    #[arg(long, requires = "machines")]
+    with_base_images: bool,
     /// Granularity of the build graph: serial, stages or instructions
     #[arg(long = "granularity", alias = "policy", value_name = "GRANULARITY")]
     policy: Option<Policy>,
@@ -109,9 +112,11 @@ impl Arguments {
         let here = if self.all_remote { Here::OnlyBuilds } else { Here::Shares };
         let step_cost = self.step_cost.map(Nanos::from);
         let processors = if self.same_host { Processors::OfHost } else { Processors::OfEach };
+        let base_images = if self.with_base_images { BaseImages::Everywhere } else { BaseImages::Here };
         let mut settings = vec![scenario.clone()];
         vary(&mut settings, &self.machines, |scenario, &count| {
-            scenario.machines = Some(Machines { count, bandwidth: None, rtt, step_cost, processors, here });
+            scenario.machines =
+                Some(Machines { count, bandwidth: None, rtt, step_cost, processors, here, base_images });
         });
         vary(&mut settings, &self.bandwidth, |scenario, &bandwidth| {
             let machines = scenario.machines.as_mut();

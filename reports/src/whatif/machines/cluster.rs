@@ -1,9 +1,10 @@
 //! The machines of a model, and the data that its steps read and make.
 
 use super::step_cost::StepCost;
-use super::{Here, MachineIndex, Processors};
+use super::{BaseImages, Here, MachineIndex, Processors};
 use crate::import::names::flags;
 use crate::index::Indexed;
+use crate::whatif::share::TaskWork;
 use buildscope_record::{StepId, Strands};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ pub(crate) struct Cluster {
     /// The additional cost of a step on another machine.
     pub(super) step_cost: StepCost,
     pub(super) here: Here,
+    pub(super) base_images: BaseImages,
     pub(super) processors: Processors,
     pub(super) steps: Indexed<StepId, StepData>,
     /// The steps whose results the image consists of.
@@ -39,11 +41,13 @@ impl Cluster {
         self.processors == Processors::OfHost
     }
 
-    /// The cost of running a step on that machine, in nanoseconds.
-    pub(in crate::whatif) fn step_cost(&self, step: StepId, machine: MachineIndex) -> f64 {
+    /// The cost of running a step on that machine; `None` if it has none.
+    pub(in crate::whatif) fn step_cost(&self, step: StepId, machine: MachineIndex) -> Option<TaskWork> {
         let StepData { added, is_away, .. } = &self.steps[step];
-        let StepCost { each, per_byte } = self.step_cost;
-        if machine == MachineIndex::HERE || *is_away { 0.0 } else { each + per_byte * added.bytes() }
+        if machine == MachineIndex::HERE || *is_away {
+            return None;
+        }
+        Some(self.step_cost.work(added.bytes(), self.processors)).filter(|work| work.length > 0.0)
     }
 
     /// The time of a transfer of that many bytes on an otherwise unused link, in nanoseconds.

@@ -32,9 +32,10 @@ impl Cluster {
         }
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
         let (rtt, step_cost) = (machines.rtt.0 as f64, StepCost::of(record, machines.step_cost));
-        let Machines { here, processors, .. } = machines;
+        let Machines { here, processors, base_images, .. } = machines;
         let strands = Strands::new(&strand_steps);
-        model.cluster = Some(Self { count, bandwidth, rtt, step_cost, here, processors, steps, wanted, strands });
+        model.cluster =
+            Some(Self { count, bandwidth, rtt, step_cost, here, processors, base_images, steps, wanted, strands });
     }
 }
 

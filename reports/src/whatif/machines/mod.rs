@@ -47,6 +47,18 @@ pub struct Machines {
     pub processors: Processors,
     /// The steps that the machine that builds runs itself.
     pub here: Here,
+    /// The machines that have the base images at the start.
+    pub base_images: BaseImages,
+}
+
+/// The machines that have the base images at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BaseImages {
+    /// The machine that builds. Each other machine fetches a base image before its first step on it.
+    #[default]
+    Here,
+    /// All machines: they have run steps on these base images before.
+    Everywhere,
 }
 
 /// The steps that the machine that builds runs itself.

@@ -2,7 +2,7 @@
 
 use super::cluster::{Added, Cluster, StepData, Where, contents, inputs};
 use super::on_machines::MachineUse;
-use super::{Here, MachineIndex};
+use super::{BaseImages, Here, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
 use buildscope_record::{ByteSize, Nanos, StepId, Strands};
@@ -109,13 +109,12 @@ impl<'m> Network<'m> {
 
     fn open(&mut self, machine: MachineIndex) {
         while self.machines.len() <= machine.index() {
-            self.machines.push(MachineState {
-                data: Indexed::filled(Holding::Absent, self.model.tasks.len()),
-                coming: 0.0,
-                demand: 0.0,
-                steps: 0,
-                usage: MachineUse::default(),
-            });
+            let mut data = Indexed::filled(Holding::Absent, self.model.tasks.len());
+            if self.cluster.base_images == BaseImages::Everywhere {
+                let bases = self.cluster.steps.entries().filter(|(_, step)| step.place == Where::Base);
+                bases.for_each(|(step, _)| data[step] = Holding::Held);
+            }
+            self.machines.push(MachineState { data, coming: 0.0, demand: 0.0, steps: 0, usage: MachineUse::default() });
         }
     }
 

@@ -126,7 +126,7 @@ impl Network<'_> {
             MachineIndex::HERE => 0.0,
             _ => {
                 STEP_TRIPS * cluster.rtt
-                    + cluster.step_cost(step, machine)
+                    + cluster.step_cost(step, machine).map_or(0.0, |work| work.length)
                     + cluster.transfer(cluster.steps[step].added.bytes())
             }
         };

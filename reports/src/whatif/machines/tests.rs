@@ -1,7 +1,9 @@
 //! Replays on several machines against schedules worked out by hand, and the laws that hold for all of them.
 
 use crate::synthetic::{Synthetic, ms};
-use crate::whatif::{Here, Machines, Prediction, Processors, Scenario, ScenarioError, Stay, Verdict, whatif};
+use crate::whatif::{
+    BaseImages, Here, Machines, Prediction, Processors, Scenario, ScenarioError, Stay, Verdict, whatif,
+};
 use buildscope_record::{BaseImage, ByteSize, Layer, Nanos, Outcome, Phase, Record, Resources, StepId, StepMachine};
 use proptest::prelude::*;
 
@@ -14,6 +16,7 @@ const FREE: Machines = Machines {
     step_cost: Some(Nanos::ZERO),
     processors: Processors::OfEach,
     here: Here::Shares,
+    base_images: BaseImages::Here,
 };
 
 /// So many machines with links of 100 MB/s.
@@ -87,6 +90,12 @@ fn a_fan_takes_its_longest_step_and_the_base_image() {
     assert_eq!((on_machines.one, on_machines.instant, on_machines.path), (ms(4000), ms(1000), ms(1000)));
     assert_eq!(verdict(&prediction), Some(Verdict::Pays));
     assert_eq!(millis(&on(&record, 16, machines(4))), 1000, "one machine has slots for all");
+}
+
+#[test]
+fn base_images_can_be_on_all_machines() {
+    let prediction = on(&fan(16, 100), 4, Machines { base_images: BaseImages::Everywhere, ..machines(4) });
+    assert_eq!((millis(&prediction), moved(&prediction)), (1000, vec![(0, 0); 4]));
 }
 
 /// As with `build --remote`: the machine that builds runs no RUN, fetches the layers of the image, and nothing is uploaded.
@@ -236,6 +245,18 @@ fn machines_of_one_host_share_its_processors() {
         )
     };
     assert_eq!([wall(Processors::OfEach), wall(Processors::OfHost)], [1000, 2000]);
+}
+
+/// Four steps that sleep. Each costs 22 ms on a machine of its own. On one host with two processors, the four costs are 4 x 38 ms of
+/// processor time together.
+#[test]
+fn the_costs_of_steps_share_the_processors_of_one_host() {
+    let mut record = fan(4, 0);
+    record.host.cpus = Some(2);
+    let wall = |processors| {
+        millis(&on(&record, 1, Machines { processors, here: Here::OnlyBuilds, step_cost: None, ..machines(5) }))
+    };
+    assert_eq!([wall(Processors::OfEach), wall(Processors::OfHost)], [1000 + 22, 1000 + 4 * 38 / 2]);
 }
 
 #[test]
