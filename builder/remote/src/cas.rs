@@ -36,7 +36,7 @@ impl Client {
     /// # Errors
     /// [`RemoteError::Missing`] if the server does not have one of them.
     pub async fn read(&self, blobs: &[Blob]) -> Result<BTreeMap<BlobDigest, Vec<u8>>, RemoteError> {
-        let batch = self.largest_batch().await?;
+        let batch = self.largest_batch(blobs).await?;
         let mut found = BTreeMap::from([(BlobDigest::of([]), Vec::new())]);
         let mut wanted = Vec::new();
         for blob in blobs.iter().filter(|blob| blob.size > 0) {

@@ -1,12 +1,13 @@
 //! The connection to a server.
 
 use super::address::Transport;
+use super::cas::batch_length;
 use super::credentials::Headers;
 use super::messages::capabilities_client::CapabilitiesClient;
 use super::messages::{GetCapabilitiesRequest, ServerCapabilities};
 use super::retry::retried;
 use super::tls::TlsFiles;
-use super::{Address, RemoteError, RemoteOptions};
+use super::{Address, Blob, RemoteError, RemoteOptions};
 use parking_lot::{Mutex, RwLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
@@ -191,8 +192,11 @@ impl Client {
         })
     }
 
-    /// The number of bytes of content that a message may have.
-    pub(crate) async fn largest_batch(&self) -> Result<u64, RemoteError> {
+    /// The number of bytes of content that a message with these blobs may have. The server is not asked if they fit into any message.
+    pub(crate) async fn largest_batch(&self, blobs: &[Blob]) -> Result<u64, RemoteError> {
+        if batch_length(blobs, OVERHEAD) == blobs.len() {
+            return Ok(OVERHEAD);
+        }
         let capabilities = self.capabilities().await?;
         let said = capabilities.cache_capabilities.as_ref().map_or(0, |cache| cache.max_batch_total_size_bytes);
         let said = u64::try_from(said).ok().filter(|said| *said > 0).unwrap_or(MESSAGE);

@@ -58,9 +58,10 @@ impl Client {
         if uploads.is_empty() {
             return Ok(());
         }
-        let batch = self.largest_batch().await?;
+        let blobs_of = |uploads: &[Upload]| uploads.iter().map(|upload| upload.blob).collect::<Vec<Blob>>();
+        let batch = self.largest_batch(&blobs_of(&uploads)).await?;
         while !uploads.is_empty() {
-            let blobs: Vec<Blob> = uploads.iter().map(|upload| upload.blob).collect();
+            let blobs = blobs_of(&uploads);
             let rest = uploads.split_off(batch_length(&blobs, batch));
             self.upload_batch(&uploads).await?;
             uploads = rest;

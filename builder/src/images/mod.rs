@@ -45,6 +45,7 @@ pub use export::{Export, Exported, ImageFormat, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;
 pub use pace::Pace;
+pub(crate) use parallel::in_parallel;
 pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
 pub use resolved::{Blobs, ImageLayer, ResolvedImage};

@@ -1,9 +1,9 @@
 //! Layers that servers have: those that this machine may have to fetch, and those that it has to send.
 
 use super::machine::Machine;
-use crate::images::{ImageError, ImageLayer, ensure_all};
+use crate::images::{Blobs as _, ImageError, ImageLayer, ensure_all, in_parallel};
 use buildscope_oci::{Descriptor, Encoding};
-use buildscope_record::{BlobDigest, DiffId, Probe};
+use buildscope_record::{BlobDigest, DiffId, Phase, Probe, Quantity, StepId};
 use buildscope_storage::{Acquired, OnceMap, Store};
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// The rate in bytes per second at which this machine takes a layer from a fast link: it is decoded, hashed and written.
 const TAKING: f64 = 250e6;
+/// The number of layers that are fetched in parallel.
+const STREAMS: usize = 4;
 
 /// Opens the files of layers, to send them.
 pub(crate) trait LayerFiles: Sync {
@@ -69,20 +71,35 @@ impl KeptLayers {
     /// Fetches the layers that other machines made and the store does not have. A layer that cannot be fetched is
     /// [lost](Self::take_lost).
     pub(crate) fn ensure(&self, store: &Store, layers: &[DiffId], probe: &Probe) -> Result<(), ImageError> {
-        let missing = |layer: &&DiffId| !store.blobs().contains(**layer);
-        for layer in layers.iter().filter(missing) {
-            let Some(kept) = self.find(layer) else { continue };
-            let fetching = &self.fetching;
-            let Acquired::Ours(_turn) = fetching.acquire_blocking(layer, probe.step(), probe, "remote layer");
-            let descriptor = Descriptor::new(&Encoding::Plain.oci_layer(), BlobDigest::from(layer), kept.size);
-            let wanted = [ImageLayer { descriptor, diff_id: *layer }];
-            ensure_all(store, &kept.machine.blobs, &wanted, probe).inspect_err(|error| {
-                if !matches!(error, ImageError::Store(_)) {
-                    self.lose(*layer);
-                }
-            })?;
+        let missing = layers.iter().filter(|layer| !store.blobs().contains(**layer));
+        let kept: Vec<_> = missing.filter_map(|layer| Some((*layer, self.find(layer)?))).collect();
+        let Some((_, first)) = kept.first() else { return Ok(()) };
+        let span = probe.phase(Phase::Pull);
+        if kept.iter().all(|(_, kept)| Arc::ptr_eq(&kept.machine, &first.machine)) {
+            span.detail(first.machine.blobs.origin());
         }
-        Ok(())
+        span.quantity(Quantity::BytesRead, kept.iter().map(|(_, kept)| kept.size).sum());
+        // A layer that another step is fetching is waited for; all of this counts as transfer.
+        let inside = Probe::disabled();
+        in_parallel(&kept, STREAMS, |(layer, kept)| self.fetch(store, *layer, kept, probe.step(), &inside)).map(drop)
+    }
+
+    fn fetch(
+        &self,
+        store: &Store,
+        layer: DiffId,
+        kept: &ServerLayer,
+        step: Option<StepId>,
+        probe: &Probe,
+    ) -> Result<(), ImageError> {
+        let Acquired::Ours(_turn) = self.fetching.acquire_blocking(&layer, step, probe, "remote layer");
+        let descriptor = Descriptor::new(&Encoding::Plain.oci_layer(), BlobDigest::from(layer), kept.size);
+        let wanted = [ImageLayer { descriptor, diff_id: layer }];
+        ensure_all(store, &kept.machine.blobs, &wanted, probe).map(drop).inspect_err(|error| {
+            if !matches!(error, ImageError::Store(_)) {
+                self.lose(layer);
+            }
+        })
     }
 
     /// Forgets a layer that its server no longer has.

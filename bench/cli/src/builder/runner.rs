@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
+/// Layers up to this size, in bytes, are sent in one message with the account.
+const SMALL_LAYER: u64 = 32 << 10;
 /// The variable that names this machine in records.
 const MACHINE: &str = "BUILDSCOPE_MACHINE";
 
@@ -201,25 +203,29 @@ impl Machine {
         let text = text.ok_or_else(|| Failure::usage(miette!("this worker runs only steps of buildscope")))?;
         let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
         let store = self.engine.store.clone();
-        let mut outputs = Vec::new();
-        let sending = client.clone();
+        let (mut outputs, mut uploads) = (Vec::new(), Vec::new());
         let deliver = |account: &Account, probe: &Probe| {
             let Some(Layer { diff_id, size, .. }) = account.layer() else { return Ok(()) };
-            let _span = probe.phase(Phase::Push);
             let blob = Blob { digest: diff_id.into(), size };
+            outputs.push((remote::LAYER.to_owned(), blob, Vec::new()));
+            if size <= SMALL_LAYER {
+                let bytes = store.blobs().read(diff_id, SMALL_LAYER).map_err(Failure::internal)?;
+                uploads.push(Upload::bytes(bytes));
+                return Ok(());
+            }
+            let _span = probe.phase(Phase::Push);
             let file = store.blobs().open(diff_id).map_err(Failure::internal)?;
             let upload = Upload { blob, content: Content::File(Arc::new(file)) };
-            let sender = sending.clone();
-            sending.wait(async move { sender.upload(vec![upload]).await }).map_err(Failure::internal)?;
-            outputs.push((remote::LAYER.to_owned(), blob, Vec::new()));
-            Ok(())
+            let sender = client.clone();
+            client.wait(async move { sender.upload(vec![upload]).await }).map_err(Failure::internal)
         };
         let account = self.run(&description, &LayerOrigin::server(client.clone()), deliver)?;
         let bytes = account.to_bytes();
         let upload = Upload::bytes(bytes.clone());
         outputs.push((remote::ACCOUNT.to_owned(), upload.blob, bytes));
+        uploads.push(upload);
         let sender = client.clone();
-        client.wait(async move { sender.upload(vec![upload]).await }).map_err(Failure::internal)?;
+        client.wait(async move { sender.send(uploads).await }).map_err(Failure::internal)?;
         Ok(ActionOutcome { exit_code: account.exit_code(), outputs, ..ActionOutcome::default() })
     }
 }
