@@ -217,7 +217,7 @@ impl RunningStep {
         } else {
             let client = Arc::clone(&self.client);
             // This runs on another thread: a delay on the thread that reads the step's output would mix up its two streams.
-            tokio::task::spawn_blocking(move || client.prepare_spare());
+            tokio::task::spawn_blocking(move || client.prepare_next());
         }
         let process = probe.phase(Phase::Process);
         let start = Instant::now();

@@ -68,6 +68,14 @@ pub(super) struct ZygoteClient {
     pub(super) cgroups: Arc<Cgroups>,
     /// A sandbox that is prepared before a step needs it: preparing it takes longer than starting a program in it.
     spare: Mutex<Option<PreparedSandbox>>,
+    steps: Steps,
+}
+
+/// The number of steps that a zygote is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Steps {
+    One,
+    Many,
 }
 
 /// A sandbox whose init waits for its message.
@@ -101,6 +109,21 @@ impl Zygote {
         Ok(zygote)
     }
 
+    /// Starts the zygote of a process that runs one step: no sandbox is prepared for a second one.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_for_one_step() -> Result<Self, SandboxError> {
+        Ok(Self { state: Mutex::new(ZygoteState::Started(StartedZygote::start(Steps::One)?)) })
+    }
+
+    /// Prepares the sandbox of the first step, in the background. An observer of its processes must be ready before.
+    pub fn prepare(&self) {
+        if let Ok(client) = self.client() {
+            client.prepare_spare();
+        }
+    }
+
     /// A zygote that starts when the first step needs it, or at [`ensure_started`](Self::ensure_started): a build that runs no process
     /// does not pay for it. `on_start` is called before it starts, and what that returns before the first step, with its process id.
     pub fn on_demand<F: FnOnce(u32) + 'static>(on_start: impl FnOnce() -> F + Send + 'static) -> Self {
@@ -122,7 +145,7 @@ impl Zygote {
         let mut state = self.state.lock();
         if let ZygoteState::NotStarted(on_start) = &mut *state {
             let has_started = on_start.0.take().map(|on_start| on_start());
-            let started = StartedZygote::start()?;
+            let started = StartedZygote::start(Steps::Many)?;
             if let Some(has_started) = has_started {
                 has_started(started.process.id());
             }
@@ -144,7 +167,7 @@ impl Zygote {
 }
 
 impl StartedZygote {
-    fn start() -> Result<Self, SandboxError> {
+    fn start(steps: Steps) -> Result<Self, SandboxError> {
         let start = |what| move |errno| SandboxError::Start { what, errno };
         let program = own_program().map_err(start("mounting this program read-only"))?;
         let (ours, theirs) = channel::pair().map_err(start("making a socket pair"))?;
@@ -161,7 +184,7 @@ impl StartedZygote {
             .map_err(start("executing this program again"))?;
         let (bytes, fds) = cgroups.parts();
         channel::send(&ours, &bytes, &fds).map_err(start("sending it the cgroups"))?;
-        let client = ZygoteClient { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default() };
+        let client = ZygoteClient { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default(), steps };
         Ok(Self { client: Arc::new(client), process })
     }
 }
@@ -206,8 +229,15 @@ impl ZygoteClient {
         spare.map_or_else(|| self.request(config), Ok)
     }
 
-    /// Prepares a spare sandbox for the next step, if there is none yet.
-    pub(super) fn prepare_spare(&self) {
+    /// Prepares a spare sandbox for the step after one that has started, unless there is no such step.
+    pub(super) fn prepare_next(&self) {
+        if self.steps == Steps::Many {
+            self.prepare_spare();
+        }
+    }
+
+    /// Prepares a spare sandbox, if there is none yet.
+    fn prepare_spare(&self) {
         // The lock is held while preparing, so a second spare sandbox, which would never be used or removed, is not made.
         let mut spare = self.spare();
         if spare.is_none() {

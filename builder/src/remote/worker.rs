@@ -3,13 +3,13 @@
 use super::account::{Account, FailureKind, PrintedLine};
 use super::description::{DescribedRun, DescribedWork, Description, FORMAT};
 use super::{DESCRIPTION, LAYERS};
+use crate::engine::Engine;
 use crate::images::{Blobs, CasBlobs, ImageError, ImageLayer, ensure_all};
-use crate::steps::run::{Networks, Ran, RunError, RunInput, Runner};
+use crate::steps::run::{NetworkMode, Networks, Ran, RunError, RunInput, Runner};
 use buildscope_oci::{Descriptor, Encoding};
 use buildscope_record::{DiffId, Probe};
 use buildscope_remote::Client;
-use buildscope_sandbox::{LogLine, Stream, Zygote};
-use buildscope_storage::Store;
+use buildscope_sandbox::{LogLine, Stream};
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::Read;
@@ -22,13 +22,12 @@ use tokio_util::sync::CancellationToken;
 const LARGEST_OUTPUT: usize = 16 << 20;
 
 /// A machine that runs steps which others describe. Its store keeps their layers.
-pub struct Worker<'a> {
-    /// The store.
-    pub store: &'a Store,
-    /// The process that steps are forked from.
-    pub zygote: &'a Zygote,
+pub struct Worker {
+    engine: Engine,
     /// The name of the machine.
-    pub machine: String,
+    machine: String,
+    /// The networks of steps whose description names no network.
+    networks: Arc<Networks>,
 }
 
 /// The source of layers that the store does not have.
@@ -63,7 +62,27 @@ impl Description {
     }
 }
 
-impl Worker<'_> {
+impl Worker {
+    /// A worker with this name of its machine.
+    pub fn new(engine: Engine, machine: String) -> Self {
+        Self { engine, machine, networks: Arc::new(networks_of(NetworkMode::Default)) }
+    }
+
+    /// The name of its machine.
+    pub fn machine(&self) -> &str {
+        &self.machine
+    }
+
+    /// Prepares in the background what most steps need: a sandbox, an isolated network, and the storage driver. Needs a tokio runtime.
+    pub fn prepare(&self) {
+        self.engine.zygote.prepare();
+        let networks = Arc::clone(&self.networks);
+        tokio::spawn(async move { networks.prepare().await });
+        let store = self.engine.store.clone();
+        // The step reports an error.
+        tokio::task::spawn_blocking(move || drop(store.choose_driver()));
+    }
+
     /// Runs a step. Its layer is in the store afterwards. Returns the account, and the process id of the step's init for an observer
     /// of processes. An error is in the account.
     pub async fn run(
@@ -81,7 +100,8 @@ impl Worker<'_> {
         match &description.work {
             DescribedWork::Run(run) => self.run_process(run, &description.below, account, cancel, probe).await,
             DescribedWork::Copy(copy) => {
-                account.copied(tokio::task::block_in_place(|| copy.make(&description.below, self.store, probe)));
+                let store = &self.engine.store;
+                account.copied(tokio::task::block_in_place(|| copy.make(&description.below, store, probe)));
                 (account, None)
             }
         }
@@ -96,7 +116,10 @@ impl Worker<'_> {
         probe: &Probe,
     ) -> (Account, Option<u32>) {
         let (op, options, origins) = run.step();
-        let networks = Networks::new(options.network, &Default::default(), |_| {});
+        let networks = match options.network {
+            NetworkMode::Default => Arc::clone(&self.networks),
+            other => Arc::new(networks_of(other)),
+        };
         let network = match networks.of(&op).await {
             Ok(network) => network,
             Err(error) => {
@@ -116,7 +139,8 @@ impl Worker<'_> {
             let (output, begin) = (Arc::clone(&output), Instant::now());
             move |line: LogLine<'_>| output.lock().add(line, begin)
         };
-        let runner = Runner { store: self.store, zygote: self.zygote, options: &options, on_disk: false };
+        let Engine { store, zygote } = &self.engine;
+        let runner = Runner { store, zygote, options: &options, on_disk: false };
         let ran = runner.run_to_end(input, log, cancel, probe).await;
         let init = match &ran {
             Ok(Ran { exit, .. }) => exit.init,
@@ -137,8 +161,13 @@ impl Worker<'_> {
             }
         };
         let layers: Vec<ImageLayer> = description.layers().map(layer).collect();
-        ensure_all(self.store, &*origin.0, &layers, probe).map(drop)
+        ensure_all(&self.engine.store, &*origin.0, &layers, probe).map(drop)
     }
+}
+
+/// The networks of a step. The build has the proxies, and warns.
+fn networks_of(mode: NetworkMode) -> Networks {
+    Networks::new(mode, &Default::default(), |_| {})
 }
 
 /// The output of a step.

@@ -60,12 +60,12 @@ const EXAMPLES: &str = "Examples:
 
 /// The resources of this process for one step.
 struct Machine {
-    engine: Engine,
+    worker: Worker,
+    store: Store,
     collector: Collector,
     observer: Option<Observer>,
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
-    name: String,
     began: (Instant, SystemTime),
 }
 
@@ -91,8 +91,9 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
     // A worker without a home directory keeps no layers.
     let own = root.resolve().unwrap_or_else(|_| directory.join("store"));
     let machine = Machine::start(&own, began)?;
-    let store = machine.engine.store.clone();
-    let account = machine.run(&description, &LayerOrigin::input_root(directory), |_, _| Ok(()))?;
+    let store = machine.store.clone();
+    let (account, used) = machine.run(&description, &LayerOrigin::input_root(directory), |_, _| Ok(()))?;
+    used.end();
     if let Some(Layer { diff_id, .. }) = account.layer() {
         let (from, to) = (store.blobs().path(diff_id), directory.join(remote::LAYER));
         let copied = fs::copy(&from, &to).map(drop).into_diagnostic();
@@ -117,7 +118,7 @@ fn action_of_buildbox(action: &Path, arguments: &Arguments, began: (Instant, Sys
     let action = read.map_err(Failure::Usage)?;
     let machine = Machine::start(&arguments.root.resolve()?, began)?;
     let client = client(arguments)?;
-    let name = machine.name.clone();
+    let name = machine.worker.machine().to_owned();
     let mut outcome = match machine.act(&client, &action) {
         Ok(outcome) => outcome,
         Err(failure) => {
@@ -139,12 +140,31 @@ fn client(arguments: &Arguments) -> Result<Client, Failure> {
     Client::new(RemoteOptions::of(address)).map_err(Failure::internal)
 }
 
+/// The resources that a step has used.
+struct Used {
+    worker: Worker,
+    store: Store,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Used {
+    /// Ends the zygote and the network, and removes the scratch files. This takes a few milliseconds.
+    fn end(self) {
+        let Self { worker, store, runtime } = self;
+        {
+            let _inside = runtime.enter();
+            drop(worker);
+        }
+        drop((store, runtime));
+    }
+}
+
 impl Machine {
     /// Prepares this process to run a step.
     fn start(root: &Path, began: (Instant, SystemTime)) -> Result<Self, Failure> {
         // Both must happen before any thread exists.
         sandbox::isolate_process().map_err(Failure::internal)?;
-        let zygote = Arc::new(Zygote::start().map_err(Failure::internal)?);
+        let zygote = Arc::new(Zygote::start_for_one_step().map_err(Failure::internal)?);
         let observer = zygote.pid().and_then(|pid| Observer::start(pid, Collect::Processes));
         let _ = observe::listen(true, None)?;
         let collector = Collector::start(began.0);
@@ -160,22 +180,24 @@ impl Machine {
         interrupt::watch(cancel.clone(), interrupt::GRACE).map_err(Failure::internal)?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let name = std::env::var(MACHINE).ok().filter(|name| !name.is_empty()).unwrap_or(host);
-        Ok(Self { engine: Engine { store, zygote }, collector, observer, runtime, cancel, name, began })
+        // What the sandbox of the step is forked from has to be observed by then.
+        observer.iter().for_each(Observer::wait_until_ready);
+        let worker = Worker::new(Engine { store: store.clone(), zygote }, name);
+        runtime.block_on(async { worker.prepare() });
+        Ok(Self { worker, store, collector, observer, runtime, cancel, began })
     }
 
-    /// Runs the step. `deliver` takes the account before it is complete, to deliver the layer.
+    /// Runs the step. `deliver` takes the account before it is complete, to deliver the layer. Also returns what the step has used.
     fn run(
         self,
         description: &Description,
         origin: &LayerOrigin,
         deliver: impl FnOnce(&Account, &Probe) -> Result<(), Failure>,
-    ) -> Result<Account, Failure> {
-        let Self { engine, collector, observer, runtime, cancel, name, .. } = self;
+    ) -> Result<(Account, Used), Failure> {
+        let Self { worker, store, collector, observer, runtime, cancel, began } = self;
         let probe = collector.probe();
         // The start of this process is a part of the sandbox's setup.
-        collector.interval(Phase::SandboxSetup, None, None, self.began.0, Instant::now());
-        observer.iter().for_each(Observer::wait_until_ready);
-        let worker = Worker { store: &engine.store, zygote: &engine.zygote, machine: name };
+        collector.interval(Phase::SandboxSetup, None, None, began.0, Instant::now());
         let (mut account, init) = runtime.block_on(worker.run(description, origin, cancel, &probe));
         let delivered = deliver(&account, &probe);
         let epoch = collector.epoch();
@@ -188,7 +210,7 @@ impl Machine {
         account.processes = of_step.zip(run).map(|(one, (start, end)): (_, (Nanos, Nanos))| {
             buildscope_record::Processes { start, end, ..one.processes }
         });
-        delivered.map(|()| account)
+        delivered.map(|()| (account, Used { worker, store, runtime }))
     }
 
     /// Runs an action whose files are in a server, and sends the result there.
@@ -202,15 +224,17 @@ impl Machine {
         let text = client.wait(read).map_err(|error: buildscope_remote::RemoteError| Failure::internal(error))?;
         let text = text.ok_or_else(|| Failure::usage(miette!("this worker runs only steps of buildscope")))?;
         let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
-        let store = self.engine.store.clone();
+        let store = self.store.clone();
         let (mut outputs, mut uploads) = (Vec::new(), Vec::new());
-        let deliver = |account: &Account, probe: &Probe| {
+        let (paths, small) = (&mut outputs, &mut uploads);
+        // The store must not outlive the step here: its scratch files are removed with its last use.
+        let deliver = move |account: &Account, probe: &Probe| {
             let Some(Layer { diff_id, size, .. }) = account.layer() else { return Ok(()) };
             let blob = Blob { digest: diff_id.into(), size };
-            outputs.push((remote::LAYER.to_owned(), blob, Vec::new()));
+            paths.push((remote::LAYER.to_owned(), blob, Vec::new()));
             if size <= SMALL_LAYER {
                 let bytes = store.blobs().read(diff_id, SMALL_LAYER).map_err(Failure::internal)?;
-                uploads.push(Upload::bytes(bytes));
+                small.push(Upload::bytes(bytes));
                 return Ok(());
             }
             let _span = probe.phase(Phase::Push);
@@ -219,13 +243,18 @@ impl Machine {
             let sender = client.clone();
             client.wait(async move { sender.upload(vec![upload]).await }).map_err(Failure::internal)
         };
-        let account = self.run(&description, &LayerOrigin::server(client.clone()), deliver)?;
+        let (account, used) = self.run(&description, &LayerOrigin::server(client.clone()), deliver)?;
         let bytes = account.to_bytes();
         let upload = Upload::bytes(bytes.clone());
         outputs.push((remote::ACCOUNT.to_owned(), upload.blob, bytes));
         uploads.push(upload);
         let sender = client.clone();
-        client.wait(async move { sender.send(uploads).await }).map_err(Failure::internal)?;
+        // The server waits for the end of this process, so both happen at the same time.
+        let sent = std::thread::scope(|scope| {
+            scope.spawn(|| used.end());
+            client.wait(async move { sender.send(uploads).await })
+        });
+        sent.map_err(Failure::internal)?;
         Ok(ActionOutcome { exit_code: account.exit_code(), outputs, ..ActionOutcome::default() })
     }
 }

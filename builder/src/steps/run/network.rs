@@ -70,6 +70,11 @@ impl Networks {
         Ok(network)
     }
 
+    /// Connects the network of steps without a wish, so that the first one does not wait for it. An error is that step's.
+    pub async fn prepare(&self) {
+        let _ = self.connected().await;
+    }
+
     /// The isolated network, which the first step connects and the others share, or its replacement.
     async fn connected(&self) -> Result<StepNetwork, SandboxError> {
         let mut default = self.default.lock().await;
