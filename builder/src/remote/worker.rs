@@ -3,13 +3,13 @@
 use super::account::{Account, FailureKind, PrintedLine};
 use super::description::{DescribedRun, DescribedWork, Description, FORMAT};
 use super::{DESCRIPTION, LAYERS};
-use crate::engine::Engine;
 use crate::images::{Blobs, CasBlobs, ImageError, ImageLayer, ensure_all};
 use crate::steps::run::{NetworkMode, Networks, Ran, RunError, RunInput, Runner};
 use buildscope_oci::{Descriptor, Encoding};
 use buildscope_record::{DiffId, Probe};
 use buildscope_remote::Client;
-use buildscope_sandbox::{LogLine, Stream};
+use buildscope_sandbox::{LogLine, Stream, Zygote};
+use buildscope_storage::Store;
 use parking_lot::Mutex;
 use std::fs::File;
 use std::io::Read;
@@ -23,7 +23,9 @@ const LARGEST_OUTPUT: usize = 16 << 20;
 
 /// A machine that runs steps which others describe. Its store keeps their layers.
 pub struct Worker {
-    engine: Engine,
+    store: Store,
+    /// The process that steps are forked from.
+    zygote: Arc<Zygote>,
     /// The name of the machine.
     machine: String,
     /// The networks of steps whose description names no network.
@@ -64,8 +66,8 @@ impl Description {
 
 impl Worker {
     /// A worker with this name of its machine.
-    pub fn new(engine: Engine, machine: String) -> Self {
-        Self { engine, machine, networks: Arc::new(networks_of(NetworkMode::Default)) }
+    pub fn new(store: Store, zygote: Arc<Zygote>, machine: String) -> Self {
+        Self { store, zygote, machine, networks: Arc::new(networks_of(NetworkMode::Default)) }
     }
 
     /// The name of its machine.
@@ -75,10 +77,10 @@ impl Worker {
 
     /// Prepares in the background what most steps need: a sandbox, an isolated network, and the storage driver. Needs a tokio runtime.
     pub fn prepare(&self) {
-        self.engine.zygote.prepare();
+        self.zygote.prepare();
         let networks = Arc::clone(&self.networks);
         tokio::spawn(async move { networks.prepare().await });
-        let store = self.engine.store.clone();
+        let store = self.store.clone();
         // The step reports an error.
         tokio::task::spawn_blocking(move || drop(store.choose_driver()));
     }
@@ -100,7 +102,7 @@ impl Worker {
         match &description.work {
             DescribedWork::Run(run) => self.run_process(run, &description.below, account, cancel, probe).await,
             DescribedWork::Copy(copy) => {
-                let store = &self.engine.store;
+                let store = &self.store;
                 account.copied(tokio::task::block_in_place(|| copy.make(&description.below, store, probe)));
                 (account, None)
             }
@@ -139,8 +141,7 @@ impl Worker {
             let (output, begin) = (Arc::clone(&output), Instant::now());
             move |line: LogLine<'_>| output.lock().add(line, begin)
         };
-        let Engine { store, zygote } = &self.engine;
-        let runner = Runner { store, zygote, options: &options, on_disk: false };
+        let runner = Runner { store: &self.store, zygote: &self.zygote, options: &options, on_disk: false };
         let ran = runner.run_to_end(input, log, cancel, probe).await;
         let init = match &ran {
             Ok(Ran { exit, .. }) => exit.init,
@@ -161,7 +162,7 @@ impl Worker {
             }
         };
         let layers: Vec<ImageLayer> = description.layers().map(layer).collect();
-        ensure_all(&self.engine.store, &*origin.0, &layers, probe).map(drop)
+        ensure_all(&self.store, &*origin.0, &layers, probe).map(drop)
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{interrupt, observe};
 use crate::output::write_file;
 use crate::{Failure, Root, write_message, write_out};
-use buildscope_builder::engine::Engine;
 use buildscope_builder::remote::{self, Account, Description, LayerOrigin, Worker};
 use buildscope_observe::{Collect, Observer};
 use buildscope_record::{Collector, Nanos, Phase, Probe, Trace};
@@ -182,7 +181,7 @@ impl Machine {
         let name = std::env::var(MACHINE).ok().filter(|name| !name.is_empty()).unwrap_or(host);
         // What the sandbox of the step is forked from has to be observed by then.
         observer.iter().for_each(Observer::wait_until_ready);
-        let worker = Worker::new(Engine { store: store.clone(), zygote }, name);
+        let worker = Worker::new(store.clone(), zygote, name);
         runtime.block_on(async { worker.prepare() });
         Ok(Self { worker, store, collector, observer, runtime, cancel, began })
     }
