@@ -9,6 +9,8 @@ use buildscope_record::{ByteSize, Nanos, StepId, Strands};
 
 /// The round trips of a step on another machine: a question and the execution.
 pub(super) const STEP_TRIPS: f64 = 2.0;
+/// The round trips before the first step on a server: the connection, the question which base layers it has, and its capabilities.
+const FIRST_TRIPS: f64 = 3.0;
 
 /// Whether a machine has the layer or base image that a step adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,7 +147,11 @@ impl<'m> Network<'m> {
         from.dedup();
         fetch.bytes = fetch.items.iter().map(|&item| self.moved(item, machine)).sum();
         self.machines[machine].coming += fetch.bytes;
-        let trips = if machine == MachineIndex::HERE { 0.0 } else { STEP_TRIPS };
+        let first = self.cluster.only_builds() && self.machines[machine].usage.steps == 1;
+        let trips = match machine {
+            MachineIndex::HERE => 0.0,
+            _ => STEP_TRIPS + if first { FIRST_TRIPS } else { 0.0 },
+        };
         let fetches = !fetch.items.is_empty();
         fetch.awaits = from.len() + usize::from(fetches);
         from.into_iter().for_each(|other| self.fetches[other].others.push(step));

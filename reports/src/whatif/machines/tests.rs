@@ -410,6 +410,22 @@ fn steps_from_the_cache_move_nothing() {
     assert_eq!((millis(&prediction), moved(&prediction)), (0, vec![(0, 0); 4]));
 }
 
+/// Two steps, one after the other on one server. Each takes two round trips, and the first takes three before.
+#[test]
+fn a_server_is_connected_and_asked_before_its_first_step() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("s");
+    let from = made.step(stage, "FROM busybox", 0..0);
+    let first = made.step(stage, "RUN first", 0..1000);
+    let second = made.step(stage, "RUN second", 1000..2000);
+    made.data(from, first).span(first, Phase::Process, 0..1000);
+    made.data(first, second).span(second, Phase::Process, 1000..2000);
+    made.with(|record| [first, second].into_iter().for_each(|step| layer(record, step, 0)));
+    let here = Here::OnlyBuilds;
+    let away = Machines { count: 2, rtt: ms(10), here, base_images: BaseImages::Everywhere, ..FREE };
+    assert_eq!(millis(&on(&made.finish(2000), 1, away)), 2000 + (3 + 2 + 2) * 10);
+}
+
 #[test]
 fn unknown_sizes_are_said() {
     let mut record = fan(2, 100);
