@@ -41,9 +41,9 @@ impl Part {
                 named,
                 dockerfile,
                 epoch,
-                networks: Networks::new(request.run.network, &request.build_args, move |warning| {
+                networks: Arc::new(Networks::new(request.run.network, &request.build_args, move |warning| {
                     progress.event(Event::Warning(warning))
-                }),
+                })),
                 run_options: request.run.clone(),
                 machines,
             },

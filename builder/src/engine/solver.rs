@@ -18,7 +18,7 @@ use super::warm_up::WarmUp;
 use super::{BuildError, Event, Progress, Request};
 use crate::http;
 use crate::images::CacheMode;
-use crate::plan::{Base, CopyFrom, Op, Step};
+use crate::plan::{Base, CopyFrom, Op, Plan, Step};
 use crate::remote::Machines;
 use buildscope_record::{
     self as record, BlobDigest, DiffId, LayerKey, Outcome, Phase, Probe, Removal, StepId, StepKey,
@@ -89,11 +89,14 @@ impl Solver {
         let part = |(part, request): (PreparedPart, &&Request)| {
             Part::new(&warm_up.engine, request, part, machines.clone(), Arc::clone(&progress))
         };
-        let parts = parts.into_iter().zip(requests).map(part).collect();
+        let parts: Vec<Part> = parts.into_iter().zip(requests).map(part).collect();
         let admission = requests.first().map(|request| request.admission).unwrap_or_default();
         let memory = MemoryAdmission::new(admission, &warm_up.engine.store);
         let results = Results::new(&plan);
         let named_files = requests.iter().map(|request| request.named_files).max().unwrap_or_default();
+        if machines.is_none() && warm_up.has_started() {
+            connect_networks(&plan, &parts, &owners);
+        }
         let runs_processes = plan.steps().any(|step| step.live && matches!(step.op, Op::Run(_)));
         Ok(Self {
             ctx: StepContext { results, plan, progress, probe: probe.clone(), cancel, memory, named_files },
@@ -422,5 +425,20 @@ fn format_age(time: Duration) -> String {
         seconds @ 120..7_200 => format!("{} min", seconds / 60),
         seconds @ 7_200..172_800 => format!("{} h", seconds / 3_600),
         seconds => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Connects the networks that steps will use, in the background.
+fn connect_networks(plan: &Plan, parts: &[Part], owners: &[usize]) {
+    let used = |part: &usize| {
+        let networks = &parts[*part].runner.networks;
+        plan.steps().any(|step| match &step.op {
+            Op::Run(run) => step.live && owners[step.id.index()] == *part && networks.isolates(run),
+            _ => false,
+        })
+    };
+    for part in (0..parts.len()).filter(used) {
+        let networks = Arc::clone(&parts[part].runner.networks);
+        tokio::spawn(async move { networks.prepare().await });
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct StepRunner {
     /// `SOURCE_DATE_EPOCH`.
     pub(super) epoch: Option<i64>,
     pub(super) run_options: RunOptions,
-    pub(super) networks: Networks,
+    pub(super) networks: Arc<Networks>,
     /// The other machines of the build.
     pub(super) machines: Option<Arc<Machines>>,
 }

@@ -1,4 +1,4 @@
-//! Starts what only running steps need, in the background: the zygote, and the storage driver.
+//! Starts what running steps need, in the background: the zygote, the storage driver, and the cache index.
 //!
 //! A build that finds everything in the cache needs neither.
 
@@ -28,9 +28,16 @@ impl WarmUp {
         let mut threads = self.threads.lock();
         if threads.is_empty() {
             let (zygote, store) = (Arc::clone(&self.engine.zygote), self.engine.store.clone());
+            let index = store.cache().clone();
+            threads.push(std::thread::spawn(move || index.prepare()));
             threads.push(std::thread::spawn(move || drop(zygote.ensure_started())));
             threads.push(std::thread::spawn(move || drop(store.choose_driver())));
         }
+    }
+
+    /// Whether it has started.
+    pub(super) fn has_started(&self) -> bool {
+        !self.threads.lock().is_empty()
     }
 }
 

@@ -12,10 +12,11 @@ use buildscope_sandbox::{helper, output_of_helper};
 use buildscope_storage::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The paths at which distributions install busybox.
 const PATHS: [&str; 4] = ["/bin/busybox", "/usr/bin/busybox", "/bin/busybox-static", "/usr/bin/busybox-static"];
@@ -158,9 +159,17 @@ fn run(command: &mut Command) -> Result<(), String> {
 
 /// The names of the applets, from the program itself.
 pub(super) fn applets(program: &Path) -> Result<BTreeSet<String>, ImageError> {
-    let output = helper(&program.to_string_lossy()).arg("--list").output();
-    let output = output.map_err(|error| ImageError::NoBusybox { reason: format!("{}: {error}", program.display()) })?;
-    let names = String::from_utf8_lossy(&output.stdout);
+    let failed = |error: io::Error| ImageError::NoBusybox { reason: format!("{}: {error}", program.display()) };
+    // The program writes each name by itself. Into a pipe, each would wake this thread.
+    let list =
+        rustix::fs::memfd_create("applets", rustix::fs::MemfdFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+    let mut list = File::from(list);
+    let mut command = helper(&program.to_string_lossy());
+    command.arg("--list").stdin(Stdio::null()).stdout(list.try_clone().map_err(failed)?).stderr(Stdio::null());
+    command.status().map_err(failed)?;
+    let mut names = Vec::new();
+    list.rewind().and_then(|()| list.read_to_end(&mut names)).map_err(failed)?;
+    let names = String::from_utf8_lossy(&names);
     let names: BTreeSet<String> =
         names.lines().filter(|name| !name.is_empty() && !name.contains('/')).map(Into::into).collect();
     if names.contains("sh") {

@@ -60,6 +60,11 @@ impl Networks {
         }
     }
 
+    /// Whether a step gets the isolated network, if one can be connected.
+    pub fn isolates(&self, op: &Run) -> bool {
+        op.network == plan::Network::Default && matches!(self.mode, NetworkMode::Default | NetworkMode::Isolated)
+    }
+
     async fn connect(&self) -> Result<IsolatedNetwork, SandboxError> {
         let mut network = IsolatedNetwork::connect().await?;
         for proxy in &self.proxies {

@@ -142,10 +142,13 @@ fn create(directory: &Path) -> Result<(), StorageError> {
     }
     check_space(directory)?;
     let connection = Connection::open(&new)?;
+    // The file has its name only after it was synced as a whole.
+    connection.pragma_update(None, "synchronous", "OFF")?;
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch(SCHEMA)?;
     connection.execute_batch(REMOVED)?;
     connection.close().map_err(|(_, error)| error)?; // This moves the content of the log into the database.
+    File::open(&new).and_then(|file| file.sync_data()).context("sync", &new)?;
     fs::rename(&new, directory.join(FILES[0])).context("rename", new)
 }
 

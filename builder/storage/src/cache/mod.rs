@@ -125,6 +125,11 @@ impl CacheIndex {
         Self { shared: Arc::new(shared) }
     }
 
+    /// Opens the database, so that the first lookup does not wait for it. That lookup reports an error.
+    pub fn prepare(&self) {
+        let _ = self.with(&mut self.state(), |_| Ok(()));
+    }
+
     /// Whether the database does not exist yet.
     pub(crate) fn is_new(&self) -> bool {
         !self.shared.database.join(FILES[0]).exists()
