@@ -3,7 +3,7 @@
 use super::builds::{self, FoundRecord, KeptBuild, KeptBuilds};
 use super::context_files::ContextFiles;
 use super::format::ReportFormat;
-use super::output::{write_file, write_result};
+use super::output::{write_exact, write_result};
 use super::patch::patch;
 use super::{Failure, Root, otlp, output, shown, write_message};
 use buildscope_commands::rules::{Facts, Nothing};
@@ -46,13 +46,14 @@ pub(crate) struct Arguments {
     /// Also send the build to an OpenTelemetry collector, as spans (OTLP/HTTP)
     #[arg(long, value_name = "URL")]
     otlp: Option<String>,
-    /// Also write a timeline to this file (Chrome trace JSON; open it in Perfetto)
+    /// Also write a timeline to this file (Chrome trace JSON; open it in Perfetto); `-` writes it instead of the explanation
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Also write the processes inside the steps as folded stacks, for any flame-graph tool
+    /// Also write the processes inside the steps as folded stacks, for any flame-graph tool; `-` writes them instead of the
+    /// explanation
     #[arg(long, value_name = "FILE")]
     folded: Option<PathBuf>,
-    /// Also write the changes that the advice suggests as a patch for `git apply`
+    /// Also write the changes that the advice suggests as a patch for `git apply`; `-` writes it instead of the explanation
     #[arg(long, value_name = "FILE")]
     patch: Option<PathBuf>,
     /// The Dockerfile that the patch changes [default: the Dockerfile of the build, else ./Dockerfile]
@@ -111,6 +112,7 @@ impl From<Division> for Account {
 
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let has_standard_output = arguments.explanation_has_standard_output()?;
     let mut verdict = String::new();
     let root = &arguments.root;
     let found = if arguments.build.is_dir() {
@@ -142,25 +144,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         write_timeline(path, &record, &explanation)?;
     }
     if let Some(path) = &arguments.folded {
-        write_file(path, folded_stacks(&record))?;
+        write_exact(Some(path), &shown(&folded_stacks(&record)))?;
     }
     if let Some(url) = &arguments.otlp {
         otlp::send(url, &record, &explanation, None)?;
     }
-    let text = match (arguments.by, arguments.format) {
-        (Some(division), _) => {
-            let style = output::style_of_result(arguments.output.as_deref());
-            shown(&render::account(&explanation, division.into(), style)).into_owned()
-        }
-        (None, ReportFormat::Text) => {
-            let style = output::style_of_result(arguments.output.as_deref());
-            shown(&(verdict + &render::text(&explanation, style))).into_owned()
-        }
-        (None, ReportFormat::Json) => render::json(&explanation).map_err(Failure::internal)?,
-        (None, ReportFormat::Html) => render::html(&record, &explanation),
-        (None, ReportFormat::Markdown) => shown(&(verdict + &render::markdown(&explanation))).into_owned(),
-    };
-    write_result(arguments.output.as_deref(), &text)?;
+    if has_standard_output || output::file_of_result(arguments.output.as_deref()).is_some() {
+        write_explanation(&arguments, &record, &explanation, &verdict)?;
+    }
     // Last, so that a Dockerfile that is not found does not cost the explanation.
     match &arguments.patch {
         Some(path) => write_patch(path, &explanation, &dockerfile),
@@ -168,7 +159,46 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
+/// Writes the explanation in the requested form, after a verdict for people.
+fn write_explanation(
+    arguments: &Arguments,
+    record: &Record,
+    explanation: &Explanation,
+    verdict: &str,
+) -> Result<(), Failure> {
+    let style = output::style_of_result(arguments.output.as_deref());
+    let text = match (arguments.by, arguments.format) {
+        (Some(division), _) => shown(&render::account(explanation, division.into(), style)).into_owned(),
+        (None, ReportFormat::Text) => shown(&format!("{verdict}{}", render::text(explanation, style))).into_owned(),
+        (None, ReportFormat::Json) => render::json(explanation).map_err(Failure::internal)?,
+        (None, ReportFormat::Html) => render::html(record, explanation),
+        (None, ReportFormat::Markdown) => shown(&format!("{verdict}{}", render::markdown(explanation))).into_owned(),
+    };
+    write_result(arguments.output.as_deref(), &text)
+}
+
 impl Arguments {
+    /// Whether the explanation goes to standard output: not if another document does. Fails if several do.
+    fn explanation_has_standard_output(&self) -> Result<bool, Failure> {
+        let is_dash = |path: &PathBuf| path == Path::new("-");
+        let others = [("--trace", &self.trace), ("--folded", &self.folded), ("--patch", &self.patch)];
+        let taken = others.into_iter().filter(|(_, path)| path.as_ref().is_some_and(is_dash)).map(|(flag, _)| flag);
+        let explanation = self.output.as_ref().is_some_and(is_dash).then_some("--output");
+        let flags: Vec<&str> = explanation.into_iter().chain(taken).collect();
+        match &flags[..] {
+            [] => Ok(self.output.is_none()),
+            [flag] => Ok(*flag == "--output"),
+            several => {
+                let help = "give a file (`./-` for one of this name) to all but one";
+                Err(Failure::usage(miette!(
+                    help = help,
+                    "{} -: only one of them can go to standard output",
+                    several.join(" - ")
+                )))
+            }
+        }
+    }
+
     /// The Dockerfile that a patch changes.
     fn dockerfile(&self, record: &Record, kept: Option<&KeptBuild>) -> PathBuf {
         let existing = |path: Option<&String>| path.map(PathBuf::from).filter(|path| path.is_file());
@@ -242,24 +272,24 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
 pub(super) fn write_timeline(path: &Path, record: &Record, explanation: &Explanation) -> Result<(), Failure> {
     let timeline = render::timeline(&[(record, explanation)]);
     let text = serde_json::to_string(&timeline).map_err(Failure::internal)?;
-    write_file(path, neutralised_json(&redacted(&text)).as_bytes())
+    write_exact(Some(path), &neutralised_json(&redacted(&text)))
 }
 
 /// Writes the changes that the advice suggests, and says which.
 fn write_patch(path: &Path, explanation: &Explanation, dockerfile: &Path) -> Result<(), Failure> {
     let patch = patch(explanation, dockerfile)?;
-    write_file(path, &patch.text)?;
+    write_exact(Some(path), &patch.text)?;
+    let name = output::file_of_result(Some(path)).map_or("standard output".into(), |path| path.display().to_string());
     match &patch.taken[..] {
         [] => write_message(&format!(
-            "note: no advice has a change that certainly keeps the build working: {} is empty",
-            path.display()
+            "note: no advice has a change that certainly keeps the build working: {name} is empty"
         )),
         taken => {
             let place = match &patch.directory {
                 Some(directory) => format!("; apply it in {}", directory.display()),
                 None => String::new(),
             };
-            write_message(&format!("note: {} has {}{place}", path.display(), taken.join(", ")));
+            write_message(&format!("note: {name} has {}{place}", taken.join(", ")));
         }
     }
     if !patch.left_out.is_empty() {

@@ -26,8 +26,11 @@ pub(super) fn write_text(text: &str) {
 
 /// Writes a command's result, which may be a document for programs. [`finish`] reports an error.
 pub(super) fn write_out(text: &str) {
-    let text = document(text);
-    let text = if io::stdout().is_terminal() { render::neutralised(&text) } else { Cow::Borrowed(&*text) };
+    print(&document(text));
+}
+
+fn print(text: &str) {
+    let text = if io::stdout().is_terminal() { render::neutralised(text) } else { Cow::Borrowed(text) };
     note(io::stdout().write_all(text.as_bytes()));
 }
 
@@ -73,6 +76,17 @@ pub(super) fn write_result(file: Option<&Path>, text: &str) -> Result<(), Failur
         Some(path) => write_file(path, document(text).as_bytes()),
         None => {
             write_out(text);
+            Ok(())
+        }
+    }
+}
+
+/// Writes a text that another program reads, as it is, to a file or to standard output.
+pub(super) fn write_exact(file: Option<&Path>, text: &str) -> Result<(), Failure> {
+    match file_of_result(file) {
+        Some(path) => write_file(path, text),
+        None => {
+            print(text);
             Ok(())
         }
     }

@@ -155,3 +155,32 @@ fn without_the_builder_only_the_text_is_checked() {
         assert_eq!(buildscope(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
+
+/// `-` is standard output for each document, and then it has nothing else. No file of that name is left.
+#[test]
+fn one_document_goes_to_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = example("inside.json");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        command.arg("explain").arg(&record).args(arguments).current_dir(&folder).env("BUILDSCOPE_ROOT", folder.path());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let weight = |line: &str| {
+        line.rsplit_once(' ').is_some_and(|(stack, weight)| stack.contains(';') && weight.parse::<u64>().is_ok())
+    };
+    let (code, stacks, _) = run(&["--folded", "-"]);
+    assert!(code == Some(0) && stacks.lines().count() > 1 && stacks.lines().all(weight), "{stacks}");
+    let (_, trace, _) = run(&["--trace", "-"]);
+    assert!(serde_json::from_str::<Value>(&trace).unwrap()["traceEvents"].is_array());
+    let (code, _, refused) = run(&["--trace", "-", "--folded", "-"]);
+    assert!(code == Some(2) && refused.contains("--trace - --folded -: only one of them"), "{refused}");
+    let (code, _, refused) = run(&["--output", "-", "--folded", "-"]);
+    assert!(code == Some(2) && refused.contains("--output - --folded -"), "{refused}");
+    // Both are written if the explanation has a file.
+    let (_, again, _) = run(&["--folded", "-", "--output", "explanation.txt"]);
+    assert_eq!(again, stacks);
+    assert!(std::fs::read_to_string(folder.path().join("explanation.txt")).unwrap().contains("The build took"));
+    assert!(!folder.path().join("-").exists());
+}
