@@ -71,18 +71,26 @@ def go(at):
     return {"compile": (union(map(span, of("build"))), None), "link": (union(map(span, of("link"))), len(of("link")))}
 
 
-def stamped(marks):
-    """Lines with the time before them: what is between one of these patterns and the next is of its kind."""
+def stamped(marks, interrupted=None):
+    """Lines with the time before them: what is between one of these patterns and the next is of its kind. `interrupted` has a kind, and the
+    patterns of its first and last line: it interrupts another kind, which continues after it."""
     def read(at):
-        found, begun = {}, None
+        found, begun, inside = {}, None, None
+        add = lambda kind, length: found.update({kind: found.get(kind, 0) + length})
         for line in (at / "stamped").read_text().splitlines():
             time, _, text = line.partition(" ")
+            time = float(time)
             kind = next((kind for pattern, kind in marks if re.search(pattern, text)), None)
-            if kind is None:
-                continue
-            if begun:
-                found[begun[0]] = found.get(begun[0], 0) + float(time) - begun[1]
-            begun = (kind, float(time))
+            if interrupted and begun and re.search(interrupted[1], text) and inside is None:
+                add(begun[0], time - begun[1])
+                inside = time
+            elif inside is not None and re.search(interrupted[2], text):
+                add(interrupted[0], time - inside)
+                begun, inside = (begun[0], time), None
+            elif kind is not None:
+                if begun and inside is None:
+                    add(begun[0], time - begun[1])
+                begun, inside = (kind, time), None
         return {kind: (length, None) for kind, length in found.items() if kind != "-"}
     return read
 
@@ -100,7 +108,8 @@ def has(*kinds):
     return lambda at: {kind: (None, None) for kind in kinds}
 
 
-MAVEN = stamped([(r"Scanning for", "-"), (r"--- .*resources", "-"), (r"--- .*compiler.*[cC]ompile", "compile"), (r"--- .*surefire", "test"), (r"--- .*jar", "pack"), (r"BUILD|Total time", "-")])
+MAVEN = stamped([(r"Scanning for", "-"), (r"--- .*resources", "-"), (r"--- .*compiler.*[cC]ompile", "compile"), (r"--- .*surefire", "test"), (r"--- .*jar", "pack"), (r"BUILD|Total time", "-")],
+                interrupted=("download", "Downloading from", "Downloaded from"))
 STAMP = r"""#!/bin/bash
 # Passes lines on, and writes them with their times.
 while IFS= read -r line; do echo "$EPOCHREALTIME $line" >> /truth/stamped; echo "$line"; done
@@ -184,7 +193,7 @@ TOOLS = {
     "cmake, ninja, ctest": Tool("native", "cmake --version && ninja --version", "cmake -G Ninja -B out && cmake --build out && ctest --test-dir out", ninja, SOURCES | MAIN | CMAKE, after="cp out/.ninja_log /truth/ninja_log"),
     "make with recursion": Tool("native", "make --version", "make -j2 all && make test", made(compile=r"\.o$"), {f"sub/{name}": text for name, text in SOURCES.items()} | MAIN | MAKE, after=find("*.o")),
     "dpkg-buildpackage": Tool("native", "dpkg-buildpackage --version", "cd hello-* && DEB_BUILD_OPTIONS=parallel=2 dpkg-buildpackage -b -us -uc", made(compile=r"\.o$"),
-                              before="sed 's/^deb /deb-src /; s/^Types: deb/Types: deb-src/' /etc/apt/sources.list > /etc/apt/sources.list.d/src.list; apt-get update && apt-get source hello", after=find("*.o")),
+                              before="sed 's/^deb /deb-src /; s/^Types: deb/Types: deb-src/' /etc/apt/sources.list > /etc/apt/sources.list.d/src.list; apt-get update && apt-get build-dep -y hello && apt-get source hello", after=find("*.o")),
     "git": Tool("native", "git --version", "git clone file:///repository clone", has("unpack"),
                 before="git init -q /repository && cd /repository && for i in $(seq 3000); do seq $i $((i+400)) > f$i; done && git add . && git -c user.name=a -c user.email=a@example.com commit -qm files"),
     "tar, xz, unzip": Tool("native", "tar --version && xz --version && unzip -v", "tar xf a.tar.xz -C / && unzip -q -o a.zip -d / && tar xzf a.tgz -C /", has("unpack"),

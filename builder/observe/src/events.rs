@@ -4,12 +4,13 @@
 //! For root it is an event of the processor, which reports every process of the machine and adds no cost to a fork. For an ordinary user it
 //! belongs to the observed process and is inherited by its children: the kernel copies it at each fork.
 
+use crate::collect::Collect;
 use crate::event::{Event, What};
-use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online};
+use crate::refusal::Refusal;
+use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online, opened};
 use crate::stacks::Stacks;
 use perf_event::Sampler;
 use perf_event::events::Software;
-use std::io;
 
 /// perf_event.h
 const LOST: u32 = 2;
@@ -23,7 +24,7 @@ const MISC_SWITCH_OUT_PREEMPT: u16 = 1 << 14;
 /// The time by which reports of different processors may be out of order, in nanoseconds.
 const SETTLED: u64 = 1_000_000;
 
-/// The most memory of all ring buffers together, in bytes, unless each would be smaller than [`SMALLEST`].
+/// The most memory of the ring buffers of one kind together, in bytes, unless each would be smaller than [`SMALLEST`].
 const RINGS: usize = 4 << 20;
 const LARGEST: usize = 1 << 20;
 const SMALLEST: usize = 32 << 10;
@@ -39,6 +40,8 @@ pub(crate) struct Rings {
     rings: Vec<Sampler>,
     /// The sampled stacks, if they are requested.
     stacks: Option<Stacks>,
+    /// The reason why there are no stacks although they are requested.
+    pub(crate) without_stacks: Option<Refusal>,
     /// The observed process; `None` for the whole machine.
     pid: Option<i32>,
     /// Events that were read and may not be in order yet.
@@ -50,13 +53,13 @@ pub(crate) struct Rings {
 
 impl Rings {
     /// Opens the reports of this process and all its future descendants.
-    pub(crate) fn of_process(pid: i32) -> io::Result<Self> {
-        Self::open(Some(pid))
+    pub(crate) fn of_process(pid: i32, collect: Collect) -> Result<Self, Refusal> {
+        Self::open(Some(pid), collect)
     }
 
     /// Opens the reports of every process of the machine. This needs CAP_PERFMON.
-    pub(crate) fn of_machine() -> io::Result<Self> {
-        Self::open(None)
+    pub(crate) fn of_machine(collect: Collect) -> Result<Self, Refusal> {
+        Self::open(None, collect)
     }
 
     /// Whether the rings report every process of the machine.
@@ -64,23 +67,36 @@ impl Rings {
         self.pid.is_none()
     }
 
-    /// Also samples stacks from now on.
-    pub(crate) fn sample_stacks(&mut self) -> io::Result<()> {
-        self.stacks = Some(Stacks::open(self.pid, &online())?);
-        Ok(())
+    /// Opens the reports, without stacks if the kernel refuses only those.
+    fn open(pid: Option<i32>, collect: Collect) -> Result<Self, Refusal> {
+        match Self::largest(pid, collect) {
+            Err(refusal) if collect == Collect::Stacks => {
+                let rings = Self::largest(pid, Collect::Processes)?;
+                Ok(Self { without_stacks: Some(refusal), ..rings })
+            }
+            rings => rings,
+        }
     }
 
-    fn open(pid: Option<i32>) -> io::Result<Self> {
+    /// The memory that an ordinary user may lock is limited (perf_event_mlock_kb), and the rings of events and stacks share it.
+    fn largest(pid: Option<i32>, collect: Collect) -> Result<Self, Refusal> {
         let cpus = online();
         let mut size = (RINGS / cpus.len().max(1)).clamp(SMALLEST, LARGEST).next_power_of_two();
         loop {
-            let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<io::Result<Vec<_>>>();
-            match rings {
-                // The memory that an ordinary user may lock is limited (perf_event_mlock_kb).
-                Err(_) if size > SMALLEST => size /= 2,
-                rings => return Ok(Self { rings: rings?, stacks: None, pid, waiting: Vec::new(), lost: 0, size }),
+            match Self::of_size(pid, &cpus, size, collect) {
+                Err(Refusal::Buffer { .. }) if size > SMALLEST => size /= 2,
+                rings => return rings,
             }
         }
+    }
+
+    fn of_size(pid: Option<i32>, cpus: &[usize], size: usize, collect: Collect) -> Result<Self, Refusal> {
+        let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<Result<_, _>>()?;
+        let stacks = match collect {
+            Collect::Stacks => Some(Stacks::open(pid, cpus, size)?),
+            Collect::Processes => None,
+        };
+        Ok(Self { rings, stacks, without_stacks: None, pid, waiting: Vec::new(), lost: 0, size })
     }
 
     /// Returns the events before `now` in the order of time. Events of the last moment are returned by the next call.
@@ -126,8 +142,8 @@ impl Rings {
     }
 }
 
-fn ring(pid: Option<i32>, cpu: usize, size: usize) -> io::Result<Sampler> {
-    event(Software::DUMMY, pid, cpu).context_switch(true).build()?.sampled(size)
+fn ring(pid: Option<i32>, cpu: usize, size: usize) -> Result<Sampler, Refusal> {
+    opened(event(Software::DUMMY, pid, cpu).context_switch(true), size)
 }
 
 enum ParsedReport {

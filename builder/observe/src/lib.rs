@@ -30,6 +30,7 @@
 mod account;
 mod blocked;
 mod clock;
+mod collect;
 mod compat;
 mod event;
 mod events;
@@ -41,6 +42,7 @@ mod observer;
 mod pace;
 mod procfs;
 mod programs;
+mod refusal;
 mod ring;
 mod run;
 mod sampled;
@@ -49,4 +51,5 @@ mod symbols;
 mod timeline;
 mod wait;
 
-pub use observer::{Collect, Observer, Prepared, StepProcesses};
+pub use collect::Collect;
+pub use observer::{Observer, Prepared, StepProcesses};

@@ -1,16 +1,19 @@
 //! The thread that observes: it reads events, and samples running processes.
 
 use crate::clock::now;
+use crate::collect::Collect;
 use crate::event::Event;
 use crate::events::Rings;
 use crate::exec_arguments::Listener;
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::pace::{ReadOutcome, ReadingPace};
+use crate::refusal::Refusal;
 use crate::run::ProgramRun;
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -53,15 +56,6 @@ impl Prepared {
     }
 }
 
-/// The data that are collected of each process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collect {
-    /// Times, waits and usage.
-    Processes,
-    /// Also samples of the running functions.
-    Stacks,
-}
-
 /// One step's processes.
 #[derive(Clone, Debug)]
 pub struct StepProcesses {
@@ -76,7 +70,7 @@ impl Observer {
     pub fn prepare(collect: Collect) -> Option<Prepared> {
         let (root, known) = channel();
         let observer = Self::watch(move || {
-            let (machine, exits) = (Rings::of_machine(), Exits::open().ok());
+            let (machine, exits) = (Rings::of_machine(collect), Exits::open().ok());
             // Without a process to observe, the build ran no step.
             Some(Watch::of_steps(known.recv().ok()?, machine, exits, collect))
         });
@@ -99,7 +93,7 @@ impl Observer {
     pub fn sampled(root: u32) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
         let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
-        let why = Some("not asked for".into());
+        let why = Some("events were not asked for".into());
         let watch = Watch { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
         Self::watch(move || Some(watch)).ok()
     }
@@ -108,15 +102,16 @@ impl Observer {
     ///
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
-    pub fn of_machine() -> std::io::Result<Self> {
-        let source = EventSource::Events(Box::new(Rings::of_machine()?));
+    pub fn of_machine() -> io::Result<Self> {
+        let rings = Rings::of_machine(Collect::Processes).map_err(|refusal| io::Error::other(refusal.to_string()))?;
+        let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let (exits, listener) = (Exits::open().ok(), Listener::start().ok());
         let watch = Watch { source, why: None, stacks: None, exits, listener, forest };
         Self::watch(move || Some(watch))
     }
 
-    fn watch(watch: impl FnOnce() -> Option<Watch> + Send + 'static) -> std::io::Result<Self> {
+    fn watch(watch: impl FnOnce() -> Option<Watch> + Send + 'static) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
@@ -164,18 +159,15 @@ struct Watch {
 
 impl Watch {
     /// Observes the descendants of `root`: by the events of the machine, otherwise by those of the process, otherwise by samples.
-    fn of_steps(root: i32, machine: std::io::Result<Rings>, exits: Option<Exits>, collect: Collect) -> Self {
-        let mut stacks = None;
-        let (source, why) = match machine.or_else(|_| Rings::of_process(root)) {
+    fn of_steps(root: i32, machine: Result<Rings, Refusal>, exits: Option<Exits>, collect: Collect) -> Self {
+        let (source, why, stacks) = match machine.or_else(|_| Rings::of_process(root, collect)) {
             Ok(mut rings) => {
-                if collect == Collect::Stacks {
-                    stacks = rings.sample_stacks().err().map(|error| error.to_string());
-                }
-                (EventSource::Events(Box::new(rings)), None)
+                let stacks = rings.without_stacks.take();
+                (EventSource::Events(Box::new(rings)), None, stacks.map(|refusal| refusal.to_string()))
             }
-            Err(error) => {
-                stacks = (collect == Collect::Stacks).then(|| error.to_string());
-                (EventSource::Sampled(sampled::Sampler::new(root, now())), Some(error.to_string()))
+            Err(refusal) => {
+                let stacks = (collect == Collect::Stacks).then(|| "they need perf events".to_owned());
+                (EventSource::Sampled(sampled::Sampler::new(root, now())), Some(refusal.to_string()), stacks)
             }
         };
         let reports = match &source {
@@ -284,13 +276,10 @@ impl Watch {
             EventSource::Sampled(_) => Observed::Sampled,
         };
         if let (Some(why), EventSource::Sampled(sampler)) = (&self.why, &self.source) {
-            unseen.push(format!(
-                "processes shorter than {}: perf_event_open failed ({why}), so /proc was sampled",
-                sampler.shortest()
-            ));
+            unseen.push(format!("{}: /proc was sampled, because {why}", sampler.unseen()));
         }
         if let Some(why) = &self.stacks {
-            unseen.push(format!("stacks: perf_event_open failed ({why})"));
+            unseen.push(format!("stacks: {why}"));
         }
         match &self.exits {
             None => unseen.push("exit codes, and the memory and bytes of short processes: only root gets them".into()),
@@ -304,6 +293,10 @@ impl Watch {
                 fold::fold(&mut inside.runs, &mut inside.totals, MOST / 2);
             }
             let mut unseen = unseen.clone();
+            let resolution = match &self.source {
+                EventSource::Events(_) => 0,
+                EventSource::Sampled(sampler) => sampler.resolution(inside.start, inside.end.unwrap_or(u64::MAX)),
+            };
             if inside.hidden > 0 {
                 let why = match inside.lost {
                     0 => "after they had executed set-uid programs: only root gets events of those",
@@ -311,7 +304,9 @@ impl Watch {
                 };
                 unseen.push(format!("what {} processes did {why}", inside.hidden));
             }
-            processes(&inside, at, observed, &unseen)
+            let mut step = processes(&inside, at, observed, unseen);
+            step.processes.resolution = Nanos(resolution);
+            step
         };
         std::mem::take(&mut self.forest.steps).into_iter().map(step).collect()
     }
@@ -343,7 +338,7 @@ fn processes(
     inside: &Inside,
     at: impl Fn(u64) -> Nanos + Copy,
     observed: Observed,
-    unseen: &[String],
+    unseen: Vec<String>,
 ) -> StepProcesses {
     let places: HashMap<u32, u32> = inside.runs.keys().enumerate().map(|(place, &id)| (id, place as u32)).collect();
     let place = |id: u32| places.get(&id).copied();
@@ -362,7 +357,7 @@ fn processes(
             functions: functions.names,
             folded: inside.totals.folded(at, place),
             lost: inside.lost,
-            unseen: unseen.to_vec(),
+            unseen,
             ..Processes::of(observed, at(inside.start), at(inside.end.unwrap_or(inside.start)))
         },
     }

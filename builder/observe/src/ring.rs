@@ -1,7 +1,8 @@
 //! The kernel's ring buffers of reports about threads (perf_event_open(2)): the events to open, and the layout of a report.
 
+use crate::refusal::Refusal;
 use perf_event::events::Software;
-use perf_event::{Builder, Clock, SampleFlag};
+use perf_event::{Builder, Clock, SampleFlag, Sampler};
 
 /// perf_event.h
 pub(crate) const COMM: u32 = 3;
@@ -34,6 +35,12 @@ pub(crate) fn execs(cpu: usize) -> Builder<'static> {
     let mut builder = event(Software::DUMMY, None, cpu);
     builder.task(false).wakeup_watermark(1);
     builder
+}
+
+/// Opens an event with a ring buffer of this size.
+pub(crate) fn opened(event: &mut Builder<'_>, size: usize) -> Result<Sampler, Refusal> {
+    let counter = event.build().map_err(Refusal::Event)?;
+    counter.sampled(size).map_err(|error| Refusal::Buffer { size, error })
 }
 
 /// The body of a report.

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// The interval between readings of `/proc`.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(20);
+/// The most readings that were late whose times are kept: an hour of a machine that is always overloaded.
+const LATE: usize = 60_000;
 /// How often a wait checks whether it should end, in nanoseconds.
 const CHECK: u64 = 5_000_000;
 /// The most threads of a process that are distinguished.
@@ -28,8 +30,8 @@ pub(crate) struct Sampler {
     root: i32,
     last: u64,
     known: HashMap<i32, Known>,
-    /// The longest time between two readings.
-    longest: u64,
+    /// The readings that were late: when, and how long after the one before.
+    late: Vec<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -68,16 +70,40 @@ struct Sighting<'a> {
 
 impl Sampler {
     pub(crate) fn new(root: i32, now: u64) -> Self {
-        Self { root, last: now, known: HashMap::new(), longest: 0 }
+        Self { root, last: now, known: HashMap::new(), late: Vec::new() }
     }
 
-    /// How long a process lives that is surely seen, in words: as long as there was between two readings.
-    pub(crate) fn shortest(&self) -> String {
-        let (interval, longest) = (INTERVAL.as_millis(), Duration::from_nanos(self.longest).as_millis());
-        if longest <= 2 * interval {
-            return format!("{interval} ms");
+    /// What samples do not show, in words.
+    pub(crate) fn unseen(&self) -> String {
+        let millis = |nanos: u64| nanos.div_ceil(1_000_000);
+        let (interval, longest) = (millis(INTERVAL.as_nanos() as u64), millis(self.longest(0, u64::MAX)));
+        let loaded = if longest <= 2 * interval {
+            String::new()
+        } else {
+            format!(" ({longest} ms when the machine was most loaded)")
+        };
+        format!(
+            "processes shorter than {interval} ms{loaded}, and times to better than {} ms",
+            longest + millis(tick())
+        )
+    }
+
+    /// The longest time between two readings from `start` to `end`. A process that lives longer is surely seen.
+    fn longest(&self, start: u64, end: u64) -> u64 {
+        let during = self.late.iter().filter(|(at, gap)| *at >= start && at.saturating_sub(*gap) <= end);
+        during.map(|(_, gap)| *gap).max().unwrap_or(0).max(INTERVAL.as_nanos() as u64)
+    }
+
+    /// How far the times of a process between `start` and `end` may be off.
+    pub(crate) fn resolution(&self, start: u64, end: u64) -> u64 {
+        self.longest(start, end) + tick()
+    }
+
+    fn note_gap(&mut self, now: u64) {
+        let gap = now.saturating_sub(self.last);
+        if gap > INTERVAL.as_nanos() as u64 && self.late.len() < LATE {
+            self.late.push((now, gap));
         }
-        format!("{interval} ms, and {longest} ms when the machine was most loaded")
     }
 
     /// Waits until the next reading, or until it has to stop. Notes when processes end.
@@ -110,7 +136,7 @@ impl Sampler {
 
     /// Returns the events since the last reading, as far as samples show them.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
-        self.longest = self.longest.max(now.saturating_sub(self.last));
+        self.note_gap(now);
         let mut events = Vec::new();
         let mut seen = HashMap::new();
         let mut below = vec![(self.root, String::new())];
@@ -210,8 +236,12 @@ impl Sampler {
 
 /// When a process was started, on the monotonic clock. `/proc` counts ticks since the machine's start, and the middle of the tick is meant.
 fn begin(stat: &Stat) -> u64 {
-    let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second().max(1);
-    (stat.started.saturating_mul(tick) + tick / 2).saturating_sub(asleep())
+    (stat.started.saturating_mul(tick()) + tick() / 2).saturating_sub(asleep())
+}
+
+/// A tick of the clock that `/proc` counts in.
+fn tick() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
 /// Takes a descriptor for each process of which there is none, as far as there may be more.
@@ -276,6 +306,12 @@ mod tests {
         assert_eq!(ended[&first], second, "the shell starts one after the other");
         // The start is known to a tick, and the first was seen to run.
         assert!(second - forked[&first] + 10_000_000 >= 500_000_000, "{forked:?}");
+        assert!(sampler.resolution(0, now()) >= 70_000_000, "{:?}", sampler.late);
+        assert_eq!(
+            sampler.resolution(now(), u64::MAX),
+            INTERVAL.as_nanos() as u64 + tick(),
+            "no reading was late since"
+        );
     }
 
     #[test]

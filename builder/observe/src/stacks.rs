@@ -4,12 +4,12 @@
 //! while the process lives, because the step's files are gone after it. Stacks are as deep as frame pointers lead.
 
 use crate::event::{self, Event, Frames};
+use crate::refusal::Refusal;
 use crate::ring::{self, Body, COMM, EXIT, FORK, MISC_COMM_EXEC};
 use crate::symbols::Symbols;
 use perf_event::events::Software;
 use perf_event::{SampleFlag, Sampler};
 use std::collections::HashMap;
-use std::io;
 use std::sync::Arc;
 
 /// The time on a processor between two samples, in nanoseconds. It is not a divisor of the clock's tick.
@@ -18,7 +18,6 @@ pub(crate) const EVERY: u64 = 9_900_990;
 const DEEPEST: usize = 64;
 /// The number of files whose symbols are kept.
 const FILES: usize = 400;
-const RING: usize = 1 << 20;
 
 /// The name of a function at an address outside of all files.
 const UNKNOWN: &str = "[unknown]";
@@ -43,9 +42,9 @@ impl std::fmt::Debug for Stacks {
 }
 
 impl Stacks {
-    /// Samples this process and its descendants, or the whole machine.
-    pub(crate) fn open(pid: Option<i32>, cpus: &[usize]) -> io::Result<Self> {
-        let rings = cpus.iter().map(|&cpu| ring(pid, cpu)).collect::<io::Result<_>>()?;
+    /// Samples this process and its descendants, or the whole machine, with a ring of this size for each processor.
+    pub(crate) fn open(pid: Option<i32>, cpus: &[usize], size: usize) -> Result<Self, Refusal> {
+        let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<Result<_, _>>()?;
         Ok(Self { rings, names: SymbolNames::default() })
     }
 
@@ -62,15 +61,15 @@ impl Stacks {
     }
 }
 
-fn ring(pid: Option<i32>, cpu: usize) -> io::Result<Sampler> {
-    ring::event(Software::CPU_CLOCK, pid, cpu)
+fn ring(pid: Option<i32>, cpu: usize, size: usize) -> Result<Sampler, Refusal> {
+    let mut event = ring::event(Software::CPU_CLOCK, pid, cpu);
+    event
         .mmap(true)
         .mmap2(true)
         .exclude_kernel(true)
         .sample_period(EVERY)
-        .sample(SampleFlag::TID | SampleFlag::TIME | SampleFlag::CALLCHAIN)
-        .build()?
-        .sampled(RING)
+        .sample(SampleFlag::TID | SampleFlag::TIME | SampleFlag::CALLCHAIN);
+    ring::opened(&mut event, size)
 }
 
 /// A report of a ring.

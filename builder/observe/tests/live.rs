@@ -116,6 +116,7 @@ fn without_events_the_longer_processes_are_seen_by_samples() {
     let seen = observed_by(Observer::sampled, &format!("sleep 0.5; sh -c '{busy}'; /bin/true"));
     assert_eq!(seen.observed, Observed::Sampled);
     assert!(seen.unseen.iter().any(|unseen| unseen.contains("/proc was sampled")), "{seen:?}");
+    assert!(seen.resolution >= Nanos(30_000_000), "an interval and a tick: {:?}", seen.resolution);
     let sleep = one(&seen, "sleep");
     assert_eq!(sleep.arguments, ["sleep", "0.5"]);
     // Two intervals, and what a loaded machine adds.

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Processes {
     /// The method of observation.
     pub observed: Observed,
+    /// Where `/proc` was sampled, how far the start, the end and the processor time of a process may be off: the longest time between two
+    /// readings, and a tick of the clock.
+    #[serde(default, skip_serializing_if = "Nanos::is_zero")]
+    pub resolution: Nanos,
     /// The start of the step's program.
     pub start: Nanos,
     /// The end of the step's program.
@@ -43,6 +47,7 @@ impl Processes {
     pub fn of(observed: Observed, start: Nanos, end: Nanos) -> Self {
         Self {
             observed,
+            resolution: Nanos::ZERO,
             start,
             end,
             command: Vec::new(),

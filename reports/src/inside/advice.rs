@@ -28,7 +28,7 @@ impl Finding {
 
 /// The smallest gain that is worth a suggestion.
 const LEAST: Nanos = Nanos(500_000_000);
-/// A make that uses fewer processors than this runs one process at a time.
+/// A make that has fewer compilers at once, or uses fewer processors, runs one process at a time.
 const ONE: f64 = 1.3;
 
 /// Returns the suggestions for the commands of a step on a machine with this number of processors.
@@ -91,16 +91,18 @@ fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
     let parallel = ["-j", "--jobs", "--parallel"];
     let has_jobs = row.text.split_whitespace().any(|word| parallel.iter().any(|option| word.starts_with(option)));
     let builds = runs(row, &["make"]) || runs(row, &["cmake", "--build"]);
-    let units: u64 =
-        row.activities.iter().filter(|done| done.activity == Activity::Compile).map(|done| done.count).sum();
-    if !builds || has_jobs || units < 4 || processors < 2 || row.processors() > ONE {
+    let compile = row.activities.iter().find(|done| done.activity == Activity::Compile)?;
+    // Compilers that wait for a processor of a loaded machine run at the same time, too.
+    let at_once = compile.time.as_secs_f64() / compile.wall.as_secs_f64().max(f64::MIN_POSITIVE);
+    if !builds || has_jobs || compile.count < 4 || processors < 2 || at_once > ONE || row.processors() > ONE {
         return None;
     }
     let gain = Nanos(row.spent.processor.0 / u64::from(processors) * u64::from(processors - 1));
     let change = with_jobs(&row.text);
     let text = format!(
-        "`{}` uses {:.1} of {processors} processors for {units} compiler runs: `{}`",
+        "`{}` runs one of its {} compilers at a time and uses {:.1} of {processors} processors: `{}`",
         row.text,
+        compile.count,
         row.processors(),
         change.as_deref().unwrap_or("make -j$(nproc)")
     );
@@ -191,10 +193,13 @@ mod tests {
         CommandRow { wall: Nanos(wall), cpu: Nanos(cpu), spent, processes: 1, ..CommandRow::of(RowKind::Command, text) }
     }
 
+    fn inside(rows: Vec<CommandRow>) -> Inside {
+        let wall = rows.iter().map(|row| row.wall).sum();
+        Inside { observed: Observed::Events, resolution: Nanos::ZERO, wall, rows, processes: 1, unseen: Vec::new() }
+    }
+
     fn found(row: CommandRow) -> Vec<(&'static str, u64)> {
-        let inside =
-            Inside { observed: Observed::Events, wall: row.wall, rows: vec![row], processes: 1, unseen: Vec::new() };
-        findings(&inside, 8).into_iter().map(|finding| (finding.rule, finding.gain.0)).collect()
+        findings(&inside(vec![row]), 8).into_iter().map(|finding| (finding.rule, finding.gain.0)).collect()
     }
 
     const SECOND: u64 = 1_000_000_000;
@@ -255,9 +260,7 @@ mod tests {
     }
 
     fn found_in(rows: Vec<CommandRow>) -> Vec<(&'static str, u64)> {
-        let wall = rows.iter().map(|row| row.wall).sum();
-        let inside = Inside { observed: Observed::Events, wall, rows, processes: 1, unseen: Vec::new() };
-        findings(&inside, 8).into_iter().map(|finding| (finding.rule, finding.gain.0 / SECOND)).collect()
+        findings(&inside(rows), 8).into_iter().map(|finding| (finding.rule, finding.gain.0 / SECOND)).collect()
     }
 
     #[test]
@@ -285,6 +288,10 @@ mod tests {
         let mut make = row("make all", 8 * SECOND, busy, 8 * SECOND);
         make.activities.push(compiled);
         assert_eq!(found(make.clone()), [("make-jobs", 7 * SECOND)]);
+        // Two at a time, which share a processor with other programs.
+        let mut two = make.clone();
+        two.activities[0].time = Nanos(16 * SECOND);
+        assert_eq!(found(two), []);
         assert_eq!(jobs(&make, 8).unwrap().change.unwrap().1, "make -j\"$(nproc)\" all");
         make.text = "make -j4 all".into();
         assert_eq!(found(make.clone()), []);

@@ -181,6 +181,7 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Pr
         (list[0].start, list.iter().filter(|process| process.pid == list[0].pid).map(|process| process.end).max());
     Processes {
         observed: machine.observed,
+        resolution: machine.resolution,
         start,
         end: end.unwrap_or(start),
         command: vec!["/bin/sh".into(), "-c".into(), script.text],

@@ -2,6 +2,7 @@
 //!
 //! A tool may print a line late, or not at all.
 
+use super::doing::Doing;
 use super::shell::{self, Name, Unit};
 use super::text::{UNATTRIBUTED, one_line, run_text};
 use super::tools::{self, Says};
@@ -36,6 +37,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let mut unattributed = Nanos::ZERO;
     let ends = marks.iter().map(|mark| (mark.at, Some(mark))).chain([(end, None)]);
     let mut before: Option<&LineMark> = None;
+    let mut doing = Doing::default();
     let mut at = start;
     for (time, mark) in ends {
         let length = time.saturating_sub(at);
@@ -43,11 +45,8 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
             Some(Says::Ended(activity)) => Some((mark.unit, Some(activity))),
             _ => None,
         });
-        let begun = before.map(|mark| match mark.says {
-            Some(Says::Begins(activity)) => (mark.unit, Some(activity)),
-            // After the end of an activity, the same command continues with an unknown one.
-            Some(Says::Ended(_)) | None => (mark.unit, None),
-        });
+        // After the end of an activity, the same command continues with the one that it interrupted, or with an unknown one.
+        let begun = before.map(|mark| (mark.unit, doing.now()));
         match ended.or(begun) {
             Some((Some(unit), activity)) => {
                 walls[unit] += length;
@@ -58,7 +57,11 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
             _ => unattributed += length,
         }
         at = at.max(time);
-        before = mark.or(before);
+        if let Some(mark) = mark {
+            let same = before.is_some_and(|before| before.unit == mark.unit);
+            doing = mark.says.map(|says| if same { doing } else { Doing::default() }.after(says)).unwrap_or_default();
+            before = Some(mark);
+        }
     }
     let mut rows: Vec<CommandRow> = units
         .iter()
@@ -72,6 +75,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     }
     Some(Inside {
         observed: Observed::Inferred,
+        resolution: Nanos::ZERO,
         wall: end - start,
         rows,
         processes: 0,

@@ -6,12 +6,13 @@
 //! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
 //! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`rows`] makes the
 //! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
-//! [`tools`] knows what programs do, and [`phases`] divides a program with several activities by the lines that it printed ([`telling`]).
+//! [`tools`] knows what programs do, and [`phases`] divides a program with several activities by the lines that it printed ([`telling`], [`doing`]).
 
 mod activity;
 pub(crate) mod advice;
 mod assign;
 mod attach;
+mod doing;
 mod folded;
 mod gap;
 mod inferred;
@@ -47,6 +48,9 @@ use serde::{Deserialize, Serialize};
 pub struct Inside {
     /// The method of observation.
     pub observed: Observed,
+    /// How far the times may be off where the processes were sampled.
+    #[serde(default, skip_serializing_if = "Nanos::is_zero")]
+    pub resolution: Nanos,
     /// The time of the step's process, which is the sum of the rows.
     pub wall: Nanos,
     /// The rows in the order of the text. Time that belongs to no command comes last.

@@ -1,5 +1,6 @@
 //! What a process did when: one thing, or several that the lines of its tool name.
 
+use super::doing::Doing;
 use super::tools::{Known, Says, line_of};
 use super::{Activity, share::fit};
 use buildscope_record::{Nanos, OutputLine, Process};
@@ -35,20 +36,12 @@ fn told(said: &[(Nanos, Says)], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
             phases.push(Phase { activity, start, end });
         }
     };
-    let mut does = Activity::Plan;
+    let mut doing = Doing::default();
     for &(at, says) in said {
-        match says {
-            Says::Begins(activity) => {
-                until(does, at);
-                does = activity;
-            }
-            Says::Ended(activity) => {
-                until(activity, at);
-                does = Activity::Plan;
-            }
-        }
+        until(doing.until(says).unwrap_or(Activity::Plan), at);
+        doing = doing.after(says);
     }
-    until(does, end);
+    until(doing.now().unwrap_or(Activity::Plan), end);
     phases
 }
 
@@ -80,6 +73,17 @@ pub(super) fn active(process: &Process, phase: &Phase) -> Vec<(Nanos, Nanos)> {
         return vec![(phase.start, phase.end)];
     }
     pieces(process, phase).filter(|(letter, _)| *letter != 'w').map(|(_, piece)| piece).collect()
+}
+
+/// The times in which a process did more than wait for other processes. Without a timeline, their length is right, and they are at its start.
+pub(super) fn busy(process: &Process) -> Vec<(Nanos, Nanos)> {
+    let (start, end) = (process.start, process.end.max(process.start));
+    if process.timeline.is_none() {
+        let blocked = process.time.blocked;
+        return vec![(start, start + (end - start).saturating_sub(blocked.lock + blocked.child))];
+    }
+    let whole = Phase { activity: Activity::Plan, start, end };
+    pieces(process, &whole).filter(|(letter, _)| !['w', 'l'].contains(letter)).map(|(_, piece)| piece).collect()
 }
 
 /// What the timeline of a process says of a phase, piece by piece.
@@ -140,6 +144,28 @@ mod tests {
         assert_eq!(divided(100, &['d']), [30, 20, 50], "by their lengths");
         let quiet = of(&process, known, &[]);
         assert_eq!(quiet, [Phase { activity: Compile, start: Nanos(100), end: Nanos(200) }]);
+    }
+
+    /// Lines of Maven 3.8: the compiler's plugin downloads what it needs and then compiles.
+    #[test]
+    fn what_a_download_interrupts_continues() {
+        use Activity::{Compile, Download, Plan};
+        let process = maven("cccccccccc");
+        let output = lines(&[
+            (110, "[INFO] Scanning for projects..."),
+            (120, "[INFO] --- maven-compiler-plugin:3.10.1:compile (default-compile) @ app ---"),
+            (130, "[INFO] Downloading from central: https://example.com/maven2/org/ow2/asm/asm/9.3/asm-9.3.pom"),
+            (
+                140,
+                "[INFO] Downloaded from central: https://example.com/maven2/org/ow2/asm/asm/9.3/asm-9.3.pom (1.1 kB at 2 kB/s)",
+            ),
+            (190, "[INFO] BUILD SUCCESS"),
+        ]);
+        let phases = of(&process, tools::known(&process).unwrap(), &output);
+        let shown: Vec<_> = phases.iter().map(|phase| (phase.activity, phase.start.0, phase.end.0)).collect();
+        let expected =
+            [(Plan, 100, 120), (Compile, 120, 130), (Download, 130, 140), (Compile, 140, 190), (Plan, 190, 200)];
+        assert_eq!(shown, expected);
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
     Inside {
         observed: seen.observed,
+        resolution: seen.resolution,
         wall: window.1 - window.0,
         rows,
         // A runtime that started the step's program ended earlier.

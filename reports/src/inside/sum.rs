@@ -20,6 +20,9 @@ pub(super) struct ProcessSum {
     read: u64,
     written: u64,
     peak_memory: u64,
+    /// The times in which a process did more than wait for other processes, and the number of these processes.
+    busy: Vec<(Nanos, Nanos)>,
+    alive: usize,
     programs: HashMap<String, Cost>,
     activities: BTreeMap<Activity, Done>,
 }
@@ -60,6 +63,8 @@ impl ProcessSum {
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
         let count = u64::from(process.replaces.is_none());
+        self.busy.extend(phases::busy(process));
+        self.alive += 1;
         let cost = self.put(&process.program, count, process.running(), process.time);
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
         let units = if is_unit(own, known) && !is_part() { cost.count } else { 0 };
@@ -82,6 +87,10 @@ impl ProcessSum {
         let running = folded.duration.saturating_sub(folded.time.runnable).saturating_sub(folded.time.blocked.total());
         let process = Process { program: folded.program.clone(), ..Process::default() };
         self.take_bytes(folded.read.0, folded.written.0, folded.peak_memory.0);
+        let blocked = folded.time.blocked;
+        let length = folded.duration.saturating_sub(blocked.lock + blocked.child);
+        self.busy.push((folded.start, folded.end.min(folded.start + length)));
+        self.alive += 1;
         let cost = self.put(&folded.program, folded.count, running, folded.time);
         let own = tools::known(&process);
         if let Some(known) = tools::below(above, own) {
@@ -157,6 +166,8 @@ impl ProcessSum {
         });
         let mut activities: Vec<_> = activities.collect();
         activities.sort_by_key(|row| (std::cmp::Reverse(row.time + row.network), row.activity));
+        // A process that waits for others of its command does what they do.
+        let waits = if self.alive > 1 { wall.saturating_sub(share::union(self.busy)) } else { wall };
         CommandRow {
             wall,
             cpu: self.time.cpu,
@@ -165,7 +176,7 @@ impl ProcessSum {
             read: ByteSize(self.read),
             written: ByteSize(self.written),
             peak_memory: ByteSize(self.peak_memory),
-            spent: spent(wall, self.running, self.time),
+            spent: spent(wall, self.running, self.time, waits),
             processes: self.count,
             programs,
             activities,
@@ -179,16 +190,20 @@ fn is_unit(own: Option<Known>, known: Option<Known>) -> bool {
     own.is_some_and(|own| known.is_some_and(|known| own.activity == known.activity))
 }
 
-/// Divides `wall` in proportion to the times of the processes. Rounding errors count as unknown.
-fn spent(wall: Nanos, running: Nanos, time: ProcessTime) -> Spent {
+/// Divides `wall` in proportion to the times of the processes, where `waits` is the most time for locks and pipes. Rounding errors count as
+/// unknown.
+fn spent(wall: Nanos, running: Nanos, time: ProcessTime, waits: Nanos) -> Spent {
     let own = |cause: Cause| if cause == Cause::Child { Nanos::ZERO } else { time.blocked[cause] };
     let total = running + time.runnable + Cause::ALL.into_iter().map(own).sum::<Nanos>();
-    let part = |time: Nanos| {
+    let part = |wall: Nanos, time: Nanos, total: Nanos| {
         Nanos((u128::from(wall.0) * u128::from(time.0)).checked_div(u128::from(total.0)).unwrap_or(0) as u64)
     };
+    let lock = own(Cause::Lock);
+    let locked = if lock == total { part(wall, lock, total) } else { part(wall, lock, total).min(waits) };
+    let part = |time: Nanos| part(wall.saturating_sub(locked), time, total.saturating_sub(lock));
     let mut spent = Spent { processor: part(running), runnable: part(time.runnable), blocked: Blocked::default() };
     for cause in Cause::ALL {
-        spent.blocked[cause] = part(own(cause));
+        spent.blocked[cause] = if cause == Cause::Lock { locked } else { part(own(cause)) };
     }
     let known = spent.processor + spent.runnable + spent.blocked.total();
     spent.blocked.unknown += wall.saturating_sub(known);

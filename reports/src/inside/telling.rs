@@ -11,9 +11,16 @@ const LONGEST: usize = 200;
 /// Lines that say what a step does, each with its time.
 #[derive(Clone, Debug)]
 pub struct TellingLines<T> {
-    lines: Vec<(T, String)>,
+    lines: Vec<TellingLine<T>>,
     /// What the last line said, and the programs that may have printed it.
     last: Option<(Says, &'static [&'static str])>,
+}
+
+#[derive(Clone, Debug)]
+struct TellingLine<T> {
+    at: T,
+    text: String,
+    says: Option<Says>,
 }
 
 impl<T> Default for TellingLines<T> {
@@ -32,20 +39,46 @@ impl<T> TellingLines<T> {
         }
         if says.is_some() && says == self.last {
             match (says, self.lines.last_mut()) {
-                (Some((Says::Ended(_), _)), Some(last)) => *last = (at, shortened(text)),
+                (Some((Says::Ended(_), _)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
                 _ => return,
             }
             return;
         }
+        if self.lines.len() >= MOST {
+            self.merge();
+        }
         if self.lines.len() < MOST {
             self.last = says;
-            self.lines.push((at, shortened(text)));
+            self.lines.push(TellingLine { at, text: shortened(text), says: says.map(|(says, _)| says) });
         }
+    }
+
+    /// Makes one of two downloads that follow each other: there may be thousands between two lines of another kind.
+    fn merge(&mut self) {
+        let is_whole = |at: usize| match (self.lines.get(at), self.lines.get(at + 1)) {
+            (Some(start), Some(end)) => match (start.says, end.says) {
+                (Some(Says::Interrupts(activity)), Some(Says::Ended(ended))) => activity == ended,
+                _ => false,
+            },
+            _ => false,
+        };
+        let mut keeps = vec![true; self.lines.len()];
+        let mut at = 0;
+        while at < keeps.len() {
+            if is_whole(at) && is_whole(at + 2) {
+                (keeps[at + 1], keeps[at + 2]) = (false, false);
+                at += 4;
+            } else {
+                at += 1;
+            }
+        }
+        let mut keeps = keeps.into_iter();
+        self.lines.retain(|_| keeps.next().unwrap_or(true));
     }
 
     /// The kept lines, in the order in which they were printed.
     pub fn into_lines(self) -> Vec<(T, String)> {
-        self.lines
+        self.lines.into_iter().map(|line| (line.at, line.text)).collect()
     }
 }
 
@@ -83,6 +116,25 @@ mod tests {
     fn commands_part_what_their_tools_say() {
         let lines = ["+ apt-get install a", "Unpacking a (1) ...", "+ apt-get install b", "Unpacking b (1) ..."];
         assert_eq!(kept(&lines).len(), 4);
+    }
+
+    /// Maven prints two lines for each of the files that it downloads.
+    #[test]
+    fn what_comes_after_thousands_of_downloads_is_kept() {
+        let one = [
+            "Downloading from central: https://example.com/a.jar",
+            "Downloaded from central: https://example.com/a.jar (1 kB)",
+        ];
+        let test = "[INFO] --- maven-surefire-plugin:2.22.3:test (default-test) @ app ---";
+        let mut lines = vec!["[INFO] --- maven-compiler-plugin:3.10.1:compile (default-compile) @ app ---"];
+        lines.extend(one.repeat(1500));
+        lines.push(test);
+        let kept = kept(&lines);
+        assert!(kept.len() < MOST);
+        assert_eq!(kept[0], (0, lines[0].into()));
+        assert_eq!(kept[1], (1, one[0].into()));
+        assert_eq!(kept[kept.len() - 2], (3000, one[1].into()), "the end of the last download");
+        assert_eq!(kept[kept.len() - 1], (3001, test.into()));
     }
 
     #[test]

@@ -320,6 +320,22 @@ fn a_runtime_that_waits_is_not_the_step() {
     assert_eq!((&*inside.rows[0].text, inside.rows[0].wall), ("make", Nanos(890_000_000)));
 }
 
+/// apt-get starts several methods: one writes lists to the disk, the others wait for what they should fetch next.
+#[test]
+fn a_process_that_waits_for_others_of_its_command_does_what_they_do() {
+    let waits = |program: &str| {
+        let mut idle = ms(Some(1), program, 0, 1000, 0);
+        idle.time.blocked = Blocked { lock: Nanos(1_000_000_000), ..Blocked::default() };
+        idle
+    };
+    let mut apt = ms(Some(0), "apt-get", 0, 1000, 0);
+    apt.time.blocked = Blocked { child: Nanos(1_000_000_000), ..Blocked::default() };
+    let list = vec![ms(None, "sh", 0, 1000, 0), apt, waits("http"), waits("gpgv"), ms(Some(1), "store", 0, 800, 0)];
+    let Some(inside) = inside(&long("apt-get update", list).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let blocked = inside.rows[0].spent.blocked;
+    assert_eq!((blocked.disk, blocked.lock), (Nanos(800_000_000), Nanos(200_000_000)), "{inside:#?}");
+}
+
 /// Processes of one program that are kept as totals, each of 10 us on a processor.
 fn total(parent: Option<u32>, program: &str, count: u64) -> Folded {
     let duration = Nanos(10_000 * count);

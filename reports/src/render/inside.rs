@@ -47,6 +47,9 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
         };
         let about = match inside.observed {
             Observed::Events => format!(" {}{processes}", inside.wall),
+            Observed::Sampled if inside.resolution > Nanos::ZERO => {
+                format!(" {}{processes}, sampled (times within {})", inside.wall, inside.resolution)
+            }
             Observed::Sampled => format!(" {}{processes}, sampled", inside.wall),
             Observed::Inferred => format!(" {}, inferred from its output", inside.wall),
         };

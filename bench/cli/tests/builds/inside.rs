@@ -161,9 +161,11 @@ fn steps_of_stock_runtimes_are_observed() {
 /// without them with ENOSYS.
 #[test(Root, Program("strace"))]
 fn a_build_without_perf_events_is_sampled_and_says_so() {
-    for (error, words) in
-        [("EACCES", "Permission denied"), ("EPERM", "Operation not permitted"), ("ENOSYS", "not implemented")]
-    {
+    for (error, words, remedy) in [
+        ("EACCES", "Permission denied", "a container needs the capability PERFMON"),
+        ("EPERM", "Operation not permitted", "a container needs the capability PERFMON"),
+        ("ENOSYS", "not implemented", "this kernel has no perf events"),
+    ] {
         let world = World::new("FROM busybox\nRUN sleep 0.5 && cd / && /bin/true\n");
         let record = world.path("record.json");
         let build = world.command(&["--no-cache", "--record", record.to_str().unwrap()]);
@@ -181,6 +183,7 @@ fn a_build_without_perf_events_is_sampled_and_says_so() {
         assert!(sleep.wall >= Nanos(400_000_000), "{sleep:?}");
         let shown = text(&explanation, Style::default());
         assert!(shown.contains("perf_event_open failed") && shown.contains(words), "{shown}");
+        assert!(shown.contains("times to better than") && shown.contains(remedy), "{shown}");
     }
 }
 

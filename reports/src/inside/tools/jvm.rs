@@ -1,7 +1,7 @@
 //! Maven, Gradle, sbt and the Java compiler.
 
 use super::Activity::{Compile, Download, Link, Pack, Plan, Test, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, interrupts, rule};
 
 /// Both tools run in one Java process and tests mostly in another.
 const RULES: &[ProcessRule] = &[
@@ -20,11 +20,12 @@ const RULES: &[ProcessRule] = &[
 ];
 
 /// Lines as Maven 3, Gradle 8 and sbt print them. A line of Maven with `---` is the start of a plugin. A line of Gradle with `> Task` has
-/// the task's outcome, so it is printed when the task has ended.
+/// the task's outcome, so it is printed when the task has ended. Gradle before 4.7 prints the name of the task alone, at its end or before its
+/// output.
 const LINES: &[LineRule] = &[
     begins("[INFO] Scanning for projects", Plan),
-    begins("Downloading from ", Download),
-    begins("[INFO] Downloading from ", Download),
+    interrupts("Downloading from ", Download),
+    interrupts("[INFO] Downloading from ", Download),
     ended("Downloaded from ", Download),
     ended("[INFO] Downloaded from ", Download),
     begins("[INFO] --- *compiler*:*ompile", Compile),
@@ -38,7 +39,7 @@ const LINES: &[LineRule] = &[
     begins("[INFO] --- *resources*:", Unpack),
     begins("[INFO] --- *install*:install", Unpack),
     begins("[INFO] --- ", Plan),
-    ended("[INFO] BUILD ", Plan),
+    begins("[INFO] BUILD ", Plan),
     begins("Downloading https://services.gradle.org/", Download),
     begins("Starting a Gradle Daemon", Plan),
     ended("Welcome to Gradle ", Download),
@@ -57,6 +58,22 @@ const LINES: &[LineRule] = &[
     ended("> Task *:war", Pack),
     ended("> Task *:bootWar", Pack),
     ended("> Task *:dist", Pack),
+    ended(":compile", Compile),
+    ended(":*:compile", Compile),
+    ended(":process", Unpack),
+    ended(":*:process", Unpack),
+    ended(":testClasses", Compile),
+    ended(":*:testClasses", Compile),
+    ended(":test", Test),
+    ended(":*:test", Test),
+    ended(":check", Test),
+    ended(":*:check", Test),
+    ended(":jar", Pack),
+    ended(":*:jar", Pack),
+    ended(":war", Pack),
+    ended(":*:war", Pack),
+    ended(":dist", Pack),
+    ended(":*:dist", Pack),
     begins("BUILD SUCCESSFUL in ", Plan),
     begins("BUILD FAILED in ", Plan),
     begins("[info] compiling ", Compile),
@@ -96,5 +113,10 @@ mod tests {
         assert_eq!(says("> Task :test"), Some(Says::Ended(Test)));
         assert_eq!(says("> Task :bootJar"), Some(Says::Ended(Pack)));
         assert_eq!(says("> Task :startScripts"), None);
+        // Gradle 4.4.
+        assert_eq!(says(":compileJava"), Some(Says::Ended(Compile)));
+        assert_eq!(says(":app:jar"), Some(Says::Ended(Pack)));
+        assert_eq!(says(":processResources NO-SOURCE"), Some(Says::Ended(Unpack)));
+        assert_eq!(says(":assemble"), None);
     }
 }

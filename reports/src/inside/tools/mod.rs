@@ -124,6 +124,8 @@ pub(super) struct LineRule {
 pub(super) enum Says {
     /// The activity starts.
     Begins(Activity),
+    /// The activity starts, and the one before it continues after its end.
+    Interrupts(Activity),
     /// The activity has ended.
     Ended(Activity),
 }
@@ -139,6 +141,10 @@ const fn by_lines(programs: &'static [&'static str], argument: &'static str, act
 
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
     LineRule { pattern, says: Says::Begins(activity), unless: "" }
+}
+
+const fn interrupts(pattern: &'static str, activity: Activity) -> LineRule {
+    LineRule { pattern, says: Says::Interrupts(activity), unless: "" }
 }
 
 const fn ended(pattern: &'static str, activity: Activity) -> LineRule {
@@ -320,6 +326,7 @@ mod tests {
             let said = match line(text).map(|line| line.says) {
                 None => "-".to_owned(),
                 Some(Says::Begins(activity)) => format!("begins {}", name(activity)),
+                Some(Says::Interrupts(activity)) => format!("interrupts {}", name(activity)),
                 Some(Says::Ended(activity)) => format!("ended {}", name(activity)),
             };
             assert_eq!(said, expected, "{text}");

@@ -46,7 +46,8 @@ function insideOf(id) {
   const rows = inside.rows.flatMap((row) => commandRows(row, inside, 0));
   const head = make("thead", {}, make("tr", {}, make("th", {}, "command"), make("th", { class: "n" }, "wall"), make("th", { class: "n" }, ""), make("th", { class: "n" }, "processors")));
   const counted = { 0: "no process was seen", 1: "1 process" }[inside.processes] ?? `${inside.processes} processes`;
-  const about = `Inside: ${({ events: counted, sampled: `${counted}, sampled`, inferred: "inferred from its output" })[inside.observed]}`;
+  const within = inside.resolution ? ` (times within ${time(inside.resolution)})` : "";
+  const about = `Inside: ${({ events: counted, sampled: `${counted}, sampled${within}`, inferred: "inferred from its output" })[inside.observed]}`;
   const unseen = (inside.unseen || []).map((text) => make("p", { class: "unseen" }, `not seen: ${text}`));
   return [make("h4", {}, about), legendOfStates(), make("table", { class: "inside" }, head, make("tbody", {}, ...rows)), ...lanesOf(id), ...flameOf(id), ...unseen];
 }
@@ -83,7 +84,7 @@ function lanesOf(id) {
 /** The colours of what a process did, for the bars of the commands and the processes. */
 function legendOfStates() {
   const legend = make("p", { class: "legend" });
-  for (const [name, colour] of Object.values(STATES)) legend.append(make("span", { class: "swatch", style: `background: var(--${colour})` }), `${name}  `);
+  for (const [name, colour] of Object.values(STATES)) legend.append(make("span", {}, make("span", { class: "swatch", style: `background: var(--${colour})` }), name));
   return legend;
 }
 
