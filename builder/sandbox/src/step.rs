@@ -91,7 +91,7 @@ impl Zygote {
             ended
         };
         let (ended, logged) = tokio::join!(watch, logs::pump(stdout, stderr, &mut log));
-        let Ended { exit, lasted, made, rootfs, teardown } = ended?;
+        let EndedStep { exit, lasted, made, rootfs, teardown } = ended?;
         logged.map_err(SandboxError::io("reading the step's output"))?;
         mountpoint::remove_made(rootfs.as_fd(), &made);
         // This may be the last reference to the step's file system. The kernel unmounts it then, which takes a grace period (RCU).
@@ -127,7 +127,7 @@ const WORTH_READING: Duration = Duration::from_millis(10);
 const SAMPLE: Duration = Duration::from_millis(200);
 
 /// A step's exit as its init reported it.
-struct Ended {
+struct EndedStep {
     exit: StepExit,
     /// The time for which the program ran.
     lasted: Duration,
@@ -209,7 +209,7 @@ impl RunningStep {
         limits: &Limits,
         setup: PhaseSpan,
         probe: &Probe,
-    ) -> Result<Ended, SandboxError> {
+    ) -> Result<EndedStep, SandboxError> {
         let made = self.started(program).await?;
         setup.end();
         if runtime.is_some() {
@@ -239,7 +239,7 @@ impl RunningStep {
             _ => StepExit { status: libc::SIGKILL, ..StepExit::default() },
         };
         process.end();
-        Ok(Ended { exit, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
+        Ok(EndedStep { exit, lasted, made, rootfs, teardown: probe.phase(Phase::SandboxTeardown) })
     }
 
     /// Receives the init's next report. The zygote's datagram with the pidfd may arrive before or after the first report.

@@ -5,7 +5,7 @@ use super::outcome::StepResult;
 use super::remote_processes::RemoteProcesses;
 use super::step_context::StepContext;
 use super::step_log::{StepLog, Tail};
-use super::step_runner::{Dispatch, Made, StepInput, StepRunner};
+use super::step_runner::{Dispatch, StepInput, StepLayer, StepRunner};
 use super::{BuildError, Event};
 use crate::images::ImageError;
 use crate::plan::{self, CopyFrom, MountKind, Step};
@@ -75,7 +75,7 @@ impl StepRunner {
                 &BuildLayerFiles { runner: self, machines, probe: input.probe },
             );
             let placement = tokio::select! {
-                placement = slots.place(away) => placement,
+                placement = slots.slot_or_away(away) => placement,
                 () = cancelled(input, turn) => return Err(BuildError::Cancelled),
             };
             if let Placement::Here(slot, why) = placement {
@@ -210,7 +210,7 @@ impl StepRunner {
         StepInput { ctx, step, probe, .. }: StepInput<'_>,
         op: &plan::Run,
         away: Away,
-    ) -> Result<Made, BuildError> {
+    ) -> Result<StepLayer, BuildError> {
         let Away { account, machine, is_cached, times, queued } = away;
         let tail = print(ctx, step, &account).lines();
         let exit = account.exit();
@@ -227,8 +227,8 @@ impl StepRunner {
             }
         }
         let error = match (account.layer(), exit, account.failure) {
-            (Some(layer), Some(_), None) if is_cached => return Ok(Made::Found(layer)),
-            (Some(layer), Some(_), None) => return Ok(Made::Ran(layer)),
+            (Some(layer), Some(_), None) if is_cached => return Ok(StepLayer::Found(layer)),
+            (Some(layer), Some(_), None) => return Ok(StepLayer::Ran(layer)),
             (_, Some(exit), None) => RunError::Failed { command: op.args.join(" "), exit: Box::new(exit) },
             (_, _, Some(failure)) => RunError::Away(failure.message),
             (_, None, None) => RunError::Away(format!("{machine} did not say how the step ended")),

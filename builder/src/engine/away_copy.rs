@@ -4,7 +4,7 @@ use super::BuildError;
 use super::away::{draw, note_machine};
 use super::blocking::blocking;
 use super::step_keys::StepFiles;
-use super::step_runner::{Made, StepInput, StepRunner};
+use super::step_runner::{StepInput, StepLayer, StepRunner};
 use crate::plan::{self, CopyFrom};
 use crate::remote::{DescribedCopy, DescribedWork, Description, Machines};
 use buildscope_record::{DiffId, StepMachine};
@@ -22,7 +22,7 @@ impl StepRunner {
         input: StepInput<'_>,
         op: &plan::Copy,
         turn: &Turn,
-    ) -> Result<Option<(StepFiles, Made)>, BuildError> {
+    ) -> Result<Option<(StepFiles, StepLayer)>, BuildError> {
         let StepInput { ctx, step, below, probe, .. } = input;
         let (Some(machines), CopyFrom::Stage(from)) = (&self.machines, &op.from) else { return Ok(None) };
         let (from, store) = (ctx.results.of(*from), &self.engine.store);
@@ -42,7 +42,7 @@ impl StepRunner {
             draw(probe, &away.account, &away.machine, away.times, away.queued);
         }
         let files = StepFiles { digest: Some(selected.digest), times: selected.times, ..StepFiles::default() };
-        Ok(Some((files, if away.is_cached { Made::Found(layer) } else { Made::Ran(layer) })))
+        Ok(Some((files, if away.is_cached { StepLayer::Found(layer) } else { StepLayer::Ran(layer) })))
     }
 
     fn describe_copy(

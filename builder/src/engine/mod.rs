@@ -62,7 +62,7 @@ use destinations::Destinations;
 use early::Early;
 use finished_build::FinishedBuild;
 use live::Live;
-use solver::{Ended, Solver};
+use solver::{OnStepEnd, Solver};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use warm_up::WarmUp;
@@ -116,7 +116,7 @@ async fn run(
     outcome.order_edges = order_edges;
     for round in 1.. {
         let early = Early::new(&solver, &solver.parts[0], &destinations, probe).map(Arc::new);
-        let ended = early.clone().map(|early| -> Arc<Ended> {
+        let ended = early.clone().map(|early| -> Arc<OnStepEnd> {
             Arc::new(move |solver: &Solver, step| early.ended(solver, &solver.parts[0], step))
         });
         let solved = solver.run(&live, request.jobs, ended).await;

@@ -12,7 +12,7 @@ use super::skipped::{self, Skipped};
 use super::step_cache::Admission;
 use super::step_context::StepContext;
 use super::step_keys::{self, StepFiles};
-use super::step_runner::{Made, StepInput};
+use super::step_runner::{StepInput, StepLayer};
 use super::waits::Waits;
 use super::warm_up::WarmUp;
 use super::{BuildError, Event, Progress, Request};
@@ -48,7 +48,7 @@ pub(super) struct Solver {
     pub(super) machines: Option<Arc<Machines>>,
     /// Results whose layers were on other machines when their steps ended.
     kept_away: Mutex<Vec<([LayerKey; 2], LayerResult)>>,
-    /// StepFiles of steps that were selected before the step's turn.
+    /// The files of steps that were selected before the step's turn.
     selected_early: Mutex<BTreeMap<StepId, StepFiles>>,
     warm_up: WarmUp,
     /// Whether some step is a RUN.
@@ -56,7 +56,7 @@ pub(super) struct Solver {
 }
 
 /// Called when a step has ended with a result.
-pub(super) type Ended = dyn Fn(&Solver, StepId) + Send + Sync;
+pub(super) type OnStepEnd = dyn Fn(&Solver, StepId) + Send + Sync;
 
 /// The handling of failed steps.
 #[derive(Default)]
@@ -183,7 +183,7 @@ impl Solver {
         self: &Arc<Self>,
         live: &Live,
         jobs: usize,
-        ended: Option<Arc<Ended>>,
+        ended: Option<Arc<OnStepEnd>>,
     ) -> Result<(), BuildError> {
         let found = skipped::find(&self.ctx, &self.parts, &|step| self.part(step))?;
         *self.selected_early.lock() = found.files;
@@ -328,8 +328,8 @@ impl Solver {
                     Some(made) => made,
                     None => runner.run(input, files, turn).await?,
                 };
-                let (Made::Ran(layer) | Made::Found(layer)) = made;
-                (LayerResult::new(key, layer, http::now()), matches!(made, Made::Found(_)))
+                let (StepLayer::Ran(layer) | StepLayer::Found(layer)) = made;
+                (LayerResult::new(key, layer, http::now()), matches!(made, StepLayer::Found(_)))
             }
         };
         let span = probe.phase(Phase::Commit);
@@ -373,7 +373,7 @@ impl Solver {
         files: StepFiles,
         key: StepKey,
         turn: &Turn,
-    ) -> Result<(StepFiles, StepKey, Option<Made>), BuildError> {
+    ) -> Result<(StepFiles, StepKey, Option<StepLayer>), BuildError> {
         let StepInput { step, below, probe, .. } = input;
         let Op::Copy(op) = &step.op else { return Ok((files, key, None)) };
         let CopyFrom::Stage(from) = op.from else { return Ok((files, key, None)) };

@@ -48,14 +48,14 @@ pub(super) struct StepRunner {
 /// The machine of a RUN.
 pub(super) enum Dispatch {
     /// Another machine ran it.
-    Away(Made),
+    Away(StepLayer),
     /// This machine runs it, perhaps in a local slot.
     Here(Option<LocalSlot>),
 }
 
 /// The layer of a step, and how it was made.
 #[derive(Clone, Copy)]
-pub(super) enum Made {
+pub(super) enum StepLayer {
     /// The step ran.
     Ran(Layer),
     /// A server had the result of an equal step.
@@ -142,7 +142,12 @@ impl StepRunner {
     }
 
     /// Runs the step with the selected files, here or on another machine, and returns its layer.
-    pub(super) async fn run(&self, input: StepInput<'_>, files: StepFiles, turn: &Turn) -> Result<Made, BuildError> {
+    pub(super) async fn run(
+        &self,
+        input: StepInput<'_>,
+        files: StepFiles,
+        turn: &Turn,
+    ) -> Result<StepLayer, BuildError> {
         let dispatch = match &input.step.op {
             Op::Run(op) => self.run_away(input, op, turn).await?,
             _ => Dispatch::Here(None),
@@ -151,7 +156,7 @@ impl StepRunner {
             Dispatch::Away(made) => return Ok(made),
             Dispatch::Here(slot) => slot,
         };
-        self.run_here(input, files, turn).await.map(Made::Ran)
+        self.run_here(input, files, turn).await.map(StepLayer::Ran)
     }
 
     async fn run_here(&self, input: StepInput<'_>, files: StepFiles, turn: &Turn) -> Result<Layer, BuildError> {

@@ -1,8 +1,8 @@
 //! Steps that run on this machine although another one could run them (`--remote-local-jobs`): local slots come first, and other steps go
 //! to another machine, unless they would start there later than in the next local slot.
 
-use super::mean::Mean;
-use buildscope_record::Candidate;
+use buildscope_record::{Candidate, Mean};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +14,8 @@ pub(crate) struct LocalSlots {
     free: Arc<Semaphore>,
     /// The steps that wait for a slot.
     waiting: AtomicUsize,
-    mean: Mean,
+    /// The mean length of the steps that ran here, in nanoseconds.
+    mean: Mutex<Mean>,
 }
 
 /// A slot that a step has until this is dropped.
@@ -43,7 +44,7 @@ impl Drop for Waiting<'_> {
 
 impl LocalSlots {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        let (waiting, mean) = (AtomicUsize::new(0), Mean::default());
+        let (waiting, mean) = (AtomicUsize::new(0), Mutex::default());
         Arc::new(Self { most, free: Arc::new(Semaphore::new(most)), waiting, mean })
     }
 
@@ -52,8 +53,8 @@ impl LocalSlots {
         self.most
     }
 
-    /// Places a step. `away` is the time after which it would start on another machine.
-    pub(crate) async fn place(self: &Arc<Self>, away: Duration) -> Placement {
+    /// Decides where a step runs, and takes a slot if it runs here. `away` is the time after which it would start on another machine.
+    pub(crate) async fn slot_or_away(self: &Arc<Self>, away: Duration) -> Placement {
         if let Ok(permit) = Arc::clone(&self.free).try_acquire_owned() {
             return Placement::Here(self.slot(permit), format!("a local slot was free (of {})", self.most));
         }
@@ -82,13 +83,13 @@ impl LocalSlots {
     /// The time until a slot is expected to be free for one more step, in nanoseconds. It is infinite until a step has ended here.
     fn expected_wait(&self) -> f64 {
         let steps = self.most + self.waiting.load(Ordering::Relaxed);
-        Candidate { steps, slots: Some(self.most), ..Candidate::default() }.wait(self.mean.get())
+        Candidate { steps, slots: Some(self.most), ..Candidate::default() }.wait(self.mean.lock().get())
     }
 }
 
 impl Drop for LocalSlot {
     fn drop(&mut self) {
-        self.slots.mean.add(self.since.elapsed().as_nanos() as f64);
+        self.slots.mean.lock().add(self.since.elapsed().as_nanos() as f64);
     }
 }
 
@@ -101,12 +102,12 @@ mod tests {
     #[tokio::test]
     async fn slots_come_first_and_the_rest_goes_away() {
         let slots = LocalSlots::new(2);
-        let first = slots.place(Duration::ZERO).await;
-        let second = slots.place(SECOND).await;
+        let first = slots.slot_or_away(Duration::ZERO).await;
+        let second = slots.slot_or_away(SECOND).await;
         assert!(matches!((&first, &second), (Placement::Here(..), Placement::Here(..))));
-        assert!(matches!(slots.place(Duration::ZERO).await, Placement::Away));
+        assert!(matches!(slots.slot_or_away(Duration::ZERO).await, Placement::Away));
         drop(first);
-        assert!(matches!(slots.place(Duration::ZERO).await, Placement::Here(..)));
+        assert!(matches!(slots.slot_or_away(Duration::ZERO).await, Placement::Here(..)));
     }
 
     #[tokio::test]
@@ -114,11 +115,11 @@ mod tests {
         let slots = LocalSlots::new(1);
         let taken = slots.acquire().await;
         // Nothing has ended, so the wait is unknown.
-        assert!(matches!(slots.place(9 * SECOND).await, Placement::Away));
-        (0..3).for_each(|_| slots.mean.add(10.0 * SECOND.as_nanos() as f64));
+        assert!(matches!(slots.slot_or_away(9 * SECOND).await, Placement::Away));
+        (0..3).for_each(|_| slots.mean.lock().add(10.0 * SECOND.as_nanos() as f64));
         // One slot is free after 5 s in the mean.
-        assert!(matches!(slots.place(4 * SECOND).await, Placement::Away));
-        let (placed, ()) = tokio::join!(slots.place(6 * SECOND), async { drop(taken) });
+        assert!(matches!(slots.slot_or_away(4 * SECOND).await, Placement::Away));
+        let (placed, ()) = tokio::join!(slots.slot_or_away(6 * SECOND), async { drop(taken) });
         let Placement::Here(_, why) = placed else { panic!("it went away") };
         assert!(why.contains("6.0 s") && why.contains("5.0 s"), "{why}");
     }
@@ -128,16 +129,16 @@ mod tests {
     async fn the_wait_grows_with_the_steps_that_wait() {
         let slots = LocalSlots::new(1);
         let taken = slots.acquire().await;
-        slots.mean.add(10.0 * SECOND.as_nanos() as f64);
+        slots.mean.lock().add(10.0 * SECOND.as_nanos() as f64);
         let waiting = tokio::spawn({
             let slots = Arc::clone(&slots);
-            async move { drop(slots.place(6 * SECOND).await) }
+            async move { drop(slots.slot_or_away(6 * SECOND).await) }
         });
         while slots.waiting.load(Ordering::Relaxed) == 0 {
             tokio::task::yield_now().await;
         }
         // The second in the queue waits 10 s.
-        assert!(matches!(slots.place(6 * SECOND).await, Placement::Away));
+        assert!(matches!(slots.slot_or_away(6 * SECOND).await, Placement::Away));
         drop(taken);
         waiting.await.unwrap();
         assert_eq!(slots.waiting.load(Ordering::Relaxed), 0);

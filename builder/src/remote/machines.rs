@@ -5,14 +5,13 @@ use super::layers::{KeptLayers, LayerFiles};
 use super::link_rates::LinkRates;
 use super::local_slots::LocalSlots;
 use super::machine::{Load, Machine};
-use super::mean::Mean;
 use super::program::{self, OwnProgram};
 use super::{
     ACCOUNT, Account, DESCRIPTION, DescribedWork, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest,
 };
 use crate::images::ImageError;
 use buildscope_record::{
-    BlobDigest, Candidate, DiffId, Phase, Probe, Quantity, StepId, StrandStep, Strands, best_machine,
+    BlobDigest, Candidate, DiffId, Mean, Phase, Probe, Quantity, StepId, StrandStep, Strands, best_machine,
 };
 use buildscope_remote::{
     Action, Blob, CacheUse, Content, Finished, Input, LONG_QUEUE, PreparedAction, RemoteError, Upload,
@@ -46,9 +45,9 @@ pub(crate) struct Machines {
     /// The number of steps that each server runs at a time, if the number of those of the build is limited.
     slots: Option<usize>,
     /// The length of the RUN steps that ran there, in nanoseconds.
-    length: Mean,
+    length: Mutex<Mean>,
     /// The size of the layers that were made there, in bytes.
-    result: Mean,
+    result: Mutex<Mean>,
     /// The index of the server of each strand. Locked while a step is placed: each step sees those that were placed
     /// before it.
     strands: Mutex<Strands<usize>>,
@@ -112,8 +111,8 @@ impl Machines {
             layers: KeptLayers::default(),
             local,
             slots,
-            length: Mean::default(),
-            result: Mean::default(),
+            length: Mutex::default(),
+            result: Mutex::default(),
             strands: Mutex::new(Strands::new(steps)),
             asked: tokio::sync::Mutex::default(),
             warn: Box::new(warn),
@@ -128,7 +127,7 @@ impl Machines {
     /// The time after which a step would start on the server that it would go to.
     pub(crate) fn expected_start(&self, step: StepId, description: &Description, files: &dyn LayerFiles) -> Duration {
         let best = self.best(step, description, files, &self.strands.lock());
-        let start = best.map_or(f64::INFINITY, |(_, candidate)| candidate.start(self.length.get()));
+        let start = best.map_or(f64::INFINITY, |(_, candidate)| candidate.start(self.length.lock().get()));
         Duration::try_from_secs_f64(start / 1e9).unwrap_or(Duration::MAX)
     }
 
@@ -193,7 +192,7 @@ impl Machines {
         strands: &Strands<usize>,
     ) -> Option<(usize, Candidate)> {
         let is_here = |layer| files.is_here(layer);
-        let result = self.result.get().unwrap_or_default();
+        let result = self.result.lock().get().unwrap_or_default();
         let candidate = |(index, machine): (usize, &Arc<Machine>)| {
             let load = machine.load(description, self.slots, &is_here);
             // A result that another server needs comes here first.
@@ -207,7 +206,7 @@ impl Machines {
             }
         };
         let usable = self.machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed());
-        best_machine(usable.map(candidate), self.length.get())
+        best_machine(usable.map(candidate), self.length.lock().get())
     }
 
     /// Finds which servers have the layers of a step that this machine has, of base images for example. One question for each layer.
@@ -355,7 +354,7 @@ impl Machines {
                 return Err(RemoteError::Missing { address: client.address().clone(), blobs: vec![*digest] }.into());
             }
             self.layers.add(diff_id, size, machine);
-            self.result.add(size as f64);
+            self.result.lock().add(size as f64);
         }
         if let Some(processors) = account.processors {
             machine.note_processors(processors.get());
@@ -365,7 +364,7 @@ impl Machines {
         let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
         if account.exit().is_some() && !finished.is_cached {
             let length = sent.elapsed().saturating_sub(queued.unwrap_or_default());
-            self.length.add(length.as_nanos() as f64);
+            self.length.lock().add(length.as_nanos() as f64);
         }
         Ok(Away {
             machine: worker.clone(),

@@ -14,7 +14,6 @@ mod local_slots;
 mod locality;
 mod machine;
 mod machines;
-mod mean;
 mod program;
 mod request;
 mod worker;

@@ -195,11 +195,11 @@ pub(crate) fn touches(command: &Invocation, start: &str) -> Option<Vec<String>> 
         }
         let named = !texts || matches!(program, "grep" | "egrep") && word.text.contains('/');
         if named {
-            paths.push(place(&folder, word)?);
+            paths.push(known_path(&folder, word)?);
         }
     }
     for word in command.reads.iter().chain(&command.writes) {
-        paths.push(place(&folder, word)?);
+        paths.push(known_path(&folder, word)?);
     }
     Some(paths)
 }
@@ -209,7 +209,7 @@ fn is_file_test(word: &Word) -> bool {
 }
 
 /// The path up to its first expansion; `None` if it begins with one.
-fn place(folder: &str, word: &Word) -> Option<String> {
+fn known_path(folder: &str, word: &Word) -> Option<String> {
     if word.literal {
         return Some(join(folder, &word.text));
     }

@@ -21,13 +21,13 @@ pub(super) fn of(process: &Process, known: Known, output: &[OutputLine]) -> Vec<
     let said: Vec<(Nanos, Says)> = during.filter_map(|line| Some((line.at, line_of(family, &line.text)?))).collect();
     match &said[..] {
         [] => vec![Phase { activity: known.activity, start, end }],
-        said => told(said, (start, end)),
+        said => divided(said, (start, end)),
     }
 }
 
 /// A process's life, divided by what its lines say. Between the end of one thing and the beginning of another, and before the first, it
 /// decides what to do next.
-fn told(said: &[(Nanos, Says)], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
+fn divided(said: &[(Nanos, Says)], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     let mut until = |activity, end| match phases.last_mut() {
         Some(last) if last.activity == activity => last.end = end,

@@ -100,7 +100,7 @@ fn of_shell(
             sum.add_own(part(owner));
             let span = unit.span.start..units[last].span.end.max(unit.span.end);
             let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
-            within.place(&mut row, span, &[]);
+            within.locate(&mut row, span, &[]);
             row
         }));
         let own = part(Owner::Unit(number));
@@ -109,7 +109,7 @@ fn of_shell(
         let theirs: Vec<Job> = theirs.map(|(job, _)| job.clone()).collect();
         sum.add_own(own);
         let mut row = sum.row(RowKind::Command, one_line(&text[unit.span.clone()]), wall);
-        within.place(&mut row, unit.span.clone(), &theirs);
+        within.locate(&mut row, unit.span.clone(), &theirs);
         row.inner = within.of_unit(unit, &theirs, wall, 0, Shell { lane, own });
         rows.push(row);
     }

@@ -24,12 +24,12 @@ pub(super) struct ProcessSum {
     busy: Vec<(Nanos, Nanos)>,
     alive: usize,
     programs: HashMap<String, Cost>,
-    activities: BTreeMap<Activity, Done>,
+    activities: BTreeMap<Activity, ActivitySum>,
 }
 
 /// The cost of one activity, and the times in which a process had it.
 #[derive(Clone, Debug, Default)]
-struct Done {
+struct ActivitySum {
     cost: Cost,
     spans: Vec<(Nanos, Nanos)>,
 }
@@ -159,7 +159,7 @@ impl ProcessSum {
             programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
         programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
         programs.truncate(PROGRAMS);
-        let activities = self.activities.into_iter().map(|(activity, Done { cost, spans })| {
+        let activities = self.activities.into_iter().map(|(activity, ActivitySum { cost, spans })| {
             let Cost { count, time, network, cpu } = cost;
             let wall = share::union(spans);
             ActivityRow { activity, count, wall, time: time.saturating_sub(network), network, cpu }

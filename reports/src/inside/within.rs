@@ -57,7 +57,7 @@ impl<'a> Within<'a> {
     }
 
     /// Sets the place and the exit code of a command.
-    pub(super) fn place(&self, row: &mut CommandRow, span: Range<usize>, jobs: &[Job]) {
+    pub(super) fn locate(&self, row: &mut CommandRow, span: Range<usize>, jobs: &[Job]) {
         row.place = Some((span.start, span.end));
         row.source = self.places.of(span);
         row.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| self.tree.process(job.last).exit);
@@ -256,7 +256,7 @@ impl<'a> Within<'a> {
             let mut row = sum.row(part.kind, part.text, wall);
             row.inner = match part.unit {
                 Some(unit) => {
-                    self.place(&mut row, unit.span.clone(), &part.jobs);
+                    self.locate(&mut row, unit.span.clone(), &part.jobs);
                     let shell = part.shell.unwrap_or_else(|| self.copy(&part.jobs));
                     self.of_unit(unit, &part.jobs, wall, depth + 1, shell)
                 }
@@ -317,7 +317,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_divided_among_what_lives() {
+    fn instants_are_divided_among_running_processes() {
         let job = |start, end| Job { all: vec![0], last: 0, start: Nanos(start), end: Nanos(end) };
         let part = |jobs| CommandPart { jobs, ..CommandPart::of(RowKind::Process, String::new()) };
         let mut parts = [part(vec![job(10, 50), job(20, 60)]), part(vec![job(40, 80)])];

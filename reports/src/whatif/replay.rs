@@ -171,7 +171,7 @@ impl<'m> Replaying<'m> {
         while self.clocks.any_slot()
             && let Some(key) = self.ready.pop_first()
         {
-            let Some(machine) = self.place(key.task) else {
+            let Some(machine) = self.machine_for(key.task) else {
                 waiting.push(key);
                 continue;
             };
@@ -189,10 +189,10 @@ impl<'m> Replaying<'m> {
     }
 
     /// The machine with a free slot that a task goes to.
-    fn place(&self, task: StepId) -> Option<MachineIndex> {
+    fn machine_for(&self, task: StepId) -> Option<MachineIndex> {
         let free = |machine| self.clocks.has_slot(machine);
         match &self.network {
-            Some(network) => network.place(task, free),
+            Some(network) => network.machine_for(task, free),
             None => Some(MachineIndex::HERE).filter(|&here| free(here)),
         }
     }

@@ -10,14 +10,14 @@ const PROGRAMS: [&str; 2] = ["docker", "buildctl"];
 
 /// The command with `--progress=rawjson`, if it is a build of a program that knows this form and no form was asked for.
 pub(super) fn requested(command: &[String]) -> Option<Vec<String>> {
-    let at = place(command)?;
+    let at = option_index(command)?;
     let help = Command::new(&command[0]).args(&command[1..at]).arg("--help").output().ok()?;
     let knows = |text: &[u8]| String::from_utf8_lossy(text).contains("rawjson");
     (knows(&help.stdout) || knows(&help.stderr)).then(|| with_option(command, at))
 }
 
 /// The index at which the option belongs: after `build` or `bake`.
-fn place(command: &[String]) -> Option<usize> {
+fn option_index(command: &[String]) -> Option<usize> {
     let program = Path::new(command.first()?).file_name().and_then(OsStr::to_str)?;
     let at = command.iter().position(|word| word == "build" || word == "bake")? + 1;
     let asked = command[at..].iter().any(|word| word.starts_with("--progress") || word == "-q" || word == "--quiet");
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn the_option_follows_the_subcommand() {
-        let with = |text: &str| place(&words(text)).map(|at| with_option(&words(text), at).join(" "));
+        let with = |text: &str| option_index(&words(text)).map(|at| with_option(&words(text), at).join(" "));
         assert_eq!(with("docker build -t x .").as_deref(), Some("docker build --progress=rawjson -t x ."));
         assert_eq!(
             with("/usr/bin/docker -H unix:///s buildx build .").as_deref(),

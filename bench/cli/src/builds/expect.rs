@@ -36,7 +36,7 @@ impl Expected {
     pub(crate) fn like(list: &[KeptBuild], build: &KeptBuild) -> Option<Self> {
         build.subject.context.as_ref()?;
         let same = list.iter().filter(|kept| kept.succeeded && kept.subject == build.subject);
-        let other = same.filter(|kept| kept.id != build.id && alike(kept, build));
+        let other = same.filter(|kept| kept.id != build.id && comparable(kept, build));
         Self::of_walls(other.map(|kept| kept.wall).take(MOST).collect())
     }
 
@@ -55,7 +55,7 @@ impl Expected {
 }
 
 /// Whether the times of two builds can be compared. A build whose steps are all cached is like no build that ran one.
-fn alike(one: &KeptBuild, other: &KeptBuild) -> bool {
+fn comparable(one: &KeptBuild, other: &KeptBuild) -> bool {
     let ran = |build: &KeptBuild| build.cached < build.steps;
     ran(one) == ran(other) && (one.cached_share() - other.cached_share()).abs() <= SHARE
 }

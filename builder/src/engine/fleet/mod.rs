@@ -95,6 +95,13 @@ struct Delivery {
     destinations: Destinations,
 }
 
+impl Delivery {
+    fn new(FleetTarget { name, request }: &FleetTarget) -> Result<Self, BuildError> {
+        let destinations = Destinations::of(request).map_err(|error| prepare::in_target(name, error))?;
+        Ok(Self { name: name.clone(), request: request.clone(), destinations })
+    }
+}
+
 /// The outcome of a delivery, with its start and its end.
 struct Delivered {
     result: Result<Built, BuildError>,
@@ -109,11 +116,7 @@ async fn run(
     cancel: CancellationToken,
     outcome: &mut Outcome,
 ) -> Result<Vec<TargetEnd>, BuildError> {
-    let mut deliveries = Vec::with_capacity(fleet.targets.len());
-    for FleetTarget { name, request } in &fleet.targets {
-        let destinations = Destinations::of(request).map_err(|error| prepare::in_target(name, error))?;
-        deliveries.push(Delivery { name: name.clone(), request: request.clone(), destinations });
-    }
+    let deliveries = fleet.targets.iter().map(Delivery::new).collect::<Result<Vec<_>, _>>()?;
     let Some(first) = deliveries.first() else { return Ok(Vec::new()) };
     let (policy, jobs) = (first.request.policy, first.request.jobs);
     let warm_up = WarmUp::new(engine);

@@ -141,38 +141,7 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
         "--verbosity",
     ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
-    let project = || {
-        let named = arguments.rest().first().map(|word| word.text.replace('\\', "/"));
-        let folder = named
-            .as_deref()
-            .and_then(|path| path.rsplit_once('/'))
-            .map_or(String::new(), |(folder, _)| format!("{folder}/"));
-        let first = match &named {
-            Some(path) if path.ends_with("proj") => DependencyFile::required(path.clone()),
-            Some(path) if path.ends_with(".sln") || path.ends_with(".slnx") => DependencyFile::required(path.clone()),
-            Some(path) => DependencyFile::usual(format!("{}/*.*proj", path.trim_end_matches('/'))),
-            None => DependencyFile::usual("**/*.*proj"),
-        };
-        let solution = named.as_deref().is_some_and(|path| path.ends_with(".sln") || path.ends_with(".slnx"));
-        let settings = [
-            "nuget.config",
-            "NuGet.config",
-            "NuGet.Config",
-            "Directory.Build.props",
-            "Directory.Build.targets",
-            "Directory.Packages.props",
-            "global.json",
-        ];
-        let mut files = vec![first];
-        // A solution lists projects, and a project may refer to others.
-        let projects: fn(String) -> DependencyFile =
-            if solution { DependencyFile::usual } else { DependencyFile::possible };
-        files.push(projects(format!("{}**/*.*proj", if solution { &folder } else { "" })));
-        files
-            .extend(["*.sln", "*.slnx", "**/packages.lock.json", "**/Directory.*.props"].map(DependencyFile::possible));
-        files.extend(settings.map(DependencyFile::possible));
-        files
-    };
+    let project = || projects(arguments.rest().first().map(|word| word.text.replace('\\', "/")).as_deref());
     let expanded = arguments.rest().iter().any(|word| !word.literal);
     let (work, needs) = match arguments.action() {
         "restore" if !expanded => (Work::Install, Needs::Files(project())),
@@ -202,6 +171,34 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
     };
     let packages = around.below_home(command, &["NUGET_PACKAGES"], ".nuget/packages");
     Some(Usage::new(Tool::Dotnet, work, needs, command).caching([cache(packages, Content::Store, Sharing::Locked)]))
+}
+
+/// The files of a project or solution that .NET restores; without a name, those of the working directory.
+fn projects(named: Option<&str>) -> Vec<DependencyFile> {
+    let folder = named.and_then(|path| path.rsplit_once('/')).map_or(String::new(), |(folder, _)| format!("{folder}/"));
+    let solution = named.is_some_and(|path| path.ends_with(".sln") || path.ends_with(".slnx"));
+    let first = match named {
+        Some(path) if solution || path.ends_with("proj") => DependencyFile::required(path.to_owned()),
+        Some(path) => DependencyFile::usual(format!("{}/*.*proj", path.trim_end_matches('/'))),
+        None => DependencyFile::usual("**/*.*proj"),
+    };
+    let settings = [
+        "nuget.config",
+        "NuGet.config",
+        "NuGet.Config",
+        "Directory.Build.props",
+        "Directory.Build.targets",
+        "Directory.Packages.props",
+        "global.json",
+    ];
+    let mut files = vec![first];
+    // A solution lists projects, and a project may refer to others.
+    let projects: fn(String) -> DependencyFile =
+        if solution { DependencyFile::usual } else { DependencyFile::possible };
+    files.push(projects(format!("{}**/*.*proj", if solution { &folder } else { "" })));
+    files.extend(["*.sln", "*.slnx", "**/packages.lock.json", "**/Directory.*.props"].map(DependencyFile::possible));
+    files.extend(settings.map(DependencyFile::possible));
+    files
 }
 
 /// The program nuget.

@@ -5,7 +5,7 @@ use super::on_machines::MachineUse;
 use super::{BaseImages, Here, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
-use buildscope_record::{ByteSize, Nanos, StepId, Strands};
+use buildscope_record::{ByteSize, Mean, Nanos, StepId, Strands};
 
 /// The round trips of a step on another machine: a question and the execution.
 pub(super) const STEP_TRIPS: f64 = 2.0;
@@ -58,17 +58,6 @@ pub(super) struct StepLoad {
     pub(super) demand: f64,
 }
 
-/// Steps that have ended.
-#[derive(Clone, Copy, Debug, Default)]
-struct Ended {
-    steps: u32,
-    /// How long they took together, in nanoseconds.
-    time: f64,
-    /// How many layers steps have made, and their bytes.
-    layers: u32,
-    bytes: f64,
-}
-
 /// The data of all machines.
 pub(in crate::whatif) struct Network<'m> {
     pub(super) model: &'m Model,
@@ -78,8 +67,10 @@ pub(in crate::whatif) struct Network<'m> {
     pub(super) loads: Indexed<StepId, StepLoad>,
     /// The machine of each strand.
     pub(super) strands: Strands<MachineIndex>,
-    /// The RUN steps that have ended on other machines.
-    ended: Ended,
+    /// The lengths of the RUN steps that have ended on other machines, in nanoseconds.
+    lengths: Mean,
+    /// The sizes of the layers that were made on other machines, in bytes.
+    results: Mean,
     fetches: Indexed<StepId, Fetch>,
 }
 
@@ -97,7 +88,8 @@ impl<'m> Network<'m> {
             machines: Indexed::default(),
             loads: model.tasks.iter().map(|task| load(&task.segments)).collect(),
             strands: cluster.strands.clone(),
-            ended: Ended::default(),
+            lengths: Mean::default(),
+            results: Mean::default(),
             fetches: Indexed::filled(Fetch::default(), model.tasks.len()),
         };
         network.open(MachineIndex::HERE);
@@ -221,10 +213,10 @@ impl<'m> Network<'m> {
         if placed.is_some_and(|machine| machine != MachineIndex::HERE) {
             let &StepData { place, added, .. } = &self.cluster.steps[step];
             if place == Where::Anywhere {
-                (self.ended.steps, self.ended.time) = (self.ended.steps + 1, self.ended.time + ran);
+                self.lengths.add(ran);
             }
             if added != Added::Nothing {
-                (self.ended.layers, self.ended.bytes) = (self.ended.layers + 1, self.ended.bytes + added.bytes());
+                self.results.add(added.bytes());
             }
         }
     }
@@ -239,14 +231,12 @@ impl<'m> Network<'m> {
 
     /// The mean length of the RUN steps that ended on other machines, in nanoseconds; `None` before the first one.
     pub(super) fn mean_length(&self) -> Option<f64> {
-        let Ended { steps, time, .. } = self.ended;
-        (steps > 0).then(|| time / f64::from(steps))
+        self.lengths.get()
     }
 
     /// The mean size of the layers that were made on other machines, in bytes; `None` before the first one.
     pub(super) fn mean_result(&self) -> Option<f64> {
-        let Ended { layers, bytes, .. } = self.ended;
-        (layers > 0).then(|| bytes / f64::from(layers))
+        self.results.get()
     }
 
     /// The machine that a step was given to.

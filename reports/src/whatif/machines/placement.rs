@@ -27,7 +27,11 @@ const ROUNDING: f64 = 1e-9;
 
 impl Network<'_> {
     /// The machine that the step goes to; `None` if it has to wait for a free slot.
-    pub(in crate::whatif) fn place(&self, step: StepId, free: impl Fn(MachineIndex) -> bool) -> Option<MachineIndex> {
+    pub(in crate::whatif) fn machine_for(
+        &self,
+        step: StepId,
+        free: impl Fn(MachineIndex) -> bool,
+    ) -> Option<MachineIndex> {
         let inputs = inputs(&self.cluster.steps, step);
         match self.cluster.only_builds() {
             _ if self.stays(step, &inputs) => {

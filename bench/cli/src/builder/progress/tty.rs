@@ -99,6 +99,33 @@ impl Tty {
         state.marked = step;
     }
 
+    /// Replaces the line of a running step by one that says how the step ended.
+    fn finished(&self, state: &mut Screen, step: StepId, outcome: Outcome, error: Option<&str>) {
+        state.done += 1;
+        self.count(state);
+        let running = state.running.remove(&step);
+        state.critical.end(step);
+        self.mark(state);
+        let seconds = running.as_ref().map_or(0.0, |running| running.bar.elapsed().as_secs_f64());
+        if let Some(running) = &running {
+            running.bar.finish_and_clear();
+        }
+        let name = state.names.get(step);
+        match outcome {
+            Outcome::Cached | Outcome::Joined => self.write_step('✓', name, "cached", Style::new().cyan()),
+            Outcome::Executed | Outcome::Pruned => {
+                self.write_step('✓', name, &format!("{seconds:.1}s"), Style::new().green())
+            }
+            Outcome::Cancelled => self.write_step('-', name, "cancelled", Style::new().yellow()),
+            Outcome::Failed => {
+                for line in running.iter().flat_map(|running| &running.tail) {
+                    self.write_line(&format!("  {line}"));
+                }
+                self.write_line(&format!("✗ {name} {}", colour(error.unwrap_or_default(), Style::new().red())));
+            }
+        }
+    }
+
     fn write_line(&self, line: &str) {
         // A closed terminal must not fail the build.
         let _ = self.bars.println(neutralised(line));
@@ -136,34 +163,7 @@ impl Progress for Tty {
                 state.steps = state.steps.saturating_sub(1);
                 self.count(&state);
             }
-            Event::Finished { step, outcome, error } => {
-                state.done += 1;
-                self.count(&state);
-                let running = state.running.remove(&step);
-                state.critical.end(step);
-                self.mark(&mut state);
-                let seconds = running.as_ref().map_or(0.0, |running| running.bar.elapsed().as_secs_f64());
-                if let Some(running) = &running {
-                    running.bar.finish_and_clear();
-                }
-                let name = state.names.get(step);
-                match outcome {
-                    Outcome::Cached | Outcome::Joined => self.write_step('✓', name, "cached", Style::new().cyan()),
-                    Outcome::Executed | Outcome::Pruned => {
-                        self.write_step('✓', name, &format!("{seconds:.1}s"), Style::new().green())
-                    }
-                    Outcome::Cancelled => self.write_step('-', name, "cancelled", Style::new().yellow()),
-                    Outcome::Failed => {
-                        for line in running.iter().flat_map(|running| &running.tail) {
-                            self.write_line(&format!("  {line}"));
-                        }
-                        self.write_line(&format!(
-                            "✗ {name} {}",
-                            colour(&error.unwrap_or_default(), Style::new().red())
-                        ));
-                    }
-                }
-            }
+            Event::Finished { step, outcome, error } => self.finished(&mut state, step, outcome, error.as_deref()),
             Event::Transfer(moved) => {
                 let name = moved::title(&moved);
                 let Screen { tasks, sums, .. } = &mut *state;

@@ -63,7 +63,7 @@ pub(in crate::builder) struct Experiment<'e> {
 
 /// Work that has ended, with its record.
 #[must_use = "the results are written by `conclude`"]
-pub(in crate::builder) struct Ended<'r, T> {
+pub(in crate::builder) struct EndedWork<'r, T> {
     recording: &'r Recording,
     outcome: Outcome,
     /// The result of the work besides the outcome.
@@ -89,7 +89,7 @@ impl Recording {
         began: Instant,
         setting: impl FnOnce(&Store) -> Setting,
         work: impl AsyncFnOnce(&Engine, &Probe, Arc<dyn Progress>, CancellationToken) -> (Outcome, T),
-    ) -> Result<Ended<'_, T>, Failure> {
+    ) -> Result<EndedWork<'_, T>, Failure> {
         // The time to load the program is not part of the build.
         let loaded = cpu_time(UsageWho::RUSAGE_SELF).unwrap_or_default();
         // Before any thread exists: a process with threads cannot create a user namespace.
@@ -145,7 +145,7 @@ impl Recording {
             (record.map(|record| Recorded::new(self, record, kept)), written)
         });
         let written = first_of([written, listening.finish(), profiled]);
-        Ok(Ended { recording: self, outcome, rest, recorded, written })
+        Ok(EndedWork { recording: self, outcome, rest, recorded, written })
     }
 
     /// Keeps the record in the store and writes it to the file that the user named, both at the same time.
@@ -181,7 +181,7 @@ impl Experiment<'_> {
     }
 }
 
-impl<T> Ended<'_, T> {
+impl<T> EndedWork<'_, T> {
     /// Lets `finish` write the results, describes the build, and checks its limits. A file that cannot be written must not hide the outcome
     /// of the build.
     pub(in crate::builder) fn conclude(
