@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_without_a_measurement() {
+    fn no_finding_without_a_measurement() {
         assert_eq!(pulled(None, 100), []);
     }
 }

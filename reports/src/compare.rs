@@ -49,7 +49,7 @@ fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
         (Some(wait), None) => wait.sentence,
         (Some(wait), Some(step)) if wait.time >= step.time => wait.sentence,
         (_, Some(step)) => step.sentence,
-        (None, None) => format!("its own work outside the steps took {difference} longer"),
+        (None, None) => format!("its own work outside of the steps took {difference} longer"),
     }
 }
 
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn no_difference_is_said() {
+    fn equal_times_are_reported() {
         let sentence = slower(&[diamond(Policy::Stages, 0), diamond(Policy::Instructions, 0)]).unwrap();
         assert_eq!(sentence, "instructions and stages take the same time within 5 % (121 ms and 121 ms).");
         assert_eq!(slower(&[diamond(Policy::Stages, 0)]), None);

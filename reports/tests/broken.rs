@@ -69,7 +69,7 @@ fn read(bytes: &[u8]) {
 }
 
 #[test]
-fn a_log_that_is_cut_anywhere_is_not_said_to_have_succeeded() {
+fn a_log_that_is_cut_anywhere_has_not_succeeded() {
     for Log { text, ends } in LOGS {
         let whole = import(text.as_bytes()).unwrap();
         assert!(whole.succeeded, "{text}");

@@ -49,7 +49,7 @@ fn a_note_and_an_issue_number_are_no_steps() {
 }
 
 #[test]
-fn a_series_of_commits_is_no_step() {
+fn a_series_of_commits_is_not_read_as_steps() {
     let log = "#1 [1/2] RUN a\n#1 DONE 1.0s\n#2 [2/2] RUN b\n#2 DONE 2.0s\n#3 exporting to image\n#3 DONE 0.1s\n";
     for before in
         ["#2 [1/2] of the login page\n", "HEAD is now at 1a2b3c #2 [1/2] RUN of the page\n", "* #9 [2/2] FIX it\n"]
@@ -93,7 +93,7 @@ fn a_head_that_is_cut_off_leaves_the_name_that_comes_later() {
 }
 
 #[test]
-fn builds_of_one_file_are_told_apart() {
+fn builds_of_one_file_are_separated() {
     let builds = all("2026-03-01T10:00:00Z #1 [1/1] RUN make
 2026-03-01T10:00:10Z #1 DONE 10.0s
 2026-03-01T10:00:20Z #1 [1/1] RUN test
@@ -114,7 +114,7 @@ fn builds_of_one_file_are_told_apart() {
 }
 
 #[test]
-fn a_second_build_of_the_same_dockerfile_begins_at_its_first_vertex() {
+fn a_second_build_of_the_same_dockerfile_starts_at_its_first_vertex() {
     let one = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n\n#2 [1/1] RUN make\n#2 DONE 5.0s\n\n#3 exporting to image\n#3 DONE 0.5s\n";
     assert_eq!(walls(&all(&format!("{one}{one}"))), [5600, 5600]);
     let noted = format!("#0 building with \"b\" instance using docker driver\n\n{one}");
@@ -125,7 +125,7 @@ fn a_second_build_of_the_same_dockerfile_begins_at_its_first_vertex() {
 }
 
 #[test]
-fn builds_of_the_classic_builder_and_of_buildah_are_told_apart() {
+fn builds_of_the_classic_builder_and_of_buildah_are_separated() {
     let classic = "2026-03-01T10:00:00Z Step 1/2 : FROM busybox
 2026-03-01T10:00:00Z Step 2/2 : RUN make
 2026-03-01T10:00:10Z Successfully built eeeeeeeeeeee
@@ -164,7 +164,7 @@ fn rawjson_with_another_set_of_digests_is_another_build() {
 }
 
 #[test]
-fn builds_of_several_services_at_once_are_told_apart() {
+fn builds_of_several_services_at_once_are_separated() {
     let text = "web-1  | #1 [internal] load build definition
 api-1  | #1 [internal] load build definition
 web-1  | #1 DONE 0.1s
@@ -457,7 +457,7 @@ fn a_log_that_ends_between_two_steps_is_unfinished() {
 }
 
 #[test]
-fn a_clock_that_was_set_back_is_left_out_and_said() {
+fn a_clock_that_was_set_back_is_left_out_with_a_note() {
     let (record, explanation) = read(
         r#"{"vertexes":[{"digest":"sha256:a","name":"[1/2] RUN x","started":"2026-03-02T10:00:00Z","completed":"2026-03-02T10:00:05Z"}]}
 {"vertexes":[{"digest":"sha256:b","name":"[2/2] RUN y","started":"2026-03-02T10:00:05Z","completed":"2026-03-01T10:00:06Z"}]}

@@ -80,7 +80,7 @@ fn the_path_ends_at_the_last_step_that_ran() {
 }
 
 #[test]
-fn a_cached_step_whose_inputs_are_not_in_the_log_follows_nothing_that_ran_after_it_was_used() {
+fn a_cached_step_without_inputs_in_the_log_follows_no_later_step() {
     let vertices = [
         ran("[internal] load build definition from Dockerfile", &[], &[(0, 500)]),
         // Its input was in the lines before the log begins, and it is stamped at the end of the build.

@@ -32,7 +32,7 @@ fn the_page_is_one_file_that_needs_no_network() {
 }
 
 #[test]
-fn what_a_build_prints_cannot_leave_its_place() {
+fn text_of_a_build_cannot_leave_its_element() {
     let mut record = example("diamond.serial.json");
     record.steps[1].text = "RUN echo </script><script>alert(1)</script><!-- {{script}}".into();
     record.source.tool = Tool::Other("<b>x".into());
@@ -195,7 +195,7 @@ fn the_page_runs_and_its_controls_show_the_predictions() {
 /// By keys alone: a step is chosen on the timeline, opened, closed, and the focus is where it was. What a screen reader
 /// says of each control has words.
 #[test(AnyProgram(crate::CHROMIUM))]
-fn keys_and_names_do_what_the_mouse_does() {
+fn keys_and_names_work_like_the_mouse() {
     let record = example("diamond.serial.json");
     let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
         const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));

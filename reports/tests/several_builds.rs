@@ -49,7 +49,7 @@ fn timed(lines: &[(f64, &str)]) -> String {
 }
 
 #[test]
-fn two_builds_whose_lines_are_mixed_are_told_apart() {
+fn two_builds_with_mixed_lines_are_separated() {
     let mut lines = [API, WEB].concat();
     lines.sort_by(|a, b| a.0.total_cmp(&b.0));
     let found = builds(timed(&lines).as_bytes()).unwrap();
@@ -86,7 +86,7 @@ fn vertex((digest, name, start, end, needs): (&str, &str, f64, f64, &[&str])) ->
 }
 
 #[test]
-fn rawjson_without_edges_has_those_of_its_stages() {
+fn rawjson_without_edges_gets_the_edges_of_its_stages() {
     let lines: String = [
         ("a", "[internal] load build definition from Dockerfile", 0.0, 0.1),
         ("b", "[build 1/2] FROM golang", 0.1, 1.0),
@@ -155,7 +155,7 @@ fn targets_of_bake_are_one_build() {
 }
 
 #[test]
-fn a_log_that_ends_after_its_last_step_is_finished_only_if_no_result_was_to_be_written() {
+fn a_log_without_an_export_is_finished_only_if_none_was_due() {
     let log = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n\n#2 [1/2] FROM x\n#2 DONE 1.0s\n\n#3 [2/2] RUN make\n#3 DONE 5.0s\n";
     let record = read(log);
     assert_eq!((record.unfinished, record.succeeded), (true, false));

@@ -105,7 +105,7 @@ fn json_satisfies_the_committed_schema() {
 }
 
 #[test]
-fn the_timeline_is_what_a_trace_viewer_takes() {
+fn trace_viewers_accept_the_timeline() {
     let records = ["diamond.instructions.json", "diamond.serial.json"].map(example);
     let explanations = records.each_ref().map(explain);
     let builds: Vec<_> = records.iter().zip(&explanations).collect();

@@ -41,8 +41,9 @@ const EXAMPLES: &str = "Examples:
   buildscope compare serial.json instructions.json --json
   buildscope compare runs/20261101T030000Z runs/20261102T030000Z --markdown
 
-Two runs: exits with code 1 if a case is slower (significantly, and by more than its noise) or if an exact quantity
-changed. Two records are one build each: the comparison explains the difference and judges nothing.";
+Two runs: the exit code is 1 if a case is slower (significantly, and by more than its noise)
+or if an exact quantity changed.
+Two records are one build each: the comparison explains the difference and judges nothing.";
 
 /// The comparison of two records, as JSON. Fields may be added under one version.
 #[derive(Debug, Serialize)]

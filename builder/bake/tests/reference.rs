@@ -111,7 +111,7 @@ fn faults_name_their_place() {
 }
 
 #[test]
-fn what_the_reference_refuses_is_refused() {
+fn inputs_that_the_reference_refuses_are_refused() {
     for (name, text) in [
         ("docker-bake.hcl", "target \"default\" {\n  platforms = [\"bogus\"]\n}\n"),
         ("docker-bake.hcl", "target \"default\" {\n  contexts = { a = null }\n}\n"),

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heredoc_begins_below_its_instruction() {
+    fn a_heredoc_starts_below_its_instruction() {
         let (text, shown) = pieces("FROM a\nRUN <<EOF\nmake\nls\nEOF\n");
         assert_eq!((text.as_str(), shown), ("make\nls\n", vec![piece("make\nls\n", 3, 1)]));
         let (_, shown) = pieces("FROM a\nRUN <<-EOF\n\t\tmake\n\tls\nEOF\n");

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_waited_is_taken_from_all_kinds() {
+    fn missing_wait_time_is_taken_from_all_kinds() {
         let waits = waits(&[(Alone, 6, Some(Cause::Sleep)), (Alone, 2, None), (WithChildren, 4, None)]);
         let rest = waits.without(Nanos(3 * MS.0));
         assert_eq!((waits.total(), rest.total()), (Nanos(12 * MS.0), Nanos(9 * MS.0)));

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_below_a_folded_process_goes_to_its_parent() {
+    fn children_of_a_folded_process_go_to_its_parent() {
         let mut forest = Forest::new(1);
         forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "make")]);
         for number in 0..20_000 {

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_program_has_no_symbols() {
+    fn files_that_are_not_programs_have_no_symbols() {
         assert!(Symbols::of(std::process::id() as i32, "/etc/passwd").functions.is_empty());
         assert!(Symbols::of(std::process::id() as i32, "/nowhere").functions.is_empty());
     }

@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_resolver_configuration_keeps_what_works_in_the_network() {
+    fn the_resolver_configuration_keeps_reachable_servers() {
         let of = |host| resolv_conf("10.0.2.3", host);
         assert_eq!(of(""), "nameserver 10.0.2.3\n");
         // systemd-resolved's file (systemd-resolved.service(8)).

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_waits_for_an_end() {
+    fn steps_that_do_not_fit_wait_for_an_end() {
         block_on(async {
             let budget = free(10);
             let first = at_once(&budget, 6).await.unwrap();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn large_work_is_passed_over_only_so_often() {
+    fn large_work_is_passed_over_a_limited_number_of_times() {
         block_on(async {
             let budget = free(10);
             let mut running = vec![budget.admit(5, 0).await];

@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_count_what_holds_each_instant() {
+    fn levels_count_the_intervals_of_each_instant() {
         let intervals = [(0, 10), (5, 20), (10, 12), (30, 30)].map(|(start, end)| (Nanos(start), Nanos(end)));
         let samples = levels(intervals.into_iter());
         let seen: Vec<_> = samples.iter().map(|sample| (sample.at.0, sample.value)).collect();

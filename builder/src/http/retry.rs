@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_in_the_past_is_no_pause() {
+    fn a_retry_after_in_the_past_needs_no_pause() {
         let asked = asked_pause(&response(503, Some("Sun, 06 Nov 1994 08:49:37 GMT")));
         assert_eq!(asked, Some(Duration::ZERO));
         assert_eq!(asked_pause(&response(503, Some("soon"))), None);

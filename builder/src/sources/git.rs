@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_those_of_buildkit() {
+    fn queries_match_buildkit() {
         let text =
             "https://h/a.git?branch=main&checksum=abc&keep-git-dir&submodules=0&mtime=commit&fetch-by-commit=true";
         let address = GitAddress::parse(text).unwrap();

@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dirty_pages_are_those_that_wait_and_those_that_are_written() {
+    fn dirty_pages_include_pages_under_write_back() {
         let text = "MemTotal:       24684084 kB\nDirty:               148 kB\nWriteback:             2 kB\nWritebackTmp:   9 kB\n";
         assert_eq!(dirty(text), 150 << 10);
     }
@@ -162,7 +162,7 @@ mod tests {
 
     /// All directories above are synced once, down from the root of the file system.
     #[test]
-    fn the_directories_above_a_store_are_those_of_its_file_system() {
+    fn directories_above_a_store_share_its_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("a/b");
         fs::create_dir_all(&root).unwrap();

@@ -337,7 +337,7 @@ mod tests {
     use crate::Extent;
 
     #[test]
-    fn a_list_gives_what_it_was_given() {
+    fn an_entry_list_returns_the_entries_that_were_added() {
         let entry = |path: &str, kind| Entry {
             kind,
             mode: 0o4751,

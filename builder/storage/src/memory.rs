@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_available_is_what_the_kernel_says() {
+    fn available_memory_equals_the_kernels_number() {
         let text = "MemTotal:       24608048 kB\nMemFree:  1 kB\nMemAvailable:   20000000 kB\n";
         assert_eq!(available(text), Some(20_480_000_000));
         assert_eq!(available("MemTotal: 1 kB\n"), None);

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_sparsely_is_read_as_it_was() {
+    fn sparse_files_are_read_back_unchanged() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let data = |byte: u8, length: usize| vec![byte; length];

@@ -430,7 +430,7 @@ fn the_words_name_all_that_an_install_needs() {
             "debian",
             "apt-get update && apt-get install -y gcc && make && rm -rf /var/lib/apt/lists/*",
             None,
-            "give `apt-get update && apt-get install -y gcc` of this RUN a RUN of its own before the sources are copied",
+            "move `apt-get update && apt-get install -y gcc` of this RUN to a RUN of its own before the sources are copied",
         ),
     ] {
         assert_eq!(words(image, run, files), expected, "{run}, {files:?}");

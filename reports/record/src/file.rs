@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_back() {
+    fn written_documents_are_read_back() {
         let mut text = Vec::new();
         record().write(&mut text).unwrap();
         assert_eq!(Record::read(&text[..]).unwrap(), record());

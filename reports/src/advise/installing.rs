@@ -28,7 +28,7 @@ pub(super) fn copy_before_install(case: &AdviceCase<'_>) -> Vec<Advice> {
             continue;
         }
         let remedy = reorder.remedy(&quote_located(run));
-        let text = format!("{remedy}: then that is in the cache when only other files of the context change");
+        let text = format!("{remedy}: its result then stays cached when only other files of the context change");
         let (gain, caveat) = match &reorder.kind {
             ReorderKind::Whole => (run.drag, "gained when the sources change and the dependencies do not"),
             ReorderKind::Part(_) => (
@@ -37,14 +37,14 @@ pub(super) fn copy_before_install(case: &AdviceCase<'_>) -> Vec<Advice> {
             ),
             ReorderKind::Fetch(_) | ReorderKind::Hard => (
                 time_of(run, reorder.tool, |row| row.spent.blocked.network).unwrap_or(run.drag),
-                "an upper bound: what compiles the sources themselves runs again in any case",
+                "an upper bound: the sources themselves are compiled again in any case",
             ),
         };
         let unread = format!(
-            "{caveat}; without a diff: the text of {} is unknown, and it may name other parts of the project (run this with the context in its place)",
+            "{caveat}; no diff, because the content of {} is unknown, and it may name other parts of the project (the build context must be where it was during the build)",
             reorder.files.join(", ")
         );
-        let instead = format!("{caveat}; instead of a cache mount, which hides what a layer holds at its place");
+        let instead = format!("{caveat}; instead of a cache mount, which would hide these files of the layer");
         let hidden = missing.iter().any(|advice| hides(advice, reorder));
         let caveat = match (reorder.unread, hidden) {
             (true, _) => unread.as_str(),
@@ -87,10 +87,10 @@ pub(super) fn late_copy(case: &AdviceCase<'_>) -> Vec<Advice> {
             continue;
         }
         let text = format!(
-            "install before copying from other stages: {} could run while they are built, instead of {waited} later",
+            "install before copying from other stages: {} could run while they are built, {waited} earlier",
             quote_located(run)
         );
-        let caveat = "only where it needs nothing of what is copied; steps that run at once share processors";
+        let caveat = "only if it needs none of the copied files; steps that run at once share processors";
         let advice = about(run, "late-copy", gain, text, caveat);
         let moved = |copy: &&&StepExplanation| Edit {
             step: copy.id.index(),
@@ -130,14 +130,14 @@ pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
                 continue;
             }
             let text = format!(
-                "give {} a cache mount (`{}`): what it downloads or compiles is then there the next time it runs",
+                "give {} a cache mount (`{}`): the next run then reuses what this one downloads or compiles",
                 quote_located(run),
                 advice.flags()
             );
             let mut conditions = vec![match saved {
                 Some(_) => "gained from the second run on".to_owned(),
                 None => format!(
-                    "gained from the second run on; the record does not tell how much of its {} is the download",
+                    "gained from the second run on; the record does not show how much of its {} is the download",
                     run.drag
                 ),
             }];
@@ -195,7 +195,7 @@ pub(super) fn split_run(case: &AdviceCase<'_>) -> Vec<Advice> {
         }
         let Some(split) = split_install(case.file, run.id.index(), case.facts) else { continue };
         let text = format!(
-            "split {} after its install: the layer of the install is then cached when only the rest changes",
+            "split {} after its install: the layer of the install then stays cached when only the rest changes",
             quote_located(run)
         );
         let known = time_of_installs(run).map(|time| time.min(run.drag));

@@ -39,10 +39,10 @@ pub(super) fn independent_parts(case: &AdviceCase<'_>) -> Vec<Advice> {
         }
         let folders = parts.iter().map(|part| format!("`{}`", part.folder)).collect::<Vec<_>>().join(", ");
         let text = format!(
-            "give {folders} a stage each, from {} on: they then run at once, and each is in the cache when only other files change",
+            "give {folders} a stage each, starting with {}: they then run in parallel, and each stays cached when only other files change",
             quote_located(parts[0].step)
         );
-        let caveat = "only where none reads or writes what another does, and all that they leave is below the WORKDIR";
+        let caveat = "only if no part reads or writes files of another, and all results are below the WORKDIR";
         let advice = about(parts[0].step, "independent-parts", gain, text, caveat);
         let advice = match edits(case, copy, &parts) {
             Some(edits) => case.edited(advice, edits),

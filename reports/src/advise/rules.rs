@@ -162,7 +162,7 @@ fn compression(case: &AdviceCase<'_>) -> Vec<Advice> {
         (
             f64::INFINITY,
             format!("do not compress a local result: {spent} of the build is compression, though with zstd"),
-            "an upper bound: more bytes take longer to write",
+            "an upper bound: larger results take longer to write",
         )
     } else {
         (
@@ -193,7 +193,7 @@ fn base_pull(case: &AdviceCase<'_>) -> Vec<Advice> {
     const FETCHING: [Phase; 3] = [Phase::Resolve, Phase::Pull, Phase::Unpack];
     let spent = case.phases(&FETCHING);
     let text = format!(
-        "keep base images near (a local mirror, a smaller base, a pinned digest): {} of the build waits for them",
+        "keep base images near (a local mirror, a smaller base, a pinned digest): the build waited {} of its time for them",
         percent(spent, case.analysis.record.wall)
     );
     let caveat = "an upper bound; no gain on a machine that already has them";
@@ -294,7 +294,7 @@ fn pressure(case: &AdviceCase<'_>) -> Vec<Advice> {
         && bounds.parallelism < 1.5
     {
         let text = format!(
-            "{cpus} processors, but {:.1} in use on average: the build is one chain of steps; independent stages would use the others",
+            "{cpus} processors, but {:.1} in use on average: the build is one chain of steps; independent stages would use more of them",
             share * f64::from(cpus)
         );
         let longest = case.ran().map(|step| step.own).max().unwrap_or(Nanos::ZERO);
@@ -303,7 +303,7 @@ fn pressure(case: &AdviceCase<'_>) -> Vec<Advice> {
             rule: "idle-processors".into(),
             text,
             gain,
-            caveat: "an upper bound, if the steps do not need each other".into(),
+            caveat: "an upper bound, reached only if the steps do not need each other".into(),
             step: None,
             line: None,
             column: None,
@@ -345,7 +345,7 @@ fn slower_than_before(case: &AdviceCase<'_>) -> Vec<Advice> {
                 "slower-than-before",
                 step.duration.saturating_sub(median).min(step.drag),
                 text,
-                "assumes that the machine was as busy then",
+                "assumes that the machine was equally busy in those builds",
             ));
         }
     }

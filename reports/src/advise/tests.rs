@@ -83,7 +83,7 @@ fn an_unread_list_of_dependencies_gives_no_diff() {
         "{caveat}"
     );
     let (diff, caveat) = of(&buildscope_commands::rules::Nothing);
-    assert!(diff.is_empty() && caveat.contains("the text of requirements.txt is unknown"), "{diff:?} {caveat}");
+    assert!(diff.is_empty() && caveat.contains("the content of requirements.txt is unknown"), "{diff:?} {caveat}");
 }
 
 /// Lists the files that a COPY took.

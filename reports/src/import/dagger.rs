@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_cause_of_a_span_is_the_call_whose_work_it_does() {
+    fn a_span_belongs_to_the_call_of_its_first_cause() {
         let mut spans = spans();
         let cause = [(PURPOSE, "cause")];
         spans[3].links = [link("b", &cause), link("t", &cause)].concat();

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_and_platforms_are_told_from_stages() {
+    fn targets_and_platforms_are_distinguished_from_stages() {
         let names =
             ["[web internal] load build definition", "[api] exporting to image", "[internal] load .dockerignore"];
         let targets = Targets::of(names.into_iter());
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_read_where_they_stand() {
+    fn flags_are_read_at_their_position() {
         let run = "RUN --mount=type=cache,target=/c,sharing=locked --mount=type=bind,from=dep,target=/d make --mount=x";
         assert_eq!(locks(run), ["cache-mount:/c"]);
         assert_eq!(sources(&Instruction::Run, run), ["dep"]);

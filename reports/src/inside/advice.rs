@@ -63,10 +63,10 @@ fn unsafe_io(row: &CommandRow) -> Option<Finding> {
     let dpkg = row.programs.iter().any(|program| program.program.starts_with("dpkg"));
     let waited = row.spent.blocked.disk;
     let text = format!(
-        "`{}` waits {waited} for the disk: dpkg need not sync each file of an image (`-o Dpkg::Options::=--force-unsafe-io`)",
+        "`{}` waits {waited} for the disk: in an image, dpkg need not sync each file (`-o Dpkg::Options::=--force-unsafe-io`)",
         row.text
     );
-    let mut finding = Finding::of("unsafe-io", row, waited, text, "some of the waits may be for reading");
+    let mut finding = Finding::of("unsafe-io", row, waited, text, "some of these waits may be reads");
     finding.change = with_unsafe_io(&row.text);
     dpkg.then_some(finding)
 }
@@ -142,10 +142,10 @@ fn download(row: &CommandRow) -> Option<Finding> {
     let fetches = ["curl", "wget", "git"].iter().any(|program| runs(row, &[program]));
     let waited = row.spent.blocked.network;
     let text = format!(
-        "`{}` waits {waited} for the network: fetch it in a stage of its own, which runs meanwhile, or with ADD",
+        "`{}` waits {waited} for the network: download in a stage of its own, which runs in parallel, or with ADD",
         row.text
     );
-    let caveat = "it helps where other stages have work in that time";
+    let caveat = "only if other stages have work in that time";
     (fetches && waited.0 * 2 >= row.wall.0).then(|| Finding::of("download", row, waited, text, caveat))
 }
 
@@ -155,7 +155,7 @@ fn pruned(before: &[&CommandRow], prune: &CommandRow) -> Option<Finding> {
     let installs = |row: &&&CommandRow| ["ci", "install", "i"].iter().any(|verb| runs(row, &[tool, verb]));
     let install = before.iter().rev().find(installs)?;
     let text = format!(
-        "`{}` takes {} to delete what `{}` installed, and both read every file: install without development packages in a stage of its own, and copy from it",
+        "`{}` takes {} to delete packages that `{}` installed, and both read every file: install without development packages in another stage, and copy from it",
         prune.text, prune.wall, install.text
     );
     Some(Finding::of(
@@ -163,7 +163,7 @@ fn pruned(before: &[&CommandRow], prune: &CommandRow) -> Option<Finding> {
         prune,
         prune.wall,
         text,
-        "the other stage downloads the packages again, at the same time",
+        "the other stage downloads the packages once more, in parallel",
     ))
 }
 
@@ -176,10 +176,10 @@ fn tests_first(row: &CommandRow, after: &[&CommandRow]) -> Option<Finding> {
     let tests = done(row, &[Activity::Test]);
     let next = after.iter().find(|next| done(next, &[Activity::Link, Activity::Compile]).0 * 2 > next.wall.0)?;
     let text = format!(
-        "`{}` runs tests for {} before `{}`: run them in a stage of its own, which runs at the same time",
+        "`{}` runs tests for {} before `{}`: run the tests in a stage of their own, which runs in parallel",
         row.text, row.wall, next.text
     );
-    let caveat = "a build that does not ask for that stage does not run the tests";
+    let caveat = "builds whose target does not need that stage do not run the tests";
     (tests.0 * 2 > all.0).then(|| Finding::of("tests-first", row, row.wall.min(next.wall), text, caveat))
 }
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_to_write_instead_is_said_where_it_works() {
+    fn a_change_is_suggested_only_where_it_works() {
         let disk = Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() };
         let mut install = row("apt-get install -y gcc", 4 * SECOND, waits(disk), SECOND);
         install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_compared_with_those_around_them() {
+    fn advice_depends_on_the_order_of_commands() {
         let install = || does("npm ci", 9, Activity::Unpack);
         let prune = || does("npm prune --omit=dev", 3, Activity::Unpack);
         assert_eq!(found_in(vec![install(), prune()]), [("install-then-prune", 3)]);

@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_run_is_passed_over() {
+    fn commands_that_did_not_run_are_passed_over() {
         assert_eq!(assigned("test -f x && a || b; c", &["b", "c"]), ["b", "c"]);
         assert_eq!(assigned("if a; then b; else c; fi; d", &["a", "c", "d"]), ["a", "c", "d"]);
     }

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_of_different_names_are_told_apart() {
+    fn tools_with_different_names_are_distinguished() {
         let lines = [
             (10, "Collecting flask"),
             (40, "Successfully installed flask-3.0"),

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_began_last_has_the_instant() {
+    fn an_instant_belongs_to_the_latest_start() {
         assert_eq!(divided("server & test", &[(10, 90, Some(0)), (20, 60, Some(1))]), (vec![40, 40], 10, 10));
     }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_a_shell_belongs_to_what_may_take_long() {
+    fn the_time_of_a_shell_belongs_to_commands_that_may_take_long() {
         let count = "while [ $i -lt 9 ]; do i=$((i+1)); done";
         let sleep = |unit| [(60, 100, Some(unit))];
         for before in ["i=0", "set -eu; i=0", "cd /; [ -d x ]; i=0", "log() { echo; }; i=0"] {
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_shell_did_tells_a_loop_from_a_wait() {
+    fn activity_of_the_shell_separates_a_loop_from_a_wait() {
         let text = "x=1; read y < /fifo; while [ $x ]; do x=$y; done; sleep 1";
         let expected = [row("read y < /fifo", 20), row("while [ $x ]; do x=$y; done", 40), row("sleep 1", 40)];
         assert_eq!(timed(text, &[(60, 100, Some(3))], "llrccc"), expected);

@@ -113,7 +113,7 @@ mod tests {
 
     /// Of commands that a shell traces, each is kept.
     #[test]
-    fn commands_part_what_their_tools_say() {
+    fn commands_divide_the_phases_that_their_tools_print() {
         let lines = ["+ apt-get install a", "Unpacking a (1) ...", "+ apt-get install b", "Unpacking b (1) ..."];
         assert_eq!(kept(&lines).len(), 4);
     }

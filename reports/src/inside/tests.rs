@@ -99,7 +99,7 @@ fn a_program_executed_by_a_shell_has_the_waits_of_the_process() {
 }
 
 #[test]
-fn what_a_shell_computes_belongs_to_its_loop() {
+fn computing_of_a_shell_belongs_to_its_loop() {
     let script = "i=0; while [ $i -lt 9 ]; do i=$((i+1)); done; exec sleep 1";
     let Some(inside) = &inside(&record(script, counting()).steps[0], Nanos::ZERO) else { panic!("one step") };
     let rows: Vec<_> =
@@ -395,7 +395,7 @@ fn the_action_of_a_trap_has_its_time() {
 
 /// After `exit` the shell takes 0.1 s to end. The last command never runs.
 #[test]
-fn a_failed_step_has_no_time_for_what_it_did_not_come_to() {
+fn a_failed_step_has_no_time_for_commands_after_the_failure() {
     use buildscope_record::Outcome;
     let list = vec![ms(None, "sh", 0, 1000, 100), ms(Some(0), "cp", 0, 900, 900)];
     let mut record = long("cp a b; exit 3; make", list);

@@ -83,7 +83,7 @@ fn why(step: &Step, cause: &Cause) -> String {
             format!("changed: the base image `{image}` is {} now, it was {}", short(now), short(before))
         }
         Cause::Files(files) => format!("changed: {}", list(&files.iter().map(|file| named(file)).collect::<Vec<_>>())),
-        Cause::Content => "changed: files that it takes (the record does not name so many)".to_owned(),
+        Cause::Content => "changed: files that it copies (too many for the record to name them)".to_owned(),
         Cause::Metadata(properties) if properties.is_empty() => {
             "changed: a mode, owner or attribute of its files".to_owned()
         }
@@ -96,7 +96,7 @@ fn why(step: &Step, cause: &Cause) -> String {
         Cause::Removed(text) => format!("ran again: {} before it was removed", quote(text)),
         Cause::Moved(text) => format!("ran again: its order with {} changed", quote(text)),
         Cause::Parent => "changed: its parent".to_owned(),
-        Cause::Times => "was only copied again: its files have other times, and the same content".to_owned(),
+        Cause::Times => "was only copied again: only the times of its files have changed".to_owned(),
         Cause::Expired | Cause::Pruned => {
             let recorded = step.cache.as_ref().and_then(|cache| cache.miss.as_deref());
             let known = if *cause == Cause::Expired { "its result expired" } else { "its result was pruned" };

@@ -26,7 +26,7 @@ fn build(inputs: [&[(&str, &str)]; 3]) -> Record {
 }
 
 #[test]
-fn the_file_that_changed_has_the_cost_of_what_follows() {
+fn a_changed_file_has_the_cost_of_all_later_reruns() {
     let before = build([&[("file:src/a.rs", "1"), ("content", "1")], &[("parent", "1")], &[("arg:V", "1")]]);
     let now = build([&[("file:src/a.rs", "2"), ("content", "2")], &[("parent", "2")], &[("arg:V", "2")]]);
     let found = root_misses(&now, std::slice::from_ref(&before));

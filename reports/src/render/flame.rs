@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_as_wide_as_what_is_below_them() {
+    fn frames_are_as_wide_as_their_children() {
         let list = vec![
             process("sh", None, 10, 9),
             process("cc", Some(0), 4, 0),

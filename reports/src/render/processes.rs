@@ -193,7 +193,7 @@ mod tests {
 
     /// The timeline of a step of which 9 processes were kept as totals.
     #[test]
-    fn totals_have_a_track_and_are_said() {
+    fn totals_have_a_track_and_a_note() {
         use buildscope_record::{Fidelity, Source, StepId, Tool};
         let folded = Folded {
             parent: Some(0),

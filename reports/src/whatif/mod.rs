@@ -1,4 +1,4 @@
-//! What-if: the build replayed under other resources.
+//! What-if: the build replayed with other resources.
 //!
 //! *Takes* a record and a scenario. *Gives* the wall time that the replay predicts, and the drift: the error of the replay of the record as
 //! it was. *Must never know* how a build runs: it reschedules the measured work, with the same dependencies, finite slots, exclusive locks

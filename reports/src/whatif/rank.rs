@@ -106,10 +106,12 @@ impl ChangeKind {
             Self::Policy(_) => "disks and memory are shared, which is not modelled",
             Self::UnlimitedSlots { .. } => "more steps at once need more memory",
             Self::SharedCacheMounts => "only if the tool supports concurrent use of its cache",
-            Self::TwiceTheProcessors { .. } => "assumes that steps use them as they used the processors they had",
-            Self::FreeGroup(_) => "an upper bound: some of it always remains",
-            Self::CachedStep(_) => "an upper bound: what it needs must not change either",
-            Self::CachedPair(..) => "an upper bound: what they need must not change either",
+            Self::TwiceTheProcessors { .. } => {
+                "assumes that steps use the additional processors as well as the recorded ones"
+            }
+            Self::FreeGroup(_) => "an upper bound: some of this time always remains",
+            Self::CachedStep(_) => "an upper bound: the steps that it needs must not change either",
+            Self::CachedPair(..) => "an upper bound: the steps that they need must not change either",
         }
     }
 
@@ -170,15 +172,17 @@ pub(crate) fn rank(analysis: &Analysis<'_>) -> RankedChanges {
     }
     if baseline.model.segment_count() > MAX_SEGMENTS {
         let reason = format!(
-            "{} steps are too many to replay some dozen times here; `whatif` replays them once",
+            "{} steps are too many to be replayed dozens of times here; `whatif` replays them once",
             record.steps.len()
         );
         return RankedChanges::refused(None, reason);
     }
     let drift = baseline.drift;
     if drift > MAX_DRIFT {
-        let reason =
-            format!("the replay of the recorded build is {:.1} % off: its predictions would be too", drift * 100.0);
+        let reason = format!(
+            "the replay of the recorded build is {:.1} % off, and its predictions would be, too",
+            drift * 100.0
+        );
         return RankedChanges::refused(Some(drift), reason);
     }
     let worth = |gain: Nanos| gain.0 as f64 >= record.wall.0 as f64 * LEAST_GAIN;

@@ -221,11 +221,11 @@ impl Scenario {
         add(!record.source.fidelity.edges, "dependencies are guessed");
         add(
             !self.faster.is_empty() || !self.cached.is_empty(),
-            "what a step leaves in the page cache for others is not modelled",
+            "the page cache, which one step fills for others, is not modelled",
         );
         add(
             !self.moved.is_empty(),
-            "a moved command is assumed to need nothing but its base, and to copy its result takes no time",
+            "a moved command is assumed to need only its base, and copying its result to take no time",
         );
         caveats
     }

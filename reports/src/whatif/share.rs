@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn who_wants_little_gets_it_and_the_others_share_the_rest() {
+    fn small_demands_are_met_and_the_others_share_the_rest() {
         // Two processors: the task that demands half of one gets it, and the others get three quarters each until one ends at 400. The
         // last then gets one and a half of the two that it demands until 1000, and both from then on.
         let all = [work(1000.0, 0.5, false), work(300.0, 1.0, false), work(900.0, 2.0, false)];
@@ -367,7 +367,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn paces_are_those_of_the_definition(
+        fn paces_follow_the_definition(
             cpus in prop::option::of(0.5..8.0f64),
             all in prop::collection::vec((0u8..4, 1.0..1000.0f64, prop_oneof![Just(0.0), Just(1.0), 0.01..4.0f64], prop::bool::weighted(0.2)), 1..40),
         ) {

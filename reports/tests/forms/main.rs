@@ -152,7 +152,7 @@ fn check(case: &Case, way: &Way) -> Vec<String> {
 }
 
 #[test]
-fn every_builders_log_is_read_in_every_way_it_is_kept() {
+fn every_builders_log_is_read_in_every_form() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for way in ways::all() {

@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// Only builds of this target stage
     #[arg(long, value_name = "STAGE")]
     target: Option<String>,
-    /// At most so many, the newest first
+    /// Maximum number of builds, newest first
     #[arg(short = 'n', long, value_name = "N")]
     number: Option<usize>,
     /// Output format

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use text::{format_prediction, format_settings};
 
-/// Predict how long a recorded build would take under other resources
+/// Predict how long a recorded build would take with other resources
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {

@@ -66,7 +66,7 @@ fn an_archive_on_standard_output_has_no_other_text() {
 }
 
 #[test]
-fn what_is_ignored_is_said() {
+fn ignored_options_are_reported() {
     let world = World::new("FROM busybox AS first\nRUN true\nFROM first\nRUN echo looked up\n");
     let missing = world.path("missing");
     let from = format!("type=local,src={}", missing.display());

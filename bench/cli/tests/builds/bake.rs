@@ -79,7 +79,7 @@ fn equal_steps_of_two_targets_are_one_node() {
 }
 
 #[test]
-fn stages_of_a_target_that_begin_alike_share_their_steps_with_other_targets() {
+fn equal_first_steps_of_targets_are_shared() {
     let world = World::new(
         "FROM busybox AS tools\nRUN echo tools > /tools\nFROM busybox AS source\nRUN echo source > /source\n\
          FROM busybox\nCOPY --from=tools /tools /\nCOPY --from=source /source /\nARG NAME\nRUN echo $NAME > /name\n\

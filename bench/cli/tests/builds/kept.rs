@@ -128,7 +128,7 @@ fn a_build_without_record_leaves_none() {
 }
 
 #[test]
-fn the_end_of_a_build_says_what_mattered() {
+fn the_summary_at_the_end_names_the_costliest_steps() {
     let world = World::new("FROM busybox\nCOPY a /a\nRUN sleep 1.1\n");
     world.write("a", "one");
     assert!(build(&world, &["--progress", "plain"]).status.success());

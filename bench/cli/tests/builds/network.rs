@@ -118,7 +118,7 @@ fn a_requested_isolated_network_needs_a_connector() {
 
 /// A connector that ends at once, as they do if `/dev/net/tun` cannot be used.
 #[test(Root)]
-fn a_connector_that_fails_is_like_none() {
+fn a_connector_that_fails_counts_as_missing() {
     for connector in ["slirp4netns", "pasta"] {
         let path = nothing();
         std::os::unix::fs::symlink("/bin/false", path.path().join(connector)).unwrap();

@@ -170,7 +170,7 @@ fn a_process_that_executes_a_set_uid_program_has_not_ended() {
 }
 
 #[test]
-fn arguments_that_are_read_late_are_those_of_the_last_program() {
+fn arguments_that_are_read_late_belong_to_the_last_program() {
     let mut forest = Forest::new(1);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(1, 11, "sh")]);
     forest.program(5 * MS, 11, vec!["sleep".into(), "1".into()]);
@@ -260,7 +260,7 @@ fn a_switch_of_a_thread_that_has_ended_starts_none() {
 }
 
 #[test]
-fn a_machines_processes_are_those_that_start() {
+fn only_processes_that_start_count_for_a_machine() {
     let mut forest = Forest::of_machine(0);
     // Number 5 was there before.
     forest.take([forked(1, 11, 5), event(1, 11, What::In), executed(2, 11, "sh"), event(2, 5, What::In)]);
@@ -273,7 +273,7 @@ fn a_machines_processes_are_those_that_start() {
 
 /// As an ordinary user's `sudo`: after its exec there are no events.
 #[test]
-fn a_process_whose_end_is_not_reported_ends_when_it_is_gone() {
+fn a_process_without_a_reported_end_ends_when_it_disappears() {
     let mut forest = Forest::new(1);
     forest.take([forked(0, 10, 1), forked(1, 11, 10), event(1, 11, What::In), executed(2, 11, "sudo")]);
     forest.end_vanished(20 * MS, |_| true);
@@ -303,7 +303,7 @@ fn dropped_events_do_no_harm() {
 
 /// The shell of a step that another builder runs is known by its text, also if it ends before the next reading.
 #[test]
-fn arguments_are_those_of_the_program_that_was_executed_then() {
+fn arguments_belong_to_the_program_of_that_time() {
     let exec = |pid, ms: u64, arguments: &[&str]| ExecArguments {
         pid,
         executed: ms * MS + 3_000,

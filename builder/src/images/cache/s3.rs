@@ -274,7 +274,7 @@ mod tests {
         [("bucket", "b"), ("region", "eu-west-1"), ("access_key_id", "key"), ("secret_access_key", "hidden")];
 
     #[test]
-    fn names_are_those_of_buildkit() {
+    fn names_match_buildkit() {
         let objects = cache(&GIVEN).unwrap().open().unwrap();
         let digest = BlobDigest::of(b"");
         assert_eq!(objects.blob_key(&digest), format!("blobs/{digest}"));

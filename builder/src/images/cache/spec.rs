@@ -325,7 +325,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_are_those_of_buildx() {
+    fn options_match_buildx() {
         let to = |text: &str| CacheTo::parse(text).unwrap();
         let local = CacheTo::Local {
             dest: "d".into(),

@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_fits_an_export_that_begins_with_its_layers() {
+    fn a_draft_fits_an_export_that_starts_with_its_layers() {
         let fits = |begun: &str, wanted: &str| {
             let begun = DraftLayers { order: layers(begun), layers: Layers::new() };
             begun.fits(layers(wanted).into_iter())

@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_those_of_buildx() {
+    fn types_match_buildx() {
         let file = || Destination::Path("out.tar".into());
         assert_eq!(kind("type=oci,dest=out.tar"), OutputKind::Oci { dest: file(), tar: true });
         assert_eq!(

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nothing_used_and_the_own_part_are_available() {
+    fn idle_and_own_processor_time_is_available() {
         let begun = Instant::now();
         let before = Reading::for_test(begun, 0, 5000);
         let after = Reading::for_test(begun, 100, 5080);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn symbolic_modes_are_those_of_posix() {
+    fn symbolic_modes_follow_posix() {
         // POSIX.1-2024, chmod, "EXTENDED DESCRIPTION" and its examples.
         assert_eq!(changed("a+=r", 0o755), 0o444);
         assert_eq!(changed("go-rwx", 0o755), 0o700);

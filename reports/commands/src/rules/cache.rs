@@ -76,7 +76,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     }
     if edits.is_none() && advice.caches.iter().any(store) {
         advice.also.push(format!(
-            "give every RUN of {} the same mount, but not where a later step or the image itself reads the directory",
+            "give every RUN of {} the same mount, unless a later step or the image itself reads the directory",
             tool.name()
         ));
     }
@@ -204,7 +204,7 @@ fn apt(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice, change
     if !every || !updates(run) {
         advice.caches.retain(|cache| cache.target != "/var/lib/apt/lists");
     }
-    let also = "remove /etc/apt/apt.conf.d/docker-clean, with which Debian's images empty it";
+    let also = "remove /etc/apt/apt.conf.d/docker-clean, which empties the directory in Debian's images";
     let removed = run.script.contains("docker-clean") || run.script.contains("Keep-Downloaded-Packages");
     if removed {
         return;

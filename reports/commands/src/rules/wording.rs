@@ -12,20 +12,20 @@ impl Reorder {
             ReorderKind::Whole if files.is_empty() => format!("copy the sources after {run}, which needs none of them"),
             ReorderKind::Whole => format!("copy {files} alone before {run}, and the rest after it"),
             ReorderKind::Part(first) if files.is_empty() => {
-                format!("give `{first}` of {run} a RUN of its own before the sources are copied")
+                format!("move `{first}` of {run} to a RUN of its own before the sources are copied")
             }
             ReorderKind::Part(first) => {
-                format!("copy {files} alone and give `{first}` of {run} a RUN of its own before the rest is copied")
+                format!("copy {files} alone and move `{first}` of {run} to a RUN of its own before the rest is copied")
             }
             ReorderKind::Fetch(command) => {
-                format!("copy {files} and `{command}` before the sources are copied for {run}")
+                format!("copy {files} and run `{command}` before the sources are copied for {run}")
             }
             ReorderKind::Hard if self.tool == Tool::Cargo => format!(
-                "compile the dependencies alone before the sources are copied (cargo-chef does it): {lists} say what {run} needs"
+                "compile the dependencies before the sources are copied (cargo-chef does that): {lists} list what {run} needs"
             ),
             ReorderKind::Hard => {
                 format!(
-                    "fetch the dependencies alone before the sources are copied, where {} can: {lists} say what {run} needs",
+                    "fetch the dependencies before the sources are copied, if {} can: {lists} list what {run} needs",
                     self.tool.name()
                 )
             }

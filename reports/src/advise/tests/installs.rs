@@ -54,7 +54,7 @@ fn parts_that_need_each_other_stay_in_order() {
 }
 
 #[test]
-fn what_compiles_the_sources_is_not_put_before_them() {
+fn compilers_are_not_moved_before_their_sources() {
     let go = build(
         &[("FROM golang", 1), ("COPY . /app", 20), ("RUN cd /app && go build -o /x .", 400)],
         1,

@@ -73,7 +73,7 @@ proptest! {
     }
 
     #[test]
-    fn drag_is_what_removal_gains(network in networks()) {
+    fn drag_equals_the_gain_of_removing_the_step(network in networks()) {
         let analysis = network.analyse();
         for at in network.lengths.indices() {
             let mut without = network.clone();

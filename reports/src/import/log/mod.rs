@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_are_told_apart_only_if_several_start_a_build() {
+    fn sources_are_separated_only_if_several_start_a_build() {
         let text = "a | #1 [internal] x\nb | #1 [internal] y\na | #1 DONE 1.0s\nb | #1 DONE 2.0s\n";
         let starts = |text: &str| text.starts_with("#1 [");
         assert_eq!(Log::read(text).streams(starts).len(), 2);

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_a_line_break_is_no_end() {
+    fn a_line_break_as_a_length_is_not_an_end() {
         // Ten bytes: the first byte of the length is a line break.
         let export = "__REALTIME_TIMESTAMP=1\nMESSAGE\n\n\0\0\0\0\0\0\0#1 CACHED!\n\n";
         assert_eq!(lines(export).as_deref(), Some("1 #1 CACHED!\n"));

@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_other_programs_print_is_text_again() {
+    fn output_of_cat_and_python_is_decoded() {
         assert_eq!(cat("#1 a^M$\n\n#2 b^Ic$\n#1 DONE$\n").unwrap(), "#1 a\n\n#2 b\tc\n#1 DONE\n");
         assert_eq!(cat("#1 a\n#2 cost 3$\n#3 c\n"), None);
         let log = "#1 [1/1] RUN echo \\'a\\'\\n#1 DONE 0.1s\\n#1 \\xe2\\x94\\x80\\u00e9\\n";

@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_read_as_those_of_json() {
+    fn fields_are_read_as_in_json() {
         let event = |text: &str, second: u32| {
             format!(
                 "{{\n  \"message\" => \"{text}\",\n  \"@timestamp\" => 2026-03-01T10:00:0{second}.123Z,\n  \"host\" => {{\n    \"name\" => \"ci\"\n  }}\n}}\n"

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_text_and_its_time_are_found_by_what_is_in_the_columns() {
+    fn text_and_time_columns_are_found_by_their_content() {
         let rows = "2026-03-01T10:00:00Z STEP 1/2: FROM a\n2026-03-01T10:00:05Z STEP 2/2: RUN echo \"a\", b\n";
         for table in [
             "_raw,_time,host\n\"STEP 2/2: RUN echo \"\"a\"\", b\",2026-03-01T10:00:05Z,ci\n\"STEP 1/2: FROM a\",2026-03-01T10:00:00Z,ci\n",
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_is_no_table() {
+    fn a_log_is_not_read_as_a_table() {
         for text in
             ["#1 [1/1] RUN a,b\n#1 DONE 0.1s\n", "INFO, this\nSTEP 1/2: FROM a\nSTEP 2/2: RUN b\n", "a,b\n1,2\n", ""]
         {

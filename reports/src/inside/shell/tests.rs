@@ -132,7 +132,7 @@ fn a_script_of_many_lines_is_read_as_a_whole() {
 }
 
 #[test]
-fn what_is_no_shell_text_is_one_command() {
+fn text_that_is_not_shell_is_one_command() {
     assert_eq!(shown("if then fi ((("), [row("if then fi (((", "*", true)]);
     assert_eq!(shown(&"(".repeat(100_000)).len(), 1);
     assert_eq!(shown(""), [row("", "*", true)]);

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scripts_are_told_apart() {
+    fn scripts_are_distinguished() {
         assert_eq!(of("apk add --no-cache gcc"), Some(Unpack));
         assert_eq!(of("/bin/sh /lib/apk/exec/busybox-1.36.1-r2.trigger"), Some(Scripts));
     }

@@ -64,7 +64,7 @@ mod tests {
 
     /// Lines of dnf 4 in its manual's example of an installation.
     #[test]
-    fn lines_say_what_it_does() {
+    fn lines_name_its_activity() {
         let says = |text| line(text).map(|line| line.says);
         assert_eq!(says("Downloading Packages:"), Some(Says::Begins(Download)));
         assert_eq!(says("  Running scriptlet: glibc-2.34-60.el9.x86_64      3/5"), Some(Says::Begins(Scripts)));

@@ -26,7 +26,7 @@ mod tests {
 
     /// Command lines that `go build -x` and `go test -x` print (Go 1.22).
     #[test]
-    fn the_tools_are_told_apart() {
+    fn tools_are_distinguished() {
         assert_eq!(of("/usr/local/go/pkg/tool/linux_amd64/compile -o /tmp/b/_pkg_.a -p fmt"), Some(Compile));
         assert_eq!(of("/usr/local/go/pkg/tool/linux_amd64/link -o /tmp/b/a.out"), Some(Link));
         assert_eq!(of("/tmp/go-build1/b001/x.test -test.timeout=10m0s"), Some(Test));

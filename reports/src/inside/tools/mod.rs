@@ -313,7 +313,7 @@ mod tests {
 
     /// Command lines of the processes of real runs, or of published logs where the table says so. A process without a rule does what its parent does.
     #[test]
-    fn processes_of_real_runs_do_what_they_are_known_to_do() {
+    fn processes_of_real_runs_have_their_known_activity() {
         for (expected, command) in rows(include_str!("processes.tsv")) {
             assert_eq!(of(command).map_or("-", name), expected, "{command}");
         }
@@ -321,7 +321,7 @@ mod tests {
 
     /// Lines of the output of real runs, or of published logs where the table says so.
     #[test]
-    fn lines_of_real_runs_say_what_they_are_known_to_say() {
+    fn lines_of_real_runs_have_their_known_meaning() {
         for (expected, text) in rows(include_str!("lines.tsv")) {
             let said = match line(text).map(|line| line.says) {
                 None => "-".to_owned(),

@@ -335,7 +335,7 @@ fn a_copy_moves_what_it_copies() {
 }
 
 #[test]
-fn the_reason_why_machines_do_not_pay_is_the_path_the_data_or_what_stays() {
+fn machines_do_not_pay_because_of_path_data_or_local_steps() {
     let mut chain = Synthetic::default();
     let stage = chain.stage("a");
     let first = chain.step(stage, "RUN 1", 0..1000);
@@ -355,7 +355,7 @@ fn the_reason_why_machines_do_not_pay_is_the_path_the_data_or_what_stays() {
 }
 
 #[test]
-fn what_belongs_to_this_machine_stays() {
+fn steps_of_this_machine_stay() {
     let stays = |text: &str| {
         let mut record = fan(2, 0);
         record.steps[1].text = text.into();
@@ -427,7 +427,7 @@ fn a_server_is_connected_and_asked_before_its_first_step() {
 }
 
 #[test]
-fn unknown_sizes_are_said() {
+fn unknown_sizes_are_reported() {
     let mut record = fan(2, 100);
     record.steps.iter_mut().for_each(|step| step.base = None);
     let prediction = on(&record, 1, Machines { rtt: ms(1), ..machines(2) });

@@ -83,7 +83,7 @@ pub(crate) struct Arguments {
     /// Maximum number of steps of all targets that run at once; 0 means no limit
     #[arg(short, long, value_name = "N", default_value_t = 0, help_heading = "Execution")]
     pub(super) jobs: usize,
-    /// What lets a ready RUN start: memory (a free slot, and memory for what it is expected to need after earlier builds), or
+    /// What a ready RUN waits for: memory (a free slot, and as much memory as it is expected to need after earlier builds), or
     /// slots (a free slot)
     #[arg(long, value_name = "ADMISSION", default_value = "memory", help_heading = "Execution")]
     pub(super) admission: String,

@@ -29,9 +29,9 @@ pub(crate) struct RecordingFlags {
     /// Do not keep the record of this build in the store (see `buildscope builds`)
     #[arg(long, help_heading = "Output and diagnostics")]
     pub(in crate::builder) no_record: bool,
-    /// Which records are kept: those of the last builds and those that are younger, or of one of the two if only that is
-    /// given; at most this size in all
-    /// [default: builds=100,age=30d,size=256MB]; none keeps none
+    /// Keep the records of the last builds and those below an age, with a maximum total size; builds or age may be left
+    /// out; none keeps no records
+    /// [default: builds=100,age=30d,size=256MB]
     #[arg(
         long,
         value_name = "LIMITS",

@@ -98,7 +98,7 @@ fn a_directory_and_a_file_do_not_replace_each_other() {
 }
 
 #[test]
-fn owner_names_are_those_of_the_image() {
+fn owner_names_come_from_the_image() {
     let mut kit = Kit::new();
     kit.text("etc/passwd", "root:x:0:0::/:/bin/sh\nlp:x:7:9::/:/bin/sh\n");
     kit.text("etc/group", "root:x:0:\nadm:x:4:lp\n");

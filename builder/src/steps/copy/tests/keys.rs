@@ -102,7 +102,7 @@ fn a_summary_has_the_digests_of_the_list() {
 }
 
 #[test]
-fn what_is_not_a_large_whole_directory_is_listed() {
+fn only_large_whole_directories_are_not_listed() {
     let kit = Kit::new();
     varied(&kit);
     let whole = op(&["top"], "/x/");
