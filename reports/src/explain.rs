@@ -5,6 +5,7 @@ use crate::analysis::Analysis;
 use crate::answer::answer;
 use crate::attribute::{Accounts, Leg, Parallelism, Segment};
 use crate::bases::{PulledBase, pulled_bases};
+use crate::machines::{MachineSteps, machines};
 use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
@@ -61,6 +62,9 @@ pub struct Explanation {
     /// The base images that the build pulled, if it is known what steps read of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub bases: Vec<PulledBase>,
+    /// The machines that ran the steps; empty if all ran on the builder's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub machines: Vec<MachineSteps>,
     /// The use of the machine by other programs during the build; `None` if it is unknown or too small to matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<Others>,
@@ -114,6 +118,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
         dependency_path: analysis.dependency_path,
         bounds: analysis.bounds,
         bases,
+        machines: machines(record),
         others: Others::of(record),
         parallelism: analysis.parallelism,
         advice,

@@ -42,6 +42,7 @@ mod graph;
 pub mod import;
 mod index;
 pub mod inside;
+mod machines;
 pub mod misses;
 mod needless;
 mod others;
@@ -54,6 +55,7 @@ mod wording;
 
 pub use bases::PulledBase;
 pub use explain::{Explanation, VERSION, explain, explain_in, explain_with, json_schema};
+pub use machines::MachineSteps;
 pub use others::Others;
 pub use steps::StepExplanation;
 pub use targets::{TargetExplanation, UnknownTarget, record_of};

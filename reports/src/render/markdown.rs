@@ -27,6 +27,8 @@ pub fn markdown(explanation: &Explanation) -> String {
     }
     out += &details("Critical path", &gantt(explanation));
     out += &details("Where the time went", &groups(explanation));
+    let machines: String = explanation.machines.iter().take(SHOWN).map(|machine| item(&machine.sentence)).collect();
+    out += &details("Which machines ran the steps", &machines);
     let bases: String = explanation.bases.iter().map(|base| item(&base.sentence)).collect();
     out += &details("What steps read of the base images", &bases);
     out += &details("What would help most (by replay)", &changes(explanation));

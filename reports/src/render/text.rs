@@ -26,6 +26,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
         super::targets::text(explanation, style),
         steps(explanation, style),
         super::inside::text(explanation, style),
+        machines(explanation, style),
         groups(explanation, style),
         path(explanation, style),
         bounds(explanation, style),
@@ -270,6 +271,19 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
         format!("{active:.2} active, {ready:.2} without slot, {held:.2} held by policy, {blocked:.2} blocked"),
     );
     out + &table.render(style.width, style.colours)
+}
+
+fn machines(explanation: &Explanation, style: Style) -> String {
+    const SHOWN: usize = 8;
+    if explanation.machines.is_empty() {
+        return String::new();
+    }
+    let shown = explanation.machines.iter().take(SHOWN).map(|machine| item(&machine.sentence, style));
+    let mut out = heading("Which machines ran the steps", style) + &shown.collect::<String>();
+    if explanation.machines.len() > SHOWN {
+        out += &item(&format!("and {} more (`--format json` has all)", explanation.machines.len() - SHOWN), style);
+    }
+    out
 }
 
 fn bases(explanation: &Explanation, style: Style) -> String {
