@@ -242,7 +242,6 @@ fn the_rows_and_their_parts_sum_exactly_for_any_tree_of_processes() {
         panic!("{error}");
     }
     let at_least = |kind: &Cell<u32>, percent: u32, what: &str| {
-        println!("{} of {} {what}", kind.get(), kinds.all.get());
         assert!(kind.get() * 100 >= kinds.all.get() * percent, "{} of {} {what}", kind.get(), kinds.all.get());
     };
     at_least(&kinds.several, 20, "have several commands with time");
