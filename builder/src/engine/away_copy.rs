@@ -11,7 +11,8 @@ use buildscope_record::{DiffId, StepMachine};
 use buildscope_schedule::Turn;
 use std::time::Duration;
 
-/// The time of a COPY of little on another machine. Layers that are fetched in less are copied here. See docs/design/remote.md.
+/// The time of a COPY of little on another machine, which takes one round trip more than a fetch. Layers that are fetched in less are copied
+/// here. See docs/design/remote.md.
 const ACTION: Duration = Duration::from_millis(18);
 
 impl StepRunner {
@@ -28,7 +29,7 @@ impl StepRunner {
         let (from, store) = (ctx.results.of(*from), &self.engine.store);
         let below_read = if op.link { &[][..] } else { &below.layers };
         let fetch = machines.layers().fetch_time(&[&from.layers, below_read].concat(), store);
-        if op.add || !op.inline.is_empty() || fetch.is_none_or(|fetch| fetch < ACTION) {
+        if op.add || !op.inline.is_empty() || fetch.is_none_or(|fetch| fetch < ACTION + machines.round_trip()) {
             return Ok(None);
         }
         let description = blocking(|| {

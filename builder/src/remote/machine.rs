@@ -8,7 +8,7 @@ use buildscope_remote::{Client, RemoteError, RemoteOptions};
 use parking_lot::Mutex;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// The number of sent bytes from which on the rate of a link is known.
@@ -30,6 +30,8 @@ pub(super) struct Machine {
     /// Whether a long wait for one of its workers was reported.
     reported_queue: AtomicBool,
     link: Mutex<MachineLink>,
+    /// The shortest time of a question and its answer, in nanoseconds; `u64::MAX` until it is known.
+    trip: AtomicU64,
 }
 
 /// The link to a server, and the layers of the server.
@@ -69,7 +71,8 @@ impl Machine {
         let (steps, processors) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let link = Mutex::new(MachineLink { known: known.of(&client.address().to_string()), ..MachineLink::default() });
         let (failed, reported_queue) = (AtomicBool::new(false), AtomicBool::new(false));
-        Ok(Self { client, blobs, steps, processors, failed, reported_queue, link })
+        let trip = AtomicU64::new(u64::MAX);
+        Ok(Self { client, blobs, steps, processors, failed, reported_queue, link, trip })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -113,6 +116,16 @@ impl Machine {
         bytes * 1e9 / self.link.lock().rate()
     }
 
+    /// Notes how long a question and its answer took.
+    pub(super) fn note_trip(&self, time: Duration) {
+        self.trip.fetch_min(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// The time of a round trip, if it is known.
+    pub(super) fn trip(&self) -> Option<Duration> {
+        Some(self.trip.load(Ordering::Relaxed)).filter(|&trip| trip < u64::MAX).map(Duration::from_nanos)
+    }
+
     /// The rate of its link in bytes per second, if this build has measured it.
     pub(super) fn measured_rate(&self) -> Option<f64> {
         self.link.lock().measured()
@@ -152,6 +165,11 @@ impl Machine {
 }
 
 impl Load<'_> {
+    /// Whether the step brings this layer to the server.
+    pub(super) fn brings(&self, layer: DiffId) -> bool {
+        self.coming.contains(&layer)
+    }
+
     /// Notes that the layers of the step have arrived.
     pub(super) fn arrived(&mut self) {
         let arrived = std::mem::take(&mut self.coming);

@@ -8,6 +8,7 @@ use super::machine::{Load, Machine};
 use super::program::{self, OwnProgram};
 use super::{
     ACCOUNT, Account, DESCRIPTION, DescribedWork, Description, FailureKind, LAYER, LAYERS, PROGRAM, RemoteRequest,
+    SMALL_LAYER,
 };
 use crate::images::ImageError;
 use buildscope_record::{
@@ -19,7 +20,8 @@ use buildscope_remote::{
 use buildscope_storage::Layer;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -81,6 +83,14 @@ struct Package<'a> {
 }
 
 impl Package<'_> {
+    /// The content of a small layer.
+    fn read(&self, layer: DiffId) -> Result<Vec<u8>, ImageError> {
+        let mut content = Vec::new();
+        let read = self.files.open(layer)?.take(SMALL_LAYER + 1).read_to_end(&mut content);
+        read.map_err(ImageError::file("read", Path::new(&layer.to_string())))?;
+        Ok(content)
+    }
+
     /// The blobs that describe the action and the step.
     fn own(&self) -> impl Iterator<Item = &Upload> {
         self.action.uploads.iter().chain([&self.step])
@@ -144,6 +154,11 @@ impl Machines {
         for machine in &self.machines {
             machine.client.finish_cancellations().await;
         }
+    }
+
+    /// The time of a round trip to the server that is farthest away; zero until one is known.
+    pub(crate) fn round_trip(&self) -> Duration {
+        self.machines.iter().filter_map(|machine| machine.trip()).max().unwrap_or_default()
     }
 
     /// The layers that are on servers.
@@ -275,16 +290,16 @@ impl Machines {
                 CacheUse::Fresh => Ok((None, None)),
             }
         };
-        let (found, offered) = tokio::join!(look_up, machine.offer(package));
+        let (found, offered) = tokio::join!(look_up, machine.offer(package, load));
         let (found, elsewhere) = found?;
         if let Some((index, found)) = elsewhere.filter(|_| found.is_none())
-            && let Ok(away) = self.take(&self.machines[index], found, asked).await
+            && let Ok(away) = self.take(&self.machines[index], found, asked, package.files).await
         {
             self.strands.lock().put(package.id, index);
             return Ok(away);
         }
         if let Some(found) = found {
-            match self.take(machine, found, asked).await {
+            match self.take(machine, found, asked, package.files).await {
                 Ok(away) if away.account.layer().is_some() => return Ok(away),
                 // The result is a failure, or its files are gone.
                 _ => cache = CacheUse::Fresh,
@@ -295,7 +310,7 @@ impl Machines {
         for round in 1.. {
             let missing = match offered.take() {
                 Some(offered) => offered?,
-                None => machine.offer(package).await?,
+                None => machine.offer(package, load).await?,
             };
             machine.send(package, &missing, probe).await?;
             load.arrived();
@@ -305,7 +320,7 @@ impl Machines {
                 Ok(finished) if finished.is_cached && finished.exit_code != 0 && round < ROUNDS => {
                     cache = CacheUse::Fresh;
                 }
-                Ok(finished) => match self.take(machine, finished, sent).await {
+                Ok(finished) => match self.take(machine, finished, sent, package.files).await {
                     // The worker failed. Another one may run it, or the same one when the server has what it lacks.
                     Err(ImageError::Remote(_)) if round < ROUNDS => cache = CacheUse::Fresh,
                     done => return done,
@@ -328,8 +343,14 @@ impl Machines {
         }
     }
 
-    /// Takes the result of an action. Its layer stays on the server.
-    async fn take(&self, machine: &Arc<Machine>, finished: Finished, sent: Instant) -> Result<Away, ImageError> {
+    /// Takes the result of an action. Its layer stays on the server; a small one that came with the result is kept here, too.
+    async fn take(
+        &self,
+        machine: &Arc<Machine>,
+        finished: Finished,
+        sent: Instant,
+        files: &dyn LayerFiles,
+    ) -> Result<Away, ImageError> {
         let client = &machine.client;
         let account = machine.account(&finished).await?;
         let failed = |reason: String| RemoteError::Unsupported { address: client.address().clone(), reason };
@@ -352,6 +373,9 @@ impl Machines {
                 && let Some(Blob { digest, .. }) = client.missing(&[wanted]).await?.first()
             {
                 return Err(RemoteError::Missing { address: client.address().clone(), blobs: vec![*digest] }.into());
+            }
+            if let Some(output) = finished.outputs.get(LAYER).filter(|output| output.contents.len() as u64 == size) {
+                tokio::task::block_in_place(|| files.keep(diff_id, &output.contents));
             }
             self.layers.add(diff_id, size, machine);
             self.result.lock().add(size as f64);
@@ -391,13 +415,26 @@ impl Drop for Machines {
 
 impl Machine {
     /// Sends the small blobs of an action, and asks which of the others the server lacks. The two requests together take one round trip.
-    async fn offer(&self, package: &Package<'_>) -> Result<BTreeSet<Blob>, RemoteError> {
-        let (small, asked): (Vec<_>, Vec<_>) = package.own().cloned().partition(|upload| upload.blob.size <= SMALL);
+    async fn offer(&self, package: &Package<'_>, load: &Load<'_>) -> Result<BTreeSet<Blob>, ImageError> {
+        let (mut small, asked): (Vec<_>, Vec<_>) = package.own().cloned().partition(|upload| upload.blob.size <= SMALL);
         let mut wanted: Vec<Blob> = asked.iter().map(|upload| upload.blob).collect();
         wanted.extend(package.program.blobs());
-        wanted.extend(package.description.layers().map(|(layer, size)| blob_of(layer, size)));
-        let (sent, missing) = tokio::join!(self.client.send(small), self.client.missing(&wanted));
-        sent.and(missing)
+        for (layer, size) in package.description.layers() {
+            if size <= SMALL_LAYER && load.brings(layer) && package.files.is_here(layer) {
+                small.push(Upload::bytes(tokio::task::block_in_place(|| package.read(layer))?));
+            } else {
+                wanted.push(blob_of(layer, size));
+            }
+        }
+        let ask = async {
+            let asked = Instant::now();
+            let missing = self.client.missing(&wanted).await?;
+            self.note_trip(asked.elapsed());
+            Ok::<_, RemoteError>(missing)
+        };
+        let (sent, missing) = tokio::join!(self.client.send(small), ask);
+        sent?;
+        Ok(missing?)
     }
 
     /// Sends those blobs of an action that the server lacks.

@@ -30,6 +30,9 @@ pub(crate) use machines::{Away, Machines};
 pub use request::{CacheMounts, Fallback, RemoteRequest};
 pub use worker::{LayerOrigin, Worker};
 
+/// Layers up to this size, in bytes, are in the messages of a step, so that they need no round trip of their own.
+pub const SMALL_LAYER: u64 = 32 << 10;
+
 /// The path of the description in an action's input root.
 pub const DESCRIPTION: &str = "step.json";
 /// The directory of an action's layers, each named by the digits of its diff id.

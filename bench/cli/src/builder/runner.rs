@@ -17,8 +17,6 @@ use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
-/// Layers up to this size, in bytes, are sent in one message with the account.
-const SMALL_LAYER: u64 = 32 << 10;
 /// The variable that names this machine in records.
 const MACHINE: &str = "BUILDSCOPE_MACHINE";
 
@@ -230,12 +228,13 @@ impl Machine {
         let deliver = move |account: &Account, probe: &Probe| {
             let Some(Layer { diff_id, size, .. }) = account.layer() else { return Ok(()) };
             let blob = Blob { digest: diff_id.into(), size };
-            paths.push((remote::LAYER.to_owned(), blob, Vec::new()));
-            if size <= SMALL_LAYER {
-                let bytes = store.blobs().read(diff_id, SMALL_LAYER).map_err(Failure::internal)?;
+            if size <= remote::SMALL_LAYER {
+                let bytes = store.blobs().read(diff_id, remote::SMALL_LAYER).map_err(Failure::internal)?;
+                paths.push((remote::LAYER.to_owned(), blob, bytes.clone()));
                 small.push(Upload::bytes(bytes));
                 return Ok(());
             }
+            paths.push((remote::LAYER.to_owned(), blob, Vec::new()));
             let _span = probe.phase(Phase::Push);
             let file = store.blobs().open(diff_id).map_err(Failure::internal)?;
             let upload = Upload { blob, content: Content::File(Arc::new(file)) };

@@ -12,6 +12,9 @@ pub(super) const STEP_TRIPS: f64 = 2.0;
 /// The round trips before the first step on a server: the connection, the question which base layers it has, and its capabilities.
 const FIRST_TRIPS: f64 = 3.0;
 
+/// Layers up to this size, in bytes, come and go with the messages of their steps.
+const SMALL_LAYER: f64 = 32_768.0;
+
 /// Whether a machine has the layer or base image that a step adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Holding {
@@ -145,11 +148,12 @@ impl<'m> Network<'m> {
             _ => STEP_TRIPS + if first { FIRST_TRIPS } else { 0.0 },
         };
         let fetches = !fetch.items.is_empty();
+        let alone = fetch.items.iter().any(|&item| !self.comes_along(item, machine));
         fetch.awaits = from.len() + usize::from(fetches);
         from.into_iter().for_each(|other| self.fetches[other].others.push(step));
         fetch.others.append(&mut self.fetches[step].others);
         self.fetches[step] = fetch;
-        let trips = trips + f64::from(u8::from(fetches));
+        let trips = trips + f64::from(u8::from(alone));
         trips * self.cluster.rtt
     }
 
@@ -199,7 +203,14 @@ impl<'m> Network<'m> {
         (bytes > 0.0).then(|| self.cluster.transfer(bytes))
     }
 
-    /// Ends a step. Its machine has its result.
+    /// Whether a layer needs no round trip of its own: it is small, and the machine that builds has it.
+    fn comes_along(&self, item: StepId, to: MachineIndex) -> bool {
+        let is_small = self.cluster.steps[item].added.bytes() <= SMALL_LAYER;
+        let is_here = self.machines[MachineIndex::HERE].data[item] == Holding::Held;
+        self.cluster.only_builds() && to != MachineIndex::HERE && is_small && is_here
+    }
+
+    /// Ends a step. Its machine has its result, and so has the machine that builds if it is small.
     pub(in crate::whatif) fn ended(&mut self, step: StepId, busy: f64, ran: f64) {
         let placed = self.machine_of(step);
         let state = &mut self.machines[placed.unwrap_or(MachineIndex::HERE)];
@@ -211,6 +222,10 @@ impl<'m> Network<'m> {
             state.usage.busy += Nanos(busy.round() as u64);
         }
         if placed.is_some_and(|machine| machine != MachineIndex::HERE) {
+            let small = |added: Added| matches!(added, Added::Bytes(bytes) if bytes <= SMALL_LAYER);
+            if self.cluster.only_builds() && small(self.cluster.steps[step].added) {
+                self.machines[MachineIndex::HERE].data[step] = Holding::Held;
+            }
             let &StepData { place, added, .. } = &self.cluster.steps[step];
             if place == Where::Anywhere {
                 self.lengths.add(ran);

@@ -55,7 +55,8 @@ impl Network<'_> {
     /// Whether the machine that builds has all of these, or fetches them in less time than a step on another machine costs.
     fn fetched_sooner(&self, inputs: &[StepId]) -> bool {
         let Lack { bytes, fetches, .. } = self.lack(inputs, MachineIndex::HERE);
-        !fetches || self.cluster.transfer(bytes) < self.cluster.step_cost.each
+        // A fetch takes one round trip, a step on another machine two.
+        !fetches || self.cluster.transfer(bytes) < self.cluster.step_cost.each + self.cluster.rtt
     }
 
     /// The number of machines that can differ: all without steps so far are equal, so one of them is enough.
