@@ -2,7 +2,7 @@
 
 use crate::remote::{machine, ran_on, step};
 use crate::world::{World, flat};
-use buildscope_record::{Outcome, Record};
+use buildscope_record::{Outcome, Phase, Record};
 use buildscope_testing::test;
 
 /// Whether the layer of a step is in the store of the builder.
@@ -30,12 +30,14 @@ fn a_copy_from_a_stage_fetches_only_what_it_copies() {
 }
 
 #[test(Program("buildbox-casd"), Root)]
-fn a_copy_from_a_small_layer_fetches_the_layer() {
+fn a_small_layer_comes_with_its_result() {
     let server = machine();
     let world = World::new("FROM busybox AS made\nRUN echo word > /word\nFROM busybox\nCOPY --from=made /word /word\n");
     let record = world.build(&["--remote", &server.address(), "--remote-fallback", "fail"]).record();
     assert_eq!((ran_on(&record, "echo word"), ran_on(&record, "made /word")), (Some("machine-1"), None));
     assert!(is_here(&world, &record, "echo word"));
+    let mut pulls = record.spans.iter().filter(|span| span.phase == Phase::Pull);
+    assert!(pulls.all(|span| span.name.as_deref() == Some("machine-1")), "only the worker fetched, the base image");
 }
 
 #[test(Program("buildbox-casd"), Root)]
