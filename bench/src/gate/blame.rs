@@ -5,7 +5,7 @@
 //! from build to build, and whole steps enter or leave it without getting slower.
 
 use crate::stats::quantile;
-use buildscope_record::{Record, StepId};
+use buildscope_record::{Phase, Record, StepId};
 use buildscope_reports::explain;
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 pub struct Blame {
     /// The instruction; empty for work that belongs to no step.
     pub step: String,
-    /// The name of the phase, or `unattributed`.
-    pub phase: String,
+    /// The phase; `None` for time that belongs to no phase.
+    pub phase: Option<Phase>,
     /// The median of its share of the wall time before the change, in seconds.
     pub before: f64,
     /// The median of its share after the change, in seconds.
@@ -23,7 +23,7 @@ pub struct Blame {
 }
 
 /// Seconds of wall time by (step, phase), one list entry per build.
-type Shares = BTreeMap<(Option<StepId>, String), Vec<f64>>;
+type Shares = BTreeMap<(Option<StepId>, Option<Phase>), Vec<f64>>;
 
 /// Returns the part of a change that a phase explains, in seconds. It is the change of the phase's share of the
 /// critical path, limited by the change of its own duration. A wait has no spans and so no duration of its own: only
@@ -60,7 +60,7 @@ pub(super) fn blame(before: &[Record], after: &[Record]) -> Option<Blame> {
     });
     let (key, before, after, _) = changes.max_by(|a, b| a.3.total_cmp(&b.3))?;
     let step = key.0.and_then(|id| steps.get(id.index())).map(|step| step.text.clone()).unwrap_or_default();
-    Some(Blame { step, phase: key.1.clone(), before, after })
+    Some(Blame { step, phase: key.1, before, after })
 }
 
 /// Sums the duration of each phase of each step, on and off the critical path.
@@ -69,7 +69,7 @@ fn durations(records: &[Record]) -> Shares {
     for record in records {
         let mut of_build = BTreeMap::<_, f64>::new();
         for span in &record.spans {
-            *of_build.entry((span.step, span.phase.name().to_owned())).or_default() +=
+            *of_build.entry((span.step, Some(span.phase))).or_default() +=
                 span.end.saturating_sub(span.start).as_secs_f64();
         }
         for (key, seconds) in of_build {
@@ -84,8 +84,7 @@ fn shares(records: &[Record]) -> Shares {
     for record in records {
         let mut of_build = BTreeMap::<_, f64>::new();
         for segment in explain(record).segments {
-            let phase = segment.phase.map_or("unattributed", |phase| phase.name());
-            *of_build.entry((segment.step, phase.to_owned())).or_default() +=
+            *of_build.entry((segment.step, segment.phase)).or_default() +=
                 segment.end.saturating_sub(segment.start).as_secs_f64();
         }
         for (key, seconds) in of_build {

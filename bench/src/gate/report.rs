@@ -3,6 +3,7 @@
 use super::{Blame, Judgement};
 use crate::run::Case;
 use crate::stats::Verdict;
+use buildscope_record::Phase;
 use std::fmt::Write as _;
 
 /// Formats one line per finding, then the number of cases without findings.
@@ -112,6 +113,7 @@ fn findings(judgement: &Judgement) -> Vec<String> {
         );
         if let Some(Blame { step, phase, before, after }) = &judgement.blame {
             let whose = if step.is_empty() { "of the build itself".to_owned() } else { format!("of `{step}`") };
+            let phase = phase.map_or("unattributed", Phase::name);
             // Writing to a String cannot fail.
             let _ = write!(line, ": {phase} {whose}, {before:.3} s to {after:.3} s of the critical path");
         }
