@@ -5,11 +5,12 @@ use crate::attribute::{Attributed, Owner};
 use crate::needless::NeedlessWait;
 use crate::others::Others;
 use crate::steps::StepExplanation;
+use crate::whatif::{ChangeKind, RankedChanges};
 use crate::wording::{percent, quote_located};
 use buildscope_record::{Nanos, Outcome};
 
-/// The answer for a build.
-pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
+/// The answer for a build. `ranked` are its changes by gain.
+pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String {
     let wall = analysis.record.wall;
     if wall == Nanos::ZERO {
         let untimed = "the record has no times: it says what ran, not how long it took";
@@ -24,8 +25,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
         return sentence + "; the record says nothing of what it did.";
     }
     let own = outside_of_steps(analysis);
-    let largest = analysis.steps.iter().max_by_key(|step| step.wall);
-    match largest.filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
+    match main_step(analysis, ranked).filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
         Some(step) => sentence += &largest_share(analysis, step),
         None => {
             let phases = &analysis.accounts.phases;
@@ -41,6 +41,21 @@ pub(crate) fn answer(analysis: &Analysis<'_>) -> String {
         sentence += &format!("; {} meanwhile", others.sentence());
     }
     sentence + "."
+}
+
+/// The step that the answer names: of the steps with most of the wall time, the one whose absence would shorten the build most, as in the
+/// ranking. Of a pair that shortens the build only together, it is the one with more wall time.
+fn main_step<'a>(analysis: &'a Analysis<'_>, ranked: &RankedChanges) -> Option<&'a StepExplanation> {
+    let largest = analysis.steps.iter().max_by_key(|step| step.wall)?;
+    let best = ranked.changes.iter().find_map(|change| match change.kind {
+        ChangeKind::CachedStep(step) => Some(analysis.step(step)),
+        ChangeKind::CachedPair(one, other) => {
+            [one, other].into_iter().map(|step| analysis.step(step)).max_by_key(|step| step.wall)
+        }
+        _ => None,
+    });
+    // A short step may have the largest gain in a build of many equal paths. It does not explain the time.
+    Some(best.filter(|best| best.wall.0 >= largest.wall.0 / 2).unwrap_or(largest))
 }
 
 /// The time of no step. Steps without a stage are the builder's own work, unless no step has one: traces of other programs.
@@ -128,6 +143,44 @@ fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation) -> String {
 #[cfg(test)]
 mod tests {
     use super::failure_words;
+    use crate::explain;
+    use crate::synthetic::Synthetic;
+    use buildscope_record::Nanos;
+
+    /// `test` is longer than `make`, but two other paths take nearly as long, so that `make` has the larger gain.
+    #[test]
+    fn the_answer_names_the_step_that_the_ranking_names_first() {
+        let mut build = Synthetic::default();
+        let (main, side, third) = (build.stage("main"), build.stage("side"), build.stage("third"));
+        let make = build.step(main, "RUN make", 0..1_000);
+        let test = build.step(main, "RUN test", 1_000..2_100);
+        let lint = build.step(side, "RUN lint", 1_000..2_000);
+        let docs = build.step(third, "RUN docs", 1_000..2_000);
+        let last = build.step(main, "RUN last", 2_100..2_400);
+        for (from, to) in [(make, test), (make, lint), (make, docs), (test, last), (lint, last), (docs, last)] {
+            build.data(from, to);
+        }
+        let explanation = explain(&build.finish(2_400));
+        assert!(explanation.ranking.changes[0].what.contains("RUN make"), "{:?}", explanation.ranking);
+        assert!(explanation.answer.contains("went to `RUN make`"), "{}", explanation.answer);
+        // The numbers of the sentence are those of the step.
+        assert!(explanation.answer.contains("1.00 s of it (42 %)"), "{}", explanation.answer);
+        assert_eq!(explanation.steps[make.index()].drag, Nanos(1_000_000_000));
+    }
+
+    /// Only both long steps together shorten the build by much. The short one after them explains little of its time.
+    #[test]
+    fn a_short_step_with_the_largest_gain_is_not_the_answer() {
+        let mut build = Synthetic::default();
+        let (main, side) = (build.stage("main"), build.stage("side"));
+        let one = build.step(main, "RUN one", 0..60_000);
+        let other = build.step(side, "RUN other", 0..59_000);
+        let last = build.step(main, "RUN last", 60_000..62_000);
+        build.data(one, last);
+        build.data(other, last);
+        let explanation = explain(&build.finish(62_000));
+        assert!(explanation.answer.contains("went to `RUN one`"), "{}", explanation.answer);
+    }
 
     #[test]
     fn the_words_of_a_failure_leave_out_command_and_exit_code() {

@@ -95,7 +95,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
     let ranked = rank(&analysis);
     let advice = advise(&analysis, &ranked, earlier, context);
     let misses = misses(&analysis, earlier);
-    let answer = answer(&analysis);
+    let answer = answer(&analysis, &ranked);
     let targets = targets(&analysis);
     let bases = pulled_bases(&analysis);
     Explanation {

@@ -109,6 +109,57 @@ fn a_source_that_is_asked_twice_counts_up_to_its_dependant() {
     assert_eq!(share(&explanation, "RUN make"), 1900);
 }
 
+/// What plain progress of BuildKit prints, with the time of each line in milliseconds.
+fn plain(lines: &[(u64, &str)]) -> String {
+    let line = |&(at, text): &(u64, &str)| format!("2026-03-01T10:00:{:02}.{:03}Z {text}\n", at / 1000, at % 1000);
+    lines.iter().map(line).collect()
+}
+
+#[test]
+fn a_cached_step_that_is_printed_twice_takes_no_time() {
+    // Both stages begin with the same WORKDIR. BuildKit prints it again when the second stage asks for it.
+    let (record, explanation) = read(&plain(&[
+        (0, "#4 [s1 1/3] FROM docker.io/library/busybox"),
+        (0, "#4 DONE 0.0s"),
+        (0, "#5 [s1 2/3] WORKDIR /w"),
+        (0, "#5 CACHED"),
+        (150, "#8 [s0 3/3] RUN sleep 2.4"),
+        (2650, "#8 DONE 2.5s"),
+        (2650, "#5 [s1 2/3] WORKDIR /w"),
+        (2650, "#5 CACHED"),
+        (2650, "#10 [s1 3/3] COPY --from=s0 /w/out /w/from0"),
+        (2750, "#10 DONE 0.1s"),
+        (2750, "#11 [s1 4/4] RUN sleep 0.9"),
+        (3750, "#11 DONE 1.0s"),
+    ]));
+    let cached = step(&record, "WORKDIR");
+    assert_eq!((cached.outcome, cached.start), (Outcome::Cached, cached.end));
+    assert_eq!((share(&explanation, "WORKDIR"), share(&explanation, "sleep 2.4")), (0, 2500));
+    assert!(explanation.answer.contains("went to `RUN sleep 2.4`"), "{}", explanation.answer);
+}
+
+#[test]
+fn a_step_that_is_done_twice_counts_up_to_its_dependant() {
+    // BuildKit prints the sum of the runs. The second one is for another stage, whose steps are cached.
+    let (record, explanation) = read(&plain(&[
+        (0, "#1 [a 1/3] FROM docker.io/library/gcc"),
+        (1000, "#1 DONE 1.0s"),
+        (1000, "#2 [a 2/3] RUN make"),
+        (3000, "#2 DONE 2.0s"),
+        (3000, "#3 [a 3/3] RUN test"),
+        (3000, "#1 [a 1/3] FROM docker.io/library/gcc"),
+        (3300, "#1 DONE 1.3s"),
+        (4500, "#3 DONE 1.5s"),
+        (4500, "#2 [a 2/3] RUN make"),
+        (4500, "#2 CACHED"),
+    ]));
+    let (base, make) = (step(&record, "FROM"), step(&record, "make"));
+    assert_eq!((millis(base.start.unwrap()), millis(base.end.unwrap())), (0, 1000));
+    assert_eq!((make.outcome, millis(make.start.unwrap()), millis(make.end.unwrap())), (Outcome::Executed, 1000, 3000));
+    let shares = ["FROM", "make", "test"].map(|text| share(&explanation, text));
+    assert_eq!(shares, [1000, 2000, 1500]);
+}
+
 #[test]
 fn a_base_pulled_for_an_executed_step_is_on_the_path() {
     // BuildKit resolves the base, finds the first step in the cache, and pulls the base when the second has to run.

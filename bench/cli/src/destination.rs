@@ -2,16 +2,23 @@
 //! does not cost the work.
 
 use crate::Failure;
+use crate::output::is_stdout;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs::OpenOptions;
 use std::path::Path;
 
-/// Fails if a file cannot be created or replaced at `path`. Nothing is left behind, and an existing file keeps its content.
+/// Fails if a result cannot be written to `path`: a file, or `-` for standard output.
+pub(crate) fn check_result(flag: &str, path: &Path) -> Result<(), Failure> {
+    if is_stdout(path) { Ok(()) } else { check_file(flag, path) }
+}
+
+/// Fails if a file cannot be created or replaced at `path`. Nothing is left behind, and an existing file keeps its content. The file
+/// cannot be standard output: it is written several times, or has other files next to it.
 pub(crate) fn check_file(flag: &str, path: &Path) -> Result<(), Failure> {
     let named = || format!("{flag} {}", path.display());
-    if path == Path::new("-") {
+    if is_stdout(path) {
         let help = "give a file (`./-` for one of this name)";
-        return Err(Failure::usage(miette!(help = help, "{}: standard output has another result", named())));
+        return Err(Failure::usage(miette!(help = help, "{}: this cannot be written to standard output", named())));
     }
     let checked = match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(Failure::usage(miette!("{}: it is a directory", named()))),

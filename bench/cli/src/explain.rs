@@ -78,6 +78,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain ci.log --build 2             (of a job that builds several times)
   docker build . 2>&1 | ts '%.s' | buildscope explain -
   buildscope explain --patch advice.patch && git apply advice.patch
+  buildscope explain --folded - | flamegraph.pl > build.svg
   buildscope explain build.json --trace timeline.json   (for https://ui.perfetto.dev)";
 
 /// The key by which the time of a build is divided.
@@ -180,23 +181,14 @@ fn write_explanation(
 impl Arguments {
     /// Whether the explanation goes to standard output: not if another document does. Fails if several do.
     fn explanation_has_standard_output(&self) -> Result<bool, Failure> {
-        let is_dash = |path: &PathBuf| path == Path::new("-");
-        let others = [("--trace", &self.trace), ("--folded", &self.folded), ("--patch", &self.patch)];
-        let taken = others.into_iter().filter(|(_, path)| path.as_ref().is_some_and(is_dash)).map(|(flag, _)| flag);
-        let explanation = self.output.as_ref().is_some_and(is_dash).then_some("--output");
-        let flags: Vec<&str> = explanation.into_iter().chain(taken).collect();
-        match &flags[..] {
-            [] => Ok(self.output.is_none()),
-            [flag] => Ok(*flag == "--output"),
-            several => {
-                let help = "give a file (`./-` for one of this name) to all but one";
-                Err(Failure::usage(miette!(
-                    help = help,
-                    "{} -: only one of them can go to standard output",
-                    several.join(" - ")
-                )))
-            }
-        }
+        let files = [
+            ("--output", &self.output),
+            ("--trace", &self.trace),
+            ("--folded", &self.folded),
+            ("--patch", &self.patch),
+        ];
+        let flag = output::flag_of_stdout(files.map(|(flag, path)| (flag, path.as_deref())))?;
+        Ok(flag.map_or(self.output.is_none(), |flag| flag == "--output"))
     }
 
     /// The Dockerfile that a patch changes.

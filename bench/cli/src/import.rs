@@ -1,6 +1,5 @@
 //! `buildscope import`.
 
-use super::output::write_result;
 use super::{Failure, Root, builds, write_message};
 use clap::Args;
 use std::path::PathBuf;
@@ -29,9 +28,7 @@ const EXAMPLES: &str = "Examples:
 /// Runs the conversion.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let record = builds::find(&arguments.file, arguments.number, &arguments.root)?.record;
-    let mut text = Vec::new();
-    record.write(&mut text).map_err(Failure::internal)?;
-    write_result(arguments.output.as_deref(), &String::from_utf8_lossy(&text))?;
+    builds::write_record(arguments.output.as_deref(), &record)?;
     for note in &record.notes {
         write_message(note);
     }

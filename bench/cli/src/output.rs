@@ -42,9 +42,33 @@ fn document(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a path names standard output: `-`, as for other programs. `./-` is a file.
+pub(super) fn is_stdout(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 /// The file that a result goes to; `None` is standard output, which `-` names, too.
 pub(super) fn file_of_result(file: Option<&Path>) -> Option<&Path> {
-    file.filter(|path| *path != Path::new("-"))
+    file.filter(|path| !is_stdout(path))
+}
+
+/// The flag whose file is standard output, if there is one. That file takes the place of what the command prints otherwise.
+///
+/// # Errors
+/// If several flags name standard output.
+pub(super) fn flag_of_stdout<'f>(
+    files: impl IntoIterator<Item = (&'static str, Option<&'f Path>)>,
+) -> Result<Option<&'static str>, Failure> {
+    let flags = files.into_iter().filter(|(_, path)| path.is_some_and(is_stdout)).map(|(flag, _)| flag);
+    match flags.collect::<Vec<_>>()[..] {
+        [] => Ok(None),
+        [flag] => Ok(Some(flag)),
+        ref several => Err(Failure::usage(miette!(
+            help = "give a file (`./-` for one of this name) to all but one",
+            "{} -: only one of them can go to standard output",
+            several.join(" - ")
+        ))),
+    }
 }
 
 /// The style for a command's result: that of standard output, or the default for a file.

@@ -1,6 +1,6 @@
 //! `buildscope report`.
 
-use super::output::write_file;
+use super::output::{is_stdout, write_file};
 use super::{Failure, Root};
 use buildscope_bench::history::History;
 use buildscope_bench::report::{MedianBuild, Trend, page};
@@ -9,7 +9,7 @@ use buildscope_bench::stats::change_points;
 use buildscope_record::Group;
 use buildscope_reports::{Explanation, explain, render};
 use clap::Args;
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
 
 /// Writes the page.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if is_stdout(&arguments.output) {
+        let what = "--output -: the page cannot be written to standard output, because other pages are next to it";
+        return Err(Failure::usage(miette!(help = "give a file", "{what}")));
+    }
     let run = Run::read(&arguments.run).into_diagnostic().map_err(Failure::Usage)?;
     let folder =
         if arguments.run.is_dir() { arguments.run.as_path() } else { arguments.run.parent().unwrap_or(Path::new(".")) };

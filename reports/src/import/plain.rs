@@ -254,10 +254,12 @@ fn read_line(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
     let (word, more) = rest.split_once(' ').map_or((rest, ""), |(word, more)| (word, more.trim()));
     let outcome = match word {
         // Without a duration, the log is cut off at this line.
-        "DONE" => duration(more).map(|took| {
-            vertex.took = Some(took).max(vertex.took);
-            Outcome::Executed
-        }),
+        "DONE" => {
+            if let Some(took) = duration(more) {
+                vertex.ends(at, Outcome::Executed, Some(took));
+            }
+            None
+        }
         "CACHED" if more.is_empty() => Some(Outcome::Cached),
         "CANCELED" => Some(Outcome::Cancelled),
         "ERROR" | "ERROR:" => {
@@ -283,7 +285,10 @@ fn read_line(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
             vertex.took = duration(more).or(vertex.took);
             None
         }
-        "cached:" if more == "true" => Some(Outcome::Cached),
+        "cached:" if more == "true" => {
+            vertex.outcome = Some(Outcome::Cached);
+            None
+        }
         "error:" => {
             vertex.error = Some(more.trim_matches('"').to_owned());
             Some(Outcome::Failed)
@@ -292,7 +297,7 @@ fn read_line(vertex: &mut Printed, at: Option<Instant>, rest: &str) {
     };
     match outcome {
         // A vertex that is done twice (looked up, then run) ends with the last line.
-        Some(outcome) => (vertex.outcome, vertex.last) = (Some(outcome), at.or(vertex.last)),
+        Some(outcome) => vertex.ends(at, outcome, None),
         None => {
             if let Some((after, output)) = offset(rest) {
                 vertex.output(at, after, output);

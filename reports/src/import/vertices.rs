@@ -28,6 +28,9 @@ pub(crate) struct Printed {
     /// The time of the last line of any kind.
     pub(crate) seen: Option<Instant>,
     pub(crate) took: Option<Instant>,
+    /// The end and the length of each run, if the vertex is said to be done several times: BuildKit asks some again for each step that
+    /// needs them.
+    pub(crate) runs: Vec<(Instant, Instant)>,
     /// The number of the first line, and of the one that says that it is done.
     pub(crate) named: Option<usize>,
     pub(crate) done: Option<usize>,
@@ -52,6 +55,22 @@ impl Printed {
         self.seen = at.or(self.seen);
     }
 
+    /// Reads a line that says that the vertex is done, with the time that its line says, or that its result was in the cache.
+    pub(crate) fn ends(&mut self, at: Option<Instant>, outcome: Outcome, took: Option<Instant>) {
+        let cached = outcome == Outcome::Cached;
+        if cached && matches!(self.outcome, Some(Outcome::Executed | Outcome::Cached)) {
+            // Asked again: the result is known.
+            return;
+        }
+        if let Some((at, took)) = at.zip(took) {
+            // The time is that of all runs so far. BuildKit before 0.9 prints that of the last run.
+            let before = self.took.unwrap_or(0);
+            self.runs.push((at, if took >= before { took - before } else { took }));
+        }
+        self.took = self.took.max(took);
+        (self.outcome, self.last) = (Some(outcome), at.or(self.last));
+    }
+
     /// Reads a line of output.
     pub(crate) fn output(&mut self, at: Option<Instant>, after: Instant, output: &str) {
         let start = at.map(|at| at - after);
@@ -67,6 +86,16 @@ impl Printed {
     /// The shortest possible time of the vertex.
     fn length(&self) -> Instant {
         self.took.max(self.wrote.filter(|_| self.took.is_none())).unwrap_or(0)
+    }
+
+    /// The intervals of the vertex: one, unless it is said to be done several times.
+    fn intervals(&self, until: Option<Instant>) -> Vec<(Instant, Option<Instant>)> {
+        match &self.runs[..] {
+            [_, _, ..] if self.outcome == Some(Outcome::Executed) => {
+                self.runs.iter().map(|&(end, length)| (end - length, Some(end))).collect()
+            }
+            _ => self.interval(until).map(|(start, end)| (start, Some(end))).into_iter().collect(),
+        }
     }
 
     /// The interval of the vertex, by the times of its lines. `until` is the last time of the log: it ends vertices without an end.
@@ -101,18 +130,20 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     let until = if exact { latest } else { until };
     let times = |vertex: &Printed| {
         if exact {
-            vertex.began.map(|began| (began, vertex.ended.or(until)))
+            vertex.began.map(|began| (began, vertex.ended.or(until))).into_iter().collect()
+        } else if timed {
+            vertex.intervals(until)
         } else {
-            vertex.interval(until).filter(|_| timed).map(|(start, end)| (start, Some(end)))
+            Vec::new()
         }
     };
-    let mut intervals: Vec<_> =
-        vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex).into_iter().collect())).collect();
+    let mut intervals: Vec<_> = vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex))).collect();
     draft.notes = runs::repair(&mut intervals);
-    let mut took = Indexed::default();
+    let (mut took, mut several) = (Indexed::default(), Indexed::default());
     let lines = bases::VertexLines::of(vertices.iter().map(|vertex| (vertex.named, vertex.done)));
-    for (vertex, (_, interval)) in vertices.into_iter().zip(intervals) {
-        let interval = interval.first().copied();
+    for (vertex, (_, intervals)) in vertices.into_iter().zip(intervals) {
+        let interval = intervals.first().copied();
+        several.push(if intervals.len() > 1 { runs::closed(intervals, until) } else { Vec::new() });
         took.push(vertex.length());
         draft.steps.push(step(vertex, interval, &targets));
     }
@@ -122,6 +153,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     if timed {
         draft.steps.iter_mut().for_each(|step| step.end = step.end.max(step.start));
         if !exact {
+            runs::choose(&mut draft, &several);
             extend(&mut draft, &lost);
             round(&mut draft, &took, resolution);
         }

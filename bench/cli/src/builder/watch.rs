@@ -5,7 +5,7 @@
 
 use super::rawjson;
 use super::scripts::Scripts;
-use crate::{Failure, destination, write_message, write_text};
+use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::Observer;
 use buildscope_record::{Instruction, Nanos, Record};
 use buildscope_reports::{explain, import, inside, render};
@@ -47,7 +47,7 @@ type Line = (jiff::Timestamp, Vec<u8>);
 /// Runs the command and explains its build.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.record {
-        destination::check_file("--record", path)?;
+        destination::check_result("--record", path)?;
     }
     let help = "run it as root or with CAP_PERFMON";
     let observer = Observer::of_machine()
@@ -88,10 +88,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         write_message(&format!("processes of {found} of {runs} RUN steps were found"));
     }
     match &arguments.record {
-        Some(path) => {
-            let file = std::fs::File::create(path).into_diagnostic().wrap_err_with(|| path.display().to_string());
-            record.write(file.map_err(Failure::Usage)?).map_err(Failure::internal)?;
-        }
+        Some(path) => builds::write_record(Some(path), &record)?,
         None => write_text(&render::text(&explain(&record), render::Style::default())),
     }
     if status.success() { Ok(()) } else { Err(failed()) }

@@ -18,6 +18,7 @@ pub(crate) use limits::Limits;
 use crate::input::{LARGEST_LOG, read_input};
 use crate::output::write_result;
 use crate::{Failure, Root, write_message, write_out};
+use buildscope_record::Record;
 use buildscope_reports::import;
 use clap::{Args, Subcommand};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -99,8 +100,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn export(build: &Path, file: Option<&Path>, root: &Root) -> Result<(), Failure> {
+    write_record(file, &read(build, root)?)
+}
+
+/// Writes a record to a file, or to standard output.
+pub(crate) fn write_record(file: Option<&Path>, record: &Record) -> Result<(), Failure> {
     let mut text = Vec::new();
-    read(build, root)?.write(&mut text).map_err(Failure::internal)?;
+    record.write(&mut text).map_err(Failure::internal)?;
     write_result(file, &String::from_utf8_lossy(&text))
 }
 

@@ -2,12 +2,15 @@
 //! to.
 
 use super::spans::Parent;
-use opentelemetry::trace::{SpanId, TraceId};
+use opentelemetry::trace::{SpanId, TraceId, TraceState};
+use std::str::FromStr;
 
 impl Parent {
-    /// From `TRACEPARENT`. An invalid value is ignored, as the specification asks for.
+    /// From `TRACEPARENT` and `TRACESTATE`. An invalid value is ignored, as the specification asks for.
     pub(crate) fn from_environment() -> Option<Self> {
-        Self::parse(&std::env::var("TRACEPARENT").ok()?)
+        let parent = Self::parse(&std::env::var("TRACEPARENT").ok()?)?;
+        let state = std::env::var("TRACESTATE").ok().and_then(|text| TraceState::from_str(text.trim()).ok());
+        Some(Self { state: state.unwrap_or_default(), ..parent })
     }
 
     /// Parses `00-<32 hex digits>-<16 hex digits>-<2 hex digits>`. Later versions may have more fields.
@@ -21,7 +24,28 @@ impl Parent {
             return None;
         }
         let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
-        (trace != TraceId::INVALID && span != SpanId::INVALID).then_some(Self { trace, span })
+        let sampled = u8::from_str_radix(flags, 16).is_ok_and(|flags| flags & SAMPLED != 0);
+        let parent = Self { trace, span, sampled, state: TraceState::default() };
+        (trace != TraceId::INVALID && span != SpanId::INVALID).then_some(parent)
+    }
+}
+
+/// The flag of a sampled trace (W3C Trace Context, 3.2.2.5.1).
+const SAMPLED: u8 = 1;
+
+/// Whether the environment asks for the spans of this build: `OTEL_TRACES_SAMPLER`. By default, a build that belongs to a trace is sent if that
+/// trace is sampled, and any other build is sent. The samplers by ratio count as those that sample everything.
+pub(crate) fn is_sampled(parent: Option<&Parent>) -> bool {
+    let sampler = std::env::var("OTEL_TRACES_SAMPLER").unwrap_or_default();
+    sampled_by(&sampler, parent)
+}
+
+fn sampled_by(sampler: &str, parent: Option<&Parent>) -> bool {
+    match sampler {
+        "always_on" | "traceidratio" => true,
+        "always_off" => false,
+        "parentbased_always_off" => parent.is_some_and(|parent| parent.sampled),
+        _ => parent.is_none_or(|parent| parent.sampled),
     }
 }
 
@@ -71,6 +95,27 @@ mod tests {
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
         ] {
             assert_eq!(Parent::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    /// The names and the default are those of OpenTelemetry's specification ("SDK configuration", "ParentBased").
+    #[test]
+    fn a_trace_that_is_not_sampled_gets_no_spans() {
+        let parent = |flags| Parent::parse(&format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"));
+        for (sampler, flags, sent) in [
+            ("", None, true),
+            ("", Some("01"), true),
+            ("", Some("00"), false),
+            ("", Some("02"), false),
+            ("", Some("03"), true),
+            ("parentbased_always_on", Some("00"), false),
+            ("always_on", Some("00"), true),
+            ("always_off", Some("01"), false),
+            ("parentbased_always_off", None, false),
+            ("parentbased_always_off", Some("01"), true),
+        ] {
+            let parent = flags.map(|flags| parent(flags).unwrap());
+            assert_eq!(sampled_by(sampler, parent.as_ref()), sent, "{sampler} {flags:?}");
         }
     }
 

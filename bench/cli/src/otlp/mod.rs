@@ -7,7 +7,7 @@ mod environment;
 mod spans;
 
 #[cfg(all(feature = "build", target_os = "linux"))]
-pub(super) use environment::{endpoint as endpoint_of_environment, wants_grpc};
+pub(super) use environment::{endpoint as endpoint_of_environment, is_sampled, wants_grpc};
 pub(super) use spans::Parent;
 
 use super::Failure;

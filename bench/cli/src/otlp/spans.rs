@@ -16,10 +16,13 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The span of another program that the build is a part of (W3C Trace Context).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Parent {
     pub(super) trace: TraceId,
     pub(super) span: SpanId,
+    pub(super) sampled: bool,
+    /// What the tracing systems that the trace passed through add to each span.
+    pub(super) state: TraceState,
 }
 
 /// The resource attributes: the builder and its version, then those of `OTEL_RESOURCE_ATTRIBUTES`, then `OTEL_SERVICE_NAME`. The later
@@ -46,7 +49,7 @@ fn attributes(text: &str) -> Vec<KeyValue> {
 
 /// The spans of a build. `began` is its start in nanoseconds since 1970.
 pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, parent: Option<Parent>) -> Vec<SpanData> {
-    let trace = Trace::new(record, explanation, began, parent);
+    let trace = Trace::new(record, explanation, began, parent.as_ref());
     let root = trace.id("build", 0);
     let mut spans = Vec::with_capacity(record.spans.len() + record.steps.len() + 1);
     let options = &record.options;
@@ -61,7 +64,7 @@ pub(super) fn spans(record: &Record, explanation: &Explanation, began: u64, pare
     let failed = (!record.succeeded).then(|| "the build failed".to_owned());
     let whole = (Nanos::ZERO, record.wall);
     let name = "build".to_owned();
-    let above = parent.map_or(SpanId::INVALID, |parent| parent.span);
+    let above = parent.as_ref().map_or(SpanId::INVALID, |parent| parent.span);
     let build = SpanParts { id: root, parent: above, name, time: whole, attributes, error: failed };
     spans.push(SpanData { parent_span_is_remote: parent.is_some(), ..trace.span(build) });
     let mut needs: HashMap<usize, Vec<String>> = HashMap::new();
@@ -123,16 +126,18 @@ struct Trace {
     /// Hexadecimal.
     seed: String,
     id: TraceId,
+    state: TraceState,
     began: SystemTime,
     scope: InstrumentationScope,
 }
 
 impl Trace {
-    fn new(record: &Record, explanation: &Explanation, began: u64, parent: Option<Parent>) -> Self {
+    fn new(record: &Record, explanation: &Explanation, began: u64, parent: Option<&Parent>) -> Self {
         let seed = Digest::of(format!("{began} {} {}", record.wall.0, explanation.answer)).hex()[..32].to_owned();
         Self {
             id: parent.map_or_else(|| TraceId::from_hex(&seed).unwrap_or(TraceId::INVALID), |parent| parent.trace),
             seed,
+            state: parent.map(|parent| parent.state.clone()).unwrap_or_default(),
             began: UNIX_EPOCH + Duration::from_nanos(began),
             scope: InstrumentationScope::builder("buildscope").with_version(env!("CARGO_PKG_VERSION")).build(),
         }
@@ -147,7 +152,7 @@ impl Trace {
         let SpanParts { id, parent, name, time, attributes, error } = draft;
         let at = |time: Nanos| self.began + Duration::from_nanos(time.0);
         SpanData {
-            span_context: SpanContext::new(self.id, id, TraceFlags::SAMPLED, false, TraceState::NONE),
+            span_context: SpanContext::new(self.id, id, TraceFlags::SAMPLED, false, self.state.clone()),
             parent_span_id: parent,
             parent_span_is_remote: false,
             span_kind: SpanKind::Internal,

@@ -22,7 +22,9 @@ fn wrong_arguments_are_found_before_the_first_step() {
         (&["--iidfile", folder], "it is a directory"),
         (&["--metadata-file", missing], missing),
         (&["--record", missing], missing),
-        (&["--record", "-"], "standard output"),
+        (&["--engine-trace", "-"], "standard output"),
+        (&["--record", "-", "--trace", "-"], "--record - --trace -"),
+        (&["--metadata-file", "-", "--output", "type=tar,dest=-"], "--metadata-file - --output -"),
         (&["--trace", missing], missing),
         (&["--engine-trace", missing], missing),
         (&["--max-regression", "20%", "--keep-records", "none"], "--max-regression"),
@@ -44,6 +46,44 @@ fn wrong_arguments_are_found_before_the_first_step() {
         assert!(solid(&stderr).contains(&solid(named)), "{flags:?}: {stderr}");
         assert!(!stderr.contains("RUN touch"), "{flags:?}: {stderr}");
     }
+}
+
+/// `-` is standard output for every flag that writes a result. The result takes the place of what the command prints otherwise.
+#[test]
+fn a_dash_is_standard_output() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    let store = world.store.to_str().unwrap().to_owned();
+    let here = world.context();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+        let output = command.args(args).env("BUILDSCOPE_ROOT", &store).current_dir(&here).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!here.join("-").exists(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for (args, start, key) in [
+        (&["build", "--record", "-", "."][..], "{", "\"schema\""),
+        (&["build", "--trace", "-", "."], "{", "\"traceEvents\""),
+        (&["build", "--metadata-file", "-", "."], "{", "containerimage.config.digest"),
+        (&["build", "--iidfile", "-", "."], "sha256:", ""),
+        (&["explain", "--trace", "-"], "{", "\"traceEvents\""),
+        (&["explain", "--output", "-"], "The build took", "Where the time went"),
+        (&["builds", "export", "last", "-"], "{", "\"schema\""),
+        (&["import", "--output", "-", "last"], "{", "\"schema\""),
+    ] {
+        let stdout = run(args);
+        assert!(stdout.starts_with(start) && stdout.contains(key), "{args:?}: {stdout}");
+        if start == "{" {
+            serde_json::from_str::<serde_json::Value>(&stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        }
+    }
+    // Nothing to suggest, and no process that was observed: empty, but not the explanation.
+    for args in [&["explain", "--patch", "-"], &["explain", "--folded", "-"]] {
+        assert!(!run(args).contains("The build took"), "{args:?}");
+    }
+    let page = here.join("page.html");
+    let timeline = run(&["explain", "--trace", "-", "--format", "html", "-o", page.to_str().unwrap()]);
+    assert!(timeline.contains("traceEvents") && page.exists());
 }
 
 #[test]

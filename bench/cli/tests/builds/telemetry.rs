@@ -60,6 +60,32 @@ fn a_build_is_a_child_of_the_span_that_the_environment_names() {
     assert!(spans.iter().any(|span| span["name"] == "RUN true" && span["parentSpanId"] == build["spanId"]));
 }
 
+/// W3C Trace Context: the flags say whether the caller's trace is sampled, and the state goes with each span.
+#[test]
+fn a_trace_that_is_not_sampled_gets_no_spans_and_the_state_of_a_sampled_one_is_passed_on() {
+    let world = World::new("FROM busybox\nRUN true\n");
+    let build = |url: &str, flags: &str| {
+        let mut command = world.command(&[]);
+        command.env("OTEL_EXPORTER_OTLP_ENDPOINT", url).env("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json");
+        command.env("TRACEPARENT", format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}"));
+        command.env("TRACESTATE", "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE");
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    // Sending to a closed port would warn.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let stderr = build(&format!("http://{closed}"), "00");
+    assert!(!stderr.contains("is not sent"), "{stderr}");
+    let (url, received) = collector();
+    build(&url, "01");
+    let (_, body) = received.join().unwrap();
+    let sent: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let spans = sent["resourceSpans"][0]["scopeSpans"][0]["spans"].as_array().unwrap();
+    assert!(!spans.is_empty());
+    assert!(spans.iter().all(|span| span["traceState"] == "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE"), "{spans:?}");
+}
+
 /// Protobuf is the default of OTLP over HTTP, and the only encoding that some collectors take.
 #[test]
 fn spans_are_sent_in_protobuf_and_compressed_on_request() {

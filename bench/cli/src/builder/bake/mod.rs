@@ -12,13 +12,14 @@ pub(crate) use arguments::Arguments;
 use super::build::{Options, Subrequest};
 use super::recording::{Experiment, first_of};
 use crate::builds::Subject;
-use crate::output::write_file;
-use crate::{Failure, write_message, write_out, write_text};
+use crate::output::{flag_of_stdout, write_result};
+use crate::{Failure, destination, write_message, write_out, write_text};
 use buildscope_bake::{Definition, ListFormat, Selection};
 use buildscope_builder::engine::{self, Engine, FleetOutcome, FleetRequest, FleetTarget, Progress, TargetEnd};
 use buildscope_record::Probe;
 use buildscope_storage::Store;
 use miette::miette;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -115,6 +116,12 @@ fn build(
         return Err(Failure::usage(miette!("no targets to build")));
     };
     let store = first.options.store.clone();
+    let image = targets.iter().any(|target| target.options.request.writes_to_stdout()).then_some(Path::new("-"));
+    let described = [("--metadata-file", arguments.metadata_file.as_deref()), ("--output", image)];
+    let stdout = flag_of_stdout(arguments.recording.results().into_iter().chain(described))?;
+    if let Some(path) = &arguments.metadata_file {
+        destination::check_result("--metadata-file", path)?;
+    }
     let tags = targets.iter().flat_map(|target| target.options.request.tags.iter().cloned()).collect();
     let recording = arguments.recording.clone().resolve(&arguments.root, subject(arguments), tags)?;
     let fleet = FleetRequest {
@@ -136,11 +143,10 @@ fn build(
         if ends.is_empty() {
             return outcome.result.map(drop).map_err(Failure::failed);
         }
-        let described = arguments
-            .metadata_file
-            .as_ref()
-            .map_or(Ok(()), |path| write_file(path, format!("{:#}\n", table::metadata(&names, &ends, selection))));
-        first_of([conclude(&names, ends, began), described])
+        let described = arguments.metadata_file.as_ref().map_or(Ok(()), |path| {
+            write_result(Some(path), &format!("{:#}\n", table::metadata(&names, &ends, selection)))
+        });
+        first_of([conclude(&names, ends, began, stdout.is_none()), described])
     })
 }
 
@@ -152,9 +158,11 @@ fn subject(arguments: &Arguments) -> Subject {
     Subject { context: here, dockerfile: Some(files), target: Some(arguments.targets().join(" ")) }
 }
 
-/// Prints the table, and then the error of each target that failed.
-fn conclude(names: &[String], ends: Vec<TargetEnd>, began: Instant) -> Result<(), Failure> {
-    write_text(&table::of(names, &ends, began));
+/// Prints the table, unless a file is standard output, and then the error of each target that failed.
+fn conclude(names: &[String], ends: Vec<TargetEnd>, began: Instant, prints: bool) -> Result<(), Failure> {
+    if prints {
+        write_text(&table::of(names, &ends, began));
+    }
     let all_built = ends.iter().all(|end| matches!(end, TargetEnd::Built(..)));
     for (name, end) in names.iter().zip(ends) {
         if let TargetEnd::Failed(error) = end {

@@ -15,7 +15,7 @@ pub(super) use docker_flags::DockerFlags;
 pub(super) use options::Options;
 
 use super::recording::{Experiment, first_of};
-use crate::output::write_file;
+use crate::output::write_result;
 use crate::{Failure, write_out};
 use buildscope_builder::engine::{self, BuildError, Built, Engine, Outcome, Progress};
 use buildscope_oci::Reference;
@@ -50,10 +50,10 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         Err(error) if is_ours(&error) => return Err(Failure::Internal(error.into())),
         Err(error) => return Err(Failure::failed(error)),
     };
-    if !options.request.writes_to_stdout() {
+    if options.prints_id {
         write_out(&format!("{}\n", id(&built)));
     }
-    let identified = options.iidfile.as_ref().map_or(Ok(()), |path| write_file(path, id(&built)));
+    let identified = options.iidfile.as_ref().map_or(Ok(()), |path| write_result(Some(path), &id(&built)));
     let described = options.metadata_file.as_ref().map_or(Ok(()), |path| {
         let names: Vec<Reference> = options.request.tags.iter().filter_map(|tag| tag.parse().ok()).collect();
         let metadata = built.exported.first().map(|exported| {
@@ -65,7 +65,7 @@ fn finish(options: &Options, outcome: Outcome) -> Result<(), Failure> {
         });
         // Without an output there is no manifest: the image is known by its configuration.
         let of_store = || serde_json::json!({ "containerimage.config.digest": id(&built) });
-        write_file(path, format!("{:#}\n", metadata.unwrap_or_else(of_store)))
+        write_result(Some(path), &format!("{:#}\n", metadata.unwrap_or_else(of_store)))
     });
     first_of([identified, described])
 }

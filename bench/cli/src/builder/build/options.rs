@@ -8,6 +8,7 @@ use super::docker_flags::granularity;
 use super::flag_values::size;
 use crate::builds::Subject;
 use crate::check::Source;
+use crate::output::flag_of_stdout;
 use crate::{Failure, destination};
 use buildscope_builder::engine::{DockerfileInput, Request};
 use buildscope_builder::images::RegistryOptions;
@@ -32,6 +33,8 @@ pub(in crate::builder) struct Options {
     pub(in crate::builder) recording: Recording,
     pub(super) iidfile: Option<PathBuf>,
     pub(super) metadata_file: Option<PathBuf>,
+    /// Whether the image ID is printed: no file of the build is standard output.
+    pub(super) prints_id: bool,
     pub(super) pprof: Option<PathBuf>,
     pub(super) delay: Option<(Delayed, Duration)>,
 }
@@ -56,6 +59,9 @@ impl Arguments {
         self.check_flags()?;
         let call = if self.check { Call { subrequest: Subrequest::Check, ..self.call } } else { self.call };
         let request = self.request()?;
+        let image = request.writes_to_stdout().then_some(Path::new("-"));
+        let stdout =
+            flag_of_stdout(self.recording.results().into_iter().chain(self.results()).chain([("--output", image)]))?;
         let memory = match self.tmpfs_upper.as_str() {
             "auto" => spare_memory(),
             bytes => size("--tmpfs-upper", bytes)?,
@@ -76,6 +82,7 @@ impl Arguments {
             store,
             iidfile: self.iidfile,
             metadata_file: self.metadata_file,
+            prints_id: stdout.is_none(),
             pprof: self.pprof,
             delay: self.delay.as_deref().map(delay).transpose()?,
         })
@@ -144,9 +151,13 @@ impl Arguments {
 
     /// Fails if a file that the build writes at its end cannot be written.
     fn check_destinations(&self) -> Result<(), Failure> {
-        let files = [("--iidfile", &self.iidfile), ("--metadata-file", &self.metadata_file)];
-        let mut given = files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
-        given.try_for_each(|(flag, path)| destination::check_file(flag, path))
+        let mut given = self.results().into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        given.try_for_each(|(flag, path)| destination::check_result(flag, path))
+    }
+
+    /// The files that the build writes at its end, besides those of its recording.
+    fn results(&self) -> [(&'static str, Option<&Path>); 2] {
+        [("--iidfile", self.iidfile.as_deref()), ("--metadata-file", self.metadata_file.as_deref())]
     }
 
     /// The subject of the build, for the list of builds.

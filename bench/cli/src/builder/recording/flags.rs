@@ -10,7 +10,7 @@ use buildscope_observe::Collect;
 use clap::Args;
 use miette::miette;
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The most files that a kept record names for one step. Without a limit, a context of a million files would fill the
@@ -23,7 +23,7 @@ pub(crate) struct RecordingFlags {
     /// Progress output
     #[arg(long, value_enum, default_value_t, help_heading = "Output and diagnostics")]
     pub(in crate::builder) progress: ProgressMode,
-    /// Write the build record to this file (JSON)
+    /// Write the build record to this file (JSON); `-` prints it instead of the image ID
     #[arg(long, value_name = "FILE", help_heading = "Output and diagnostics")]
     pub(in crate::builder) record: Option<PathBuf>,
     /// Do not keep the record of this build in the store (see `buildscope builds`)
@@ -84,9 +84,16 @@ impl RecordingFlags {
             let what = "--max-regression compares with kept builds: keep at least three records";
             return Err(Failure::usage(miette!("{what}")));
         }
-        let files = [("--record", &self.record), ("--trace", &self.trace), ("--engine-trace", &self.engine_trace)];
-        let mut given = files.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
-        given.try_for_each(|(flag, path)| destination::check_file(flag, path))
+        if let Some(path) = &self.engine_trace {
+            destination::check_file("--engine-trace", path)?;
+        }
+        let mut given = self.results().into_iter().filter_map(|(flag, path)| Some((flag, path?)));
+        given.try_for_each(|(flag, path)| destination::check_result(flag, path))
+    }
+
+    /// The files that are written when the build has ended. One of them may be standard output.
+    pub(in crate::builder) fn results(&self) -> [(&'static str, Option<&Path>); 2] {
+        [("--record", self.record.as_deref()), ("--trace", self.trace.as_deref())]
     }
 
     /// Of how many files of a step the record has the names at most.

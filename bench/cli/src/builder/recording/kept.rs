@@ -129,13 +129,17 @@ impl<'b> Recorded<'b> {
     /// build.
     pub(super) fn send(&self) {
         let Some(url) = otlp::endpoint_of_environment() else { return };
+        let parent = otlp::Parent::from_environment();
+        if !otlp::is_sampled(parent.as_ref()) {
+            return;
+        }
         if otlp::wants_grpc() {
             write_message(&format!(
                 "warning: the build is not sent to {url}: buildscope speaks OTLP over HTTP, not gRPC"
             ));
             return;
         }
-        if let Err(failure) = otlp::send(&url, &self.record, self.explanation(), otlp::Parent::from_environment()) {
+        if let Err(failure) = otlp::send(&url, &self.record, self.explanation(), parent) {
             write_message(&format!("warning: the build is not sent: {failure}"));
         }
     }

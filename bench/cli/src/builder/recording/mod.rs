@@ -11,8 +11,8 @@ pub(crate) use flags::RecordingFlags;
 use super::progress::ProgressMode;
 use super::{interrupt, observe, profile, progress};
 use crate::builds::KeptBuild;
-use crate::output::write_whole;
-use crate::{Failure, explain, otlp, write_message};
+use crate::output::{is_stdout, write_whole};
+use crate::{Failure, builds, explain, otlp, write_message};
 use buildscope_builder::engine::{Engine, LoadMeter, Outcome, Progress, Setting, record as record_of};
 use buildscope_observe::{Collect, Observer};
 use buildscope_record::{self as record, Collector, Delay, Delayed, Nanos, Phase, Probe, Record};
@@ -238,6 +238,9 @@ fn delay(length: Duration) {
 }
 
 fn write_record(path: &Path, record: &Record) -> Result<(), Failure> {
+    if is_stdout(path) {
+        return builds::write_record(None, record);
+    }
     let written = write_whole(path, |file| record.write(file)).into_diagnostic();
     written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)
 }
