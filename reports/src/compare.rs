@@ -4,6 +4,7 @@ use crate::analysis::Analysis;
 use crate::attribute::{Attributed, Link};
 use crate::counterpart::Counterparts;
 use crate::needless::NeedlessWait;
+use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::wording::quote;
 use buildscope_record::{DriverName, Nanos, Phase, Policy, Record};
@@ -18,14 +19,34 @@ pub fn slower(records: &[Record]) -> Option<String> {
     let slow = (0..records.len()).max_by_key(|&at| records[at].wall)?;
     let fast = (0..records.len()).filter(|&at| at != slow).min_by_key(|&at| records[at].wall)?;
     let ratio = records[slow].wall.0 as f64 / records[fast].wall.0.max(1) as f64;
-    if ratio < 1.05 {
-        return Some(format!(
+    let verdict = if ratio < 1.05 {
+        format!(
             "{} and {} take the same time within 5 % ({} and {}).",
             names[slow], names[fast], records[slow].wall, records[fast].wall
-        ));
-    }
-    let cause = cause(&analyses[slow], &analyses[fast]);
-    Some(format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast]))
+        )
+    } else {
+        let cause = cause(&analyses[slow], &analyses[fast]);
+        format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast])
+    };
+    let caveats = [slow, fast].into_iter().flat_map(|at| caveats(&records[at], &names[at]));
+    Some([verdict].into_iter().chain(caveats).collect::<Vec<_>>().join(" "))
+}
+
+/// What makes the time of a build a poor measure: it did not end, or other programs used the processors.
+fn caveats(record: &Record, name: &str) -> impl Iterator<Item = String> {
+    let cut = match (record.succeeded, record.unfinished) {
+        (true, _) => None,
+        (false, true) => Some(format!("The record of {name} ends before the build did.")),
+        (false, false) => Some(format!("{name} failed, so its time is not that of a whole build.")),
+    };
+    let loaded = Others::of(record).filter(|others| others.is_important());
+    let loaded = loaded.map(|others| format!("During {name}, {}.", others.sentence()));
+    [cut, loaded].into_iter().flatten().map(|sentence| capitalized(&sentence))
+}
+
+fn capitalized(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn names(records: &[Record]) -> Vec<String> {
@@ -175,8 +196,8 @@ fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::synthetic::Synthetic;
-    use buildscope_record::{Phase, WaitKind};
+    use crate::synthetic::{Synthetic, ms};
+    use buildscope_record::{MachineLoad, Phase, WaitKind};
 
     /// Stage a: 100 ms, stage b: 120 ms, out copies from both.
     fn diamond(policy: Policy, begin_b: u64) -> Record {
@@ -278,6 +299,29 @@ mod tests {
         let pairs = side_by_side(&build("stage-1", 10), &build("1", 40));
         assert_eq!(pairs.len(), 1, "{pairs:?}");
         assert!(pairs[0].times.iter().all(Option::is_some), "{pairs:?}");
+    }
+
+    #[test]
+    fn a_failed_build_and_the_load_of_others_are_said() {
+        let build = |length: u64, succeeded: bool, others: u64| {
+            let mut made = Synthetic::default();
+            let stage = made.stage("a");
+            made.step(stage, "RUN make", 0..length);
+            made.with(|record| {
+                record.succeeded = succeeded;
+                record.load = Some(MachineLoad { others: ms(others), processors: 1, waited: None });
+            });
+            made.finish(length)
+        };
+        assert_eq!(
+            slower(&[build(1_000, false, 0), build(2_000, true, 1_000)]).unwrap(),
+            "build 2 is 2.0x slower than build 1 because `RUN make` of stage a took 2.00 s instead of 1.00 s. During build 2, other programs \
+             used 50 % of the processors. Build 1 failed, so its time is not that of a whole build."
+        );
+        assert_eq!(
+            slower(&[build(1_000, true, 100), build(1_000, true, 100)]).unwrap(),
+            "build 2 and build 1 take the same time within 5 % (1.00 s and 1.00 s)."
+        );
     }
 
     #[test]

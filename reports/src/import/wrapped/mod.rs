@@ -23,6 +23,7 @@ mod quoted;
 mod rubydebug;
 mod table;
 mod teamcity;
+mod trailing;
 mod xml;
 mod yaml;
 
@@ -52,7 +53,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 24] = [
+    let forms: [fn(&str) -> Option<String>; 25] = [
         mail::lines,
         powershell::lines,
         xml::lines,
@@ -74,6 +75,7 @@ fn once(text: &str) -> Option<String> {
         buildbot::lines,
         edges::lines,
         above::lines,
+        trailing::lines,
         columns::lines,
         encoded::lines,
         doubled::lines,

@@ -71,6 +71,9 @@ pub(super) const WAYS: &[Way] = ways! {
     };
     "a file with a hole" Fine |lines| [vec![0; 4096], each(lines, |_, at| format!("{} ", at.rfc3339()))].concat();
     "supervisord" Fine |lines| written(lines, |at, text| format!("{} DEBG 'build' stderr output:\n{text}\n", date(at).replace('.', ","))).into_bytes();
+    "a time at the end" Fine |lines| written(lines, |at, text| format!("{text} [{}]", at.rfc3339())).into_bytes();
+    "a time at the end, in parentheses" Fine |lines| written(lines, |at, text| format!("{text} ({})", date(at))).into_bytes();
+    "a clock at the end" Seconds |lines| written(lines, |at, text| format!("{text}   {}", at.clock())).into_bytes();
     "a chat" Seconds |lines| written(lines, |at, text| format!("ci-bot  {} AM\n{text}", at.clock())).into_bytes();
     "PowerShell's record of the first line" Fine |lines| {
         let log = text(each(lines, |_, at| format!("{} ", at.rfc3339())));
