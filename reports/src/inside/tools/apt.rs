@@ -3,7 +3,8 @@
 use super::Activity::{Download, Pack, Plan, Scripts, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, begins_unless, ended, rule};
 
-/// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`.
+/// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`. A dpkg whose arguments
+/// are unknown does what its parent does: it may be a process that dpkg started, or a question of apt-key.
 const RULES: &[ProcessRule] = &[
     rule(&["http", "https", "store", "gpgv", "sqv", "file", "copy", "rred"], "", Download),
     rule(&["*"], "/var/lib/dpkg/info/", Scripts),
@@ -16,7 +17,8 @@ const RULES: &[ProcessRule] = &[
     rule(&["dpkg"], "--print-", Plan),
     rule(&["dpkg"], "--assert-", Plan),
     rule(&["dpkg"], "--compare-versions", Plan),
-    rule(&["dpkg"], "", Unpack),
+    rule(&["dpkg"], "=-i", Unpack),
+    rule(&["dpkg"], "=--install", Unpack),
     rule(&["apt-get", "apt"], "update", Download),
     rule(&["apt-get", "apt", "apt-cache", "apt-config", "dpkg-query", "dpkg-preconfigure"], "", Plan),
 ];
