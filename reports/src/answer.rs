@@ -43,7 +43,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String 
     sentence + "."
 }
 
-/// The step that the answer names: of the steps with most of the wall time, the one whose absence would shorten the build most, as in the
+/// The step that the answer names: of the steps with about the most wall time, the one whose absence would shorten the build most, as in the
 /// ranking. Of a pair that shortens the build only together, it is the one with more wall time.
 fn main_step<'a>(analysis: &'a Analysis<'_>, ranked: &RankedChanges) -> Option<&'a StepExplanation> {
     let largest = analysis.steps.iter().max_by_key(|step| step.wall)?;
@@ -54,8 +54,8 @@ fn main_step<'a>(analysis: &'a Analysis<'_>, ranked: &RankedChanges) -> Option<&
         }
         _ => None,
     });
-    // A short step may have the largest gain in a build of many equal paths. It does not explain the time.
-    Some(best.filter(|best| best.wall.0 >= largest.wall.0 / 2).unwrap_or(largest))
+    // A shorter step may have the largest gain in a build of many equal paths. It does not explain the time.
+    Some(best.filter(|best| best.wall.0 >= largest.wall.0 / 10 * 9).unwrap_or(largest))
 }
 
 /// The time of no step. Steps without a stage are the builder's own work, unless no step has one: traces of other programs.
