@@ -17,6 +17,7 @@ mod dockerfile;
 mod import;
 mod mutate;
 mod registry;
+mod shell;
 mod shown;
 mod storage;
 
@@ -36,11 +37,12 @@ pub struct FuzzTarget {
 }
 
 /// Every target.
-pub const TARGETS: [FuzzTarget; 29] = [
+pub const TARGETS: [FuzzTarget; 30] = [
     target("parse", dockerfile::parse, &[]),
     target("expand", dockerfile::expand, &[]),
     target("ignore", dockerfile::ignore, &[]),
     target("diagnose", dockerfile::diagnose, &["fuzz/corpus/parse"]),
+    target("shell", shell::shell, &[]),
     target("bake", bake::bake, &["builder/bake/tests/cases"]),
     target("tar", storage::tar, &[]),
     target("archive", storage::archive, &["fuzz/corpus/tar"]),

@@ -43,6 +43,18 @@ use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Functions for the fuzz targets in `fuzz/`. They are not part of the interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    use super::shell;
+    use std::ops::Range;
+
+    /// The ranges of the commands of a shell's text, in bytes.
+    pub fn commands(text: &str) -> Vec<Range<usize>> {
+        shell::units(text).into_iter().map(|unit| unit.span).collect()
+    }
+}
+
 /// The inside of a step: its time by command.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inside {
