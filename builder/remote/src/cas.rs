@@ -8,6 +8,8 @@ use buildscope_record::BlobDigest;
 use std::collections::{BTreeMap, BTreeSet};
 use tonic::Code;
 
+/// The largest blob that is read into memory, in bytes. Its size is a claim of the server.
+const LARGEST: u64 = 256 << 20;
 /// The number of digests in one request.
 const DIGESTS: usize = 10_000;
 
@@ -27,6 +29,9 @@ impl Client {
             for digest in &answer.missing_blob_digests {
                 missing.insert(Blob::of_message(Some(digest), WHAT)?);
             }
+            // What a server names besides is not sent, and does not count.
+            let asked: BTreeSet<&Blob> = blobs.iter().collect();
+            missing.retain(|blob| asked.contains(blob));
         }
         Ok(missing)
     }
@@ -36,6 +41,10 @@ impl Client {
     /// # Errors
     /// [`RemoteError::Missing`] if the server does not have one of them.
     pub async fn read(&self, blobs: &[Blob]) -> Result<BTreeMap<BlobDigest, Vec<u8>>, RemoteError> {
+        if let Some(blob) = blobs.iter().find(|blob| blob.size > LARGEST) {
+            let reason = format!("blob {} has {} bytes, which is too much for a message", blob.digest, blob.size);
+            return Err(RemoteError::Unsupported { address: self.address().clone(), reason });
+        }
         let batch = self.largest_batch(blobs).await?;
         let mut found = BTreeMap::from([(BlobDigest::of([]), Vec::new())]);
         let mut wanted = Vec::new();

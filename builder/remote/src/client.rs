@@ -116,6 +116,12 @@ impl Client {
         self.inner.cancellations.lock().push(task);
     }
 
+    /// The number of cancellations that are on their way.
+    #[cfg(test)]
+    pub(crate) fn cancellations(&self) -> usize {
+        self.inner.cancellations.lock().len()
+    }
+
     /// Waits until the server has taken the cancellations that are on their way, or does not answer.
     pub async fn finish_cancellations(&self) {
         let tasks = std::mem::take(&mut *self.inner.cancellations.lock());

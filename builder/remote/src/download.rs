@@ -7,13 +7,18 @@ use buildscope_record::BlobDigest;
 use sha2::{Digest as _, Sha256};
 use std::io::{self, Read, Write};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tonic::Code;
 
 /// The number of times that a download is resumed without progress.
 const BREAKS: u32 = 3;
 /// The pause before a download is resumed.
 const PAUSE: Duration = Duration::from_millis(200);
+/// The time that a download may take in addition to that of its bytes at the slowest rate. A server could otherwise hold a build for any
+/// time with a byte now and then.
+const ALLOWANCE: Duration = Duration::from_secs(5 * 60);
+/// The slowest average rate in bytes per second: that of a modem, as for registries.
+const SLOWEST: u64 = 4 << 10;
 /// The number of pieces between the connection and the reader.
 const PIECES: usize = 8;
 
@@ -24,9 +29,10 @@ impl Client {
     /// [`RemoteError::Missing`], [`RemoteError::Corrupt`], and errors of the connection. An error of `to` ends the download.
     pub async fn download(&self, blob: Blob, to: &mut (dyn Write + Send)) -> Result<(), RemoteError> {
         let (mut hash, mut offset, mut breaks) = (Sha256::new(), 0, 0);
+        let began = Instant::now();
         while offset < blob.size {
             let before = offset;
-            match self.read_on(blob, &mut offset, &mut hash, to).await {
+            match self.read_on(blob, began, &mut offset, &mut hash, to).await {
                 Ok(()) => {}
                 Err(error) => {
                     breaks = if offset > before { 1 } else { breaks + 1 };
@@ -49,6 +55,7 @@ impl Client {
     async fn read_on(
         &self,
         blob: Blob,
+        began: Instant,
         offset: &mut u64,
         hash: &mut Sha256,
         to: &mut (dyn Write + Send),
@@ -65,12 +72,23 @@ impl Client {
             error => error,
         };
         let mut stream = self.in_time(WHAT, client.read(request)).await.map_err(lost)?.into_inner();
+        let mut moved = Instant::now();
         while let Some(piece) = self.in_time(WHAT, stream.message()).await.map_err(lost)? {
+            let (address, after) = (self.address().clone(), self.options().timeout);
+            if !piece.data.is_empty() {
+                moved = Instant::now();
+            } else if moved.elapsed() >= after {
+                return Err(RemoteError::Stalled { address, what: WHAT, after });
+            }
             hash.update(&piece.data);
             *offset += piece.data.len() as u64;
             if *offset > blob.size {
                 let reason = format!("blob {} is longer than {} bytes", blob.digest, blob.size);
-                return Err(RemoteError::Unsupported { address: self.address().clone(), reason });
+                return Err(RemoteError::Unsupported { address, reason });
+            }
+            let elapsed = began.elapsed();
+            if elapsed > longest(*offset) {
+                return Err(RemoteError::TooSlow { address, received: *offset, after: elapsed });
             }
             to.write_all(&piece.data)
                 .map_err(|error| RemoteError::Invalid { what: "the downloaded blob", reason: error.to_string() })?;
@@ -96,6 +114,11 @@ impl Client {
         });
         Pieces { receiver, piece: Vec::new(), at: 0 }
     }
+}
+
+/// The time that a download may take until it has received that many bytes.
+fn longest(received: u64) -> Duration {
+    ALLOWANCE + Duration::from_secs(received / SLOWEST)
 }
 
 /// Passes on the pieces of a download.
@@ -134,5 +157,16 @@ impl Read for Pieces {
         buffer[..length].copy_from_slice(&self.piece[self.at..self.at + length]);
         self.at += length;
         Ok(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_download_has_five_minutes_and_a_modems_rate() {
+        assert_eq!(longest(5), Duration::from_secs(300));
+        assert_eq!(longest(4096 * 60), Duration::from_secs(360));
     }
 }

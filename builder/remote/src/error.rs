@@ -74,6 +74,16 @@ pub enum RemoteError {
         /// The time limit.
         after: Duration,
     },
+    /// The server sends so slowly that a transfer would have no end.
+    #[error("{address}: the server is too slow: {received} bytes in {} s", after.as_secs())]
+    TooSlow {
+        /// The server.
+        address: Address,
+        /// The number of received bytes.
+        received: u64,
+        /// The time that they took.
+        after: Duration,
+    },
     /// The server does not have blobs that it needs or should have.
     #[error("{address}: the server does not have {}", blobs_of(blobs))]
     Missing {
@@ -137,7 +147,8 @@ impl RemoteError {
     /// Whether the server does not answer.
     pub(crate) fn is_gone(&self) -> bool {
         let unavailable = matches!(self, Self::Refused { code: Code::Unavailable, .. });
-        unavailable || matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Stalled { .. })
+        unavailable
+            || matches!(self, Self::Unreachable { .. } | Self::Tls { .. } | Self::Stalled { .. } | Self::TooSlow { .. })
     }
 
     /// Whether the server rejected the credentials.

@@ -35,6 +35,8 @@ mod credentials;
 mod download;
 mod error;
 mod execute;
+#[cfg(test)]
+mod hostile;
 mod operations;
 mod options;
 mod queue;

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// The time that a server has to take a cancellation. A cancelled build waits for that long.
 const LIMIT: Duration = Duration::from_secs(1);
 
+/// The most operations of an action that are cancelled. An action has one for each attempt; a server may name any number.
+const MOST: usize = 16;
+
 /// The operations of one action that have not ended. They are cancelled on drop.
 pub(crate) struct Operations<'c> {
     client: &'c Client,
@@ -30,6 +33,9 @@ impl<'c> Operations<'c> {
     pub(crate) fn note(&mut self, operation: &Operation) {
         self.names.retain(|name| *name != operation.name);
         if !operation.done && !operation.name.is_empty() {
+            if self.names.len() == MOST {
+                self.names.remove(0);
+            }
             self.names.push(operation.name.clone());
         }
     }

@@ -320,5 +320,33 @@ mod tests {
             let state = budget.state();
             prop_assert_eq!((state.used, state.running), (0, 0));
         }
+
+        /// Work that waits is passed over at most [`PATIENCE`] times, whatever comes and ends meanwhile, and something always runs.
+        #[test]
+        fn no_work_waits_for_ever(
+            work in prop::collection::vec((0u64..20, 0u64..4, any::<bool>(), 0usize..8), 1..80), capacity in 0u64..24,
+        ) {
+            block_on(async {
+                let budget = free(capacity);
+                let (mut waiting, mut running) = (Vec::new(), Vec::new());
+                for (need, priority, ends, which) in work {
+                    let own = Arc::clone(&budget);
+                    waiting.push(Box::pin(async move { own.admit(need, priority).await }));
+                    if ends && !running.is_empty() {
+                        drop(running.swap_remove(which % running.len()));
+                    }
+                    for mut admit in std::mem::take(&mut waiting) {
+                        match futures_poll(&mut admit).await {
+                            Some(admitted) => running.push(admitted),
+                            None => waiting.push(admit),
+                        }
+                    }
+                    let passed = budget.state().waiting.iter().map(|waiter| waiter.passed).max();
+                    prop_assert!(passed.unwrap_or_default() <= PATIENCE);
+                    prop_assert!(!running.is_empty());
+                }
+                Ok(())
+            })?;
+        }
     }
 }
