@@ -5,6 +5,7 @@ use buildscope_reports::import::{Format, ImportError, detect, import};
 use buildscope_reports::{Explanation, explain};
 use proptest::prelude::*;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 fn sample(name: &str) -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)).unwrap()
@@ -322,6 +323,32 @@ fn dockerbuild_of_several_builds_has_all_of_them() {
     let found = buildscope_reports::import::builds(&archive.into_inner().unwrap()).unwrap();
     let texts: Vec<_> = found.records().iter().map(|record| record.steps[0].text.as_str()).collect();
     assert_eq!(texts, ["RUN make", "RUN test"]);
+}
+
+/// Time must grow with the size of a file. These took minutes.
+#[test]
+fn repeated_references_and_many_spans_take_no_quadratic_time() {
+    let start = Instant::now();
+    let entries = |name: &str| vec![format!(r#"{{"digest":"sha256:{name}"}}"#); 20_000].join(",");
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, below) in [("index.json", "i"), ("blobs/sha256/i", "m")] {
+        let content = format!(r#"{{"manifests":[{}]}}"#, entries(below)).into_bytes();
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, name, content.as_slice()).unwrap();
+    }
+    assert!(import(&archive.into_inner().unwrap()).is_err(), "no build is in it");
+    let span = |number: u64| {
+        let (start, end) = (number * 1_000_000_000, number * 1_000_000_000 + 500_000_000);
+        format!(
+            r#"{{"spanId":"{number:x}","name":"RUN a{number}","startTimeUnixNano":"{start}","endTimeUnixNano":"{end}"}}"#
+        )
+    };
+    let spans: Vec<String> = (1..=20_000).map(span).collect();
+    let otlp = format!(r#"{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{}]}}]}}]}}"#, spans.join(","));
+    let record = import(otlp.as_bytes()).unwrap();
+    assert_eq!((record.steps.len(), record.edges.len()), (20_000, 19_999));
+    assert!(start.elapsed() < Duration::from_secs(60), "{:?}", start.elapsed());
 }
 
 /// The files of an uncompressed tar.

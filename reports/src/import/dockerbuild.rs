@@ -33,9 +33,12 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Vec<Draft>, String> {
     let files = ArchiveFiles::read(bytes)?;
     let index: ImageIndex = document(&files, "index.json")?;
     // Each document is read once, even if several manifests name it.
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut opened) = (BTreeSet::new(), BTreeSet::new());
     let mut drafts = Vec::new();
     for descriptor in index.manifests {
+        if !opened.insert(descriptor.digest.clone()) {
+            continue;
+        }
         // A manifest, or an index of manifests.
         let below = document::<ImageIndex>(&files, &blob(&descriptor.digest)).map(|index| index.manifests);
         for descriptor in below.ok().filter(|below| !below.is_empty()).unwrap_or_else(|| vec![descriptor]) {

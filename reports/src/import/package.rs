@@ -1,6 +1,8 @@
 //! Files as they are downloaded: compressed with gzip, zstd, xz or bzip2, or several in an archive.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{Cursor, Read};
 
 /// The largest decompressed size of a file, in bytes. A log of a hundred thousand lines has ten megabytes.
@@ -139,18 +141,32 @@ fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
+/// The most bytes that are searched for parts. An archive of many large files would take minutes otherwise.
+const MOST_SEARCHED: usize = 2 << 30;
+
 /// Removes files whose content is part of another one: GitHub's archive has the log of each job, and of each of its steps again.
 fn without_parts(files: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     const MARK: &[u8] = b"\xef\xbb\xbf";
-    let content = |file: &'_ [u8]| file.strip_prefix(MARK).unwrap_or(file).trim_ascii().to_vec();
-    let contents: Vec<Vec<u8>> = files.iter().map(|file| content(file)).collect();
-    let holds = |whole: &[u8], part: &[u8]| memchr::memmem::find(whole, part).is_some();
-    let is_part = |at: usize| {
-        let part = &contents[at];
-        let larger = |(other, whole): (usize, &Vec<u8>)| {
-            other != at && (whole.len() > part.len() || whole.len() == part.len() && other < at) && holds(whole, part)
+    let contents: Vec<&[u8]> = files.iter().map(|file| file.strip_prefix(MARK).unwrap_or(file).trim_ascii()).collect();
+    // Lines of logs have times, so few files have the first line of another one.
+    let hasher = RandomState::new();
+    let hash = |line: &[u8]| hasher.hash_one(line.trim_ascii());
+    let lines_of = |content: &&[u8]| content.split(|byte| *byte == b'\n').map(hash).collect();
+    let lines: Vec<HashSet<u64>> = contents.iter().map(lines_of).collect();
+    let mut left = MOST_SEARCHED;
+    let mut holds = |whole: &[u8], part: &[u8]| {
+        left = left.saturating_sub(whole.len() + part.len());
+        left > 0 && memchr::memmem::find(whole, part).is_some()
+    };
+    let mut is_part = |at: usize| {
+        let part = contents[at];
+        let first = part.split(|byte| *byte == b'\n').next().map(hash);
+        let mut larger = |other: usize| {
+            let whole = contents[other];
+            let comes_first = whole.len() > part.len() || whole.len() == part.len() && other < at;
+            comes_first && first.is_none_or(|first| lines[other].contains(&first)) && holds(whole, part)
         };
-        part.is_empty() || contents.iter().enumerate().any(larger)
+        part.is_empty() || (0..contents.len()).any(|other| other != at && larger(other))
     };
     let kept: Vec<bool> = (0..files.len()).map(|at| !is_part(at)).collect();
     files.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect()
@@ -211,6 +227,14 @@ mod tests {
     fn a_bomb_is_an_error() {
         let bomb = gzip(&vec![0; (LARGEST + 1) as usize]);
         assert_eq!(open(&bomb).unwrap_err(), "more than 256 MiB when decompressed");
+    }
+
+    #[test]
+    fn the_search_for_parts_has_an_end() {
+        let file = |number: usize| [vec![b'x'; 64 << 10], number.to_string().into_bytes()].concat();
+        let start = std::time::Instant::now();
+        assert_eq!(without_parts((1000..3000).map(file).collect()).len(), 2000);
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
     }
 
     #[test]

@@ -273,11 +273,12 @@ fn anyones(spans: &[TraceSpan]) -> Draft {
         });
     }
     // A step that started after the end of another may have waited for it.
+    let mut ends: Vec<_> = draft.steps.entries().filter_map(|(id, step)| Some((step.end?, id))).collect();
+    ends.sort_unstable();
     for id in draft.steps.indices() {
-        let start = draft.steps[id].start;
-        let before =
-            draft.steps.entries().filter(|&(other, step)| other != id && step.end.is_some() && step.end <= start);
-        let last = before.max_by_key(|&(other, step)| (step.end, other)).map(|(other, _)| other);
+        let Some(start) = draft.steps[id].start else { continue };
+        let before = &ends[..ends.partition_point(|(end, _)| *end <= start)];
+        let last = before.iter().rev().map(|(_, other)| *other).find(|other| *other != id);
         draft.steps[id].after.extend(last);
     }
     draft
