@@ -14,6 +14,11 @@ use std::time::Duration;
 /// The version of the form.
 const FORMAT: u32 = 2;
 
+/// The largest layer that an account may name, in bytes: 1 PiB.
+const LARGEST_LAYER: u64 = 1 << 50;
+/// The longest name of a machine, in bytes. Linux allows 64.
+const LONGEST_NAME: usize = 255;
+
 /// The work of a machine for a step. Times count from the start of the worker's process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Account {
@@ -117,7 +122,22 @@ impl Account {
         if account.format != FORMAT {
             return Err(format!("{ACCOUNT} has version {}; this program reads {FORMAT}", account.format));
         }
+        account.check()?;
         Ok(account)
+    }
+
+    /// Refuses what no worker of this program writes. Later sums must not overflow, and tables have room for a name.
+    fn check(&self) -> Result<(), String> {
+        if let Some(layer) = self.layer.filter(|layer| layer.size > LARGEST_LAYER || layer.files > layer.size) {
+            return Err(format!("{ACCOUNT} names a layer of {} bytes with {} files", layer.size, layer.files));
+        }
+        if let Some(signal) = self.exit.and_then(|exit| exit.signal).filter(|signal| !(1..=64).contains(signal)) {
+            return Err(format!("{ACCOUNT} names signal {signal}"));
+        }
+        if self.machine.len() > LONGEST_NAME {
+            return Err(format!("{ACCOUNT} has a machine name of {} bytes", self.machine.len()));
+        }
+        Ok(())
     }
 
     /// The JSON form.
@@ -217,5 +237,34 @@ fn kind(error: &RunError) -> FailureKind {
         RunError::Sandbox(SandboxError::Exec { .. } | SandboxError::TimedOut(_)) => FailureKind::Step,
         RunError::Sandbox(_) => FailureKind::Machine,
         _ => FailureKind::Step,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(change: impl FnOnce(&mut Account)) -> Result<Account, String> {
+        let mut account = Account::of("worker".into());
+        change(&mut account);
+        Account::read(&account.to_bytes())
+    }
+
+    #[test]
+    fn numbers_and_names_that_no_worker_has_are_refused() {
+        let layer = |size, files| Some(DescribedLayer { diff_id: DiffId::of("layer"), size, files });
+        let killed = |signal| {
+            Some(DescribedExit { code: None, signal: Some(signal), oom: false, resources: Resources::default() })
+        };
+        assert!(read(|account| account.layer = layer(1024, 0)).is_ok());
+        assert!(read(|account| account.exit = killed(9)).is_ok());
+        for refused in [
+            read(|account| account.layer = layer(u64::MAX, 1)),
+            read(|account| account.layer = layer(1024, u64::MAX)),
+            read(|account| account.exit = killed(i32::MAX)),
+            read(|account| account.machine = "m".repeat(1 << 20)),
+        ] {
+            assert!(refused.unwrap_err().contains(ACCOUNT));
+        }
     }
 }

@@ -33,6 +33,8 @@ const LARGEST_MESSAGE: u64 = 16 << 10;
 const SMALL: u64 = 64 << 10;
 /// The largest account that is read, in bytes.
 const LARGEST_ACCOUNT: u64 = 128 << 20;
+/// The longest name of a worker that is shown, in bytes.
+const LONGEST_NAME: usize = 255;
 /// The time that a worker may need in addition to the time limit of a step, for fetching layers and sending the result.
 const SLACK: Duration = Duration::from_secs(600);
 
@@ -383,7 +385,9 @@ impl Machines {
         if let Some(processors) = account.processors {
             machine.note_processors(processors.get());
         }
-        let worker = if finished.worker.is_empty() { &account.machine } else { &finished.worker };
+        // A server may name its workers as it likes, but not at any length.
+        let named = !finished.worker.is_empty() && finished.worker.len() <= LONGEST_NAME;
+        let worker = if named { &finished.worker } else { &account.machine };
         let times = finished.times;
         let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
         if account.exit().is_some() && !finished.is_cached {

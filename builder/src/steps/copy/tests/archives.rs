@@ -1,10 +1,9 @@
 //! ADD of archives.
 
-use super::{Kit, add, dir, file, op, tar};
+use super::{Kit, add, dir, file, op, tar, used};
 use crate::plan::Copy;
 use crate::steps::copy::CopyError;
 use buildscope_testing::sparse_petabyte;
-use rustix::time::{ClockId, clock_gettime};
 use std::io::Write;
 use std::time::Duration;
 
@@ -115,11 +114,6 @@ fn directories_of_an_archive_may_be_deep() {
     let lasted = used() - start;
     assert!(lasted < Duration::from_secs(3), "{lasted:?}");
     assert_eq!(kit.lines().len(), 2001);
-}
-
-/// Processor time of this thread.
-fn used() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }
 
 /// Removing a directory must not look at all other names. It took a minute of the processor here.

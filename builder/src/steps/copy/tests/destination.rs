@@ -1,6 +1,6 @@
 //! The paths, owners and modes of copied files; and WORKDIR.
 
-use super::{Kit, NOW, add, dir, file, link, op, tar};
+use super::{Kit, NOW, add, dir, file, link, op, tar, used};
 use crate::plan::{Copy, CopyFrom};
 use crate::steps::copy::CopyError;
 use crate::steps::workdir::workdir;
@@ -8,6 +8,19 @@ use buildscope_record::Probe;
 use buildscope_storage::Entry;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+/// The parents of each part of a path must not be looked up again. 300 growing WORKDIRs took seconds of the processor.
+#[test]
+fn a_workdir_may_be_deep() {
+    let mut kit = Kit::new();
+    let deep = |depth: usize| vec!["directory"; depth].join("/");
+    kit.image((1..=1000).map(|depth| dir(&deep(depth), 0o755)));
+    let start = used();
+    workdir(&format!("/{}", deep(1001)), "", &kit.layers, NOW, &kit.store, &Probe::disabled()).unwrap();
+    let lasted = used() - start;
+    assert!(lasted < Duration::from_secs(2), "{lasted:?}");
+}
 
 #[test]
 fn only_directories_below_the_destination_get_new_metadata() {

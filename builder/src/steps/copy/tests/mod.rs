@@ -12,10 +12,12 @@ use crate::plan::{Copy, CopyFrom};
 use crate::sources::{Context, IgnoreVerdict};
 use buildscope_record::{DiffId, Digest, Probe};
 use buildscope_storage::{Content, Entry, EntryKind, Store, StoreOptions, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 const NOW: Timestamp = Timestamp { seconds: 1_700_000_000, nanos: 0 };
 
@@ -122,6 +124,11 @@ impl Kit {
         let entries = tree.walk(Path::new("")).map(|(entry, _)| entry);
         entries.filter(|entry| !entry.path.as_os_str().is_empty()).map(line).collect()
     }
+}
+
+/// Processor time of this thread.
+fn used() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap()
 }
 
 fn op(sources: &[&str], destination: &str) -> Copy {
