@@ -14,6 +14,8 @@ use buildscope_reports::render::Account;
 use buildscope_reports::{Explanation, explain_in, record_of, render};
 use clap::{Args, ValueEnum};
 use miette::miette;
+use std::fs::File;
+use std::io::{self, Seek as _};
 use std::path::{Path, PathBuf};
 
 /// Explain where the time of a build went, and what determined its duration
@@ -231,9 +233,8 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
         )));
     }
     let program = std::env::current_exe().map_err(Failure::internal)?;
-    let folder = tempfile::tempdir().map_err(Failure::internal)?;
     let one = |policy: Policy| {
-        let path = folder.path().join(policy.name());
+        let (mut record, path) = unnamed_file().map_err(Failure::internal)?;
         write_message(&format!("building {} with --granularity {policy} --no-cache", context.display()));
         let mut command = std::process::Command::new(&program);
         command
@@ -255,9 +256,24 @@ fn build(context: &Path, root: &Root) -> Result<[Record; 2], Failure> {
             let help = "`buildscope build` keeps a record of a failed build too, which `buildscope explain` explains";
             return Err(Failure::failed(miette!(help = help, "the build ended with {status}")));
         }
-        builds::read(&path, root)
+        record.rewind().map_err(Failure::internal)?;
+        Record::read(record).map_err(Failure::internal)
     };
     Ok([one(Policy::Serial)?, one(Policy::Instructions)?])
+}
+
+/// A file without a name, which no kill leaves behind, and the path by which another program opens it (proc_pid_fd(5)).
+#[cfg(target_os = "linux")]
+fn unnamed_file() -> io::Result<(File, PathBuf)> {
+    let file = tempfile::tempfile()?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), std::os::fd::AsRawFd::as_raw_fd(&file));
+    Ok((file, path.into()))
+}
+
+/// Nothing is built on other systems.
+#[cfg(not(target_os = "linux"))]
+fn unnamed_file() -> io::Result<(File, PathBuf)> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Writes a record's timeline.

@@ -191,7 +191,8 @@ fn a_server_that_names_many_operations_gets_few_cancellations() {
     let client = client(Sends::Nothing);
     let own = client.clone();
     let begin = Instant::now();
-    let error = client.wait(async move { own.execute(Blob::of("action"), CacheUse::Fresh, &[]).await.unwrap_err() });
+    let error =
+        client.wait(async move { own.execute(Blob::of("action"), CacheUse::Fresh, &[], &|| {}).await.unwrap_err() });
     assert!(matches!(error, RemoteError::Unreachable { .. }), "{error}");
     assert!(client.cancellations() <= 16, "{} after {:?}", client.cancellations(), begin.elapsed());
 }

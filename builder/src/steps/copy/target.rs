@@ -95,7 +95,7 @@ impl ChangedTree {
     /// Whether the layer hides what the tree has in `directory`.
     fn hides_contents(&self, directory: &Path) -> bool {
         // Without changes, a deep path is looked up without its parents: 300 nested WORKDIRs took seconds.
-        if self.entries.len() == 0 {
+        if self.entries.is_empty() {
             return false;
         }
         directory.ancestors().any(|above| {

@@ -33,7 +33,10 @@ pub(super) struct DefinitionSource {
 
 /// Reads the definition files: of the repository that the first argument names, else of this directory.
 pub(super) fn read(arguments: &Arguments) -> Result<DefinitionSource, Failure> {
-    let remote = arguments.repository().map(Remote::fetch).transpose()?;
+    let remote = match arguments.repository() {
+        Some(address) => Some(Remote::fetch(address, &arguments.root.resolve()?)?),
+        None => None,
+    };
     let directory = remote.as_ref().map_or(Path::new(""), Remote::directory);
     let (mut files, given) = (Vec::new(), arguments.files());
     if given.is_empty() {

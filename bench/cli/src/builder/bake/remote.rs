@@ -5,10 +5,10 @@ use buildscope_bake::Selection;
 use buildscope_builder::plan::{is_git, is_url};
 use buildscope_builder::sources::{Checkout, GitAddress, read_text_within};
 use buildscope_record::{Probe, redacted};
+use buildscope_storage::{Store, StoreOptions};
 use miette::miette;
 use std::io;
 use std::path::Path;
-use tempfile::TempDir;
 
 /// The prefix of a path in the directory in which the command runs.
 const LOCAL: &str = "cwd://";
@@ -17,12 +17,13 @@ const LOCAL: &str = "cwd://";
 pub(super) struct Remote {
     address: String,
     checkout: Checkout,
-    _directory: TempDir,
+    /// Its scratch directory has the checkout, so that the next command removes what a kill leaves.
+    _store: Store,
 }
 
 impl Remote {
-    /// Checks a repository out.
-    pub(super) fn fetch(address: &str) -> Result<Self, Failure> {
+    /// Checks a repository out. `root` is the directory of the store.
+    pub(super) fn fetch(address: &str, root: &Path) -> Result<Self, Failure> {
         if !is_git(address) {
             return Err(Failure::usage(miette!(
                 help = "name a git repository: https://host/name.git#ref:directory",
@@ -30,11 +31,11 @@ impl Remote {
                 redacted(address)
             )));
         }
-        let directory = tempfile::tempdir().map_err(Failure::internal)?;
-        let tree = directory.path().join("tree");
+        let store = Store::open(root, StoreOptions::default()).map_err(Failure::internal)?;
+        let tree = store.scratch_path("definition");
         let checked_out = GitAddress::parse(address).and_then(|parsed| parsed.check_out(tree, &Probe::disabled()));
         let checkout = checked_out.map_err(|error| Failure::failed(miette!("{error}")))?;
-        Ok(Self { address: address.to_owned(), checkout, _directory: directory })
+        Ok(Self { address: address.to_owned(), checkout, _store: store })
     }
 
     /// The directory that the address names.
