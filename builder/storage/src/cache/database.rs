@@ -6,7 +6,7 @@
 use super::millis;
 use crate::StorageError;
 use crate::error::IoContext;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{FallocateFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::{self, File};
@@ -110,7 +110,12 @@ fn check_space(directory: &Path) -> rusqlite::Result<()> {
 fn open(directory: &Path) -> rusqlite::Result<Option<Connection>> {
     let path = directory.join(FILES[0]);
     check_space(directory)?;
-    let connection = Connection::open(&path)?;
+    // Opening must not create an empty file: a process that had opened that one would see the finished file at its path and take it for
+    // damaged. SQLite opens a file read-only if it appears during the attempt, so its existence is checked first.
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(&path, OpenFlags::default() - OpenFlags::SQLITE_OPEN_CREATE)?;
     connection.busy_timeout(PATIENCE)?;
     connection.set_prepared_statement_cache_capacity(32);
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
