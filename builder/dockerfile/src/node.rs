@@ -369,7 +369,9 @@ fn heredocs(node: &mut Node<'_>, line: &Logical<'_>, reader: &mut LineReader<'_>
         return Ok(());
     }
     if node.kind.is_none() {
-        skip_heredocs(line, reader);
+        if let Some(end) = skip_heredocs(line, reader) {
+            node.span = Span::new(node.span.range().start, end);
+        }
         return Ok(());
     }
     let mut heredocs = Heredoc::of_line(&line.text).map_err(|error| {
@@ -411,15 +413,18 @@ fn takes_heredocs(node: &Node<'_>) -> bool {
 }
 
 /// Skips the heredocs of an invalid instruction, because their lines are not instructions. A heredoc without an end is
-/// not skipped.
-fn skip_heredocs(line: &Logical<'_>, reader: &mut LineReader<'_>) {
+/// not skipped. Returns the end of the last one.
+fn skip_heredocs(line: &Logical<'_>, reader: &mut LineReader<'_>) -> Option<usize> {
+    let mut end = None;
     for heredoc in Heredoc::of_line(&line.text).unwrap_or_default() {
         let mut ahead = reader.ahead();
         while let Some(physical) = ahead.physical() {
             if heredoc.ends_with(physical.content) {
+                end = Some(physical.start + physical.content.len());
                 reader.resume(&ahead);
                 break;
             }
         }
     }
+    end
 }
