@@ -40,7 +40,7 @@ pub(crate) struct Rings {
     rings: Vec<Sampler>,
     /// The sampled stacks, if they are requested.
     stacks: Option<Stacks>,
-    /// The reason why there are no stacks although they are requested.
+    /// The reason why the requested stacks are missing.
     pub(crate) without_stacks: Option<Refusal>,
     /// The observed process; `None` for the whole machine.
     pid: Option<i32>,

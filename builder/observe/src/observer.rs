@@ -148,7 +148,7 @@ struct Watch {
     source: EventSource,
     /// The reason why there are no events.
     why: Option<String>,
-    /// The reason why there are no stacks although they are requested.
+    /// The reason why the requested stacks are missing.
     stacks: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,

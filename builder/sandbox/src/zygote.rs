@@ -229,7 +229,7 @@ impl ZygoteClient {
         spare.map_or_else(|| self.request(config), Ok)
     }
 
-    /// Prepares a spare sandbox for the step after one that has started, unless there is no such step.
+    /// Prepares a spare sandbox for the next step, unless the zygote is for one step.
     pub(super) fn prepare_next(&self) {
         if self.steps == Steps::Many {
             self.prepare_spare();

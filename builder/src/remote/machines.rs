@@ -232,7 +232,9 @@ impl Machines {
             return;
         }
         let mut asked = self.asked.lock().await;
-        let new = description.layers().filter(|(layer, _)| files.is_here(*layer) && asked.insert(*layer));
+        // A small layer is sent without a question.
+        let large = description.layers().filter(|(_, size)| *size > SMALL_LAYER);
+        let new = large.filter(|(layer, _)| files.is_here(*layer) && asked.insert(*layer));
         let layers: BTreeMap<Blob, DiffId> = new.map(|(layer, size)| (blob_of(layer, size), layer)).collect();
         if !layers.is_empty() {
             let wanted: Vec<Blob> = layers.keys().copied().collect();

@@ -19,6 +19,7 @@ mod request;
 mod worker;
 
 pub use account::{Account, Failure, FailureKind, PrintedLine};
+pub use buildscope_record::SMALL_LAYER;
 pub(crate) use copy::DescribedCopy;
 pub use copy::Selected;
 pub use description::Description;
@@ -29,9 +30,6 @@ pub(crate) use locality::why_here;
 pub(crate) use machines::{Away, Machines};
 pub use request::{CacheMounts, Fallback, RemoteRequest};
 pub use worker::{LayerOrigin, Worker};
-
-/// Layers up to this size, in bytes, are in the messages of a step, so that they need no round trip of their own.
-pub const SMALL_LAYER: u64 = 32 << 10;
 
 /// The path of the description in an action's input root.
 pub const DESCRIPTION: &str = "step.json";

@@ -70,6 +70,11 @@ impl Worker {
         Self { store, zygote, machine, networks: Arc::new(networks_of(NetworkMode::Default)) }
     }
 
+    /// Its store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// The name of its machine.
     pub fn machine(&self) -> &str {
         &self.machine

@@ -63,7 +63,7 @@ pub use mean::Mean;
 pub use model::*;
 pub use names::{Admission, CacheState, DriverChoice, DriverName, Network, Tool, UnknownName};
 pub use phase::{Group, Phase};
-pub use placement::{Candidate, best_machine};
+pub use placement::{Candidate, SMALL_LAYER, best_machine};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{

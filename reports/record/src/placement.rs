@@ -2,6 +2,9 @@
 
 use crate::Partner;
 
+/// Layers up to this size, in bytes, come and go with the messages of their steps, so that they need no round trip of their own.
+pub const SMALL_LAYER: u64 = 32 << 10;
+
 /// The known facts about a machine that a step could go to. Times are nanoseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Candidate {

@@ -58,7 +58,6 @@ const EXAMPLES: &str = "Examples:
 /// The resources of this process for one step.
 struct Machine {
     worker: Worker,
-    store: Store,
     collector: Collector,
     observer: Option<Observer>,
     runtime: tokio::runtime::Runtime,
@@ -88,7 +87,7 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
     // A worker without a home directory keeps no layers.
     let own = root.resolve().unwrap_or_else(|_| directory.join("store"));
     let machine = Machine::start(&own, began)?;
-    let store = machine.store.clone();
+    let store = machine.worker.store().clone();
     let (account, used) = machine.run(&description, &LayerOrigin::input_root(directory), |_, _| Ok(()))?;
     used.end();
     if let Some(Layer { diff_id, .. }) = account.layer() {
@@ -140,19 +139,15 @@ fn client(arguments: &Arguments) -> Result<Client, Failure> {
 /// The resources that a step has used.
 struct Used {
     worker: Worker,
-    store: Store,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Used {
     /// Ends the zygote and the network, and removes the scratch files. This takes a few milliseconds.
     fn end(self) {
-        let Self { worker, store, runtime } = self;
-        {
-            let _inside = runtime.enter();
-            drop(worker);
-        }
-        drop((store, runtime));
+        let Self { worker, runtime } = self;
+        let _inside = runtime.enter();
+        drop(worker);
     }
 }
 
@@ -179,9 +174,9 @@ impl Machine {
         let name = std::env::var(MACHINE).ok().filter(|name| !name.is_empty()).unwrap_or(host);
         // What the sandbox of the step is forked from has to be observed by then.
         observer.iter().for_each(Observer::wait_until_ready);
-        let worker = Worker::new(store.clone(), zygote, name);
+        let worker = Worker::new(store, zygote, name);
         runtime.block_on(async { worker.prepare() });
-        Ok(Self { worker, store, collector, observer, runtime, cancel, began })
+        Ok(Self { worker, collector, observer, runtime, cancel, began })
     }
 
     /// Runs the step. `deliver` takes the account before it is complete, to deliver the layer. Also returns what the step has used.
@@ -191,7 +186,7 @@ impl Machine {
         origin: &LayerOrigin,
         deliver: impl FnOnce(&Account, &Probe) -> Result<(), Failure>,
     ) -> Result<(Account, Used), Failure> {
-        let Self { worker, store, collector, observer, runtime, cancel, began } = self;
+        let Self { worker, collector, observer, runtime, cancel, began } = self;
         let probe = collector.probe();
         // The start of this process is a part of the sandbox's setup.
         collector.interval(Phase::SandboxSetup, None, None, began.0, Instant::now());
@@ -207,7 +202,7 @@ impl Machine {
         account.processes = of_step.zip(run).map(|(one, (start, end)): (_, (Nanos, Nanos))| {
             buildscope_record::Processes { start, end, ..one.processes }
         });
-        delivered.map(|()| (account, Used { worker, store, runtime }))
+        delivered.map(|()| (account, Used { worker, runtime }))
     }
 
     /// Runs an action whose files are in a server, and sends the result there.
@@ -221,7 +216,7 @@ impl Machine {
         let text = client.wait(read).map_err(|error: buildscope_remote::RemoteError| Failure::internal(error))?;
         let text = text.ok_or_else(|| Failure::usage(miette!("this worker runs only steps of buildscope")))?;
         let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
-        let store = self.store.clone();
+        let store = self.worker.store().clone();
         let (mut outputs, mut uploads) = (Vec::new(), Vec::new());
         let (paths, small) = (&mut outputs, &mut uploads);
         // The store must not outlive the step here: its scratch files are removed with its last use.

@@ -5,15 +5,12 @@ use super::on_machines::MachineUse;
 use super::{BaseImages, Here, MachineIndex};
 use crate::index::{Index, Indexed};
 use crate::whatif::model::{Model, WorkSegment};
-use buildscope_record::{ByteSize, Mean, Nanos, StepId, Strands};
+use buildscope_record::{ByteSize, Mean, Nanos, SMALL_LAYER, StepId, Strands};
 
 /// The round trips of a step on another machine: a question and the execution.
 pub(super) const STEP_TRIPS: f64 = 2.0;
 /// The round trips before the first step on a server: the connection, the question which base layers it has, and its capabilities.
 const FIRST_TRIPS: f64 = 3.0;
-
-/// Layers up to this size, in bytes, come and go with the messages of their steps.
-const SMALL_LAYER: f64 = 32_768.0;
 
 /// Whether a machine has the layer or base image that a step adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -205,7 +202,7 @@ impl<'m> Network<'m> {
 
     /// Whether a layer needs no round trip of its own: it is small, and the machine that builds has it.
     fn comes_along(&self, item: StepId, to: MachineIndex) -> bool {
-        let is_small = self.cluster.steps[item].added.bytes() <= SMALL_LAYER;
+        let is_small = self.cluster.steps[item].added.bytes() <= SMALL_LAYER as f64;
         let is_here = self.machines[MachineIndex::HERE].data[item] == Holding::Held;
         self.cluster.only_builds() && to != MachineIndex::HERE && is_small && is_here
     }
@@ -222,7 +219,7 @@ impl<'m> Network<'m> {
             state.usage.busy += Nanos(busy.round() as u64);
         }
         if placed.is_some_and(|machine| machine != MachineIndex::HERE) {
-            let small = |added: Added| matches!(added, Added::Bytes(bytes) if bytes <= SMALL_LAYER);
+            let small = |added: Added| matches!(added, Added::Bytes(bytes) if bytes <= SMALL_LAYER as f64);
             if self.cluster.only_builds() && small(self.cluster.steps[step].added) {
                 self.machines[MachineIndex::HERE].data[step] = Holding::Held;
             }
