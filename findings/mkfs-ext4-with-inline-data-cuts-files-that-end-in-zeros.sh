@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tool: mke2fs 1.47.0 (e2fsprogs, Debian 12, installed); debugfs and e2fsck of the same package.
+# Tool: mkfs.ext4 of e2fsprogs 1.47.0 (Debian 12, installed); debugfs and e2fsck of the same package.
 # Expected: `mkfs.ext4 -d` copies the content of a folder, and the features of the file system
 #   change only how it is stored.
 # Seen: with `-O inline_data`, a file that ends in zeros or in a hole loses that end: its size is
@@ -11,7 +11,7 @@
 # Matters: disk images, databases with a preallocated end and firmware images end in zeros. A
 #   root file system for a virtual machine contains cut ones, and a digest of the folder was right.
 set -euo pipefail
-[[ $(mke2fs -V 2>&1) == "mke2fs 1.47.0 "* ]]
+[[ $(mkfs.ext4 -V 2>&1) == *" 1.47.0 "* ]]
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 mkdir source
 printf 'abcdefg\n%.0s' {1..12500} >source/text
