@@ -28,7 +28,12 @@ impl Candidate {
     /// The time after which a slot is expected to be free, if steps take `mean` on average and end evenly spread over that time: the first
     /// of n slots after mean / (n + 1). Without a mean, a slot is never expected to be free.
     pub fn wait(&self, mean: Option<f64>) -> f64 {
-        match self.slots.map(|slots| (slots, (self.steps + 1).saturating_sub(slots))) {
+        self.wait_behind(self.steps, mean)
+    }
+
+    /// [`wait`](Self::wait) if that many steps run there.
+    fn wait_behind(&self, steps: usize, mean: Option<f64>) -> f64 {
+        match self.slots.map(|slots| (slots, (steps + 1).saturating_sub(slots))) {
             None | Some((_, 0)) => 0.0,
             Some((slots, before)) => mean.map_or(f64::INFINITY, |mean| mean * before as f64 / (slots + 1) as f64),
         }
@@ -39,10 +44,11 @@ impl Candidate {
         self.wait(mean).max(self.transfer)
     }
 
-    /// When a step is expected to start, and how long its result will take to where it is needed.
+    /// When a step is expected to start, slots that are better left to others counted as used; and how long its result will take to where it
+    /// is needed.
     fn cost(&self, mean: Option<f64>) -> f64 {
         let meeting = if self.partner == Partner::Elsewhere { self.meeting } else { 0.0 };
-        self.start(mean) + meeting
+        self.wait_behind(self.steps + self.reserved, mean).max(self.transfer) + meeting
     }
 
     /// The number of times that all of its slots have to become free before the step starts.
@@ -51,9 +57,9 @@ impl Candidate {
     }
 }
 
-/// The machine that a step goes to: that on which it is expected to start first, if the later transfer of its result to where it is needed
-/// together with others counts as a delay. Of equal ones it is the one whose slots have to become free the fewest times, slots that are
-/// better left to others counted as used; then the one that lacks the fewest bytes; then one that has a result which is needed together
+/// The machine that a step goes to: that on which it is expected to start first, if slots that are better left to others count as used, and
+/// the later transfer of its result to where it is needed together with others counts as a delay. Of equal ones it is the one whose slots have
+/// to become free the fewest times; then the one that lacks the fewest bytes; then one that has a result which is needed together
 /// with that of the step; then the one with the fewest steps; then the first. `None` without machines.
 pub fn best_machine<M>(
     machines: impl IntoIterator<Item = (M, Candidate)>,
@@ -69,6 +75,8 @@ pub fn best_machine<M>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{StepId, StrandStep, Strands};
+    use std::collections::BTreeMap;
 
     fn load(steps: usize, lacking: f64, transfer: f64) -> Candidate {
         Candidate { steps, slots: Some(2), lacking, transfer, ..Candidate::default() }
@@ -117,8 +125,47 @@ mod tests {
         let reserved = Candidate { reserved: 1, ..load(1, 0.0, 0.0) };
         assert_eq!(chosen(&[reserved, load(0, 5.0, 0.0)], None), Some(1));
         assert_eq!(chosen(&[reserved, load(2, 0.0, 0.0)], None), Some(0), "no other has a free slot");
+        // A free slot is left to another step also by a step that then waits.
+        let full = Candidate { reserved: 1, ..there(2) };
+        assert_eq!(chosen(&[Candidate { reserved: 1, ..elsewhere(1, 0.0) }, full], None), Some(1));
         // The wait is 20 there and 10 elsewhere.
         assert_eq!(chosen(&[elsewhere(2, 9.0), there(3)], Some(30.0)), Some(0));
         assert_eq!(chosen(&[elsewhere(2, 11.0), there(3)], Some(30.0)), Some(1));
+    }
+
+    /// Eight pairs of steps are ready at once, in 200 orders. Four machines have two slots each, so that every machine has to take two pairs.
+    #[test]
+    fn pairs_that_start_at_once_are_not_split_in_any_order() {
+        let need = |needs: &[u32]| StrandStep { needs: needs.iter().copied().map(StepId).collect(), runs: true };
+        let steps: Vec<StrandStep> =
+            (0..8).flat_map(|pair| [need(&[]), need(&[]), need(&[3 * pair, 3 * pair + 1])]).collect();
+        let mut order: Vec<u32> = (0..24).filter(|step| step % 3 < 2).collect();
+        let mut random = 1_u64;
+        for _ in 0..200 {
+            for last in (1..order.len()).rev() {
+                // Knuth's multiplier for 64 bits.
+                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                order.swap(last, (random >> 33) as usize % (last + 1));
+            }
+            let (mut strands, mut running) = (Strands::new(&steps), [0; 4]);
+            let mut machine_of = BTreeMap::new();
+            for &step in &order {
+                let id = StepId(step);
+                let candidate = |machine: usize| Candidate {
+                    partner: strands.partner(id, machine),
+                    reserved: strands.reserved(id, machine),
+                    ..load(running[machine], 0.0, 0.0)
+                };
+                let (machine, _) = best_machine((0..4).map(|machine| (machine, candidate(machine))), None).unwrap();
+                strands.put(id, machine);
+                running[machine] += 1;
+                machine_of.insert(step, machine);
+            }
+            assert!(
+                (0..8).all(|pair| machine_of[&(3 * pair)] == machine_of[&(3 * pair + 1)]),
+                "{order:?}: {machine_of:?}"
+            );
+            assert_eq!(running, [4; 4], "{order:?}");
+        }
     }
 }
