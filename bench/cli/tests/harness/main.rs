@@ -221,11 +221,11 @@ fn a_long_run_does_not_fill_the_disk() {
         }
     }
     let world = World::new();
-    let step = "FROM busybox\nRUN head -c 16000000 /dev/urandom > /f\n";
-    world.workload("large", step, "[expect.files]\n\"/f\" = { size = 16000000 }\n");
+    let step = "FROM busybox\nRUN head -c 8000000 /dev/urandom > /f\n";
+    world.workload("large", step, "[expect.files]\n\"/f\" = { size = 8000000 }\n");
     let root = Mounted(world.path("root"));
     fs::create_dir(&root.0).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=400m", "tmpfs"]).arg(&root.0).status();
+    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=200m", "tmpfs"]).arg(&root.0).status();
     assert!(mount.unwrap().success(), "as root");
     let output = world.bench("large --policies serial --caches cold --runs 24", &[]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
