@@ -7,8 +7,12 @@ use std::collections::HashMap;
 
 /// The smallest result from which the cost of a byte is computed, in bytes.
 const LARGE: u64 = 1 << 20;
-/// The time of the worker for each byte of a result without a record of one, in nanoseconds. See docs/design/remote.md.
-const PER_BYTE: f64 = 1.6;
+/// The time of the other machine for each byte of a result if the record has no large layer, in nanoseconds: [`PER_ARCHIVED`] times 0.9, the
+/// time of an archived byte on the machine on which that was measured.
+const PER_BYTE: f64 = 4.5;
+/// The same as a multiple of the time in which the machine that builds archives a byte of a layer. The worker's server reads, hashes and
+/// stores the result, and the next step there gets it from the server, verifies and unpacks it. See docs/design/remote.md.
+const PER_ARCHIVED: f64 = 5.0;
 /// The processors that a step on another machine uses on average in addition to its process, while it costs time. On the other machine, its
 /// runner and its server take turns.
 const DEMAND: f64 = 1.0;
@@ -21,7 +25,7 @@ const DEMAND_OF_HOST: f64 = 38.0 / 22.0;
 pub(super) struct StepCost {
     /// The way there and back, and the start of the worker.
     pub(super) each: f64,
-    /// The transfer of a byte of the result to the server.
+    /// A byte of the result: its way to the server, and from there to the next step.
     pub(super) per_byte: f64,
 }
 
@@ -31,7 +35,10 @@ impl StepCost {
         let parts = |each: Nanos, per_byte| Self { each: each.0 as f64, per_byte };
         match given {
             Some(given) => parts(given, 0.0),
-            None => parts(each(record).unwrap_or(Machines::STEP_COST), per_byte(record).unwrap_or(PER_BYTE)),
+            None => {
+                let per_byte = per_byte(record).or_else(|| Some(PER_ARCHIVED * per_archived(record)?));
+                parts(each(record).unwrap_or(Machines::STEP_COST), per_byte.unwrap_or(PER_BYTE))
+            }
         }
     }
 
@@ -88,6 +95,23 @@ fn per_byte(record: &Record) -> Option<f64> {
     let time: Nanos = pushed.map(|span| span.end.saturating_sub(span.start)).sum();
     let bytes: u64 = large.values().map(|(_, bytes)| bytes).sum();
     (bytes > 0).then(|| time.0 as f64 / bytes as f64)
+}
+
+/// The time in which the machine that builds wrote the large layers of its RUN steps, divided by the bytes. `None` if it wrote none.
+fn per_archived(record: &Record) -> Option<f64> {
+    let here =
+        |step: &&Step| step.instruction == Instruction::Run && !step.place.as_ref().is_some_and(StepMachine::is_away);
+    let large = |step: &Step| {
+        step.layer.map(|layer| layer.bytes.0).filter(|&bytes| bytes >= LARGE).map(|bytes| (step.id, bytes))
+    };
+    let large: HashMap<_, _> = record.steps.iter().filter(here).filter_map(large).collect();
+    let written = record
+        .spans
+        .iter()
+        .filter(|span| span.phase == Phase::Archive && span.step.is_some_and(|step| large.contains_key(&step)));
+    let time: Nanos = written.map(|span| span.end.saturating_sub(span.start)).sum();
+    let bytes: u64 = large.values().sum();
+    (bytes > 0 && time > Nanos::ZERO).then(|| time.0 as f64 / bytes as f64)
 }
 
 /// Whether a phase is a part of the cost.

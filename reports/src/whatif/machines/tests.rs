@@ -222,10 +222,16 @@ fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
     process.end = ms(950);
     results.spans.push(buildscope_record::Span { start: ms(950), ..push });
     assert_eq!(millis(&on(&results, 1, away)), 1000 + 40 + 20 + 350, "35 MB of the image over 100 MB/s");
-    // Without them, a megabyte takes 1.6 ms.
+    // Without them, a megabyte takes 4.5 ms.
     let mut large = fan.clone();
     layer(&mut large, first, 10);
-    assert_eq!(millis(&on(&large, 1, away)), 1000 + 22 + 16 + 100);
+    assert_eq!(millis(&on(&large, 1, away)), 1000 + 22 + 45 + 100);
+    // Or five times as long as it took to archive it here: 20 ms for 10 MB, which the process was shorter.
+    let process = large.spans.iter_mut().find(|span| span.step == Some(first)).unwrap();
+    let archive = buildscope_record::Span { phase: Phase::Archive, ..process.clone() };
+    process.end = ms(980);
+    large.spans.push(buildscope_record::Span { start: ms(980), ..archive });
+    assert_eq!(millis(&on(&large, 1, away)), 1000 + 22 + 5 * 20 + 100);
     // Steps of the machine that builds have none.
     assert_eq!(millis(&on(&fan, 2, Machines { here: Here::Shares, ..away })), 1000);
 }
