@@ -283,7 +283,7 @@ impl Machines {
         let (client, inline) = (&machine.client, [ACCOUNT.to_owned()]);
         let action = package.action.digest;
         let asked = Instant::now();
-        // Both requests are sent at the same time, so that they take one round trip. The offer is of no use if there is a result.
+        // These requests are sent at the same time, so that they take one round trip. Only the first is of use if there is a result.
         let look_up = async {
             match cache {
                 CacheUse::Cached => {
@@ -294,7 +294,7 @@ impl Machines {
                 CacheUse::Fresh => Ok((None, None)),
             }
         };
-        let (found, offered) = tokio::join!(look_up, machine.offer(package, load));
+        let (found, offered, executes) = tokio::join!(look_up, machine.offer(package, load), client.check_execution());
         let (found, elsewhere) = found?;
         if let Some((index, found)) = elsewhere.filter(|_| found.is_none())
             && let Ok(away) = self.take(&self.machines[index], found, asked, package.files).await
@@ -309,7 +309,7 @@ impl Machines {
                 _ => cache = CacheUse::Fresh,
             }
         }
-        client.check_execution().await?;
+        executes?;
         let mut offered = Some(offered);
         for round in 1.. {
             let missing = match offered.take() {

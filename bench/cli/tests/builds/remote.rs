@@ -103,12 +103,12 @@ fn the_record_has_the_phases_of_the_other_machine() {
 #[test(Program("buildbox-casd"), Program("openssl"), Root)]
 fn a_step_needs_few_round_trips() {
     let (server, certificates) = (machine(), Certificates::new());
-    let at_once = &["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs"];
+    let at_once = &["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs", "GetCapabilities"];
     let front = Front::start(server.port(), &certificates, Demands { at_once, ..Demands::default() });
     let world = World::new("FROM busybox\nRUN echo one > /one\nRUN echo two > /two\nRUN echo three > /three\n");
     let record = world.build(&["--remote", &front.address(), "--remote-fallback", "fail"]).record();
     assert_eq!(ran_on(&record, "three"), Some("machine-1"));
-    assert!(front.were_at_once(), "the question for a result, that for blobs, and the small blobs");
+    assert!(front.were_at_once(), "the questions for a result, for blobs and for capabilities, and the small blobs");
     let calls = |method| front.calls(method);
     assert_eq!(["GetActionResult", "FindMissingBlobs", "BatchUpdateBlobs", "Execute"].map(calls), [3; 4]);
 }

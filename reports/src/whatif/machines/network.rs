@@ -9,8 +9,8 @@ use buildscope_record::{ByteSize, Mean, Nanos, SMALL_LAYER, StepId, Strands};
 
 /// The round trips of a step on another machine: a question and the execution.
 pub(super) const STEP_TRIPS: f64 = 2.0;
-/// The round trips before the first step on a server: the connection, the question which base layers it has, and its capabilities.
-const FIRST_TRIPS: f64 = 3.0;
+/// The round trips before the first step on a server: the connection, and the question which base layers it has.
+const FIRST_TRIPS: f64 = 2.0;
 
 /// Whether a machine has the layer or base image that a step adds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
