@@ -7,7 +7,7 @@
 //! a read-only mount. A step can open its init's program (`/proc/self/exe` names it until the step's own program is executed;
 //! CVE-2019-5736), but not even root can write to it.
 
-use super::cgroup::{Cgroups, StepCgroup};
+use super::cgroup::{Cgroups, Parents, StepCgroup};
 use super::channel;
 use super::error::SandboxError;
 use super::filesystem;
@@ -171,7 +171,7 @@ impl StartedZygote {
         let start = |what| move |errno| SandboxError::Start { what, errno };
         let program = own_program().map_err(start("mounting this program read-only"))?;
         let (ours, theirs) = channel::pair().map_err(start("making a socket pair"))?;
-        let cgroups = Cgroups::detect();
+        let parents = Parents::find();
         // The path is valid in the child, which has the descriptor until the exec.
         let process = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .arg0(NAME)
@@ -182,9 +182,11 @@ impl StartedZygote {
             .spawn()
             .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
             .map_err(start("executing this program again"))?;
-        let (bytes, fds) = cgroups.parts();
-        channel::send(&ours, &bytes, &fds).map_err(start("sending it the cgroups"))?;
-        let client = ZygoteClient { socket: ours, cgroups: Arc::new(cgroups), spare: Mutex::default(), steps };
+        let (bytes, fds) = parents.parts();
+        channel::send(&ours, &bytes, &fds).map_err(start("sending it the parents of the cgroups"))?;
+        // Not earlier: a zygote that does not know them could not remove the cgroups of a builder that is killed now.
+        let cgroups = Arc::new(parents.make());
+        let client = ZygoteClient { socket: ours, cgroups, spare: Mutex::default(), steps };
         Ok(Self { client: Arc::new(client), process })
     }
 }
@@ -285,15 +287,15 @@ fn run_zygote() -> bool {
     if !matches!(channel::receive(&socket, channel::SMALL, &mut bytes, &mut fds), Ok(true)) {
         return false;
     }
-    let Some(mut cgroups) = Cgroups::of_parts(&bytes, fds) else { return false };
-    serve(&socket, &mut cgroups);
+    let Some(mut parents) = Parents::of_parts(&bytes, fds) else { return false };
+    serve(&socket, &mut parents);
     // The zygote removes the cgroups even if the builder was killed.
-    cgroups.end();
+    parents.end();
     true
 }
 
 /// Forks inits for the builder until the builder is gone.
-fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
+fn serve(socket: &OwnedFd, parents: &mut Parents) {
     // Ctrl-C reaches the whole foreground process group, but the builder decides when its steps end.
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
         sys::ignore_signal(signal);
@@ -317,7 +319,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
             let flag = |index| bytes.get(index) == Some(&1);
             let privileges = if flag(1) { Privileges::Insecure } else { Privileges::Docker };
             let config = SandboxConfig { own_network: flag(0), privileges, limited: flag(2) };
-            inits.extend(fork_step(ready.as_ref(), cgroups, &channel, given.next(), config));
+            inits.extend(fork_step(ready.as_ref(), parents, &channel, given.next(), config));
         }
         drop(given);
         bytes.clear();
@@ -348,7 +350,7 @@ fn serve(socket: &OwnedFd, cgroups: &mut Cgroups) {
 /// Forks an init and returns its pid.
 fn fork_step(
     ready: Result<&Ready, &(&'static str, Errno)>,
-    cgroups: &mut Cgroups,
+    parents: &mut Parents,
     channel: &OwnedFd,
     cgroup: Option<OwnedFd>,
     config: SandboxConfig,
@@ -370,7 +372,7 @@ fn fork_step(
         }
         (Ok(Forked::Child), Ok(ready)) => {
             // These are directories of the host: a process that got such a descriptor could leave the sandbox.
-            drop((cgroup, std::mem::take(cgroups)));
+            drop((cgroup, std::mem::take(parents)));
             init::run(ready, channel, config.privileges);
             sys::exit(0)
         }

@@ -27,7 +27,7 @@ pub(super) fn read(directory: impl AsFd, file: &str) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-pub(super) fn write(directory: impl AsFd, file: &str, text: &str) -> Result<(), Errno> {
+pub(super) fn write(directory: impl AsFd, file: impl rustix::path::Arg, text: &str) -> Result<(), Errno> {
     let fd = rustix::fs::openat(directory, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&fd, text.as_bytes()).map(drop)
 }

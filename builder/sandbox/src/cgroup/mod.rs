@@ -71,6 +71,17 @@ impl Controller {
     }
 }
 
+/// The directories below which this process makes its own, which are named by its process id.
+///
+/// The zygote knows them before anything is made in them. It removes what a builder has made that is killed at any moment.
+#[derive(Debug, Default)]
+pub(super) struct Parents {
+    name: String,
+    v2: Option<OwnedFd>,
+    /// The directories of version 1, in the order of [`Controller::ALL`].
+    v1: [Option<OwnedFd>; 3],
+}
+
 /// The directories of this process in the hierarchies that it can use.
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
@@ -84,8 +95,6 @@ pub(super) struct Cgroups {
 #[derive(Debug)]
 struct Base {
     fd: OwnedFd,
-    parent: OwnedFd,
-    name: String,
 }
 
 /// The cgroups of one step. The zygote clones the init into version 2; the init itself joins version 1.
@@ -97,53 +106,88 @@ pub(super) struct StepCgroup {
     v1: [Option<OwnedFd>; 3],
 }
 
-impl Cgroups {
-    /// Finds the usable hierarchies, makes this process's directories, and removes those of dead processes.
-    pub(super) fn detect() -> Self {
+impl Parents {
+    /// Finds the hierarchies.
+    pub(super) fn find() -> Self {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let find = |controller: Option<&str>| directory(&mounts, &own, controller);
-        let v2 = find(None).and_then(|own| Base::make(&home_v2(&own)));
+        Self {
+            name: format!("{PREFIX}{}", std::process::id()),
+            v2: find(None).and_then(|own| open(&home_v2(&own))),
+            v1: Controller::ALL.map(|controller| find(Some(controller.name())).and_then(|own| open(&own))),
+        }
+    }
+
+    /// Encodes this value for another process, which decodes it with [`Self::of_parts`].
+    pub(super) fn parts(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
+        let mut bytes: Vec<u8> = self.slots().map(|parent| u8::from(parent.is_some())).collect();
+        bytes.extend(self.name.as_bytes());
+        (bytes, self.slots().flatten().map(AsFd::as_fd).collect())
+    }
+
+    /// Decodes the output of [`Self::parts`]. Returns `None` if it is malformed.
+    pub(super) fn of_parts(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Self> {
+        let (there, name) = bytes.split_at_checked(1 + Controller::ALL.len())?;
+        let mut fds = fds.into_iter();
+        let mut parent = |there| match there {
+            0 => Some(None),
+            _ => Some(Some(fds.next()?)),
+        };
+        Some(Self {
+            name: std::str::from_utf8(name).ok()?.to_owned(),
+            v2: parent(there[0])?,
+            v1: [parent(there[1])?, parent(there[2])?, parent(there[3])?],
+        })
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Option<OwnedFd>> {
+        [&self.v2].into_iter().chain(&self.v1)
+    }
+
+    /// Makes this process's directories in the hierarchies that are usable, and removes those of dead processes.
+    pub(super) fn make(&self) -> Cgroups {
+        let make = |parent: &Option<OwnedFd>| parent.as_ref().and_then(|parent| Base::make(parent, &self.name));
+        let v2 = make(&self.v2);
         if let Some(base) = &v2 {
             for controller in ["memory", "cpu", "io", "pids"] {
                 // One write per controller: the kernel rejects a whole write if one controller is missing.
                 let _ = write(&base.fd, "cgroup.subtree_control", &format!("+{controller}"));
             }
         }
-        let has = |controller: &str| {
-            let list = v2.as_ref().and_then(|base| read(&base.fd, "cgroup.subtree_control")).unwrap_or_default();
-            list.split_ascii_whitespace().any(|name| name == controller)
-        };
-        let v1 = Controller::ALL.map(|controller| {
-            if has(controller.name()) { None } else { find(Some(controller.name())).and_then(|own| Base::make(&own)) }
-        });
-        Self { v1, v2, next: AtomicU64::new(0) }
+        let list = v2.as_ref().and_then(|base| read(&base.fd, "cgroup.subtree_control")).unwrap_or_default();
+        let has = |controller: &str| list.split_ascii_whitespace().any(|name| name == controller);
+        let v1 = Controller::ALL.map(
+            |controller| {
+                if has(controller.name()) { None } else { make(&self.v1[controller as usize]) }
+            },
+        );
+        Cgroups { v1, v2, next: AtomicU64::new(0) }
     }
 
-    /// Encodes this value for another process, which decodes it with [`Self::of_parts`].
-    pub(super) fn parts(&self) -> (Vec<u8>, Vec<BorrowedFd<'_>>) {
-        let mut bytes: Vec<u8> = [&self.v2].into_iter().chain(&self.v1).map(|base| u8::from(base.is_some())).collect();
-        // The name is the same in all.
-        bytes.extend(self.bases().next().map(|base| base.name.as_bytes()).unwrap_or_default());
-        (bytes, self.bases().flat_map(|base| [base.fd.as_fd(), base.parent.as_fd()]).collect())
+    /// Kills every process that still runs in the process's cgroups and removes all of them.
+    pub(super) fn end(&self) {
+        if let Some(parent) = &self.v2 {
+            let _ = write(parent, format!("{}/cgroup.kill", self.name), "1");
+        }
+        for parent in self.slots().flatten() {
+            // Killed processes need a moment to exit. The next builder removes directories that are still busy after a second.
+            for _ in 0..100 {
+                if remove(parent, &*self.name) {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
     }
+}
 
-    /// Decodes the output of [`Self::parts`]. Returns `None` if it is malformed.
-    pub(super) fn of_parts(bytes: &[u8], fds: Vec<OwnedFd>) -> Option<Self> {
-        let (there, name) = bytes.split_at_checked(1 + Controller::ALL.len())?;
-        let name = std::str::from_utf8(name).ok()?;
-        let mut fds = fds.into_iter();
-        let mut base = |there| match there {
-            0 => Some(None),
-            _ => Some(Some(Base { fd: fds.next()?, parent: fds.next()?, name: name.to_owned() })),
-        };
-        Some(Self {
-            v2: base(there[0])?,
-            v1: [base(there[1])?, base(there[2])?, base(there[3])?],
-            next: AtomicU64::new(0),
-        })
-    }
+/// Opens a directory.
+fn open(path: &Path) -> Option<OwnedFd> {
+    rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
 
+impl Cgroups {
     fn bases(&self) -> impl Iterator<Item = &Base> {
         [&self.v2].into_iter().chain(&self.v1).flatten()
     }
@@ -179,38 +223,20 @@ impl Cgroups {
             }
         }
     }
-
-    /// Kills every process that still runs in these cgroups and removes all of them.
-    pub(super) fn end(&self) {
-        if let Some(base) = &self.v2 {
-            let _ = write(&base.fd, "cgroup.kill", "1");
-        }
-        for base in self.bases() {
-            // Killed processes need a moment to exit. The next builder removes directories that are still busy after a second.
-            for _ in 0..100 {
-                if remove(&base.parent, &*base.name) {
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(10));
-            }
-        }
-    }
 }
 
 impl Base {
-    fn make(parent: &Path) -> Option<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let parent = rustix::fs::open(parent, flags, Mode::empty()).ok()?;
-        remove_stale(&parent);
-        let name = format!("{PREFIX}{}", std::process::id());
-        match rustix::fs::mkdirat(&parent, &name, Mode::from_raw_mode(0o755)) {
+    fn make(parent: &OwnedFd, name: &str) -> Option<Self> {
+        remove_stale(parent);
+        match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755)) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(_) => return None,
         }
-        let fd = rustix::fs::openat(&parent, &name, flags, Mode::empty()).ok()?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(parent, name, flags, Mode::empty()).ok()?;
         // Permission to make a cgroup does not imply permission to use it.
         rustix::fs::accessat(&fd, "cgroup.procs", rustix::fs::Access::WRITE_OK, AtFlags::EACCESS).ok()?;
-        Some(Self { fd, parent, name })
+        Some(Self { fd })
     }
 
     fn child(&self, name: &str) -> Option<OwnedFd> {
@@ -405,6 +431,27 @@ mod tests {
         assert_eq!((resources.cpu_pressure, resources.memory_pressure), (Nanos(61_000), Nanos(0)));
         assert_eq!(resources.io_pressure, Nanos(1_234_567_000));
         assert_eq!((step.memory(), step.cpu(), step.oom()), (Some(12_288), Some(Nanos(3_500_000)), true));
+    }
+
+    /// Ordinary directories take the place of hierarchies: what is tested is who knows of them, and when.
+    #[test]
+    fn directories_made_after_the_zygote_knew_their_parents_are_removed_by_it() {
+        let hierarchies = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [v2, memory] = hierarchies.each_ref().map(|directory| open(directory.path()));
+        let builder = Parents { name: "buildscope-7".to_owned(), v2, v1: [memory, None, None] };
+        let (bytes, fds) = builder.parts();
+        let fds = fds.into_iter().map(|fd| fd.try_clone_to_owned().unwrap()).collect();
+        let zygote = Parents::of_parts(&bytes, fds).unwrap();
+        for directory in &hierarchies {
+            std::fs::create_dir_all(directory.path().join("buildscope-7/0")).unwrap();
+            std::fs::create_dir(directory.path().join("buildscope-77")).unwrap();
+        }
+        zygote.end();
+        for directory in &hierarchies {
+            let left: Vec<_> =
+                std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(left, ["buildscope-77"]);
+        }
     }
 
     #[test]
