@@ -3,9 +3,10 @@
 use super::BuildError;
 use super::away::{draw, note_machine};
 use super::blocking::blocking;
+use super::step_context::StepContext;
 use super::step_keys::StepFiles;
 use super::step_runner::{StepInput, StepLayer, StepRunner};
-use crate::plan::{self, CopyFrom};
+use crate::plan::{self, CopyFrom, Op, Step};
 use crate::remote::{DescribedCopy, DescribedWork, Description, Machines};
 use buildscope_record::{DiffId, StepMachine};
 use buildscope_schedule::Turn;
@@ -28,8 +29,16 @@ impl StepRunner {
         let (Some(machines), CopyFrom::Stage(from)) = (&self.machines, &op.from) else { return Ok(None) };
         let (from, store) = (ctx.results.of(*from), &self.engine.store);
         let below_read = if op.link { &[][..] } else { &below.layers };
-        let fetch = machines.layers().fetch_time(&[&from.layers, below_read].concat(), store);
-        if op.add || !op.inline.is_empty() || fetch.is_none_or(|fetch| fetch < ACTION + machines.round_trip()) {
+        let sooner = |layers: &[DiffId]| {
+            let fetch = machines.layers().fetch_time(layers, store);
+            fetch.is_none_or(|fetch| fetch < ACTION + machines.round_trip())
+        };
+        let read = [&from.layers, below_read].concat();
+        if op.add || !op.inline.is_empty() || sooner(&read) {
+            // The layers of the COPYs that follow come at the same time.
+            let next = next_sources(ctx, step).filter(|layers| sooner(layers)).flatten().copied();
+            let wanted = [read, next.collect()].concat();
+            blocking(|| self.fetch_made_away(&wanted, probe))?;
             return Ok(None);
         }
         let description = blocking(|| {
@@ -59,4 +68,15 @@ impl StepRunner {
         let work = DescribedWork::Copy(DescribedCopy::of(op, from, self.epoch));
         Ok(Description::of(work, &below.layers, self.sizes(&layers, machines, probe)?))
     }
+}
+
+/// The layers of the stages that the COPYs between a step and the next RUN of its stage read, as far as these stages have ended.
+fn next_sources<'c>(ctx: &'c StepContext, step: &Step) -> impl Iterator<Item = &'c [DiffId]> {
+    let stage = step.stage;
+    let after = ctx.plan.steps().skip(step.id.index() + 1);
+    let before_run = after.take_while(move |next| next.stage == stage && !matches!(next.op, Op::Run(_)));
+    before_run.filter_map(|next| match &next.op {
+        Op::Copy(plan::Copy { from: CopyFrom::Stage(from), .. }) => Some(&*ctx.results.finished(*from)?.layers),
+        _ => None,
+    })
 }

@@ -41,6 +41,30 @@ fn a_small_layer_comes_with_its_result() {
 }
 
 #[test(Program("buildbox-casd"), Root)]
+fn the_layers_of_copies_that_follow_are_fetched_together() {
+    let server = machine();
+    let stage = |name| format!("FROM busybox AS {name}\nRUN head -c 300000 /dev/urandom > /{name}\n");
+    let stages = ["one", "two", "three"].map(stage).concat();
+    let world = World::new(&format!(
+        "{stages}FROM busybox\nCOPY --from=one /one /\nENV A=1\nCOPY --from=two /two /\nRUN cat /one /two > /both\n\
+         COPY --from=three /three /\n"
+    ));
+    // With stages as the unit, all three have ended before the first COPY.
+    let flags = ["--remote", &server.address(), "--remote-fallback", "fail", "--granularity", "stages"];
+    let record = world.build(&flags).record();
+    let fetched = |part| {
+        let copy = step(&record, part).id;
+        let pulls = record.spans.iter().filter(|span| span.phase == Phase::Pull && span.step == Some(copy));
+        pulls.map(|span| span.fields["bytes_read"] / 300_000).sum::<u64>()
+    };
+    assert_eq!(
+        ["=one", "=two", "=three"].map(fetched),
+        [2, 0, 2],
+        "the last one fetches the layer of the RUN below it, too"
+    );
+}
+
+#[test(Program("buildbox-casd"), Root)]
 fn a_copy_on_another_machine_has_the_digest_of_a_local_one() {
     let server = machine();
     let world = World::new(
