@@ -59,8 +59,8 @@ fn the_layers_of_copies_that_follow_are_fetched_together() {
     };
     assert_eq!(
         ["=one", "=two", "=three"].map(fetched),
-        [2, 0, 2],
-        "the last one fetches the layer of the RUN below it, too"
+        [2, 0, 3],
+        "the last one also fetches the 600 kB of the RUN below it"
     );
 }
 
