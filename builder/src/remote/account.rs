@@ -126,7 +126,8 @@ impl Account {
         Ok(account)
     }
 
-    /// Refuses what no worker of this program writes. Later sums must not overflow, and tables have room for a name.
+    /// Refuses what no worker of this program writes. Later sums must not overflow, tables have room for a name, and the record of the
+    /// build is valid.
     fn check(&self) -> Result<(), String> {
         if let Some(layer) = self.layer.filter(|layer| layer.size > LARGEST_LAYER || layer.files > layer.size) {
             return Err(format!("{ACCOUNT} names a layer of {} bytes with {} files", layer.size, layer.files));
@@ -137,7 +138,11 @@ impl Account {
         if self.machine.len() > LONGEST_NAME {
             return Err(format!("{ACCOUNT} has a machine name of {} bytes", self.machine.len()));
         }
-        Ok(())
+        if let Some((phase, ..)) = self.phases.iter().find(|(_, start, end)| start > end) {
+            return Err(format!("{ACCOUNT} has the phase {phase}, which ends before it starts"));
+        }
+        let processes = self.processes.as_ref().map_or(Ok(()), |processes| processes.validate("processes"));
+        processes.map_err(|fault| format!("{ACCOUNT} is not valid: {fault}"))
     }
 
     /// The JSON form.
@@ -243,6 +248,7 @@ fn kind(error: &RunError) -> FailureKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_record::{Observed, Process};
 
     fn read(change: impl FnOnce(&mut Account)) -> Result<Account, String> {
         let mut account = Account::of("worker".into());
@@ -251,14 +257,21 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_names_that_no_worker_has_are_refused() {
+    fn what_no_worker_has_is_refused() {
         let layer = |size, files| Some(DescribedLayer { diff_id: DiffId::of("layer"), size, files });
         let killed = |signal| {
             Some(DescribedExit { code: None, signal: Some(signal), oom: false, resources: Resources::default() })
         };
         assert!(read(|account| account.layer = layer(1024, 0)).is_ok());
+        let times = |start, end| Processes::of(Observed::Events, Nanos(start), Nanos(end));
+        let orphan = Process { parent: Some(0), ..Process::default() };
         assert!(read(|account| account.exit = killed(9)).is_ok());
+        assert!(read(|account| account.phases = vec![(Phase::Process, Nanos(2), Nanos(2))]).is_ok());
+        assert!(read(|account| account.processes = Some(times(2, 2))).is_ok());
         for refused in [
+            read(|account| account.phases = vec![(Phase::Process, Nanos(2), Nanos(1))]),
+            read(|account| account.processes = Some(times(2, 1))),
+            read(|account| account.processes = Some(Processes { list: vec![orphan], ..times(1, 2) })),
             read(|account| account.layer = layer(u64::MAX, 1)),
             read(|account| account.layer = layer(1024, u64::MAX)),
             read(|account| account.exit = killed(i32::MAX)),

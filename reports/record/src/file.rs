@@ -229,7 +229,9 @@ impl Record {
             if let (Some(start), Some(end)) = (step.start, step.end) {
                 ordered(start.0, end.0, entry)?;
             }
-            step.processes.as_ref().map_or(Ok(()), |processes| inside(processes, index))?;
+            step.processes
+                .as_ref()
+                .map_or(Ok(()), |processes| processes.validate(&format!("{}.processes", entry())))?;
         }
         for (index, edge) in self.edges.iter().enumerate() {
             self.known(edge.from, || format!("edges[{index}]"))?;
@@ -306,26 +308,32 @@ impl Record {
     }
 }
 
-/// Checks that processes come after those that they refer to, so that no process is its own ancestor.
-fn inside(processes: &Processes, step: usize) -> Result<(), Fault> {
-    ordered(processes.start.0, processes.end.0, || format!("steps[{step}].processes"))?;
-    for (index, process) in processes.list.iter().enumerate() {
-        let entry = || format!("steps[{step}].processes.list[{index}]");
-        ordered(process.start.0, process.end.0, entry)?;
-        for id in [process.parent, process.replaces].into_iter().flatten() {
-            if id as usize >= index {
+impl Processes {
+    /// Checks that processes come after those that they refer to, so that no process is its own ancestor, and that none ends before it
+    /// starts. `path` names this value in a message.
+    ///
+    /// # Errors
+    /// The first [`Fault`] found.
+    pub fn validate(&self, path: &str) -> Result<(), Fault> {
+        ordered(self.start.0, self.end.0, || path.to_owned())?;
+        for (index, process) in self.list.iter().enumerate() {
+            let entry = || format!("{path}.list[{index}]");
+            ordered(process.start.0, process.end.0, entry)?;
+            for id in [process.parent, process.replaces].into_iter().flatten() {
+                if id as usize >= index {
+                    return Err(Fault::NoProcess { entry: entry(), id });
+                }
+            }
+        }
+        for (index, folded) in self.folded.iter().enumerate() {
+            let entry = || format!("{path}.folded[{index}]");
+            ordered(folded.start.0, folded.end.0, entry)?;
+            if let Some(id) = folded.parent.filter(|&id| id as usize >= self.list.len()) {
                 return Err(Fault::NoProcess { entry: entry(), id });
             }
         }
+        Ok(())
     }
-    for (index, folded) in processes.folded.iter().enumerate() {
-        let entry = || format!("steps[{step}].processes.folded[{index}]");
-        ordered(folded.start.0, folded.end.0, entry)?;
-        if let Some(id) = folded.parent.filter(|&id| id as usize >= processes.list.len()) {
-            return Err(Fault::NoProcess { entry: entry(), id });
-        }
-    }
-    Ok(())
 }
 
 fn ordered(start: u64, end: u64, entry: impl Fn() -> String) -> Result<(), Fault> {
