@@ -68,8 +68,13 @@ impl Definition {
         self.targets.iter().find(|target| target.name == name)
     }
 
-    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
-        self.groups.iter().find(|group| group.name == name)
+    /// The first target and the first group of each name.
+    pub(crate) fn by_name(&self) -> ByName<'_> {
+        // The last of equal keys stays in a map.
+        ByName {
+            targets: self.targets.iter().rev().map(|target| (target.name.as_str(), target)).collect(),
+            groups: self.groups.iter().rev().map(|group| (group.name.as_str(), group)).collect(),
+        }
     }
 
     /// Merges targets of the same name into the first.
@@ -90,6 +95,12 @@ impl Definition {
         }
         self.targets = merged;
     }
+}
+
+/// The targets and groups of a definition by their names.
+pub(crate) struct ByName<'a> {
+    pub(crate) targets: HashMap<&'a str, &'a BakeTarget>,
+    pub(crate) groups: HashMap<&'a str, &'a Group>,
 }
 
 /// Keeps the first of equal names.

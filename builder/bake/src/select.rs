@@ -2,10 +2,10 @@
 //!
 //! *Takes* a definition, names, patterns and overrides. *Gives* complete targets and the groups that lead to them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::{
-    definition::{Definition, Group, dedup},
+    definition::{ByName, Definition, Group, dedup},
     error::Error,
     paths,
     target::{BakeTarget, Export, Overrides, SetFlag},
@@ -14,6 +14,8 @@ use buildscope_oci::Platform;
 
 /// The most targets that refer to each other in a row.
 const MAX_LINKS: usize = 256;
+/// The most policies of a target. They are added up where a target inherits.
+const MAX_POLICIES: usize = 1000;
 
 /// The targets of a command.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -40,23 +42,27 @@ impl Definition {
             wanted.extend(self.matching(&name.replace('.', "_"))?);
         }
         dedup(&mut wanted);
-        let resolver = Resolver { definition: self, overrides: self.overrides(settings, environment)? };
+        let resolver = Resolver { definition: self.by_name(), overrides: self.overrides(settings, environment)? };
         let mut selection = Selection::default();
         for name in &wanted {
-            let (targets, groups) = self.members(name);
+            let (targets, groups) = resolver.definition.members(name);
             for target in targets {
+                if selection.targets.contains_key(&target) {
+                    continue;
+                }
                 let resolved = resolver.target(&target)?;
                 selection.targets.insert(target, resolved);
             }
             for group in groups {
-                if let Some(found) = self.group(&group) {
+                if let Some(&found) = resolver.definition.groups.get(group.as_str()) {
                     selection.groups.insert(group, found.clone());
                 }
             }
         }
         add_default_group(&mut selection, &wanted);
+        let mut linked = Linked::default();
         for name in selection.targets.keys().cloned().collect::<Vec<_>>() {
-            resolver.link(&name, &mut selection.targets, &mut Vec::new())?;
+            resolver.link(&name, &mut selection.targets, &mut linked)?;
         }
         for target in selection.targets.values_mut() {
             locate(target)?;
@@ -106,14 +112,13 @@ impl Definition {
         }
         Ok(overrides)
     }
+}
 
+impl ByName<'_> {
     /// The targets of a group, also through other groups, and those groups. A name that is not a group is a target.
     fn members(&self, name: &str) -> (Vec<String>, Vec<String>) {
         let mut visited = HashMap::new();
-        let (mut targets, mut groups) = self.members_of(name, &mut visited);
-        dedup(&mut targets);
-        dedup(&mut groups);
-        (targets, groups)
+        self.members_of(name, &mut visited)
     }
 
     fn members_of(
@@ -124,7 +129,7 @@ impl Definition {
         if let Some(known) = visited.get(name) {
             return known.clone();
         }
-        let Some(group) = self.group(name) else {
+        let Some(group) = self.groups.get(name) else {
             return (vec![name.to_owned()], Vec::new());
         };
         visited.insert(name.to_owned(), Default::default());
@@ -138,6 +143,9 @@ impl Definition {
             targets.extend(inner);
             groups.extend(inner_groups);
         }
+        // Not only at the end: groups that name two groups each would double the lists at each level.
+        dedup(&mut targets);
+        dedup(&mut groups);
         visited.insert(name.to_owned(), (targets.clone(), groups.clone()));
         (targets, groups)
     }
@@ -171,15 +179,23 @@ fn add_default_group(selection: &mut Selection, wanted: &[String]) {
 }
 
 struct Resolver<'a> {
-    definition: &'a Definition,
+    definition: ByName<'a>,
     overrides: HashMap<String, Overrides>,
+}
+
+/// The targets whose contexts are followed.
+#[derive(Default)]
+struct Linked {
+    /// From a target of the command to the one that is followed, to find cycles.
+    way: Vec<String>,
+    /// Those that were followed to their ends. Without them, two contexts each would double the work at each level.
+    done: HashSet<String>,
 }
 
 impl Resolver<'_> {
     /// A target with its inherited attributes, its overrides and the defaults.
     fn target(&self, name: &str) -> Result<BakeTarget, Error> {
         let mut target = self.inherited(name, &mut HashMap::new())?.unwrap_or_default();
-        target.inherits.clear();
         target.context.get_or_insert_with(|| ".".into());
         if target.dockerfile.as_deref().is_none_or(str::is_empty) {
             target.dockerfile = Some("Dockerfile".into());
@@ -197,7 +213,7 @@ impl Resolver<'_> {
             return Ok(known.clone());
         }
         visited.insert(name.to_owned(), None);
-        let own = self.definition.target(name).ok_or_else(|| self.unknown(name))?;
+        let own = *self.definition.targets.get(name).ok_or_else(|| self.unknown(name))?;
         let mut target = BakeTarget { name: name.to_owned(), ..BakeTarget::default() };
         for parent in &own.inherits {
             if let Some(parent) = self.inherited(parent, visited)? {
@@ -209,30 +225,31 @@ impl Resolver<'_> {
             target.apply(overrides)?;
         }
         target.normalize();
+        // They are followed. With each level, they could double.
+        target.inherits.clear();
+        if target.policy.as_ref().is_some_and(|policies| policies.len() > MAX_POLICIES) {
+            return Err(Error::new(format!("target {name} has more than {MAX_POLICIES} policies")));
+        }
         visited.insert(name.to_owned(), Some(target.clone()));
         Ok(Some(target))
     }
 
     fn unknown(&self, name: &str) -> Error {
-        let names = self.definition.targets.iter().map(|target| target.name.as_str());
-        let similar = names
-            .filter(|known| strsim::damerau_levenshtein(known, name) <= 2)
-            .min_by_key(|known| strsim::damerau_levenshtein(known, name));
+        let distances = self.definition.targets.keys().map(|known| (strsim::damerau_levenshtein(known, name), *known));
+        let similar = distances.filter(|(distance, _)| *distance <= 2).min().map(|(_, known)| known);
         let hint = similar.map_or_else(String::new, |known| format!("; did you mean {known}?"));
         Error::new(format!("failed to find target {name}{hint}"))
     }
 
     /// Adds the targets that a target uses as contexts. They pass their entitlements on.
-    fn link(
-        &self,
-        name: &str,
-        targets: &mut BTreeMap<String, BakeTarget>,
-        visited: &mut Vec<String>,
-    ) -> Result<(), Error> {
-        if visited.len() == MAX_LINKS {
+    fn link(&self, name: &str, targets: &mut BTreeMap<String, BakeTarget>, linked: &mut Linked) -> Result<(), Error> {
+        if linked.done.contains(name) {
+            return Ok(());
+        }
+        if linked.way.len() == MAX_LINKS {
             return Err(Error::new(format!("more than {MAX_LINKS} targets use each other in a row")));
         }
-        visited.push(name.to_owned());
+        linked.way.push(name.to_owned());
         let contexts: Vec<String> = targets[name].contexts.values().cloned().collect();
         for context in contexts {
             let Some(used) = context.strip_prefix("target:") else {
@@ -241,7 +258,7 @@ impl Resolver<'_> {
             if used == name {
                 return Err(Error::new(format!("target {name} cannot link to itself")));
             }
-            if visited.iter().any(|visited| visited == used) {
+            if linked.way.iter().any(|before| before == used) {
                 return Err(Error::new(format!("infinite loop from {name} to {used}")));
             }
             if !targets.contains_key(used) {
@@ -254,7 +271,7 @@ impl Resolver<'_> {
                 target.linked = true;
                 targets.insert(used.to_owned(), target);
             }
-            self.link(used, targets, visited)?;
+            self.link(used, targets, linked)?;
             let entitlements = targets[used].entitlements.clone().unwrap_or_default();
             let platforms = targets[used].platforms.clone().unwrap_or_default();
             if let Some(target) = targets.get_mut(name) {
@@ -274,7 +291,8 @@ impl Resolver<'_> {
                 }
             }
         }
-        visited.pop();
+        linked.way.pop();
+        linked.done.insert(name.to_owned());
         Ok(())
     }
 }
@@ -348,5 +366,55 @@ fn in_set(set: &[char], given: char) -> bool {
         [from, '-', to, rest @ ..] => (*from..=*to).contains(&given) || in_set(rest, given),
         [one, rest @ ..] => *one == given || in_set(rest, given),
         [] => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{definition::Inputs, error::File};
+
+    fn select(text: String) -> Result<Selection, Error> {
+        let file = File { name: "x.hcl".into(), text };
+        Definition::read(&[file], &Inputs::default())?.select(&["all".into()], &[], &BTreeMap::new())
+    }
+
+    /// Forty levels, each of which names the one before twice: 2^40 ways to the first.
+    fn levels(level: impl Fn(usize) -> String, all: &str) -> String {
+        (1..40).map(level).chain([all.to_owned()]).collect()
+    }
+
+    #[test]
+    fn targets_that_name_two_others_at_each_level_do_not_double_the_work() {
+        let inherits = levels(
+            |level| format!("target \"t{level}\" {{\n inherits = [\"t{0}\", \"t{0}\"]\n}}\n", level - 1),
+            "target \"t0\" {\n args = { A = \"x\" }\n}\ntarget \"all\" {\n inherits = [\"t39\"]\n}\n",
+        );
+        assert_eq!(select(inherits).unwrap().targets["all"].args["A"], "x");
+        let contexts = levels(
+            |level| {
+                format!(
+                    "target \"t{level}\" {{\n contexts = {{ a = \"target:t{0}\", b = \"target:t{0}\" }}\n}}\n",
+                    level - 1
+                )
+            },
+            "target \"t0\" {\n}\ntarget \"all\" {\n contexts = { a = \"target:t39\" }\n}\n",
+        );
+        assert_eq!(select(contexts).unwrap().targets.len(), 41);
+        let groups = levels(
+            |level| {
+                let members = format!("targets = [\"g{0}\", \"h{0}\"]", level - 1);
+                format!("group \"g{level}\" {{\n {members}\n}}\ngroup \"h{level}\" {{\n {members}\n}}\n")
+            },
+            "target \"g0\" {\n}\ntarget \"h0\" {\n}\ngroup \"all\" {\n targets = [\"g39\"]\n}\n",
+        );
+        assert_eq!(select(groups).unwrap().targets.into_keys().collect::<Vec<_>>(), ["g0", "h0"]);
+    }
+
+    #[test]
+    fn a_cycle_of_contexts_is_an_error() {
+        let link = |name: &str, to: &str| format!("target \"{name}\" {{\n contexts = {{ a = \"target:{to}\" }}\n}}\n");
+        let error = select(link("all", "a") + &link("a", "b") + &link("b", "a")).unwrap_err();
+        assert!(error.message.contains("infinite loop"), "{error}");
     }
 }

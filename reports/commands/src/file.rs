@@ -9,7 +9,7 @@ use crate::tools::recognise;
 use crate::usage::{Surroundings, Usage};
 use crate::users::{self, User};
 use crate::word::Word;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 /// An instruction of a Dockerfile as text.
@@ -102,6 +102,7 @@ impl<'t> File<'t> {
             bases,
             globals: BTreeMap::new(),
             states: Vec::new(),
+            named: HashMap::new(),
             reads_runs: lines.len() <= MOST_STEPS,
             memory: MOST_MEMORY,
         };
@@ -138,15 +139,12 @@ impl<'t> File<'t> {
 
     /// The stages that share layers with a stage: those that it starts from, and those that start from one of them.
     pub fn family(&self, stage: usize) -> Vec<usize> {
-        let root = |mut stage: usize| {
+        let mut roots: Vec<usize> = Vec::with_capacity(self.stages.len());
+        for (stage, Stage { parent, .. }) in self.stages.iter().enumerate() {
             // A stage starts from an earlier one.
-            while let Some(parent) = self.stages[stage].parent.filter(|parent| *parent < stage) {
-                stage = parent;
-            }
-            stage
-        };
-        let wanted = root(stage);
-        (0..self.stages.len()).filter(|&other| root(other) == wanted).collect()
+            roots.push(parent.filter(|parent| *parent < stage).map_or(stage, |parent| roots[parent]));
+        }
+        (0..self.stages.len()).filter(|&other| roots[other] == roots[stage]).collect()
     }
 }
 
@@ -179,6 +177,8 @@ struct FileReader<'b> {
     bases: &'b Environments,
     globals: BTreeMap<String, String>,
     states: Vec<StageState>,
+    /// The stages with each name.
+    named: HashMap<String, BTreeSet<usize>>,
     reads_runs: bool,
     /// The number of bytes of environments that may still be kept, over all steps.
     memory: usize,
@@ -194,9 +194,15 @@ impl FileReader<'_> {
         if let [_, between, name] = &words[..]
             && between.text.eq_ignore_ascii_case("as")
         {
-            stages[stage].name = Some(name.text.to_lowercase());
+            let name = name.text.to_lowercase();
+            let before = stages[stage].name.replace(name.clone());
+            if let Some(named) = before.and_then(|name| self.named.get_mut(&name)) {
+                named.remove(&stage);
+            }
+            self.named.entry(name).or_default().insert(stage);
         }
-        let known = stages[..stage].iter().rposition(|other| other.name.as_deref() == Some(&base.to_lowercase()));
+        let named = self.named.get(&base.to_lowercase());
+        let known = named.and_then(|named| named.range(..stage).next_back().copied());
         stages[stage].parent = known;
         if let Some(parent) = known {
             self.states[stage] = self.states[parent].clone();
@@ -389,4 +395,37 @@ fn expand<'v>(text: &str, variable: impl Fn(&str) -> Option<&'v str>) -> Option<
         rest = next;
     }
     Some(out + rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parents(lines: &[(String, usize)]) -> Vec<Option<usize>> {
+        let line = |(text, stage): &'_ (String, usize)| (text.clone(), Some(*stage));
+        let lines: Vec<(String, Option<usize>)> = lines.iter().map(line).collect();
+        let lines: Vec<_> = lines.iter().map(|(text, stage)| InstructionLine { text, stage: *stage }).collect();
+        File::read(&lines, &Environments::new()).stages.into_iter().map(|stage| stage.parent).collect()
+    }
+
+    #[test]
+    fn a_stage_starts_from_the_nearest_earlier_one_of_that_name() {
+        let lines = ["FROM x AS a", "FROM A AS b", "FROM a AS a", "FROM a AS c", "FROM d", "FROM c AS d"];
+        let lines: Vec<_> = lines.into_iter().map(str::to_owned).zip(0..).collect();
+        assert_eq!(parents(&lines), [None, Some(0), Some(0), Some(2), None, Some(3)]);
+        // A log may name a stage twice, and another one later.
+        let lines = [("FROM x AS a", 0), ("FROM y AS b", 0), ("FROM a", 1), ("FROM b", 2)];
+        assert_eq!(parents(&lines.map(|(text, stage)| (text.to_owned(), stage))), [None, None, Some(0)]);
+    }
+
+    /// 200 million comparisons of names took half a minute.
+    #[test]
+    fn reading_many_stages_takes_linear_time() {
+        let lines: Vec<_> = (0..20_000).map(|stage| (format!("FROM x AS s{stage}"), stage)).collect();
+        assert!(parents(&lines).iter().all(Option::is_none));
+        let lines: Vec<_> =
+            (0..2_000).map(|stage: usize| (format!("FROM s{} AS s{stage}", stage.wrapping_sub(1)), stage)).collect();
+        let read: Vec<_> = lines.iter().map(|(text, stage)| InstructionLine { text, stage: Some(*stage) }).collect();
+        assert_eq!(File::read(&read, &Environments::new()).family(1_999).len(), 2_000);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
 };
 
 use crate::{
@@ -23,6 +23,8 @@ const MAX_MATRIX: usize = 10_000;
 /// The blocks of all files, with their final names.
 pub(super) struct Blocks<'a> {
     instances: Vec<Instance<'a>>,
+    /// The last block of each kind and name, as an index.
+    last: HashMap<(String, String), usize>,
 }
 
 /// One block, or one of the targets that a block with a matrix makes.
@@ -61,18 +63,26 @@ impl<'a> Blocks<'a> {
                 });
             }
         }
-        Ok(Blocks { instances })
+        let name = |instance: &Instance<'_>| (instance.block.kind.clone(), instance.name.clone());
+        let last = instances.iter().map(name).zip(0..).collect();
+        Ok(Blocks { instances, last })
     }
 
     /// Evaluates all blocks, and merges those with the same name.
     pub(super) fn add_to(&self, definition: &mut Definition, scope: &dyn Scope) -> Result<(), Error> {
+        let mut groups = first_of_each(definition.groups.iter().map(|group| &group.name));
+        let mut targets = first_of_each(definition.targets.iter().map(|target| &target.name));
         let mut renamed: Vec<(&Block, Vec<String>)> = Vec::new();
+        let mut labels: HashMap<&str, usize> = HashMap::new();
         for instance in &self.instances {
             if instance.block.kind == "group" {
                 let group = instance.group(scope)?;
-                match definition.groups.iter_mut().find(|known| known.name == group.name) {
-                    Some(known) => *known = group,
-                    None => definition.groups.push(group),
+                match groups.entry(group.name.clone()) {
+                    Entry::Occupied(known) => definition.groups[*known.get()] = group,
+                    Entry::Vacant(new) => {
+                        new.insert(definition.groups.len());
+                        definition.groups.push(group);
+                    }
                 }
                 continue;
             }
@@ -84,14 +94,19 @@ impl<'a> Blocks<'a> {
                         .map_err(|why| Error::new(format!("{field}: {why}")).at(&attribute.value.place()))?;
                 }
             }
-            match definition.targets.iter_mut().find(|known| known.name == target.name) {
-                Some(known) => known.merge(&target),
-                None => definition.targets.push(target),
+            match targets.entry(target.name.clone()) {
+                Entry::Occupied(known) => definition.targets[*known.get()].merge(&target),
+                Entry::Vacant(new) => {
+                    new.insert(definition.targets.len());
+                    definition.targets.push(target);
+                }
             }
-            let label = &instance.block.labels[0];
-            match renamed.iter_mut().find(|(block, _)| block.labels[0] == *label) {
-                Some((_, names)) => names.push(instance.name.clone()),
-                None => renamed.push((instance.block, vec![instance.name.clone()])),
+            match labels.entry(&instance.block.labels[0]) {
+                Entry::Occupied(known) => renamed[*known.get()].1.push(instance.name.clone()),
+                Entry::Vacant(new) => {
+                    new.insert(renamed.len());
+                    renamed.push((instance.block, vec![instance.name.clone()]));
+                }
             }
         }
         // A matrix makes a group of its targets.
@@ -107,8 +122,9 @@ impl<'a> Blocks<'a> {
 
     /// The value of `kind.name.field`, of the last block with that name.
     pub(super) fn field(&self, kind: &str, name: &str, field: Option<&str>, scope: &dyn Scope) -> Result<Value, Error> {
-        let found = self.instances.iter().rev().find(|instance| instance.block.kind == kind && instance.name == name);
-        let instance = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
+        let found = self.last.get(&(kind.to_owned(), name.to_owned()));
+        let found = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
+        let instance = &self.instances[*found];
         match field {
             Some(field) => instance.value(field, scope),
             None => {
@@ -118,6 +134,12 @@ impl<'a> Blocks<'a> {
             }
         }
     }
+}
+
+/// The index of the first of equal names.
+fn first_of_each<'n>(names: impl DoubleEndedIterator<Item = &'n String> + ExactSizeIterator) -> HashMap<String, usize> {
+    // The last of equal keys stays in a map.
+    names.cloned().enumerate().rev().map(|(index, name)| (name, index)).collect()
 }
 
 impl Instance<'_> {

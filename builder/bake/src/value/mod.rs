@@ -11,6 +11,11 @@ mod types;
 
 use std::collections::BTreeMap;
 
+/// The fewest fields in a node of a map, but for the only one: half of its capacity of 11.
+const LEAST_IN_NODE: usize = 5;
+/// The size of a node of a map, in bytes, whatever the number of its fields.
+const NODE: u64 = 11 * (size_of::<String>() + size_of::<Value>()) as u64;
+
 pub(crate) use convert::{convert, unify};
 pub(crate) use json::{from_json, from_json_as, json_text};
 pub(crate) use number::{MAX_DIGITS, Number, bounded, number_text, parse_number, whole, whole_big};
@@ -96,7 +101,8 @@ impl Value {
             }
             Value::Map(_, fields) | Value::Object(fields) => {
                 let field = |(name, value): (&String, &Value)| Some(name.len() as u64 + value.size(depth)?);
-                fields.iter().try_fold(own, |sum, entry| Some(sum + field(entry)?))
+                let nodes = fields.len().div_ceil(LEAST_IN_NODE) as u64 * NODE;
+                fields.iter().try_fold(own + nodes, |sum, entry| Some(sum + field(entry)?))
             }
         }
     }
@@ -162,5 +168,21 @@ impl From<String> for Value {
 impl From<bool> for Value {
     fn from(value: bool) -> Value {
         Value::Bool(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A node of a map has room for 11 fields. Objects of one field are mostly such room.
+    #[test]
+    fn the_size_of_objects_includes_the_room_of_their_nodes() {
+        let object =
+            |fields: usize| Value::Object((0..fields).map(|field| (field.to_string(), Value::Bool(true))).collect());
+        let field = (size_of::<String>() + size_of::<Value>()) as u64;
+        assert!(object(1).size(9).unwrap() >= 11 * field);
+        assert!(object(1000).size(9).unwrap() >= 1000 * field);
+        assert!(object(1000).size(9).unwrap() <= 4000 * field);
     }
 }

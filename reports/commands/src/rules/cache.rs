@@ -9,6 +9,7 @@ use crate::keyword::Keyword;
 use crate::script::Join;
 use crate::touches::{touches, within};
 use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
+use std::collections::HashSet;
 
 /// A RUN that would be shorter with cache mounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -343,23 +344,24 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
     }
     // Another stage takes the directory, or the image itself has it and may run the tool.
     let targets: Vec<&str> = advice.caches.iter().map(|cache| cache.target.as_str()).collect();
+    let numbers: HashSet<String> = family.iter().map(usize::to_string).collect();
+    let names: HashSet<&str> = family.iter().filter_map(|&member| file.stages[member].name.as_deref()).collect();
     let takes = |other: &Step<'_>| {
         let instruction = &other.instruction;
         let from = instruction.flag("from").or_else(|| instruction.flags.contains("from=").then_some(""));
         let Some(from) = from else { return false };
-        let named = family.iter().any(|&member| {
-            file.stages[member].name.as_deref() == Some(&from.to_lowercase())
-                || from == member.to_string()
-                || from.is_empty()
-        });
+        if from.is_empty() {
+            return true;
+        }
+        if !names.contains(from.to_lowercase().as_str()) && !numbers.contains(from) {
+            return false;
+        }
         let words = instruction.words();
         let sources = &words[..words.len().saturating_sub(1)];
-        named
-            && (from.is_empty()
-                || sources.iter().any(|word| {
-                    let path = crate::path::join("/", &word.text);
-                    !word.literal || targets.iter().any(|target| within(target, &path) || within(&path, target))
-                }))
+        sources.iter().any(|word| {
+            let path = crate::path::join("/", &word.text);
+            !word.literal || targets.iter().any(|target| within(target, &path) || within(&path, target))
+        })
     };
     if file.steps.iter().any(takes)
         || family.contains(&(file.stages.len() - 1)) && !runs_without_tool(file, advice.tool)
