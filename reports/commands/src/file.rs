@@ -396,36 +396,3 @@ fn expand<'v>(text: &str, variable: impl Fn(&str) -> Option<&'v str>) -> Option<
     }
     Some(out + rest)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parents(lines: &[(String, usize)]) -> Vec<Option<usize>> {
-        let line = |(text, stage): &'_ (String, usize)| (text.clone(), Some(*stage));
-        let lines: Vec<(String, Option<usize>)> = lines.iter().map(line).collect();
-        let lines: Vec<_> = lines.iter().map(|(text, stage)| InstructionLine { text, stage: *stage }).collect();
-        File::read(&lines, &Environments::new()).stages.into_iter().map(|stage| stage.parent).collect()
-    }
-
-    #[test]
-    fn a_stage_starts_from_the_nearest_earlier_one_of_that_name() {
-        let lines = ["FROM x AS a", "FROM A AS b", "FROM a AS a", "FROM a AS c", "FROM d", "FROM c AS d"];
-        let lines: Vec<_> = lines.into_iter().map(str::to_owned).zip(0..).collect();
-        assert_eq!(parents(&lines), [None, Some(0), Some(0), Some(2), None, Some(3)]);
-        // A log may name a stage twice, and another one later.
-        let lines = [("FROM x AS a", 0), ("FROM y AS b", 0), ("FROM a", 1), ("FROM b", 2)];
-        assert_eq!(parents(&lines.map(|(text, stage)| (text.to_owned(), stage))), [None, None, Some(0)]);
-    }
-
-    /// 200 million comparisons of names took half a minute.
-    #[test]
-    fn reading_many_stages_takes_linear_time() {
-        let lines: Vec<_> = (0..20_000).map(|stage| (format!("FROM x AS s{stage}"), stage)).collect();
-        assert!(parents(&lines).iter().all(Option::is_none));
-        let lines: Vec<_> =
-            (0..2_000).map(|stage: usize| (format!("FROM s{} AS s{stage}", stage.wrapping_sub(1)), stage)).collect();
-        let read: Vec<_> = lines.iter().map(|(text, stage)| InstructionLine { text, stage: Some(*stage) }).collect();
-        assert_eq!(File::read(&read, &Environments::new()).family(1_999).len(), 2_000);
-    }
-}
