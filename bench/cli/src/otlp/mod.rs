@@ -2,6 +2,7 @@
 //!
 //! The HTTP client is ureq, which the registry client uses too. It needs no asynchronous runtime.
 
+mod client;
 #[cfg(all(feature = "build", target_os = "linux"))]
 mod environment;
 mod spans;
@@ -14,23 +15,13 @@ use super::Failure;
 use buildscope_record::Record;
 use buildscope_reports::Explanation;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::trace::SpanExporter as _;
-use std::time::Duration;
-use ureq::Agent;
 use ureq::http::Uri;
-use ureq::tls::{RootCerts, TlsConfig};
 
 /// The number of spans per request. A collector accepts at most 20 MiB at once (confighttp, `max_request_body_size`),
 /// and a span has about a thousand bytes.
 const BATCH: usize = 5_000;
-
-/// Timeout for connecting.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Timeout for reading and writing.
-const SILENCE: Duration = Duration::from_secs(60);
 
 /// Sends a build's spans to `http[s]://HOST[:PORT][/PATH]`. The default port is 4318, the default path `/v1/traces`
 /// (OTLP/HTTP). The build is a child of `parent` if there is one. `OTEL_EXPORTER_OTLP_PROTOCOL` chooses the encoding.
@@ -61,7 +52,7 @@ fn send_as(
     let endpoint = endpoint(url)?;
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
-        .with_http_client(Client(agent()))
+        .with_http_client(client::Client::new()?)
         .with_protocol(encoding)
         .with_endpoint(endpoint)
         .build()
@@ -83,20 +74,6 @@ fn began(record: &Record) -> u64 {
     u64::try_from(known.map_or_else(now, |started| started.as_nanosecond())).unwrap_or(0)
 }
 
-/// The HTTP client. It trusts the certificate authorities of the system. A status of 400 or above is a response, not
-/// an error.
-fn agent() -> Agent {
-    let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .tls_config(tls)
-        .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
-        .timeout_connect(Some(CONNECT))
-        .timeout_per_read(Some(SILENCE))
-        .timeout_per_write(Some(SILENCE));
-    config.build().new_agent()
-}
-
 /// Completes the address with port and path.
 fn endpoint(url: &str) -> Result<String, Failure> {
     let wrong = || Failure::usage(miette!("--otlp takes http[s]://HOST[:PORT][/PATH], not `{url}`"));
@@ -108,20 +85,6 @@ fn endpoint(url: &str) -> Result<String, Failure> {
     let path = if matches!(parsed.path(), "" | "/") { "/v1/traces" } else { parsed.path() };
     let port = parsed.port_u16().unwrap_or(4318);
     Ok(format!("{scheme}://{host}:{port}{path}"))
-}
-
-/// The HTTP client in the form that the exporter needs.
-#[derive(Debug)]
-struct Client(Agent);
-
-#[async_trait::async_trait]
-impl HttpClient for Client {
-    /// Blocks, which is harmless because nothing else runs on this runtime.
-    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let (head, body) = request.into_parts();
-        let (head, mut body) = self.0.run(Request::from_parts(head, body.to_vec()))?.into_parts();
-        Ok(Response::from_parts(head, body.read_to_vec()?.into()))
-    }
 }
 
 #[cfg(test)]
