@@ -319,7 +319,7 @@ fn started(record: &Record) -> Option<i64> {
 fn cause(cause: &misses::Cause) -> &'static str {
     use misses::Cause::{
         Arguments, Base, Content, Environment, Expansion, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved,
-        New, Options, Parent, Pruned, Removed, Setting, Source, Times, Unasked, Unknown,
+        New, Options, Parent, Pruned, Recorded, Removed, Setting, Source, Times, Unasked, Unknown,
     };
     match cause {
         New => "new step",
@@ -339,6 +339,7 @@ fn cause(cause: &misses::Cause) -> &'static str {
         Pruned => "pruned result",
         Gone => "result not in this store",
         Unasked(_) => "--no-cache",
+        Recorded(_) => "recorded by the builder",
         Unknown => "unknown",
     }
 }

@@ -18,6 +18,8 @@ const OUTCOME: &str = "dagger.io/cache.outcome";
 const PURPOSE: &str = "dagger.io/link.purpose";
 /// The attribute with the real parent of a span whose place in the tree is only for display.
 const PARENT: &str = "wcprof.parent";
+/// The attribute of the span that only carries the number of a session's spans. It is not work.
+const SESSION_END: &str = "wcprof.session_complete";
 /// The most ancestors that are followed, so that a damaged trace ends.
 const DEEPEST: usize = 10_000;
 
@@ -31,7 +33,8 @@ pub(super) fn draft(spans: &[TraceSpan]) -> Draft {
     let fidelity = Fidelity { starts: true, edges: true, waits: true, ..Fidelity::default() };
     let mut draft = Draft { dated: true, ..Draft::new(Tool::Otlp, fidelity) };
     let tree = SpanTree::of(spans);
-    for root in spans.iter().filter(|span| !tree.spans.contains_key(parent(span))) {
+    let work = |span: &&TraceSpan| !span.attributes.contains_key(SESSION_END);
+    for root in spans.iter().filter(work).filter(|span| !tree.spans.contains_key(parent(span))) {
         draft.saw(root.start);
         draft.saw(root.end.max(root.start));
         draft.failed |= root.failed.is_some();
@@ -299,6 +302,18 @@ mod tests {
         assert_eq!((wait.step, wait.on, wait.kind), (test.id, Some(build.id), WaitKind::Dependency));
         assert_eq!((wait.start.0 / SECOND, wait.end.0 / SECOND), (2, 5));
         assert!(record.edges.iter().any(|edge| (edge.from, edge.to) == (build.id, test.id)));
+        let misses = |record| crate::explain(record).misses.into_iter().map(|miss| miss.sentence).collect::<Vec<_>>();
+        assert!(misses(&record)[0].starts_with("`Container.withExec build` ran again: its result expired"));
+
+        // A reason of the cache that is not a removal, and a span that is not work.
+        let mut spans = spans();
+        let build = spans.iter_mut().find(|span| span.name.contains("withExec build")).unwrap();
+        build.attributes.remove("dagger.io/cache.miss.saw_expired");
+        build.attributes.insert(OUTCOME.into(), "uncached".into());
+        spans.push(span("end", "", "session complete", [9, 99], &[(SESSION_END, "true")]));
+        let record = draft(&spans).finish();
+        assert!(misses(&record)[0].starts_with("`Container.withExec build` ran: the call is never cached"));
+        assert!(record.wall.0 / SECOND < 90);
     }
 
     #[test]

@@ -64,6 +64,8 @@ pub enum Cause {
     Gone,
     /// Nothing: the cache was not used (`--no-cache`), or not for these stages (`--no-cache-filter`).
     Unasked(Vec<String>),
+    /// The builder's own reason, of a record that is not compared with earlier ones.
+    Recorded(String),
     /// The record does not contain the inputs of the step.
     Unknown,
 }
@@ -95,6 +97,9 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
         Some(Removal::Expired) => return Cause::Expired,
         Some(Removal::Pruned) => return Cause::Pruned,
         None => {}
+    }
+    if let Some(reason) = step.cache.as_ref().and_then(|cache| cache.miss.clone()).filter(|_| earlier.is_empty()) {
+        return Cause::Recorded(reason);
     }
     let Some(now) = step.cache.as_ref().map(|cache| &cache.inputs).filter(|inputs| !inputs.is_empty()) else {
         return Cause::Unknown;

@@ -34,15 +34,16 @@ pub struct Miss {
     pub sentence: String,
 }
 
-/// The root causes of a record's misses, the most expensive first. Without an earlier record, only those that the store
-/// itself remembers are known.
+/// The root causes of a record's misses, the most expensive first. Without an earlier record, only those that the builder
+/// itself recorded are known.
 pub(crate) fn misses(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {
-    let removed = |step: &Step| step.cache.as_ref().is_some_and(|cache| cache.removed.is_some());
-    if earlier.is_empty() && !analysis.record.steps.iter().any(removed) {
+    let known = |step: &Step| step.cache.as_ref().is_some_and(|cache| cache.removed.is_some() || cache.miss.is_some());
+    if earlier.is_empty() && !analysis.record.steps.iter().any(known) {
         return Vec::new();
     }
     let mut found = root_causes(analysis, earlier);
-    found.retain(|miss| !earlier.is_empty() || matches!(miss.cause, Cause::Expired | Cause::Pruned));
+    let recorded = |miss: &Miss| matches!(miss.cause, Cause::Expired | Cause::Pruned | Cause::Recorded(_));
+    found.retain(|miss| !earlier.is_empty() || recorded(miss));
     found
 }
 
@@ -78,9 +79,15 @@ fn root_causes(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {
     found
 }
 
-/// Whether a step of a stage ran. Work of the builder for the build as a whole (loading a context, for example) always runs.
+/// Whether a step that could have been cached ran.
 fn ran(step: &Step) -> bool {
-    matches!(step.outcome, Outcome::Executed | Outcome::Failed) && step.stage.is_some()
+    matches!(step.outcome, Outcome::Executed | Outcome::Failed) && is_cacheable(step)
+}
+
+/// Whether the cache is asked for a step. Work of the builder for the build as a whole (loading a context, for example) always runs.
+/// Calls of Dagger have no stage, but a key.
+fn is_cacheable(step: &Step) -> bool {
+    step.stage.is_some() || step.cache.is_some()
 }
 
 /// Whether the user asked for a step to run without the cache.
@@ -111,7 +118,7 @@ impl Roots {
         let mut roots = Self { of_step: vec![None; record.steps.len()], causes: BTreeMap::new() };
         for &id in graph.order() {
             let step = &record.steps[id.index()];
-            if step.outcome == Outcome::Pruned || step.stage.is_none() {
+            if step.outcome == Outcome::Pruned || !is_cacheable(step) {
                 continue;
             }
             let cause = match cause(record, step, &earlier) {

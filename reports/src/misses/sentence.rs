@@ -106,6 +106,7 @@ fn why(step: &Step, cause: &Cause) -> String {
             "did not change, but its result is not in this store: it was made in another store, or lost".to_owned()
         }
         Cause::Unasked(stages) => format!("did not change: `{}` ignored its result", flag(stages)),
+        Cause::Recorded(reason) => format!("ran: {reason}"),
         Cause::Unknown => "is the first step of its stage that ran; the record does not say what changed".to_owned(),
     }
 }
