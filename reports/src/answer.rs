@@ -24,14 +24,15 @@ pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String 
     if analysis.steps.is_empty() && analysis.segments.iter().all(|segment| segment.phase.is_none()) {
         return sentence + "; the record says nothing of what it did.";
     }
-    let own = outside_of_steps(analysis);
+    let told = Told::of(analysis);
+    let own = told.without_tail(analysis, outside_of_steps(analysis));
     match main_step(analysis, ranked).filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
-        Some(step) => sentence += &largest_share(analysis, step),
+        Some(step) => sentence += &largest_share(analysis, step, told),
         None => {
             let phases = &analysis.accounts.phases;
             let phase =
                 phases.iter().find(|row| row.wall > Nanos::ZERO).map_or(Attributed::Unattributed, |row| row.name);
-            sentence += &format!("; {own} of it ({}) was spent outside of steps, mostly {phase}", percent(own, wall));
+            sentence += &format!("; {} was spent outside of steps, mostly {phase}", told.part(own));
         }
     }
     if let Some(wait) = NeedlessWait::longest(analysis).filter(|wait| wait.lost.0 > wall.0 / 10) {
@@ -41,6 +42,44 @@ pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String 
         sentence += &format!("; {} meanwhile", others.sentence());
     }
     sentence + "."
+}
+
+/// The time that the answer divides: all of it, or, of a build that failed, the time until the failure.
+#[derive(Clone, Copy)]
+enum Told {
+    Whole(Nanos),
+    UntilFailure(Nanos),
+}
+
+impl Told {
+    fn of(analysis: &Analysis<'_>) -> Self {
+        let failure = failed_at(analysis).filter(|&at| at > Nanos::ZERO);
+        failure.map_or(Self::Whole(analysis.record.wall), Self::UntilFailure)
+    }
+
+    /// A time of the build as a whole without what came after the failure: ending other steps, or other targets that went on.
+    fn without_tail(self, analysis: &Analysis<'_>, own: Nanos) -> Nanos {
+        match self {
+            Self::Whole(_) => own,
+            Self::UntilFailure(at) => Nanos(own.0.saturating_sub(analysis.record.wall.0.saturating_sub(at.0))),
+        }
+    }
+
+    /// "1.20 s of it (40 %)".
+    fn part(self, part: Nanos) -> String {
+        match self {
+            Self::Whole(whole) => format!("{part} of it ({})", percent(part, whole)),
+            Self::UntilFailure(whole) => format!("{part} of the time until the failure ({})", percent(part, whole)),
+        }
+    }
+}
+
+/// When the step whose failure ended the build failed.
+fn failed_at(analysis: &Analysis<'_>) -> Option<Nanos> {
+    if analysis.record.unfinished {
+        return None;
+    }
+    Some(analysis.activities.interval(analysis.activities.failure()?)?.end)
 }
 
 /// The step that the answer names: of the steps with about the most wall time, the one whose absence would shorten the build most, as in the
@@ -74,7 +113,8 @@ fn outcome(analysis: &Analysis<'_>) -> String {
     if record.succeeded {
         return format!("The build took {wall}");
     }
-    let after = if wall == Nanos::ZERO { String::new() } else { format!(" after {wall}") };
+    let end = failed_at(analysis).filter(|&at| at > Nanos::ZERO).unwrap_or(wall);
+    let after = if wall == Nanos::ZERO { String::new() } else { format!(" after {end}") };
     if record.unfinished {
         let running = analysis.steps.iter().filter(|step| step.outcome == Outcome::Cancelled);
         let running: Vec<String> = running.map(quote_located).collect();
@@ -97,7 +137,9 @@ fn outcome(analysis: &Analysis<'_>) -> String {
             let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
             let words = record.steps[failed.id.index()].error.as_deref().and_then(failure_words);
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
-            format!("The build failed{code}{after} in {}{words}", quote_located(failed))
+            let later = Nanos(wall.0.saturating_sub(end.0));
+            let later = if later.0 > wall.0 / 10 { format!("; the build ended {later} later") } else { String::new() };
+            format!("The build failed{code}{after} in {}{words}{later}", quote_located(failed))
         }
         None => format!("The build failed{after}"),
     }
@@ -127,14 +169,15 @@ fn failure_words(error: &str) -> Option<String> {
 }
 
 /// The share of the step that had most of the wall time.
-fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation) -> String {
+fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation, told: Told) -> String {
     let failed = !analysis.record.succeeded && step.outcome == Outcome::Failed;
     let name = if failed { "that step".to_owned() } else { quote_located(step) };
-    let mut share = format!("; {} of it ({}) went to {name}", step.wall, percent(step.wall, analysis.record.wall));
+    let mut share = format!("; {} went to {name}", told.part(step.wall));
     if let Some(phase) = step.phases.first().filter(|phase| phase.wall.0 > step.wall.0 / 2) {
         share += &format!(", mostly {}", phase.name);
     }
-    if step.drag > Nanos::ZERO && step.drag < step.wall {
+    // Without a step that it needs, a failed build would not have ended sooner: it would have failed otherwise.
+    if analysis.record.succeeded && step.drag > Nanos::ZERO && step.drag < step.wall {
         share += &format!("; without that step it would have ended {} sooner", step.drag);
     }
     share
@@ -145,7 +188,7 @@ mod tests {
     use super::failure_words;
     use crate::explain;
     use crate::synthetic::Synthetic;
-    use buildscope_record::Nanos;
+    use buildscope_record::{Nanos, Outcome};
 
     /// `test` is longer than `make`, but two other paths take nearly as long, so that `make` has the larger gain.
     #[test]
@@ -166,6 +209,24 @@ mod tests {
         // The numbers of the sentence are those of the step.
         assert!(explanation.answer.contains("1.00 s of it (42 %)"), "{}", explanation.answer);
         assert_eq!(explanation.steps[make.index()].drag, Nanos(1_000_000_000));
+    }
+
+    /// `make` failed after 3 s; the builder needed another second to end `docs`.
+    #[test]
+    fn the_answer_of_a_failed_build_divides_the_time_until_the_failure() {
+        let mut build = Synthetic::default();
+        let (main, side) = (build.stage("main"), build.stage("side"));
+        let fetch = build.step(main, "RUN fetch", 0..2_000);
+        let make = build.step(main, "RUN make", 2_000..3_000);
+        build.step(side, "RUN docs", 0..4_000);
+        build.data(fetch, make).with(|record| {
+            record.succeeded = false;
+            record.steps[make.index()].outcome = Outcome::Failed;
+            record.steps[make.index()].exit_code = Some(2);
+        });
+        let answer = explain(&build.finish(4_000)).answer;
+        let expected = "The build failed with exit code 2 after 3.00 s in `RUN make` (stage main, line 2); the build ended 1.00 s later; 2.00 s of the time until the failure (67 %) went to `RUN fetch` (stage main, line 1), mostly unattributed.";
+        assert_eq!(answer, expected);
     }
 
     /// Only both long steps together shorten the build by much. The short one after them explains little of its time.

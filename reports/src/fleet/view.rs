@@ -17,7 +17,11 @@ struct Section {
 
 /// The first sentence.
 fn headline(report: &Report) -> String {
-    let failed = if report.failed > 0 { format!(", {} of them failed", report.failed) } else { String::new() };
+    let failed = match (report.failed, report.builds) {
+        (0, _) => String::new(),
+        (_, 1) => " and failed".to_owned(),
+        (failed, _) => format!(", {failed} of them failed"),
+    };
     let days = if report.days >= 1.0 { format!(" in {:.1} days", report.days) } else { String::new() };
     format!("{} took {}{days}{failed}.", builds(report), report.wall)
 }

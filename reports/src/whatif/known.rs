@@ -104,7 +104,7 @@ fn a_failed_build_is_explained_up_to_its_failure() {
     assert_eq!(drags(&record), [ms(400), ms(300), ms(0)]);
     assert_eq!(explanation.path.iter().map(|leg| leg.step).collect::<Vec<_>>(), [first, failing]);
     assert_eq!((explanation.bounds.work, explanation.bounds.least), (ms(700), ms(705)));
-    let expected = "The build failed with exit code 137 after 705 ms in `RUN false` (stage a, line 2): out of memory; ";
+    let expected = "The build failed with exit code 137 after 700 ms in `RUN false` (stage a, line 2): out of memory; ";
     assert!(explanation.answer.starts_with(expected), "{}", explanation.answer);
 }
 

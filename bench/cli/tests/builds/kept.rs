@@ -34,7 +34,9 @@ fn every_build_is_kept_and_found_again() {
     world.write("a", "two");
     assert!(build(&world, &[]).status.success());
     world.write("Dockerfile", "FROM busybox\nRUN exit 7\n");
-    assert!(!build(&world, &[]).status.success());
+    let failed = build(&world, &["--summary", "full", "--progress", "plain"]);
+    let told = String::from_utf8_lossy(&failed.stderr);
+    assert!(!failed.status.success() && told.contains("The build failed with exit code 7 after "), "{told}");
     assert!(
         !world
             .store

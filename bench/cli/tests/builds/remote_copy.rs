@@ -96,7 +96,7 @@ fn a_copy_of_a_file_that_is_not_there_fails_as_it_does_here() {
     );
     let said = |args: &[&str]| {
         world.forget();
-        let built = world.build(args);
+        let built = world.build(&[args, &["--summary", "none"]].concat());
         assert_eq!(built.output.status.code(), Some(1), "{}", built.stderr());
         let said = flat(&built.output.stderr);
         said[said.find("`/out/resalt` not found").expect(&said)..].to_owned()

@@ -111,9 +111,12 @@ impl<'b> Recorded<'b> {
         self.kept.as_ref().map(|kept| kept.id.as_str())
     }
 
-    /// Prints the summary of a build that succeeded.
+    /// Prints the summary. A short build that failed has no short one: its error says everything. An interrupted build has none.
     pub(super) fn summarize(&self) {
-        let shown = matches!(self.recording.progress, ProgressMode::Tty | ProgressMode::Plain);
+        let failed = || self.record.steps.iter().any(|step| step.outcome == Outcome::Failed);
+        let long = self.record.wall >= BRIEF || self.recording.summary == Summary::Full;
+        let matters = self.record.succeeded || (failed() && long);
+        let shown = matters && matches!(self.recording.progress, ProgressMode::Tty | ProgressMode::Plain);
         let style = terminal::style_of(&std::io::stderr());
         let text = match self.recording.summary {
             _ if !shown => return,

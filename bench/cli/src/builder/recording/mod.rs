@@ -205,9 +205,11 @@ impl<T> EndedWork<'_, T> {
             if let Some(recorded) = recorded {
                 recorded.send();
             }
-            finished?;
             if let Some(recorded) = recorded {
                 recorded.summarize();
+            }
+            finished?;
+            if let Some(recorded) = recorded {
                 budget::check(recording, recorded)?;
             }
             first_of([missed, drawn])
