@@ -1,12 +1,15 @@
 //! The arguments of programs, read at the moment when they start: a program of a millisecond is gone before the next reading of the
 //! [`events`](crate::events).
 //!
-//! A second, small ring for each processor has only the reports of execs, and each of them wakes a thread that reads the arguments. That
-//! costs a wake-up for each program of the machine, so it is done only where the arguments say which step a process belongs to.
+//! A second ring for each processor has the reports of execs, each with the program's stack, where the arguments are ([`exec_stacks`]). Each
+//! report also wakes a thread that reads from `/proc` what the stack does not have. Both cost time for each program of the machine, so they
+//! are used only where the arguments say which step a process belongs to.
 
+use crate::exec_stacks::{self, ExecTracepoint, SAMPLE};
 use crate::procfs;
 use crate::ring::{Body, COMM, MISC_COMM_EXEC, execs, online};
 use perf_event::Sampler;
+use perf_event::events::Software;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{ForeignRawFd, PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -15,6 +18,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 /// The arguments of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,23 +35,41 @@ pub(crate) struct ExecArguments {
 pub(crate) struct Listener {
     received: Receiver<ExecArguments>,
     stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// The size of a ring: several hundred reports.
 const SIZE: usize = 32 << 10;
+/// The size of all rings with stacks together, and of one of them: from 20 stacks to 300.
+const STACKS: usize = 16 << 20;
+const FEWEST: usize = 256 << 10;
+const MOST: usize = 4 << 20;
 /// The pause between two attempts to read arguments, and the time after which reading is given up, in nanoseconds. The kernel reports an
 /// exec up to some tenths of a millisecond before it has copied the arguments.
 const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
+/// The time from the report of an exec to its stack, in nanoseconds. Meanwhile, the kernel loads the program, maybe from a disk.
+const STACK_COMES: u64 = 50_000_000;
+/// A shorter wait for a processor is a program more whose arguments are known.
+const PRIORITY: i32 = -20;
 /// The interval at which the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;
 
 struct Execs {
     rings: Vec<Sampler>,
+    has_stacks: bool,
     /// The descriptors of the rings, on which the thread waits for reports.
     wakes: Vec<OwnedFd>,
     /// Programs whose arguments are not available yet, with the time of the exec.
     pending: Vec<(i32, u64)>,
+    /// The arguments in stacks of programs whose exec was not reported yet, with the time of the stack.
+    early: Vec<(i32, u64, Vec<String>)>,
+}
+
+/// The number of the thread in a report, its time, and the arguments in its stack.
+fn stack(body: Body<'_>) -> Option<(i32, u64, Vec<String>)> {
+    let arguments = procfs::shorten(exec_stacks::arguments(body)?);
+    Some((body.u32(0)? as i32, body.u64(8)?, arguments))
 }
 
 impl Listener {
@@ -57,20 +79,33 @@ impl Listener {
         let (sender, received) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        std::thread::Builder::new().name("arguments".into()).spawn(move || {
-            let _ = rustix::process::setpriority_process(None, crate::observer::PRIORITY);
-            while !stopped.load(Ordering::Acquire) {
-                execs.wait();
+        let thread = std::thread::Builder::new().name("arguments".into()).spawn(move || {
+            let _ = rustix::process::setpriority_process(None, PRIORITY);
+            loop {
+                // What was reported before the stop is read after it.
+                let stops = stopped.load(Ordering::Acquire);
                 execs.read();
+                execs.match_stacks(&sender);
                 execs.ask(&sender);
+                if stops {
+                    break;
+                }
+                execs.wait();
             }
         })?;
-        Ok(Self { received, stop })
+        Ok(Self { received, stop, thread: Some(thread) })
     }
 
     /// Returns the arguments that were read since the last call.
     pub(crate) fn take(&self) -> Vec<ExecArguments> {
         self.received.try_iter().collect()
+    }
+
+    /// Waits until everything that was reported before is read.
+    pub(crate) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        // The panic of a thread has printed its message.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -82,8 +117,10 @@ impl Drop for Listener {
 
 impl Execs {
     fn open() -> io::Result<Self> {
-        let ring = |cpu| execs(cpu).build()?.sampled(SIZE);
-        let rings = online().into_iter().map(ring).collect::<io::Result<Vec<_>>>()?;
+        let (rings, has_stacks) = match Self::with_stacks() {
+            Some(rings) => (rings, true),
+            None => (Self::without_stacks()?, false),
+        };
         // `poll` borrows these duplicates: the descriptors of the rings cannot be borrowed.
         let own = pidfd_open(getpid(), PidfdFlags::empty())?;
         let wake = |ring: &Sampler| -> io::Result<OwnedFd> {
@@ -91,7 +128,18 @@ impl Execs {
             Ok(pidfd_getfd(&own, number, PidfdGetfdFlags::empty())?)
         };
         let wakes = rings.iter().map(wake).collect::<io::Result<Vec<_>>>()?;
-        Ok(Self { rings, wakes, pending: Vec::new() })
+        Ok(Self { rings, has_stacks, wakes, pending: Vec::new(), early: Vec::new() })
+    }
+
+    fn with_stacks() -> Option<Vec<Sampler>> {
+        let (tracepoint, cpus) = (ExecTracepoint::find().ok()?, online());
+        let size = (STACKS / cpus.len().max(1)).clamp(FEWEST, MOST).next_power_of_two();
+        cpus.into_iter().map(|cpu| tracepoint.ring(cpu, size).ok()).collect()
+    }
+
+    fn without_stacks() -> io::Result<Vec<Sampler>> {
+        let ring = |cpu| execs(Software::DUMMY, cpu).wakeup_watermark(1).build()?.sampled(SIZE);
+        online().into_iter().map(ring).collect()
     }
 
     /// Waits for a report, or until the next attempt is due.
@@ -105,21 +153,46 @@ impl Execs {
     fn read(&mut self) {
         for ring in &mut self.rings {
             while let Some(record) = ring.next_record() {
-                if record.ty() == COMM && record.misc() & MISC_COMM_EXEC != 0 {
-                    let body = record.to_contiguous();
-                    let body = Body(&body);
-                    self.pending.extend(body.u32(0).zip(body.time()).map(|(pid, time)| (pid as i32, time)));
+                let body = record.to_contiguous();
+                let body = Body(&body);
+                match record.ty() {
+                    COMM if record.misc() & MISC_COMM_EXEC != 0 => {
+                        self.pending.extend(body.u32(0).zip(body.time()).map(|(pid, time)| (pid as i32, time)));
+                    }
+                    SAMPLE => self.early.extend(stack(body)),
+                    _ => {}
                 }
             }
         }
     }
 
-    /// Reads the arguments that are available by now.
+    /// Gives each stack to the last exec of its process before it. They may come from the rings of two processors.
+    fn match_stacks(&mut self, sender: &Sender<ExecArguments>) {
+        let (pending, now) = (&mut self.pending, crate::clock::now());
+        self.early.sort_by_key(|&(_, time, _)| time);
+        self.early.retain_mut(|(pid, time, arguments)| {
+            let before =
+                pending.iter().enumerate().filter(|&(_, &(other, executed))| other == *pid && executed <= *time);
+            let Some((at, executed)) =
+                before.max_by_key(|&(_, &(_, executed))| executed).map(|(at, &(_, time))| (at, time))
+            else {
+                return now.saturating_sub(*time) < GIVE_UP;
+            };
+            pending.remove(at);
+            let _ =
+                sender.send(ExecArguments { pid: *pid, executed, read: *time, arguments: std::mem::take(arguments) });
+            false
+        });
+    }
+
+    /// Reads the arguments that are available by now, of programs whose stack did not come or does not have them.
     fn ask(&mut self, sender: &Sender<ExecArguments>) {
+        let patience = if self.has_stacks { STACK_COMES } else { 0 };
         self.pending.retain(|&(pid, executed)| {
             let read = crate::clock::now();
             let Some(arguments) = procfs::arguments(pid) else {
-                return read.saturating_sub(executed) < GIVE_UP && procfs::lives(pid);
+                let waited = read.saturating_sub(executed);
+                return waited < patience || waited < GIVE_UP && procfs::lives(pid);
             };
             // After the observer has ended, nothing is received.
             let _ = sender.send(ExecArguments { pid, executed, read, arguments });

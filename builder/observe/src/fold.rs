@@ -3,7 +3,7 @@
 use crate::blocked::ProgramWaits;
 use crate::programs::Programs;
 use crate::run::ProgramRun;
-use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime};
+use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime, is_container_runtime};
 use std::collections::{BTreeMap, HashSet};
 
 /// The most totals by program and parent. All others become one total.
@@ -110,15 +110,33 @@ impl Totals {
     }
 }
 
-/// Folds the shortest ended processes without children, until at most `most` are left.
+/// The programs that a container runtime executed, each of them the first of a container, and those that they executed in their own place.
+/// Where the whole machine is observed, these tell which step a process belongs to.
+fn of_containers(runs: &BTreeMap<u32, ProgramRun>) -> HashSet<u32> {
+    let mut found = HashSet::new();
+    for (&id, run) in runs {
+        let before = run.replaces.filter(|before| found.contains(before)).is_some();
+        // A runtime written in Go executes the program in its own place; others do it in a process that they start.
+        let by_runtime = run.replaces.or(run.parent).and_then(|other| runs.get(&other)).is_some_and(|other| {
+            is_container_runtime(&other.program) || run.replaces.is_some() && !other.forked && other.threads > 1
+        });
+        if before || by_runtime && !run.forked {
+            found.insert(id);
+        }
+    }
+    found
+}
+
+/// Folds the shortest ended processes without children, until at most `most` are left. The programs of containers are kept, but no more than half of that.
 pub(crate) fn fold(runs: &mut BTreeMap<u32, ProgramRun>, totals: &mut Totals, most: usize) {
+    let kept = Some(of_containers(runs)).filter(|kept| kept.len() <= most / 2).unwrap_or_default();
     while runs.len() > most {
         let mut needed: HashSet<u32> = HashSet::new();
         for run in runs.values() {
             needed.extend(run.parent.iter().chain(&run.replaces));
         }
         let foldable = |(id, run): (&u32, &ProgramRun)| {
-            let leaf = run.end.is_some() && !needed.contains(id);
+            let leaf = run.end.is_some() && !needed.contains(id) && !kept.contains(id);
             // A short process whose children are folded explains nothing about them, but would need its own totals.
             let useless = run.duration() < SHORT && totals.is_below(*id);
             leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
@@ -174,6 +192,27 @@ mod tests {
         assert_eq!(cpu, (2 * (count as u64 - 1) + 9) * 1_000_000);
         assert!(step.runs.values().any(|run| run.program == "long"), "what is long is kept");
         assert!(folded.iter().all(|folded| folded.parent == Some(0)));
+    }
+
+    /// Of a machine, every process is seen; a step of a millisecond is recognised by its shell.
+    #[test]
+    fn the_programs_of_containers_are_kept() {
+        let mut forest = Forest::of_machine(0);
+        let start =
+            |ms, pid, parent, name| [forked(ms, pid, parent), event(ms, pid, What::In), executed(ms, pid, name)];
+        // The runtime works for longer than a process that executes a program at once.
+        forest.take(start(0, 10, 1, "runc").into_iter().chain([forked(5, 11, 10), event(5, 11, What::In)]));
+        forest.take([executed(9, 11, "sh"), executed(10, 11, "true"), event(11, 11, What::Exited)]);
+        forest.take(start(20, 12, 1, "crun").into_iter().chain(start(21, 13, 12, "sh")));
+        forest.take([event(22, 13, What::Exited), event(23, 12, What::Exited)]);
+        for number in 0..10_000 {
+            let (pid, ms) = (100 + number, 30 + 10 * number as u64);
+            forest.take(start(ms, pid, 1, "cc1").into_iter().chain([event(ms + 3, pid, What::Exited)]));
+        }
+        forest.finish(200_000);
+        let kept = |program: &str| forest.steps[0].runs.values().filter(|run| run.program == program).count();
+        assert_eq!(["sh", "true"].map(kept), [2, 1]);
+        assert!(kept("cc1") <= MOST);
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod compat;
 mod event;
 mod events;
 mod exec_arguments;
+mod exec_stacks;
 mod exits;
 mod fold;
 mod forest;

@@ -201,6 +201,9 @@ impl Watch {
             EventSource::Sampled(sampler) => sampler.read(now()),
         };
         self.read_exits();
+        if let Some(listener) = &mut self.listener {
+            listener.stop();
+        }
         self.take(rest);
         self.forest.finish(now());
         self

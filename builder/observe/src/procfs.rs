@@ -43,7 +43,8 @@ pub(crate) fn arguments(pid: i32) -> Option<Vec<String>> {
     (!bytes.is_empty()).then(|| shorten(&bytes))
 }
 
-fn shorten(bytes: &[u8]) -> Vec<String> {
+/// Arguments that end with zero bytes, shortened.
+pub(crate) fn shorten(bytes: &[u8]) -> Vec<String> {
     let (mut list, mut length) = (Vec::new(), 0);
     let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
     for argument in bytes.split(|&byte| byte == 0) {

@@ -1,7 +1,7 @@
 //! The kernel's ring buffers of reports about threads (perf_event_open(2)): the events to open, and the layout of a report.
 
 use crate::refusal::Refusal;
-use perf_event::events::Software;
+use perf_event::events::Event;
 use perf_event::{Builder, Clock, SampleFlag, Sampler};
 
 /// perf_event.h
@@ -12,7 +12,7 @@ pub(crate) const MISC_COMM_EXEC: u16 = 1 << 13;
 
 /// An event on one processor that reports the forks, execs and exits of a process and its descendants, or of the whole machine. Each report
 /// ends with the thread and the time.
-pub(crate) fn event(counter: Software, pid: Option<i32>, cpu: usize) -> Builder<'static> {
+pub(crate) fn event(counter: impl Event, pid: Option<i32>, cpu: usize) -> Builder<'static> {
     let mut builder = Builder::new(counter);
     match pid {
         Some(pid) => builder.observe_pid(pid).inherit(true),
@@ -30,10 +30,10 @@ pub(crate) fn event(counter: Software, pid: Option<i32>, cpu: usize) -> Builder<
     builder
 }
 
-/// An event on one processor that reports the execs of every process of the machine. Each report wakes the polling thread.
-pub(crate) fn execs(cpu: usize) -> Builder<'static> {
-    let mut builder = event(Software::DUMMY, None, cpu);
-    builder.task(false).wakeup_watermark(1);
+/// An event on one processor that reports the execs of every process of the machine.
+pub(crate) fn execs(counter: impl Event, cpu: usize) -> Builder<'static> {
+    let mut builder = event(counter, None, cpu);
+    builder.task(false);
     builder
 }
 

@@ -68,6 +68,7 @@ pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{
     Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
+    is_container_runtime,
 };
 pub use step::*;
 pub use strands::{Partner, StrandStep, Strands};

@@ -82,6 +82,11 @@ pub struct Origin {
     pub column: u32,
 }
 
+/// Whether a program starts containers, by its name.
+pub fn is_container_runtime(program: &str) -> bool {
+    ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name))
+}
+
 /// The method by which processes were observed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]

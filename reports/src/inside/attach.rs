@@ -4,7 +4,7 @@
 
 use super::text::{one_line, run_text};
 use super::tree;
-use buildscope_record::{Folded, Instruction, Nanos, Origin, Process, Processes, Record, Step};
+use buildscope_record::{Folded, Instruction, Nanos, Origin, Process, Processes, Record, Step, is_container_runtime};
 use std::collections::{HashMap, HashSet};
 
 /// The text that a RUN gives to its shell, and its place in the Dockerfile.
@@ -27,16 +27,16 @@ pub fn attach(
     let script_text = |step: &Step| {
         script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() })
     };
-    let mut shells: Vec<(u32, String)> =
-        (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, script_of(process)?))).collect();
+    let mut shells: Vec<(u32, Given)> =
+        (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, given_to(machine, process)?))).collect();
     let mut replaced = replaced_shells(machine);
     let mut found = 0;
     for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
     {
         let script = script_text(step);
-        let text = one_line(&script.text);
+        let (text, exec) = (comparable(&script.text), exec_form(&script.text));
         // If two steps have the same text, their shells are assigned in the order of time.
-        let named = shells.iter().position(|(_, script)| !script.is_empty() && text.starts_with(&**script));
+        let named = shells.iter().position(|(_, given)| given.is_of(&text, exec.as_deref()));
         let shell = match named {
             Some(at) => shells.remove(at).0,
             None => {
@@ -77,12 +77,62 @@ fn attach_nameless(
     found
 }
 
-/// The text that a shell was given, on one line. A long text is cut off.
-fn script_of(process: &Process) -> Option<String> {
-    let [program, options @ .., script] = &process.arguments[..] else { return None };
-    let takes_text = options.iter().any(|option| option.starts_with('-') && option.ends_with('c'));
-    let script = script.strip_suffix('…').unwrap_or(script);
-    (tree::is_shell(program) && takes_text).then(|| one_line(&script.replace("\\n", " ").replace("\\t", " ")))
+/// What a container's first program was given: the text for a shell, or its arguments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Given {
+    /// On one line.
+    Text {
+        text: String,
+        is_cut: bool,
+    },
+    Arguments(Vec<String>),
+}
+
+impl Given {
+    /// Whether a step with this text and, in the exec form, these arguments gives this.
+    fn is_of(&self, step: &str, exec: Option<&[String]>) -> bool {
+        match (self, exec) {
+            (Self::Text { text, .. }, _) if text.is_empty() => false,
+            (Self::Text { text, is_cut }, _) => {
+                // `RUN ["sh", "-c", "make"]`
+                let step = exec.and_then(<[String]>::last).map_or_else(|| step.to_owned(), |last| comparable(last));
+                if *is_cut { step.starts_with(&**text) } else { step == *text }
+            }
+            (Self::Arguments(given), Some(exec)) => {
+                let is = |(given, exec): (&String, &String)| match given.strip_suffix('…') {
+                    Some(cut) => exec.starts_with(cut),
+                    None => given == exec,
+                };
+                // The list is cut off, too.
+                let whole = given.len() == exec.len() || given.last().is_some_and(|last| last == "…");
+                whole && given.iter().zip(exec).all(is)
+            }
+            (Self::Arguments(_), None) => false,
+        }
+    }
+}
+
+/// The arguments of a RUN in the exec form.
+fn exec_form(text: &str) -> Option<Vec<String>> {
+    text.starts_with('[').then(|| serde_json::from_str(text).ok())?
+}
+
+/// A text on one line. The newlines and tabs of arguments are escaped; those escapes may as well be in the text.
+fn comparable(text: &str) -> String {
+    one_line(&text.replace("\\n", " ").replace("\\t", " "))
+}
+
+/// Shells of other programs have texts, too. A program that is not a shell belongs to a step only if a runtime started it.
+fn given_to(machine: &Processes, process: &Process) -> Option<Given> {
+    if let [program, options @ .., last] = &process.arguments[..]
+        && tree::is_shell(program)
+        && options.iter().any(|option| option.starts_with('-') && option.ends_with('c'))
+    {
+        let beginning = last.strip_suffix('…');
+        return Some(Given::Text { text: comparable(beginning.unwrap_or(last)), is_cut: beginning.is_some() });
+    }
+    let is_known = !process.arguments.is_empty() && is_started_by_runtime(machine, process);
+    is_known.then(|| Given::Arguments(process.arguments.clone()))
 }
 
 /// Shells that executed another program in their own place before their text was read, with that program's arguments.
@@ -90,7 +140,7 @@ fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
     let replaced = machine.list.iter().filter_map(|process| {
         let shell = process.replaces?;
         let before = machine.list.get(shell as usize)?;
-        let unknown = tree::is_shell(&before.program) && script_of(before).is_none();
+        let unknown = tree::is_shell(&before.program) && before.arguments.is_empty();
         (unknown && !process.arguments.is_empty()).then_some((shell, &process.arguments[..]))
     });
     replaced.collect()
@@ -98,20 +148,22 @@ fn replaced_shells(machine: &Processes) -> Vec<(u32, &[String])> {
 
 /// Shells that a container runtime started and whose arguments could not be read, in the order of time.
 fn nameless_shells(machine: &Processes) -> Vec<u32> {
-    let program = |index: Option<u32>| machine.list.get(index? as usize);
-    // A runtime written in Go executes the program in its own place, or in a process that it starts.
-    let by_runtime = |shell: &Process| match program(shell.replaces) {
-        Some(before) => !tree::is_shell(&before.program) && (before.threads > 1 || is_runtime(&before.program)),
-        None => program(shell.parent).is_some_and(|parent| is_runtime(&parent.program)),
-    };
     let nameless = |shell: &Process| {
-        !shell.forked && shell.arguments.is_empty() && tree::is_shell(&shell.program) && by_runtime(shell)
+        shell.arguments.is_empty() && tree::is_shell(&shell.program) && is_started_by_runtime(machine, shell)
     };
     (0..).zip(&machine.list).filter(|(_, process)| nameless(process)).map(|(index, _)| index).collect()
 }
 
-fn is_runtime(program: &str) -> bool {
-    ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name))
+/// A runtime written in Go executes the program in its own place, or in a process that it starts.
+fn is_started_by_runtime(machine: &Processes, process: &Process) -> bool {
+    let program = |index: Option<u32>| machine.list.get(index? as usize);
+    let by_runtime = match program(process.replaces) {
+        Some(before) => {
+            !tree::is_shell(&before.program) && (before.threads > 1 || is_container_runtime(&before.program))
+        }
+        None => program(process.parent).is_some_and(|parent| is_container_runtime(&parent.program)),
+    };
+    by_runtime && !process.forked
 }
 
 /// Whether a process that ran at that time may belong to the step. The times of a log are those at which its lines were printed.
@@ -184,7 +236,7 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Pr
         resolution: machine.resolution,
         start,
         end: end.unwrap_or(start),
-        command: vec!["/bin/sh".into(), "-c".into(), script.text],
+        command: exec_form(&script.text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), script.text]),
         script: None,
         origins: script.origins,
         functions: machine.functions.clone(),
@@ -283,6 +335,34 @@ mod tests {
         assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 3);
         let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
         assert_eq!(record.steps.iter().map(pid).collect::<Vec<_>>(), [Some(1), Some(5), None, Some(9)]);
+    }
+
+    /// The steps of two stages run in another order than that of the file; newlines in arguments are escaped by the observer.
+    #[test]
+    fn a_text_is_compared_whole_and_arguments_word_by_word() {
+        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
+        let plain = ["RUN true && make", "RUN true", r"RUN printf 'a\nb'"];
+        let exec = [r#"RUN ["cc", "-o", "a b"]"#, r#"RUN ["cc"]"#, r#"RUN ["sh", "-c", "ls"]"#];
+        let runs = [plain, exec].concat();
+        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut record = Record { steps, ..Record::of(source) };
+        let machine = Processes {
+            list: vec![
+                process(1, None, &["runc", "init"], 0, 900),
+                process(2, Some(0), &["sh", "-c", "true"], 100, 200),
+                process(3, Some(0), &["sh", "-c", "true && make"], 200, 300),
+                process(4, Some(0), &["sh", "-c", r"printf 'a\nb'"], 300, 400),
+                process(5, Some(3), &["cc", "-o", "a b"], 400, 500),
+                process(6, Some(0), &["cc", "-o", "a b"], 500, 600),
+                process(7, Some(0), &["cc"], 600, 700),
+                process(8, Some(0), &["sh", "-c", "ls"], 700, 800),
+            ],
+            ..machine()
+        };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 6);
+        let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command.len()));
+        let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
+        assert_eq!(seen, [(3, 3), (2, 3), (4, 3), (6, 3), (7, 1), (8, 3)]);
     }
 
     #[test]

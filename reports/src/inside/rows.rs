@@ -11,7 +11,7 @@ use super::tree::{Job, ProcessTree};
 use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
 use super::{CommandRow, Inside, RowKind, share, shell, totals};
-use buildscope_record::{Nanos, Outcome, Processes, Step};
+use buildscope_record::{Nanos, Outcome, Process, Processes, Step};
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     let tree = ProcessTree::of(seen, &step.output);
@@ -29,30 +29,49 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
         resolution: seen.resolution,
         wall: window.1 - window.0,
         rows,
-        // A runtime that started the step's program ended earlier.
-        processes: seen.list.iter().filter(|process| process.replaces.is_none() && process.end > seen.start).count()
-            as u64
-            + folded(seen),
+        processes: seen.list.iter().filter(|process| is_first(seen, process)).count() as u64 + folded(seen),
         unseen: unseen(seen),
     }
 }
 
+/// Whether it is the first program of its process in the step. A runtime that started the step's program ended earlier.
+fn is_first(seen: &Processes, process: &Process) -> bool {
+    let before = process.replaces.and_then(|before| seen.list.get(before as usize));
+    process.end > seen.start && before.is_none_or(|before| before.end <= seen.start)
+}
+
 /// The row of a step whose program is not a shell.
 fn of_program(step: &Step, seen: &Processes, tree: &ProcessTree<'_>, (start, end): (Nanos, Nanos)) -> Vec<CommandRow> {
-    let all: Vec<u32> = tree.roots().collect();
-    // A runtime that started the program ended earlier.
+    let jobs = jobs_after(tree, start);
     let spans = seen.list.iter().map(|process| (process.start.max(start), process.end.min(end)));
     let covered = share::union(spans.filter(|(from, to)| from < to).collect());
     let mut sum = ProcessSum::default();
-    all.iter().for_each(|&root| sum.add_below(tree, root));
+    jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(tree, run));
     tree.loose().for_each(|folded| sum.add_folded(tree, folded, None));
     let text = if seen.command.is_empty() { run_text(&step.text).to_owned() } else { seen.command.join(" ") };
     let mut command = sum.row(RowKind::Command, one_line(&text), covered);
-    let jobs: Vec<Job> = tree.heads().collect();
+    let replaces = |job: &&Job| job.all.first().is_some_and(|&run| tree.process(run).replaces.is_some());
+    command.processes += jobs.iter().filter(replaces).count() as u64;
     command.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| tree.process(job.last).exit);
     let places = Places { text: "", origins: &[] };
     command.inner = Within::new(tree, places, end - start).of_processes(&jobs, covered, 0);
     vec![command, ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
+}
+
+/// The processes of a program that started at this time. A runtime that started it has ended, or executed the program in its own place.
+fn jobs_after(tree: &ProcessTree<'_>, start: Nanos) -> Vec<Job> {
+    let (mut found, mut next): (Vec<Job>, Vec<Job>) = (Vec::new(), tree.heads().collect());
+    while let Some(mut job) = next.pop() {
+        if job.end <= start {
+            next.extend(tree.below(&job));
+            continue;
+        }
+        job.all.retain(|&run| tree.process(run).end > start);
+        job.start = job.all.first().map_or(job.start, |&run| tree.process(run).start);
+        found.push(job);
+    }
+    found.sort_by_key(|job| (job.start, job.last));
+    found
 }
 
 /// The rows of a shell's commands.

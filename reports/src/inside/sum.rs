@@ -67,7 +67,9 @@ impl ProcessSum {
         self.alive += 1;
         let cost = self.put(&process.program, count, process.running(), process.time);
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
-        let units = if is_unit(own, known) && !is_part() { cost.count } else { 0 };
+        let starts_units = || known.is_some_and(|known| has_unit_below(tree, index, known.activity));
+        let counts = is_unit(own, known) && !process.forked && !is_part() && !starts_units();
+        let units = if counts { cost.count } else { 0 };
         self.put_phases(process, &phases, Cost { count: units, ..cost });
         phases
     }
@@ -188,6 +190,21 @@ impl ProcessSum {
 /// Whether a process counts for its activity: its own, and not that of the process that started it.
 fn is_unit(own: Option<Known>, known: Option<Known>) -> bool {
     own.is_some_and(|own| known.is_some_and(|known| own.activity == known.activity))
+}
+
+/// Whether a process started others that do the same: then it only drives them. A copy of a process that executes nothing is none of them.
+fn has_unit_below(tree: &ProcessTree<'_>, index: u32, activity: Activity) -> bool {
+    let does =
+        |process: &Process| !process.forked && tools::known(process).is_some_and(|known| known.activity == activity);
+    let mut drivers = vec![index];
+    while let Some(driver) = drivers.pop() {
+        let folded = |folded: &Folded| does(&Process { program: folded.program.clone(), ..Process::default() });
+        if tree.folded(driver).any(folded) || tree.children(driver).any(|child| does(tree.process(child))) {
+            return true;
+        }
+        drivers.extend(tree.children(driver));
+    }
+    false
 }
 
 /// Divides `wall` in proportion to the times of the processes, where `waits` is the most time for locks and pipes. Rounding errors count as

@@ -36,6 +36,52 @@ fn chain() -> Record {
     )
 }
 
+/// dh_auto_build drives make and its compilers; rustc forks before it executes the linker, which may take so long that the copy is kept.
+#[test]
+fn drivers_and_forked_copies_are_not_units() {
+    let mut list = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        process(Some(0), "dh_auto_build", 20_000, 420_000, 40_000),
+        process(Some(1), "make", 30_000, 410_000, 10_000),
+        process(Some(2), "gcc", 40_000, 300_000, 10_000),
+        process(Some(3), "cc1", 50_000, 200_000, 150_000),
+        process(Some(3), "as", 200_000, 290_000, 90_000),
+        process(Some(2), "clang", 300_000, 400_000, 100_000),
+        process(Some(0), "rustc", 430_000, 900_000, 400_000),
+        process(Some(7), "rustc", 500_000, 510_000, 10_000),
+    ];
+    list[8].forked = true;
+    let record = record("dh_auto_build; rustc x.rs", list);
+    let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
+    let compiled =
+        |row: &CommandRow| row.activities.iter().find(|done| done.activity == Activity::Compile).map(|done| done.count);
+    let counts: Vec<_> = inside.rows[..2].iter().map(compiled).collect();
+    assert_eq!(counts, [Some(2), Some(1)]);
+}
+
+/// `RUN ["curl", "x"]` with crun, which works before it executes the program.
+#[test]
+fn a_runtimes_work_is_not_the_programs() {
+    let mut record = record(
+        "",
+        vec![
+            process(None, "crun", 0, 90_000, 80_000),
+            process(Some(0), "crun", 10_000, 100_000, 90_000),
+            process(Some(0), "curl", 100_000, 900_000, 80_000),
+        ],
+    );
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    seen.list[1].forked = true;
+    seen.list[2].replaces = Some(1);
+    (seen.start, seen.end) = (Nanos(100_000), Nanos(900_000));
+    seen.command = vec!["curl".into(), "x".into()];
+    let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
+    let [row] = &inside.rows[..] else { panic!("one row: {inside:?}") };
+    assert_eq!((row.processes, row.cpu, row.wall), (1, Nanos(80_000), Nanos(800_000)));
+    assert_eq!((row.spent.processor, row.spent.blocked.network), (Nanos(80_000), Nanos(720_000)));
+    assert_eq!(inside.processes, 1);
+}
+
 #[test]
 fn the_rows_sum_to_the_steps_time() {
     let Some(inside) = &inside(&chain().steps[0], Nanos(450_000)) else { panic!("one step") };
