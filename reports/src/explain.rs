@@ -9,7 +9,7 @@ use crate::machines::{MachineSteps, machines};
 use crate::misses::{Miss, misses};
 use crate::others::Others;
 use crate::steps::StepExplanation;
-use crate::targets::{TargetExplanation, targets};
+use crate::targets::{TargetExplanation, has_too_many, targets};
 use crate::whatif::{Bounds, Ranking, rank};
 use buildscope_commands::rules::{Facts, Nothing};
 use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};
@@ -96,7 +96,16 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
     let advice = advise(&analysis, &ranked, earlier, context);
     let misses = misses(&analysis, earlier);
     let answer = answer(&analysis, &ranked);
-    let targets = targets(&analysis);
+    let mut notes = record.notes.clone();
+    let targets = if has_too_many(record) {
+        let (targets, steps) = (record.targets.len(), record.steps.len());
+        notes.push(format!(
+            "{targets} targets with {steps} steps are too many to explain each; `--target NAME` explains one"
+        ));
+        Vec::new()
+    } else {
+        targets(&analysis)
+    };
     let bases = pulled_bases(&analysis);
     Explanation {
         explanation: VERSION,
@@ -108,7 +117,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
         wall: record.wall,
         succeeded: record.succeeded,
         unfinished: record.unfinished,
-        notes: record.notes.clone(),
+        notes,
         accounts: analysis.accounts,
         ranking: ranked.into_ranking(&analysis.steps, &record.source.tool),
         steps: with_misses(analysis.steps, &misses),

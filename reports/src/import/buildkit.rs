@@ -52,9 +52,15 @@ struct DraftVertex {
     inputs: Vec<String>,
     /// Each start, with its end if it was seen.
     runs: Vec<(Instant, Option<Instant>)>,
+    /// The run of each start, as an index.
+    starts: HashMap<Instant, usize>,
+    /// The number of runs without an end.
+    open: usize,
     cached: bool,
     error: String,
     statuses: Vec<Status>,
+    /// The status of each name and start, as an index.
+    status_indices: HashMap<(String, Option<Instant>), usize>,
     log: String,
     output: OutputLines,
     /// The last time at which something was said about the vertex.
@@ -63,7 +69,7 @@ struct DraftVertex {
 
 impl DraftVertex {
     fn is_running(&self) -> bool {
-        self.runs.iter().any(|(_, end)| end.is_none())
+        self.open > 0
     }
 }
 
@@ -72,6 +78,8 @@ impl DraftVertex {
 pub(crate) struct Vertices {
     vertices: Vec<DraftVertex>,
     indices: HashMap<String, usize>,
+    /// The targets among the names so far.
+    targets: Targets,
     /// The names of the vertices that read a Dockerfile, once something after them is done: a build reads each Dockerfile once.
     definitions: HashSet<String>,
     /// The vertices that read a Dockerfile and are the last that is done.
@@ -105,9 +113,8 @@ impl Vertices {
 
     /// Whether a name belongs to a target of `buildx bake` whose result is not written yet: all targets are one build.
     fn is_of_bake(&self, name: &str) -> bool {
-        let names = self.vertices.iter().map(|vertex| vertex.name.as_str()).chain([name]);
-        let targets = Targets::of(names);
-        let target = names::vertex(name, &targets).target;
+        let own = Targets::of([name].into_iter());
+        let target = [&self.targets, &own].into_iter().find_map(|targets| names::vertex(name, targets).target);
         target.is_some()
             && !self.exported.is_empty()
             && !self.exported.contains(&target)
@@ -127,6 +134,7 @@ impl Vertices {
         } else if update.name.contains("load build definition") {
             self.loaded.insert(update.name.clone());
         }
+        self.targets.add(&update.name);
         let vertex = self.at(&update.digest);
         if !update.name.is_empty() {
             vertex.name = update.name;
@@ -140,10 +148,17 @@ impl Vertices {
         }
         let running = vertex.is_running();
         if let Some(started) = update.started {
-            match vertex.runs.iter_mut().find(|(start, _)| *start == started) {
-                Some((_, end)) => *end = update.completed.or(*end),
-                None => vertex.runs.push((started, update.completed)),
+            let next = vertex.runs.len();
+            let index = *vertex.starts.entry(started).or_insert(next);
+            if index == next {
+                vertex.runs.push((started, None));
+                vertex.open += 1;
             }
+            let end = &mut vertex.runs[index].1;
+            if end.is_none() && update.completed.is_some() {
+                vertex.open -= 1;
+            }
+            *end = update.completed.or(*end);
         }
         match (running, vertex.is_running()) {
             (false, true) => self.running += 1,
@@ -155,13 +170,14 @@ impl Vertices {
     pub(crate) fn status(&mut self, status: Status) {
         let vertex = self.at(&status.vertex.clone());
         vertex.seen = vertex.seen.max(status.at);
-        let statuses = &mut vertex.statuses;
-        match statuses.iter_mut().find(|known| known.id == status.id && known.started == status.started) {
+        let next = vertex.statuses.len();
+        let index = *vertex.status_indices.entry((status.id.clone(), status.started)).or_insert(next);
+        match vertex.statuses.get_mut(index) {
             Some(known) => {
                 known.current = known.current.max(status.current);
                 known.completed = status.completed.or(known.completed);
             }
-            None => statuses.push(status),
+            None => vertex.statuses.push(status),
         }
     }
 

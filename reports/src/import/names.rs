@@ -53,6 +53,11 @@ impl Targets {
         Self(names.filter_map(target).collect())
     }
 
+    /// Adds the target in the name of a further vertex.
+    pub(crate) fn add(&mut self, name: &str) {
+        self.0.extend(Self::of([name].into_iter()).0);
+    }
+
     fn has(&self, word: &str) -> bool {
         self.0.contains(word)
     }

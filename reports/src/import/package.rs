@@ -8,6 +8,13 @@ use std::io::{Cursor, Read};
 /// The largest decompressed size of a file, in bytes. A log of a hundred thousand lines has ten megabytes.
 const LARGEST: u64 = 256 << 20;
 
+/// The size that any file may have when it is decompressed, in bytes.
+const FREE: u64 = 16 << 20;
+
+/// The largest ratio of the decompressed size to that of the file, beyond [`FREE`]. Logs of progress bars shrink to a hundredth, zeros to a
+/// thousandth. Reading a log takes ten times its size in memory.
+const MOST_RATIO: u64 = 200;
+
 /// The number of files of an archive that are read.
 const MOST_FILES: usize = 2_000;
 
@@ -34,7 +41,7 @@ pub(super) enum Package<'b> {
 /// If it is too large, in words.
 pub(super) fn open(bytes: &[u8]) -> Result<Package<'_>, String> {
     let mut files = Vec::new();
-    let mut left = LARGEST;
+    let mut left = most(bytes.len());
     let whole = unpack(Cow::Borrowed(bytes), DEEPEST, &mut left, &mut files)?;
     Ok(match whole {
         Some(Whole::Layout) => Package::Layout,
@@ -135,10 +142,15 @@ fn limited(from: impl Read, left: &mut u64) -> Result<Vec<u8>, String> {
     {
         return Err(format!("more than {} MiB of memory are needed to decompress it", MOST_MEMORY >> 10));
     }
-    *left = left
-        .checked_sub(bytes.len() as u64)
-        .ok_or_else(|| format!("more than {} MiB when decompressed", LARGEST >> 20))?;
+    *left = left.checked_sub(bytes.len() as u64).ok_or_else(|| {
+        format!("more than {MOST_RATIO} times as large, or more than {} MiB, when decompressed", LARGEST >> 20)
+    })?;
     Ok(bytes)
+}
+
+/// The largest decompressed size of a file of this size.
+fn most(size: usize) -> u64 {
+    (FREE + MOST_RATIO * size as u64).min(LARGEST)
 }
 
 /// The most bytes that are searched for parts. An archive of many large files would take minutes otherwise.
@@ -225,8 +237,12 @@ mod tests {
 
     #[test]
     fn a_bomb_is_an_error() {
-        let bomb = gzip(&vec![0; (LARGEST + 1) as usize]);
-        assert_eq!(open(&bomb).unwrap_err(), "more than 256 MiB when decompressed");
+        let expected = "more than 200 times as large, or more than 256 MiB, when decompressed";
+        let mut bomb = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        bomb.write_all(&vec![0; FREE as usize + (8 << 20)]).unwrap();
+        assert_eq!(open(&bomb.finish().unwrap()).err().as_deref(), Some(expected));
+        let (small, large) = (most(1_000), most(100 << 20));
+        assert_eq!((small, large), ((16 << 20) + 200_000, 256 << 20));
     }
 
     #[test]

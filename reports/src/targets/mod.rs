@@ -42,6 +42,15 @@ pub struct TargetExplanation {
     pub error: Option<String>,
 }
 
+/// The most that explaining all targets may take, in targets times entries of the record: some seconds.
+const MOST_WORK: usize = 10_000_000;
+
+/// Whether a record has so many targets that they are not explained. Each one takes a replay and a pass through the record.
+pub(crate) fn has_too_many(record: &Record) -> bool {
+    let entries = record.steps.len() + record.spans.len() + record.edges.len();
+    record.targets.len().saturating_mul(entries) > MOST_WORK
+}
+
 /// Explains each target of a record.
 pub(crate) fn targets(analysis: &Analysis<'_>) -> Vec<TargetExplanation> {
     let record = analysis.record;

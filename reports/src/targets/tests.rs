@@ -79,3 +79,15 @@ fn an_unknown_target_is_an_error_that_lists_the_known_ones() {
     let single = Synthetic::default().finish(1);
     assert_eq!(record_of(&single, "app").unwrap_err(), UnknownTarget::None);
 }
+
+#[test]
+fn thousands_of_targets_are_too_many_and_forty_are_not() {
+    let with = |targets: usize, spans: usize| {
+        let mut record = bake();
+        record.targets = vec![record.targets[0].clone(); targets];
+        record.spans = vec![record.spans[0].clone(); spans];
+        has_too_many(&record)
+    };
+    assert!(with(4_000, 4_000));
+    assert!(!with(40, 20_000));
+}

@@ -11,6 +11,7 @@
 use super::total::Total;
 use crate::index::Indexed;
 use buildscope_record::StepId;
+use std::collections::BTreeSet;
 
 /// Remaining work below this length, in nanoseconds, counts as done, so that the rounding of `f64` does not keep it alive.
 const DONE: f64 = 0.01;
@@ -54,51 +55,102 @@ struct Going {
     order: u64,
 }
 
-/// Tasks in the order of a number. The least is last: it is the one that is removed most often. A sorted list is faster than a tree
-/// here, because few tasks run at a time and it keeps its memory when it is empty.
-#[derive(Debug, Default)]
-struct ByNumber(Vec<(Total, StepId)>);
+/// Tasks in the order of a number.
+///
+/// Few tasks run at a time, and then a sorted list is faster than a tree: it keeps its memory when it is empty. The least is last: it is
+/// the one that is removed most often. Inserting into a long list takes too long, so many tasks are in a tree.
+#[derive(Debug)]
+enum ByNumber {
+    Few(Vec<(Total, StepId)>),
+    Many(BTreeSet<(Total, StepId)>),
+}
+
+/// The length from which on a list becomes a tree. It does not become a list again.
+const MANY: usize = 512;
+
+impl Default for ByNumber {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
 
 impl ByNumber {
     fn len(&self) -> usize {
-        self.0.len()
+        match self {
+            Self::Few(list) => list.len(),
+            Self::Many(tree) => tree.len(),
+        }
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     fn first(&self) -> Option<&(Total, StepId)> {
-        self.0.last()
+        match self {
+            Self::Few(list) => list.last(),
+            Self::Many(tree) => tree.first(),
+        }
     }
 
     fn last(&self) -> Option<&(Total, StepId)> {
-        self.0.first()
+        match self {
+            Self::Few(list) => list.first(),
+            Self::Many(tree) => tree.last(),
+        }
     }
 
-    /// The position of an entry, or where it has to be inserted.
-    fn position(&self, entry: (Total, StepId)) -> Result<usize, usize> {
-        self.0.binary_search_by(|other| entry.cmp(other))
+    /// The position of an entry in a list, or where it has to be inserted.
+    fn position(list: &[(Total, StepId)], entry: (Total, StepId)) -> Result<usize, usize> {
+        list.binary_search_by(|other| entry.cmp(other))
     }
 
     fn insert(&mut self, entry: (Total, StepId)) {
-        if let Err(position) = self.position(entry) {
-            self.0.insert(position, entry);
+        match self {
+            Self::Few(list) if list.len() == MANY => {
+                let mut tree: BTreeSet<_> = list.drain(..).collect();
+                tree.insert(entry);
+                *self = Self::Many(tree);
+            }
+            Self::Few(list) => {
+                if let Err(position) = Self::position(list, entry) {
+                    list.insert(position, entry);
+                }
+            }
+            Self::Many(tree) => {
+                tree.insert(entry);
+            }
         }
     }
 
     /// Returns whether the entry existed.
     fn remove(&mut self, entry: (Total, StepId)) -> bool {
-        self.position(entry).map(|position| self.0.remove(position)).is_ok()
+        match self {
+            Self::Few(list) => Self::position(list, entry).map(|position| list.remove(position)).is_ok(),
+            Self::Many(tree) => tree.remove(&entry),
+        }
     }
 
     fn pop_first(&mut self) {
-        self.0.pop();
+        match self {
+            Self::Few(list) => {
+                list.pop();
+            }
+            Self::Many(tree) => {
+                tree.pop_first();
+            }
+        }
     }
 
     fn pop_last(&mut self) {
-        if !self.0.is_empty() {
-            self.0.remove(0);
+        match self {
+            Self::Few(list) if !list.is_empty() => {
+                list.remove(0);
+            }
+            Self::Few(_) => {}
+            Self::Many(tree) => {
+                tree.pop_last();
+            }
         }
     }
 }
@@ -362,6 +414,27 @@ mod tests {
                     ends[one] = now;
                 }
             }
+        }
+    }
+
+    #[test]
+    fn many_tasks_end_in_the_same_order_as_few() {
+        // As many as a list has, more, and so many that a list would be moved a quarter of a billion times.
+        for tasks in [MANY as u32, MANY as u32 + 9, 30_000] {
+            let mut numbers = ByNumber::default();
+            let entries = (0..tasks).map(|number| (Total(f64::from(number * 7 % tasks)), StepId(number)));
+            entries.clone().for_each(|entry| numbers.insert(entry));
+            assert_eq!(numbers.len(), tasks as usize);
+            assert_eq!(numbers.last().map(|last| last.0.0), Some(f64::from(tasks - 1)));
+            numbers.pop_last();
+            assert!(numbers.remove((Total(0.0), StepId(0))) && !numbers.remove((Total(0.5), StepId(0))));
+            let mut before = 0.0;
+            while let Some(&(Total(number), _)) = numbers.first() {
+                assert!(number > before);
+                before = number;
+                numbers.pop_first();
+            }
+            assert!(numbers.is_empty());
         }
     }
 

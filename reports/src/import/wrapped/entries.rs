@@ -12,6 +12,9 @@ const DEEPEST: usize = 8;
 /// The number of lines that are examined to decide whether a text is JSON.
 const LOOK: usize = 200;
 
+/// The number of bytes that are read in all for documents that turn out to be none.
+const MOST_IN_VAIN: usize = 16 << 20;
+
 /// A document, and the text before it in its line.
 pub(super) struct JsonDocument<'t> {
     pub(super) before: &'t str,
@@ -72,16 +75,25 @@ fn in_line(line: &str) -> Option<JsonDocument<'_>> {
 
 /// A document of several lines with a builder's log in it, behind other text.
 fn below(text: &str) -> Option<Value> {
-    let mut at = 0;
+    // The end of the last document, and the number of bytes that may still be read without finding one.
+    let (mut at, mut known, mut left) = (0, 0, MOST_IN_VAIN);
     for line in text.split_inclusive('\n').take(LOOK) {
         let end = line.trim_end();
-        if let Some(brace) = end.len().checked_sub(1).filter(|_| end.ends_with(['{', '['])) {
-            let mut values = serde_json::Deserializer::from_str(&text[at + brace..]).into_iter::<Value>();
-            if let Some(Ok(value)) = values.next()
-                && has_mark(&value)
-            {
-                let outside = count_marks(&text[..at]) + count_marks(&text[at + brace + values.byte_offset()..]);
-                return (outside == 0).then_some(value);
+        if let Some(brace) = end.len().checked_sub(1).filter(|_| end.ends_with(['{', '[']) && at >= known) {
+            let rest = &text[at + brace..];
+            let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+            match values.next() {
+                Some(Ok(value)) if has_mark(&value) => {
+                    let outside = count_marks(&text[..at]) + count_marks(&rest[values.byte_offset()..]);
+                    return (outside == 0).then_some(value);
+                }
+                // What is in a document without such a line has none either.
+                Some(Ok(_)) => known = at + brace + values.byte_offset(),
+                Some(Err(error)) => {
+                    let lines = rest.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len);
+                    left = left.checked_sub(lines.sum::<usize>() + error.column())?;
+                }
+                None => {}
             }
         }
         at += line.len();
@@ -214,5 +226,20 @@ fn piece(found: &mut BTreeMap<String, String>, path: String, text: &str) {
         None => {
             found.insert(path, text.to_owned());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each brace at the end of a line may begin a document.
+    #[test]
+    fn a_document_is_found_after_others_and_within_none() {
+        let nested = |end: &str| format!("x {{\n{}\"b\": [{}0]{end}", "\"a\": {\n".repeat(100), "0,".repeat(5_000));
+        assert!(below(&nested(&"}".repeat(101))).is_none());
+        assert!(below(&nested(&"}".repeat(99))).is_none());
+        let log = "{\n \"a\": 1\n}\n{\n \"log\": \"#1 [1/1] RUN a\\n#1 DONE 0.1s\"\n}\n";
+        assert!(below(&format!("a log:\n{log}")).is_some());
     }
 }
