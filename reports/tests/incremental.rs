@@ -139,6 +139,37 @@ fn a_cached_step_that_is_printed_twice_takes_no_time() {
 }
 
 #[test]
+fn a_line_that_was_printed_late_makes_no_edge_irrelevant() {
+    // docker 20.10 shows one vertex at a time, and writes every 0.15 s. True: `sleep 1` 50 to 1450, `sleep 0.4` 1450 to 2150, both COPYs
+    // 100 each, `sleep 0.5` 2400 to 3300. Stage b ends at 1250.
+    let (record, explanation) = read(&plain(&[
+        (0, "#4 [b 1/2] FROM docker.io/library/busybox"),
+        (0, "#4 CACHED"),
+        (50, "#11 [b 2/2] RUN sleep 0.8"),
+        (1400, "#11 DONE 1.2s"),
+        (1400, "#7 [a 2/3] RUN sleep 1"),
+        (1400, "#7 1.274 done"),
+        (1600, "#7 DONE 1.4s"),
+        (1600, "#8 [a 3/3] RUN sleep 0.4"),
+        (2150, "#8 DONE 0.7s"),
+        (2450, "#9 [stage-2 2/4] COPY --from=a /la /"),
+        (2450, "#9 DONE 0.1s"),
+        (2450, "#12 [stage-2 3/4] COPY --from=b /lb /"),
+        (2600, "#12 DONE 0.1s"),
+        (2600, "#13 [stage-2 4/4] RUN sleep 0.5"),
+        (3300, "#13 DONE 0.9s"),
+    ]));
+    let drag = |text: &str| {
+        let drags = explanation.steps.iter().filter(|step| step.text.contains(text)).map(|step| millis(step.drag));
+        drags.max().unwrap_or_default()
+    };
+    assert!(millis(record.wall) <= 3301, "{}", record.wall);
+    for (text, known) in [("sleep 0.8", 0), ("sleep 0.4", 700), ("from=a", 100), ("from=b", 100), ("sleep 0.5", 900)] {
+        assert!(drag(text).abs_diff(known) <= 150, "{text}: {} ms, not {known}", drag(text));
+    }
+}
+
+#[test]
 fn a_step_that_is_done_twice_counts_up_to_its_dependant() {
     // BuildKit prints the sum of the runs. The second one is for another stage, whose steps are cached.
     let (record, explanation) = read(&plain(&[

@@ -26,6 +26,7 @@ mod inspect;
 mod instant;
 mod kaniko;
 mod kaniko_log;
+mod late;
 mod log;
 mod marks;
 pub(crate) mod names;

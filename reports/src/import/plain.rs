@@ -28,6 +28,9 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
 /// The most concurrent builds that are distinguished.
 const MOST_AT_ONCE: usize = 16;
 
+/// Lines that are written at once arrive within this time.
+const AT_ONCE: Instant = 20_000_000;
+
 /// The builds of a stream of lines. Several may run at the same time. Then only names, times and durations show the build of a line.
 struct PlainReader<'l> {
     log: &'l Log,
@@ -121,6 +124,8 @@ struct PlainBuild {
     /// The time and the number of the first line, and the time of the last.
     first: Option<usize>,
     last: Option<Instant>,
+    /// The vertex that is shown, and since when.
+    shown: Option<(usize, Option<Instant>)>,
 }
 
 #[derive(Default)]
@@ -202,6 +207,9 @@ impl PlainBuild {
         if index == next {
             self.vertices.push(PlainVertex::default());
         }
+        if self.shown.is_none_or(|(shown, _)| shown != index) {
+            self.shown = Some((index, line.at));
+        }
         let vertex = &mut self.vertices[index];
         let before = vertex.printed.outcome;
         vertex.known |= status;
@@ -216,6 +224,8 @@ impl PlainBuild {
         }
         if before.is_none() && vertex.printed.outcome.is_some() {
             vertex.printed.done = Some(line.number);
+            let since = self.shown.and_then(|(_, since)| since);
+            vertex.printed.held = since.zip(line.at).is_some_and(|(since, at)| at - since <= AT_ONCE);
             self.done += 1;
         }
         self.exported |= vertex.printed.outcome == Some(Outcome::Executed) && is_export(&vertex.printed.name);

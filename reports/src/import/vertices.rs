@@ -5,14 +5,12 @@
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::instant::Instant;
+use super::late::{self, Bounds, ROUNDING};
 use super::names::{self, Targets};
 use super::output::{LineTime, OutputLines};
 use super::{bases, gaps, guess, runs};
 use crate::index::{Index, Indexed};
 use buildscope_record::{Fidelity, Outcome, Phase, Tool};
-
-/// Times are rounded to a tenth of a second.
-const ROUNDING: Instant = 100_000_000;
 
 /// The unit from which on times are coarser than durations.
 const COARSE: Instant = 500_000_000;
@@ -41,6 +39,8 @@ pub(crate) struct Printed {
     pub(crate) since: Option<Instant>,
     /// The time from the start to the last output.
     pub(crate) wrote: Option<Instant>,
+    /// Whether the line that says that it is done came with all its lines since another vertex was shown.
+    pub(crate) held: bool,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) error: Option<String>,
     pub(crate) log: Vec<String>,
@@ -106,8 +106,10 @@ impl Printed {
         };
         // Lines arrive late, never early: of all estimates of the start the earliest is the best.
         let by_end = end - self.length();
+        // Its name is shown once it has started.
+        let named = self.first.filter(|&first| first < by_end && by_end - first <= late::TICK && !self.held);
         let start = match self.outcome {
-            Some(_) if self.took.is_some() => self.since.map_or(by_end, |since| since.min(by_end)),
+            Some(_) if self.took.is_some() => [self.since, named].into_iter().flatten().fold(by_end, Instant::min),
             _ => self.since.or(self.first).unwrap_or(by_end).min(end),
         };
         // A line may have been held back until other vertices had written theirs.
@@ -139,12 +141,12 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
     };
     let mut intervals: Vec<_> = vertices.iter().map(|vertex| (vertex.name.clone(), times(vertex))).collect();
     draft.notes = runs::repair(&mut intervals);
-    let (mut took, mut several) = (Indexed::default(), Indexed::default());
+    let (mut bounds, mut several) = (Indexed::default(), Indexed::default());
     let lines = bases::VertexLines::of(vertices.iter().map(|vertex| (vertex.named, vertex.done)));
     for (vertex, (_, intervals)) in vertices.into_iter().zip(intervals) {
         let interval = intervals.first().copied();
+        bounds.push(Bounds { took: vertex.length(), held: vertex.held, several: intervals.len() > 1 });
         several.push(if intervals.len() > 1 { runs::closed(intervals, until) } else { Vec::new() });
-        took.push(vertex.length());
         draft.steps.push(step(vertex, interval, &targets));
     }
     draft.unfinished |= draft.is_cut();
@@ -155,10 +157,13 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
         if !exact {
             runs::choose(&mut draft, &several);
             extend(&mut draft, &lost);
-            round(&mut draft, &took, resolution);
+            if resolution < COARSE {
+                late::settle(&mut draft, &bounds);
+            }
+            round(&mut draft, &bounds, resolution);
         }
     } else {
-        as_soon_as_possible(&mut draft, &took);
+        as_soon_as_possible(&mut draft, &bounds);
     }
     for step in draft.steps.iter_mut() {
         if let (Some(start), Some(end)) = (step.start, step.end) {
@@ -223,7 +228,7 @@ fn step(vertex: Printed, interval: Option<(Instant, Option<Instant>)>, targets: 
 
 /// Moves the start of a step to the end of the last step that it needs, if it is earlier by no more than the rounding. Otherwise the step
 /// would not depend on it. If times are whole seconds, which are coarser than durations, a step also moves back, and keeps its duration.
-fn round(draft: &mut Draft, took: &Indexed<DraftId, Instant>, resolution: Instant) {
+fn round(draft: &mut Draft, bounds: &Indexed<DraftId, Bounds>, resolution: Instant) {
     let coarse = resolution >= COARSE;
     for id in draft.order() {
         let step = &draft.steps[id];
@@ -239,8 +244,9 @@ fn round(draft: &mut Draft, took: &Indexed<DraftId, Instant>, resolution: Instan
         let Some(last) = last.filter(near) else { continue };
         let step = &mut draft.steps[id];
         step.start = Some(last);
-        let whole = last + took[id];
-        let keeps = coarse && took[id] > 0 && (whole - end).abs() <= ROUNDING + resolution;
+        let took = bounds[id].took;
+        let whole = last + took;
+        let keeps = coarse && took > 0 && (whole - end).abs() <= ROUNDING + resolution;
         step.end = Some(if keeps { whole } else { end.max(last) });
     }
 }
@@ -256,10 +262,10 @@ fn spread(vertices: &[Printed], until: Option<Instant>) -> bool {
 }
 
 /// Starts each step at the end of the last one that it needs.
-fn as_soon_as_possible(draft: &mut Draft, took: &Indexed<DraftId, Instant>) {
+fn as_soon_as_possible(draft: &mut Draft, bounds: &Indexed<DraftId, Bounds>) {
     for id in draft.order() {
         let needs = draft.steps[id].needs.iter().map(|&need| draft.steps[need].end.unwrap_or(0));
         let start = needs.max().unwrap_or(0);
-        (draft.steps[id].start, draft.steps[id].end) = (Some(start), Some(start + took[id]));
+        (draft.steps[id].start, draft.steps[id].end) = (Some(start), Some(start + bounds[id].took));
     }
 }

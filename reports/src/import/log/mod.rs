@@ -55,7 +55,7 @@ impl Log {
             }
             let next = streams.len();
             let stream = cut.known.then(|| *streams.entry(&cut.label).or_insert(next));
-            let text = &piece.text[cut.length..];
+            let text = without_group(&piece.text[cut.length..]);
             let text = match cut.quote {
                 Some(quote) => unquoted(text, quote),
                 None => text.trim_end().to_owned(),
@@ -108,6 +108,11 @@ fn pieces(line: &str) -> Vec<LinePiece<'_>> {
         !text.trim().is_empty() && (ends || marks::find(text).is_some())
     };
     texts.filter(counts).map(|(index, text)| LinePiece { text, redrawn: index > 0 }).collect()
+}
+
+/// A text without the command of a CI service that begins a group of lines with it (GitHub, Azure).
+fn without_group(text: &str) -> &str {
+    ["##[group]", "::group::"].iter().find_map(|command| text.strip_prefix(command)).unwrap_or(text)
 }
 
 /// A text up to its closing quote, without the escapes in it.

@@ -53,8 +53,13 @@ fn parts(line: &str, limit: usize) -> Vec<(PrefixPart<'_>, usize)> {
             }
             None => (PartKind::Char(first), first.len_utf8(), None),
         };
-        found.push((PrefixPart { kind, text: &rest[..length], stamp }, at + length));
         at += length;
+        // Numbers that are aligned to the right have spaces before them, but for the longest.
+        let aligned =
+            found.is_empty() && kind == PartKind::Space && line[at..].starts_with(|c: char| c.is_ascii_digit());
+        if !aligned {
+            found.push((PrefixPart { kind, text: &rest[..length], stamp }, at));
+        }
     }
     found
 }
@@ -67,10 +72,18 @@ fn alphanumeric(text: &str) -> usize {
 fn number(text: &str) -> (PartKind, usize, Option<Stamp>) {
     let whole = alphanumeric(text);
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let fraction = text[digits..].strip_prefix('.').map_or(0, |rest| {
+    let fraction = |point: char| {
+        let rest = text[digits..].strip_prefix(point).unwrap_or_default();
         let length = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        if length > 0 { length + 1 } else { 0 }
-    });
+        (length, &rest[length..])
+    };
+    let fraction = match (fraction('.'), fraction(',')) {
+        ((0, _), (3 | 6 | 9, rest)) if rest.starts_with([' ', '\t', ']', ')', 's']) => {
+            text[digits..].len() - rest.len()
+        }
+        ((0, _), _) => 0,
+        ((length, _), _) => length + 1,
+    };
     let end = digits + fraction;
     let after = &text[end..];
     // `[1234 ms]`, as editors write the time since the start.
@@ -107,7 +120,7 @@ pub(crate) fn value(text: &str) -> Option<i128> {
     if text.ends_with(|c: char| c.is_ascii_alphabetic()) {
         return duration(&text.replace(' ', ""));
     }
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
     let fraction = &fraction[..fraction.len().min(9)];
     if whole.len() > 20 {
         return None;
@@ -198,7 +211,8 @@ impl Prefixes {
         let first = shapes.values().max_by_key(|learned| learned.count);
         let (most, names) = first.map_or_else(Default::default, |first| (first.count, first.names()));
         shapes.retain(|shape, learned| {
-            let single = || most < FEW || is_header(shape) || (!names.is_empty() && learned.names() == names);
+            let single =
+                || most < FEW || is_header(shape) || is_fence(shape) || (!names.is_empty() && learned.names() == names);
             learned.count * SHARE >= most && (learned.count > 1 || single())
         });
         let mut marks = BTreeMap::new();
@@ -236,6 +250,11 @@ impl Prefixes {
 fn is_header(shape: &Shape) -> bool {
     let count = |kind| shape.iter().filter(|part| **part == kind).count();
     count(PartKind::Stamp) > 0 && count(PartKind::Word) < 2
+}
+
+/// Whether a shape is the mark that chats and Markdown have before a text, in the same line as its beginning.
+fn is_fence(shape: &Shape) -> bool {
+    !shape.is_empty() && shape.iter().all(|part| *part == PartKind::Char('`'))
 }
 
 fn fits(part: &PrefixPart<'_>, words: Option<&HashSet<String>>) -> bool {

@@ -43,9 +43,22 @@ pub(crate) fn plain(line: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The parameters of a sequence that sets how characters look (SGR, ECMA-48 8.3.117).
+/// The parameters of a sequence that sets how characters look (SGR, ECMA-48 8.3.117), without the numbers of colours (ITU-T T.416: `38;5;N`,
+/// `38;2;R;G;B`).
 fn appearance(sequence: &str) -> Option<impl Iterator<Item = &str>> {
-    Some(sequence.strip_prefix("\u{1b}[")?.strip_suffix('m')?.split(';'))
+    let mut parameters = sequence.strip_prefix("\u{1b}[")?.strip_suffix('m')?.split(';');
+    Some(std::iter::from_fn(move || {
+        let parameter = parameters.next()?;
+        if matches!(parameter, "38" | "48" | "58") {
+            let numbers = match parameters.next() {
+                Some("5") => 1,
+                Some("2") => 3,
+                _ => 0,
+            };
+            parameters.by_ref().take(numbers).for_each(drop);
+        }
+        Some(parameter)
+    }))
 }
 
 /// Whether a sequence hides the characters after it: Jenkins puts its notes there.

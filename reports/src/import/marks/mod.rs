@@ -43,7 +43,7 @@ fn at_start(first: char, text: &str) -> Option<Mark> {
         'S' => (classic::step(text).is_some(), Mark::Classic),
         '[' if text.starts_with("[+] Building ") => (true, Mark::Terminal),
         '[' => (buildah::step(text).is_some(), Mark::Buildah),
-        '=' => (terminal(text), Mark::Terminal),
+        '=' => return terminal(text),
         'I' | 'W' | 'E' | 'F' | 'D' | 'R' | 'B' | 'U' | 'T' => (kaniko::is_line(text), Mark::Kaniko),
         _ => (false, Mark::Plain),
     };
@@ -64,10 +64,12 @@ fn rawjson(text: &str) -> bool {
         .any(|known| name.strip_prefix(known).and_then(|rest| rest.strip_prefix(quote)).is_some_and(opens))
 }
 
-/// Whether the text is a line of BuildKit's display for terminals: ` => [2/3] RUN make   1.3s`.
-fn terminal(text: &str) -> bool {
-    let last = text.split_whitespace().last().unwrap_or_default();
-    text.starts_with("=> ") && last.contains('.') && duration(last).is_some()
+/// The mark of BuildKit's display for terminals: ` => [2/3] RUN make   1.3s`. `None` if another program wrote the arrow before a builder's line.
+fn terminal(text: &str) -> Option<Mark> {
+    let rest = text.strip_prefix("=> ")?.trim_start();
+    let last = rest.split_whitespace().last().unwrap_or_default();
+    let other = rest.chars().next().filter(|first| *first != '=').and_then(|first| at_start(first, rest));
+    (last.contains('.') && duration(last).is_some() && other.is_none()).then_some(Mark::Terminal)
 }
 
 #[cfg(test)]
@@ -82,6 +84,8 @@ mod tests {
             ("[2/5] STEP 3/4: COPY b .", Some((0, Mark::Buildah))),
             ("> INFO[0004] RUN make", Some((2, Mark::Kaniko))),
             (" => [2/3] RUN make      1.3s", Some((1, Mark::Terminal))),
+            ("==> #4 DONE 4.0s", Some((4, Mark::Plain))),
+            ("==> Step 2/3 : RUN sleep 1.5s", Some((4, Mark::Classic))),
             ("out {\"vertexes\":[{}]}", Some((4, Mark::RawJson))),
             ("HEAD is now at 1a2b3c #1234 fix the login page", None),
             ("#12 [bugfix] correct it", None),

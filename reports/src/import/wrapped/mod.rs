@@ -14,6 +14,7 @@ mod doubled;
 mod edges;
 mod encoded;
 mod entries;
+mod gitlab;
 mod journal;
 mod literals;
 mod mail;
@@ -53,7 +54,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 25] = [
+    let forms: [fn(&str) -> Option<String>; 26] = [
         mail::lines,
         powershell::lines,
         xml::lines,
@@ -67,6 +68,7 @@ fn once(text: &str) -> Option<String> {
         teamcity::lines,
         rubydebug::lines,
         cri::lines,
+        gitlab::lines,
         collector::lines,
         literals::lines,
         yaml::lines,

@@ -37,6 +37,7 @@ pub(super) const WAYS: &[Way] = ways! {
     };
     "milliseconds since 1970" Fine |lines| each(lines, |_, at| format!("{}{:03} ", at.epoch(), at.millis()));
     "seconds since the start" Fine |lines| each(lines, |_, at| format!("{}.{:03} ", at.0 / 1000, at.millis()));
+    "seconds with a decimal comma" Fine |lines| each(lines, |_, at| format!("{},{:03} ", at.0 / 1000, at.millis()));
     "seconds with a unit" Fine |lines| each(lines, |_, at| format!("[{}.{}s] ", at.0 / 1000, at.millis() / 100));
     "dmesg" Fine |lines| each(lines, |_, at| format!("[{:5}.{:03}000] ", at.0 / 1000, at.millis()));
     "durations" Fine |lines| each(lines, |_, at| format!("[{}m{}.{:03}s] ", 1 + at.0 / 60_000, at.0 / 1000 % 60, at.millis()));

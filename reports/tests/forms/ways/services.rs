@@ -44,6 +44,23 @@ pub(super) const WAYS: &[Way] = ways! {
         out += &text(each(lines, |_, at| format!("2026-03-01T{}.{:03}000Z 01E ", at.clock(), at.millis())));
         (out + "2026-03-01T10:00:30.000000Z 00O section_end:1772359230:step_script\r\u{1b}[0K\n").into_bytes()
     };
+    "GitLab with time stamps and parts of lines" Fine |lines| {
+        let part = |at: &At, text: &str| {
+            let before = format!("2026-03-01T{}.{:03}000Z 01E", at.clock(), at.millis());
+            let middle = text.char_indices().nth(30).map_or(text.len(), |(middle, _)| middle);
+            let (first, rest) = text.split_at(middle);
+            let more = if rest.is_empty() { String::new() } else { format!("\n{before}+{rest}") };
+            format!("{before} {first}{more}")
+        };
+        written(lines, |_, at, text| part(at, text))
+    };
+    "GitHub's groups" Fine |lines| written(lines, |number, at, text| {
+        format!("{} {}{text}", at.rfc3339(), if number % 6 == 3 { "##[group]" } else { "" })
+    });
+    "arrows" Lost |lines| each(lines, |_, _| "==> ".to_owned());
+    "colours of 256 and of 24 bits" Lost |lines| written(lines, |number, _, text| {
+        format!("\u{1b}[38;5;8mweb |\u{1b}[39m \u{1b}[38;2;{number};8;9m{text}\u{1b}[0m")
+    });
     "GitLab" Lost |lines| {
         let out = "\u{1b}[0KRunning with gitlab-runner 16.9.1\u{1b}[0;m\nsection_start:1772359140:step_script\r\u{1b}[0K\u{1b}[36;1mExecuting\u{1b}[0;m\n".to_owned();
         (out + &text(each(lines, |_, _| String::new())) + "section_end:1772359230:step_script\r\u{1b}[0K\n\u{1b}[32;1mJob succeeded\u{1b}[0;m\n").into_bytes()

@@ -52,6 +52,13 @@ pub(super) const WAYS: &[Way] = ways! {
         let rows = written(lines, |_, text| format!("│ {text:width$} │"));
         format!("╭─ docker build {}╮\n{rows}╰{}╯\n", "─".repeat(width.saturating_sub(12)), "─".repeat(width + 2)).into_bytes()
     };
+    "ClickHouse's table" Fine |lines| {
+        let width = width(lines);
+        let rows = lines.iter().enumerate().map(|(number, (at, text))| format!("{:2}. │ {} │ {text:width$} │\n", number + 1, date(&At(*at))));
+        let border = "─".repeat(width + 2);
+        format!("    ┌─at──────────────────────┬{border}┐\n{}    └─────────────────────────┴{border}┘\n", rows.collect::<String>()).into_bytes()
+    };
+    "a chat's code" Lost |lines| format!("ci-bot APP  10:00 AM\nthe build is slow:\n```{}```\nthanks\n", plain(lines)).into_bytes();
     "a column that spaces fill" Lost |lines| written(lines, |_, text| format!("{text:120}")).into_bytes();
     "SQL's inserts" Fine |lines| written(lines, |at, text| format!("INSERT INTO logs VALUES (7,'{}','{}');", date(at), text.replace('\'', "''"))).into_bytes();
     "a list of YAML" Lost |lines| {
