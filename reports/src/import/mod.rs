@@ -42,6 +42,7 @@ mod trace;
 mod trace_span;
 mod vertices;
 mod wrapped;
+mod zstd_frames;
 
 pub use builds::Builds;
 pub use detect::detect;

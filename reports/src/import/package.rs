@@ -1,5 +1,6 @@
 //! Files as they are downloaded: compressed with gzip, zstd, xz or bzip2, or several in an archive.
 
+use super::zstd_frames::{ZstdFrames, is_zstd};
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
@@ -69,9 +70,8 @@ fn unpack<'b>(
         let inner = limited(flate2::read::MultiGzDecoder::new(&*bytes), left)?;
         return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
     }
-    if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
-        let Ok(decoder) = ruzstd::decoding::StreamingDecoder::new(&*bytes) else { return plain(bytes) };
-        let inner = limited(decoder, left)?;
+    if is_zstd(&bytes) {
+        let inner = limited(ZstdFrames::new(&bytes), left)?;
         return Ok(unpack(Cow::Owned(inner), deeper, left, files)?.map(owned));
     }
     if bytes.starts_with(b"\xfd7zXZ\0") {
