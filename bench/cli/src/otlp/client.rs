@@ -46,7 +46,7 @@ impl Client {
     }
 }
 
-/// The timeout of a request, from milliseconds; zero is no limit. A text that is not a number counts as absent.
+/// The timeout of a request, from milliseconds; zero means without a limit. A text that is not a number counts as absent.
 fn timeout(milliseconds: Option<&str>) -> Option<Duration> {
     match milliseconds.and_then(|text| text.trim().parse().ok()) {
         Some(0) => None,
@@ -93,7 +93,7 @@ impl HttpClient for Client {
 mod tests {
     use super::*;
 
-    /// The specification ("Common", "Timeout"): milliseconds, zero is no limit, and what cannot be parsed is ignored.
+    /// The specification ("Common", "Timeout"): milliseconds, zero means without a limit, and what cannot be parsed is ignored.
     #[test]
     fn the_timeout_is_in_milliseconds() {
         let of = |text| timeout(Some(text));
