@@ -41,10 +41,14 @@ fn switch<'t>(command: &Command, word: &'t str) -> Option<(&'t str, bool)> {
     };
     let is_switch = |arg: &Arg| matches!(arg.get_action(), ArgAction::SetTrue);
     command.get_arguments().find(named).filter(|arg| is_switch(arg))?;
-    // The values of Go's `strconv.ParseBool`, which docker uses.
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some((name, true)),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some((name, false)),
+    Some((name, boolean(value)?))
+}
+
+/// A boolean in the forms of Go's `strconv.ParseBool`, which docker uses.
+pub(crate) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
     }
 }

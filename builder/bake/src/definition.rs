@@ -21,16 +21,14 @@ pub struct Variable {
 }
 
 /// Targets that are built together under one name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// The name.
-    #[serde(skip)]
     pub name: String,
     /// The description.
-    #[serde(skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Names of targets and groups.
-    pub targets: Vec<String>,
+    /// Names of targets and groups. `None`: no file lists any, as for compose files in which nothing is built.
+    pub targets: Option<Vec<String>>,
 }
 
 /// The sources of the values of variables.
@@ -44,6 +42,8 @@ pub struct Inputs {
     pub dotenv: Option<String>,
     /// `BAKE_CMD_CONTEXT` and `BAKE_LOCAL_PLATFORM`.
     pub builtins: BTreeMap<String, String>,
+    /// Whether local contexts are relative to the directory of the file that names them, and not to the working directory.
+    pub file_relative: bool,
 }
 
 impl Inputs {
@@ -59,8 +59,8 @@ pub struct Definition {
     pub groups: Vec<Group>,
     /// In the order of the files.
     pub targets: Vec<BakeTarget>,
-    /// In the order of their names.
-    pub variables: Vec<Variable>,
+    /// In the order of their names. `None`: there is no bake file that could declare any.
+    pub variables: Option<Vec<Variable>>,
 }
 
 impl Definition {
@@ -79,9 +79,7 @@ impl Definition {
 
     /// Merges targets of the same name into the first.
     pub(crate) fn merge_repeated(&mut self) {
-        for group in &mut self.groups {
-            dedup(&mut group.targets);
-        }
+        self.groups.iter_mut().filter_map(|group| group.targets.as_mut()).for_each(dedup);
         let mut merged: Vec<BakeTarget> = Vec::with_capacity(self.targets.len());
         let mut positions: HashMap<String, usize> = HashMap::new();
         for target in self.targets.drain(..) {

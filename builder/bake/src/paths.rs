@@ -26,6 +26,11 @@ pub(crate) fn join(base: &str, path: &str) -> String {
     if path.starts_with('/') || base.is_empty() { clean(path) } else { clean(&format!("{base}/{path}")) }
 }
 
+/// The directory of a file; empty for the working directory.
+pub(crate) fn directory(file: &str) -> &str {
+    file.rsplit_once('/').map_or("", |(directory, _)| if directory.is_empty() { "/" } else { directory })
+}
+
 /// Whether a context is fetched instead of read from a directory.
 pub(crate) fn is_remote(path: &str) -> bool {
     ["http://", "https://", "git://", "ssh://", "git@", "github.com/"].iter().any(|scheme| path.starts_with(scheme))

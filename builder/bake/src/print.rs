@@ -38,16 +38,30 @@ impl Selection {
     /// These targets as JSON that bake can read again.
     #[must_use]
     pub fn print(&self) -> String {
+        let groups = self.groups.iter().map(|(name, group)| (name.as_str(), PrintedGroup::of(group))).collect();
         let targets = self.targets.iter().map(|(name, target)| (name.as_str(), Printed::of(target))).collect();
-        go_json_pretty(&PrintedDefinition { group: &self.groups, target: targets })
+        go_json_pretty(&PrintedDefinition { group: groups, target: targets })
     }
 }
 
 #[derive(Serialize)]
 struct PrintedDefinition<'a> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    group: &'a BTreeMap<String, Group>,
+    group: BTreeMap<&'a str, PrintedGroup<'a>>,
     target: BTreeMap<&'a str, Printed<'a>>,
+}
+
+#[derive(Serialize)]
+struct PrintedGroup<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    targets: &'a Option<Vec<String>>,
+}
+
+impl<'a> PrintedGroup<'a> {
+    fn of(group: &'a Group) -> PrintedGroup<'a> {
+        PrintedGroup { description: &group.description, targets: &group.targets }
+    }
 }
 
 /// A target in the order of buildx's attributes. Text that could be read as a template is escaped.
@@ -192,7 +206,7 @@ impl Definition {
         list.sort_by(|left, right| left.name.cmp(right.name));
         list.retain(|target| !target.name.starts_with('_'));
         match format {
-            ListFormat::Json => go_json_pretty(&list) + "\n",
+            ListFormat::Json => go_json_pretty(&(!list.is_empty()).then_some(&list)) + "\n",
             ListFormat::Table => {
                 let rows = list.iter().map(|target| vec![target.name, target.description]);
                 table(&[vec!["TARGET", "DESCRIPTION"]], rows)
@@ -206,7 +220,7 @@ impl Definition {
         match format {
             ListFormat::Json => go_json_pretty(&self.variables) + "\n",
             ListFormat::Table => {
-                let rows = self.variables.iter().map(|variable| {
+                let rows = self.variables.iter().flatten().map(|variable| {
                     let value = variable.value.as_deref().unwrap_or("<null>");
                     vec![variable.name.as_str(), variable.kind.as_str(), value, variable.description.as_str()]
                 });
@@ -217,7 +231,7 @@ impl Definition {
 }
 
 fn members(group: &Group) -> String {
-    let mut names = group.targets.clone();
+    let mut names = group.targets.clone().unwrap_or_default();
     names.sort();
     match (group.description.as_str(), names.is_empty()) {
         (description, true) => description.to_owned(),

@@ -26,7 +26,7 @@ impl Definition {
         }
         let mut definition = Definition::default();
         if !compose_files.is_empty() {
-            definition = compose::read(&compose_files, &environment)?;
+            definition = compose::read(&compose_files, &environment, inputs.file_relative)?;
             definition.merge_repeated();
         }
         if !bodies.is_empty() {
@@ -51,7 +51,7 @@ impl Family {
             Family::Compose
         } else if name.ends_with(".json") || name.ends_with(".hcl") {
             Family::Bake
-        } else if compose::read(std::slice::from_ref(file), environment).is_ok() {
+        } else if compose::read(std::slice::from_ref(file), environment, false).is_ok() {
             Family::Compose
         } else {
             Family::Bake

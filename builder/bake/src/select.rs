@@ -135,7 +135,7 @@ impl ByName<'_> {
         visited.insert(name.to_owned(), Default::default());
         let mut targets = Vec::new();
         let mut groups = vec![name.to_owned()];
-        for member in &group.targets {
+        for member in group.targets.iter().flatten() {
             let (inner, inner_groups) = self.members_of(member, visited);
             if inner.is_empty() {
                 targets.push(member.clone());
@@ -153,7 +153,8 @@ impl ByName<'_> {
 
 /// Fails for names of platforms that nothing can be built for.
 fn check_platforms(target: &BakeTarget) -> Result<(), Error> {
-    for platform in target.platforms.iter().flatten().filter(|platform| *platform != "local") {
+    let names = target.platforms.iter().flatten().flat_map(|names| names.split(','));
+    for platform in names.filter(|platform| *platform != "local") {
         let parsed = platform.parse::<Platform>();
         parsed.map_err(|error| Error::new(format!("target {}: {error}", target.name)))?;
     }
@@ -170,11 +171,11 @@ fn add_default_group(selection: &mut Selection, wanted: &[String]) {
             .groups
             .entry("default".into())
             .or_insert_with(|| Group { name: "default".into(), ..Group::default() });
-        group.targets.push(name.clone());
+        group.targets.get_or_insert_default().push(name.clone());
     }
-    if let Some(group) = selection.groups.get_mut("default") {
-        dedup(&mut group.targets);
-        group.targets.sort();
+    if let Some(targets) = selection.groups.get_mut("default").and_then(|group| group.targets.as_mut()) {
+        dedup(targets);
+        targets.sort();
     }
 }
 
@@ -196,7 +197,8 @@ impl Resolver<'_> {
     /// A target with its inherited attributes, its overrides and the defaults.
     fn target(&self, name: &str) -> Result<BakeTarget, Error> {
         let mut target = self.inherited(name, &mut HashMap::new())?.unwrap_or_default();
-        target.context.get_or_insert_with(|| ".".into());
+        let directory = target.directory.take();
+        target.context.get_or_insert_with(|| directory.unwrap_or_else(|| ".".into()));
         if target.dockerfile.as_deref().is_none_or(str::is_empty) {
             target.dockerfile = Some("Dockerfile".into());
         }

@@ -47,6 +47,7 @@ fn commands_print_what_the_reference_prints() {
         for (name, value) in case["environment"].as_object().expect("a map") {
             inputs.environment.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
         }
+        inputs.file_relative = inputs.environment.contains_key("BUILDX_BAKE_FILE_RELATIVE_PATHS");
         match (print(&command, inputs), case["prints"].as_str()) {
             (Ok(printed), Some(expected)) if printed == expected => {}
             (Err(_), None) => {}
@@ -83,6 +84,8 @@ fn print(command: &[&str], mut inputs: Inputs) -> Result<String, Error> {
     }
     Ok(match list.as_deref() {
         Some("targets") => definition.list_targets(ListFormat::Table),
+        Some("type=targets,format=json") => definition.list_targets(ListFormat::Json),
+        Some("type=variables,format=json") => definition.list_variables(ListFormat::Json),
         Some(_) => definition.list_variables(ListFormat::Table),
         None => definition.select(&names, &settings, &inputs.environment)?.print() + "\n",
     })
@@ -103,6 +106,12 @@ fn faults_name_their_place() {
         ("compose.yaml", "services:\n  a:\n    build: [\n", "compose.yaml:"),
         ("compose.yaml", "services:\n  a:\n    build:\n      context: ${X:?set it}\n", "compose.yaml:4:7: "),
         ("compose.yaml", "services:\n  a:\n    build:\n      unknown: x\n", "compose.yaml:2:3: "),
+        ("compose.yaml", "services:\n  a:\n    build:\n      ulimits: [core=0]\n", "compose.yaml:2:3: "),
+        (
+            "compose.yaml",
+            "services:\n  a:\n    build:\n      ulimits: {core: {soft: 1, hard: 2, x: 3}}\n",
+            "compose.yaml:2:3: ",
+        ),
     ] {
         let file = File { name: name.into(), text: text.into() };
         let error = Definition::read(&[file], &inputs()).expect_err(text).to_string();

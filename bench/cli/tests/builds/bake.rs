@@ -208,6 +208,37 @@ fn targets_are_printed_and_listed() {
     assert!(checked.contains("\"call\": \"lint\"\n"), "{checked}");
     let unknown = bake(&world, &["--print", "ones"]);
     assert!(stderr(&unknown).contains("did you mean one?"), "{}", stderr(&unknown));
+    for refused in [["--allow", ""], ["--allow", "network"], ["--allow", "ssh=default"]] {
+        assert_eq!(bake(&world, &[&refused[..], &["--print"]].concat()).status.code(), Some(2), "{refused:?}");
+    }
+    assert_eq!(bake(&world, &["--list", "targets,format=json"]).status.code(), Some(2));
+    succeeded(bake(&world, &["--print", "--allow", "fs=*", "--allow", "image.push=a"]));
+}
+
+/// buildx 0.36: names of files are relative to the working directory, also in a compose file elsewhere. Contexts are relative to their
+/// files if a variable says so.
+#[test]
+fn paths_are_relative_to_the_working_directory() {
+    let world = World::empty();
+    world.write("base.yaml", "services:\n  base: {build: {context: top}}\n");
+    world.write("sub/base.yaml", "services:\n  base: {build: {context: other}}\n");
+    world.write("sub/a.yaml", "services:\n  web: {extends: {file: base.yaml, service: base}}\n");
+    world.write("sub/b.hcl", "target \"web\" {\n  args = { X = \"1\" }\n}\n");
+    let printed = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = Command::new(world.command_on(&[], &[]).get_program());
+        command.current_dir(world.context()).arg("bake").args(args).args(["--print", "web"]);
+        command.envs(variables.iter().copied()).output().unwrap()
+    };
+    let target =
+        |output: Output| -> Json { serde_json::from_str::<Json>(&succeeded(output)).unwrap()["target"]["web"].clone() };
+    assert_eq!(target(printed(&[], &["-f", "sub/a.yaml"]))["context"], "top");
+    let relative = |value| [("BUILDX_BAKE_FILE_RELATIVE_PATHS", value)];
+    assert_eq!(target(printed(&relative("true"), &["-f", "sub/a.yaml"]))["context"], "sub/top");
+    assert_eq!(target(printed(&relative("0"), &["-f", "sub/b.hcl"]))["context"], ".");
+    assert_eq!(printed(&relative("yes"), &["-f", "sub/b.hcl"]).status.code(), Some(2));
+    let several = [("BUILDX_BAKE_FILE", "sub/b.hcl;sub/a.yaml"), ("BUILDX_BAKE_PATH_SEPARATOR", ";")];
+    let merged = target(printed(&several, &[]));
+    assert_eq!((&merged["context"], &merged["args"]["X"]), (&"top".into(), &"1".into()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::{
     error::Error,
     expression::{Evaluation, Locals, Scope},
     file::{Attribute, Block, Body},
+    paths,
     target::{BakeTarget, FIELDS, decode, field_type},
     value::{Type, Value, convert},
 };
@@ -69,7 +70,12 @@ impl<'a> Blocks<'a> {
     }
 
     /// Evaluates all blocks, and merges those with the same name.
-    pub(super) fn add_to(&self, definition: &mut Definition, scope: &dyn Scope) -> Result<(), Error> {
+    pub(super) fn add_to(
+        &self,
+        definition: &mut Definition,
+        scope: &dyn Scope,
+        file_relative: bool,
+    ) -> Result<(), Error> {
         let mut groups = first_of_each(definition.groups.iter().map(|group| &group.name));
         let mut targets = first_of_each(definition.targets.iter().map(|target| &target.name));
         let mut renamed: Vec<(&Block, Vec<String>)> = Vec::new();
@@ -94,6 +100,9 @@ impl<'a> Blocks<'a> {
                         .map_err(|why| Error::new(format!("{field}: {why}")).at(&attribute.value.place()))?;
                 }
             }
+            if file_relative {
+                target.relocate(paths::directory(&instance.block.place.file));
+            }
             match targets.entry(target.name.clone()) {
                 Entry::Occupied(known) => definition.targets[*known.get()].merge(&target),
                 Entry::Vacant(new) => {
@@ -114,7 +123,7 @@ impl<'a> Blocks<'a> {
             dedup(&mut names);
             let label = block.labels[0].clone();
             if names != [label.clone()] {
-                definition.groups.push(Group { name: label, description: String::new(), targets: names });
+                definition.groups.push(Group { name: label, description: String::new(), targets: Some(names) });
             }
         }
         Ok(())
@@ -188,7 +197,7 @@ impl Instance<'_> {
             Value::String(text) => text,
             _ => String::new(),
         };
-        Ok(Group { name: self.name.clone(), description, targets: targets.collect() })
+        Ok(Group { name: self.name.clone(), description, targets: Some(targets.collect()) })
     }
 
     fn evaluate(&self, attribute: &Attribute, scope: &dyn Scope) -> Result<Value, Error> {

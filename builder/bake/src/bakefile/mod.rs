@@ -29,10 +29,10 @@ pub(crate) fn read(bodies: &[Body], inputs: &Inputs, definition: &mut Definition
     let blocks = Blocks::named(bodies, &parser)?;
     let blocks = Rc::new(blocks);
     *parser.blocks.borrow_mut() = Some(Rc::clone(&blocks));
-    blocks.add_to(definition, &parser)?;
+    blocks.add_to(definition, &parser, inputs.file_relative)?;
     for name in parser.variables.attributes.keys() {
         parser.variable(name)?;
     }
-    definition.variables = parser.listed();
+    definition.variables = Some(parser.listed());
     Ok(())
 }

@@ -45,15 +45,22 @@ fn bytes(text: &str) -> Option<u64> {
 }
 
 pub(super) fn ulimits(value: Option<&Yaml>) -> Result<Option<Vec<String>>, String> {
-    let Some(Yaml::Mapping(map)) = value else {
-        return Ok(None);
+    let map = match value {
+        None | Some(Yaml::Null) => return Ok(None),
+        Some(Yaml::Mapping(map)) => map,
+        Some(_) => return Err("ulimits must be a mapping".into()),
     };
     let mut ulimits = Vec::new();
     for (name, limit) in map {
         let name = scalar::text(name).unwrap_or_default();
         let number = |value: Option<&Yaml>| value.and_then(scalar::text).and_then(|text| text.parse::<i64>().ok());
         let (soft, hard) = match limit {
-            Yaml::Mapping(limits) => (number(limits.get("soft")), number(limits.get("hard"))),
+            Yaml::Mapping(limits) => {
+                if let Some(key) = limits.keys().filter_map(scalar::text).find(|key| key != "soft" && key != "hard") {
+                    return Err(format!("ulimits.{name}: additional properties '{key}' not allowed"));
+                }
+                (number(limits.get("soft")), number(limits.get("hard")))
+            }
             single => (number(Some(single)), number(Some(single))),
         };
         let invalid = || format!("invalid ulimit {name}: write a number, or soft and hard");

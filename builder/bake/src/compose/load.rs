@@ -1,6 +1,6 @@
 //! Compose files as one merged tree: interpolation, `include`, `extends`, overriding files.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use yaml_serde::{Mapping, Value as Yaml};
@@ -27,7 +27,7 @@ type Evaluation = BTreeMap<String, String>;
 pub(super) fn model(files: &[File], environment: &Evaluation) -> Result<Mapping, Error> {
     let mut model = Yaml::Mapping(Mapping::new());
     for file in files {
-        let loader = Loader { environment, files: vec![file.name.clone()] };
+        let loader = Loader { environment, files: vec![file.name.clone()], directory: "" };
         let tree = loader.load(file)?;
         let failed = |why: String| Error::new(format!("{}: {why}", file.name));
         model = merge(model, Yaml::Mapping(tree), &mut Vec::new()).map_err(failed)?;
@@ -65,9 +65,16 @@ struct Loader<'a> {
     environment: &'a Evaluation,
     /// The files that lead here, to find cycles.
     files: Vec<String>,
+    /// The directory of the paths in its file: the working directory, or the project directory of an included file.
+    directory: &'a str,
 }
 
 impl Loader<'_> {
+    /// The directory of the paths in a file: those of a file that services extend are relative to its own.
+    fn base<'f>(&'f self, file: &'f File) -> &'f str {
+        if self.files.last() == Some(&file.name) { self.directory } else { paths::directory(&file.name) }
+    }
+
     fn load(&self, file: &File) -> Result<Mapping, Error> {
         let failed = |why: String| Error::new(format!("{}: {why}", file.name));
         let mut model = Mapping::new();
@@ -134,10 +141,10 @@ impl Loader<'_> {
                 }
                 other => (texts(Some(other)), None, Vec::new()),
             };
-            let base = directory(&from.name);
+            let base = self.directory;
             let first = paths.first().map(|path| paths::join(base, path)).unwrap_or_default();
             let project = project.and_then(scalar::text).map(|project| paths::join(base, &project));
-            let project = project.unwrap_or_else(|| directory(&first).to_owned());
+            let project = project.unwrap_or_else(|| paths::directory(&first).to_owned());
             let mut environment = self.environment.clone();
             for file in env_file {
                 let text = read(&paths::join(base, &file), &from.name)?;
@@ -150,7 +157,7 @@ impl Loader<'_> {
             for path in paths {
                 let path = paths::join(base, &path);
                 let file = File { text: read(&path, &from.name)?, name: path };
-                let loader = Loader { environment: &environment, files: self.deeper(&file.name)? };
+                let loader = Loader { environment: &environment, files: self.deeper(&file.name)?, directory: &project };
                 let mut tree = Yaml::Mapping(loader.load(&file)?);
                 relocate(&mut tree, &project);
                 let merged = merge(Yaml::Mapping(model), tree, &mut Vec::new());
@@ -215,7 +222,7 @@ impl Loader<'_> {
             None if services.get(&base_name).is_none() => return Err(missing(&file.name)),
             None => self.extended(&base_name, services, file, path)?,
             Some(base_file) => {
-                let located = paths::join(directory(&file.name), &base_file);
+                let located = paths::join(self.base(file), &base_file);
                 let other = File { text: read(&located, &file.name)?, name: located };
                 let mut found = None;
                 for document in documents(&other)? {
@@ -229,7 +236,7 @@ impl Loader<'_> {
                 let service = found.ok_or_else(|| missing(&other.name))?;
                 let services: Mapping = [(Yaml::from(base_name.clone()), service)].into_iter().collect();
                 let mut tree = Yaml::Mapping([(Yaml::from("services"), Yaml::Mapping(services))].into_iter().collect());
-                relocate(&mut tree, directory(&other.name));
+                relocate(&mut tree, paths::directory(&other.name));
                 tree.get("services").and_then(|services| services.get(&base_name)).cloned().unwrap_or(Yaml::Null)
             }
         };
@@ -281,10 +288,6 @@ fn too_deep(text: &str) -> Option<usize> {
 
 fn read(path: &str, from: &str) -> Result<String, Error> {
     read_text(path).map_err(|error| Error::new(format!("{from}: cannot read {path}: {error}")))
-}
-
-fn directory(file: &str) -> &str {
-    Path::new(file).parent().and_then(Path::to_str).unwrap_or_default()
 }
 
 /// The texts of a list, or of a single text.

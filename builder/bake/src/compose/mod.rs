@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use crate::{
     definition::{Definition, Group, Inputs},
     error::{Error, File},
+    paths,
 };
 
 /// The environment of compose files: `.env`, the environment, then `--var`.
@@ -35,7 +36,14 @@ pub(crate) fn environment(inputs: &Inputs) -> Result<BTreeMap<String, String>, E
 }
 
 /// Reads compose files, each of which overrides those before it.
-pub(crate) fn read(files: &[File], environment: &BTreeMap<String, String>) -> Result<Definition, Error> {
+///
+/// # Errors
+/// The first error, with its place.
+pub(crate) fn read(
+    files: &[File],
+    environment: &BTreeMap<String, String>,
+    file_relative: bool,
+) -> Result<Definition, Error> {
     let model = load::model(files, environment)?;
     let mut definition = Definition::default();
     let mut group = Group { name: "default".into(), ..Group::default() };
@@ -46,8 +54,11 @@ pub(crate) fn read(files: &[File], environment: &BTreeMap<String, String>) -> Re
             let error = Error::new(format!("services.{name}: {why}"));
             place.map_or_else(|| error.clone(), |place| error.clone().at(&place))
         };
-        if let Some(target) = project.target(name, service).map_err(failed)? {
-            group.targets.push(target.name.clone());
+        if let Some(mut target) = project.target(name, service).map_err(failed)? {
+            if file_relative {
+                target.relocate(paths::directory(&files[0].name));
+            }
+            group.targets.get_or_insert_default().push(target.name.clone());
             definition.targets.push(target);
         }
     }

@@ -10,6 +10,8 @@ mod resources;
 
 use std::collections::BTreeMap;
 
+use crate::paths;
+
 pub use entries::{Attest, CacheEntry, Export, Policy, Secret, Ssh};
 pub(crate) use overrides::Overrides;
 pub use resources::Resources;
@@ -118,6 +120,8 @@ pub struct BakeTarget {
     pub policy: Option<Vec<Policy>>,
     /// Whether it is built only because another target uses it as a context.
     pub linked: bool,
+    /// The directory of its file, which is its context if it has none. `None`: the working directory.
+    pub(crate) directory: Option<String>,
 }
 
 impl BakeTarget {
@@ -137,6 +141,7 @@ impl BakeTarget {
             own.extend(other.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         replace(&mut self.context, &other.context);
+        replace(&mut self.directory, &other.directory);
         replace(&mut self.dockerfile, &other.dockerfile);
         replace(&mut self.dockerfile_inline, &other.dockerfile_inline);
         extend(&mut self.args, &other.args);
@@ -171,6 +176,18 @@ impl BakeTarget {
         append(&mut self.entitlements, &other.entitlements);
         extend(&mut self.extra_hosts, &other.extra_hosts);
         self.inherits.extend_from_slice(&other.inherits);
+    }
+
+    /// Makes local contexts relative to `directory` instead of the working directory.
+    pub(crate) fn relocate(&mut self, directory: &str) {
+        self.directory = Some(paths::join(directory, ""));
+        for context in self.context.iter_mut().chain(self.contexts.values_mut()).filter(|context| !context.is_empty()) {
+            let elsewhere = ["target:", "docker-image:", "oci-layout:", "cwd://"];
+            let is_local = !paths::is_remote(context) && !elsewhere.iter().any(|kind| context.starts_with(kind));
+            if is_local && !context.starts_with('/') {
+                *context = paths::join(directory, context);
+            }
+        }
     }
 
     /// Removes repeated and empty entries.

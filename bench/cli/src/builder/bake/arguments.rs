@@ -113,7 +113,7 @@ impl Arguments {
             return self.file.clone();
         }
         let named = std::env::var("BUILDX_BAKE_FILE").unwrap_or_default();
-        let separator = std::env::var("BUILDX_BAKE_FILE_SEPARATOR").ok().filter(|separator| !separator.is_empty());
+        let separator = std::env::var("BUILDX_BAKE_PATH_SEPARATOR").ok().filter(|separator| !separator.is_empty());
         named.split(separator.as_deref().unwrap_or(":")).filter(|name| !name.is_empty()).map(PathBuf::from).collect()
     }
 

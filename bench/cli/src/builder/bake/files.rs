@@ -3,6 +3,7 @@
 use super::Arguments;
 use super::remote::Remote;
 use crate::Failure;
+use crate::switches::boolean;
 use buildscope_bake::{File, Inputs, read_bounded, read_text};
 use buildscope_oci::Platform;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -23,6 +24,9 @@ const DEFAULT: [&str; 8] = [
 
 /// Keeps variables from being read from the environment.
 const NO_ENVIRONMENT: &str = "BUILDX_BAKE_DISABLE_VARS_ENV_LOOKUP";
+
+/// Makes local contexts relative to the file that names them.
+const FILE_RELATIVE: &str = "BUILDX_BAKE_FILE_RELATIVE_PATHS";
 
 /// The definition, and where it comes from.
 pub(super) struct DefinitionSource {
@@ -84,9 +88,13 @@ fn dotenv() -> Result<Option<String>, Failure> {
 
 /// The environment, `--var`, `.env` and the variables that bake defines.
 pub(super) fn inputs(arguments: &Arguments) -> Result<Inputs, Failure> {
-    let hidden = std::env::var(NO_ENVIRONMENT)
-        .is_ok_and(|text| matches!(text.as_str(), "1" | "t" | "T" | "true" | "TRUE" | "True"));
-    let mut inputs = Inputs { dotenv: dotenv()?, ..Inputs::default() };
+    let hidden = std::env::var(NO_ENVIRONMENT).is_ok_and(|text| boolean(&text) == Some(true));
+    let file_relative = match std::env::var(FILE_RELATIVE) {
+        Ok(text) if !text.is_empty() => boolean(&text)
+            .ok_or_else(|| Failure::usage(miette!("{FILE_RELATIVE} takes true or false, not `{text}`")))?,
+        _ => false,
+    };
+    let mut inputs = Inputs { dotenv: dotenv()?, file_relative, ..Inputs::default() };
     if !hidden {
         let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 /// Prints, lists, checks or builds targets.
 pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     arguments.docker_flags().check()?;
+    privileges::check_names(&arguments.allow)?;
     let inputs = files::inputs(&arguments)?;
     let source = files::read(&arguments)?;
     let definition = Definition::read(&source.files, &inputs).map_err(definition_fault)?;
@@ -77,7 +78,7 @@ fn listed(definition: &Definition, list: &str) -> Result<(ListFormat, String), F
     let (mut kind, mut format) = (None, ListFormat::Table);
     for field in list.split(',') {
         match field.split_once('=') {
-            None if kind.is_none() => kind = Some(field),
+            None if field == list => kind = Some(field),
             Some(("type", value)) => kind = Some(value),
             Some(("format", "json")) => format = ListFormat::Json,
             Some(("format", "table")) => format = ListFormat::Table,

@@ -11,6 +11,22 @@ use std::path::{Path, PathBuf};
 /// `0` allows all paths, as for buildx.
 const CHECK_PATHS: &str = "BUILDX_BAKE_ENTITLEMENTS_FS";
 
+/// The privileges that `--allow` knows, and those that may have a value.
+const PLAIN: [&str; 3] = ["network.host", "security.insecure", "ssh"];
+const VALUED: [&str; 8] =
+    ["fs", "fs.read", "fs.write", "device", "image", "image.push", "image.load", "buildx.local.delete"];
+
+/// Fails for a privilege that `--allow` does not know.
+pub(super) fn check_names(allowed: &[String]) -> Result<(), Failure> {
+    let known = |allowed: &&String| {
+        PLAIN.contains(&allowed.as_str()) || VALUED.contains(&allowed.split('=').next().unwrap_or_default())
+    };
+    match allowed.iter().find(|allowed| !known(allowed)) {
+        Some(name) => Err(Failure::usage(miette!("unknown entitlement key \"{name}\""))),
+        None => Ok(()),
+    }
+}
+
 /// Fails with the flags that are missing.
 pub(super) fn check(selection: &Selection, allowed: &[String]) -> Result<(), Failure> {
     let check_paths = !std::env::var(CHECK_PATHS).is_ok_and(|text| matches!(text.as_str(), "0" | "false" | "f" | "F"));

@@ -1,0 +1,3 @@
+target "_base" {
+  platforms = ["linux/amd64,linux/arm64"]
+}
