@@ -72,7 +72,7 @@ fn vertexes_of_rawjson_become_steps() {
     assert_eq!(spans, [Phase::CacheLookup, Phase::Read]);
     assert_eq!(step(&record, "FROM").outcome, Outcome::Cached);
     assert_eq!(step(&record, "make").log, ["made it"]);
-    // Between the context's end (300) and the COPY's begin (500) nothing is shown: hashing, inferred.
+    // Between the context's end (300) and the COPY's start (500) nothing is shown: hashing, inferred.
     let hash = record.spans.iter().find(|span| span.phase == Phase::ContextHash).unwrap();
     assert_eq!((hash.start.0, hash.end.0, hash.name.as_deref()), (300_000_000, 500_000_000, Some("inferred")));
     assert_eq!(wall(&explanation, Phase::ContextHash), 200);

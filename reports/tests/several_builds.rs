@@ -154,6 +154,38 @@ fn targets_of_bake_are_one_build() {
     assert_eq!(builds((target("api", 0.0) + &again).as_bytes()).unwrap().records().len(), 2);
 }
 
+/// BuildKit names a vertex after each target that uses it, also in the middle of its lines.
+#[test]
+fn a_step_of_several_targets_is_one_step() {
+    let plain = "#0 building with \"ci\" instance using remote driver\n\n\
+        #1 [internal] load local bake definitions\n#1 DONE 0.0s\n\n\
+        #2 [api internal] load build definition from Dockerfile\n#2 DONE 0.1s\n\n\
+        #3 [api context base] load metadata for docker.io/library/base\n#3 DONE 0.1s\n\n\
+        #4 [web internal] load build definition from Dockerfile\n#4 DONE 0.2s\n\n\
+        #3 [web context base] load metadata for docker.io/library/base\n#3 DONE 0.3s\n\n\
+        #5 [api build 1/2] COPY . /src\n#5 DONE 1.0s\n\n\
+        #6 [web build 2/2] RUN make\n#6 0.500 making\n#6 ...\n\n\
+        #7 [web files 1/1] COPY file /\n#7 DONE 0.1s\n\n\
+        #6 [api build 2/2] RUN make\n#6 DONE 5.0s\n\n\
+        #8 [web stage-2 1/1] COPY --from=build /o /o\n#8 DONE 0.1s\n";
+    let read = builds(plain.as_bytes()).unwrap();
+    let found: Vec<_> = read.records().iter().map(|record| record.steps.len()).collect();
+    assert_eq!(found, [8]);
+    let record = &read.records()[0];
+    assert!(record.succeeded && record.notes.iter().all(|note| !note.contains("mixed")), "{:?}", record.notes);
+    assert!(steps(record).contains(&step("web build", "RUN make", 5_000)), "{:?}", steps(record));
+    // A stage whose steps are named after two targets is complete.
+    let rawjson: String = [
+        vertex(("a", "[api internal] load build definition from Dockerfile", 0.0, 0.1, &[])),
+        vertex(("b", "[web internal] load build definition from Dockerfile", 0.0, 0.1, &[])),
+        vertex(("c", "[api build 1/2] COPY . /src", 0.1, 1.0, &[])),
+        vertex(("d", "[web build 2/2] RUN make", 1.0, 5.0, &["c"])),
+    ]
+    .concat();
+    let warning = "WARNING: No output specified for api, web target(s) with remote driver. Build result will only remain in the build cache.\n";
+    assert!(import((rawjson + warning).as_bytes()).unwrap().succeeded);
+}
+
 #[test]
 fn a_log_without_an_export_is_finished_only_if_none_was_due() {
     let log = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n\n#2 [1/2] FROM x\n#2 DONE 1.0s\n\n#3 [2/2] RUN make\n#3 DONE 5.0s\n";

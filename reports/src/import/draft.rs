@@ -160,14 +160,15 @@ impl Draft {
         if self.steps.iter().all(|step| step.stage.is_none() && is_preparation(&step.text)) {
             return true;
         }
-        let mut last: HashMap<(Option<&str>, &str), (u32, u32)> = HashMap::new();
+        // A step that several targets share has the name of one of them, and the next step of its stage may have that of another.
+        let mut last: HashMap<(&str, u32), u32> = HashMap::new();
         for step in self.steps.iter() {
-            let (Some(stage), Some(number)) = (&step.stage, step.number) else { continue };
-            let known = last.entry((step.target.as_deref(), stage)).or_default();
+            let (Some(stage), Some((number, of))) = (&step.stage, step.number) else { continue };
+            let known = last.entry((stage, of)).or_default();
             let began = step.outcome != Some(Outcome::Pruned);
-            *known = (known.0.max(if began { number.0 } else { 0 }), known.1.max(number.1));
+            *known = (*known).max(if began { number } else { 0 });
         }
-        last.values().any(|&(number, of)| number < of)
+        last.iter().any(|(&(_, of), &number)| number < of)
     }
 
     /// Whether a result was written.

@@ -38,28 +38,39 @@ pub(crate) struct Targets(HashSet<String>);
 impl Targets {
     /// The targets among the names of a build's vertices.
     pub(crate) fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
-        // `[linux/arm64 internal]` has a platform.
-        let named =
-            |name: &'n str| bracketed(name).filter(|(words, _)| words.first().is_some_and(|word| !word.contains('/')));
-        let target = |name: &'n str| {
-            let (words, rest) = named(name)?;
-            match words[..] {
-                [target, "internal" | "auth"] | [target, "context", _] => Some(target.to_owned()),
-                [target] if !matches!(target, "internal" | "auth") && is_export(rest) => Some(target.to_owned()),
-                [target, _, _, number] | [target, _, number] if ratio(number).is_some() => Some(target.to_owned()),
-                _ => None,
-            }
-        };
-        Self(names.filter_map(target).collect())
+        Self(names.filter_map(target).map(str::to_owned).collect())
     }
 
     /// Adds the target in the name of a further vertex.
     pub(crate) fn add(&mut self, name: &str) {
-        self.0.extend(Self::of([name].into_iter()).0);
+        self.0.extend(target(name).map(str::to_owned));
+    }
+
+    /// Whether two names are those of one vertex: BuildKit names a vertex that several targets use after one target and then after another.
+    pub(crate) fn are_one(&self, one: &str, other: &str) -> bool {
+        let without_target = |name| {
+            let (words, text) = bracketed(name)?;
+            let (first, more) = words.split_first()?;
+            (self.has(first) || target(name) == Some(*first)).then(|| (more.to_vec(), text))
+        };
+        one == other || without_target(one).is_some_and(|rest| without_target(other) == Some(rest))
     }
 
     fn has(&self, word: &str) -> bool {
         self.0.contains(word)
+    }
+}
+
+/// The target that the name of a vertex surely has.
+fn target(name: &str) -> Option<&str> {
+    let (words, rest) = bracketed(name)?;
+    // `[linux/arm64 internal]` has a platform.
+    words.first().filter(|word| !word.contains('/'))?;
+    match words[..] {
+        [target, "internal" | "auth"] | [target, "context", _] => Some(target),
+        [target] if !matches!(target, "internal" | "auth") && is_export(rest) => Some(target),
+        [target, _, _, number] | [target, _, number] if ratio(number).is_some() => Some(target),
+        _ => None,
     }
 }
 
@@ -232,6 +243,23 @@ mod tests {
         assert_eq!(name("[linux/amd64 2/3] RUN x"), of("", "linux/amd64", "stage-0"));
         assert_eq!(name("[web] exporting to image"), of("web", "", ""));
         assert_eq!(name("[builder 2/3] RUN x"), of("", "", "builder"));
+    }
+
+    #[test]
+    fn a_vertex_of_several_targets_has_several_names() {
+        let targets = Targets::of(["[web internal] x", "[api internal] x"].into_iter());
+        for (one, other, expected) in [
+            ("[web context base] load", "[api context base] load", true),
+            ("[web 1/2] FROM x", "[api 1/2] FROM x", true),
+            ("[a stage-0 1/2] FROM x", "[b stage-0 1/2] FROM x", true),
+            ("[web 1/2] FROM x", "[api 2/2] FROM x", false),
+            ("[web 1/2] FROM x", "[api 1/2] FROM y", false),
+            ("[build 1/2] FROM x", "[test 1/2] FROM x", false),
+            ("[linux/amd64 build 1/2] FROM x", "[linux/arm64 build 1/2] FROM x", false),
+            ("[1/2] FROM x", "[2/2] FROM x", false),
+        ] {
+            assert_eq!(targets.are_one(one, other), expected, "{one} {other}");
+        }
     }
 
     #[test]

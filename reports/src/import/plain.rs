@@ -8,7 +8,7 @@ use super::ending::Destination;
 use super::instant::Instant;
 use super::log::{Log, LogLine, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
-use super::names::is_export;
+use super::names::{Targets, is_export};
 use super::vertices::{Printed, draft};
 use buildscope_record::{Nanos, Outcome};
 use std::collections::HashMap;
@@ -59,7 +59,8 @@ impl PlainReader<'_> {
 
     /// The build that a name belongs to: the one that has it, or the first one without another name for its number.
     fn of_name(&mut self, number: u32, name: &str) -> usize {
-        let has = |build: &PlainBuild| build.vertex(number).is_some_and(|vertex| vertex.name == name);
+        let has =
+            |build: &PlainBuild| build.vertex(number).is_some_and(|vertex| build.targets.are_one(&vertex.name, name));
         let free = |build: &PlainBuild| !build.is_taken(number, name);
         let found = self.open.iter().position(has).or_else(|| self.open.iter().position(free));
         found.unwrap_or_else(|| {
@@ -111,6 +112,8 @@ impl PlainReader<'_> {
 struct PlainBuild {
     vertices: Vec<PlainVertex>,
     indices: HashMap<u32, usize>,
+    /// The targets that names of vertices show.
+    targets: Targets,
     /// The number of vertices that are done.
     done: usize,
     /// Whether the result was written.
@@ -151,7 +154,7 @@ impl PlainBuild {
         if !is_name(rest) || vertex.outcome.is_none() || vertex.name.is_empty() {
             return false;
         }
-        let other = rest != vertex.name && rest.starts_with('[');
+        let other = rest.starts_with('[') && !self.targets.are_one(&vertex.name, rest);
         let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed);
         other || again
     }
@@ -162,7 +165,8 @@ impl PlainBuild {
 
     /// Whether a running vertex has this number and another name: then the line belongs to another build.
     fn is_taken(&self, number: u32, name: &str) -> bool {
-        let other = |vertex: &&Printed| vertex.name.starts_with('[') && name.starts_with('[') && vertex.name != name;
+        let are_names = |vertex: &&Printed| vertex.name.starts_with('[') && name.starts_with('[');
+        let other = |vertex: &&Printed| are_names(vertex) && !self.targets.are_one(&vertex.name, name);
         self.vertex(number).filter(other).is_some()
     }
 
@@ -209,6 +213,9 @@ impl PlainBuild {
         }
         if self.shown.is_none_or(|(shown, _)| shown != index) {
             self.shown = Some((index, line.at));
+        }
+        if named {
+            self.targets.add(rest);
         }
         let vertex = &mut self.vertices[index];
         let before = vertex.printed.outcome;
