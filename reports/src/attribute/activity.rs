@@ -4,7 +4,7 @@ use super::holders::{ActivityWait, waits};
 use super::interval::Interval;
 use crate::graph::Graph;
 use crate::index::{Grouped, Indexed};
-use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId};
+use buildscope_record::{Nanos, Outcome, Phase, Record, Span, StepId, Target, TargetOutcome};
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -73,8 +73,8 @@ impl<'r> Activities<'r> {
         self.waits(step).filter(|wait| !wait.outside)
     }
 
-    /// The step whose end decided the end of the build, and that end: the step that failed, otherwise the last to end. A cached step that
-    /// took no time did not delay the end: other builders stamp such steps late.
+    /// The step whose end decided the end of the build, and that end: the step whose failure stopped it, otherwise the last to end. A
+    /// cached step that took no time did not delay the end: other builders stamp such steps late.
     pub(crate) fn decisive(&self) -> Option<(StepId, Nanos)> {
         let record = self.record;
         let ends = || self.steps().filter_map(|step| Some((step, self.interval(step)?.end)));
@@ -85,7 +85,10 @@ impl<'r> Activities<'r> {
             let length = self.interval(step).map_or(Nanos::ZERO, Interval::length);
             record.steps[step.index()].outcome != Outcome::Cached || length > Nanos::ZERO
         };
-        failure.or_else(|| ends().max_by_key(|&(step, end)| (took(step), end, step)))
+        // After a failure, `bake --keep-going` builds the other targets.
+        let built = |target: &Target, failed| target.outcome == TargetOutcome::Built && target.end > Some(failed);
+        let stopped = |&(_, end): &(StepId, Nanos)| !record.targets.iter().any(|target| built(target, end));
+        failure.filter(stopped).or_else(|| ends().max_by_key(|&(step, end)| (took(step), end, step)))
     }
 
     /// The step whose failure ended the build.

@@ -4,7 +4,9 @@ use super::*;
 use crate::analysis::Analysis;
 use crate::synthetic::{Synthetic, chains, ms};
 use crate::whatif::Bounds;
-use buildscope_record::{EdgeKind, Group, Nanos, Outcome, Phase, Policy, Span, SpanId, Step, WaitKind};
+use buildscope_record::{
+    EdgeKind, Group, Nanos, Outcome, Phase, Policy, Record, Span, SpanId, Step, Target, TargetOutcome, WaitKind,
+};
 use proptest::prelude::*;
 
 fn wall_of(attribution: &Attribution<'_>, step: u32, phase: Option<Phase>) -> Nanos {
@@ -190,9 +192,21 @@ fn a_failed_build_ends_with_the_step_that_failed() {
         record.steps[failed.index()].outcome = Outcome::Failed;
         record.steps[killed.index()].outcome = Outcome::Cancelled;
     });
-    let record = made.finish(7);
-    let found = attribute(&record);
-    assert_eq!(found.legs.iter().map(|leg| leg.step).collect::<Vec<_>>(), [failed]);
+    let mut record = made.finish(7);
+    let path = |record: &Record| attribute(record).legs.iter().map(|leg| leg.step).collect::<Vec<_>>();
+    assert_eq!(path(&record), [failed]);
+    // A bake that goes on ends with the step that ends last.
+    record.steps[killed.index()].outcome = Outcome::Executed;
+    record.targets = vec![Target {
+        name: "other".into(),
+        steps: vec![killed],
+        outcome: TargetOutcome::Built,
+        start: None,
+        end: Some(ms(6)),
+        image: None,
+        error: None,
+    }];
+    assert_eq!(path(&record), [killed]);
 }
 
 #[test]
