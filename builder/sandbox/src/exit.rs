@@ -1,5 +1,6 @@
 //! The exit of a step: the status of its program and its resource usage.
 
+use crate::signal::signal_name;
 use buildscope_record::Resources;
 
 /// The exit status of a step's program.
@@ -31,36 +32,11 @@ impl std::fmt::Display for Status {
         match *self {
             Self::Code(code) => write!(f, "exit code: {code}"),
             Self::Signal(signal) => match signal_name(signal) {
-                Some(name) => write!(f, "exit code: {}: killed by {name}", 128 + signal),
+                Some(name) => write!(f, "exit code: {}: killed by SIG{name}", 128 + signal),
                 None => write!(f, "exit code: {}: killed by signal {signal}", 128 + signal),
             },
         }
     }
-}
-
-/// The names, from signal(7), of the signals that end a process.
-fn signal_name(signal: i32) -> Option<&'static str> {
-    Some(match signal {
-        libc::SIGHUP => "SIGHUP",
-        libc::SIGINT => "SIGINT",
-        libc::SIGQUIT => "SIGQUIT",
-        libc::SIGILL => "SIGILL",
-        libc::SIGTRAP => "SIGTRAP",
-        libc::SIGABRT => "SIGABRT",
-        libc::SIGBUS => "SIGBUS",
-        libc::SIGFPE => "SIGFPE",
-        libc::SIGKILL => "SIGKILL",
-        libc::SIGUSR1 => "SIGUSR1",
-        libc::SIGSEGV => "SIGSEGV",
-        libc::SIGUSR2 => "SIGUSR2",
-        libc::SIGPIPE => "SIGPIPE",
-        libc::SIGALRM => "SIGALRM",
-        libc::SIGTERM => "SIGTERM",
-        libc::SIGXCPU => "SIGXCPU",
-        libc::SIGXFSZ => "SIGXFSZ",
-        libc::SIGSYS => "SIGSYS",
-        _ => return None,
-    })
 }
 
 /// The exit of a step and its resource usage.

@@ -72,6 +72,7 @@ mod request;
 mod rlimits;
 mod scratch;
 mod seccomp;
+mod signal;
 mod spec;
 mod step;
 #[expect(unsafe_code, reason = "the system calls that rustix lacks; every block has its proof")]
@@ -90,6 +91,7 @@ pub use oci::OciRuntime;
 pub use page_cache::bytes_read;
 pub use program::{end_with_this_thread, helper, output as output_of_helper};
 pub use rlimits::knows_resource_limit;
+pub use signal::signal_names;
 pub use spec::*;
 pub use sys::unblock_signals;
 pub use zygote::{Zygote, serve_if_zygote};

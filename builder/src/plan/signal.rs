@@ -1,11 +1,6 @@
 //! The signals of STOPSIGNAL, by name or number.
 
-/// The names of Linux signals in moby's `signal.SignalMap`.
-const NAMES: [&str; 35] = [
-    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE", "POLL",
-    "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU", "URG", "USR1",
-    "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ", "RTMIN",
-];
+use buildscope_sandbox::signal_names;
 
 /// Returns whether a text is a signal: a number other than zero, or a name with or without `SIG`.
 pub(super) fn is_signal(text: &str) -> bool {
@@ -17,12 +12,15 @@ pub(super) fn is_signal(text: &str) -> bool {
     let realtime = |prefix: &str, most: u32| {
         name.strip_prefix(prefix).and_then(|n| n.parse::<u32>().ok()).is_some_and(|n| (1..=most).contains(&n))
     };
-    NAMES.contains(&name) || name == "RTMAX" || realtime("RTMIN+", 15) || realtime("RTMAX-", 14)
+    signal_names().any(|known| known == name)
+        || ["RTMIN", "RTMAX"].contains(&name)
+        || realtime("RTMIN+", 15)
+        || realtime("RTMAX-", 14)
 }
 
 /// Returns the names that can be suggested.
 pub(super) fn names() -> impl Iterator<Item = String> {
-    NAMES.iter().map(|name| format!("SIG{name}"))
+    signal_names().chain(["RTMIN"]).map(|name| format!("SIG{name}"))
 }
 
 #[cfg(test)]

@@ -53,16 +53,24 @@ impl Networks {
     /// # Errors
     /// Fails if `--network isolated` was given and no network can be connected.
     pub async fn of(&self, op: &Run) -> Result<StepNetwork, RunError> {
+        match self.unconnected(op) {
+            Some(network) => Ok(network),
+            None => Ok(self.connected().await?),
+        }
+    }
+
+    /// The network of a step that needs no connection; `None` if the step gets the one that the steps of the build share.
+    fn unconnected(&self, op: &Run) -> Option<StepNetwork> {
         match (op.network, self.mode) {
-            (plan::Network::Host, _) | (plan::Network::Default, NetworkMode::Host) => Ok(StepNetwork::Host),
-            (plan::Network::None, _) | (plan::Network::Default, NetworkMode::None) => Ok(StepNetwork::None),
-            (plan::Network::Default, NetworkMode::Default | NetworkMode::Isolated) => Ok(self.connected().await?),
+            (plan::Network::Host, _) | (plan::Network::Default, NetworkMode::Host) => Some(StepNetwork::Host),
+            (plan::Network::None, _) | (plan::Network::Default, NetworkMode::None) => Some(StepNetwork::None),
+            (plan::Network::Default, NetworkMode::Default | NetworkMode::Isolated) => None,
         }
     }
 
     /// Whether a step gets the isolated network, if one can be connected.
     pub fn isolates(&self, op: &Run) -> bool {
-        op.network == plan::Network::Default && matches!(self.mode, NetworkMode::Default | NetworkMode::Isolated)
+        self.unconnected(op).is_none()
     }
 
     async fn connect(&self) -> Result<IsolatedNetwork, SandboxError> {
