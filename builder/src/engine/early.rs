@@ -6,8 +6,8 @@
 use super::destinations::Destinations;
 use super::part::Part;
 use super::solver::Solver;
-use crate::images::{CacheMode, DeliveredLayer, Draft, EarlyDelivery, Pace};
-use buildscope_record::{Probe, StepId};
+use crate::images::{CacheMode, Draft, EarlyDelivery, OriginalBlob, Pace};
+use buildscope_record::{DiffId, Probe, StepId};
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -40,10 +40,13 @@ struct Layers {
     of_steps: Arc<LayerList>,
 }
 
+/// A layer that will be delivered, and its blob if it is of the base image.
+type Deliverable = (DiffId, Option<OriginalBlob>);
+
 /// A list that grows until it is closed.
 #[derive(Default)]
 struct LayerList {
-    state: Mutex<(Vec<DeliveredLayer>, bool)>,
+    state: Mutex<(Vec<Deliverable>, bool)>,
     changed: Condvar,
 }
 
@@ -130,7 +133,7 @@ impl Early {
         self.delivery.pace.hurry();
     }
 
-    /// Ends early delivery: what was begun is completed by the delivery. Returns the draft of each output.
+    /// Ends early delivery. The delivery completes the drafts. Returns the draft of each output.
     pub(super) fn finish(&self) -> Vec<Option<Draft>> {
         self.hurry();
         self.layers.lock().close();
@@ -178,7 +181,7 @@ impl Layers {
     fn note(&mut self, solver: &Solver, part: &Part, step: StepId) {
         let results = &solver.ctx.results;
         let own = results.finished(step).and_then(|result| result.layer);
-        self.of_steps.extend(own.map(|layer| DeliveredLayer { diff_id: layer.diff_id, of_base: None }));
+        self.of_steps.extend(own.map(|layer| (layer.diff_id, None)));
         while let Some(chain) = self.chains.get(self.at.0) {
             let (image, ended, listed) = self.at;
             let more = chain[ended..].iter().take_while(|step| results.finished(**step).is_some()).count();
@@ -187,11 +190,11 @@ impl Layers {
             let base = result.base.and_then(|(_, manifest)| part.runner.images.resolved(&manifest));
             let of_base = |number: usize| {
                 let base = base.as_ref()?;
-                Some((base.layers.get(number)?.descriptor.clone(), Arc::clone(&base.blobs)))
+                let descriptor = base.layers.get(number)?.descriptor.clone();
+                Some(OriginalBlob { descriptor, blobs: Arc::clone(&base.blobs) })
             };
             let new = result.layers.iter().enumerate().skip(listed);
-            self.of_images
-                .extend(new.map(|(number, diff_id)| DeliveredLayer { diff_id: *diff_id, of_base: of_base(number) }));
+            self.of_images.extend(new.map(|(number, diff_id)| (*diff_id, of_base(number))));
             if ended < chain.len() {
                 self.at = (image, ended, result.layers.len());
                 return;
@@ -211,7 +214,7 @@ impl LayerList {
         self.state.lock().0.len()
     }
 
-    fn extend(&self, layers: impl IntoIterator<Item = DeliveredLayer>) {
+    fn extend(&self, layers: impl IntoIterator<Item = Deliverable>) {
         self.state.lock().0.extend(layers);
         self.changed.notify_all();
     }
@@ -222,7 +225,7 @@ impl LayerList {
     }
 
     /// The layer at a position; `None` if there is none yet, or if the list is closed.
-    fn get(&self, at: usize) -> Option<DeliveredLayer> {
+    fn get(&self, at: usize) -> Option<Deliverable> {
         let (layers, closed) = &*self.state.lock();
         layers.get(at).filter(|_| !closed).cloned()
     }
@@ -256,9 +259,9 @@ fn deliver(
         Recipient::Cache(number) => delivery.begin_cache(&destinations.caches[number])?,
     };
     loop {
-        while let Some(layer) = list.get(next) {
+        while let Some((diff_id, of_base)) = list.get(next) {
             // A layer of a base image may be there when the next step has ended.
-            if !delivery.add(&mut draft, &layer).ok()? {
+            if !delivery.add(&mut draft, diff_id, of_base.as_ref()).ok()? {
                 break;
             }
             next += 1;

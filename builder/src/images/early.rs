@@ -1,18 +1,16 @@
-//! Delivery that begins while steps run: layers are compressed, written and sent as soon as they exist.
+//! Delivery that starts while steps run: layers are compressed, written and sent as soon as they exist.
 //!
 //! *Takes* outputs and caches, and layers that they will certainly have. *Gives* drafts, which [`Delivery`](super::Delivery) completes
 //! when the image is known. A draft that is dropped leaves nothing. An error of a draft is not reported: the delivery does its work
 //! again, and reports it.
 
 use super::cache::ImportedCache;
-use super::export::{
-    Added, ArchiveDraft, DeliveredLayer, DirectoryDraft, ImageOptions, LayerWriter, PreparedBlobs, Push,
-};
+use super::export::{Added, ArchiveDraft, DirectoryDraft, ImageOptions, LayerWriter, PreparedBlobs, Push};
 use super::pace::Pace;
 use super::registry::BlobUpload;
-use super::{CacheTo, Destination, ImageError, Output, OutputKind, Registries};
+use super::{CacheTo, Destination, ImageError, OriginalBlob, Output, OutputKind, Registries};
 use buildscope_oci::{Descriptor, Encoding, Reference};
-use buildscope_record::Probe;
+use buildscope_record::{DiffId, Probe};
 use buildscope_storage::Store;
 use std::sync::Arc;
 
@@ -79,20 +77,21 @@ impl EarlyDelivery {
         cache.options().map(|_| Draft(DraftKind::Cache(cache.clone())))
     }
 
-    /// Adds the next layer. Returns whether the draft has it now: a layer of a base image may not have been fetched yet.
-    pub fn add(&self, draft: &mut Draft, layer: &DeliveredLayer) -> Result<bool, ImageError> {
+    /// Adds the next layer, whose blob is given if it is of the base image. Returns whether the draft has it now: a layer of a base
+    /// image may not have been fetched yet.
+    pub fn add(&self, draft: &mut Draft, diff_id: DiffId, of_base: Option<&OriginalBlob>) -> Result<bool, ImageError> {
         let Self { store, pace, probe, epoch, .. } = self;
         let writer = LayerWriter { store, pace, probe };
-        let transform = |options: &ImageOptions| options.transform(*epoch, layer.of_base.is_some(), Encoding::Plain);
+        let transform = |options: &ImageOptions| options.transform(*epoch, of_base.is_some(), Encoding::Plain);
         let added = match &mut draft.0 {
-            DraftKind::Archive(archive, options) => archive.add((layer.diff_id, transform(options)), writer)?,
-            DraftKind::Directory(directory, options) => directory.add((layer.diff_id, transform(options)), writer)?,
+            DraftKind::Archive(archive, options) => archive.add((diff_id, transform(options)), writer)?,
+            DraftKind::Directory(directory, options) => directory.add((diff_id, transform(options)), writer)?,
             DraftKind::Push(options, names) => {
-                self.send(layer, options, names)?;
+                self.send((diff_id, of_base), options, names)?;
                 Added::Done
             }
             DraftKind::Cache(cache) => {
-                self.cache(layer, cache)?;
+                self.cache(diff_id, cache)?;
                 Added::Done
             }
         };
@@ -100,7 +99,12 @@ impl EarlyDelivery {
     }
 
     /// Sends a layer to all repositories that will have the image.
-    fn send(&self, layer: &DeliveredLayer, options: &ImageOptions, names: &[Reference]) -> Result<(), ImageError> {
+    fn send(
+        &self,
+        (diff_id, of_base): (DiffId, Option<&OriginalBlob>),
+        options: &ImageOptions,
+        names: &[Reference],
+    ) -> Result<(), ImageError> {
         let Some(registries) = &self.registries else { return Ok(()) };
         let compressed = self.prepared.compressed.paced(&self.pace);
         let push = Push {
@@ -111,9 +115,9 @@ impl EarlyDelivery {
             compressed: &compressed,
             probe: &self.probe,
         };
-        let pushed = push.layer(layer)?;
+        let (layer, source) = push.layer(diff_id, of_base)?;
         for name in names {
-            let upload = pushed.upload(name, &compressed);
+            let upload = source.upload(&layer.descriptor, name, &compressed);
             // A blob of another repository is mounted, which takes one request.
             if upload.from.is_none() {
                 self.prepared.uploads.send(registries, name, &upload, &self.pace, &self.probe)?;
@@ -123,15 +127,15 @@ impl EarlyDelivery {
     }
 
     /// Compresses a layer for a cache. A registry gets it at once; other caches have no unfinished blobs.
-    fn cache(&self, layer: &DeliveredLayer, cache: &CacheTo) -> Result<(), ImageError> {
-        let Some(options) = cache.options().filter(|_| self.store.blobs().contains(layer.diff_id)) else {
+    fn cache(&self, diff_id: DiffId, cache: &CacheTo) -> Result<(), ImageError> {
+        let Some(options) = cache.options().filter(|_| self.store.blobs().contains(diff_id)) else {
             return Ok(());
         };
         let (compressed, transform) = (self.prepared.compressed.paced(&self.pace), options.transform());
-        let encoded = compressed.layer(layer.diff_id, transform, &self.probe)?;
+        let encoded = compressed.layer(diff_id, transform, &self.probe)?;
         if let (CacheTo::Registry { reference, .. }, Some(registries)) = (cache, &self.registries) {
             let descriptor = Descriptor::new(&options.compression.oci_layer(), encoded.digest, encoded.size);
-            let content = compressed.content(encoded.digest, layer.diff_id, transform);
+            let content = compressed.content(encoded.digest, diff_id, transform);
             let upload = BlobUpload { descriptor, from: None, content };
             self.prepared.uploads.send(registries, reference, &upload, &self.pace, &self.probe)?;
         }

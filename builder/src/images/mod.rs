@@ -3,10 +3,11 @@
 //! *Takes* a configuration and layers. *Gives* OCI documents, archives and pushed images, and reads images from
 //! archives, registries and the docker daemon into the store. *Must never know* the Dockerfile or the schedule.
 //!
-//! A layer has four carriers on its way from the store to a manifest, each for one state. A
-//! [`Layer`](buildscope_storage::Layer) is a layer in the store. A [`BuiltStep`] refers to it by its diff id, as a part of
-//! an image. An `EncodedLayer` (in `export`) is the layer as an export writes it, with the digest and the size of the
-//! blob. An [`ImageLayer`] is its entry in the documents of an image, also of one that was read from elsewhere.
+//! A layer has four carriers on its way from a step to a manifest, each for one state. A
+//! [`Layer`](buildscope_storage::Layer) is a layer in the store. A `LayerResult` (in `engine`) is the layer as the result of a step,
+//! which the cache remembers. An `EncodedLayer` (in `export`) is the layer as an export writes it, with the digest and the size of
+//! the blob. An [`ImageLayer`] is its entry in the documents of an image, also of one that was read from elsewhere. In between, a
+//! diff id names the layer.
 
 mod assemble;
 mod base;
@@ -38,9 +39,7 @@ pub use cache::{
 };
 pub use early::{Draft, EarlyDelivery};
 pub use error::ImageError;
-pub use export::{
-    DeliveredLayer, Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package,
-};
+pub use export::{Destination, ImageOptions, Output, OutputError, OutputKind, Predicate, PreparedBlobs, package};
 pub use export::{Export, Exported, ImageFormat, export_directory, export_tar};
 pub use layout::LayoutImage;
 pub use outputs::Delivery;
@@ -48,7 +47,7 @@ pub use pace::Pace;
 pub(crate) use parallel::in_parallel;
 pub use registry::{Credentials, Direction, ProgressSink, Registries, RegistryOptions, Transfer};
 pub use resolve::{NamedImage, Resolver};
-pub use resolved::{Blobs, ImageLayer, ResolvedImage};
+pub use resolved::{Blobs, ImageLayer, OriginalBlob, ResolvedImage};
 pub use stored::{Images, Named};
 pub(crate) use unpack_layers::ensure as ensure_all;
 pub use unpack_layers::ensure_layers;

@@ -49,6 +49,15 @@ pub struct ResolvedImage {
     pub blobs: Arc<dyn Blobs>,
 }
 
+/// The blob of a layer of another image or of a cache.
+#[derive(Clone, Debug)]
+pub struct OriginalBlob {
+    /// The type, digest and size.
+    pub descriptor: Descriptor,
+    /// The source of the bytes.
+    pub blobs: Arc<dyn Blobs>,
+}
+
 /// A layer of a resolved image, from its manifest and its configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageLayer {

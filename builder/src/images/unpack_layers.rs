@@ -40,7 +40,7 @@ pub(crate) fn ensure(
     span.quantity(Quantity::BytesRead, missing.map(|layer| layer.descriptor.size).sum());
     // During a transfer over the network, hashing and unpacking run at the same time, so all of it counts as transfer.
     let inside = if blobs.is_remote() { Probe::disabled() } else { span.probe() };
-    // The largest layer takes longest, so it begins first. The others are fetched until its end.
+    // The largest layer takes longest, so it is started first. The others are fetched until its end.
     let mut numbers: Vec<usize> = (0..layers.len()).collect();
     numbers.sort_by_key(|&number| std::cmp::Reverse(layers[number].descriptor.size));
     let ensure = |&number: &usize| ensure_layer(store, blobs, &layers[number], &inside).map(|layer| (number, layer));

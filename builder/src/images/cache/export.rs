@@ -3,7 +3,7 @@
 use super::super::document::Document;
 use super::super::export::{DirectorySink, PreparedBlobs, Sink};
 use super::super::registry::{BlobContent, BlobUpload};
-use super::super::{ImageError, Registries};
+use super::super::{ImageError, OriginalBlob, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, DocumentLayer, DocumentRecord, INLINE, Outcome};
 use super::{CacheOptions, CacheRecord, CacheTo, ImportedCache, Leftovers, leftovers};
 use base64::Engine as _;
@@ -132,8 +132,8 @@ impl CacheExport<'_> {
             }
             let elsewhere = self.imported.and_then(|imported| imported.blob(&diff_id));
             blobs.push(match elsewhere.filter(|_| !store.blobs().contains(diff_id)) {
-                Some((descriptor, from)) => {
-                    let content = compressed.original(from, descriptor.clone());
+                Some(OriginalBlob { descriptor, blobs }) => {
+                    let content = compressed.original(blobs, descriptor.clone());
                     Blob { descriptor, diff_id, content }
                 }
                 None => {

@@ -3,7 +3,7 @@
 use super::super::resolved::{Parsed, json, parse, read_document};
 use super::super::stored::Images;
 use super::super::unpack_layers::ensure;
-use super::super::{Blobs, ImageError, ImageLayer, Registries, ResolvedImage};
+use super::super::{Blobs, ImageError, ImageLayer, OriginalBlob, Registries, ResolvedImage};
 use super::document::{CACHE_CONFIG, CacheConfig, DocumentLayer, INLINE};
 use super::reapi::RemoteCache;
 use super::{CacheFrom, CacheRecord, S3Cache};
@@ -20,7 +20,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// The number of unusable layers after which no layer of the caches is used: a build begins again after each of them, which it does
+/// The number of unusable layers after which no layer of the caches is used: a build starts again after each of them, which it does
 /// twice at most.
 const MOST_FAULTS: usize = 2;
 
@@ -32,7 +32,7 @@ pub struct ImportedCache {
     /// The answers of servers that are asked for each key.
     asked: Mutex<HashMap<StepKey, Option<CacheRecord>>>,
     /// Layers that were offered one by one, which the store may not have.
-    offered: Mutex<HashMap<DiffId, LayerSource>>,
+    offered: Mutex<HashMap<DiffId, OriginalBlob>>,
     /// The layers that are being fetched: two steps do not fetch the same layer twice.
     fetching: OnceMap<DiffId, Infallible>,
     /// Layers that are missing or corrupt in their cache. The build does without them.
@@ -55,14 +55,11 @@ struct CacheSources {
     report: Box<dyn Fn(ImageError) + Send + Sync>,
 }
 
-/// The blob of a layer, and its source.
-type LayerSource = (Descriptor, Arc<dyn Blobs>);
-
 /// The content of all caches.
 #[derive(Default)]
 struct Records {
     records: HashMap<StepKey, CacheRecord>,
-    layers: HashMap<DiffId, LayerSource>,
+    layers: HashMap<DiffId, OriginalBlob>,
     /// Caches without a list of their records: they are asked for each key.
     servers: Vec<RemoteCache>,
 }
@@ -142,11 +139,11 @@ impl ImportedCache {
 
     /// Makes a layer known that the store may not have.
     fn offer(&self, diff_id: DiffId, descriptor: Descriptor, blobs: Arc<dyn Blobs>) {
-        self.offered.lock().insert(diff_id, (descriptor, blobs));
+        self.offered.lock().insert(diff_id, OriginalBlob { descriptor, blobs });
     }
 
     /// The blob of a layer, and its source, if a record was looked up.
-    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<LayerSource> {
+    pub(crate) fn blob(&self, diff_id: &DiffId) -> Option<OriginalBlob> {
         if self.unusable.lock().has(diff_id) {
             return None;
         }
@@ -163,9 +160,8 @@ impl ImportedCache {
         for diff_id in layers {
             // A cache that was not read has given no layer. The store is asked only about layers that a cache has: that takes four system
             // calls, for each layer of each step.
-            let Some((descriptor, blobs)) = self.blob(diff_id).filter(|_| !store.blobs().contains(*diff_id)) else {
-                continue;
-            };
+            let blob = self.blob(diff_id).filter(|_| !store.blobs().contains(*diff_id));
+            let Some(OriginalBlob { descriptor, blobs }) = blob else { continue };
             let Acquired::Ours(_turn) = self.fetching.acquire_blocking(diff_id, probe.step(), probe, "cache");
             // Another step may have fetched it meanwhile; then this returns at once.
             let fetched = ensure(store, &*blobs, &[ImageLayer { descriptor, diff_id: *diff_id }], probe);
@@ -292,7 +288,8 @@ impl Records {
         for record in &cache.records {
             let layer = record.results.first().and_then(|result| layers.get(result.layer)?.as_ref());
             let (Some((diff_id, descriptor)), Some(value)) = (layer, &record.buildscope) else { continue };
-            self.layers.entry(*diff_id).or_insert_with(|| (descriptor.clone(), Arc::clone(blobs)));
+            let blob = || OriginalBlob { descriptor: descriptor.clone(), blobs: Arc::clone(blobs) };
+            self.layers.entry(*diff_id).or_insert_with(blob);
             let ours = CacheRecord { key: record.digest, diff_id: *diff_id, value: value.clone() };
             self.records.entry(record.digest).or_insert(ours);
         }

@@ -1,4 +1,4 @@
-//! Archives and layout directories that are begun before all layers of their images exist.
+//! Archives and layout directories that are started before all layers of their images exist.
 //!
 //! The layers of an image follow each other from the lowest, and so do the steps that make them. So what a draft has is what an
 //! export would write first, and the completed file is the same. A draft that is dropped leaves nothing.

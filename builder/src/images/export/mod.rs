@@ -22,7 +22,6 @@ pub(crate) use compressed::Compressed;
 pub(crate) use draft::{Added, ArchiveDraft, DirectoryDraft, LayerWriter};
 pub use files::{export_directory, export_tar};
 pub use prepared::PreparedBlobs;
-pub use registry::DeliveredLayer;
 pub(crate) use registry::Push;
 pub(crate) use sink::{DirectorySink, Sink};
 pub use spec::{Destination, ImageOptions, Output, OutputError, OutputKind};
@@ -206,7 +205,7 @@ impl Export<'_> {
         Ok(exported)
     }
 
-    /// Writes every layer once, except those that the sink was begun with. Returns the blobs that the layers became.
+    /// Writes every layer once, except those that the sink already has. Returns the blobs that the layers became.
     fn layers(
         &self,
         begun: DraftLayers,

@@ -17,7 +17,7 @@ impl PreparedBlobs {
         Self { compressed: Compressed::of(store), uploads: OpenUploads::default() }
     }
 
-    /// Cancels the uploads that were begun and are not part of a pushed image. It sends a request for each.
+    /// Cancels started uploads that are not part of a pushed image. It sends a request for each.
     pub fn cancel_uploads(&self) {
         self.uploads.cancel();
     }

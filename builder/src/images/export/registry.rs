@@ -2,7 +2,7 @@
 
 use super::super::cache::ImportedCache;
 use super::super::registry::{BlobContent, BlobUpload};
-use super::super::{Blobs, Image, ImageError, ImageLayer, Registries};
+use super::super::{Blobs, Image, ImageError, ImageLayer, OriginalBlob, Registries};
 use super::transform::Transform;
 use super::{Compressed, Export, Exported, ImageOptions, PreparedBlobs};
 use buildscope_oci::{Descriptor, Encoding, Reference};
@@ -39,11 +39,12 @@ impl Export<'_> {
         let compressed = &prepared.compressed;
         let push = Push { options: self.options, epoch: self.epoch, store, cache, compressed, probe };
         let layers = self.images.iter().map(|image| push.layers(image)).collect::<Result<Vec<_>, _>>()?;
-        let entries = |layers: &Vec<PushedLayer>| layers.iter().map(|layer| layer.entry.clone()).collect();
+        let entries = |layers: &Vec<(ImageLayer, BlobSource)>| layers.iter().map(|(entry, _)| entry.clone()).collect();
         let entries: Vec<Vec<ImageLayer>> = layers.iter().map(entries).collect();
         let documents = self.all_documents(&entries);
         for name in self.names {
-            let layers = layers.iter().flatten().map(|layer| layer.upload(name, compressed));
+            let layers = layers.iter().flatten();
+            let layers = layers.map(|(layer, source)| source.upload(&layer.descriptor, name, compressed));
             let small = documents.configs.iter().chain(&documents.statements).map(|document| BlobUpload {
                 descriptor: document.descriptor.clone(),
                 from: None,
@@ -75,45 +76,36 @@ pub(crate) struct Push<'a> {
     pub(crate) probe: &'a Probe,
 }
 
-/// A layer that an image, or an exported cache, will have.
-#[derive(Clone, Debug)]
-pub struct DeliveredLayer {
-    /// The diff id.
-    pub diff_id: DiffId,
-    /// The blob of a layer of the base image, and its source.
-    pub of_base: Option<(Descriptor, Arc<dyn Blobs>)>,
-}
-
 impl Push<'_> {
     /// The layers of an image, as blobs to push.
-    fn layers(&self, image: &Image) -> Result<Vec<PushedLayer>, ImageError> {
+    fn layers(&self, image: &Image) -> Result<Vec<(ImageLayer, BlobSource)>, ImageError> {
         let of_base = |number: usize| {
             let base = image.base.as_ref().filter(|_| number < image.base_layers)?;
-            Some((base.layers[number].descriptor.clone(), Arc::clone(&base.blobs)))
+            let descriptor = base.layers[number].descriptor.clone();
+            Some(OriginalBlob { descriptor, blobs: Arc::clone(&base.blobs) })
         };
         let ids = image.config.rootfs.diff_ids.iter().enumerate();
-        ids.map(|(number, diff_id)| self.layer(&DeliveredLayer { diff_id: *diff_id, of_base: of_base(number) }))
-            .collect()
+        ids.map(|(number, diff_id)| self.layer(*diff_id, of_base(number).as_ref())).collect()
     }
 
-    /// A layer as a blob to push: the original one, or one that is compressed here.
+    /// A layer as the image's documents will name it, and the source of its blob: the original one, or one that is compressed here.
     pub(crate) fn layer(
         &self,
-        DeliveredLayer { diff_id, of_base }: &DeliveredLayer,
-    ) -> Result<PushedLayer, ImageError> {
+        diff_id: DiffId,
+        of_base: Option<&OriginalBlob>,
+    ) -> Result<(ImageLayer, BlobSource), ImageError> {
         let Self { options, epoch, store, cache, compressed, probe } = self;
-        let diff_id = *diff_id;
         // Layers are compressed for a registry by default, as in BuildKit.
         let transform = options.transform(*epoch, of_base.is_some(), Encoding::Gzip);
         let of_cache =
             || cache.as_ref()?.blob(&diff_id).filter(|_| transform.epoch.is_none() && !store.blobs().contains(diff_id));
-        let original = of_base.clone().or_else(of_cache).filter(|(descriptor, _)| {
+        let original = of_base.cloned().or_else(of_cache).filter(|OriginalBlob { descriptor, .. }| {
             let plain =
                 descriptor.media_type == Encoding::Plain.oci_layer() || descriptor.digest == BlobDigest::from(diff_id);
             !plain && !options.force
         });
-        if let Some((descriptor, blobs)) = original {
-            return Ok(PushedLayer { entry: ImageLayer { descriptor, diff_id }, source: BlobSource::Original(blobs) });
+        if let Some(OriginalBlob { descriptor, blobs }) = original {
+            return Ok((ImageLayer { descriptor, diff_id }, BlobSource::Original(blobs)));
         }
         if let Some(cache) = cache {
             cache.ensure(store, &[diff_id], probe)?;
@@ -123,18 +115,12 @@ impl Push<'_> {
         let media = if oci { transform.encoding.oci_layer() } else { transform.encoding.docker_layer() };
         let descriptor = Descriptor::new(&media, encoded.digest, encoded.size);
         let entry = ImageLayer { descriptor, diff_id: encoded.diff_id };
-        Ok(PushedLayer { entry, source: BlobSource::Store { diff_id, transform } })
+        Ok((entry, BlobSource::Store { diff_id, transform }))
     }
 }
 
-/// A layer of an image that is pushed, and the source of its bytes.
-pub(crate) struct PushedLayer {
-    entry: ImageLayer,
-    source: BlobSource,
-}
-
-/// The source of a layer's bytes.
-enum BlobSource {
+/// The source of the bytes of a pushed layer.
+pub(crate) enum BlobSource {
     /// A layer of the store, which is transformed.
     Store {
         /// The diff id in the store. It differs from that of the pushed layer if times are rewritten.
@@ -145,10 +131,11 @@ enum BlobSource {
     Original(Arc<dyn Blobs>),
 }
 
-impl PushedLayer {
-    pub(crate) fn upload(&self, to: &Reference, compressed: &Compressed) -> BlobUpload {
-        let descriptor = self.entry.descriptor.clone();
-        match &self.source {
+impl BlobSource {
+    /// The upload of the layer with this descriptor.
+    pub(crate) fn upload(&self, descriptor: &Descriptor, to: &Reference, compressed: &Compressed) -> BlobUpload {
+        let descriptor = descriptor.clone();
+        match self {
             BlobSource::Store { diff_id, transform } => {
                 let content = compressed.content(descriptor.digest, *diff_id, *transform);
                 BlobUpload { descriptor, from: None, content }

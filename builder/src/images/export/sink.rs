@@ -101,11 +101,11 @@ impl TarSink {
         self.at
     }
 
-    /// Makes the kernel begin to write to the disk what was added after the first `from` bytes. ext4 would do that when the file replaces
+    /// Makes the kernel start to write to the disk what was added after the first `from` bytes. ext4 would do that when the file replaces
     /// another one (ext4(5), `auto_da_alloc`), and a rename of 300 MB would take a fifth of a second.
     pub(crate) fn begin_writing(&self, from: u64) {
         if let Some(length) = self.at.checked_sub(from).and_then(NonZeroU64::new) {
-            // Linux begins to write pages that cannot be dropped yet. An error changes nothing.
+            // Linux starts to write pages that cannot be dropped yet. An error changes nothing.
             let _ = fadvise(&self.file, from, Some(length), Advice::DontNeed);
         }
     }

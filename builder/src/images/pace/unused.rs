@@ -64,7 +64,7 @@ impl UnusedTime {
 }
 
 impl Reading {
-    /// Counters that showed `idle` ms, `millis` ms after `begun`.
+    /// Counters that showed `idle` ms of idle time, `millis` ms after `begun`.
     #[cfg(test)]
     pub(super) fn for_test(begun: Instant, millis: u64, idle: u64) -> Self {
         Self { at: begun + Duration::from_millis(millis), idle: Duration::from_millis(idle), quota: None }
