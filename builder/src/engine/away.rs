@@ -295,7 +295,7 @@ fn print(ctx: &StepContext, step: &Step, account: &Account) -> Tail {
 }
 
 /// Draws the work of the other machine. Its clock is not ours: what the action took in addition to the work and the wait for a
-/// worker was on the way, half of it before. Returns when the work began.
+/// worker was on the way, half of it before. Returns when the work started.
 pub(super) fn draw(
     probe: &Probe,
     account: &Account,

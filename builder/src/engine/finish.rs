@@ -11,7 +11,7 @@ use buildscope_record::{BlobDigest, DiffId, Phase, Probe, StepId};
 use std::panic::resume_unwind;
 use std::thread::ScopedJoinHandle;
 
-/// Assembles the image, writes it to all outputs, exports the cache, and names the image. `drafts` has what was begun of each output.
+/// Assembles the image, writes it to all outputs, exports the cache, and names the image. `drafts` has the started archive of each output.
 pub(super) fn finish(
     build: &FinishedBuild<'_>,
     destinations: &Destinations,

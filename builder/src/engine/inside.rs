@@ -22,7 +22,7 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
         // A step runs a second time if its files did not fit into memory. The last run counts.
         let run = record.spans.iter().filter(|span| span.step == Some(step.id) && span.phase == Phase::Process);
         let Some((start, end)) = run.map(|span| (span.start, span.end)).max() else { continue };
-        // Process ids are reused in a long build. A short process may have ended when the builder hears of its beginning.
+        // Process ids are reused in a long build. A short process may have ended before the builder learns that it started.
         let begun = record.steps[step.id.index()].start.map_or(start, |begun| begun.min(start));
         let found = seen.iter_mut().find(|one| {
             one.as_ref().is_some_and(|one| {

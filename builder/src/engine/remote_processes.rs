@@ -3,7 +3,7 @@
 use buildscope_record::{Nanos, Processes};
 use std::time::Instant;
 
-/// Processes inside a step on another machine, and when that machine began to work for the step.
+/// Processes inside a step on another machine, and when that machine started to work for the step.
 #[derive(Clone, Debug)]
 pub struct RemoteProcesses {
     pub(super) processes: Processes,

@@ -71,7 +71,7 @@ impl<K: Eq + Hash + Clone, V: Clone> OnceMap<K, V> {
         let waiter = Waiter { map: self, key, ticket };
         let wait = asker.wait_lock(lock);
         let (acquired, last) = poll_fn(|context| waiter.poll(holder, context)).await;
-        // Others may have had their turns since the wait began: the last of them ended it.
+        // Others may have had their turns since the wait started: the last of them ended it.
         if let Some(step) = last.and_then(|last| last.0).filter(|step| Some(*step) != asker.step()) {
             wait.on(step);
         }

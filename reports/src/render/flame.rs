@@ -13,7 +13,7 @@ const LEAST: u64 = 500;
 #[serde(transparent)]
 pub(super) struct Flame(Vec<Frame>);
 
-/// Depth, begin, length, name. Begin and length are in microseconds of all stacks, one after the other.
+/// Depth, start, length, name. Start and length are in microseconds of all stacks, one after the other.
 type Frame = (usize, u64, u64, String);
 
 impl Flame {

@@ -110,7 +110,7 @@ pub(super) struct Lanes<'a> {
     list: Vec<Bar<'a>>,
 }
 
-/// Lane, begin, end, program, arguments, length of a part, what it did in each part (the letters of a record's timeline).
+/// Lane, start, end, program, arguments, length of a part, what it did in each part (the letters of a record's timeline).
 type Bar<'a> = (u64, Nanos, Nanos, &'a str, String, Nanos, String);
 
 impl<'a> Lanes<'a> {

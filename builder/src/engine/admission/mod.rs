@@ -55,7 +55,7 @@ impl MemoryAdmission {
         budget.try_admit(self.peaks.expected(names).unwrap_or(*unknown))
     }
 
-    /// Waits until a step may start. `chain` is the number of steps on the longest chain that begins with it.
+    /// Waits until a step may start. `chain` is the number of steps on the longest chain that starts with it.
     pub(super) async fn admit(&self, names: &StepNames, chain: u32) -> Admitted {
         let (unknown, budget) = self.budget();
         budget.admit(self.peaks.expected(names).unwrap_or(*unknown), chain.into()).await

@@ -73,7 +73,7 @@ impl Key {
         // Only the contents of a directory are copied, so the metadata of its root does not affect the layer.
         if !(directory && entry.path_bytes().is_empty()) {
             self.item(op, entry, detail);
-            // The numbers begin with 1, those of the key with 0.
+            // These numbers start at 1, those of the key at 0.
             self.number(detail.inode.map_or(u64::MAX, |inode| u64::from(inode.get() - 1)));
         }
     }
