@@ -206,6 +206,12 @@ fn performance_rules_find_slow_patterns() {
             "FROM node\nWORKDIR /a\nCOPY . .\nRUN cd web && NODE_ENV=production nice npm --loglevel warn ci\n",
             "FROM rust\nWORKDIR /a\nCOPY --from=plan /r recipe.json\nRUN cargo chef cook --release\nCOPY . .\nRUN cargo build --release\n",
         ),
+        // A task before the COPY has fetched what the build needs.
+        (
+            "CopyBeforeInstall",
+            "FROM eclipse-temurin\nWORKDIR /a\nCOPY gradlew build.gradle ./\nRUN cd / && ./gradlew fetch\nCOPY . .\nRUN ./gradlew build\n",
+            "FROM eclipse-temurin\nWORKDIR /a\nCOPY gradlew build.gradle ./\nRUN ./gradlew fetch\nCOPY . .\nRUN ./gradlew build\n",
+        ),
         (
             "CopyBeforeInstall",
             "FROM debian\nWORKDIR /a\nCOPY . .\nRUN <<EOF\napt-get update\napt-get install -y gcc\nEOF\n",

@@ -7,7 +7,7 @@ use super::manifests::{manifests_in, reaches_system, taken_over};
 use super::split::{Split, split_before};
 use super::{Edit, InstructionChange};
 use crate::Invocation;
-use crate::file::{File, Run};
+use crate::file::{File, Run, Step};
 use crate::keyword::Keyword;
 use crate::path::join;
 use crate::touches::{touches, within};
@@ -390,7 +390,20 @@ fn already_installed(file: &File<'_>, reorder: &Reorder) -> bool {
                 .iter()
                 .any(|word| folders.iter().any(|folder| word.text.trim_end_matches('/').ends_with(folder)))
     };
-    (0..end).filter(same).any(installs) || file.before(run).any(copied)
+    // A build before the COPY, in the same folder, can only fetch.
+    let own = build_folders(file, run, tool);
+    let fetches = |step: usize| build_folders(file, step, tool).iter().any(|folder| own.contains(folder));
+    (0..end).filter(same).any(installs)
+        || file.before(run).any(copied)
+        || !own.is_empty() && (0..reorder.copy).filter(same).any(fetches)
+}
+
+/// The folders in which a step builds with this tool.
+fn build_folders(file: &File<'_>, step: usize, tool: Tool) -> Vec<String> {
+    let Step { folder: Some(start), run: Some(run), .. } = &file.steps[step] else { return Vec::new() };
+    let builds =
+        run.usages.iter().map(|(_, _, usage)| usage).filter(|usage| usage.tool == tool && usage.work == Work::Build);
+    builds.filter_map(|usage| Some(join(start, usage.folder.as_deref()?))).collect()
 }
 
 /// Whether the COPY may move to the place after the RUN, by the instructions and the project's own scripts.
