@@ -97,8 +97,11 @@ impl FuzzTarget {
             }
             for entry in std::fs::read_dir(folder)? {
                 let path = entry?.path();
-                let bytes = std::fs::read(&path)?;
-                seeds.push((path, bytes));
+                // Files of one input may be in a folder of their own.
+                if path.is_file() {
+                    let bytes = std::fs::read(&path)?;
+                    seeds.push((path, bytes));
+                }
             }
         }
         seeds.sort();

@@ -99,7 +99,7 @@ fn rawjson_of_a_failure() {
     );
     assert_eq!(step(&record, "exit 7").exit_code, Some(7));
     assert!(
-        explanation.answer.starts_with("The build failed with exit code 7 after 1.10 s in `RUN exit 7`"),
+        explanation.answer.starts_with("The build failed with exit code 7 after 1.00 s in `RUN exit 7`"),
         "{}",
         explanation.answer
     );

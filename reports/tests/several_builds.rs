@@ -201,6 +201,17 @@ fn a_log_without_an_export_is_finished_only_if_none_was_due() {
     ] {
         assert!(read(&whole).succeeded, "{whole}");
     }
+    // BuildKit gives the FROM of a named context no number, but counts it.
+    let start = "#0 building with \"ci\" instance using docker-container driver\n\n#1 [internal] load build definition\n#1 DONE 0.1s\n\n";
+    let context = "#2 [context base] load metadata for docker.io/library/base\n#2 DONE 0.1s\n\n";
+    let [first, second] = ["#3 [1/3] RUN make\n#3 DONE 5.0s\n\n", "#4 [2/3] RUN test\n#4 DONE 1.0s\n\n"];
+    for (log, succeeded) in [
+        ([start, context, first, second].concat(), true),
+        ([start, context, first].concat(), false),
+        ([start, first, second].concat(), false),
+    ] {
+        assert_eq!(read(&log).succeeded, succeeded, "{log}");
+    }
     // The warning about a second build is not about the first.
     let both =
         builds(format!("{log}\n#4 exporting to image\n#4 DONE 0.1s\nWARNING: {warning}\n{log}").as_bytes()).unwrap();

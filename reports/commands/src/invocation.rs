@@ -62,7 +62,19 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper(&["nice"], &["-n", "--adjustment"], 0),
     wrapper(&["ionice"], &["-c", "-n", "--class", "--classdata"], 0),
     wrapper(
-        &["nohup", "setsid", "exec", "command", "builtin", "unbuffer", "eatmydata", "fakeroot", "catchsegv", "noglob"],
+        &[
+            "nohup",
+            "setsid",
+            "exec",
+            "command",
+            "builtin",
+            "unbuffer",
+            "eatmydata",
+            "fakeroot",
+            "catchsegv",
+            "noglob",
+            "chronic",
+        ],
         &["-a"],
         0,
     ),
@@ -85,6 +97,8 @@ const WRAPPERS: &[Wrapper] = &[
     wrapper(&["retry"], &["-t", "-d", "-r"], 0),
     wrapper(&["busybox", "toybox", "corepack", "asdf-exec"], &[], 0),
     wrapper(&["sccache", "distcc", "icecc"], &[], 0),
+    wrapper(&["faketime"], &[], 1),
+    wrapper(&["strace", "ltrace"], &["-o", "-e", "-s", "-p", "-P", "-E"], 0),
     wrapper(&["bear", "intercept-build", "scan-build", "compiledb"], &["-o", "--output"], 0),
 ];
 

@@ -1,7 +1,7 @@
 //! A record under construction: steps refer to each other by their index in the draft, and times are those of any clock.
 
 use super::instant::Instant;
-use super::names::{Name, is_export, is_preparation};
+use super::names::{Name, is_export, is_preparation, loads_context};
 use super::output::OutputLines;
 use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
@@ -168,7 +168,9 @@ impl Draft {
             let began = step.outcome != Some(Outcome::Pruned);
             *known = (*known).max(if began { number } else { 0 });
         }
-        last.iter().any(|(&(_, of), &number)| number < of)
+        // BuildKit counts the FROM of a named context, but gives it no number: the last step is n - 1 of n.
+        let loads_context = self.steps.iter().any(|step| step.stage.is_none() && loads_context(&step.text));
+        last.iter().any(|(&(_, of), &number)| number + u32::from(loads_context) < of)
     }
 
     /// Whether a result was written.

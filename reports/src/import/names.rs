@@ -110,6 +110,11 @@ pub(crate) fn is_export(text: &str) -> bool {
         .any(|word| text.starts_with(word))
 }
 
+/// Whether BuildKit loads a named context: `[context base] load metadata for ...`, also behind the name of a target.
+pub(crate) fn loads_context(text: &str) -> bool {
+    bracketed(text).is_some_and(|(words, _)| matches!(words[..], ["context", _] | [_, "context", _]))
+}
+
 /// Whether BuildKit does this work before the first stage begins: it loads the Dockerfile, and asks for images.
 pub(crate) fn is_preparation(text: &str) -> bool {
     let of_builder = text.starts_with('[') && ["internal]", "auth]"].iter().any(|word| text.contains(word));
