@@ -270,26 +270,22 @@ fn bake(folder: &Path) -> Result<()> {
 
 fn machines(folder: &Path) -> Result<()> {
     const GRANULARITIES: [&str; 2] = ["stages", "instructions"];
-    let mut rows: Vec<(String, [Vec<f64>; 2])> = Vec::new();
+    let mut rows: BTreeMap<[u32; 3], [Vec<f64>; 2]> = BTreeMap::new();
     for sample in
         table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0" && sample["rtt"] == "0")
     {
-        let (layer, megabits, machines) = (&sample["megabytes"], &sample["megabits"], &sample["machines"]);
-        let case = format!("{layer} MB, {megabits} Mbit/s, {machines}x2 slots");
+        let number = |name| sample[name].parse::<u32>();
+        let case = [number("megabytes")?, number("megabits")?, number("machines")?];
         let series =
             GRANULARITIES.iter().position(|name| *name == sample["granularity"]).ok_or("unknown granularity")?;
-        let place = rows.iter().position(|row| row.0 == case).unwrap_or_else(|| {
-            rows.push((case, [Vec::new(), Vec::new()]));
-            rows.len() - 1
-        });
-        rows[place].1[series].push(sample["wall"].parse()?);
+        rows.entry(case).or_default()[series].push(sample["wall"].parse()?);
     }
-    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    let named = |[layer, megabits, machines]: [u32; 3]| format!("{layer} MB, {megabits} Mbit/s, {machines}x2 slots");
     Figure {
         title: "Sixteen stages by the size of a layer, the link, and the machines",
         axis: "wall time in seconds (median and quartiles)",
         series: GRANULARITIES.to_vec(),
-        rows: rows.into_iter().map(|(case, walls)| (case, walls.into_iter().map(spread).collect())).collect(),
+        rows: rows.into_iter().map(|(case, walls)| (named(case), walls.into_iter().map(spread).collect())).collect(),
         scale: Scale::Linear,
         neutral: None,
     }
