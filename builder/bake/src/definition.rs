@@ -59,7 +59,7 @@ pub struct Definition {
     pub groups: Vec<Group>,
     /// In the order of the files.
     pub targets: Vec<BakeTarget>,
-    /// In the order of their names. `None`: there is no bake file that could declare any.
+    /// Sorted by name. `None` without a bake file: only those declare variables.
     pub variables: Option<Vec<Variable>>,
 }
 

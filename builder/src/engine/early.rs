@@ -188,11 +188,7 @@ impl Layers {
             let ended = ended + more;
             let Some(result) = ended.checked_sub(1).and_then(|last| results.finished(chain[last])) else { return };
             let base = result.base.and_then(|(_, manifest)| part.runner.images.resolved(&manifest));
-            let of_base = |number: usize| {
-                let base = base.as_ref()?;
-                let descriptor = base.layers.get(number)?.descriptor.clone();
-                Some(OriginalBlob { descriptor, blobs: Arc::clone(&base.blobs) })
-            };
+            let of_base = |number| base.as_ref()?.original(number);
             let new = result.layers.iter().enumerate().skip(listed);
             self.of_images.extend(new.map(|(number, diff_id)| (*diff_id, of_base(number))));
             if ended < chain.len() {

@@ -68,6 +68,12 @@ pub struct ImageLayer {
 }
 
 impl ResolvedImage {
+    /// The blob of a layer, counted from the lowest; `None` if the image has fewer.
+    pub fn original(&self, number: usize) -> Option<OriginalBlob> {
+        let descriptor = self.layers.get(number)?.descriptor.clone();
+        Some(OriginalBlob { descriptor, blobs: Arc::clone(&self.blobs) })
+    }
+
     /// Reads the documents of an image. Indexes are followed to the manifest for `platform`.
     pub fn load(blobs: Arc<dyn Blobs>, root: &Descriptor, platform: &Platform) -> Result<Self, ImageError> {
         let mut descriptor = root.clone();

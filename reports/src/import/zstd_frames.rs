@@ -10,7 +10,7 @@ pub(super) fn is_zstd(bytes: &[u8]) -> bool {
     bytes.starts_with(&FRAME) || skippable(bytes).is_some()
 }
 
-/// What follows a frame that is skipped; `None` if there is no such frame. pzstd writes one before each other frame.
+/// Returns the bytes after a skippable frame; `None` if these bytes do not start with one. pzstd writes one before each other frame.
 fn skippable(bytes: &[u8]) -> Option<&[u8]> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let (size, rest) = rest.split_first_chunk::<4>()?;
@@ -47,14 +47,18 @@ impl Read for ZstdFrames<'_> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        while self.frame.is_some() || self.start_frame()? {
-            let Some(frame) = &mut self.frame else { break };
+        loop {
+            let Some(frame) = &mut self.frame else {
+                if !self.start_frame()? {
+                    return Ok(0);
+                }
+                continue;
+            };
             match frame.read(buffer)? {
                 0 => self.rest = self.frame.take().map_or(self.rest, StreamingDecoder::into_inner),
                 read => return Ok(read),
             }
         }
-        Ok(0)
     }
 }
 

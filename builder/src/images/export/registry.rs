@@ -79,11 +79,7 @@ pub(crate) struct Push<'a> {
 impl Push<'_> {
     /// The layers of an image, as blobs to push.
     fn layers(&self, image: &Image) -> Result<Vec<(ImageLayer, BlobSource)>, ImageError> {
-        let of_base = |number: usize| {
-            let base = image.base.as_ref().filter(|_| number < image.base_layers)?;
-            let descriptor = base.layers[number].descriptor.clone();
-            Some(OriginalBlob { descriptor, blobs: Arc::clone(&base.blobs) })
-        };
+        let of_base = |number| image.base.as_ref().filter(|_| number < image.base_layers)?.original(number);
         let ids = image.config.rootfs.diff_ids.iter().enumerate();
         ids.map(|(number, diff_id)| self.layer(*diff_id, of_base(number).as_ref())).collect()
     }

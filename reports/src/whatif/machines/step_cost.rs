@@ -2,7 +2,7 @@
 
 use super::{Machines, Processors};
 use crate::whatif::share::TaskWork;
-use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Record, Step, StepMachine};
+use buildscope_record::{Group, Instruction, Nanos, Outcome, Phase, Record, Span, Step, StepMachine};
 use std::collections::HashMap;
 
 /// The smallest result from which the cost of a byte is computed, in bytes.
@@ -83,35 +83,36 @@ fn each(record: &Record) -> Option<Nanos> {
 
 /// The time in which workers gave large results to their servers, divided by the bytes. `None` if the record has no such result.
 fn per_byte(record: &Record) -> Option<f64> {
-    let large = |step: &Step| {
-        let bytes = step.layer.map_or(0, |layer| layer.bytes.0);
-        (bytes >= LARGE).then(|| (step.id, (step.place.as_ref().and_then(|place| place.machine.clone()), bytes)))
+    let large: HashMap<_, _> = away(record).filter_map(|step| Some((step.id, (step, large_layer(step)?)))).collect();
+    let pushed = |span: &&Span| {
+        let step = span.step.and_then(|step| large.get(&step)).map(|(step, _)| step);
+        let worker = step.map(|step| step.place.as_ref().and_then(|place| place.machine.as_ref()));
+        span.phase == Phase::Push && worker == Some(span.name.as_ref())
     };
-    let large: HashMap<_, _> = away(record).filter_map(large).collect();
-    let pushed = record.spans.iter().filter(|span| {
-        let worker = span.step.and_then(|step| large.get(&step)).map(|(worker, _)| worker);
-        span.phase == Phase::Push && worker == Some(&span.name)
-    });
-    let time: Nanos = pushed.map(|span| span.end.saturating_sub(span.start)).sum();
-    let bytes: u64 = large.values().map(|(_, bytes)| bytes).sum();
-    (bytes > 0).then(|| time.0 as f64 / bytes as f64)
+    rate(record.spans.iter().filter(pushed), large.values().map(|(_, bytes)| *bytes))
 }
 
 /// The time in which the machine that builds wrote the large layers of its RUN steps, divided by the bytes. `None` if it wrote none.
 fn per_archived(record: &Record) -> Option<f64> {
     let here =
         |step: &&Step| step.instruction == Instruction::Run && !step.place.as_ref().is_some_and(StepMachine::is_away);
-    let large = |step: &Step| {
-        step.layer.map(|layer| layer.bytes.0).filter(|&bytes| bytes >= LARGE).map(|bytes| (step.id, bytes))
-    };
-    let large: HashMap<_, _> = record.steps.iter().filter(here).filter_map(large).collect();
-    let written = record
-        .spans
-        .iter()
-        .filter(|span| span.phase == Phase::Archive && span.step.is_some_and(|step| large.contains_key(&step)));
-    let time: Nanos = written.map(|span| span.end.saturating_sub(span.start)).sum();
-    let bytes: u64 = large.values().sum();
-    (bytes > 0 && time > Nanos::ZERO).then(|| time.0 as f64 / bytes as f64)
+    let steps = record.steps.iter().filter(here);
+    let large: HashMap<_, _> = steps.filter_map(|step| Some((step.id, large_layer(step)?))).collect();
+    let written =
+        |span: &&Span| span.phase == Phase::Archive && span.step.is_some_and(|step| large.contains_key(&step));
+    rate(record.spans.iter().filter(written), large.values().copied()).filter(|&rate| rate > 0.0)
+}
+
+/// The size of a step's layer in bytes, if it is large.
+fn large_layer(step: &Step) -> Option<u64> {
+    step.layer.map(|layer| layer.bytes.0).filter(|&bytes| bytes >= LARGE)
+}
+
+/// The time of spans divided by a number of bytes, in nanoseconds; `None` without bytes.
+fn rate<'r>(spans: impl Iterator<Item = &'r Span>, bytes: impl Iterator<Item = u64>) -> Option<f64> {
+    let time: Nanos = spans.map(|span| span.end.saturating_sub(span.start)).sum();
+    let bytes: u64 = bytes.sum();
+    (bytes > 0).then(|| time.0 as f64 / bytes as f64)
 }
 
 /// Whether a phase is a part of the cost.
