@@ -42,13 +42,33 @@ impl Selection {
         let targets = self.targets.iter().map(|(name, target)| (name.as_str(), Printed::of(target))).collect();
         go_json_pretty(&PrintedDefinition { group: groups, target: targets })
     }
+
+    /// The groups and targets as one JSON document, with what is said about each target, as buildx prints it for `--call`.
+    /// `call` is the name of the answers.
+    #[must_use]
+    pub fn print_answers(&self, call: &str, answers: &BTreeMap<String, serde_json::Value>) -> String {
+        let groups = self.groups.iter().map(|(name, group)| (name.as_str(), PrintedGroup::of(group))).collect();
+        let targets = self.targets.iter().map(|(name, target)| {
+            let answer = answers.get(name).map(|answer| (call, answer)).into_iter().collect();
+            (name.as_str(), Answered { build: Printed::of(target), answer })
+        });
+        go_json_pretty(&PrintedDefinition { group: groups, target: targets.collect() })
+    }
 }
 
 #[derive(Serialize)]
-struct PrintedDefinition<'a> {
+struct PrintedDefinition<'a, Target> {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     group: BTreeMap<&'a str, PrintedGroup<'a>>,
-    target: BTreeMap<&'a str, Printed<'a>>,
+    target: BTreeMap<&'a str, Target>,
+}
+
+/// A target with what is said about it.
+#[derive(Serialize)]
+struct Answered<'a> {
+    build: Printed<'a>,
+    #[serde(flatten)]
+    answer: BTreeMap<&'a str, &'a serde_json::Value>,
 }
 
 #[derive(Serialize)]

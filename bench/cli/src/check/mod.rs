@@ -134,15 +134,44 @@ pub(super) struct CheckSubject {
     planner: Planner,
 }
 
+/// What is said about a Dockerfile.
+pub(super) struct Answer {
+    pub(super) shown: Shown,
+    /// The error, or that what is shown has failed the check.
+    pub(super) end: Result<(), Failure>,
+}
+
+/// The text of an answer.
+pub(super) enum Shown {
+    /// For people, with its line breaks.
+    Text(String),
+    /// A JSON document, without the last line break.
+    Json(String),
+}
+
+impl Answer {
+    /// Prints the text on standard output.
+    ///
+    /// # Errors
+    /// The error of the answer.
+    pub(super) fn print(self) -> Result<(), Failure> {
+        match self.shown {
+            Shown::Text(text) => write_text(&text),
+            Shown::Json(document) => write_out(&format!("{document}\n")),
+        }
+        self.end
+    }
+}
+
 /// Checks a Dockerfile, or shows its outline or its plan.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let (outline, graph, policy) = (arguments.outline, arguments.graph.clone(), arguments.policy.clone());
     let subject = arguments.resolve()?;
-    let Ok(file) = dockerfile::parse(&subject.source.text) else { return subject.refuse_text() };
+    let Ok(file) = dockerfile::parse(&subject.source.text) else { return subject.refuse_text()?.print() };
     match graph {
         Some(format) => subject.planner.draw(&subject, &file, &format, policy.as_deref()),
-        None if outline => subject.outline(&file),
-        None => subject.lint(&file),
+        None if outline => subject.outline(&file)?.print(),
+        None => subject.lint(&file)?.print(),
     }
 }
 
@@ -228,21 +257,24 @@ impl CheckSubject {
         }
     }
 
-    pub(super) fn outline(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
+    /// Whether the target can be built, as far as the text shows.
+    pub(super) fn plan(&self, file: &Dockerfile<'_>) -> Result<(), Diagnostics> {
+        self.planner.needed(file).map(drop)
+    }
+
+    pub(super) fn outline(&self, file: &Dockerfile<'_>) -> Result<Answer, Failure> {
         let outline = match self.outline_of(file) {
             Ok(outline) => outline,
             Err(errors) => return self.refuse(file, errors),
         };
-        match self.format {
-            FindingsFormat::Text => write_text(&outline.to_string()),
-            FindingsFormat::Json => {
-                write_out(&format!("{}\n", serde_json::to_string_pretty(&outline).map_err(Failure::internal)?));
-            }
-        }
-        Ok(())
+        let shown = match self.format {
+            FindingsFormat::Text => Shown::Text(outline.to_string()),
+            FindingsFormat::Json => Shown::Json(serde_json::to_string_pretty(&outline).map_err(Failure::internal)?),
+        };
+        Ok(Answer { shown, end: Ok(()) })
     }
 
-    pub(super) fn lint(&self, file: &Dockerfile<'_>) -> Result<(), Failure> {
+    pub(super) fn lint(&self, file: &Dockerfile<'_>) -> Result<Answer, Failure> {
         let warnings = match self.planner.lower_all(file) {
             Ok(warnings) => warnings,
             Err(errors) => {
@@ -264,18 +296,19 @@ impl CheckSubject {
             write_message(&format!("note: {note}"));
         }
         let name = &self.source.name;
-        match self.format {
-            FindingsFormat::Json => write_out(&format!("{:#}\n", lint::json(file, name, &report))),
-            FindingsFormat::Text if report.findings.is_empty() => write_text(&format!("{name}: nothing found\n")),
+        let shown = match self.format {
+            FindingsFormat::Json => Shown::Json(format!("{:#}", lint::json(file, name, &report))),
+            FindingsFormat::Text if report.findings.is_empty() => Shown::Text(format!("{name}: nothing found\n")),
             FindingsFormat::Text => {
                 let count = report.findings.len();
-                let shown = Report::new(report.diagnostics(file).named(name));
-                write_text(&format!("{shown:?}\n{name}: {count} found\n"));
+                let found = Report::new(report.diagnostics(file).named(name));
+                Shown::Text(format!("{found:?}\n{name}: {count} found\n"))
             }
-        }
+        };
         let own = self.request.own_rules == OwnRules::Fail;
         let fails = |finding: &Finding| own || finding.rule.family().is_of_buildkit();
-        if report.findings.iter().any(fails) { Err(Failure::Reported) } else { Ok(()) }
+        let end = if report.findings.iter().any(fails) { Err(Failure::Reported) } else { Ok(()) };
+        Ok(Answer { shown, end })
     }
 
     /// The findings of the rules about the file. The inner error is an invalid `check` directive.
@@ -295,26 +328,25 @@ impl CheckSubject {
     }
 
     /// The errors of a text that cannot be parsed. The rules are applied to the instructions that can.
-    pub(super) fn refuse_text(&self) -> Result<(), Failure> {
+    pub(super) fn refuse_text(&self) -> Result<Answer, Failure> {
         let parsed = Parsed::of(&self.source.text);
         self.refuse(&parsed.file, self.planner.errors(&self.source.text))
     }
 
-    /// Shows the errors of a file, and what the rules found besides them.
-    pub(super) fn refuse(&self, file: &Dockerfile<'_>, errors: Diagnostics) -> Result<(), Failure> {
+    /// The errors of a file, and what the rules found besides them.
+    pub(super) fn refuse(&self, file: &Dockerfile<'_>, errors: Diagnostics) -> Result<Answer, Failure> {
         let name = &self.source.name;
         let report = self.report(file)?.ok().filter(|report| !report.findings.is_empty());
         match self.format {
             FindingsFormat::Text => {
-                if let Some(report) = report {
-                    write_text(&format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
-                }
-                Err(Failure::failed(errors.named(name)))
+                let found = report.map(|report| format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));
+                let end = Err(Failure::failed(errors.named(name)));
+                Ok(Answer { shown: Shown::Text(found.unwrap_or_default()), end })
             }
             FindingsFormat::Json => {
                 let findings = report.map(|report| report.findings).unwrap_or_default();
-                write_out(&format!("{:#}\n", lint::broken(&self.source.text, name, &errors, &findings)));
-                Err(Failure::Reported)
+                let document = lint::broken(&self.source.text, name, &errors, &findings);
+                Ok(Answer { shown: Shown::Json(format!("{document:#}")), end: Err(Failure::Reported) })
             }
         }
     }

@@ -101,7 +101,7 @@ impl Planner {
         let format = format.parse::<DrawingFormat>().into_diagnostic().map_err(Failure::Usage)?;
         match plan::lower(file, &self.request, &self.bases) {
             Ok(plan) => draw(&plan, &policies, format),
-            Err(errors) => subject.refuse(file, errors),
+            Err(errors) => subject.refuse(file, errors)?.print(),
         }
     }
 }

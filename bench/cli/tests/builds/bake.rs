@@ -218,6 +218,40 @@ fn targets_are_printed_and_listed() {
 /// buildx 0.36: names of files are relative to the working directory, also in a compose file elsewhere. Contexts are relative to their
 /// files if a variable says so.
 #[test]
+fn the_answers_for_all_targets_are_one_document() {
+    let world = World::empty();
+    let file = |text: &str, rest: &str| serde_json::json!({"dockerfile-inline": text, "description": rest});
+    let targets = serde_json::json!({"target": {
+        "good": file("FROM scratch AS one\nCOPY a /\nFROM scratch AS two\nCOPY b /\n", "builds two things"),
+        "blank": file("FROM scratch AS one\nCOPY a /\nFROM $${NONE}\n", ""),
+    }});
+    world.write("docker-bake.json", &targets.to_string());
+    let call = |call: &str, targets: &[&str]| {
+        let output = bake(&world, &[&["--call", call], targets].concat());
+        (output.status.code(), stdout(&output))
+    };
+    let document = |(code, text): (Option<i32>, String)| (code, serde_json::from_str::<Json>(&text).unwrap());
+    // What buildx 0.36 answers: the list of targets needs no base image, an outline and a check do.
+    let (code, listed) = document(call("targets,format=json", &["good", "blank"]));
+    assert_eq!(code, Some(0));
+    assert_eq!(listed["group"]["default"]["targets"], serde_json::json!(["blank", "good"]));
+    assert_eq!(listed["target"]["good"]["build"]["call"], "targets");
+    assert_eq!(listed["target"]["good"]["targets"]["targets"][1]["name"], "two");
+    assert_eq!(listed["target"]["blank"]["targets"]["targets"][1]["base"], "${NONE}");
+    let (code, checked) = document(call("lint,format=json", &["good", "blank"]));
+    assert_eq!(code, Some(1));
+    assert_eq!(checked["target"]["good"]["check"]["warnings"], serde_json::json!([]));
+    assert!(checked["target"]["blank"]["check"].to_string().contains("should not be blank"), "{checked:#}");
+    let (code, outlined) = document(call("outline,format=json", &["blank"]));
+    assert_eq!(code, Some(1));
+    assert!(outlined["target"]["blank"]["outline"].to_string().contains("should not be blank"), "{outlined:#}");
+    let (code, text) = call("targets", &["good", "blank"]);
+    assert_eq!(code, Some(0));
+    assert!(text.starts_with("blank\n\nTARGET"), "{text}");
+    assert!(text.contains("\n\ngood\nbuilds two things\n\nTARGET"), "{text}");
+}
+
+#[test]
 fn paths_are_relative_to_the_working_directory() {
     let world = World::empty();
     world.write("base.yaml", "services:\n  base: {build: {context: top}}\n");

@@ -1,5 +1,6 @@
 //! `buildscope bake`: builds the targets of bake and compose files in one graph.
 
+mod answer;
 mod arguments;
 mod files;
 mod privileges;
@@ -54,8 +55,8 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     remote::local_contexts(&mut selection);
     privileges::check(&selection, &arguments.allow)?;
     let targets = request::targets(&selection, &arguments)?;
-    if targets.iter().any(|target| target.options.asks() != Subrequest::Build) {
-        return answer(targets);
+    if targets.iter().any(|target| target.options.call().subrequest != Subrequest::Build) {
+        return answer::print(&targets, &selection);
     }
     build(targets, &selection, &arguments, began)
 }
@@ -90,20 +91,6 @@ fn listed(definition: &Definition, list: &str) -> Result<(ListFormat, String), F
         Some("variables") => Ok((format, definition.list_variables(format))),
         _ => Err(unknown()),
     }
-}
-
-/// Answers `--check` and `--call` for each target.
-fn answer(targets: Vec<ReadyTarget>) -> Result<(), Failure> {
-    let mut failed = false;
-    for (index, target) in targets.iter().enumerate() {
-        let line = if index == 0 { "" } else { "\n" };
-        write_text(&format!("{line}{}\n\n", target.name));
-        if let Err(failure) = target.options.answer() {
-            failed = true;
-            failure.report();
-        }
-    }
-    if failed { Err(Failure::Reported) } else { Ok(()) }
 }
 
 /// Builds all targets, and shows what became of them.

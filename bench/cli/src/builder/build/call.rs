@@ -1,6 +1,7 @@
 //! `--call`: what is done with the Dockerfile instead of a build.
 
 use crate::Failure;
+use crate::check::Shown;
 use miette::miette;
 use std::str::FromStr;
 
@@ -18,11 +19,23 @@ pub(crate) enum Subrequest {
     Targets,
 }
 
+impl Subrequest {
+    /// The name that buildx gives its answer in a JSON document.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Build => "build",
+            Self::Check => "check",
+            Self::Outline => "outline",
+            Self::Targets => "targets",
+        }
+    }
+}
+
 /// A subrequest and the format of its answer: `outline,format=json`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Call {
-    pub(super) subrequest: Subrequest,
-    pub(super) json: bool,
+    pub(in crate::builder) subrequest: Subrequest,
+    pub(in crate::builder) json: bool,
     /// Whether findings give the exit code 0 (`ignorestatus`).
     pub(super) ignores_findings: bool,
 }
@@ -58,11 +71,11 @@ impl FromStr for Call {
 }
 
 /// The stages of a Dockerfile as docker buildx lists them: the default one is marked.
-pub(super) fn targets(outline: &buildscope_dockerfile::Outline, json: bool) -> Result<String, Failure> {
+pub(super) fn targets(outline: &buildscope_dockerfile::Outline, json: bool) -> Result<Shown, Failure> {
     if json {
         let targets: Vec<_> = outline.stages.iter().map(target).collect();
         let answer = serde_json::json!({ "targets": targets });
-        return Ok(serde_json::to_string_pretty(&answer).map_err(Failure::internal)? + "\n");
+        return serde_json::to_string_pretty(&answer).map(Shown::Json).map_err(Failure::internal);
     }
     use buildscope_reports::render::table::{Align, Cell, Table};
     let mut table = Table::new([Align::Left, Align::Left]).flush();
@@ -71,7 +84,7 @@ pub(super) fn targets(outline: &buildscope_dockerfile::Outline, json: bool) -> R
         let name = if stage.default { format!("{} (default)", stage.name) } else { stage.name.clone() };
         table.row([name, stage.description.clone().unwrap_or_default()].map(Cell::from));
     }
-    Ok(table.plain(usize::MAX))
+    Ok(Shown::Text(table.plain(usize::MAX)))
 }
 
 fn target(stage: &buildscope_dockerfile::StageOutline) -> serde_json::Value {

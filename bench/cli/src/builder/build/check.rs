@@ -2,8 +2,8 @@
 
 use super::call::{self, Call, Subrequest};
 use super::options::Options;
-use crate::check::{CheckSubject, FindingsFormat, OwnRules, Request, Source};
-use crate::{Failure, write_out};
+use crate::Failure;
+use crate::check::{Answer, CheckSubject, FindingsFormat, OwnRules, Request, Source};
 use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::sources::read_text_within;
 use buildscope_dockerfile as dockerfile;
@@ -59,22 +59,27 @@ pub(super) fn subject(options: &Options) -> Result<Option<CheckSubject>, Failure
 }
 
 impl CheckSubject {
-    /// Answers `build --check` and `build --call`.
-    pub(super) fn answer(&self, call: Call) -> Result<(), Failure> {
+    /// The answer of `build --check` and `build --call`.
+    pub(super) fn answer(&self, call: Call) -> Result<Answer, Failure> {
         let Ok(file) = dockerfile::parse(&self.source.text) else { return self.refuse_text() };
         match call.subrequest {
-            Subrequest::Check | Subrequest::Build => match self.lint(&file) {
-                Err(Failure::Reported) if call.ignores_findings => Ok(()),
-                result => result,
+            Subrequest::Check | Subrequest::Build => {
+                let Answer { shown, end } = self.lint(&file)?;
+                let forgiven = call.ignores_findings && matches!(end, Err(Failure::Reported));
+                Ok(Answer { shown, end: if forgiven { Ok(()) } else { end } })
+            }
+            // As with buildx, a target that cannot be built is an error.
+            Subrequest::Outline => match self.plan(&file) {
+                Ok(()) => self.outline(&file),
+                Err(errors) => self.refuse(&file, errors),
             },
-            Subrequest::Outline => self.outline(&file),
+            // All targets are listed, also if one is named, as with buildx; but a wrong name is an error.
             Subrequest::Targets => {
-                // All targets are listed, also if one is named, as with buildx; but a wrong name is an error.
                 if let Err(errors) = self.outline_of(&file) {
                     return self.refuse(&file, errors);
                 }
-                write_out(&call::targets(&dockerfile::Outline::of(&file), call.json)?);
-                Ok(())
+                let shown = call::targets(&dockerfile::Outline::of(&file), call.json)?;
+                Ok(Answer { shown, end: Ok(()) })
             }
         }
     }
@@ -82,7 +87,7 @@ impl CheckSubject {
     /// Lints if the file contains `# check=error=true`.
     pub(super) fn check_if_demanded(&self) -> Result<(), Failure> {
         match dockerfile::parse(&self.source.text) {
-            Ok(file) if self.options(&file).is_ok_and(|options| options.error) => self.lint(&file),
+            Ok(file) if self.options(&file).is_ok_and(|options| options.error) => self.lint(&file)?.print(),
             _ => Ok(()),
         }
     }

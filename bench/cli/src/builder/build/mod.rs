@@ -30,7 +30,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
     let options = arguments.resolve()?;
     if let Some(subject) = check::subject(&options)? {
         if options.call.subrequest != Subrequest::Build {
-            return subject.answer(options.call);
+            return subject.answer(options.call)?.print();
         }
         subject.check_if_demanded()?;
     }

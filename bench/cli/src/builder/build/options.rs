@@ -7,7 +7,7 @@ use super::call::{Call, Subrequest};
 use super::docker_flags::granularity;
 use super::flag_values::size;
 use crate::builds::Subject;
-use crate::check::Source;
+use crate::check::{Answer, Source};
 use crate::output::flag_of_stdout;
 use crate::{Failure, destination};
 use buildscope_builder::engine::{DockerfileInput, Request};
@@ -40,17 +40,14 @@ pub(in crate::builder) struct Options {
 }
 
 impl Options {
-    /// The subrequest: what to do with the Dockerfile.
-    pub(in crate::builder) fn asks(&self) -> Subrequest {
-        self.call.subrequest
+    /// What to do with the Dockerfile.
+    pub(in crate::builder) fn call(&self) -> Call {
+        self.call
     }
 
-    /// Answers `--call` and `--check`.
-    pub(in crate::builder) fn answer(&self) -> Result<(), Failure> {
-        match super::check::subject(self)? {
-            Some(subject) => subject.answer(self.call),
-            None => Ok(()),
-        }
+    /// The answer to `--call` and `--check`, or `None` if the image is to be built.
+    pub(in crate::builder) fn answer(&self) -> Result<Option<Answer>, Failure> {
+        super::check::subject(self)?.map(|subject| subject.answer(self.call)).transpose()
     }
 }
 
