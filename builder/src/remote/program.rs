@@ -10,11 +10,12 @@ use buildscope_record::BlobDigest;
 use buildscope_remote::{Blob, Content, Input, Upload};
 use buildscope_sandbox::helper;
 use buildscope_storage::StorageError;
+use parking_lot::Mutex;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The part of a file that has its headers, in bytes.
 const HEADERS: usize = 64 << 10;
@@ -36,13 +37,22 @@ pub(super) struct OwnProgram {
 
 /// The program of this process. Its digests are kept in this directory, so that later processes need not read it.
 pub(super) fn own(cache: &Path) -> Result<OwnProgram, StorageError> {
-    static OWN: OnceLock<OwnProgram> = OnceLock::new();
-    if let Some(own) = OWN.get() {
-        return Ok(own.clone());
+    static OWN: Mutex<Option<OwnProgram>> = Mutex::new(None);
+    read_once(&OWN, || OwnProgram::read(&KnownFiles::of(cache, "program"))).map_err(|(path, error)| StorageError::Io {
+        action: "read",
+        path,
+        error,
+    })
+}
+
+/// The kept value, or the one that `read` returns. If several threads ask at the same time, one reads and the others wait: a build
+/// that starts sixteen steps would read and hash its program sixteen times. A failure is not kept.
+fn read_once<T: Clone, E>(kept: &Mutex<Option<T>>, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let mut kept = kept.lock();
+    match &*kept {
+        Some(value) => Ok(value.clone()),
+        None => read().map(|value| kept.insert(value).clone()),
     }
-    let read = OwnProgram::read(&KnownFiles::of(cache, "program"));
-    let read = read.map_err(|(path, error)| StorageError::Io { action: "read", path, error })?;
-    Ok(OWN.get_or_init(|| read).clone())
 }
 
 impl OwnProgram {
@@ -106,5 +116,31 @@ impl ProgramFile {
             })
         };
         read().map_err(|error| (from.to_owned(), error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::read_once;
+    use parking_lot::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    #[test]
+    fn of_many_threads_one_reads_the_program() {
+        let (kept, reads) = (Mutex::new(None), AtomicUsize::new(0));
+        let read = || {
+            let before = reads.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(20));
+            if before == 0 { Err("the first read fails") } else { Ok(before) }
+        };
+        assert_eq!(read_once(&kept, read), Err("the first read fails"));
+        let all: Vec<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| read_once(&kept, read))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!(all, [Ok(1); 8]);
+        assert_eq!(reads.load(Ordering::Relaxed), 2);
     }
 }
