@@ -58,7 +58,7 @@ impl Access {
 /// Marks a file of the store as used now. Returns false if it does not exist. A file that a process has touched is not pruned while
 /// the process lives. In a read-only store nothing is pruned and nothing marked.
 pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
-    let _lock = lock(root, FlockOperation::LockShared)?;
+    let _lock = shared(root)?;
     let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
     let times = Timestamps { last_access: now, last_modification: now };
     let path = root.join(path);
@@ -70,7 +70,12 @@ pub(crate) fn touch(root: &Path, path: &str) -> Result<bool, StorageError> {
     }
 }
 
-/// Acquires the lock that blocks [`touch`] in all processes while it is held.
+/// Acquires the lock that several may hold, while nothing is removed from the store.
+pub(crate) fn shared(root: &Path) -> Result<File, StorageError> {
+    lock(root, FlockOperation::LockShared)
+}
+
+/// Acquires the lock that blocks [`touch`] and [`shared`] in all processes while it is held.
 pub(crate) fn exclusive(root: &Path) -> Result<File, StorageError> {
     lock(root, FlockOperation::LockExclusive)
 }

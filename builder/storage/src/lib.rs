@@ -52,6 +52,7 @@ mod cache;
 mod cache_mount;
 mod change;
 mod damage;
+mod derived;
 mod driver;
 mod durable;
 mod entry;

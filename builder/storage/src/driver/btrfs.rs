@@ -3,6 +3,7 @@
 use super::copy::Baseline;
 use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
+use crate::derived::{Kept, Origins};
 use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::scratch::Scratch;
@@ -67,25 +68,23 @@ fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().used_file(name);
-    if path.exists() {
-        return Ok(path);
-    }
-    let aside = store.scratch().path("subvolume");
-    match stack.split_last() {
-        None => subvolume(&["create"], &[&aside])?,
-        Some((_, below)) => {
-            let below = base(store, below, links, probe)?;
-            subvolume(&["snapshot"], &[&below, &aside])?;
-            let span = probe.phase(Phase::Unpack);
-            let unpacked = unpack::apply(&*store.tree(stack)?, &aside, links)?;
-            span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+    while !path.exists() {
+        let tree = store.tree(stack)?;
+        let origins = Origins::of(&tree)?;
+        let aside = store.scratch().path("subvolume");
+        match stack.split_last() {
+            None => subvolume(&["create"], &[&aside])?,
+            Some((_, below)) => {
+                let below = base(store, below, links, probe)?;
+                subvolume(&["snapshot"], &[&below, &aside])?;
+                let span = probe.phase(Phase::Unpack);
+                let unpacked = unpack::apply(&tree, &aside, links)?;
+                span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+            }
         }
-    }
-    match rustix::fs::rename(&aside, &path) {
-        Ok(()) => {}
-        // Another step or process has created it meanwhile.
-        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(aside),
-        Err(error) => return Err(error).context("rename to", path),
+        if origins.keep(store, &aside, &path)? == Kept::Yes {
+            break;
+        }
     }
     Ok(path)
 }

@@ -3,6 +3,7 @@
 
 use super::overlay::{Lower, Overlay, Stack, key};
 use super::{Driver, Prepared, SnapshotMode, tool};
+use crate::derived::{Kept, Origins};
 use crate::error::IoContext;
 use crate::layout::Access;
 use crate::scratch::Scratch;
@@ -101,13 +102,17 @@ impl Erofs {
         if path.exists() {
             store.cache().used_file(name);
         } else {
+            let origins = Origins::of(&tree)?;
             let span = probe.phase(Phase::Unpack);
             let image = erofs::image(store.blobs(), lower::entries(&tree, self.overlay.marks), &index.layer())?;
             span.quantity(Quantity::FilesWalked, index.layer().files)
                 .quantity(Quantity::BytesWritten, image.len() as u64);
             let temporary = store.scratch().path("erofs");
             fs::write(&temporary, image).context("write", &temporary)?;
-            fs::rename(&temporary, &path).context("rename to", &path)?;
+            if origins.keep(store, &temporary, &path)? == Kept::No {
+                drop(mounts);
+                return self.lower(store, stack, probe);
+            }
             store.cache().wrote_file(name);
         }
         let _span = probe.phase(Phase::Mount);

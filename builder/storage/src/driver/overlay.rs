@@ -2,6 +2,7 @@
 
 use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
+use crate::derived::{Kept, Origins};
 use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::lower::Marks;
@@ -99,26 +100,24 @@ pub(crate) fn lower(
     links: HardLinks,
     probe: &Probe,
 ) -> Result<PathBuf, StorageError> {
-    let tree = store.tree(stack)?;
-    let Some(mut key) = key(&tree) else { return Ok(PathBuf::new()) };
+    let Some(mut key) = key(&*store.tree(stack)?) else { return Ok(PathBuf::new()) };
     if links == HardLinks::Split {
         key = Digest::of([key.as_bytes(), &b"apart"[..], &VERSION.to_le_bytes()].concat());
     }
-    let path = store.root().join("lowers").join(key.hex());
-    store.cache().used_file(format!("lowers/{}", key.hex()));
-    if path.exists() {
-        return Ok(path);
-    }
-    let span = probe.phase(Phase::Unpack);
-    let dir = store.scratch().path("unpack");
-    fs::create_dir(&dir).context("create", &dir)?;
-    let unpacked = unpack::layer(&tree, &dir, marks, links)?;
-    span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
-    match rustix::fs::rename(&dir, &path) {
-        Ok(()) => {}
-        // Another step or process has created it meanwhile.
-        Err(rustix::io::Errno::EXIST | rustix::io::Errno::NOTEMPTY) => store.scratch().discard(dir),
-        Err(error) => return Err(error).context("rename to", path),
+    let name = format!("lowers/{}", key.hex());
+    let path = store.root().join(&name);
+    store.cache().used_file(name);
+    while !path.exists() {
+        let tree = store.tree(stack)?;
+        let origins = Origins::of(&tree)?;
+        let span = probe.phase(Phase::Unpack);
+        let dir = store.scratch().path("unpack");
+        fs::create_dir(&dir).context("create", &dir)?;
+        let unpacked = unpack::layer(&tree, &dir, marks, links)?;
+        span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
+        if origins.keep(store, &dir, &path)? == Kept::Yes {
+            break;
+        }
     }
     Ok(path)
 }

@@ -1,7 +1,8 @@
 //! Damaged files of the store are found, and rebuilt if possible.
 
 use super::{file, layer};
-use crate::{CacheEntry, CacheIndex, DriverChoice, DriverName, Store, StoreOptions, SyncPolicy};
+use crate::derived::{Kept, Origins};
+use crate::{CacheEntry, CacheIndex, DriverChoice, DriverName, StorageError, Store, StoreOptions, SyncPolicy};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Probe};
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -162,6 +163,46 @@ fn a_verified_blob_is_verified_again() {
     store.cache().note_checksum(&made.into(), 7).unwrap();
     store.verified(&[made], || ()).unwrap();
     assert_ne!(store.cache().checksum(&made.into()).unwrap(), Some(7));
+}
+
+/// What a thread makes from a layer, while another one finds the layer damaged and removes it.
+#[test]
+fn what_was_made_from_a_damaged_blob_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = "text".repeat(500);
+    let made = layer(&open(dir.path()), [file("f", &content)]).diff_id;
+    let store = open(dir.path());
+    let name = dir.path().join("lowers/name");
+    let unpack = |between: &dyn Fn()| {
+        let origins = Origins::of(&store.tree(&[made]).unwrap()).unwrap();
+        let aside = store.scratch().path("unpack");
+        fs::create_dir(&aside).unwrap();
+        between();
+        origins.keep(&store, &aside, &name).unwrap()
+    };
+    let damage = || {
+        rot(&store, &made);
+        store.verify(made).unwrap_err();
+    };
+    assert_eq!(unpack(&damage), Kept::No);
+    assert!(!name.exists());
+    assert!(matches!(store.tree(&[made]), Err(StorageError::MissingBlob(_))));
+    // The layer is made again while it is unpacked.
+    let again = || assert_eq!(layer(&store, [file("f", &content)]).diff_id, made);
+    again();
+    assert_eq!(
+        unpack(&|| {
+            damage();
+            again();
+        }),
+        Kept::No
+    );
+    assert!(!name.exists());
+    assert_eq!(unpack(&|| ()), Kept::Yes);
+    assert!(name.exists());
+    // Another thread was faster.
+    fs::write(name.join("f"), "").unwrap();
+    assert_eq!(unpack(&|| ()), Kept::Yes);
 }
 
 #[test]
