@@ -127,9 +127,9 @@ impl ContextLocation {
     /// refused: an error would show lines of other files of this machine.
     fn ignore(&self, own: Option<PathBuf>) -> Result<Option<Ignore>, BuildError> {
         for path in own.into_iter().chain([self.dir.join(".dockerignore")]) {
-            let read = match path.strip_prefix(&self.dir) {
-                Ok(name) => read_text_within(&self.dir, name),
-                Err(_) => read_text(&path),
+            let read = match within(&self.dir, &path) {
+                Some(name) => read_text_within(&self.dir, &name),
+                None => read_text(&path),
             };
             match read {
                 Ok(bytes) => {
@@ -208,6 +208,14 @@ pub(super) struct OpenContext {
     /// The time of a remote context, in seconds since 1970. A local context has none: its times say when it was copied.
     pub(super) time: Option<i64>,
     _tree: Option<Arc<ScratchTree>>,
+}
+
+/// The name of a file below a directory, however its path is written, or `None` if its directory is elsewhere. A link at its end is not
+/// followed.
+fn within(directory: &Path, path: &Path) -> Option<PathBuf> {
+    let parent = Path::new(".").join(path.parent()?).canonicalize().ok()?;
+    let below = parent.strip_prefix(directory.canonicalize().ok()?).ok()?;
+    Some(below.join(path.file_name()?))
 }
 
 /// The ignore file of a Dockerfile, which has priority over the context's `.dockerignore`: `NAME.dockerignore` next to it.

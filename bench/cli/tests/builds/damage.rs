@@ -196,6 +196,41 @@ fn a_default_dockerfile_cannot_escape_the_context() {
 }
 
 #[test]
+fn the_ignore_file_of_a_dockerfile_elsewhere_is_read_there() {
+    let world = World::new("FROM scratch\n");
+    world.write("keep", "1");
+    world.write("leave", "2");
+    world.write("sub/Dockerfile", "FROM scratch\nCOPY . /\n");
+    fs::create_dir(world.path("other")).unwrap();
+    fs::copy(world.context().join("sub/Dockerfile"), world.path("other/Dockerfile")).unwrap();
+    fs::write(world.path("other/Dockerfile.dockerignore"), "leave\n").unwrap();
+    let copied = |file: &str| {
+        let mut command = world.command_on(&[], &[]);
+        command.current_dir(world.context()).args(["-f", file, "--output", "type=local,dest=../out", "."]);
+        let output = command.output().unwrap();
+        let names = fs::read_dir(world.path("out")).into_iter().flatten();
+        let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        let _ = fs::remove_dir_all(world.path("out"));
+        (output.status.success(), names, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for file in ["../other/Dockerfile", "./../other/Dockerfile", "sub/../../other/Dockerfile"] {
+        let (built, names, stderr) = copied(file);
+        assert!(built && names == ["Dockerfile", "keep", "sub"], "{file}: {names:?} {stderr}");
+    }
+    // Within the context, a link must not show a file of elsewhere, however the path is written.
+    std::os::unix::fs::symlink(
+        world.path("other/Dockerfile.dockerignore"),
+        world.context().join("sub/Dockerfile.dockerignore"),
+    )
+    .unwrap();
+    for file in ["sub/Dockerfile", "./sub/Dockerfile", "../context/sub/Dockerfile"] {
+        let (built, _, stderr) = copied(file);
+        assert!(!built && stderr.contains("outside the context"), "{file}: {stderr}");
+    }
+}
+
+#[test]
 fn a_pipe_as_ignore_file_is_an_error() {
     let world = World::new("FROM scratch\nCOPY f /\n");
     world.write("f", "");
