@@ -318,6 +318,7 @@ fn locate(target: &mut BakeTarget) -> Result<(), Error> {
         }
         if let Some(local) = context.strip_prefix("cwd://") {
             *context = paths::clean(local);
+            target.context_is_here = true;
         } else if !paths::is_remote(context) {
             *context = paths::clean(context);
         }

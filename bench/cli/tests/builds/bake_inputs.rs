@@ -63,6 +63,25 @@ fn files_of_a_definition_are_named_in_its_repository() {
     // The context of a target without one is the repository.
     let other = printed(&[&address, "-f", "other.hcl", "--print"]);
     assert_eq!(other["target"]["default"]["context"], address.as_str());
+    // The context of another one is a directory of it, as buildx 0.36 prints it.
+    for (fragment, context, expected) in [
+        ("", "apps/two", "REPOSITORY#:apps/two"),
+        ("", "./lib/", "REPOSITORY#:lib"),
+        ("", "lib/../..", "REPOSITORY#:.."),
+        ("", "/lib", "REPOSITORY#:/lib"),
+        ("", "cwd://apps", "apps"),
+        ("", "cwd://", "."),
+        ("#main:apps", "two", "REPOSITORY#main:apps/two"),
+        ("#main:apps", "..", "REPOSITORY#main:."),
+    ] {
+        world.write("context.hcl", &format!("target \"default\" {{ context = \"{context}\" }}\n"));
+        let one = printed(&[&format!("{address}{fragment}"), "-f", "cwd://context.hcl", "--print"]);
+        assert_eq!(
+            one["target"]["default"]["context"],
+            expected.replace("REPOSITORY", &address),
+            "{fragment} {context}"
+        );
+    }
     // A file of the working directory overrides those of the repository.
     world.write("mine.hcl", "target \"one\" { labels = { from = \"here\" } }\n");
     let mixed = printed(&[&address, "-f", "docker-bake.hcl", "-f", "cwd://mine.hcl", "--print", "one"]);

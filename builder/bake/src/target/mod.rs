@@ -120,6 +120,8 @@ pub struct BakeTarget {
     pub policy: Option<Vec<Policy>>,
     /// Whether it is built only because another target uses it as a context.
     pub linked: bool,
+    /// Whether the context is relative to the working directory (`cwd://`), wherever the definition is from.
+    pub context_is_here: bool,
     /// The directory of its file, which is its context if it has none. `None`: the working directory.
     pub(crate) directory: Option<String>,
 }

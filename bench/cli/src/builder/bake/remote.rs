@@ -4,6 +4,7 @@ use crate::Failure;
 use buildscope_bake::Selection;
 use buildscope_builder::plan::{is_git, is_url};
 use buildscope_builder::sources::{Checkout, GitAddress, read_text_within};
+use buildscope_dockerfile::clean;
 use buildscope_record::{Probe, redacted};
 use buildscope_storage::{Store, StoreOptions};
 use miette::miette;
@@ -49,11 +50,14 @@ impl Remote {
         String::from_utf8(text).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
     }
 
-    /// Makes the repository the context of the targets whose context is the directory of the definition.
+    /// Makes the repository, or a directory of it, the context of each target, unless that is elsewhere. Like buildx, takes each
+    /// other text for a directory of the repository.
     pub(super) fn own_contexts(&self, selection: &mut Selection) {
         for target in selection.targets.values_mut() {
-            if target.context.as_deref().is_none_or(|context| context == ".") {
-                target.context = Some(self.address.clone());
+            match target.context.as_deref() {
+                Some(context) if target.context_is_here || is_remote(context) => {}
+                None | Some(".") => target.context = Some(self.address.clone()),
+                Some(context) => target.context = Some(self.below(context)),
             }
             for context in target.contexts.values_mut().filter(|context| *context == ".") {
                 context.clone_from(&self.address);
@@ -61,13 +65,11 @@ impl Remote {
         }
     }
 
-    /// Makes directories of the repository of the other relative contexts.
+    /// Makes directories of the repository of the relative named contexts.
     pub(super) fn contexts_below(&self, selection: &mut Selection) {
-        for target in selection.targets.values_mut() {
-            for context in target.context.iter_mut().chain(target.contexts.values_mut()) {
-                if is_relative(context) {
-                    *context = self.below(context);
-                }
+        for context in selection.targets.values_mut().flat_map(|target| target.contexts.values_mut()) {
+            if is_relative(context) {
+                *context = self.below(context);
             }
         }
     }
@@ -76,20 +78,16 @@ impl Remote {
     fn below(&self, directory: &str) -> String {
         let (repository, fragment) = self.address.split_once('#').unwrap_or((&self.address, ""));
         let (reference, own) = fragment.split_once(':').unwrap_or((fragment, ""));
-        let directory = directory.trim_start_matches("./");
-        let own = own.trim_matches('/');
-        let full = if own.is_empty() { directory.to_owned() } else { format!("{own}/{directory}") };
+        let full = if own.is_empty() { clean(directory) } else { clean(&format!("{own}/{directory}")) };
         format!("{repository}#{reference}:{full}")
     }
 }
 
-/// Makes paths of the contexts that are relative to the directory in which the command runs.
+/// Makes paths of the named contexts that are relative to the directory in which the command runs.
 pub(super) fn local_contexts(selection: &mut Selection) {
-    for target in selection.targets.values_mut() {
-        for context in target.context.iter_mut().chain(target.contexts.values_mut()) {
-            if let Some(local) = context.strip_prefix(LOCAL) {
-                *context = if local.is_empty() { ".".to_owned() } else { local.to_owned() };
-            }
+    for context in selection.targets.values_mut().flat_map(|target| target.contexts.values_mut()) {
+        if let Some(local) = context.strip_prefix(LOCAL) {
+            *context = if local.is_empty() { ".".to_owned() } else { local.to_owned() };
         }
     }
 }
