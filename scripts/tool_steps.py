@@ -63,8 +63,8 @@ def cargo(at):
 
 
 def go(at):
-    """`go build -debug-actiongraph`: start and end of each action."""
-    actions = [one for one in json.loads((at / "actions.json").read_text()) if one.get("Cmd")]
+    """`-debug-actiongraph` of `go build` and `go test`: start and end of each action."""
+    actions = [one for name in ("build", "test") for one in json.loads((at / f"{name}.json").read_text()) if one.get("Cmd")]
     moment = lambda text: datetime.fromisoformat(re.sub(r"(\.\d{6})\d*", r"\1", text).replace("Z", "+00:00")).timestamp()
     span = lambda one: (moment(one["TimeStart"]), moment(one["TimeDone"]))
     of = lambda mode: [one for one in actions if one["Mode"] == mode]
@@ -187,7 +187,7 @@ TOOLS = {
     "pnpm": Tool("javascript", "pnpm --version", "pnpm install && pnpm run build && pnpm test", has("download", "unpack", "package scripts", "compile", "test"), PACKAGE),
     "bun": Tool("javascript", "bun --version", "bun install && bun run build", has("network", "unpack", "compile"), PACKAGE),
     "cargo": Tool("rust", "cargo --version", "cargo build --timings", cargo, RUST, after="cp target/cargo-timings/cargo-timing.html /truth/timings.html"),
-    "go": Tool("go", "go version", "go build -debug-actiongraph=/truth/actions.json -o app . && CGO_ENABLED=0 go test", go, GO, before="go mod tidy"),
+    "go": Tool("go", "go version", "go build -debug-actiongraph=/truth/build.json -o app . && CGO_ENABLED=0 go test -debug-actiongraph=/truth/test.json", go, GO, before="go mod tidy"),
     "maven": Tool("jvm", "mvn --version", "mvn -B package | ./stamp", MAVEN, CLASSES | TEST_CLASS | POM | STAMPER, before="chmod +x stamp"),
     "gradle": Tool("jvm", "gradle --version", "gradle --offline --no-daemon build | ./stamp", has("compile", "test", "pack"), CLASSES | TEST_CLASS | GRADLE | STAMPER, before="chmod +x stamp"),
     "cmake, ninja, ctest": Tool("native", "cmake --version && ninja --version", "cmake -G Ninja -B out && cmake --build out && ctest --test-dir out", ninja, SOURCES | MAIN | CMAKE, after="cp out/.ninja_log /truth/ninja_log"),

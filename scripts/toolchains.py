@@ -43,6 +43,7 @@ BASES = {
 }
 # More tools, for what happens inside their steps.
 TOOLS = {
+    "fetch": ("curl,ca-certificates", ""),
     "python-c": ("python3-dev,python3-pip,python3-venv,python3-setuptools,python3-wheel,gcc,ca-certificates", "RUN ln -s python3 /usr/bin/python && pip install --no-cache-dir uv poetry\n"),
     "javascript": ("nodejs,npm,ca-certificates", "RUN npm install -g yarn@1 pnpm@9 bun && npm install --prefix /berry @yarnpkg/cli-dist && rm -rf /root/.npm\n"),
     "jvm": (f"{JAVA},gradle,libsurefire-java,junit4", MIRROR),

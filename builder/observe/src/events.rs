@@ -3,11 +3,15 @@
 //! A dummy software event counts nothing; it only makes the kernel write these reports. Such an event needs one ring buffer per processor.
 //! For root it is an event of the processor, which reports every process of the machine and adds no cost to a fork. For an ordinary user it
 //! belongs to the observed process and is inherited by its children: the kernel copies it at each fork.
+//!
+//! The kernel drops reports for which a ring has no room. Context switches are a hundred times as frequent as forks, execs and exits, and
+//! without one of them only some times are wrong; without a fork, a process and its children are missing. So as root, context switches
+//! have rings of their own. For an ordinary user, they share one: a second event would double the cost of each fork.
 
 use crate::collect::Collect;
 use crate::event::{Event, What};
 use crate::refusal::Refusal;
-use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online, opened};
+use crate::ring::{Body, COMM, EXIT, FORK, MISC_COMM_EXEC, event, online, opened, switches};
 use crate::stacks::Stacks;
 use perf_event::Sampler;
 use perf_event::events::Software;
@@ -31,13 +35,31 @@ const SMALLEST: usize = 32 << 10;
 
 impl std::fmt::Debug for Rings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} rings, {} lost", self.rings.len(), self.lost)
+        write!(f, "{} rings, {:?}", self.rings.len(), self.lost)
+    }
+}
+
+/// The number of reports that the kernel dropped because the buffers were full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub(crate) all: u64,
+    /// Those among which forks, execs and exits may have been.
+    pub(crate) of_processes: u64,
+}
+
+impl std::ops::AddAssign for Lost {
+    fn add_assign(&mut self, more: Self) {
+        self.all += more.all;
+        self.of_processes += more.of_processes;
     }
 }
 
 /// The ring buffers of all processors.
 pub(crate) struct Rings {
+    /// Forks, execs and exits; of a process also its context switches.
     rings: Vec<Sampler>,
+    /// The context switches of the machine.
+    switches: Vec<Sampler>,
     /// The sampled stacks, if they are requested.
     stacks: Option<Stacks>,
     /// The reason why the requested stacks are missing.
@@ -46,7 +68,7 @@ pub(crate) struct Rings {
     pid: Option<i32>,
     /// Events that were read and may not be in order yet.
     waiting: Vec<Event>,
-    lost: u64,
+    lost: Lost,
     /// The size of one ring.
     size: usize,
 }
@@ -92,11 +114,26 @@ impl Rings {
 
     fn of_size(pid: Option<i32>, cpus: &[usize], size: usize, collect: Collect) -> Result<Self, Refusal> {
         let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<Result<_, _>>()?;
+        let switches = match pid {
+            None => {
+                cpus.iter().map(|&cpu| opened(&mut switches(Software::DUMMY, cpu), size)).collect::<Result<_, _>>()?
+            }
+            Some(_) => Vec::new(),
+        };
         let stacks = match collect {
             Collect::Stacks => Some(Stacks::open(pid, cpus, size)?),
             Collect::Processes => None,
         };
-        Ok(Self { rings, stacks, without_stacks: None, pid, waiting: Vec::new(), lost: 0, size })
+        Ok(Self {
+            rings,
+            switches,
+            stacks,
+            without_stacks: None,
+            pid,
+            waiting: Vec::new(),
+            lost: Lost::default(),
+            size,
+        })
     }
 
     /// Returns the events before `now` in the order of time. Events of the last moment are returned by the next call.
@@ -110,22 +147,19 @@ impl Rings {
     }
 
     fn read_until(&mut self, until: u64) -> Vec<Event> {
-        for ring in &mut self.rings {
-            while let Some(record) = ring.next_record() {
-                match parse(record.ty(), record.misc(), &record.to_contiguous()) {
-                    // The idle loop has the thread id 0.
-                    ParsedReport::Event(event) if event.pid == 0 => {}
-                    ParsedReport::Event(event) => self.waiting.push(event),
-                    ParsedReport::Lost(lost) => self.lost += lost,
-                    ParsedReport::Other => {}
-                }
-            }
-        }
+        let of_processes = emptied(&mut self.rings, &mut self.waiting);
+        let of_switches = emptied(&mut self.switches, &mut self.waiting);
+        self.lost += Lost { all: of_processes + of_switches, of_processes };
         self.waiting.extend(self.stacks.iter_mut().flat_map(Stacks::read));
         // A stable sort keeps the order of the reports of one processor.
         self.waiting.sort_by_key(|event| event.time);
         let settled = self.waiting.partition_point(|event| event.time <= until);
         self.waiting.drain(..settled).collect()
+    }
+
+    /// The reports that were dropped since the last call.
+    pub(crate) fn take_lost(&mut self) -> Lost {
+        std::mem::take(&mut self.lost)
     }
 
     /// Whether one reading has so many reports that a ring may be full after a longer pause. Reports may come in bursts.
@@ -135,15 +169,27 @@ impl Rings {
         const PART: usize = 40;
         reports > self.size / REPORT / PART
     }
-
-    /// The number of reports that the kernel dropped because the buffers were full.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost
-    }
 }
 
 fn ring(pid: Option<i32>, cpu: usize, size: usize) -> Result<Sampler, Refusal> {
-    opened(event(Software::DUMMY, pid, cpu).context_switch(true), size)
+    opened(event(Software::DUMMY, pid, cpu).context_switch(pid.is_some()), size)
+}
+
+/// Moves the events out of these rings. Returns the number of reports that the kernel dropped.
+fn emptied(rings: &mut [Sampler], events: &mut Vec<Event>) -> u64 {
+    let mut dropped = 0;
+    for ring in rings {
+        while let Some(record) = ring.next_record() {
+            match parse(record.ty(), record.misc(), &record.to_contiguous()) {
+                // The idle loop has the thread id 0.
+                ParsedReport::Event(event) if event.pid == 0 => {}
+                ParsedReport::Event(event) => events.push(event),
+                ParsedReport::Lost(lost) => dropped += lost,
+                ParsedReport::Other => {}
+            }
+        }
+    }
+    dropped
 }
 
 enum ParsedReport {
@@ -182,6 +228,9 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> ParsedReport {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_testing::{Need, require};
+    use std::process::Command;
+    use std::sync::mpsc::channel;
 
     /// The layout of perf_event_open(2): "pid, ppid, tid, ptid, time" and, with sample_id_all, "pid, tid, time".
     #[test]
@@ -205,5 +254,38 @@ mod tests {
         let lost = [1u64, 12].map(u64::to_ne_bytes).concat();
         assert!(matches!(parse(LOST, 0, &lost), ParsedReport::Lost(12)));
         assert!(matches!(parse(FORK, 0, &[1, 2, 3]), ParsedReport::Other), "a record that is too short is left out");
+    }
+
+    /// Two processes that pass a byte back and forth fill the rings of context switches; those of the processes must not suffer.
+    #[test]
+    #[ignore = "needs root and perf events"]
+    fn a_storm_of_context_switches_hides_no_process() {
+        require(&[Need::Root, Need::PerfEvents]);
+        let size = 256 << 10;
+        let mut rings = Rings::of_size(None, &online(), size, Collect::Processes).unwrap();
+        let ((to, from), (back, reply)) = (channel(), channel());
+        let other = std::thread::spawn(move || from.iter().for_each(|_: ()| back.send(()).unwrap()));
+        for _ in 0..20_000 {
+            to.send(()).unwrap();
+            reply.recv().unwrap();
+        }
+        drop(to);
+        other.join().unwrap();
+        let pids: Vec<i32> = (0..20)
+            .map(|_| {
+                let mut child = Command::new("true").spawn().unwrap();
+                child.wait().unwrap();
+                child.id() as i32
+            })
+            .collect();
+        let events = rings.rest();
+        let lost = rings.take_lost();
+        assert!(lost.all > 1000 && lost.of_processes == 0, "{lost:?}");
+        for pid in pids {
+            let of = |is: fn(&What) -> bool| events.iter().filter(|event| event.pid == pid && is(&event.what)).count();
+            let forked = of(|what| matches!(what, What::Forked { .. }));
+            let executed = of(|what| matches!(what, What::Executed { .. }));
+            assert_eq!((forked, executed, of(|what| *what == What::Exited)), (1, 1, 1), "{pid}");
+        }
     }
 }

@@ -197,7 +197,11 @@ impl Watch {
             }
         }
         let rest = match &mut self.source {
-            EventSource::Events(rings) => rings.rest(),
+            EventSource::Events(rings) => {
+                let events = rings.rest();
+                self.forest.lost(rings.take_lost());
+                events
+            }
             EventSource::Sampled(sampler) => sampler.read(now()),
         };
         self.read_exits();
@@ -240,9 +244,8 @@ impl Watch {
     fn read(&mut self) -> Vec<Event> {
         match &mut self.source {
             EventSource::Events(rings) => {
-                let before = rings.lost();
                 let events = rings.read(now());
-                self.forest.lost(rings.lost() - before);
+                self.forest.lost(rings.take_lost());
                 events
             }
             EventSource::Sampled(sampler) => sampler.read(now()),
@@ -301,11 +304,16 @@ impl Watch {
                 EventSource::Sampled(sampler) => sampler.resolution(inside.start, inside.end.unwrap_or(u64::MAX)),
             };
             if inside.hidden > 0 {
-                let why = match inside.lost {
+                let why = match inside.lost.of_processes {
                     0 => "after they had executed set-uid programs: only root gets events of those",
                     _ => "after they had executed a program: the kernel dropped events, or it was set-uid",
                 };
                 unseen.push(format!("what {} processes did {why}", inside.hidden));
+            }
+            if inside.lost.of_processes > 0 {
+                let lost = inside.lost.of_processes;
+                unseen
+                    .push(format!("processes and their ends: the kernel dropped {lost} events that may be about them"));
             }
             let mut step = processes(&inside, at, observed, unseen);
             step.processes.resolution = Nanos(resolution);
@@ -359,7 +367,7 @@ fn processes(
             list,
             functions: functions.names,
             folded: inside.totals.folded(at, place),
-            lost: inside.lost,
+            lost: inside.lost.all,
             unseen,
             ..Processes::of(observed, at(inside.start), at(inside.end.unwrap_or(inside.start)))
         },

@@ -13,6 +13,26 @@ pub(crate) const MISC_COMM_EXEC: u16 = 1 << 13;
 /// An event on one processor that reports the forks, execs and exits of a process and its descendants, or of the whole machine. Each report
 /// ends with the thread and the time.
 pub(crate) fn event(counter: impl Event, pid: Option<i32>, cpu: usize) -> Builder<'static> {
+    let mut builder = bare(counter, pid, cpu);
+    builder.task(true).comm(true).comm_exec(true);
+    builder
+}
+
+/// An event on one processor that reports the execs of every process of the machine.
+pub(crate) fn execs(counter: impl Event, cpu: usize) -> Builder<'static> {
+    let mut builder = bare(counter, None, cpu);
+    builder.comm(true).comm_exec(true);
+    builder
+}
+
+/// An event on one processor that reports the context switches of every process of the machine.
+pub(crate) fn switches(counter: impl Event, cpu: usize) -> Builder<'static> {
+    let mut builder = bare(counter, None, cpu);
+    builder.context_switch(true);
+    builder
+}
+
+fn bare(counter: impl Event, pid: Option<i32>, cpu: usize) -> Builder<'static> {
     let mut builder = Builder::new(counter);
     match pid {
         Some(pid) => builder.observe_pid(pid).inherit(true),
@@ -20,20 +40,10 @@ pub(crate) fn event(counter: impl Event, pid: Option<i32>, cpu: usize) -> Builde
     };
     builder
         .one_cpu(cpu)
-        .task(true)
-        .comm(true)
-        .comm_exec(true)
         .sample_id_all(true)
         .sample(SampleFlag::TID | SampleFlag::TIME)
         .clockid(Clock::MONOTONIC)
         .enabled(true);
-    builder
-}
-
-/// An event on one processor that reports the execs of every process of the machine.
-pub(crate) fn execs(counter: impl Event, cpu: usize) -> Builder<'static> {
-    let mut builder = event(counter, None, cpu);
-    builder.task(false);
     builder
 }
 

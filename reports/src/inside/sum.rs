@@ -65,10 +65,11 @@ impl ProcessSum {
         let count = u64::from(process.replaces.is_none());
         self.busy.extend(phases::busy(process));
         self.alive += 1;
-        let cost = self.put(&process.program, count, process.running(), process.time);
+        let cost = self.put(&process.program, count, process.running(), tree.time(index));
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
         let starts_units = || known.is_some_and(|known| has_unit_below(tree, index, known.activity));
-        let counts = is_unit(own, known) && !process.forked && !is_part() && !starts_units();
+        let is_own = || !process.forked && !tools::is_query(process);
+        let counts = is_unit(own, known) && is_own() && !is_part() && !starts_units();
         let units = if counts { cost.count } else { 0 };
         self.put_phases(process, &phases, Cost { count: units, ..cost });
         phases

@@ -36,7 +36,8 @@ fn chain() -> Record {
     )
 }
 
-/// dh_auto_build drives make and its compilers; rustc forks before it executes the linker, which may take so long that the copy is kept.
+/// dh_auto_build drives make and its compilers; rustc forks before it executes the linker, which may take so long that the copy is kept; and
+/// cargo asks it for its version, which is so short that the arguments are not read.
 #[test]
 fn drivers_and_forked_copies_are_not_units() {
     let mut list = vec![
@@ -49,8 +50,10 @@ fn drivers_and_forked_copies_are_not_units() {
         process(Some(2), "clang", 300_000, 400_000, 100_000),
         process(Some(0), "rustc", 430_000, 900_000, 400_000),
         process(Some(7), "rustc", 500_000, 510_000, 10_000),
+        process(Some(0), "rustc", 910_000, 912_000, 2_000),
     ];
     list[8].forked = true;
+    list[7].arguments = ["rustc", "x.rs"].map(String::from).to_vec();
     let record = record("dh_auto_build; rustc x.rs", list);
     let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
     let compiled =
@@ -105,6 +108,21 @@ fn the_rows_sum_to_the_steps_time() {
     let done = |row: &CommandRow| row.activities.iter().map(|done| (done.activity, done.count)).collect::<Vec<_>>();
     assert_eq!(done(make), [(Activity::Compile, 2), (Activity::Plan, 1)]);
     assert_eq!((done(curl), curl.activities[0].network), (vec![(Activity::Download, 1)], Nanos(360_000)));
+}
+
+/// For an ordinary user, the kernel reports no children of a set-uid program.
+#[test]
+fn a_wait_for_children_that_were_not_seen_is_unknown() {
+    let mut list = vec![process(None, "sh", 0, 1_000_000, 1_000), process(Some(0), "sudo", 10_000, 990_000, 100)];
+    (list[1].time.blocked.disk, list[1].time.blocked.child) = (Nanos::ZERO, Nanos(979_900));
+    let unknown = |list: &[Process]| {
+        let inside = inside(&record("sudo make", list.to_vec()).steps[0], Nanos::ZERO).unwrap();
+        (inside.rows[0].spent.processor.0, inside.rows[0].spent.blocked.unknown.0)
+    };
+    assert_eq!(unknown(&list), (100, 979_900));
+    list.push(Process { replaces: Some(1), ..process(Some(0), "make", 990_000, 990_000, 0) });
+    list.push(process(Some(1), "cc1", 20_000, 980_000, 960_000));
+    assert_eq!(unknown(&list), (980_000, 0));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A step's processes as a tree.
 
-use buildscope_record::{Folded, Nanos, OutputLine, Process, Processes};
+use buildscope_record::{Folded, Nanos, OutputLine, Process, ProcessTime, Processes};
 use std::collections::HashMap;
 
 /// The names of shells.
@@ -49,6 +49,18 @@ impl<'a> ProcessTree<'a> {
 
     pub(super) fn process(&self, index: u32) -> &'a Process {
         &self.seen.list[index as usize]
+    }
+
+    /// The time of a process itself. If none of its children was seen, nothing says what happened while it waited for them: for an ordinary
+    /// user, the kernel reports nothing of a process after it executes a set-uid program.
+    pub(super) fn time(&self, index: u32) -> ProcessTime {
+        let mut time = self.process(index).time;
+        let before = |&index: &u32| self.process(index).replaces;
+        let has_children = |index| self.children(index).next().is_some() || self.folded(index).next().is_some();
+        if !std::iter::successors(Some(index), before).any(has_children) {
+            time.blocked.unknown += std::mem::take(&mut time.blocked.child);
+        }
+        time
     }
 
     /// The children of a process. Each program that a child executed is listed separately.

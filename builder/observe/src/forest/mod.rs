@@ -5,6 +5,7 @@
 
 use crate::account::Account;
 use crate::event::{Event, What};
+use crate::events::Lost;
 use crate::exec_arguments::ExecArguments;
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
@@ -51,7 +52,7 @@ pub(crate) struct Inside {
     pub(crate) totals: Totals,
     pub(crate) programs: Programs,
     /// The number of events that were dropped while the step ran.
-    pub(crate) lost: u64,
+    pub(crate) lost: Lost,
     /// The number of processes that continued without reports.
     pub(crate) hidden: u32,
     next: u32,
@@ -358,7 +359,7 @@ impl Forest {
     }
 
     /// Counts events that the kernel dropped, for every running step.
-    pub(crate) fn lost(&mut self, events: u64) {
+    pub(crate) fn lost(&mut self, events: Lost) {
         for step in self.steps.iter_mut().filter(|step| step.end.is_none()) {
             step.lost += events;
         }
@@ -456,7 +457,7 @@ impl Inside {
             runs: BTreeMap::new(),
             totals: Totals::default(),
             programs: Programs::default(),
-            lost: 0,
+            lost: Lost::default(),
             hidden: 0,
             next: 0,
         }

@@ -208,6 +208,13 @@ pub(super) fn is_part_of_unit<'p>(program: &str, mut siblings: impl Iterator<Ite
     }
 }
 
+/// Whether a process was too short for its arguments to be read, although its program takes longer for a unit: then it was asked for its
+/// version, as `go` and `cargo` do.
+pub(super) fn is_query(process: &Process) -> bool {
+    let builds = ["compile", "asm", "cgo", "link", "vet", "rustc"].contains(&&*process.program);
+    builds && process.arguments.is_empty()
+}
+
 /// What a line says if a tool of this family printed it.
 pub(super) fn line_of(family: FamilyId, text: &str) -> Option<Says> {
     let text = uncoloured(text);
