@@ -1,6 +1,6 @@
 """The ways in which processes inside steps are observed, for the scripts that measure how right the account is."""
 import ctypes, errno, json, os, pwd, shutil, struct, subprocess, sys
-from samples import BINARY
+from samples import BINARY, explained
 
 # What a mode adds to the build. An ordinary user and a build without perf events need root to be set up.
 MODES = {
@@ -64,8 +64,3 @@ class World:
     def close(self):
         if self.user:
             subprocess.run(["userdel", "--remove", USER], stderr=subprocess.DEVNULL)
-
-
-def explained(record):
-    said = subprocess.run([BINARY, "explain", "--format", "json", record], check=True, capture_output=True, text=True)
-    return json.loads(said.stdout)

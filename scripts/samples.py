@@ -1,5 +1,5 @@
-"""What the studies share: the binary, the seed, intervals over samples, tables in Markdown, a registry."""
-import os, random, socket, statistics, subprocess, sys, time
+"""What the studies share: the binaries, the seed, times, intervals over samples, tables in Markdown, explanations, a registry."""
+import json, os, random, shutil, socket, statistics, subprocess, sys, time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -7,6 +7,32 @@ TARGET = HERE / os.environ.get("CARGO_TARGET_DIR", "target")
 BINARY = os.environ.get("BUILDSCOPE", str(TARGET / "release/buildscope"))
 SEED = 20261125
 DRAWS = 2000
+
+
+def before_and_after(place, before):
+    """Copies of the binary to compare with and of ours, so that a build of either does not change what is measured."""
+    binaries = {"before": place / "before", "after": place / "after"}
+    for label, source in [("before", before), ("after", BINARY)]:
+        shutil.copy(source, binaries[label])
+    return binaries
+
+
+def milliseconds(*command):
+    """The wall time of a command in milliseconds, from the start of its process to its end."""
+    started = time.perf_counter()
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    return 1000 * (time.perf_counter() - started)
+
+
+def explained(record, binary=BINARY):
+    """The explanation of a record."""
+    said = subprocess.run([binary, "explain", "--format", "json", record], check=True, capture_output=True, text=True)
+    return json.loads(said.stdout)
+
+
+def machine():
+    """The processors and the load of this machine, for the line below a table."""
+    return f"{os.cpu_count()} processors, load average {os.getloadavg()[0]:.1f}"
 
 
 def interval(values, of=statistics.median):
