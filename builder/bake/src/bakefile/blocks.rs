@@ -9,14 +9,11 @@ use crate::{
     definition::{Definition, Group, dedup},
     error::Error,
     expression::{Evaluation, Locals, Scope},
-    file::{Attribute, Block, Body},
+    file::{Attribute, Block, BlockKind, Body},
     paths,
     target::{BakeTarget, FIELDS, decode, field_type},
     value::{Type, Value, convert},
 };
-
-/// The names that are block kinds, and so cannot be variables.
-pub(super) const KINDS: [&str; 2] = ["group", "target"];
 
 /// The most targets that a matrix makes.
 const MAX_MATRIX: usize = 10_000;
@@ -25,7 +22,7 @@ const MAX_MATRIX: usize = 10_000;
 pub(super) struct Blocks<'a> {
     instances: Vec<Instance<'a>>,
     /// The last block of each kind and name, as an index.
-    last: HashMap<(String, String), usize>,
+    last: HashMap<(BlockKind, String), usize>,
 }
 
 /// One block, or one of the targets that a block with a matrix makes.
@@ -42,7 +39,7 @@ impl<'a> Blocks<'a> {
     pub(super) fn named(bodies: &'a [Body], scope: &dyn Scope) -> Result<Blocks<'a>, Error> {
         let mut instances: Vec<Instance<'a>> = Vec::new();
         let blocks = bodies.iter().flat_map(|body| &body.blocks);
-        for block in blocks.filter(|block| KINDS.contains(&block.kind.as_str())) {
+        for block in blocks.filter(|block| block.kind.is_referred_to()) {
             let [label] = &block.labels[..] else {
                 let message = format!("a {} has one name: {} \"name\" {{ }}", block.kind, block.kind);
                 return Err(Error::new(message).at(&block.place));
@@ -81,7 +78,7 @@ impl<'a> Blocks<'a> {
         let mut renamed: Vec<(&Block, Vec<String>)> = Vec::new();
         let mut labels: HashMap<&str, usize> = HashMap::new();
         for instance in &self.instances {
-            if instance.block.kind == "group" {
+            if instance.block.kind == BlockKind::Group {
                 let group = instance.group(scope)?;
                 match groups.entry(group.name.clone()) {
                     Entry::Occupied(known) => definition.groups[*known.get()] = group,
@@ -130,8 +127,14 @@ impl<'a> Blocks<'a> {
     }
 
     /// The value of `kind.name.field`, of the last block with that name.
-    pub(super) fn field(&self, kind: &str, name: &str, field: Option<&str>, scope: &dyn Scope) -> Result<Value, Error> {
-        let found = self.last.get(&(kind.to_owned(), name.to_owned()));
+    pub(super) fn field(
+        &self,
+        kind: &BlockKind,
+        name: &str,
+        field: Option<&str>,
+        scope: &dyn Scope,
+    ) -> Result<Value, Error> {
+        let found = self.last.get(&(kind.clone(), name.to_owned()));
         let found = found.ok_or_else(|| Error::new(format!("there is no {kind} \"{name}\"")))?;
         let instance = &self.instances[*found];
         match field {
@@ -211,7 +214,7 @@ impl Instance<'_> {
 /// The values of the matrix for each target. Without a matrix there is one target.
 fn combinations(block: &Block, scope: &dyn Scope) -> Result<Vec<BTreeMap<String, Value>>, Error> {
     let mut combinations = vec![BTreeMap::new()];
-    let Some(attribute) = block.body.attribute("matrix").filter(|_| block.kind == "target") else {
+    let Some(attribute) = block.body.attribute("matrix").filter(|_| block.kind == BlockKind::Target) else {
         return Ok(combinations);
     };
     let place = attribute.value.place();
@@ -239,7 +242,7 @@ fn combinations(block: &Block, scope: &dyn Scope) -> Result<Vec<BTreeMap<String,
 }
 
 fn name(block: &Block, label: &str, matrix: &BTreeMap<String, Value>, scope: &dyn Scope) -> Result<String, Error> {
-    let Some(attribute) = block.body.attribute("name").filter(|_| block.kind == "target") else {
+    let Some(attribute) = block.body.attribute("name").filter(|_| block.kind == BlockKind::Target) else {
         return Ok(label.to_owned());
     };
     if block.body.attribute("matrix").is_none() {

@@ -8,14 +8,14 @@ use std::{
 };
 
 use super::{
-    blocks::{Blocks, KINDS},
+    blocks::Blocks,
     variables::{self, Variables},
 };
 use crate::{
     definition::{Inputs, Variable},
     error::Error,
     expression::{Evaluation, Expression, MAX_DEPTH, Scope, UserFunction, called_functions},
-    file::{Block, Body},
+    file::{Block, BlockKind, Body},
     functions,
     value::Value,
 };
@@ -36,7 +36,7 @@ pub(super) struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     pub(super) fn new(bodies: &'a [Body], inputs: &'a Inputs) -> Result<Parser<'a>, Error> {
-        let reserved = |name: &str| KINDS.contains(&name) || inputs.builtins.contains_key(name);
+        let reserved = |name: &str| BlockKind::of(name).is_referred_to() || inputs.builtins.contains_key(name);
         let mut variables = BTreeMap::new();
         let mut attributes = BTreeMap::new();
         let mut function_blocks = Vec::new();
@@ -45,15 +45,15 @@ impl<'a> Parser<'a> {
                 attributes.insert(attribute.name.clone(), attribute);
             }
             for attribute in &body.attributes {
-                if KINDS.contains(&attribute.name.as_str()) {
+                if BlockKind::of(&attribute.name).is_referred_to() {
                     let message = format!("{} is a block: write {} \"name\" {{ }}", attribute.name, attribute.name);
                     return Err(Error::new(message).at(&attribute.place));
                 }
             }
             for block in &body.blocks {
-                let label = match (block.kind.as_str(), &block.labels[..]) {
-                    ("variable" | "function", [label]) => label,
-                    ("variable" | "function", _) => {
+                let label = match (&block.kind, &block.labels[..]) {
+                    (BlockKind::Variable | BlockKind::Function, [label]) => label,
+                    (BlockKind::Variable | BlockKind::Function, _) => {
                         let message = format!("a {} has one name: {} \"name\" {{ }}", block.kind, block.kind);
                         return Err(Error::new(message).at(&block.place));
                     }
@@ -62,7 +62,7 @@ impl<'a> Parser<'a> {
                 if reserved(label) {
                     continue;
                 }
-                if block.kind == "variable" {
+                if block.kind == BlockKind::Variable {
                     variables.insert(label.clone(), block);
                 } else {
                     function_blocks.push((label.as_str(), block));
@@ -93,7 +93,7 @@ impl<'a> Parser<'a> {
 
     pub(super) fn validate(&self) -> Result<(), Error> {
         for block in self.variables.blocks.values() {
-            for rule in block.body.blocks.iter().filter(|block| block.kind == "validation") {
+            for rule in block.body.blocks.iter().filter(|block| block.kind == BlockKind::Validation) {
                 variables::validate(rule, self.environment())?;
             }
         }
@@ -186,13 +186,13 @@ impl Scope for Parser<'_> {
     }
 
     fn is_block(&self, name: &str) -> bool {
-        KINDS.contains(&name)
+        BlockKind::of(name).is_referred_to()
     }
 
     fn block(&self, kind: &str, name: &str, field: Option<&str>) -> Result<Value, Error> {
         let blocks = self.blocks.borrow().clone();
         match blocks {
-            Some(blocks) => blocks.field(kind, name, field, self),
+            Some(blocks) => blocks.field(&BlockKind::of(kind), name, field, self),
             None => Err(Error::new(format!("{kind}.{name} cannot be used in the name or matrix of a target"))),
         }
     }

@@ -1,3 +1,5 @@
+//! Values of expressions in HCL's own syntax: literals, variables, conditions, calls and `for`.
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use hcl_edit::expr::{Conditional, Expression as Native, ForExpr, FuncCall, Object, ObjectKey};
@@ -108,7 +110,7 @@ impl Text {
     fn call(&self, call: &FuncCall, environment: Evaluation<'_>) -> Result<Value, Error> {
         let name = call.name.name.as_str();
         match name {
-            "try" => return self.first_without_fault(call, environment),
+            "try" => return self.first_success(call, environment),
             "can" => {
                 let [argument] = expressions(call)[..] else {
                     return Err(Error::new("can takes one argument"));
@@ -143,15 +145,15 @@ impl Text {
         }
     }
 
-    fn first_without_fault(&self, call: &FuncCall, environment: Evaluation<'_>) -> Result<Value, Error> {
-        let mut faults = Vec::new();
+    fn first_success(&self, call: &FuncCall, environment: Evaluation<'_>) -> Result<Value, Error> {
+        let mut errors = Vec::new();
         for argument in call.args.iter() {
             match self.evaluate(argument, environment) {
                 Ok(value) => return Ok(value),
-                Err(error) => faults.push(error.message),
+                Err(error) => errors.push(error.message),
             }
         }
-        Err(Error::new(format!("try: no expression succeeded: {}", faults.join("; "))))
+        Err(Error::new(format!("try: no expression succeeded: {}", errors.join("; "))))
     }
 
     fn repetition(&self, repetition: &ForExpr, environment: Evaluation<'_>) -> Result<Value, Error> {

@@ -1,3 +1,5 @@
+//! The names of the functions that an expression calls.
+
 use hcl_edit::{
     expr::FuncCall,
     visit::{Visit, visit_func_call},

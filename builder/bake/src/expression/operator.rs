@@ -1,3 +1,5 @@
+//! Operators: arithmetic, comparisons and logic.
+
 use hcl_edit::expr::{BinaryOperator, UnaryOperator};
 
 use crate::value::{Number, Type, Value, bounded, convert, divide, equal, remainder};

@@ -1,3 +1,5 @@
+//! Templates: quoted strings and heredocs with `${...}` and `%{...}`.
+
 use hcl_edit::template::{Directive, Element, HeredocTemplate, Template};
 
 use super::{

@@ -1,3 +1,5 @@
+//! Traversals: `value.field`, `value[index]`, `value[*]`, and references to blocks (`target.NAME.FIELD`).
+
 use hcl_edit::expr::{Expression as Native, Traversal, TraversalOperator};
 
 use super::{Evaluation, Text};

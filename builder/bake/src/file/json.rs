@@ -9,7 +9,7 @@ use jsonc_parser::{
     parse_to_ast,
 };
 
-use super::{Attribute, Block, Body};
+use super::{Attribute, Block, BlockKind, Body};
 use crate::{
     error::{Error, Place, SourceText},
     expression::{Code, Expression, Text},
@@ -17,9 +17,10 @@ use crate::{
 };
 
 /// The kinds of blocks in a file, with the number of their labels.
-const FILE: [(&str, usize); 4] = [("group", 1), ("target", 1), ("variable", 1), ("function", 1)];
+static FILE: [(BlockKind, usize); 4] =
+    [(BlockKind::Group, 1), (BlockKind::Target, 1), (BlockKind::Variable, 1), (BlockKind::Function, 1)];
 /// The kinds of blocks in a variable.
-const VARIABLE: [(&str, usize); 1] = [("validation", 0)];
+static VARIABLE: [(BlockKind, usize); 1] = [(BlockKind::Validation, 0)];
 
 /// The options for strict JSON (RFC 8259).
 const STRICT: ParseOptions = ParseOptions {
@@ -59,12 +60,12 @@ impl JsonReader<'_> {
         self.source.place(range.start..range.end)
     }
 
-    fn body(&self, object: &Object<'_>, kinds: &[(&str, usize)]) -> Result<Body, Error> {
+    fn body(&self, object: &Object<'_>, kinds: &[(BlockKind, usize)]) -> Result<Body, Error> {
         let mut body = Body::default();
         for property in &object.properties {
             let name = property.name.as_str();
             let place = self.place(property);
-            match kinds.iter().find(|(kind, _)| *kind == name) {
+            match kinds.iter().find(|(kind, _)| kind.name() == name) {
                 // A key with this name is a comment.
                 _ if name == "//" => {}
                 Some((kind, labels)) => self.blocks(kind, *labels, Vec::new(), &property.value, &mut body)?,
@@ -81,7 +82,7 @@ impl JsonReader<'_> {
     /// Each label is a level of objects. Arrays repeat a level.
     fn blocks(
         &self,
-        kind: &str,
+        kind: &BlockKind,
         labels_left: usize,
         labels: Vec<String>,
         json: &Json<'_>,
@@ -107,9 +108,9 @@ impl JsonReader<'_> {
                 Ok(())
             }
             Json::Object(object) => {
-                let kinds: &[(&str, usize)] = if kind == "variable" { &VARIABLE } else { &[] };
+                let kinds: &[(BlockKind, usize)] = if *kind == BlockKind::Variable { &VARIABLE } else { &[] };
                 let content = self.body(object, kinds)?;
-                body.blocks.push(Block { kind: kind.to_owned(), labels, body: content, place });
+                body.blocks.push(Block { kind: kind.clone(), labels, body: content, place });
                 Ok(())
             }
             Json::NullKeyword(_) => Ok(()),

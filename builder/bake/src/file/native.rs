@@ -1,3 +1,5 @@
+//! HCL's own syntax.
+
 use std::sync::Arc;
 
 use hcl_edit::{
@@ -5,7 +7,7 @@ use hcl_edit::{
     structure::{Body as NativeBody, Structure},
 };
 
-use super::{Attribute, Block, Body};
+use super::{Attribute, Block, BlockKind, Body};
 use crate::{
     error::{Error, Place, SourceText},
     expression::Expression,
@@ -69,7 +71,7 @@ fn body(parsed: NativeBody, source: &Arc<SourceText>) -> Body {
                 value: Expression::native(attribute.value, source),
             }),
             Structure::Block(block) => body.blocks.push(Block {
-                kind: block.ident.as_str().to_owned(),
+                kind: BlockKind::of(block.ident.as_str()),
                 labels: block.labels.iter().map(|label| label.as_str().to_owned()).collect(),
                 body: self::body(block.body, source),
                 place,

@@ -1,3 +1,5 @@
+//! Functions of lists, maps and objects by key or position, and JSON: `length`, `keys`, `lookup`, `merge`, `jsonencode`.
+
 use std::collections::BTreeMap;
 
 use super::{

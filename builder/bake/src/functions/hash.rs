@@ -1,3 +1,5 @@
+//! Functions of hashes and UUIDs.
+
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha512};

@@ -1,3 +1,5 @@
+//! Functions of lists: `concat`, `element`, `flatten`, `range`, `slice`, `csvdecode`.
+
 use super::{
     Function,
     arguments::{bounded, integer, list_of, number, sequence, sequence_of, size, take, text, texts},

@@ -1,3 +1,5 @@
+//! Functions of networks: `cidrhost`, `cidrnetmask`, `cidrsubnet`, `cidrsubnets`.
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{

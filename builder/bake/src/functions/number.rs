@@ -1,3 +1,5 @@
+//! Functions of numbers and booleans.
+
 use bigdecimal::num_bigint::BigInt;
 use num_traits::{Num, ToPrimitive};
 

@@ -1,3 +1,5 @@
+//! Functions of regular expressions.
+
 use std::collections::BTreeMap;
 
 use regex::{Captures, Regex};

@@ -1,3 +1,5 @@
+//! Functions of sets.
+
 use super::{
     Function,
     arguments::{list_of, take},

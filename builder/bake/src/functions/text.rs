@@ -1,3 +1,5 @@
+//! Functions of text: letters, parts, paths, encodings.
+
 use base64::Engine;
 use unicode_segmentation::UnicodeSegmentation;
 

@@ -1,3 +1,5 @@
+//! Functions of time.
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp, ZonedDateTime, tz::Offset};

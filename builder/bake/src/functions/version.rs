@@ -1,3 +1,5 @@
+//! The function of semantic versions.
+
 use super::{
     Function,
     arguments::{take, text},

@@ -1,3 +1,5 @@
+//! Limits of a target's steps: `resources`.
+
 use serde::Serialize;
 
 use crate::value::{Number, Type, Value, convert, whole};

@@ -1,3 +1,5 @@
+//! Numbers: exact and bounded.
+
 use bigdecimal::num_bigint::BigInt;
 use num_traits::ToPrimitive;
 

@@ -1,3 +1,5 @@
+//! Types of values and their constraints.
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

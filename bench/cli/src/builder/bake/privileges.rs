@@ -2,13 +2,14 @@
 //! the network of the host, or run steps without restrictions.
 
 use crate::Failure;
+use crate::switches::boolean;
 use buildscope_bake::{BakeTarget, Selection};
 use buildscope_builder::plan::{is_git, is_url};
 use miette::miette;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// `0` allows all paths, as for buildx.
+/// A false value allows all paths, as for buildx.
 const CHECK_PATHS: &str = "BUILDX_BAKE_ENTITLEMENTS_FS";
 
 /// The privileges that `--allow` knows, and those that may have a value.
@@ -29,7 +30,7 @@ pub(super) fn check_names(allowed: &[String]) -> Result<(), Failure> {
 
 /// Fails with the flags that are missing.
 pub(super) fn check(selection: &Selection, allowed: &[String]) -> Result<(), Failure> {
-    let check_paths = !std::env::var(CHECK_PATHS).is_ok_and(|text| matches!(text.as_str(), "0" | "false" | "f" | "F"));
+    let check_paths = !std::env::var(CHECK_PATHS).is_ok_and(|text| boolean(&text) == Some(false));
     let readable = granted(allowed, "fs.read");
     let writable = granted(allowed, "fs.write");
     let mut missing = BTreeSet::new();

@@ -1,3 +1,5 @@
+//! The entries of `attest`.
+
 use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeMap};

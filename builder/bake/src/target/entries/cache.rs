@@ -1,3 +1,5 @@
+//! The entries of `cache-from` and `cache-to`.
+
 use std::collections::BTreeMap;
 
 use buildscope_oci::csv_fields;

@@ -1,3 +1,5 @@
+//! The entries of `output`.
+
 use std::collections::BTreeMap;
 
 use buildscope_oci::csv_fields;

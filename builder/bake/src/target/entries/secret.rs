@@ -1,3 +1,5 @@
+//! The entries of `secret`.
+
 use serde::Serialize;
 
 use super::{ListEntry, dedup_by_key, fields, write_fields};

@@ -1,3 +1,5 @@
+//! The entries of `ssh`.
+
 use serde::Serialize;
 
 use super::{ListEntry, dedup_by_key};
