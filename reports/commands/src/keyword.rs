@@ -1,93 +1,48 @@
 //! The names of the instructions.
 
-/// A Dockerfile instruction.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Keyword {
-    /// `ADD`
-    Add,
-    /// `ARG`
-    Arg,
-    /// `CMD`
-    Cmd,
-    /// `COPY`
-    Copy,
-    /// `ENTRYPOINT`
-    Entrypoint,
-    /// `ENV`
-    Env,
-    /// `EXPOSE`
-    Expose,
-    /// `FROM`
-    From,
-    /// `HEALTHCHECK`
-    Healthcheck,
-    /// `LABEL`
-    Label,
-    /// `MAINTAINER`
-    Maintainer,
-    /// `ONBUILD`
-    Onbuild,
-    /// `RUN`
-    Run,
-    /// `SHELL`
-    Shell,
-    /// `STOPSIGNAL`
-    Stopsignal,
-    /// `USER`
-    User,
-    /// `VOLUME`
-    Volume,
-    /// `WORKDIR`
-    Workdir,
+/// Declares each keyword once: its variant and its name.
+macro_rules! keywords {
+    ($($keyword:ident = $name:literal),+ $(,)?) => {
+        /// A Dockerfile instruction.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        pub enum Keyword {
+            $(#[doc = concat!("`", $name, "`")] $keyword,)+
+        }
+
+        impl Keyword {
+            /// All keywords.
+            pub const ALL: &'static [Self] = &[$(Self::$keyword),+];
+
+            /// Returns the name in upper case.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$keyword => $name),+ }
+            }
+        }
+    };
+}
+
+keywords! {
+    Add = "ADD",
+    Arg = "ARG",
+    Cmd = "CMD",
+    Copy = "COPY",
+    Entrypoint = "ENTRYPOINT",
+    Env = "ENV",
+    Expose = "EXPOSE",
+    From = "FROM",
+    Healthcheck = "HEALTHCHECK",
+    Label = "LABEL",
+    Maintainer = "MAINTAINER",
+    Onbuild = "ONBUILD",
+    Run = "RUN",
+    Shell = "SHELL",
+    Stopsignal = "STOPSIGNAL",
+    User = "USER",
+    Volume = "VOLUME",
+    Workdir = "WORKDIR",
 }
 
 impl Keyword {
-    /// All keywords.
-    pub const ALL: [Self; 18] = [
-        Self::Add,
-        Self::Arg,
-        Self::Cmd,
-        Self::Copy,
-        Self::Entrypoint,
-        Self::Env,
-        Self::Expose,
-        Self::From,
-        Self::Healthcheck,
-        Self::Label,
-        Self::Maintainer,
-        Self::Onbuild,
-        Self::Run,
-        Self::Shell,
-        Self::Stopsignal,
-        Self::User,
-        Self::Volume,
-        Self::Workdir,
-    ];
-
-    /// Returns the name in upper case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Add => "ADD",
-            Self::Arg => "ARG",
-            Self::Cmd => "CMD",
-            Self::Copy => "COPY",
-            Self::Entrypoint => "ENTRYPOINT",
-            Self::Env => "ENV",
-            Self::Expose => "EXPOSE",
-            Self::From => "FROM",
-            Self::Healthcheck => "HEALTHCHECK",
-            Self::Label => "LABEL",
-            Self::Maintainer => "MAINTAINER",
-            Self::Onbuild => "ONBUILD",
-            Self::Run => "RUN",
-            Self::Shell => "SHELL",
-            Self::Stopsignal => "STOPSIGNAL",
-            Self::User => "USER",
-            Self::Volume => "VOLUME",
-            Self::Workdir => "WORKDIR",
-        }
-    }
-
     /// Returns the keyword with this name, which may be in any case.
     #[inline]
     pub fn parse(word: &str) -> Option<Self> {
@@ -123,7 +78,7 @@ mod tests {
 
     #[test]
     fn keywords_parse_in_any_case() {
-        for keyword in Keyword::ALL {
+        for &keyword in Keyword::ALL {
             assert_eq!(Keyword::parse(keyword.name()), Some(keyword));
             assert_eq!(Keyword::parse(&keyword.name().to_lowercase()), Some(keyword));
         }

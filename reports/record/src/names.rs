@@ -171,48 +171,51 @@ impl From<DriverChoice> for String {
     }
 }
 
-/// The program that observed a build, or whose log or trace a record was imported from.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "String", into = "String")]
-#[schemars(with = "String")]
-pub enum Tool {
-    /// This project's own builder.
-    Buildscope,
-    /// BuildKit, through any of its clients.
-    Buildkit,
-    /// Docker's classic builder.
-    DockerClassic,
-    /// Buildah or Podman.
-    Buildah,
-    /// Kaniko.
-    Kaniko,
-    /// An OpenTelemetry trace whose producer is not known.
-    Otlp,
-    /// Another program. Anyone may write a record by its JSON Schema, so the set is open.
-    Other(String),
+/// Declares each known program once: its variant and its name.
+macro_rules! tools {
+    ($($(#[$doc:meta])* $tool:ident = $name:literal),+ $(,)?) => {
+        /// The program that observed a build, or whose log or trace a record was imported from.
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+        #[serde(from = "String", into = "String")]
+        #[schemars(with = "String")]
+        pub enum Tool {
+            $($(#[$doc])* $tool,)+
+            /// Another program. Anyone may write a record by its JSON Schema, so the set is open.
+            Other(String),
+        }
+
+        impl Tool {
+            const KNOWN: &'static [Self] = &[$(Self::$tool),+];
+
+            /// The name in JSON and in tables.
+            pub fn name(&self) -> &str {
+                match self {
+                    $(Self::$tool => $name,)+
+                    Self::Other(name) => name,
+                }
+            }
+        }
+    };
 }
 
-impl Tool {
-    const KNOWN: [Self; 6] =
-        [Self::Buildscope, Self::Buildkit, Self::DockerClassic, Self::Buildah, Self::Kaniko, Self::Otlp];
-
-    /// The name in JSON and in tables.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Buildscope => "buildscope",
-            Self::Buildkit => "buildkit",
-            Self::DockerClassic => "docker-classic",
-            Self::Buildah => "buildah",
-            Self::Kaniko => "kaniko",
-            Self::Otlp => "otlp",
-            Self::Other(name) => name,
-        }
-    }
+tools! {
+    /// This project's own builder.
+    Buildscope = "buildscope",
+    /// BuildKit, through any of its clients.
+    Buildkit = "buildkit",
+    /// Docker's classic builder.
+    DockerClassic = "docker-classic",
+    /// Buildah or Podman.
+    Buildah = "buildah",
+    /// Kaniko.
+    Kaniko = "kaniko",
+    /// An OpenTelemetry trace whose producer is not known.
+    Otlp = "otlp",
 }
 
 impl From<String> for Tool {
     fn from(name: String) -> Self {
-        Self::KNOWN.into_iter().find(|known| known.name() == name).unwrap_or(Self::Other(name))
+        Self::KNOWN.iter().find(|known| known.name() == name).cloned().unwrap_or(Self::Other(name))
     }
 }
 
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn the_tool_of_a_foreign_record_survives_a_round_trip() {
         for tool in Tool::KNOWN {
-            assert_eq!(serde_json::from_value::<Tool>(serde_json::to_value(&tool).unwrap()).unwrap(), tool);
+            assert_eq!(serde_json::from_value::<Tool>(serde_json::to_value(tool).unwrap()).unwrap(), *tool);
         }
         let foreign: Tool = serde_json::from_str("\"img\"").unwrap();
         assert_eq!(foreign, Tool::Other("img".into()));

@@ -1,5 +1,7 @@
 //! The lines of kaniko.
 
+use buildscope_commands::Keyword;
+
 /// Whether the text is a line of kaniko: a message that only kaniko has, behind `INFO[0004] ` or alone.
 pub(crate) fn is_line(text: &str) -> bool {
     const MESSAGES: [&str; 16] = [
@@ -26,26 +28,10 @@ pub(crate) fn is_line(text: &str) -> bool {
 
 /// Whether the text is an instruction as kaniko announces it.
 pub(crate) fn instruction(text: &str) -> bool {
-    const KEYWORDS: [&str; 17] = [
-        "RUN",
-        "COPY",
-        "ADD",
-        "ENV",
-        "ARG",
-        "WORKDIR",
-        "USER",
-        "EXPOSE",
-        "LABEL",
-        "CMD",
-        "ENTRYPOINT",
-        "VOLUME",
-        "SHELL",
-        "STOPSIGNAL",
-        "HEALTHCHECK",
-        "ONBUILD",
-        "MAINTAINER",
-    ];
-    text.split_once(' ').is_some_and(|(keyword, rest)| KEYWORDS.contains(&keyword) && !rest.is_empty())
+    // A FROM starts a stage, for which kaniko has another message.
+    let keywords = || Keyword::ALL.iter().filter(|keyword| **keyword != Keyword::From);
+    text.split_once(' ')
+        .is_some_and(|(word, rest)| !rest.is_empty() && keywords().any(|keyword| keyword.name() == word))
 }
 
 /// Parses `INFO[0004] message` as (text in the brackets, message).
