@@ -69,7 +69,7 @@ fn busybox() -> Vec<u8> {
     tar.directory("bin", 0o755);
     tar.file(&format!("bin/{}", applets[0]), 0o755, &fs::read(program).unwrap());
     for applet in &applets[1..] {
-        tar.add(&format!("bin/{applet}"), EntryType::Link, 0o755, &[], Some(&format!("bin/{}", applets[0])), (0, 0));
+        tar.hard_link(&format!("bin/{applet}"), 0o755, &format!("bin/{}", applets[0]));
     }
     for name in ["dev", "etc"] {
         tar.directory(name, 0o755);
@@ -108,9 +108,12 @@ fn parent() -> [Vec<u8>; 2] {
     first.directory("opt/opaque", 0o750);
     first.file("opt/opaque/old", 0o644, b"old\n");
     first.file("opt/keep", 0o644, b"keep\n");
-    first.add("opt/keep-link", EntryType::Link, 0o644, &[], Some("opt/keep"), (0, 0));
+    first.hard_link("opt/keep-link", 0o644, "opt/keep");
     first.file("opt/victim", 0o644, b"victim\n");
-    first.add("opt/suid", EntryType::Regular, 0o4755, b"suid\n", None, (1, 2));
+    let mut suid = Tar::header(EntryType::Regular, 0o4755);
+    suid.set_uid(1);
+    suid.set_gid(2);
+    first.add("opt/suid", suid, b"suid\n");
     let mut second = Tar::new();
     second.directory("opt", 0o755);
     second.file("opt/.wh.gone", 0, b"");
@@ -128,26 +131,33 @@ impl Tar {
         Self(tar::Builder::new(Vec::new()))
     }
 
-    fn add(&mut self, name: &str, kind: EntryType, mode: u32, content: &[u8], link: Option<&str>, owner: (u64, u64)) {
+    fn header(kind: EntryType, mode: u32) -> tar::Header {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
         header.set_mode(mode);
-        header.set_uid(owner.0);
-        header.set_gid(owner.1);
+        header.set_uid(0);
+        header.set_gid(0);
         header.set_mtime(MTIME);
+        header
+    }
+
+    fn add(&mut self, name: &str, mut header: tar::Header, content: &[u8]) {
         header.set_size(content.len() as u64);
-        if let Some(link) = link {
-            header.set_link_name(link).unwrap();
-        }
         self.0.append_data(&mut header, name, content).unwrap();
     }
 
     fn directory(&mut self, name: &str, mode: u32) {
-        self.add(&format!("{name}/"), EntryType::Directory, mode, &[], None, (0, 0));
+        self.add(&format!("{name}/"), Self::header(EntryType::Directory, mode), &[]);
     }
 
     fn file(&mut self, name: &str, mode: u32, content: &[u8]) {
-        self.add(name, EntryType::Regular, mode, content, None, (0, 0));
+        self.add(name, Self::header(EntryType::Regular, mode), content);
+    }
+
+    fn hard_link(&mut self, name: &str, mode: u32, to: &str) {
+        let mut header = Self::header(EntryType::Link, mode);
+        header.set_link_name(to).unwrap();
+        self.add(name, header, &[]);
     }
 
     fn finish(self) -> Vec<u8> {

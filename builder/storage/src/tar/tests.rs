@@ -138,13 +138,13 @@ impl Written {
         let mut rest = name;
         match self.format {
             Format::Gnu if name.len() > 100 => {
-                block(out, b"././@LongLink", b'L', &[name, b"\0"].concat(), b"", b"", GNU)
+                RawHeader::of(b"././@LongLink", b'L', GNU).append(&[name, b"\0"].concat(), out);
             }
             Format::Pax => {
                 let mut length = name.len() + " path=\n".len();
                 length += (length + 3).to_string().len();
                 assert_eq!(format!("{length} path={}\n", self.name).len(), length);
-                block(out, b"pax", b'x', format!("{length} path={}\n", self.name).as_bytes(), b"", b"", USTAR);
+                RawHeader::of(b"pax", b'x', USTAR).append(format!("{length} path={}\n", self.name).as_bytes(), out);
             }
             Format::Ustar if name.len() > 100 => {
                 if let Some(slash) = (name.len() - 101..156.min(name.len() - 1)).find(|&at| at > 0 && name[at] == b'/')
@@ -159,32 +159,48 @@ impl Written {
             Format::Pax | Format::Ustar => USTAR,
             Format::V7 => b"",
         };
-        block(out, rest, self.flag, &self.content, self.link.as_bytes(), prefix, magic);
+        RawHeader { link: self.link.as_bytes(), prefix, ..RawHeader::of(rest, self.flag, magic) }
+            .append(&self.content, out);
     }
 }
 
-fn block(out: &mut Vec<u8>, name: &[u8], flag: u8, content: &[u8], link: &[u8], prefix: &[u8], magic: &[u8]) {
-    let mut header = [0; 512];
-    let mut put = |at: usize, bytes: &[u8], most: usize| {
-        let length = bytes.len().min(most);
-        header[at..at + length].copy_from_slice(&bytes[..length]);
-    };
-    put(0, name, 100);
-    put(100, b"0000644\0", 8);
-    put(108, b"0000000\0", 8);
-    put(116, b"0000000\0", 8);
-    put(124, format!("{:011o}\0", content.len()).as_bytes(), 12);
-    put(136, b"00000001750\0", 12);
-    put(148, b"        ", 8);
-    put(156, &[flag], 1);
-    put(157, link, 100);
-    put(257, magic, 8);
-    put(345, prefix, 155);
-    let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
-    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    out.extend_from_slice(&header);
-    out.extend_from_slice(content);
-    out.resize(out.len().next_multiple_of(512), 0);
+/// The fields of a header as bytes, which may be invalid.
+struct RawHeader<'a> {
+    name: &'a [u8],
+    flag: u8,
+    link: &'a [u8],
+    prefix: &'a [u8],
+    magic: &'a [u8],
+}
+
+impl<'a> RawHeader<'a> {
+    fn of(name: &'a [u8], flag: u8, magic: &'a [u8]) -> Self {
+        Self { name, flag, link: b"", prefix: b"", magic }
+    }
+
+    fn append(&self, content: &[u8], out: &mut Vec<u8>) {
+        let mut header = [0; 512];
+        let mut put = |at: usize, bytes: &[u8], most: usize| {
+            let length = bytes.len().min(most);
+            header[at..at + length].copy_from_slice(&bytes[..length]);
+        };
+        put(0, self.name, 100);
+        put(100, b"0000644\0", 8);
+        put(108, b"0000000\0", 8);
+        put(116, b"0000000\0", 8);
+        put(124, format!("{:011o}\0", content.len()).as_bytes(), 12);
+        put(136, b"00000001750\0", 12);
+        put(148, b"        ", 8);
+        put(156, &[self.flag], 1);
+        put(157, self.link, 100);
+        put(257, self.magic, 8);
+        put(345, self.prefix, 155);
+        let sum: u32 = header.iter().map(|&byte| u32::from(byte)).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(content);
+        out.resize(out.len().next_multiple_of(512), 0);
+    }
 }
 
 fn end(mut out: Vec<u8>) -> Vec<u8> {
@@ -206,7 +222,7 @@ fn written() -> impl Strategy<Value = Written> {
         // Data that looks like a member.
         Just({
             let mut inner = Vec::new();
-            block(&mut inner, b"smuggled", b'0', b"", b"", b"", USTAR);
+            RawHeader::of(b"smuggled", b'0', USTAR).append(b"", &mut inner);
             inner
         }),
     ];
@@ -326,8 +342,9 @@ fn an_owner_of_minus_one_is_rejected() {
     for (id, refused) in [(4_294_967_294_u64, false), (4_294_967_295, true), (4_294_967_296, true)] {
         archive.clear();
         let record = format!(" uid={id}\n");
-        block(&mut archive, b"pax", b'x', format!("{}{record}", record.len() + 2).as_bytes(), b"", b"", USTAR);
-        block(&mut archive, b"f", b'0', b"", b"", b"", USTAR);
+        let extended = format!("{}{record}", record.len() + 2);
+        RawHeader::of(b"pax", b'x', USTAR).append(extended.as_bytes(), &mut archive);
+        RawHeader::of(b"f", b'0', USTAR).append(b"", &mut archive);
         let mut reader = Reader::new(&*archive);
         match reader.read_member() {
             Ok(Some(member)) => assert!(!refused && u64::from(member.uid) == id),

@@ -10,7 +10,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) const DRIVERS: [DriverChoice; 5] = [
+/// Every driver. A new one makes the length wrong.
+pub(super) const DRIVERS: [DriverChoice; DriverName::ALL.len()] = [
     DriverChoice::Named(DriverName::Copy),
     DriverChoice::Named(DriverName::Overlay),
     DriverChoice::Named(DriverName::Erofs),
