@@ -116,9 +116,9 @@ fn of_containers(runs: &BTreeMap<u32, ProgramRun>) -> HashSet<u32> {
     let mut found = HashSet::new();
     for (&id, run) in runs {
         let before = run.replaces.filter(|before| found.contains(before)).is_some();
-        // A runtime written in Go executes the program in its own place; others do it in a process that they start.
         let by_runtime = run.replaces.or(run.parent).and_then(|other| runs.get(&other)).is_some_and(|other| {
-            is_container_runtime(&other.program) || run.replaces.is_some() && !other.forked && other.threads > 1
+            let in_its_place = run.replaces.is_some() && !other.forked;
+            is_container_runtime(&other.program, in_its_place.then_some(other.threads))
         });
         if before || by_runtime && !run.forked {
             found.insert(id);

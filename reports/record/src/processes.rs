@@ -26,7 +26,7 @@ pub struct Processes {
     /// The places of the pieces of the shell's text in the Dockerfile, in the order of the text. Empty if unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<Origin>,
-    /// In the order in which they began; a process's `parent` and `replaces` are indices into this list.
+    /// In the order in which they started; a process's `parent` and `replaces` are indices into this list.
     pub list: Vec<Process>,
     /// The names of functions in the stacks of processes; a name in brackets is a file or memory without symbols.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -82,9 +82,12 @@ pub struct Origin {
     pub column: u32,
 }
 
-/// Whether a program starts containers, by its name.
-pub fn is_container_runtime(program: &str) -> bool {
-    ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name))
+/// Whether the program that executed another one is a container runtime: by its name, or because it has several threads and executed
+/// the other in its own place, as runtimes written in Go do under any name. `threads` is `None` if it executed the other in a process
+/// that it started.
+pub fn is_container_runtime(program: &str, threads: Option<u32>) -> bool {
+    let known = ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name));
+    known || threads.is_some_and(|threads| threads > 1)
 }
 
 /// The method by which processes were observed.

@@ -154,14 +154,12 @@ fn nameless_shells(machine: &Processes) -> Vec<u32> {
     (0..).zip(&machine.list).filter(|(_, process)| nameless(process)).map(|(index, _)| index).collect()
 }
 
-/// A runtime written in Go executes the program in its own place, or in a process that it starts.
+/// Whether a container runtime executed a program.
 fn is_started_by_runtime(machine: &Processes, process: &Process) -> bool {
     let program = |index: Option<u32>| machine.list.get(index? as usize);
     let by_runtime = match program(process.replaces) {
-        Some(before) => {
-            !tree::is_shell(&before.program) && (before.threads > 1 || is_container_runtime(&before.program))
-        }
-        None => program(process.parent).is_some_and(|parent| is_container_runtime(&parent.program)),
+        Some(before) => !tree::is_shell(&before.program) && is_container_runtime(&before.program, Some(before.threads)),
+        None => program(process.parent).is_some_and(|parent| is_container_runtime(&parent.program, None)),
     };
     by_runtime && !process.forked
 }
