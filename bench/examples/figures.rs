@@ -3,6 +3,7 @@
 
 use buildscope_bench::run::{Run, Sample};
 use buildscope_bench::stats::{paired_ratio, quantile};
+use buildscope_record::{DriverName, Policy};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, Ranged, ValueFormatter};
 use plotters::prelude::*;
@@ -20,6 +21,8 @@ const INK: RGBColor = RGBColor(31, 35, 40);
 /// Series, in the order of legends: blue, orange and green that differ in lightness, also for colour-blind readers (Okabe and
 /// Ito, 2008), and have contrast on white and on black.
 const SERIES: [RGBColor; 3] = [RGBColor(0, 114, 178), RGBColor(213, 94, 0), RGBColor(0, 158, 115)];
+/// The granularities that build in parallel, in the order of their series.
+const FINER: [Policy; 2] = [Policy::Stages, Policy::Instructions];
 const WIDTH: u32 = 900;
 const ROW: u32 = 22;
 
@@ -65,24 +68,23 @@ fn granularity(folder: &Path) -> Result<()> {
     let mut rows = Vec::new();
     for path in files(folder, "json")? {
         let run: Run = serde_json::from_slice(&fs::read(&path)?)?;
-        let walls = |policy: &str| -> Vec<f64> {
-            let cases =
-                run.cases.iter().filter(|case| case.case.subject.policy.is_some_and(|own| own.name() == policy));
-            let unlimited = cases.filter(|case| case.case.subject.jobs == 0 || policy == "serial");
+        let walls = |policy: Policy| -> Vec<f64> {
+            let cases = run.cases.iter().filter(|case| case.case.subject.policy == Some(policy));
+            let unlimited = cases.filter(|case| case.case.subject.jobs == 0 || policy == Policy::Serial);
             unlimited.take(1).flat_map(|case| case.samples.iter().filter(good).map(|sample| sample.wall)).collect()
         };
-        let serial = walls("serial");
-        let ratio = |policy: &str| {
+        let serial = walls(Policy::Serial);
+        let ratio = |policy: Policy| {
             let ratio = paired_ratio(&serial, &walls(policy))?;
             Some(Mark { value: ratio.point, low: ratio.low, high: ratio.high })
         };
-        rows.push((stem(&path), vec![ratio("stages"), ratio("instructions")]));
+        rows.push((stem(&path), FINER.map(ratio).to_vec()));
     }
     rows.sort_by(|one, other| first(one).total_cmp(&first(other)));
     Figure {
         title: "Cold builds by granularity",
         axis: "wall time in relation to the serial build, 95 % interval (1: no difference)",
-        series: vec!["stages", "instructions"],
+        series: FINER.map(Policy::name).to_vec(),
         rows,
         scale: Scale::Logarithmic,
         neutral: Some(1.0),
@@ -95,14 +97,15 @@ fn storage(folder: &Path) -> Result<()> {
     let samples = table(&folder.join("samples.csv"))?;
     let of = |sample: &BTreeMap<String, String>, name: &str| sample.get(name).cloned().unwrap_or_default();
     let number = |sample: &BTreeMap<String, String>, name: &str| of(sample, name).parse::<f64>().ok();
-    let (drivers, workloads) = (["erofs", "overlay", "copy"], ["compile", "chain", "fan", "big", "chown", "files"]);
-    let cell = |workload: &str, driver: &str| {
+    let drivers = [DriverName::Erofs, DriverName::Overlay, DriverName::Copy];
+    let workloads = ["compile", "chain", "fan", "big", "chown", "files"];
+    let cell = |workload: &str, driver: DriverName| {
         let wanted = |sample: &&BTreeMap<String, String>| {
             [
                 ("workload", workload),
-                ("driver", driver),
+                ("driver", driver.name()),
                 ("scenario", "cold"),
-                ("policy", "instructions"),
+                ("policy", Policy::Instructions.name()),
                 ("output", "none"),
             ]
             .iter()
@@ -111,11 +114,12 @@ fn storage(folder: &Path) -> Result<()> {
         let share = |sample| Some(number(sample, "storage")? / number(sample, "wall")? * 100.0);
         spread(samples.iter().filter(wanted).filter_map(share).collect())
     };
-    let row = |workload: &&str| ((*workload).to_owned(), drivers.iter().map(|driver| cell(workload, driver)).collect());
+    let row =
+        |workload: &&str| ((*workload).to_owned(), drivers.iter().map(|driver| cell(workload, *driver)).collect());
     Figure {
         title: "Storage in cold builds, by driver",
         axis: "share of the wall time in percent (median and quartiles)",
-        series: drivers.to_vec(),
+        series: drivers.map(DriverName::name).to_vec(),
         rows: workloads.iter().map(row).collect(),
         scale: Scale::Linear,
         neutral: None,
@@ -170,24 +174,24 @@ fn census(folder: &Path) -> Result<()> {
     let files =
         text.lines().map(serde_json::from_str::<serde_json::Value>).collect::<std::result::Result<Vec<_>, _>>()?;
     let multi: Vec<_> = files.iter().filter(|file| file["stages"].as_u64() > Some(1)).collect();
-    let share = |chain: &str, policy: &str| {
-        let with = multi.iter().filter(|file| file[chain]["serial"].as_u64() > Some(0));
+    let share = |chain: &str, policy: Policy| {
+        let with = multi.iter().filter(|file| file[chain][Policy::Serial.name()].as_u64() > Some(0));
         // For each repository, its files and those that gain.
         let mut repositories: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
         for file in with {
             let counts = repositories.entry(file["repository"].as_str().unwrap_or_default()).or_default();
             counts.0 += 1.0;
-            counts.1 += f64::from(u8::from(file[chain][policy].as_u64() < file[chain]["serial"].as_u64()));
+            counts.1 +=
+                f64::from(u8::from(file[chain][policy.name()].as_u64() < file[chain][Policy::Serial.name()].as_u64()));
         }
         Some(by_cluster(&repositories.into_values().collect::<Vec<_>>()))
     };
     let rows = [("longest chain of RUNs", "run_chain"), ("longest chain of all work", "work_chain")];
-    let row =
-        |(name, chain): &(&str, &str)| ((*name).to_owned(), vec![share(chain, "stages"), share(chain, "instructions")]);
+    let row = |(name, chain): &(&str, &str)| ((*name).to_owned(), FINER.map(|policy| share(chain, policy)).to_vec());
     Figure {
         title: "Public multi-stage Dockerfiles whose longest chain becomes shorter",
         axis: "percent of files, 95 % interval (bootstrap by repository)",
-        series: vec!["stages", "instructions"],
+        series: FINER.map(Policy::name).to_vec(),
         rows: rows.iter().map(row).collect(),
         scale: Scale::Linear,
         neutral: None,
@@ -269,22 +273,21 @@ fn bake(folder: &Path) -> Result<()> {
 }
 
 fn machines(folder: &Path) -> Result<()> {
-    const GRANULARITIES: [&str; 2] = ["stages", "instructions"];
     let mut rows: BTreeMap<[u32; 3], [Vec<f64>; 2]> = BTreeMap::new();
     for sample in
         table(&folder.join("samples.csv"))?.iter().filter(|sample| sample["machines"] != "0" && sample["rtt"] == "0")
     {
         let number = |name| sample[name].parse::<u32>();
         let case = [number("megabytes")?, number("megabits")?, number("machines")?];
-        let series =
-            GRANULARITIES.iter().position(|name| *name == sample["granularity"]).ok_or("unknown granularity")?;
+        let granularity: Policy = sample["granularity"].parse()?;
+        let series = FINER.iter().position(|&finer| finer == granularity).ok_or("a serial build")?;
         rows.entry(case).or_default()[series].push(sample["wall"].parse()?);
     }
     let named = |[layer, megabits, machines]: [u32; 3]| format!("{layer} MB, {megabits} Mbit/s, {machines}x2 slots");
     Figure {
         title: "Sixteen stages by the size of a layer, the link, and the machines",
         axis: "wall time in seconds (median and quartiles)",
-        series: GRANULARITIES.to_vec(),
+        series: FINER.map(Policy::name).to_vec(),
         rows: rows.into_iter().map(|(case, walls)| (named(case), walls.into_iter().map(spread).collect())).collect(),
         scale: Scale::Linear,
         neutral: None,

@@ -1,6 +1,7 @@
 //! Draws the plan: the steps that run, their dependencies, and the order edges of a policy.
 
 use super::graph::{Dependency, Op, Plan, Step};
+use buildscope_record::Policy;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use serde_json::{Value, json};
@@ -39,8 +40,8 @@ impl FromStr for DrawingFormat {
 
 /// A plan under one policy.
 pub struct Drawing<'a> {
-    /// The name of the policy.
-    pub policy: &'a str,
+    /// The policy.
+    pub policy: Policy,
     /// The plan to draw.
     pub plan: &'a Plan,
     /// The edges that the policy adds, between nodes of the plan's graph.
@@ -146,7 +147,7 @@ impl Drawing<'_> {
         let edges =
             self.edges().into_iter().map(|(from, to, kind)| json!({ "from": from, "to": to, "kind": kind.name() }));
         json!({
-            "policy": self.policy,
+            "policy": self.policy.name(),
             "target": self.plan.target,
             "working_steps": steps,
             "longest_chain": chain,
@@ -158,7 +159,7 @@ impl Drawing<'_> {
 
     fn dot(&self) -> String {
         let mut out = String::new();
-        let _ = writeln!(out, "digraph {:?} {{", self.policy);
+        let _ = writeln!(out, "digraph {:?} {{", self.policy.name());
         let _ = writeln!(out, "  label={};\n  labelloc=t;\n  rankdir=TB;", dot_quote(&self.title()));
         out += "  node [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"sans-serif\", fontsize=10];\n";
         for (stage, steps) in self.by_stage() {

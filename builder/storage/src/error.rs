@@ -1,7 +1,7 @@
 //! Errors of the store.
 
 use super::limits::MAX_LAYERS;
-use buildscope_record::BlobDigest;
+use buildscope_record::{BlobDigest, DriverName};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -94,8 +94,8 @@ pub enum StorageError {
     /// The chosen storage driver does not work on this host.
     #[error("the storage driver `{driver}` does not work here: {reason}")]
     Driver {
-        /// The name of the driver.
-        driver: &'static str,
+        /// The driver.
+        driver: DriverName,
         /// The reason why it does not work.
         reason: String,
     },

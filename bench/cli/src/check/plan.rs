@@ -109,11 +109,11 @@ impl Planner {
 fn draw(plan: &Plan, policies: &[Policy], format: DrawingFormat) -> Result<(), Failure> {
     let live = plan.graph.filter_map(|node, step| step.live.then_some(node), |_, _| Some(()));
     let mut documents = Vec::new();
-    for policy in policies {
+    for &policy in policies {
         let stage = |node: NodeIndex| plan.graph[live[node]].stage.0;
-        let order = order_edges(*policy, &live, stage).map_err(Failure::internal)?;
+        let order = order_edges(policy, &live, stage).map_err(Failure::internal)?;
         let order: Vec<_> = order.into_iter().map(|(from, to)| (live[from], live[to])).collect();
-        let drawing = Drawing { policy: policy.name(), plan, order: &order };
+        let drawing = Drawing { policy, plan, order: &order };
         match format {
             DrawingFormat::Json => documents.push(drawing.json()),
             format => write_text(&drawing.render(format)),

@@ -26,7 +26,7 @@ pub(crate) struct Btrfs;
 impl Btrfs {
     /// Checks that the store is on btrfs and that subvolumes can be created.
     pub(crate) fn probe(root: &Path, scratch: &Arc<Scratch>) -> Result<Self, StorageError> {
-        let refuse = |reason: String| StorageError::Driver { driver: PROGRAM, reason };
+        let refuse = |reason: String| StorageError::Driver { driver: DriverName::Btrfs, reason };
         let on = rustix::fs::statfs(root).context("stat", root)?;
         if on.f_type as u64 != MAGIC {
             return Err(refuse(format!("{} is not on a btrfs file system", root.display())));
@@ -122,5 +122,5 @@ fn subvolume(what: &[&str], paths: &[&Path]) -> Result<(), StorageError> {
         return Ok(());
     }
     let reason = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(StorageError::Driver { driver: PROGRAM, reason })
+    Err(StorageError::Driver { driver: DriverName::Btrfs, reason })
 }

@@ -79,7 +79,7 @@ impl Erofs {
         let backing = match try_it(Backing::Files) {
             Ok(()) => Backing::Files,
             Err(files) => try_it(Backing::Loops).map(|()| Backing::Loops).map_err(|loops| StorageError::Driver {
-                driver: "erofs",
+                driver: DriverName::Erofs,
                 reason: format!("{files}; with loop devices: {loops}"),
             })?,
         };

@@ -36,7 +36,8 @@ impl Fuse {
         fs::create_dir_all(&lower).context("create", &lower)?;
         let stack = Stack::prepare(fuse.overlay(), dir, vec![Lower::Directory(lower)], Arc::clone(scratch))?;
         let mounted = Mounted { stack, marks: fuse.marks, mount: Mutex::default() };
-        let refuse = |error: StorageError| StorageError::Driver { driver: PROGRAM, reason: error.to_string() };
+        let refuse =
+            |error: StorageError| StorageError::Driver { driver: DriverName::FuseOverlayfs, reason: error.to_string() };
         mounted.mount().map_err(refuse)?;
         Ok(fuse)
     }
@@ -104,7 +105,10 @@ impl Prepared for Mounted {
             .status()
             .context("run", PROGRAM)?;
         if !output.success() {
-            return Err(StorageError::Driver { driver: PROGRAM, reason: format!("it ended with {output}") });
+            return Err(StorageError::Driver {
+                driver: DriverName::FuseOverlayfs,
+                reason: format!("it ended with {output}"),
+            });
         }
         let mount = clone_mount(&at);
         unmount(&at, UnmountFlags::DETACH).context("unmount", &at)?;

@@ -47,7 +47,7 @@ impl Overlay {
                 scratch.discard_mount(Arc::new(mount));
                 Ok(overlay)
             }
-            Err(error) => Err(StorageError::Driver { driver: "overlay", reason: error.to_string() }),
+            Err(error) => Err(StorageError::Driver { driver: DriverName::Overlay, reason: error.to_string() }),
         }
     }
 
