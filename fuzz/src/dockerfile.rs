@@ -13,10 +13,10 @@ pub(crate) fn parse(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let file = match dockerfile::parse(text) {
         Ok(file) => file,
-        Err(faults) => {
-            assert!(!faults.is_empty());
-            for fault in faults.iter().filter_map(|fault| fault.span) {
-                assert!(fault.start <= fault.end && fault.range().end <= text.len());
+        Err(errors) => {
+            assert!(!errors.is_empty());
+            for span in errors.iter().filter_map(|error| error.span) {
+                assert!(span.start <= span.end && span.range().end <= text.len());
             }
             return;
         }
@@ -42,8 +42,8 @@ pub(crate) fn parse(bytes: &[u8]) {
 /// Checks that errors and warnings can be rendered with their positions, as text and as JSON.
 pub(crate) fn diagnose(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
-    let faults = plan::diagnose(text, &LowerRequest::default());
-    assert!(dockerfile::parse(text).is_ok() || !faults.is_empty());
+    let errors = plan::diagnose(text, &LowerRequest::default());
+    assert!(dockerfile::parse(text).is_ok() || !errors.is_empty());
     let shown = |diagnostics: &dockerfile::Diagnostics| {
         let mut out = String::new();
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode_nocolor()).with_width(100);
@@ -53,8 +53,8 @@ pub(crate) fn diagnose(bytes: &[u8]) {
             assert!(line.is_none_or(|line| line as usize <= text.split('\n').count()));
         }
     };
-    shown(&faults);
-    let _ = lint::broken(text, "Dockerfile", &faults, &[]).to_string();
+    shown(&errors);
+    let _ = lint::broken(text, "Dockerfile", &errors, &[]).to_string();
     let parsed = Parsed::of(text);
     let _ = Outline::of(&parsed.file).to_string();
     match lint::run(&parsed.file, &lint::LintContext::default()) {
@@ -62,7 +62,7 @@ pub(crate) fn diagnose(bytes: &[u8]) {
             shown(&report.diagnostics(&parsed.file));
             let _ = lint::json(&parsed.file, "Dockerfile", &report).to_string();
         }
-        Err(faults) => shown(&faults),
+        Err(errors) => shown(&errors),
     }
 }
 

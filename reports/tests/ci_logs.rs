@@ -464,7 +464,7 @@ fn a_clock_that_was_set_back_is_left_out_with_a_note() {
 "#,
     );
     assert_eq!((record.wall.0, step(&record, "RUN y").start), (5_000_000_000, None));
-    assert_eq!(explanation.notes, ["`[2/2] RUN y` ends before it begins: those times are left out"]);
+    assert_eq!(explanation.notes, ["`[2/2] RUN y` ends before it starts: those times are left out"]);
     let (record, explanation) = read(
         r#"{"vertexes":[{"digest":"sha256:a","name":"[1/3] RUN x","started":"2026-03-02T10:00:00Z","completed":"2026-03-02T10:00:05Z"}]}
 {"vertexes":[{"digest":"sha256:b","name":"[2/3] RUN y","started":"2026-03-01T10:00:06Z","completed":"2026-03-01T10:00:08Z"}]}

@@ -72,7 +72,7 @@ fn a_log_without_its_head_says_what_is_missing() {
     let log = "#7 12.30 compiling b\n#7 DONE 20.0s\n\n#8 [build 4/4] RUN make test\n#8 DONE 10.0s\n\n#9 exporting to image\n#9 DONE 1.0s\n";
     let record = import(log.as_bytes()).unwrap();
     assert_eq!(steps(&record), [step("build", "RUN make test", 10_000)]);
-    let expected = "the log begins after the build did: steps of 20.0 s have no name in it and are left out";
+    let expected = "the log starts after the build did: steps of 20.0 s have no name in it and are left out";
     assert_eq!(record.notes, [expected]);
 }
 

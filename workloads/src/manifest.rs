@@ -17,7 +17,6 @@ pub struct Manifest {
     pub issue: Option<String>,
     /// The good form of this workload. It inherits that workload's files, generated parts and edits; its own files
     /// take precedence.
-    /// own take their place.
     pub form_of: Option<String>,
     /// The cache states in which it is measured.
     pub scenarios: Vec<Scenario>,

@@ -210,11 +210,12 @@ impl Arguments {
         let inputs = record.steps.iter().filter_map(|step| step.cache.as_ref()).flat_map(|cache| cache.inputs.keys());
         let copied: Vec<&str> = inputs.filter_map(|name| name.strip_prefix("file:")).take(MOST_COPIED).collect();
         let of_list = kept.and_then(|kept| kept.subject.context.as_ref()).map(PathBuf::from);
-        let beside =
+        let of_dockerfile =
             dockerfile.parent().map(|parent| if parent == "" { PathBuf::from(".") } else { parent.to_owned() });
-        let mut places = [Some(self.build.clone()), of_list, beside, Some(PathBuf::from("."))].into_iter().flatten();
-        let has_all = |place: &PathBuf| copied.iter().all(|path| place.join(path).symlink_metadata().is_ok());
-        places.find(|place| !copied.is_empty() && place.is_dir() && has_all(place))
+        let candidates = [Some(self.build.clone()), of_list, of_dockerfile, Some(PathBuf::from("."))];
+        let has_all = |directory: &PathBuf| copied.iter().all(|path| directory.join(path).symlink_metadata().is_ok());
+        let is_context = |directory: &PathBuf| !copied.is_empty() && directory.is_dir() && has_all(directory);
+        candidates.into_iter().flatten().find(is_context)
     }
 }
 
@@ -293,11 +294,11 @@ fn write_patch(path: &Path, explanation: &Explanation, dockerfile: &Path) -> Res
             "note: no advice has a change that certainly keeps the build working: {name} is empty"
         )),
         taken => {
-            let place = match &patch.directory {
+            let directory = match &patch.directory {
                 Some(directory) => format!("; apply it in {}", directory.display()),
                 None => String::new(),
             };
-            write_message(&format!("note: {name} has {}{place}", taken.join(", ")));
+            write_message(&format!("note: {name} has {}{directory}", taken.join(", ")));
         }
     }
     if !patch.left_out.is_empty() {

@@ -77,10 +77,13 @@ fn quantities(record: &Record) -> Quantities {
     let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
     for step in &record.steps {
         // Several steps may have the same text.
-        let place = seen.entry(&step.text).or_default();
-        *place += 1;
-        let name =
-            if *place > 1 { format!("`{}` (occurrence {place})", step.text) } else { format!("`{}`", step.text) };
+        let occurrence = seen.entry(&step.text).or_default();
+        *occurrence += 1;
+        let name = if *occurrence > 1 {
+            format!("`{}` (occurrence {occurrence})", step.text)
+        } else {
+            format!("`{}`", step.text)
+        };
         let bytes = step.layer.as_ref().map_or_else(|| "no layer".to_owned(), |layer| layer.bytes.0.to_string());
         quantities.insert(format!("layer bytes of {name}"), bytes);
         let Some(layer) = &step.layer else { continue };
@@ -119,10 +122,10 @@ mod tests {
         let build = |first: u64, second: Option<u64>| {
             let mut build = Synthetic::new(Policy::Serial, 1);
             let stage = build.stage("app");
-            for (place, bytes) in [Some(first), second].into_iter().enumerate() {
+            for (step, bytes) in [Some(first), second].into_iter().enumerate() {
                 build.step(stage, "COPY --from=shared /a /a", 0..10);
                 let layer = bytes.map(|bytes| Layer { bytes: ByteSize(bytes), files: 1, digest: None });
-                build.with(|record| record.steps[place].layer = layer);
+                build.with(|record| record.steps[step].layer = layer);
             }
             build.finish(10)
         };

@@ -23,7 +23,7 @@ pub fn text(judgements: &[Judgement]) -> String {
 /// Formats a run that is void because one binary, measured twice, differed from itself in that case.
 pub fn void(case: &Case) -> String {
     format!(
-        "**Void: the same binary measured twice differs in `{case}`.** Nothing of this run is to be believed: run it again.\n"
+        "**Void: the same binary measured twice differs in `{case}`.** No result of this run is valid: run it again.\n"
     )
 }
 

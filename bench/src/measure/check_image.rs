@@ -82,21 +82,21 @@ fn blob(descriptor: &Descriptor) -> PathBuf {
 /// The positions of the files in an archive. Blobs can be read in any order without unpacking.
 struct Blobs<'a> {
     archive: &'a Path,
-    places: HashMap<PathBuf, (u64, u64)>,
+    positions: HashMap<PathBuf, (u64, u64)>,
 }
 
 impl<'a> Blobs<'a> {
     fn find(archive: &'a Path) -> io::Result<Self> {
-        let mut places = HashMap::new();
+        let mut positions = HashMap::new();
         for entry in tar::Archive::new(File::open(archive)?).entries_with_seek()? {
             let entry = entry?;
-            places.insert(plain(&entry.path()?), (entry.raw_file_position(), entry.size()));
+            positions.insert(plain(&entry.path()?), (entry.raw_file_position(), entry.size()));
         }
-        Ok(Self { archive, places })
+        Ok(Self { archive, positions })
     }
 
     fn has(&self, path: &str) -> bool {
-        self.places.contains_key(Path::new(path))
+        self.positions.contains_key(Path::new(path))
     }
 
     /// The paths of the configuration and of the layers of the first image, lowest layer first.
@@ -116,8 +116,10 @@ impl<'a> Blobs<'a> {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn Read>> {
         use std::io::{BufReader, Seek, SeekFrom};
-        let &(start, size) =
-            self.places.get(path).ok_or_else(|| io::Error::other(format!("the archive lacks {}", path.display())))?;
+        let &(start, size) = self
+            .positions
+            .get(path)
+            .ok_or_else(|| io::Error::other(format!("the archive lacks {}", path.display())))?;
         let mut file = File::open(self.archive)?;
         file.seek(SeekFrom::Start(start))?;
         let mut magic = [0; 2];

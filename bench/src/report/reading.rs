@@ -32,7 +32,7 @@ fn of_machine(run: &Run) -> Vec<String> {
     if let Some(trend) = trend(&run.canary).filter(|trend| trend.p < ALPHA / 5.0) {
         let direction = if trend.tau > 0.0 { "slower" } else { "faster" };
         notes.push(format!(
-            "the canary, the same work each round, got {direction} over the run (Kendall's tau {:.2}): the machine throttles, or a \
+            "the canary, the same work each round, got {direction} over the run (Kendall's tau {:.2}): the machine throttles, or \
              another load started or stopped.",
             trend.tau
         ));

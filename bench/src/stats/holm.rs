@@ -6,8 +6,8 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<_> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
     let (mut adjusted, mut so_far) = (vec![0.0; p.len()], 0.0_f64);
-    for (place, index) in order.into_iter().enumerate() {
-        so_far = so_far.max((p.len() - place) as f64 * p[index]).min(1.0);
+    for (rank, index) in order.into_iter().enumerate() {
+        so_far = so_far.max((p.len() - rank) as f64 * p[index]).min(1.0);
         adjusted[index] = so_far;
     }
     adjusted

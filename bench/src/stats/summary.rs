@@ -58,10 +58,10 @@ impl Summary {
 /// # Panics
 /// Panics if there are no numbers.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let place = q * (sorted.len() - 1) as f64;
-    let below = place.floor() as usize;
+    let position = q * (sorted.len() - 1) as f64;
+    let below = position.floor() as usize;
     let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
 }
 
 /// The narrowest symmetric pair of order statistics that contains the median with at least 95 %. The number of values

@@ -50,7 +50,7 @@ const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
 /// The time from the report of an exec to its stack, in nanoseconds. Meanwhile, the kernel loads the program, maybe from a disk.
 const STACK_COMES: u64 = 50_000_000;
-/// A shorter wait for a processor is a program more whose arguments are known.
+/// The shorter the wait for a processor, the more programs have known arguments.
 const PRIORITY: i32 = -20;
 /// The interval at which the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;

@@ -351,12 +351,12 @@ fn processes(
     observed: Observed,
     unseen: Vec<String>,
 ) -> StepProcesses {
-    let places: HashMap<u32, u32> = inside.runs.keys().enumerate().map(|(place, &id)| (id, place as u32)).collect();
-    let place = |id: u32| places.get(&id).copied();
+    let indices: HashMap<u32, u32> = inside.runs.keys().enumerate().map(|(index, &id)| (id, index as u32)).collect();
+    let index = |id: u32| indices.get(&id).copied();
     let mut functions = Functions::default();
     let list = inside.runs.values().map(|run| {
         let mut process = run.process(at);
-        (process.parent, process.replaces) = (run.parent.and_then(place), run.replaces.and_then(place));
+        (process.parent, process.replaces) = (run.parent.and_then(index), run.replaces.and_then(index));
         process.stacks = functions.stacks(run);
         process
     });
@@ -366,7 +366,7 @@ fn processes(
         processes: Processes {
             list,
             functions: functions.names,
-            folded: inside.totals.folded(at, place),
+            folded: inside.totals.folded(at, index),
             lost: inside.lost.all,
             unseen,
             ..Processes::of(observed, at(inside.start), at(inside.end.unwrap_or(inside.start)))

@@ -67,7 +67,7 @@ impl FromStr for Address {
         let (scheme, rest) = text.split_once("://").ok_or_else(|| failed("it has no scheme"))?;
         let (authority, instance) = rest.split_once('/').unwrap_or((rest, ""));
         if authority.contains('@') {
-            return Err(failed("credentials do not belong into an address"));
+            return Err(failed("an address cannot have credentials"));
         }
         if rest.contains(['?', '#']) || rest.contains(char::is_whitespace) {
             return Err(failed("it has characters that an address cannot have"));

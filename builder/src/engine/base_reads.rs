@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 pub(super) struct BaseReads(Vec<(StepId, JoinHandle<Option<ByteSize>>)>);
 
 impl BaseReads {
-    /// Begins to count.
+    /// Starts to count.
     pub(super) fn start(solver: &Solver) -> Self {
         let bases = solver.ctx.results.bases().filter_map(|(step, image, layers)| {
             let images = &solver.part(step).runner.images;

@@ -36,7 +36,7 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
 }
 
 /// Restricts processes to the time of the step's own process: setting up the sandbox is not part of it. The builder hears of its
-/// beginning and its end late where processors are busy or a runtime starts it, so the kernel's reports count if they are earlier.
+/// start and its end late where processors are busy or a runtime starts it, so the kernel's reports count if they are earlier.
 fn within(mut processes: Processes, start: Nanos, end: Nanos, step: &Step) -> Processes {
     (processes.start, processes.end) = (start, end.max(start));
     if let Op::Run(run) = &step.op {

@@ -113,7 +113,7 @@ pub(super) fn read(
     Ok(Input { name, text, context })
 }
 
-/// Parses a Dockerfile. The error names all faults of the file.
+/// Parses a Dockerfile. The error names all errors of the file.
 pub(super) fn parse<'t>(
     input: &'t Input,
     request: &Request,
@@ -149,7 +149,7 @@ pub(super) fn prepare(
     let epoch = sources.resolve(&parsed, &mut of_first, probe)?;
     let lower = |platform: Platform| {
         let lower = LowerRequest { platform, ..of_first.clone() };
-        plan::lower(&parsed, &lower, &*images).map_err(|faults| faults.named(&input.name))
+        plan::lower(&parsed, &lower, &*images).map_err(|errors| errors.named(&input.name))
     };
     let plan = lower(platform.clone())?;
     let others = others.into_iter().map(|platform| Ok::<_, BuildError>((platform.clone(), lower(platform)?)));

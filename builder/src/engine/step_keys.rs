@@ -7,7 +7,7 @@
 //!
 //! Keys leave out file times, so that a touched file does not make all later steps run again. A COPY's layer has the
 //! times, though, so its *layer key* includes them ([`layer_key`]): after a touch, only the COPY is done again, and the
-//! image is the one that a build without any cache would give. StepFiles of a stage are new whenever the stage runs; their
+//! image is the one that a build without any cache would give. The files of a stage are new whenever the stage runs; their
 //! times count only where `SOURCE_DATE_EPOCH` promises one image, and in the form in which it rewrites them.
 
 use super::outcome::StepResult;

@@ -46,7 +46,7 @@ enum DraftKind {
 }
 
 impl EarlyDelivery {
-    /// Begins an output; `None` if nothing of it can be done before its image is complete.
+    /// Starts an output; `None` if nothing of it can be done before its image is complete.
     pub fn begin(&self, output: &Output) -> Option<Draft> {
         let options = output.image.clone();
         let kind = match &output.kind {

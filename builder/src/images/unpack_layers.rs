@@ -117,11 +117,11 @@ fn ensure_layer(store: &Store, blobs: &dyn Blobs, layer: &ImageLayer, probe: &Pr
 fn read_ahead<T>(mut from: impl Read + Send, take: impl FnOnce(Pieces) -> T) -> T {
     let (sender, receiver) = mpsc::sync_channel::<io::Result<Vec<u8>>>(PIECES);
     // Buffers are reused: allocating and freeing a quarter of a megabyte each time would be slow.
-    let (give_back, spare) = mpsc::channel::<Vec<u8>>();
+    let (give_back, returned) = mpsc::channel::<Vec<u8>>();
     std::thread::scope(|scope| {
         scope.spawn(move || {
             loop {
-                let mut piece = spare.try_recv().unwrap_or_default();
+                let mut piece = returned.try_recv().unwrap_or_default();
                 piece.resize(BUFFER, 0);
                 // Fill the buffer, even if each read returns less.
                 let mut length = 0;

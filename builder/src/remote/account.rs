@@ -142,7 +142,7 @@ impl Account {
             return Err(format!("{ACCOUNT} has the phase {phase}, which ends before it starts"));
         }
         let processes = self.processes.as_ref().map_or(Ok(()), |processes| processes.validate("processes"));
-        processes.map_err(|fault| format!("{ACCOUNT} is not valid: {fault}"))
+        processes.map_err(|error| format!("{ACCOUNT} is not valid: {error}"))
     }
 
     /// The JSON form.

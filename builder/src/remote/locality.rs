@@ -15,7 +15,7 @@ pub(crate) fn why_here(op: &Run, options: &RunOptions, caches: CacheMounts) -> O
             Some("it has a cache mount, whose content is on this machine (--remote-cache-mounts=worker uses those of workers)")
         }
         MountKind::Cache { from: Some((from, _)), .. } if from.is_outside() => {
-            Some("it has a cache mount that begins with files of this machine")
+            Some("it has a cache mount that starts with files of this machine")
         }
         MountKind::Cache { .. } => None,
         MountKind::Bind { .. } | MountKind::Tmpfs { .. } | MountKind::Inline { .. } => None,

@@ -157,7 +157,7 @@ impl Machine {
         Load { machine: self, coming: new.into_iter().map(|(layer, _)| layer).collect() }
     }
 
-    /// Begins a transfer.
+    /// Starts a transfer.
     pub(super) fn transfer(&self) -> Transfer<'_> {
         self.link.lock().change(1);
         Transfer(self)

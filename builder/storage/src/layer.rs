@@ -1,6 +1,6 @@
 //! The layer writer: entries to a deterministic tar, written once, directly to its blob.
 //!
-//! The places of all members are planned first. They can then be read on all cores in any order, while they are hashed in archive
+//! The offsets of all members are planned first. They can then be read on all cores in any order, while they are hashed in archive
 //! order.
 
 use super::entry_list::EntryList;
@@ -34,14 +34,14 @@ pub struct LayerBuilder {
     left_out: HashSet<u32>,
 }
 
-/// The places of a layer's files in its archive.
+/// The offsets of a layer's files in its archive.
 #[derive(Debug)]
-pub struct Places {
+pub struct ContentOffsets {
     offsets: Vec<u64>,
     sparse: BTreeMap<u32, Vec<Extent>>,
 }
 
-impl Places {
+impl ContentOffsets {
     /// The offset in bytes of the data of the entry with this number in the layer's list; `None` for a sparse file, and for one that is
     /// not in the layer.
     pub fn of(&self, number: u32) -> Option<u64> {
@@ -82,17 +82,17 @@ impl LayerBuilder {
 
     /// Writes the layer to the store.
     pub fn finish(self, probe: &Probe) -> Result<Layer, StorageError> {
-        Ok(self.finish_with_places(probe)?.0)
+        Ok(self.finish_with_offsets(probe)?.0)
     }
 
     /// Writes the layer to the store, and returns where its files are.
-    pub fn finish_with_places(mut self, probe: &Probe) -> Result<(Layer, Places), StorageError> {
+    pub fn finish_with_offsets(mut self, probe: &Probe) -> Result<(Layer, ContentOffsets), StorageError> {
         let span = probe.phase(Phase::Archive);
         let order = self.order()?;
         if order.is_empty()
             && let Some(layer) = self.store.layer(&DiffId::of(EMPTY))?
         {
-            return Ok((layer, Places { offsets: Vec::new(), sparse: BTreeMap::new() }));
+            return Ok((layer, ContentOffsets { offsets: Vec::new(), sparse: BTreeMap::new() }));
         }
         self.settle_links(&order)?;
         let members = Members { entries: &self.entries, order: &order };
@@ -115,14 +115,14 @@ impl LayerBuilder {
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, size);
         span.end();
         let span = probe.phase(Phase::Commit);
-        let places = Places { offsets: offsets.clone(), sparse: extents.clone() };
+        let content_offsets = ContentOffsets { offsets: offsets.clone(), sparse: extents.clone() };
         let index = IndexBuilder::of(self.entries, order, offsets, extents).finish(diff_id, size)?;
         span.quantity(Quantity::FilesChanged, files);
         span.quantity(Quantity::BytesWritten, index.as_bytes().len() as u64);
         let layer = self.store.publish_index(index)?;
         span.end();
         self.store.sync_layer(probe)?;
-        Ok((layer, places))
+        Ok((layer, content_offsets))
     }
 
     /// The numbers of the entries, sorted by the names of their members, bytewise. Of equal names, the last is kept.

@@ -106,7 +106,7 @@ pub use entry::*;
 pub use entry_list::{EntryList, ListedEntry, Xattrs};
 pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};
-pub use layer::{LayerBuilder, Places};
+pub use layer::{ContentOffsets, LayerBuilder};
 pub use layer_store::LayerStore;
 pub use limits::{Allowance, MAX_LAYERS, Unpacked, unpacked_limit};
 pub use memory::{available_memory, spare_memory};

@@ -72,7 +72,7 @@ enum Part {
     End,
 }
 
-/// The places of an archive's members.
+/// The offsets of an archive's members.
 pub(crate) struct Plan {
     batches: Vec<Batch>,
     /// The size of the archive in bytes.

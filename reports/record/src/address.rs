@@ -164,10 +164,10 @@ const NOT_USERS: [&str; 8] = ["mailto", "npm", "jsr", "pkg", "file", "link", "wo
 fn without_scheme(text: &str) -> Vec<Range<usize>> {
     let mut passwords = Vec::new();
     for (at, _) in text.match_indices('@') {
-        let start = text[..at].char_indices().rev().take_while(|&(place, c)| {
-            at - place <= LONGEST_PASSWORD && !ends_address(c) && !matches!(c, '/' | '=' | ',' | '(' | '[' | '{' | '@')
+        let start = text[..at].char_indices().rev().take_while(|&(index, c)| {
+            at - index <= LONGEST_PASSWORD && !ends_address(c) && !matches!(c, '/' | '=' | ',' | '(' | '[' | '{' | '@')
         });
-        let start = start.last().map_or(at, |(place, _)| place);
+        let start = start.last().map_or(at, |(index, _)| index);
         let Some((user, password)) = text[start..at].split_once(':') else { continue };
         let named = |c: char| c.is_ascii_alphanumeric() || "._~%+-".contains(c);
         if user.is_empty() || !user.chars().all(named) || NOT_USERS.contains(&user) || password.is_empty() {

@@ -88,7 +88,7 @@ pub enum Fault {
         id: u32,
     },
     /// An interval ends before it starts.
-    #[error("{entry} ends at {end} ns, before it begins at {start} ns")]
+    #[error("{entry} ends at {end} ns, before it starts at {start} ns")]
     Backwards {
         /// The entry: `spans[3]`.
         entry: String,
@@ -429,7 +429,7 @@ mod tests {
         assert_eq!(fault(|r| r.edges.push(edge(1, 3))), "edges[0] names step 3, but there are 3 steps");
         let mut span = Span::of(Phase::Copy);
         (span.start, span.end) = (Nanos(5), Nanos(4));
-        assert_eq!(fault(|r| r.spans.push(span)), "spans[0] ends at 4 ns, before it begins at 5 ns");
+        assert_eq!(fault(|r| r.spans.push(span)), "spans[0] ends at 4 ns, before it starts at 5 ns");
         let wait = Wait {
             step: StepId(0),
             kind: WaitKind::Slot,

@@ -15,10 +15,10 @@ closed_set! {
     Policy, "policy":
     /// One step after the other, in the order of the file: the classic builder.
     Serial = "serial",
-    /// Whole stages in parallel: a stage begins when every stage that it needs has ended, and runs its steps one after
+    /// Whole stages in parallel: a stage starts when every stage that it needs has ended, and runs its steps one after
     /// the other. The proposal of 2017.
     Stages = "stages",
-    /// Each step begins when the results that it needs itself exist: the finer graph.
+    /// Each step starts when the results that it needs itself exist: the finer graph.
     #[default]
     Instructions = "instructions",
 }

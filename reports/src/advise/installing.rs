@@ -106,11 +106,11 @@ fn goes_to_system(case: &AdviceCase<'_>, step: &StepExplanation) -> bool {
     let step = &case.file.steps[step.id.index()];
     let words = step.instruction.words();
     let Some(target) = words.last() else { return true };
-    let place = buildscope_commands::join(step.folder.as_deref().unwrap_or("/"), &target.text);
-    place == "/"
+    let target = buildscope_commands::join(step.folder.as_deref().unwrap_or("/"), &target.text);
+    target == "/"
         || ["/etc", "/usr", "/lib", "/bin", "/sbin", "/root", "/var/lib", "/opt"]
             .iter()
-            .any(|folder| place.starts_with(folder))
+            .any(|folder| target.starts_with(folder))
 }
 
 /// An install without a cache mount downloads and compiles everything again.

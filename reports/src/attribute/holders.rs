@@ -37,7 +37,7 @@ pub(crate) fn waits(record: &Record, intervals: &Indexed<StepId, Option<Interval
                 before.iter().rev().find(|(_, holder)| *holder != wait.step).copied()
             };
             let (_, holder) = locks.filter_map(before).max()?;
-            // A lock that was free before the wait began was held by another build.
+            // A lock that was free before the wait started was held by another build.
             (intervals[holder]?.end > wait.start).then_some(holder)
         });
         let outside = wait.kind == WaitKind::Lock && on.is_none();

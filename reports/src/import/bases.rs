@@ -27,9 +27,9 @@ struct StageEnds {
 
 impl StageEnds {
     fn add(&mut self, id: DraftId, step: &DraftStep) {
-        let place = step.number.map(|number| (number, id));
-        self.first = self.first.min(place).or(place);
-        self.last = self.last.max(place);
+        let position = step.number.map(|number| (number, id));
+        self.first = self.first.min(position).or(position);
+        self.last = self.last.max(position);
         self.runs |= step.instruction == Instruction::Run;
     }
 }

@@ -127,7 +127,7 @@ pub(crate) struct Draft {
     pub(crate) unfinished: bool,
     /// Notes for the reader of the record about the log.
     pub(crate) notes: Vec<String>,
-    /// The number of the log's line at which the build begins.
+    /// The number of the log's line at which the build starts.
     pub(crate) line: usize,
 }
 

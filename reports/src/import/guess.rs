@@ -152,8 +152,8 @@ impl<'s> Guess<'s> {
     fn before(&self, key: StageKey<'_>, id: DraftId) -> Option<DraftId> {
         let number = self.steps[id].number;
         let siblings = &self.stages[&key];
-        let place = siblings.partition_point(|&other| (self.steps[other].number, other) < (number, id));
-        if let Some(before) = place.checked_sub(1) {
+        let index = siblings.partition_point(|&other| (self.steps[other].number, other) < (number, id));
+        if let Some(before) = index.checked_sub(1) {
             return Some(siblings[before]);
         }
         let (host, _) = platforms(key.platform);

@@ -27,7 +27,7 @@ pub(crate) struct Bounds {
     pub(crate) several: bool,
 }
 
-/// Moves executed steps to an earlier interval of the same length if a step that needs them began before they were said to be done.
+/// Moves executed steps to an earlier interval of the same length if a step that needs them started before they were said to be done.
 pub(crate) fn settle(draft: &mut Draft, bounds: &Indexed<DraftId, Bounds>) {
     let order = draft.order();
     // The wall time does not grow.
@@ -69,7 +69,7 @@ fn earliest_ends(
     let mut ends = Indexed::filled(begin, draft.steps.len());
     for &id in order {
         let step = &draft.steps[id];
-        // A step that needs none of the others began at its own start at the earliest.
+        // A step that needs none of the others started no earlier than its own start.
         let alone = step.start.map_or(begin, |start| start - TICK).max(begin);
         let free = step.needs.iter().map(|&need| ends[need]).max().unwrap_or(alone);
         let took = if step.outcome == Some(Outcome::Executed) { bounds[id].took - ROUNDING / 2 } else { 0 };

@@ -115,7 +115,7 @@ pub(crate) fn loads_context(text: &str) -> bool {
     bracketed(text).is_some_and(|(words, _)| matches!(words[..], ["context", _] | [_, "context", _]))
 }
 
-/// Whether BuildKit does this work before the first stage begins: it loads the Dockerfile, and asks for images.
+/// Whether BuildKit does this work before the first stage starts: it loads the Dockerfile, and asks for images.
 pub(crate) fn is_preparation(text: &str) -> bool {
     let of_builder = text.starts_with('[') && ["internal]", "auth]"].iter().any(|word| text.contains(word));
     of_builder || ["resolve image config", "docker-image://"].iter().any(|word| text.starts_with(word))

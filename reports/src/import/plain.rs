@@ -259,7 +259,7 @@ impl PlainBuild {
         if unnamed > 0 {
             let took = Nanos(u64::try_from(unnamed).unwrap_or(u64::MAX));
             draft.notes.push(format!(
-                "the log begins after the build did: steps of {took} have no name in it and are left out"
+                "the log starts after the build did: steps of {took} have no name in it and are left out"
             ));
         }
         Some(draft)

@@ -126,7 +126,7 @@ impl RawjsonReader {
         }
     }
 
-    fn status(&mut self, status: SolveStatus, place: usize) {
+    fn status(&mut self, status: SolveStatus, line: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
         for vertex in status.vertexes {
             let update = Update {
@@ -141,7 +141,7 @@ impl RawjsonReader {
             if self.vertices.is_over(&update) {
                 self.close();
             }
-            self.first = self.first.or(Some(place));
+            self.first = self.first.or(Some(line));
             self.vertices.update(update);
         }
         for status in status.statuses {

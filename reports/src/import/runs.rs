@@ -38,7 +38,7 @@ pub(crate) fn closed(mut runs: Vec<StartAndEnd>, last: Option<Instant>) -> Vec<V
     runs.into_iter().map(close).collect()
 }
 
-/// Leaves out runs whose times cannot be true: they end before they begin, or they are on the smaller side of a clock that was set back.
+/// Leaves out runs whose times cannot be true: they end before they start, or they are on the smaller side of a clock that was set back.
 /// `runs` are those of all vertices in the order of the log, each with the name of its vertex. Returns sentences about the runs that were
 /// left out.
 pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String> {
@@ -47,7 +47,7 @@ pub(crate) fn repair(vertices: &mut [(String, Vec<StartAndEnd>)]) -> Vec<String>
         let count = runs.len();
         runs.retain(|&(start, end)| end.is_none_or(|end| end >= start));
         if runs.len() < count {
-            notes.push(format!("`{name}` ends before it begins: those times are left out"));
+            notes.push(format!("`{name}` ends before it starts: those times are left out"));
         }
     }
     let mut latest: Option<Instant> = None;

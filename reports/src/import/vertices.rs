@@ -203,7 +203,7 @@ fn extend(draft: &mut Draft, lost: &[DraftId]) {
     }
     if extended > 0 {
         draft.notes.push(format!(
-            "a part of the log is missing: {} until the next one began",
+            "a part of the log is missing: {} until the next one started",
             if extended == 1 {
                 "a step without an end ran at most".to_owned()
             } else {

@@ -193,7 +193,7 @@ fn is_unit(own: Option<Known>, known: Option<Known>) -> bool {
     own.is_some_and(|own| known.is_some_and(|known| own.activity == known.activity))
 }
 
-/// Whether a process started others that do the same: then it only drives them. A copy of a process that executes nothing is none of them.
+/// Whether a process started others that do the same: then it only drives them. A copy of a process that executes nothing does not count.
 fn has_unit_below(tree: &ProcessTree<'_>, index: u32, activity: Activity) -> bool {
     let does =
         |process: &Process| !process.forked && tools::known(process).is_some_and(|known| known.activity == activity);

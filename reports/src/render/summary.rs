@@ -75,12 +75,12 @@ fn steps(explanation: &Explanation, style: Style) -> String {
     for step in costly.into_iter().take(most) {
         let stage = step.stage.clone().unwrap_or_default();
         let line = step.source.map(|source| format!("line {}", source.line));
-        let place: Vec<_> = [Some(stage).filter(|stage| !stage.is_empty()), line].into_iter().flatten().collect();
+        let location: Vec<_> = [Some(stage).filter(|stage| !stage.is_empty()), line].into_iter().flatten().collect();
         table.row([
             Cell::from(step.drag.to_string()),
             Cell::from(percent(step.drag, wall)).colour(DIM),
             quote(&step.text).into(),
-            Cell::from(place.join(", ")).colour(DIM),
+            Cell::from(location.join(", ")).colour(DIM),
         ]);
     }
     table.render(style.width, style.colours)

@@ -31,7 +31,7 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// Whether the drift is small enough for the prediction to be believed: at most [`MAX_DRIFT`].
+    /// Whether the drift is small enough for the prediction to be credible: at most [`MAX_DRIFT`].
     pub fn credible(&self) -> bool {
         self.drift <= MAX_DRIFT
     }

@@ -299,7 +299,7 @@ impl Scenario {
     }
 }
 
-/// Moves the selected share of steps to stages of their own, which begin with the base of the step's stage.
+/// Moves the selected share of steps to stages of their own, which start with the base of the step's stage.
 fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
     for step in record.steps.iter().filter(|step| selector.step(record, step)) {
         let share = selector.share(step);

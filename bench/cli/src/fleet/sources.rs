@@ -19,7 +19,7 @@ pub(super) struct UnreadBuild {
     pub(super) name: String,
     started: Option<String>,
     /// The place in the order of builds that started at the same time or whose start is unknown.
-    place: (PathBuf, usize),
+    order: (PathBuf, usize),
     source: RecordSource,
 }
 
@@ -47,7 +47,7 @@ impl UnreadBuild {
     }
 
     fn order(&self) -> (&str, Option<&str>, &(PathBuf, usize)) {
-        (&self.name, self.started.as_deref(), &self.place)
+        (&self.name, self.started.as_deref(), &self.order)
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<UnreadBuild>, Failure> {
     let build = |(age, kept): (usize, crate::builds::KeptBuild)| UnreadBuild {
         name: kept.subject.dockerfile.unwrap_or_else(|| kept.tool.to_string()),
         started: Some(kept.started),
-        place: (PathBuf::new(), usize::MAX - age),
+        order: (PathBuf::new(), usize::MAX - age),
         source: RecordSource::Kept(builds.clone(), kept.id),
     };
     Ok(sorted(list.into_iter().enumerate().map(build).collect()))
@@ -83,7 +83,7 @@ pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<UnreadBuild>, Failure> {
 }
 
 fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<UnreadBuild>, String> {
-    let build = |number, name, started, source| UnreadBuild { name, started, place: (path.to_owned(), number), source };
+    let build = |number, name, started, source| UnreadBuild { name, started, order: (path.to_owned(), number), source };
     if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
         return Ok(vec![build(0, name, head.started, RecordSource::Record(path.to_owned()))]);
     }

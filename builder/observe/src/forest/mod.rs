@@ -162,8 +162,8 @@ impl Forest {
     }
 
     fn run(&mut self, pid: i32) -> Option<&mut ProgramRun> {
-        let place = self.owners.get(&pid)?;
-        self.steps[place.step].runs.get_mut(&place.run?)
+        let owner = self.owners.get(&pid)?;
+        self.steps[owner.step].runs.get_mut(&owner.run?)
     }
 
     fn thread_started(&mut self, time: u64, pid: i32, tid: i32) {
@@ -240,7 +240,7 @@ impl Forest {
     }
 
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
-        let Some(&place) = self.owners.get(&pid) else { return };
+        let Some(&owner) = self.owners.get(&pid) else { return };
         let exit = self.exits.remove(&tid).map(|(_, exit)| exit);
         if exit.is_none() && pid == tid && self.goes_on(time, pid) {
             return self.hide(time, pid);
@@ -265,13 +265,13 @@ impl Forest {
             }
             None => pid == tid,
         };
-        if place.run.is_none() {
+        if owner.run.is_none() {
             self.threads.remove(&tid);
         }
         if last {
             self.ended(time, pid);
-            if place.run.is_none() {
-                self.step_ended(time, place.step);
+            if owner.run.is_none() {
+                self.step_ended(time, owner.step);
             }
         }
     }
@@ -289,8 +289,8 @@ impl Forest {
         }
         self.switched(time, pid, pid, Runs::Off);
         self.hidden.insert(pid);
-        if let Some(place) = self.owners.get(&pid) {
-            self.steps[place.step].hidden += 1;
+        if let Some(owner) = self.owners.get(&pid) {
+            self.steps[owner.step].hidden += 1;
         }
     }
 
@@ -328,7 +328,7 @@ impl Forest {
 
     /// Ends a step: all its processes end with the first process of its pid namespace.
     fn step_ended(&mut self, time: u64, step: usize) {
-        let left: Vec<i32> = self.owners.iter().filter(|(_, place)| place.step == step).map(|(&pid, _)| pid).collect();
+        let left: Vec<i32> = self.owners.iter().filter(|(_, owner)| owner.step == step).map(|(&pid, _)| pid).collect();
         for pid in left {
             self.ended(time, pid);
         }
@@ -381,9 +381,9 @@ impl Forest {
 
     /// Calls `each` for every living process with its program, and with the programs of its step.
     pub(crate) fn living(&mut self, mut each: impl FnMut(i32, &mut ProgramRun, &mut Programs)) {
-        for (&pid, place) in &self.owners {
-            let Inside { runs, programs, .. } = &mut self.steps[place.step];
-            if let Some(run) = place.run.and_then(|run| runs.get_mut(&run)) {
+        for (&pid, owner) in &self.owners {
+            let Inside { runs, programs, .. } = &mut self.steps[owner.step];
+            if let Some(run) = owner.run.and_then(|run| runs.get_mut(&run)) {
                 each(pid, run, programs);
             }
         }
@@ -397,7 +397,7 @@ impl Forest {
         for pid in gone {
             match before.get(&pid) {
                 Some(&since) => {
-                    let step = self.owners.get(&pid).filter(|place| place.run.is_none()).map(|place| place.step);
+                    let step = self.owners.get(&pid).filter(|owner| owner.run.is_none()).map(|owner| owner.step);
                     self.ended(since, pid);
                     if let Some(step) = step {
                         self.step_ended(since, step);

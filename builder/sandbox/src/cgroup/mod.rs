@@ -433,7 +433,7 @@ mod tests {
         assert_eq!((step.memory(), step.cpu(), step.oom()), (Some(12_288), Some(Nanos(3_500_000)), true));
     }
 
-    /// Ordinary directories take the place of hierarchies: what is tested is who knows of them, and when.
+    /// Ordinary directories take the place of hierarchies. The test is about which process knows of them, and when.
     #[test]
     fn directories_made_after_the_zygote_knew_their_parents_are_removed_by_it() {
         let hierarchies = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

@@ -96,7 +96,7 @@ impl Lowering<'_> {
             for (name, value) in &used {
                 lower.contexts.insert(name.clone(), NamedContext::Target(self.end(value, &platform)?));
             }
-            let end = self.fleet.add(&parsed, &lower, &*images).map_err(|faults| faults.named(&input.name))?;
+            let end = self.fleet.add(&parsed, &lower, &*images).map_err(|errors| errors.named(&input.name))?;
             let end = end.labelled(&request.labels);
             targets.push(end.step);
             self.ends.entry(delivery.name.clone()).or_default().push((platform, Arc::new(end)));

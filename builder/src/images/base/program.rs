@@ -66,11 +66,11 @@ pub(super) fn find(
     probe: &Probe,
 ) -> Result<(SourceProgram, Vec<u8>), ImageError> {
     let kept = store.root().join("images/busybox");
-    let mut faults = Vec::new();
+    let mut errors = Vec::new();
     for path in PATHS.iter().map(Path::new).chain([kept.as_path()]) {
         match usable(path) {
             Ok(found) => return Ok(found),
-            Err(reason) => faults.extend(reason),
+            Err(reason) => errors.extend(reason),
         }
     }
     let span = probe.phase(Phase::Fetch);
@@ -83,10 +83,10 @@ pub(super) fn find(
     for fetch in [&from_package as &dyn Fn() -> Result<(), String>, &from_image] {
         match fetch().map_err(Some).and_then(|()| usable(&kept)) {
             Ok(found) => return Ok(found),
-            Err(reason) => faults.extend(reason),
+            Err(reason) => errors.extend(reason),
         }
     }
-    Err(ImageError::NoBusybox { reason: faults.join("; ") })
+    Err(ImageError::NoBusybox { reason: errors.join("; ") })
 }
 
 /// Reads a static busybox. The error is the reason why the file cannot be used, or `None` if there is no file.

@@ -174,7 +174,7 @@ impl Objects {
         match head.status() {
             StatusCode::OK => Ok(()),
             StatusCode::NOT_FOUND => self.put(&key, content, descriptor.size),
-            status => Err(self.refusal(&key, status, head)),
+            status => Err(self.response_error(&key, status, head)),
         }
     }
 
@@ -184,7 +184,7 @@ impl Objects {
         let response = self.sent(key, get)?;
         match response.status() {
             StatusCode::OK => Ok(response),
-            status => Err(self.refusal(key, status, response)),
+            status => Err(self.response_error(key, status, response)),
         }
     }
 
@@ -203,7 +203,7 @@ impl Objects {
         let response = self.sent(key, put)?;
         match response.status() {
             StatusCode::OK => Ok(()),
-            status => Err(self.refusal(key, status, response)),
+            status => Err(self.response_error(key, status, response)),
         }
     }
 
@@ -215,7 +215,7 @@ impl Objects {
         retry(ATTEMPTS, send).map_err(|error| self.error(key, error))
     }
 
-    fn refusal(&self, key: &str, status: StatusCode, response: Response<Body>) -> ImageError {
+    fn response_error(&self, key: &str, status: StatusCode, response: Response<Body>) -> ImageError {
         let mut text = String::new();
         // Without the message, the status says enough.
         let _ = response.into_body().into_reader().take(LONGEST_ERROR).read_to_string(&mut text);

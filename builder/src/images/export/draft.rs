@@ -77,7 +77,7 @@ impl ArchiveDraft {
 }
 
 impl DirectoryDraft {
-    /// Begins a directory; `None` where files without a name are not possible.
+    /// Starts a directory; `None` where files without a name are not possible.
     pub(crate) fn begin(directory: &Path) -> Option<Self> {
         Some(Self { sink: DirectorySink::unpublished(directory)?, begun: DraftLayers::default() })
     }
@@ -94,7 +94,7 @@ impl DirectoryDraft {
 }
 
 impl DraftLayers {
-    /// Whether an export of these layers begins with those of the draft.
+    /// Whether an export of these layers starts with those of the draft.
     pub(super) fn fits(&self, wanted: impl Iterator<Item = (DiffId, Transform)>) -> bool {
         let mut distinct: Vec<(DiffId, Transform)> = Vec::new();
         for layer in wanted {

@@ -357,7 +357,7 @@ impl Repository {
     }
 
     /// Turns an unexpected response into an error with a hint.
-    pub(crate) fn refusal(&self, what: &str, response: &mut Response<Body>) -> ImageError {
+    pub(crate) fn response_error(&self, what: &str, response: &mut Response<Body>) -> ImageError {
         let advice = match response.status().as_u16() {
             401 | 403 => format!(" (is a login missing? `docker login {}`)", self.host.name),
             413 => " (a proxy in front of the registry may limit the size of requests)".to_owned(),

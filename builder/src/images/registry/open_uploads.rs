@@ -98,7 +98,7 @@ impl OpenUpload {
     fn send(&mut self, at: u64, chunk: &[u8]) -> Result<(), ImageError> {
         let mut response = self.repository.send_chunk(&self.location, at, chunk)?;
         if response.status() != StatusCode::ACCEPTED {
-            return Err(self.repository.refusal("cannot send a chunk", &mut response));
+            return Err(self.repository.response_error("cannot send a chunk", &mut response));
         }
         self.location = self.repository.location(&response, "a chunk")?;
         Ok(())

@@ -36,16 +36,16 @@ impl Registries {
         platform: &Platform,
         images: &Images,
     ) -> Result<ResolvedImage, ImageError> {
-        let mut faults = Vec::new();
+        let mut errors = Vec::new();
         for host in self.hosts(&reference.registry) {
             match self.pull_from(&host, reference, platform, images) {
                 Ok(image) => return Ok(image),
-                Err(ImageError::Registry { registry, reason }) => faults.push((registry, reason)),
+                Err(ImageError::Registry { registry, reason }) => errors.push((registry, reason)),
                 Err(error) => return Err(error),
             }
         }
         // The registry itself was tried last, after its mirrors.
-        let messages = faults.iter().map(|(host, reason)| {
+        let messages = errors.iter().map(|(host, reason)| {
             if *host == reference.registry { reason.clone() } else { format!("mirror {host}: {reason}") }
         });
         let reason = messages.collect::<Vec<_>>().join("; ");
@@ -109,10 +109,10 @@ fn manifest(repository: &Repository, reference: &Reference) -> Result<Document, 
     let mut response =
         repository.request(&ApiRequest::new(Access::Pull, Method::GET, &url).headers(&[("Accept", &accept)]))?;
     if response.status() == StatusCode::NOT_FOUND {
-        return Err(repository.refusal(&format!("image `{reference}` not found"), &mut response));
+        return Err(repository.response_error(&format!("image `{reference}` not found"), &mut response));
     }
     if response.status() != StatusCode::OK {
-        return Err(repository.refusal(&format!("cannot pull `{reference}`"), &mut response));
+        return Err(repository.response_error(&format!("cannot pull `{reference}`"), &mut response));
     }
     let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let (kind, content_digest) = (header("content-type"), header("docker-content-digest"));
@@ -230,7 +230,7 @@ impl BlobDownload {
             }
             _ => {
                 let what = format!("cannot pull blob {} of {}", self.digest, self.repository.name);
-                return Err(self.repository.refusal(&what, &mut response));
+                return Err(self.repository.response_error(&what, &mut response));
             }
         };
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();

@@ -121,7 +121,7 @@ impl Repository {
             // The blob was mounted.
             StatusCode::CREATED => Ok(UploadStart::Present),
             StatusCode::ACCEPTED => Ok(UploadStart::At(self.location(&response, "an upload")?)),
-            _ => Err(self.refusal(&format!("cannot start an upload into {}", self.name), &mut response)),
+            _ => Err(self.response_error(&format!("cannot start an upload into {}", self.name), &mut response)),
         }
     }
 
@@ -151,8 +151,10 @@ impl Repository {
                     retries.progress(at);
                     continue;
                 }
-                Ok(mut response) if is_final(response.status()) => return Err(self.refusal(&what(), &mut response)),
-                Ok(mut response) => (self.refusal(&what(), &mut response), asked_pause(&response)),
+                Ok(mut response) if is_final(response.status()) => {
+                    return Err(self.response_error(&what(), &mut response));
+                }
+                Ok(mut response) => (self.response_error(&what(), &mut response), asked_pause(&response)),
                 Err(reason) => (reason, None),
             };
             if !retries.wait(pause) {
@@ -170,7 +172,7 @@ impl Repository {
         match response.status() {
             StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(true),
             status if is_final(status) || !retries.wait(asked_pause(&response)) => {
-                Err(self.refusal(&what(), &mut response))
+                Err(self.response_error(&what(), &mut response))
             }
             _ => Ok(false),
         }
@@ -199,7 +201,7 @@ impl Repository {
             StatusCode::CREATED | StatusCode::OK | StatusCode::ACCEPTED => Ok(()),
             _ => {
                 let what = format!("cannot push the manifest `{name}` of {}", self.name);
-                Err(self.refusal(&what, &mut response))
+                Err(self.response_error(&what, &mut response))
             }
         }
     }

@@ -60,7 +60,7 @@ impl Key {
         Digest::from_bytes(self.0.finalize().into())
     }
 
-    /// Begins a group with that many items.
+    /// Starts a group with that many items.
     pub(super) fn group(&mut self, group: &FileGroup, items: usize) {
         self.text(group.name.as_encoded_bytes());
         self.number(u64::from(group.directory) | u64::from(group.unpack) << 1 | u64::from(group.partial) << 2);

@@ -39,7 +39,7 @@ use destination::CopiedFile;
 use crate::plan;
 use crate::sources::{Memory, StoredAt};
 use buildscope_record::{DiffId, Phase, Probe, Quantity};
-use buildscope_storage::{Layer, Places, Store, Timestamp};
+use buildscope_storage::{ContentOffsets, Layer, Store, Timestamp};
 
 /// Makes the layer of a COPY or ADD. It has what the instruction changes: an equal file that exists already is not part of it.
 ///
@@ -69,24 +69,24 @@ pub fn copy(
     span.quantity(Quantity::FilesChanged, target.len() as u64);
     let layer = target.into_layer(store);
     span.end();
-    let (layer, places) = layer.finish_with_places(probe)?;
+    let (layer, content_offsets) = layer.finish_with_offsets(probe)?;
     drop(checkouts);
     if let Some(memory) = &memory {
-        remember(memory, &copied, layer, &places, probe);
+        remember(memory, &copied, layer, &content_offsets, probe);
     }
     Ok(layer)
 }
 
 /// Records where in the new layer the files of a context are, so that a later COPY of them reads the layer. A sparse file is read from
 /// the context, where its holes are known.
-fn remember(memory: &Memory, copied: &[CopiedFile], layer: Layer, places: &Places, probe: &Probe) {
+fn remember(memory: &Memory, copied: &[CopiedFile], layer: Layer, content_offsets: &ContentOffsets, probe: &Probe) {
     if copied.is_empty() {
         return;
     }
     let _span = probe.phase(Phase::Commit);
     let blob = layer.diff_id.into();
     memory.set_stored(copied.iter().filter_map(|CopiedFile { host, digest, number }| {
-        Some((*host, *digest, StoredAt { blob, offset: places.of(*number)? }))
+        Some((*host, *digest, StoredAt { blob, offset: content_offsets.of(*number)? }))
     }));
 }
 

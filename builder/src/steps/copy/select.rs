@@ -347,17 +347,17 @@ impl<'a> Finder<'a> {
         if self.unread.is_empty() {
             return Ok(());
         }
-        let mut places: Vec<(u32, u32)> = Vec::with_capacity(self.unread.len());
-        places.extend(self.groups.iter().enumerate().flat_map(|(group, found)| {
+        let mut items: Vec<(u32, u32)> = Vec::with_capacity(self.unread.len());
+        items.extend(self.groups.iter().enumerate().flat_map(|(group, found)| {
             let unread = found.items.details.iter().enumerate().filter(|(_, detail)| detail.unread);
             unread.map(move |(item, _)| (group as u32, item as u32))
         }));
-        let unread = UnreadFiles { nodes: &self.unread, places: &places, groups: &self.groups, bases: &self.bases };
+        let unread = UnreadFiles { nodes: &self.unread, items: &items, groups: &self.groups, bases: &self.bases };
         context.hash(&unread, self.probe)?;
         // All files of a layer are in the same blob, so few blobs are looked up.
         let mut there: HashMap<BlobDigest, bool> = HashMap::new();
         let mut has = |blob: &BlobDigest| *there.entry(*blob).or_insert_with(|| blobs.contains(blob));
-        for (node, (group, item)) in self.unread.iter().zip(&places) {
+        for (node, (group, item)) in self.unread.iter().zip(&items) {
             let Some(content) = node.content() else { continue };
             let source = {
                 let below = self.groups[*group as usize].items.entries.get(*item as usize).path();
@@ -387,7 +387,7 @@ impl<'a> Finder<'a> {
 struct UnreadFiles<'a> {
     nodes: &'a [&'a ContextNode],
     /// The group and the item of each.
-    places: &'a [(u32, u32)],
+    items: &'a [(u32, u32)],
     groups: &'a [FileGroup],
     bases: &'a [PathBuf],
 }
@@ -402,7 +402,7 @@ impl FileList for UnreadFiles<'_> {
     }
 
     fn path(&self, number: usize) -> PathBuf {
-        let (group, item) = self.places[number];
+        let (group, item) = self.items[number];
         let below = self.groups[group as usize].items.entries.get(item as usize).path();
         join(&self.bases[group as usize], below)
     }

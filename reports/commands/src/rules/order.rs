@@ -484,13 +484,15 @@ fn edits(file: &File<'_>, reorder: &Reorder, tree: &CopiedDirectory, present: &[
     }
     let written = &copy.words();
     let target = written.last()?.text.trim_end_matches('/');
-    let place = |folder: &str| {
+    let destination_of = |folder: &str| {
         let inner = folder.strip_prefix(&tree.source).unwrap_or(folder).trim_matches('/');
         let base = if target == "." || target.is_empty() && !tree.absolute { "." } else { target };
         if inner.is_empty() { format!("{base}/") } else { format!("{base}/{inner}/") }
     };
-    let mut lines: Vec<String> =
-        folders.iter().map(|(folder, files)| format!("COPY {flags}{} {}", files.join(" "), place(folder))).collect();
+    let mut lines: Vec<String> = folders
+        .iter()
+        .map(|(folder, files)| format!("COPY {flags}{} {}", files.join(" "), destination_of(folder)))
+        .collect();
     let run = &file.steps[reorder.run].instruction;
     let run_flags = if run.flags.is_empty() { String::new() } else { format!("{} ", run.flags) };
     let mut edits = Vec::new();

@@ -78,7 +78,7 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
             .any(|word| word.text == "--recursive" || !word.text.starts_with("--") && word.text.contains('R'));
         let mut plain = command.arguments().iter().filter(|word| !word.is_option() || is_mode(&word.text));
         let Some(value) = plain.next().filter(|_| recursive) else { continue };
-        let places: Vec<_> = plain.collect();
+        let targets: Vec<_> = plain.collect();
         let Some(paths) = touches(command, start) else { continue };
         let paths: Vec<String> = paths.into_iter().skip(1).collect();
         // Files that the same RUN makes are stored once.
@@ -102,7 +102,7 @@ fn in_run(file: &File<'_>, step: usize) -> Vec<RecursiveChange> {
             && program == Changer::Chown
             && value.literal
             && paths.len() == 1
-            && places.iter().all(|place| place.literal)
+            && targets.iter().all(|target| target.literal)
             && options.len() == 1
         {
             change.edits = edits(file, &change).unwrap_or_default();

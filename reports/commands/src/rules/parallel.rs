@@ -44,7 +44,7 @@ fn chain(file: &File<'_>, first: usize, second: usize) -> Option<NeedlessChain> 
         return None;
     }
     // They must not write to the same place.
-    let (one, other) = (places(file, first, earlier), places(file, second, later));
+    let (one, other) = (paths(file, first, earlier), paths(file, second, later));
     let shared = one.iter().any(|path| other.iter().any(|other| within(path, other) || within(other, path)));
     (!download || !shared).then_some(NeedlessChain { first, second, tools })
 }
@@ -95,7 +95,7 @@ fn names(earlier: &Run, later: &Run) -> bool {
 }
 
 /// The absolute paths in a RUN, and the directories that it changes to.
-fn places(file: &File<'_>, step: usize, run: &Run) -> Vec<String> {
+fn paths(file: &File<'_>, step: usize, run: &Run) -> Vec<String> {
     let mut found = Vec::new();
     for command in run.elements.iter().flat_map(|element| &element.commands) {
         let words = command.words[1..].iter().chain(&command.writes);

@@ -12,7 +12,7 @@ const DEEPEST: usize = 8;
 /// The number of lines that are examined to decide whether a text is JSON.
 const LOOK: usize = 200;
 
-/// The number of bytes that are read in all for documents that turn out to be none.
+/// The most bytes that are read, in all, of texts that look like documents and are not.
 const MOST_IN_VAIN: usize = 16 << 20;
 
 /// A document, and the text before it in its line.

@@ -158,7 +158,7 @@ pub(super) struct StepData {
     pub(super) sources: Vec<StepId>,
     /// Whether it reads the file system below it.
     pub(super) reads_below: bool,
-    pub(super) place: Where,
+    pub(super) machine: Where,
     /// Whether another machine ran the step in the record, so that its length includes the cost of that.
     pub(super) is_away: bool,
 }

@@ -27,7 +27,7 @@ impl Cluster {
         let count = machines.count.max(1) as usize;
         if count > 1 {
             for (data, task) in steps.iter().zip(model.tasks.iter_mut()) {
-                task.slot &= data.place != Where::Base && !task.segments.is_empty();
+                task.slot &= data.machine != Where::Base && !task.segments.is_empty();
             }
         }
         let bandwidth = machines.bandwidth.map_or(f64::INFINITY, |bandwidth| bandwidth.bytes_per_second() / 1e9);
@@ -76,7 +76,7 @@ impl StepsData {
         images: &mut HashMap<&'r str, StepId>,
         sizes: &Sizes,
     ) -> StepData {
-        let data = StepData { place: Where::Base, ..StepData::default() };
+        let data = StepData { machine: Where::Base, ..StepData::default() };
         if let Some(&stage) = others.last() {
             return StepData { below: self.top(stage), ..data };
         }
@@ -100,15 +100,15 @@ impl StepsData {
         let adds = step.layer.is_some() || made && step.instruction.adds_layer();
         let added = if adds { Added::of(step.layer.map(|layer| layer.bytes.0 as f64)) } else { Added::Nothing };
         let of_stages = !others.is_empty() && others.iter().all(|other| record.steps[other.index()].stage.is_some());
-        let place = match &step.instruction {
+        let machine = match &step.instruction {
             Instruction::Run => Stay::of(&step.text).map_or(Where::Anywhere, Where::Stays),
             Instruction::Copy if of_stages => Where::WithData,
             _ => Where::Here,
         };
         // A COPY looks up owners and follows links in the files below it.
-        let reads_below = step.instruction == Instruction::Run || place == Where::WithData;
+        let reads_below = step.instruction == Instruction::Run || machine == Where::WithData;
         let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
-        StepData { added, below, sources: others, reads_below, place, is_away }
+        StepData { added, below, sources: others, reads_below, machine, is_away }
     }
 
     /// Commands that a scenario moves to a stage of their own run on its base.
@@ -116,7 +116,7 @@ impl StepsData {
         for task in model.tasks.indices().skip(record.steps.len()) {
             let base = model.tasks[task].needs.first().map(|need| need.step);
             let below = base.filter(|base| base.index() < record.steps.len()).and_then(|base| self.top(base));
-            self.steps[task] = StepData { below, reads_below: true, place: Where::Anywhere, ..StepData::default() };
+            self.steps[task] = StepData { below, reads_below: true, machine: Where::Anywhere, ..StepData::default() };
         }
     }
 

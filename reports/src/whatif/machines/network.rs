@@ -94,7 +94,7 @@ impl<'m> Network<'m> {
         };
         network.open(MachineIndex::HERE);
         for (step, task) in model.tasks.entries() {
-            if !task.runs || cluster.steps[step].place == Where::Base {
+            if !task.runs || cluster.steps[step].machine == Where::Base {
                 network.machines[MachineIndex::HERE].data[step] = Holding::Held;
             }
         }
@@ -105,7 +105,7 @@ impl<'m> Network<'m> {
         while self.machines.len() <= machine.index() {
             let mut data = Indexed::filled(Holding::Absent, self.model.tasks.len());
             if self.cluster.base_images == BaseImages::Everywhere {
-                let bases = self.cluster.steps.entries().filter(|(_, step)| step.place == Where::Base);
+                let bases = self.cluster.steps.entries().filter(|(_, step)| step.machine == Where::Base);
                 bases.for_each(|(step, _)| data[step] = Holding::Held);
             }
             self.machines.push(MachineState { data, coming: 0.0, demand: 0.0, steps: 0, usage: MachineUse::default() });
@@ -223,8 +223,8 @@ impl<'m> Network<'m> {
             if self.cluster.only_builds() && small(self.cluster.steps[step].added) {
                 self.machines[MachineIndex::HERE].data[step] = Holding::Held;
             }
-            let &StepData { place, added, .. } = &self.cluster.steps[step];
-            if place == Where::Anywhere {
+            let &StepData { machine, added, .. } = &self.cluster.steps[step];
+            if machine == Where::Anywhere {
                 self.lengths.add(ran);
             }
             if added != Added::Nothing {

@@ -117,7 +117,7 @@ impl Cluster {
         let mut found = BTreeMap::new();
         for (step, data) in self.steps.entries() {
             let task = &model.tasks[step];
-            if let Where::Stays(reason) = data.place
+            if let Where::Stays(reason) = data.machine
                 && task.slot
                 && !task.segments.is_empty()
             {
@@ -131,7 +131,7 @@ impl Cluster {
     fn unknown_sizes(&self, model: &Model) -> usize {
         let fetches = |step: &StepId| {
             let task = &model.tasks[*step];
-            matches!(self.steps[*step].place, Where::Anywhere | Where::WithData)
+            matches!(self.steps[*step].machine, Where::Anywhere | Where::WithData)
                 && task.slot
                 && !task.segments.is_empty()
         };

@@ -44,7 +44,7 @@ impl Network<'_> {
 
     /// Whether the step has to run on the machine that builds.
     fn stays(&self, step: StepId, inputs: &[StepId]) -> bool {
-        match self.cluster.steps[step].place {
+        match self.cluster.steps[step].machine {
             _ if self.loads[step].length <= 0.0 => true,
             Where::Anywhere => false,
             Where::WithData => self.cluster.only_builds() && self.fetched_sooner(inputs),
@@ -76,7 +76,7 @@ impl Network<'_> {
             let coming = state.filter(|_| awaits).map_or(0.0, |state| state.coming);
             let (steps, transfer) = (state.map_or(0, |state| state.steps), self.cluster.transfer(lacking + coming));
             let candidate = Candidate { steps, slots, lacking, transfer, meeting, ..Candidate::default() };
-            if self.cluster.steps[step].place != Where::Anywhere {
+            if self.cluster.steps[step].machine != Where::Anywhere {
                 return (machine, candidate);
             }
             let (partner, reserved) = (self.strands.partner(step, machine), self.strands.reserved(step, machine));

@@ -14,7 +14,7 @@ impl Arguments {
         for text in &self.attest {
             let attest: Attest = text
                 .parse()
-                .map_err(|fault| Failure::usage(miette!("--attest {text}: {fault}: use type=provenance")))?;
+                .map_err(|error| Failure::usage(miette!("--attest {text}: {error}: use type=provenance")))?;
             match &*attest.kind {
                 "provenance" => spec = Some(options(&attest)),
                 "sbom" if attest.disabled => {}
@@ -27,7 +27,7 @@ impl Arguments {
             }
         }
         let parsed = spec.as_deref().map(Provenance::parse).transpose();
-        Ok(parsed.map_err(|fault| Failure::usage(miette!("{fault}")))?.flatten())
+        Ok(parsed.map_err(|error| Failure::usage(miette!("{error}")))?.flatten())
     }
 }
 
