@@ -34,11 +34,15 @@ fn print(text: &str) {
     note(io::stdout().write_all(text.as_bytes()));
 }
 
-/// A document without credentials. Only strings of JSON documents still have characters that a terminal acts on.
+/// A document without credentials. JSON has escapes for C0 controls (RFC 8259, 7), so a text with some is for people, in colours.
 fn document(text: &str) -> Cow<'_, str> {
+    fn safe(text: &str) -> Cow<'_, str> {
+        let acts = |c: char| c.is_ascii_control() && !matches!(c, '\n' | '\t');
+        if text.contains(acts) { render::neutralised(text) } else { escaped_json(text) }
+    }
     match redacted(text) {
-        Cow::Borrowed(text) => escaped_json(text),
-        Cow::Owned(text) => Cow::Owned(escaped_json(&text).into_owned()),
+        Cow::Borrowed(text) => safe(text),
+        Cow::Owned(text) => Cow::Owned(safe(&text).into_owned()),
     }
 }
 
@@ -172,6 +176,17 @@ fn note(written: io::Result<()>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_keeps_its_colours_and_json_gets_escapes() {
+        for (text, written) in [
+            ("\x1b[1mThe build\x1b[0m took 2 s\n", "\x1b[1mThe build\x1b[0m took 2 s\n"),
+            ("\x1b[2mRUN a\u{202e}\x1b[0m \x1b]0;title\x07", "\x1b[2mRUN a\\u{202e}\x1b[0m \\u{1b}]0;title\\u{7}"),
+            ("{\"a\": \"\\u001b[1m\u{202e}\"}\n", "{\"a\": \"\\u001b[1m\\u202e\"}\n"),
+        ] {
+            assert_eq!(document(text), written);
+        }
+    }
 
     #[test]
     fn a_file_that_cannot_be_written_whole_is_removed() {
