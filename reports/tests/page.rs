@@ -243,15 +243,17 @@ fn nothing_is_wider_than_the_page_and_the_charts_line_up() {
         say('tip', tip.getBoundingClientRect().right <= drawer.left || Number(getComputedStyle(byId('drawer')).zIndex) > Number(getComputedStyle(tip).zIndex));
         const caveats = [...document.querySelectorAll('#changes td.soft')];
         say('caveats', caveats.length > 0 && caveats.every((cell) => cell.getBoundingClientRect().width >= 150));
+        const texts = [...document.querySelectorAll('#steps td.text, #groups td:nth-child(5)')];
+        say('texts', texts.length > 6 && texts.every((cell) => cell.getBoundingClientRect().width >= 180));
         say('code', byId('changes').textContent.includes('`'));";
     for width in [420, 1400] {
         let document = run_in(Some(width), &format!("width-{width}"), &page, script);
         assert_eq!(attribute(&document, "data-error"), None, "{document}");
         assert_eq!(attribute(&document, "data-wide"), Some(""), "{width}");
         assert_eq!(attribute(&document, "data-scrolls"), Some("false"), "{width}");
-        let found = ["data-left", "data-right", "data-zoomed", "data-tip", "data-caveats", "data-code"]
+        let found = ["data-left", "data-right", "data-zoomed", "data-tip", "data-caveats", "data-texts", "data-code"]
             .map(|name| attribute(&document, name).unwrap_or_default());
-        assert_eq!(found, ["true", "true", "500 0 250 100", "true", "true", "false"], "{width}");
+        assert_eq!(found, ["true", "true", "500 0 250 100", "true", "true", "true", "false"], "{width}");
     }
 }
 
