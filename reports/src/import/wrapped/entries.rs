@@ -55,9 +55,24 @@ fn is_buildkits(text: &str) -> bool {
     text.lines().take(LOOK).any(own)
 }
 
+/// A line without spaces and a terminal's sequences (ECMA-48, 5.4) at its end. JSON has no such characters.
+fn without_sequences(line: &str) -> &str {
+    let mut line = line.trim_end();
+    while let Some(at) = line.rfind("\x1b[") {
+        let sequence = &line[at + 2..];
+        let parameters = sequence.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+        let ends = sequence.len() == parameters.len() + 1;
+        if !ends || !parameters.bytes().all(|byte| (0x30..=0x3f).contains(&byte)) {
+            break;
+        }
+        line = line[..at].trim_end();
+    }
+    line
+}
+
 /// The document that ends a line.
 fn in_line(line: &str) -> Option<JsonDocument<'_>> {
-    let line = line.trim_end().trim_end_matches(',');
+    let line = without_sequences(line).trim_end_matches(',');
     if !line.ends_with(['}', ']']) {
         return None;
     }

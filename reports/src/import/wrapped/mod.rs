@@ -41,6 +41,10 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
     if text.contains(UNBREAKABLE) {
         text = Cow::Owned(text.replace(UNBREAKABLE, " "));
     }
+    // A byte order mark in the middle: of a file that was appended, or behind a terminal's sequence.
+    if text.contains('\u{feff}') {
+        text = Cow::Owned(text.replace('\u{feff}', ""));
+    }
     // Carriage returns as line ends of old systems. Otherwise a carriage return starts a line that is drawn again.
     if !text.trim_end().contains('\n') && text.contains('\r') {
         text = Cow::Owned(text.replace('\r', "\n"));

@@ -1,5 +1,6 @@
 //! Logs as HTML: pages of CI services, and text that was copied from their source.
 
+use super::super::marks;
 use std::borrow::Cow;
 
 /// The characters that HTML writes as entities with a name.
@@ -32,8 +33,8 @@ const PAGES: [&str; 14] = [
 
 /// The text of a page; `None` if the text is not one.
 pub(super) fn lines(text: &str) -> Option<String> {
-    if is_page(text) {
-        let shown = without_tags(text);
+    if let Some(page) = is_page(text).then_some(text).or_else(|| below(text)) {
+        let shown = without_tags(page);
         return Some(decoded(&shown).into_owned());
     }
     // A text within JSON is decoded when it is taken out.
@@ -62,6 +63,27 @@ fn is_page(text: &str) -> bool {
     let tagged = |line: &&str| (line.contains("</") && line.contains("<span")) || broken(line);
     let lines = || text.lines().filter(|line| !line.trim().is_empty()).take(400);
     document || lines().filter(tagged).count() * 2 > lines().count()
+}
+
+/// The page behind a few other lines, as in a report or a recording of a terminal. A log has its own lines before those of a page.
+fn below(text: &str) -> Option<&str> {
+    const LOOK: usize = 30;
+    const WHOLE: [(&str, &str); 4] =
+        [("<!doctype", "</html>"), ("<html", "</html>"), ("<body", "</body>"), ("<pre", "</pre>")];
+    let mut at = 0;
+    for line in text.split_inclusive('\n').take(LOOK) {
+        let starts =
+            |tag: &str| line.trim_start().get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
+        if let Some((_, end)) = WHOLE.iter().find(|(tag, _)| starts(tag)) {
+            let rest = &text[at..];
+            return rest.lines().any(|line| ends_with(line, end)).then_some(rest);
+        }
+        if marks::find(line).is_some() {
+            return None;
+        }
+        at += line.len();
+    }
+    None
 }
 
 /// The character of the entity after an ampersand, and its length with the semicolon.
@@ -152,6 +174,10 @@ mod tests {
             ),
             ("<html><head><title>x</title></head><body><pre>#1 x\n#2 y</pre></body></html>", "#1 x\n#2 y\n"),
             ("<table><tr><td>1</td><td>#1 x</td></tr><tr><td>2</td><td>#1 y</td></tr></table>", "1 #1 x\n2 #1 y\n"),
+            (
+                "Log:\n```\n<HTML><body><pre>#1 [1/1] RUN a &gt; b\n</pre></body></html>\n```\n",
+                "#1 [1/1] RUN a > b\n\n```\n",
+            ),
             ("<div>#1 x</div><div>#1 y</div>", "#1 x\n#1 y\n"),
             ("<ol><li>#1 [1/1] RUN echo &#x27;a&#39;é</li><li>#1 y</li></ol>", "#1 [1/1] RUN echo 'a'é\n#1 y\n"),
             ("10:00 #1 x<BR />\n10:01 #1 y<BR />\n", "10:00 #1 x\n\n10:01 #1 y\n"),
@@ -160,7 +186,12 @@ mod tests {
         ] {
             assert_eq!(lines(page).as_deref().map(str::trim_end), Some(expected.trim_end()), "{page}");
         }
-        for log in ["#1 [1/1] RUN a && b &gt; c\n", "#1 0.5 <p>&amp;</p>\n#2 x", "#1 x"] {
+        for log in [
+            "#1 [1/1] RUN a && b &gt; c\n",
+            "#1 0.5 <p>&amp;</p>\n#2 x",
+            "#1 x",
+            "Step 1/2 : RUN cat a\n<html>\n&amp;\n</html>\n",
+        ] {
             assert_eq!(lines(log), None, "{log}");
         }
     }

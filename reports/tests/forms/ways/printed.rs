@@ -50,6 +50,18 @@ pub(super) const WAYS: &[Way] = ways! {
         encoder.write_all(rfc3339(lines).as_bytes()).unwrap();
         encoder.finish().unwrap()
     };
+    "JSON in colours" Fine |lines| {
+        let json = objects(lines, |at, text| json!({"level": "info", "time": at.rfc3339(), "message": text}));
+        String::from_utf8(json).unwrap().lines().map(|line| format!("\x1b[36m{line}\x1b[0m\x1b[K\n")).collect::<String>().into_bytes()
+    };
+    "a page behind other lines" Fine |lines| {
+        let log = rfc3339(lines).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        format!("The log of the job:\n\n```\n<html><body><pre>\n{log}</pre></body></html>\n```\n").into_bytes()
+    };
+    "byte order marks of parts" Fine |lines| {
+        let (first, second) = lines.split_at(lines.len() / 2);
+        format!("\x1b[0m\u{feff}{}\u{feff}{}", rfc3339(first), rfc3339(second)).into_bytes()
+    };
     "cat -A" Fine |lines| rfc3339(lines).replace('\n', "^M$\n").into_bytes();
     "bytes that Python prints" Fine |lines| {
         let log = rfc3339(lines).replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n");
