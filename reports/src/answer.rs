@@ -135,7 +135,8 @@ fn outcome(analysis: &Analysis<'_>) -> String {
         Some(failed) => {
             let code = record.steps[failed.id.index()].exit_code;
             let code = code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
-            let words = record.steps[failed.id.index()].error.as_deref().and_then(failure_words);
+            let step = &record.steps[failed.id.index()];
+            let words = step.error.as_deref().and_then(failure_words).or_else(|| output_words(&step.log));
             let words = words.map(|words| format!(": {words}")).unwrap_or_default();
             let later = Nanos(wall.0.saturating_sub(end.0));
             let later = if later.0 > wall.0 / 10 { format!("; the build ended {later} later") } else { String::new() };
@@ -164,8 +165,26 @@ fn failure_words(error: &str) -> Option<String> {
         .find_map(|code| words.rsplit_once(code))
         .map_or(words, |(_, rest)| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
     let words = after_code.trim_matches([':', ' ', '.']);
+    (!words.is_empty()).then(|| shortened(words))
+}
+
+/// The line of a step's output that says most likely why it failed: the last that names an error, else the last of all.
+fn output_words(log: &[String]) -> Option<String> {
+    const LOOK: usize = 10;
+    const NAMES: [&str; 8] =
+        ["error:", "fatal", "out of memory", "no space left", "killed", "panic", "denied", "not found"];
+    let mut last = log.iter().rev().map(|line| line.trim()).filter(|line| !line.is_empty()).take(LOOK);
+    let end = last.clone().next()?;
+    let named = last.find(|line| {
+        let line = line.to_lowercase();
+        NAMES.iter().any(|name| line.contains(name))
+    });
+    Some(shortened(named.unwrap_or(end)))
+}
+
+fn shortened(words: &str) -> String {
     let cut = words.char_indices().nth(LONGEST_REASON).map(|(end, _)| &words[..end]);
-    (!words.is_empty()).then(|| cut.map_or_else(|| words.to_owned(), |words| format!("{}…", words.trim_end())))
+    cut.map_or_else(|| words.to_owned(), |words| format!("{}…", words.trim_end()))
 }
 
 /// The share of the step that had most of the wall time.
@@ -224,7 +243,25 @@ mod tests {
             record.steps[make.index()].outcome = Outcome::Failed;
             record.steps[make.index()].exit_code = Some(2);
         });
-        let answer = explain(&build.finish(4_000)).answer;
+        let mut record = build.finish(4_000);
+        let lines = [
+            "c++ -c a.cc",
+            "c++: fatal error: Killed signal terminated program",
+            "make: *** [Makefile:3: a.o] Error 1",
+            "",
+        ];
+        record.steps[make.index()].log = lines.map(str::to_owned).to_vec();
+        assert!(
+            explain(&record)
+                .answer
+                .contains("(stage main, line 2): c++: fatal error: Killed signal terminated program; the"),
+            "{}",
+            explain(&record).answer
+        );
+        record.steps[make.index()].log = vec!["step 1".into(), "step 2".into()];
+        assert!(explain(&record).answer.contains("(stage main, line 2): step 2; the build"));
+        record.steps[make.index()].log.clear();
+        let answer = explain(&record).answer;
         let expected = "The build failed with exit code 2 after 3.00 s in `RUN make` (stage main, line 2); the build ended 1.00 s later; 2.00 s of the time until the failure (67 %) went to `RUN fetch` (stage main, line 1), mostly unattributed.";
         assert_eq!(answer, expected);
     }
