@@ -303,7 +303,7 @@ fn write_patch(path: &Path, explanation: &Explanation, dockerfile: &Path) -> Res
     }
     if !patch.left_out.is_empty() {
         write_message(&format!(
-            "note: left out, because another change, spaces in quotes or credentials in addresses are in their way: {} (build with the patch, then explain again)",
+            "note: left out, because another change, spaces in quotes, values of variables or credentials in addresses are in their way: {} (build with the patch, then explain again)",
             patch.left_out.join(", ")
         ));
     }

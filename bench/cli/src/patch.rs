@@ -3,7 +3,7 @@
 use crate::Failure;
 use buildscope_commands::Source;
 use buildscope_commands::rules::{Edit, InstructionChange};
-use buildscope_record::redacted;
+use buildscope_record::{Instruction, redacted};
 use buildscope_reports::Explanation;
 use buildscope_reports::advise::{Advice, IGNORE_RULE};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -49,7 +49,14 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
     for advice in explanation.advice.iter().filter(|advice| !advice.edits.is_empty()) {
         let name = name(advice);
-        if advice.edits.iter().any(|edit| places.get(edit.step).is_none_or(Option::is_none)) {
+        let is_there = |step: usize| places.get(step).is_some_and(Option::is_some);
+        if !advice.edits.iter().all(|edit| is_there(edit.step)) {
+            // BuildKit's logs have values for variables: such an instruction is not found in its own file.
+            let mut runs = explanation.steps.iter().filter(|step| step.instruction == Instruction::Run);
+            if runs.any(|step| is_there(step.id.index())) {
+                left_out.push(name);
+                continue;
+            }
             return Err(Failure::usage(miette!(
                 help = "give the Dockerfile of this build with --dockerfile",
                 "{}: has no instruction like the one that {name} changes",

@@ -27,6 +27,7 @@ pub mod grammar;
 mod instruction;
 mod invocation;
 mod keyword;
+mod layout;
 mod path;
 pub mod rules;
 mod script;

@@ -2,6 +2,7 @@
 
 use crate::instruction::Instruction;
 use crate::keyword::Keyword;
+use crate::layout::Layout;
 use crate::rules::{Edit, InstructionChange};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,6 +12,8 @@ use std::ops::Range;
 pub struct Source<'t> {
     text: &'t str,
     places: Vec<Place>,
+    /// The letter that continues a line.
+    escape: char,
 }
 
 /// An instruction's place in the text.
@@ -92,7 +95,7 @@ impl<'t> Source<'t> {
                 spaced: is_spaced(&joined),
             });
         }
-        Self { text, places }
+        Self { text, places, escape }
     }
 
     /// The instructions, each on one line, followed by its heredocs.
@@ -125,10 +128,13 @@ impl<'t> Source<'t> {
     pub fn applied(&self, edits: &[Edit], places: &[Option<&Place>]) -> Option<String> {
         // The replacement of each instruction; `None` if it is removed.
         let mut written: BTreeMap<usize, InstructionEdit> = BTreeMap::new();
+        let (mut removed, mut rewritten) = (Vec::new(), Vec::new());
         for edit in edits {
             let place = (*places.get(edit.step)?)?;
-            if place.spaced && matches!(edit.change, InstructionChange::Lines(_)) {
-                return None;
+            match edit.change {
+                InstructionChange::Lines(_) => rewritten.push(place),
+                InstructionChange::Remove => removed.push(place),
+                _ => {}
             }
             let raw = &self.text[place.range.clone()];
             let own = written.entry(place.range.start).or_insert_with(|| InstructionEdit::of(raw));
@@ -142,6 +148,9 @@ impl<'t> Source<'t> {
                 change => own.change(change),
             }
         }
+        for place in rewritten {
+            self.lay(place, &removed, &mut written)?;
+        }
         let mut out = String::with_capacity(self.text.len() + 200);
         let mut at = 0;
         for (start, written) in written {
@@ -150,13 +159,43 @@ impl<'t> Source<'t> {
             let all: Vec<&str> =
                 [&written.before, &written.lines, &written.after].into_iter().flatten().map(String::as_str).collect();
             out += &all.join("\n");
-            at = place.range.end;
+            at = written.end.unwrap_or(place.range.end);
             // Nothing is left of the line, so its end goes, too.
             if all.is_empty() {
                 at += self.text[at..].find('\n').map_or(self.text.len() - at, |end| end + 1);
             }
         }
         Some(out + &self.text[at..])
+    }
+
+    /// Gives a rewritten instruction the layout of what it is made of. If that is several RUNs, it takes the place of all. `None` if it
+    /// cannot be written.
+    fn lay(&self, place: &Place, removed: &[&Place], written: &mut BTreeMap<usize, InstructionEdit>) -> Option<()> {
+        let own = written.get(&place.range.start)?;
+        let (lines, alone) = (own.lines.clone(), own.before.is_empty() && own.after.is_empty());
+        // The RUNs directly before it that go with it. Only comments are between them.
+        let index = self.places.iter().position(|other| other.range == place.range)?;
+        let run = |place: &&Place| place.text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("run "));
+        let gone = |other: &&Place| run(other) && removed.iter().any(|removed| removed.range == other.range);
+        let joined = if run(&place) && alone && lines.len() == 1 {
+            self.places[..index].iter().rev().take_while(gone).count()
+        } else {
+            0
+        };
+        let parts = &self.places[index - joined..=index];
+        let has_documents = parts.iter().any(|part| !self.text[part.documents..part.range.end].trim().is_empty());
+        let layout = Layout::of(self.text, parts.iter().map(|part| part.range.clone()).collect(), self.escape);
+        let Some(laid) = (if has_documents { None } else { layout.lay(&lines) }) else {
+            return (!place.spaced).then_some(());
+        };
+        if !laid.is_whole {
+            return (!place.spaced).then_some(());
+        }
+        let first = parts[0].range.start;
+        written.retain(|start, _| *start <= first || *start > place.range.start);
+        let whole = written.get_mut(&first)?;
+        (whole.lines, whole.end) = (laid.lines, Some(place.range.end));
+        Some(())
     }
 }
 
@@ -181,6 +220,8 @@ struct InstructionEdit {
     before: Vec<String>,
     lines: Vec<String>,
     after: Vec<String>,
+    /// The end of the text that it replaces, if that is not its own end.
+    end: Option<usize>,
 }
 
 impl InstructionEdit {
@@ -382,5 +423,42 @@ mod tests {
         let edit = Edit { step: 0, change: InstructionChange::Lines(vec!["RUN echo \"a b\"".into()]) };
         let places = source.places(&[("RUN echo \"a b\" && make", None)]);
         assert_eq!(source.applied(&[edit], &places), None);
+    }
+
+    /// A text after a change of its RUNs, which are named by their numbers among all instructions.
+    fn rewritten(text: &str, edits: Vec<(usize, InstructionChange)>) -> Option<String> {
+        let source = Source::read(text);
+        let texts: Vec<String> = source.places.iter().map(|place| place.text.clone()).collect();
+        let known: Vec<_> = texts.iter().map(|text| (text.as_str(), None)).collect();
+        let edits: Vec<Edit> = edits.into_iter().map(|(step, change)| Edit { step, change }).collect();
+        source.applied(&edits, &source.places(&known))
+    }
+
+    #[test]
+    fn a_split_keeps_lines_comments_and_spaces_in_quotes() {
+        let text = "FROM a\nRUN install \\\n    one \\\n    two \\\n    # why\n    && make \"a  b\" \\\n    # last\n    && check\nCMD x\n";
+        let lines = ["RUN install one two", "RUN make \"a b\" && check"].map(str::to_owned).to_vec();
+        assert_eq!(
+            rewritten(text, vec![(1, InstructionChange::Lines(lines))]).unwrap(),
+            "FROM a\nRUN install \\\n    one \\\n    two\n# why\nRUN make \"a  b\" \\\n    # last\n    && check\nCMD x\n"
+        );
+    }
+
+    #[test]
+    fn a_merge_takes_the_place_of_the_first_and_keeps_lines_and_comments() {
+        let text =
+            "# escape=`\nFROM a\n# begin\nRUN one `\n    --two\n\n# middle\nRUN three\nrun four && five\nCMD x\n";
+        let whole = vec!["RUN one --two && three && four && five".to_owned()];
+        let gone = || InstructionChange::Remove;
+        assert_eq!(
+            rewritten(text, vec![(1, gone()), (2, gone()), (3, InstructionChange::Lines(whole))]).unwrap(),
+            "# escape=`\nFROM a\n# begin\nRUN one `\n    --two `\n    # middle\n    && three `\n    && four && five\nCMD x\n"
+        );
+        // What is short stays short.
+        let whole = || InstructionChange::Lines(vec!["RUN a && b".to_owned()]);
+        assert_eq!(
+            rewritten("FROM a\nRUN a\nRUN b\n", vec![(1, gone()), (2, whole())]).unwrap(),
+            "FROM a\nRUN a && b\n"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //! their names and, where they can be read, by their text.
 
 use buildscope_commands::rules::{Facts, InstructionChange, Nothing, late_installs, missing_caches, split_install};
-use buildscope_commands::{Environments, File, InstructionLine};
+use buildscope_commands::{Environments, File, InstructionLine, Tool};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A build context, and whether the texts of its files are known.
@@ -360,6 +360,60 @@ fn an_install_is_not_split_off_where_both_parts_run_again() {
     }
     assert!(!split(&["FROM python", "RUN --mount=type=bind,target=. pip install -r requirements.txt && ./configure"]));
     assert!(split(&["FROM python", "COPY --from=a /src /src", run]), "another stage is not the context");
+    let clone =
+        |rest: &str| split(&["FROM golang", &format!("RUN git clone https://host/a.git /a && cd /a && {rest}")]);
+    assert!(clone("./configure && make"));
+    for rest in ["git checkout 1f0b2c && make", "make && git describe > /v", "git -C b reset --hard v2; make"] {
+        assert!(!clone(rest), "a clone of yesterday has not the commit of today: {rest}");
+    }
+}
+
+/// The RUNs that get mounts, each with their number.
+fn mounted(lines: &[&str]) -> Vec<(usize, usize)> {
+    let end = lines.len() - 2;
+    let lines: Vec<InstructionLine<'_>> = lines
+        .iter()
+        .enumerate()
+        .map(|(at, text)| InstructionLine { text, stage: Some(usize::from(at >= end)) })
+        .collect();
+    let file = File::read(&lines, &Environments::new());
+    let found = missing_caches(&file, &Context::new(&[("go.mod", "module x"), ("Makefile", "")], true));
+    let edits = found.iter().filter(|advice| advice.tool == Tool::Go).flat_map(|advice| &advice.edits);
+    let flags = edits.filter_map(|edit| match &edit.change {
+        InstructionChange::Flags(flags) => Some((edit.step, flags.matches("--mount").count())),
+        _ => None,
+    });
+    flags.collect()
+}
+
+#[test]
+fn a_mount_hides_nothing_that_an_earlier_command_fetched() {
+    let of = |before: &str| {
+        mounted(&[
+            "FROM golang",
+            "WORKDIR /a",
+            "COPY . .",
+            before,
+            "RUN go build -o /out",
+            "FROM scratch",
+            "COPY --from=0 /out /",
+        ])
+    };
+    assert_eq!(of("RUN make deps"), [(3, 2), (4, 2)], "make may have run `go mod download`");
+    assert_eq!(of("RUN apt-get install -y gcc"), [(4, 2)]);
+    assert_eq!(of("RUN mkdir /b"), [(4, 2)]);
+}
+
+#[test]
+fn a_directory_that_git_clones_into_gets_no_mount() {
+    let of = |folder: &str, target: &str| {
+        let run = format!("RUN git clone https://host/a.git {target} && go build -o /out ./...");
+        mounted(&["FROM golang", &format!("WORKDIR {folder}"), &run, "FROM scratch", "COPY --from=0 /out /"])
+    };
+    assert_eq!(of("/a", "."), [(2, 2)]);
+    assert_eq!(of("/root", "."), [(2, 1)], "/root/.cache would make it a directory with files");
+    assert_eq!(of("/", "/go"), [(2, 1)], "/go/pkg/mod would");
+    assert_eq!(of("/root", "a"), [(2, 2)]);
 }
 
 #[test]

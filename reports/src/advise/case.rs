@@ -5,7 +5,7 @@ use crate::analysis::Analysis;
 use crate::steps::StepExplanation;
 use crate::whatif::{MAX_DRIFT, RankedChanges, Scenario};
 use buildscope_commands::rules::{Edit, Facts};
-use buildscope_commands::{Environments, File, Instruction, InstructionLine, diff};
+use buildscope_commands::{Environments, File, Instruction, InstructionLine, Keyword, diff};
 use buildscope_record::{self as record, Nanos, Outcome, Phase, Record, Step, Tool};
 use std::collections::BTreeSet;
 
@@ -134,10 +134,18 @@ pub(super) fn texts(record: &Record) -> Vec<String> {
                 };
                 format!("RUN {} {first}{script}{end}", instruction.flags)
             }
-            _ => step.text.clone(),
+            _ => with_base(record, step).unwrap_or_else(|| step.text.clone()),
         }
     };
     record.steps.iter().map(text).collect()
+}
+
+/// A FROM whose base is named by variables, with the name that the build used.
+fn with_base(record: &Record, step: &Step) -> Option<String> {
+    let stage = record.stages.get(step.stage?.index())?;
+    let from = Instruction::read(&step.text);
+    let written = from.words().first().filter(|word| from.is(Keyword::From) && word.text.contains('$'))?.text.clone();
+    Some(step.text.replacen(&written, &stage.base, 1))
 }
 
 /// The instructions of a record.

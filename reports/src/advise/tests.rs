@@ -65,6 +65,28 @@ fn a_mount_does_not_hide_what_was_fetched_for_it() {
     assert_eq!(of(&format!("RUN {mounts} go build -o /out .")), (None, None));
 }
 
+/// The record has the instruction as written, and the base that the build used.
+#[test]
+fn a_base_that_variables_name_is_known() {
+    for (base, from, modules) in [
+        ("mirror.example/library/golang:1.23", "FROM ${MIRROR}golang:${GO} AS build", "/go/pkg/mod"),
+        ("golang:1.23", "FROM --platform=$BUILDPLATFORM $BASE AS build", "/go/pkg/mod"),
+        ("alpine:3", "FROM $BASE AS build", "/root/go/pkg/mod"),
+    ] {
+        let mut made = Synthetic::default();
+        let (stage, last) = (made.stage("build"), made.stage("last"));
+        let from = made.step(stage, from, 0..1);
+        let copy = made.step(stage, "COPY main.go go.mod /a/", 1..20);
+        let build = made.step(stage, "RUN cd /a && go build -o /out", 20..420);
+        let result = made.step(last, "COPY --from=build /out /out", 420..430);
+        made.data(from, copy).data(copy, build).data(build, result);
+        let mut record = made.finish(430);
+        record.stages[0].base = base.into();
+        let found = advice(&record, "cache-mount").unwrap();
+        assert!(found.diff[1].contains(&format!("target={modules} ")), "{base}: {:?}", found.diff);
+    }
+}
+
 #[test]
 fn an_unread_list_of_dependencies_gives_no_diff() {
     let steps =

@@ -6,6 +6,7 @@ use super::{Edit, InstructionChange};
 use crate::Invocation;
 use crate::file::{File, Run, Step};
 use crate::keyword::Keyword;
+use crate::path::join;
 use crate::script::Join;
 use crate::touches::{touches, within};
 use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
@@ -56,6 +57,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     if isolated {
         caches.retain(|cache| cache.content == Content::Objects);
     }
+    caches.retain(|cache| !must_be_empty(here, run, &cache.target));
     let mounted = mounts(here);
     let all = caches.len();
     caches.retain(|cache| !mounted.iter().any(|target| target.contains('$') || is_same_place(&cache.target, target)));
@@ -99,6 +101,20 @@ fn caches_of(run: &Run, tool: Tool) -> Vec<Cache> {
         }
     }
     caches
+}
+
+/// Whether a RUN clones into a directory that a mount would fill.
+fn must_be_empty(step: &Step<'_>, run: &Run, mount: &str) -> bool {
+    let mut commands = run.elements.iter().flat_map(|element| &element.commands);
+    commands.any(|command| {
+        let target = command.arguments().last().filter(|word| word.literal && !word.text.contains(':'));
+        command.program() == "git"
+            && command.has("clone")
+            && target.is_some_and(|target| {
+                let start = step.folder.as_deref().unwrap_or("/");
+                within(mount, &join(&join(start, command.folder.as_deref().unwrap_or("")), &target.text))
+            })
+    })
 }
 
 /// Whether programs find their packages in the store of this tool when they run.
@@ -359,7 +375,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
         let words = instruction.words();
         let sources = &words[..words.len().saturating_sub(1)];
         sources.iter().any(|word| {
-            let path = crate::path::join("/", &word.text);
+            let path = join("/", &word.text);
             !word.literal || targets.iter().any(|target| within(target, &path) || within(&path, target))
         })
     };
@@ -368,6 +384,12 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
     {
         return None;
     }
+    // Before the first RUN that shows the tool, `make` in the same directory may have filled the store, which a mount would hide.
+    let shows =
+        |run: &Run| run.usages.iter().any(|(_, _, usage)| usage.tool == advice.tool && usage.work != Work::Clean);
+    let own = |step: &&Step<'_>| step.stage.is_some_and(|stage| family.contains(&stage));
+    let first = file.steps.iter().filter(own).find(|step| step.run.as_ref().is_some_and(shows));
+    let workplace = first.and_then(|step| step.folder.as_deref()).filter(|folder| *folder != "/");
     let mut edits = Vec::new();
     let mut begun = false;
     for (other, at) in file.steps.iter().zip(0..) {
@@ -375,15 +397,17 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
         else {
             continue;
         };
-        let uses = found.usages.iter().any(|(_, _, usage)| usage.tool == advice.tool && usage.work != Work::Clean);
-        begun |= uses;
+        let uses = shows(found);
+        begun |= uses || workplace.is_some() && other.folder.as_deref() == workplace && !is_aside(found);
         if !begun || !uses && is_aside(found) {
             continue;
         }
         // An unknown build may run the tool, and then needs its files.
         let wanted = if uses { caches_of(found, advice.tool) } else { advice.caches.clone() };
         let mounted = mounts(other);
-        let missing = wanted.iter().filter(|cache| !mounted.iter().any(|target| within(&cache.target, target)));
+        let missing = wanted.iter().filter(|cache| {
+            !must_be_empty(other, found, &cache.target) && !mounted.iter().any(|target| within(&cache.target, target))
+        });
         let flags: Vec<String> = missing.map(Cache::flag).collect();
         if !other.around.root || other.instruction.flag("network") == Some("none") {
             return None;

@@ -130,7 +130,9 @@ pub fn split_install(file: &File<'_>, step: usize, facts: &dyn Facts) -> Option<
                 .iter()
                 .any(|command| !command.words[0].literal || command.words[0].text.contains('/'))
     });
-    if removes || !builds {
+    // A kept clone lacks the commits that a later change may name.
+    let checks_out = rest.clone().any(|at| run.elements[at].commands.iter().any(|command| command.program() == "git"));
+    if removes || !builds || checks_out {
         return None;
     }
     split_before(&file.steps[step], end)
