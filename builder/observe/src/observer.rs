@@ -312,8 +312,9 @@ impl Watch {
             }
             if inside.lost.of_processes > 0 {
                 let lost = inside.lost.of_processes;
-                unseen
-                    .push(format!("processes and their ends: the kernel dropped {lost} events that may be about them"));
+                let why = format!("processes and their ends: the kernel dropped {lost} events that may be about them");
+                // A view may show only the first sentences.
+                unseen.insert(0, why);
             }
             let mut step = processes(&inside, at, observed, unseen);
             step.processes.resolution = Nanos(resolution);

@@ -7,13 +7,13 @@ use super::parts::independent_parts;
 use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
 use crate::dialect;
-use crate::inside::advice::findings;
+use crate::inside::advice::{StepHost, findings};
 use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
 use buildscope_commands::rules::{Changer, Edit, InstructionChange, RecursiveChange, merged, recursive_changes};
-use buildscope_record::{ByteSize, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
+use buildscope_record::{ByteSize, DriverName, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
 
@@ -217,11 +217,14 @@ fn base_pull(case: &AdviceCase<'_>) -> Vec<Advice> {
 
 /// Advice from the processes inside a step.
 fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
-    let processors = case.analysis.record.host.cpus.unwrap_or(1);
+    let record = case.analysis.record;
+    // These drivers mount an overlayfs that does not sync.
+    let syncs = !matches!(record.options.driver, Some(DriverName::Erofs | DriverName::Overlay));
+    let host = StepHost { processors: record.host.cpus.unwrap_or(1), syncs };
     let steps = case.ran().filter(|step| case.worth(step.drag));
     steps
         .filter_map(|step| Some((step, step.inside.as_ref()?)))
-        .flat_map(|(step, inside)| findings(inside, processors).into_iter().map(move |finding| (step, finding)))
+        .flat_map(|(step, inside)| findings(inside, host).into_iter().map(move |finding| (step, finding)))
         .map(|(step, finding)| {
             let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat);
             let line = finding.place.map(|place| place.line).or(advice.line);

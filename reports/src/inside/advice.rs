@@ -31,12 +31,21 @@ const LEAST: Nanos = Nanos(500_000_000);
 /// A make that has fewer compilers at once, or uses fewer processors, runs one process at a time.
 const ONE: f64 = 1.3;
 
-/// Returns the suggestions for the commands of a step on a machine with this number of processors.
-pub(crate) fn findings(inside: &Inside, processors: u32) -> Vec<Finding> {
+/// What a step ran on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StepHost {
+    /// The number of processors.
+    pub(crate) processors: u32,
+    /// Whether a program that syncs a file waits for the disk. It does not on an overlayfs with the option `volatile`.
+    pub(crate) syncs: bool,
+}
+
+/// Returns the suggestions for the commands of a step.
+pub(crate) fn findings(inside: &Inside, host: StepHost) -> Vec<Finding> {
     let commands: Vec<&CommandRow> = inside.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
     let alone = commands
         .iter()
-        .flat_map(|row| [package_lists(row), unsafe_io(row), jobs(row, processors), wheels(row), download(row)]);
+        .flat_map(|row| [package_lists(row), unsafe_io(row, host), jobs(row, host), wheels(row), download(row)]);
     let together = (0..commands.len()).flat_map(|at| {
         let (before, rest) = commands.split_at(at);
         [pruned(before, rest[0]), tests_first(rest[0], &rest[1..])]
@@ -59,8 +68,8 @@ fn package_lists(row: &CommandRow) -> Option<Finding> {
     update.then(|| Finding::of("package-lists", row, waited, text, caveat))
 }
 
-fn unsafe_io(row: &CommandRow) -> Option<Finding> {
-    let dpkg = row.programs.iter().any(|program| program.program.starts_with("dpkg"));
+fn unsafe_io(row: &CommandRow, host: StepHost) -> Option<Finding> {
+    let dpkg = host.syncs && row.programs.iter().any(|program| program.program.starts_with("dpkg"));
     let waited = row.spent.blocked.disk;
     let text = format!(
         "`{}` waits {waited} for the disk: in an image, dpkg need not sync each file (`-o Dpkg::Options::=--force-unsafe-io`)",
@@ -87,7 +96,7 @@ fn with_unsafe_io(command: &str) -> Option<(String, String)> {
     between.iter().all(plain).then(|| (old, format!("apt-get -o Dpkg::Options::=--force-unsafe-io {rest}")))
 }
 
-fn jobs(row: &CommandRow, processors: u32) -> Option<Finding> {
+fn jobs(row: &CommandRow, StepHost { processors, .. }: StepHost) -> Option<Finding> {
     let parallel = ["-j", "--jobs", "--parallel"];
     let has_jobs = row.text.split_whitespace().any(|word| parallel.iter().any(|option| word.starts_with(option)));
     let builds = runs(row, &["make"]) || runs(row, &["cmake", "--build"]);
@@ -199,10 +208,11 @@ mod tests {
     }
 
     fn found(row: CommandRow) -> Vec<(&'static str, u64)> {
-        findings(&inside(vec![row]), 8).into_iter().map(|finding| (finding.rule, finding.gain.0)).collect()
+        findings(&inside(vec![row]), HOST).into_iter().map(|finding| (finding.rule, finding.gain.0)).collect()
     }
 
     const SECOND: u64 = 1_000_000_000;
+    const HOST: StepHost = StepHost { processors: 8, syncs: true };
 
     fn waits(blocked: Blocked) -> Spent {
         Spent { processor: Nanos(SECOND), blocked, ..Spent::default() }
@@ -220,6 +230,7 @@ mod tests {
         );
         assert_eq!(found(install.clone()), [], "nothing says that it was dpkg that waited");
         install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
+        assert_eq!(unsafe_io(&install, StepHost { syncs: false, ..HOST }), None);
         assert_eq!(found(install), [("unsafe-io", 3 * SECOND)]);
         assert_eq!(
             found(row(
@@ -239,7 +250,7 @@ mod tests {
         install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
         let mut change = |text: &str| {
             install.text = text.into();
-            unsafe_io(&install).unwrap().change
+            unsafe_io(&install, HOST).unwrap().change
         };
         let option = "apt-get -o Dpkg::Options::=--force-unsafe-io";
         let expected = |old: &str, rest: &str| Some((old.to_owned(), format!("{option} {rest}")));
@@ -260,7 +271,7 @@ mod tests {
     }
 
     fn found_in(rows: Vec<CommandRow>) -> Vec<(&'static str, u64)> {
-        findings(&inside(rows), 8).into_iter().map(|finding| (finding.rule, finding.gain.0 / SECOND)).collect()
+        findings(&inside(rows), HOST).into_iter().map(|finding| (finding.rule, finding.gain.0 / SECOND)).collect()
     }
 
     #[test]
@@ -292,11 +303,11 @@ mod tests {
         let mut two = make.clone();
         two.activities[0].time = Nanos(16 * SECOND);
         assert_eq!(found(two), []);
-        assert_eq!(jobs(&make, 8).unwrap().change.unwrap().1, "make -j\"$(nproc)\" all");
+        assert_eq!(jobs(&make, HOST).unwrap().change.unwrap().1, "make -j\"$(nproc)\" all");
         make.text = "make -j4 all".into();
         assert_eq!(found(make.clone()), []);
         make.text = "cmake --build out --target all".into();
-        let finding = jobs(&make, 8).unwrap();
+        let finding = jobs(&make, HOST).unwrap();
         assert_eq!(finding.change.unwrap().1, "cmake --build out --parallel \"$(nproc)\" --target all");
         assert!(finding.text.ends_with("`cmake --build out --parallel \"$(nproc)\" --target all`"), "{}", finding.text);
         make.text = "cmake --build out --parallel 2".into();

@@ -16,6 +16,13 @@ const RULES: &[ProcessRule] = &[
     rule(&["virtualenv"], "", Configure),
     by_lines(&["pip", "pip3*", "uv"], "", Unpack),
     by_lines(&["python*"], "pip", Unpack),
+    by_lines(&["poetry", "pipenv", "pdm"], "=lock", Plan),
+    by_lines(&["poetry", "pipenv", "pdm"], "=install", Unpack),
+    by_lines(&["poetry", "pipenv", "pdm"], "=sync", Unpack),
+    by_lines(&["poetry", "pdm"], "=add", Unpack),
+    // What `ctypes.util.find_library` of Python starts to find a library.
+    rule(&["gcc", "cc", "ld"], "-Wl,-t", Configure),
+    rule(&["ld"], "=-t =/dev/null", Configure),
     rule(&["cython*", "maturin"], "", Compile),
 ];
 
@@ -39,6 +46,10 @@ const LINES: &[LineRule] = &[
     ended("Resolved * package", Plan),
     ended("Prepared * package", Download),
     ended("Installed * package", Unpack),
+    begins("Resolving dependencies...", Plan),
+    ended("Writing lock file", Plan),
+    begins("Installing dependencies from lock file", Unpack),
+    begins("Package operations: ", Unpack),
     begins("=*= test session starts =", Test),
     ended("=* passed", Test),
     ended("=* failed", Test),
