@@ -29,6 +29,13 @@ pub(crate) struct WorkSegment {
     pub(crate) kernel: bool,
 }
 
+impl WorkSegment {
+    /// Whether a segment that follows this one proceeds in the same way. Its phase does not matter.
+    fn continues_in(&self, next: &Self) -> bool {
+        !self.unlocks && !next.locks && self.demand == next.demand && self.kernel == next.kernel
+    }
+}
+
 /// The index of an exclusive lock, in the order in which the record first names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct LockIndex(usize);
@@ -66,6 +73,22 @@ impl Task {
     /// The task of the same step with its result in the cache: it does nothing and takes no lock.
     pub(crate) fn cached(&self) -> Self {
         Self { segments: Vec::new(), locks: Vec::new(), needs: self.needs.clone(), ..*self }
+    }
+
+    /// The same task in fewer segments: those that demand the same follow each other without an event between them.
+    fn merged(&self) -> Self {
+        let mut segments: Vec<WorkSegment> = Vec::with_capacity(self.segments.len());
+        for segment in &self.segments {
+            match segments.last_mut().filter(|last| last.continues_in(segment)) {
+                Some(last) => {
+                    last.length += segment.length;
+                    last.unhindered += segment.unhindered;
+                    last.unlocks = segment.unlocks;
+                }
+                None => segments.push(*segment),
+            }
+        }
+        Self { segments, locks: self.locks.clone(), needs: self.needs.clone(), ..*self }
     }
 
     /// The least length of the step's work while it holds its locks, in nanoseconds.
@@ -158,6 +181,11 @@ impl Model {
             model.unassigned_cpu = left - model.own_demand * model.own_busy();
         }
         model
+    }
+
+    /// The same model in fewer segments, for many replays: it takes as long, but cannot be changed by phase.
+    pub(super) fn merged(&self) -> Self {
+        Self { tasks: self.tasks.iter().map(Task::merged).collect(), ..self.clone() }
     }
 
     /// The length of the build's own work in which the builder computes.

@@ -34,6 +34,29 @@ fn the_record_replays_to_itself() {
     assert_eq!(predict(&chains(7, 20), Scenario::default()), 210);
 }
 
+/// Drags are replayed with the segments of each step that proceed in the same way joined.
+#[test]
+fn joined_segments_take_as_long() {
+    let mut made = Synthetic::default();
+    for number in 0..5 {
+        let stage = made.stage(&format!("s{number}"));
+        let (begin, phases) = (number * 3, [Phase::Dispatch, Phase::CacheKey, Phase::SandboxSetup, Phase::Process]);
+        let step = made.step(stage, "RUN make", begin..begin + 40);
+        for (place, phase) in
+            (0..).zip(phases.into_iter().chain([Phase::Diff, Phase::Archive, Phase::Sync, Phase::Commit]))
+        {
+            made.span(step, phase, begin + place * 5..begin + place * 5 + 5);
+        }
+    }
+    let record = made.finish(60);
+    let model = crate::analysis::Analysis::new(&record).baseline.model;
+    let merged = model.merged();
+    // Two that compute, the sandbox, the process, two that compute, and two that wait for the disk.
+    assert_eq!((model.segment_count(), merged.segment_count()), (5 * 8, 5 * 5));
+    let (wall, expected) = (replay::replay(&merged).wall, replay::replay(&model).wall);
+    assert!((wall - expected).abs() < 1.0, "{wall} and not {expected}");
+}
+
 #[test]
 fn other_orders_and_slots() {
     let serial = Scenario { policy: Some(Policy::Serial), ..Scenario::default() };
