@@ -88,6 +88,34 @@ fn vertexes_of_rawjson_become_steps() {
     assert_eq!(path, ["Dockerfile", "context", "/src", "make", "other", "image"]);
 }
 
+/// docker 20.10: two stages ask for the metadata of one image at the same time. Three starts of the vertex are reported, and two ends.
+#[test]
+fn a_vertex_that_is_done_has_no_open_run_from_before() {
+    let at = |milliseconds: u32| format!("2026-01-01T00:00:00.{milliseconds:03}Z");
+    let vertex = |name: &str, start: u32, end: Option<u32>| {
+        let end = end.map(|end| format!(r#","completed":"{}""#, at(end))).unwrap_or_default();
+        format!(r#"{{"vertexes":[{{"digest":"sha256:{name}","name":"{name}","started":"{}"{end}}}]}}"#, at(start))
+            + "\n"
+    };
+    let metadata = "[internal] load metadata for docker.io/library/busybox:latest";
+    let log = [
+        vertex(metadata, 103, None),
+        vertex(metadata, 101, Some(130)),
+        vertex(metadata, 102, Some(140)),
+        vertex("[1/2] RUN make", 150, Some(400)),
+        vertex("exporting to image", 400, Some(450)),
+    ];
+    let record = import(log.concat().as_bytes()).unwrap();
+    assert!(record.succeeded && !record.unfinished, "{record:?}");
+    // A vertex that starts again after its end, for the work after the cache lookup, can still be cut off.
+    let log = [
+        vertex(metadata, 101, Some(102)),
+        vertex("[1/2] RUN make", 150, Some(151)),
+        vertex("[1/2] RUN make", 152, None),
+    ];
+    assert!(import(log.concat().as_bytes()).unwrap().unfinished);
+}
+
 #[test]
 fn rawjson_of_a_failure() {
     let (record, explanation) = read("buildkit.failed.rawjson");

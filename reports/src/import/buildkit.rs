@@ -71,6 +71,18 @@ impl DraftVertex {
     fn is_running(&self) -> bool {
         self.open > 0
     }
+
+    /// Ends the runs that started before the vertex was done. If several stages ask for the metadata of one image at the same time, BuildKit
+    /// says for each that it started, and not for each that it is done.
+    fn end_joined(&mut self, completed: Instant) {
+        if self.open == 0 {
+            return;
+        }
+        for (_, end) in self.runs.iter_mut().filter(|(started, end)| end.is_none() && *started <= completed) {
+            *end = Some(completed);
+            self.open -= 1;
+        }
+    }
 }
 
 /// All vertices of a build, in the order in which they were first named.
@@ -159,6 +171,9 @@ impl Vertices {
                 vertex.open -= 1;
             }
             *end = update.completed.or(*end);
+            if let Some(completed) = update.completed {
+                vertex.end_joined(completed);
+            }
         }
         match (running, vertex.is_running()) {
             (false, true) => self.running += 1,
