@@ -40,6 +40,21 @@ fn totals_are_sums_over_the_builds() {
 }
 
 #[test]
+fn the_wall_time_of_many_builds_is_in_hours() {
+    let mut fleet = Fleet::default();
+    for day in [1, 8, 15] {
+        fleet.add("Dockerfile", build(day, 3_600_000, "a"));
+    }
+    let report = fleet.report();
+    let text = text(&report, crate::render::Style::default());
+    assert!(text.starts_with("3 builds took 3.0 machine hours in 14.0 days, 1.5 hours a week.\n"), "{text}");
+    assert!(
+        markdown(&report).contains("| --: | --: | --: | --: | --- | --- | --- |\n"),
+        "names are not aligned like numbers"
+    );
+}
+
+#[test]
 fn misses_are_counted_by_cause_and_file() {
     let report = fleet();
     let files = &report.files[0];

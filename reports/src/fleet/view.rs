@@ -15,6 +15,13 @@ struct Section {
     rows: Vec<Vec<String>>,
 }
 
+impl Section {
+    /// Whether a column has names and not numbers.
+    fn has_names(&self, column: usize) -> bool {
+        column + 1 == self.head.len() || matches!(self.head[column], "dockerfile" | "stage")
+    }
+}
+
 /// The first sentence.
 fn headline(report: &Report) -> String {
     let failed = match (report.failed, report.builds) {
@@ -22,8 +29,14 @@ fn headline(report: &Report) -> String {
         (_, 1) => " and failed".to_owned(),
         (failed, _) => format!(", {failed} of them failed"),
     };
-    let days = if report.days >= 1.0 { format!(" in {:.1} days", report.days) } else { String::new() };
-    format!("{} took {}{days}{failed}.", builds(report), report.wall)
+    let hours = report.wall.as_secs_f64() / 3_600.0;
+    let wall = if hours < 1.0 { report.wall.to_string() } else { format!("{hours:.1} machine hours") };
+    let days = match report.days {
+        days if days < 1.0 => String::new(),
+        days if hours < 1.0 => format!(" in {days:.1} days"),
+        days => format!(" in {days:.1} days, {:.1} hours a week", hours / days * 7.0),
+    };
+    format!("{} took {wall}{days}{failed}.", builds(report))
 }
 
 fn builds(report: &Report) -> String {
@@ -37,7 +50,11 @@ fn sections(report: &Report) -> Vec<Section> {
     let time = |time: Nanos| time.to_string();
     let share = |time: Nanos| percent(time, report.wall);
     let section = |title, head: &[&'static str], rows: Vec<Vec<String>>| Section { title, head: head.to_vec(), rows };
-    let hours = |hours: Option<f64>| hours.map_or_else(|| "-".to_owned(), |hours| format!("{hours:.1} h"));
+    let hours = |hours: Option<f64>| match hours {
+        None => "-".to_owned(),
+        Some(hours) if hours < 0.05 => "<0.1 h".to_owned(),
+        Some(hours) => format!("{hours:.1} h"),
+    };
     let saving = |s: &super::Saving| {
         vec![time(s.total), hours(s.hours_per_week), s.builds.to_string(), s.dockerfile.clone(), s.what.clone()]
     };
@@ -88,7 +105,11 @@ pub fn text(report: &Report, style: Style) -> String {
     let mut out = headline(report) + "\n";
     for section in sections(report).iter().filter(|section| !section.rows.is_empty()) {
         let last = section.head.len() - 1;
-        let align = |column: usize| if column == last { Align::Flexible } else { Align::Right };
+        let align = |column: usize| match column {
+            column if column == last => Align::Flexible,
+            column if section.has_names(column) => Align::Left,
+            _ => Align::Right,
+        };
         let mut table = Table::new((0..=last).map(align).collect::<Vec<_>>());
         table.row(section.head.iter().map(|&head| Cell::from(head)));
         for row in &section.rows {
@@ -106,7 +127,8 @@ pub fn markdown(report: &Report) -> String {
         let last = section.head.len() - 1;
         let _ = write!(out, "**{}**\n\n", section.title);
         out += &row(section.head.iter().map(|&head| head.to_owned()));
-        out += &row((0..=last).map(|column| if column == last { "---".to_owned() } else { "--:".to_owned() }));
+        out +=
+            &row((0..=last).map(|column| if section.has_names(column) { "---".to_owned() } else { "--:".to_owned() }));
         let is_code = !matches!(section.head[last], "change" | "cause");
         for cells in &section.rows {
             let cell = |(column, cell): (usize, &String)| {
@@ -124,14 +146,15 @@ pub fn html(report: &Report) -> String {
     let mut body = format!("<h1>{}</h1>\n", escaped(&headline(report)));
     for section in sections(report).iter().filter(|section| !section.rows.is_empty()) {
         let _ = write!(body, "<h2>{}</h2>\n<table><tr>", section.title);
-        for head in &section.head {
-            let _ = write!(body, "<th>{head}</th>");
+        let class = |column| if section.has_names(column) { " class=\"name\"" } else { "" };
+        for (column, head) in section.head.iter().enumerate() {
+            let _ = write!(body, "<th{}>{head}</th>", class(column));
         }
         body += "</tr>\n";
         for cells in &section.rows {
             body += "<tr>";
-            for cell in cells {
-                let _ = write!(body, "<td>{}</td>", escaped(cell));
+            for (column, cell) in cells.iter().enumerate() {
+                let _ = write!(body, "<td{}>{}</td>", class(column), escaped(cell));
             }
             body += "</tr>\n";
         }
@@ -148,7 +171,8 @@ const STYLE: &str = "
 body { font: 14px/1.5 system-ui, sans-serif; max-width: 1300px; margin: 2em auto; padding: 0 1em; }
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .15em .6em; text-align: right; white-space: nowrap; border-bottom: 1px solid #8884; vertical-align: top; }
-th:last-child, td:last-child { text-align: left; width: 100%; white-space: normal; overflow-wrap: anywhere; font-family: ui-monospace, monospace; }
+th.name, td.name { text-align: left; }
+th:last-child, td:last-child { width: 100%; white-space: normal; overflow-wrap: anywhere; font-family: ui-monospace, monospace; }
 @media (max-width: 700px) {
   body { font-size: 12px; padding: 0 .5em; }
   th, td { padding: .15em .3em; white-space: normal; }
