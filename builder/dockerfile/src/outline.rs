@@ -167,7 +167,10 @@ impl fmt::Display for Outline {
             [
                 name,
                 from,
-                format!("{} instructions", stage.instructions),
+                match stage.instructions {
+                    1 => "1 instruction".to_owned(),
+                    count => format!("{count} instructions"),
+                },
                 stage.line.to_string(),
                 text(&stage.description),
             ]
@@ -244,7 +247,7 @@ mod tests {
         insta::assert_snapshot!(outline.to_string(), @r"
         STAGE        FROM                         LINE
         build        alpine:$TAG  2 instructions  5     compiles
-        1 (default)  scratch      1 instructions  8
+        1 (default)  scratch      1 instruction   8
 
         ARG     DEFAULT  STAGE       LINE
         TAG     1        (all FROM)  2     is the version of the base

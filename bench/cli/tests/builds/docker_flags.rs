@@ -33,6 +33,11 @@ fn calls_answer_instead_of_building() {
     assert_eq!(json["targets"][1]["default"], true);
     let json: serde_json::Value = serde_json::from_str(&call("outline,format=json")).unwrap();
     assert_eq!(json["args"][0]["name"], "VERSION");
+    // As buildx 0.36 prints them, with the linter.
+    let described = call("subrequests.describe");
+    assert!(described.starts_with("NAME                  VERSION  DESCRIPTION\nlint "), "{described}");
+    let json: serde_json::Value = serde_json::from_str(&call("subrequests.describe,format=json")).unwrap();
+    assert_eq!((&json[3]["name"], &json[3]["type"]), (&"frontend.subrequests.describe".into(), &"rpc".into()));
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     /// List targets or variables, and do not build; type=targets,format=json prints JSON
     #[arg(long, value_name = "targets|variables")]
     pub(super) list: Option<String>,
-    /// What to do: build, check, outline or targets; with format=json
+    /// What to do: build, check, outline, targets or subrequests.describe; with format=json
     #[arg(long, value_name = "CALL[,format=json]")]
     pub(super) call: Option<String>,
     /// Check the Dockerfiles and do not build: short for --call check

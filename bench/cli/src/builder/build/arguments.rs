@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// Build for these platforms; for several, the result is an index with one image for each
     #[arg(long, value_name = "OS/ARCH[/VARIANT]", value_delimiter = ',')]
     pub(in crate::builder) platform: Vec<String>,
-    /// What to do: build, check, outline (list arguments, secrets and caches) or targets (list stages); with format=json
+    /// What to do: build, check, outline (list arguments, secrets and caches), targets (list stages) or subrequests.describe (list these); with format=json
     #[arg(
         long,
         alias = "print",

@@ -17,6 +17,8 @@ pub(crate) enum Subrequest {
     Outline,
     /// Lists the stages.
     Targets,
+    /// Lists the subrequests.
+    Describe,
 }
 
 impl Subrequest {
@@ -27,6 +29,7 @@ impl Subrequest {
             Self::Check => "check",
             Self::Outline => "outline",
             Self::Targets => "targets",
+            Self::Describe => "subrequests.describe",
         }
     }
 }
@@ -50,7 +53,12 @@ impl FromStr for Call {
             "check" | "lint" => Subrequest::Check,
             "outline" => Subrequest::Outline,
             "targets" => Subrequest::Targets,
-            other => return Err(miette!("unknown call `{other}`: use build, check, outline or targets")),
+            "subrequests.describe" => Subrequest::Describe,
+            other => {
+                return Err(miette!(
+                    "unknown call `{other}`: use build, check, outline, targets or subrequests.describe"
+                ));
+            }
         };
         let mut call = Self { subrequest, json: false, ignores_findings: false };
         for part in parts {
@@ -68,6 +76,40 @@ impl FromStr for Call {
         }
         Ok(call)
     }
+}
+
+/// The subrequests that can be called, with the names and descriptions of BuildKit's front end.
+const SUBREQUESTS: [(&str, &str); 4] = [
+    ("lint", "Lint a Dockerfile"),
+    ("outline", "List all parameters current build target supports"),
+    ("targets", "List all targets current build supports"),
+    ("subrequests.describe", "List available subrequest types"),
+];
+
+/// The version of all subrequests.
+const VERSION: &str = "1.0.0";
+
+/// The subrequests as docker buildx lists them.
+pub(super) fn described(json: bool) -> Result<Shown, Failure> {
+    if json {
+        let request = |(name, description): &(&str, &str)| {
+            serde_json::json!({
+                "name": format!("frontend.{name}"),
+                "version": VERSION,
+                "type": "rpc",
+                "description": description,
+            })
+        };
+        let requests: Vec<_> = SUBREQUESTS.iter().map(request).collect();
+        return serde_json::to_string_pretty(&requests).map(Shown::Json).map_err(Failure::internal);
+    }
+    use buildscope_reports::render::table::{Align, Cell, Table};
+    let mut table = Table::new([Align::Left; 3]).flush();
+    table.row(["NAME", "VERSION", "DESCRIPTION"].map(Cell::from));
+    for (name, description) in SUBREQUESTS {
+        table.row([name, VERSION, description].map(Cell::from));
+    }
+    Ok(Shown::Text(table.plain(usize::MAX)))
 }
 
 /// The stages of a Dockerfile as docker buildx lists them: the default one is marked.

@@ -73,6 +73,7 @@ impl CheckSubject {
                 Ok(()) => self.outline(&file),
                 Err(errors) => self.refuse(&file, errors),
             },
+            Subrequest::Describe => Ok(Answer { shown: call::described(call.json)?, end: Ok(()) }),
             // All targets are listed, also if one is named, as with buildx; but a wrong name is an error.
             Subrequest::Targets => {
                 if let Err(errors) = self.outline_of(&file) {

@@ -45,7 +45,7 @@ pub(super) const FLAGS: &[(&str, Support)] = &[
     (
         "--call",
         Differs(
-            "`build`, `check`, `outline`, `targets`, each with `format=json`; `check` and `outline` print buildscope's own tables",
+            "`build`, `check`, `outline`, `targets`, `subrequests.describe`, each with `format=json`; `check` and `outline` print buildscope's own tables",
         ),
     ),
     (
