@@ -49,12 +49,17 @@ fn the_shell_steps_of_every_file_run() {
         let world = World::new("FROM busybox\nRUN sleep 1.1\n");
         let path = programs(&world);
         let summary = world.path("summary.md");
+        let temporary = world.path("temporary");
+        fs::create_dir(&temporary).unwrap();
         let commands = commands(&fs::read_to_string(&file).unwrap());
         assert!(commands.len() >= 2, "{file:?}: {commands:?}");
         for command in commands {
+            // Jobs of CI have a `/tmp` of their own.
+            let command = command.replace("/tmp/", &format!("{}/", temporary.display()));
             let mut shell = Command::new("bash");
             shell.args(["-euo", "pipefail", "-c", &command]).current_dir(world.context());
             shell.env("PATH", &path).env("GITHUB_STEP_SUMMARY", &summary).env("BUILDSCOPE_ROOT", &world.store);
+            shell.env("RUNNER_TEMP", &temporary);
             let output = shell.output().unwrap();
             assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
         }
@@ -62,6 +67,9 @@ fn the_shell_steps_of_every_file_run() {
         let written = if summary.exists() { summary } else { explanation };
         let text = fs::read_to_string(written).unwrap();
         assert!(text.contains("```mermaid") && text.contains("`RUN sleep 1.1`"), "{file:?}: {text}");
+        assert_eq!(text.matches("### Build").count(), 1, "{file:?}: {text}");
+        // A log within the context would be copied by the next `COPY . .` of the same job.
+        assert!(!world.context().join("build.rawjson").exists() || file.ends_with("gitlab.yml"), "{file:?}");
     }
 }
 
