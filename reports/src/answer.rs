@@ -1,13 +1,14 @@
 //! The answer in one sentence: how long the build took, and what most of that time went to.
 
 use crate::analysis::Analysis;
-use crate::attribute::{Attributed, Owner};
+use crate::attribute::{Attributed, Owner, Segment};
 use crate::needless::NeedlessWait;
 use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChanges};
 use crate::wording::{percent, quote_located};
-use buildscope_record::{Nanos, Outcome};
+use buildscope_record::{Nanos, Outcome, Phase};
+use std::collections::BTreeMap;
 
 /// The answer for a build. `ranked` are its changes by gain.
 pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String {
@@ -29,10 +30,11 @@ pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String 
     match main_step(analysis, ranked).filter(|step| step.wall >= own && step.wall > Nanos::ZERO) {
         Some(step) => sentence += &largest_share(analysis, step, told),
         None => {
-            let phases = &analysis.accounts.phases;
-            let phase =
-                phases.iter().find(|row| row.wall > Nanos::ZERO).map_or(Attributed::Unattributed, |row| row.name);
-            sentence += &format!("; {} was spent outside of steps, mostly {phase}", told.part(own));
+            sentence += &format!(
+                "; {} was spent outside of steps, mostly {}",
+                told.part(own),
+                phase_outside_of_steps(analysis)
+            );
         }
     }
     if let Some(wait) = NeedlessWait::longest(analysis).filter(|wait| wait.lost.0 > wall.0 / 10) {
@@ -105,6 +107,19 @@ fn outside_of_steps(analysis: &Analysis<'_>) -> Nanos {
     }
     let outside = analysis.segments.iter().filter(|segment| segment.step.is_none());
     Nanos(outside.map(|segment| segment.end.0.saturating_sub(segment.start.0)).sum())
+}
+
+/// The phase that took most of the time of no step.
+fn phase_outside_of_steps(analysis: &Analysis<'_>) -> Attributed<Phase> {
+    let staged = analysis.record.steps.iter().any(|step| step.stage.is_some());
+    let outside = |segment: &&Segment| {
+        segment.step.is_none_or(|step| staged && analysis.record.steps[step.index()].stage.is_none())
+    };
+    let mut phases: BTreeMap<Attributed<Phase>, Nanos> = BTreeMap::new();
+    for segment in analysis.segments.iter().filter(outside) {
+        *phases.entry(segment.phase.into()).or_default() += segment.end.saturating_sub(segment.start);
+    }
+    phases.into_iter().max_by_key(|(_, time)| *time).map_or(Attributed::Unattributed, |(phase, _)| phase)
 }
 
 /// "The build took 1.2 s", or where it failed.
@@ -195,9 +210,10 @@ fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation, told: Told) ->
     if let Some(phase) = step.phases.first().filter(|phase| phase.wall.0 > step.wall.0 / 2) {
         share += &format!(", mostly {}", phase.name);
     }
-    // Without a step that it needs, a failed build would not have ended sooner: it would have failed otherwise.
-    if analysis.record.succeeded && step.drag > Nanos::ZERO && step.drag < step.wall {
-        share += &format!("; without that step it would have ended {} sooner", step.drag);
+    // Without a step that it needs, a failed build would not have ended sooner: it would have failed otherwise. A drag that is about the share
+    // says nothing new.
+    if analysis.record.succeeded && step.drag > Nanos::ZERO && step.drag.0 < step.wall.0 / 10 * 9 {
+        share += &format!("; without that step it would have ended only {} sooner", step.drag);
     }
     share
 }
@@ -207,7 +223,7 @@ mod tests {
     use super::failure_words;
     use crate::explain;
     use crate::synthetic::Synthetic;
-    use buildscope_record::{Nanos, Outcome};
+    use buildscope_record::{Nanos, Outcome, Phase};
 
     /// `test` is longer than `make`, but two other paths take nearly as long, so that `make` has the larger gain.
     #[test]
@@ -264,6 +280,48 @@ mod tests {
         let answer = explain(&record).answer;
         let expected = "The build failed with exit code 2 after 3.00 s in `RUN make` (stage main, line 2); the build ended 1.00 s later; 2.00 s of the time until the failure (67 %) went to `RUN fetch` (stage main, line 1), mostly unattributed.";
         assert_eq!(answer, expected);
+    }
+
+    /// A BuildKit log has the preparation before the first stage as steps without a stage, in the order of time.
+    #[test]
+    fn no_step_waits_needlessly_for_work_of_the_build_as_a_whole() {
+        let mut build = Synthetic::default();
+        let main = build.stage("main");
+        let internal = build.step(main, "[internal] load metadata for docker.io/library/busybox", 0..3_000);
+        let run = build.step(main, "RUN make", 3_000..6_000);
+        build.order(internal, run).with(|record| record.steps[internal.index()].stage = None);
+        let answer = explain(&build.finish(6_000)).answer;
+        assert!(answer.contains("went to") && !answer.contains("does not need"), "{answer}");
+    }
+
+    #[test]
+    fn the_phase_outside_of_steps_is_not_one_of_a_step() {
+        let mut build = Synthetic::default();
+        let main = build.stage("main");
+        let first = build.step(main, "RUN first", 0..1_000);
+        let second = build.step(main, "RUN second", 1_000..2_000);
+        build.span(first, Phase::Process, 0..1_000);
+        build.span(second, Phase::Process, 1_000..2_000);
+        build.span(None, Phase::Export, 2_000..3_800);
+        build.data(first, second);
+        let answer = explain(&build.finish(3_800)).answer;
+        assert_eq!(answer, "The build took 3.80 s; 1.80 s of it (47 %) was spent outside of steps, mostly export.");
+    }
+
+    #[test]
+    fn a_failed_build_shows_the_last_lines_of_the_failed_step() {
+        let mut build = Synthetic::default();
+        let main = build.stage("main");
+        let make = build.step(main, "RUN make", 0..1_000);
+        build.with(|record| {
+            record.succeeded = false;
+            record.steps[make.index()].outcome = Outcome::Failed;
+            record.steps[make.index()].log = (1..=30).map(|number| format!("line {number}")).collect();
+        });
+        let explanation = explain(&build.finish(1_000));
+        assert_eq!((explanation.failed_output.len(), explanation.failed_output[0].as_str()), (20, "line 11"));
+        let markdown = crate::render::markdown(&explanation);
+        assert!(markdown.contains("\n```text\nline 11\nline 12\n"), "{markdown}");
     }
 
     /// Only both long steps together shorten the build by much. The short one after them explains little of its time.

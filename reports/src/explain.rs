@@ -12,7 +12,7 @@ use crate::steps::StepExplanation;
 use crate::targets::{TargetExplanation, has_too_many, targets};
 use crate::whatif::{Bounds, Ranking, rank};
 use buildscope_commands::rules::{Facts, Nothing};
-use buildscope_record::{Fidelity, Host, Nanos, Options, Record, Source, StepId};
+use buildscope_record::{Fidelity, Host, Nanos, Options, Outcome, Record, Source, StepId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub struct Explanation {
     /// Whether the record ends before the build did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unfinished: bool,
+    /// The last lines of the output of the step whose failure ended the build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed_output: Vec<String>,
     /// Notes of the importer: parts of the log that it could not read as they were, and other builds in the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -117,6 +120,7 @@ pub fn explain_in(record: &Record, earlier: &[Record], context: &dyn Facts) -> E
         wall: record.wall,
         succeeded: record.succeeded,
         unfinished: record.unfinished,
+        failed_output: failed_output(record, analysis.activities.failure()),
         notes,
         accounts: analysis.accounts,
         ranking: ranked.into_ranking(&analysis.steps, &record.source.tool),
@@ -146,6 +150,17 @@ fn with_misses(mut steps: Vec<StepExplanation>, misses: &[Miss]) -> Vec<StepExpl
         steps[miss.step.index()].miss = Some(miss.sentence.clone());
     }
     steps
+}
+
+/// The number of lines of a failed step's output that an explanation has.
+const OUTPUT_LINES: usize = 20;
+
+/// The last lines of the output of the step whose failure ended the build. A record without times says only that a step failed.
+fn failed_output(record: &Record, failure: Option<StepId>) -> Vec<String> {
+    let failed = || record.steps.iter().find(|step| step.outcome == Outcome::Failed);
+    let step = failure.map(|step| &record.steps[step.index()]).or_else(failed).filter(|_| !record.succeeded);
+    let lines = step.map(|step| &step.log[..]).unwrap_or_default();
+    lines[lines.len().saturating_sub(OUTPUT_LINES)..].to_vec()
 }
 
 fn missing(fidelity: Fidelity) -> Vec<String> {

@@ -30,6 +30,10 @@ impl NeedlessWait {
         for (number, &leg) in ordered.iter().enumerate() {
             let until = ordered.get(number + 1).copied().unwrap_or(path.len());
             let on = path[leg - 1].step;
+            // Work of the build as a whole comes first for all stages: loading the Dockerfile, or the metadata of images.
+            if analysis.step(on).stage.is_none() {
+                continue;
+            }
             let delayed = path[leg..until].iter().take_while(|leg| !needs(leg.step, on));
             let length = |leg: &Leg| leg.end.saturating_sub(leg.start);
             let work: Nanos = delayed.clone().map(length).sum();

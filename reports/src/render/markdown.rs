@@ -7,6 +7,7 @@ use crate::compare::Pair;
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Nanos, Outcome, acts_on_view};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// The number of steps, legs, changes and pieces of advice that are listed.
@@ -19,6 +20,7 @@ const WIDTH: usize = 80;
 pub fn markdown(explanation: &Explanation) -> String {
     let verdict = if explanation.succeeded { "Build" } else { "Failed build" };
     let mut out = format!("### {verdict}: {}\n\n{}\n\n", explanation.wall, prose(&explanation.answer));
+    out += &failed_output(explanation);
     out += &targets(explanation);
     out += &steps(explanation);
     let misses: Vec<_> = explanation.misses.iter().take(SHOWN).map(|miss| item(&miss.sentence)).collect();
@@ -47,6 +49,16 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], most: usize) -> String {
         out += &row([prose(&pair.stage), code(&pair.text), first, second, phase.unwrap_or_default()]);
     }
     out
+}
+
+/// The last lines of the failed step's output; empty if there are none.
+fn failed_output(explanation: &Explanation) -> String {
+    if explanation.failed_output.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = explanation.failed_output.iter().map(|line| printable(line)).collect();
+    let fence = fence(&lines.join("\n"), 3);
+    format!("{fence}text\n{}\n{fence}\n\n", lines.join("\n"))
 }
 
 /// The targets of a build of several; empty for other builds.
@@ -110,13 +122,15 @@ fn gantt(explanation: &Explanation) -> String {
     let mut lengths: Vec<_> = legs.iter().map(|leg| leg.end.saturating_sub(leg.start)).collect();
     lengths.sort_unstable_by(|a, b| b.cmp(a));
     let least = lengths.get(2 * SHOWN).copied().unwrap_or(Nanos::ZERO);
-    let mut out = "```mermaid\ngantt\n    dateFormat x\n    axisFormat %M:%S\n".to_owned();
+    let axis = axis_format(explanation.wall);
+    let mut out = format!("```mermaid\ngantt\n    dateFormat x\n    axisFormat {axis}\n");
+    let mut sections = Sections::default();
     let mut section = None;
     for leg in legs.iter().filter(|leg| leg.end.saturating_sub(leg.start) >= least) {
         let step = &explanation.steps[leg.step.index()];
-        let stage = step.stage.as_deref().unwrap_or("build");
+        let stage = step.stage.as_deref();
         if section != Some(stage) {
-            let _ = writeln!(out, "    section {}", label(stage));
+            let _ = writeln!(out, "    section {}", sections.title(stage));
             section = Some(stage);
         }
         let kind = if step.outcome == Outcome::Failed { "crit, " } else { "" };
@@ -124,6 +138,32 @@ fn gantt(explanation: &Explanation) -> String {
         let _ = writeln!(out, "    {} :{kind}{start}, {}", label(&step.text), end.max(start + 1));
     }
     out + "```\n"
+}
+
+/// The format of the labels of the axis: labels of a short build have milliseconds, so that they differ.
+fn axis_format(wall: Nanos) -> &'static str {
+    match wall.0 / 1_000_000_000 {
+        0..60 => "%-S.%L s",
+        60..3_600 => "%M:%S",
+        _ => "%H:%M:%S",
+    }
+}
+
+/// The titles of the sections of a chart. Mermaid joins sections of the same title, and puts a title that is a number before all others.
+#[derive(Default)]
+struct Sections(HashMap<String, usize>);
+
+impl Sections {
+    fn title(&mut self, stage: Option<&str>) -> String {
+        let title = match stage {
+            Some(stage) if stage.bytes().all(|byte| byte.is_ascii_digit()) => format!("stage {stage}"),
+            Some(stage) => label(stage),
+            None => "(build)".to_owned(),
+        };
+        let count = self.0.entry(title.clone()).or_default();
+        *count += 1;
+        if *count > 1 { format!("{title} ({count})") } else { title }
+    }
 }
 
 fn groups(explanation: &Explanation) -> String {
@@ -286,6 +326,25 @@ mod tests {
         let Event::Text(chart) = &events[start.unwrap() + 1] else { panic!("{text}") };
         let bars: Vec<_> = chart.lines().filter(|line| line.contains(" :")).map(str::trim).collect();
         assert_eq!(bars, ["RUN echo a b /details c :0, 2000", "RUN make x @me b :2000, 5000"]);
+        // Labels at whole seconds would repeat.
+        assert!(chart.contains("axisFormat %-S.%L s\n"), "{chart}");
+    }
+
+    /// Mermaid 11 draws `section 2` above the section before it, and one label for both sections `a`.
+    #[test]
+    fn the_sections_of_the_chart_differ_and_are_not_numbers() {
+        let mut build = Synthetic::default();
+        let (a, second) = (build.stage("a"), build.stage("2"));
+        let steps = [
+            build.step(a, "RUN 1", 0..2_000),
+            build.step(second, "RUN 2", 2_000..4_000),
+            build.step(a, "RUN 3", 4_000..6_000),
+        ];
+        build.data(steps[0], steps[1]);
+        build.data(steps[1], steps[2]);
+        let text = markdown(&crate::explain(&build.finish(6_000)));
+        let sections: Vec<_> = text.lines().filter_map(|line| line.trim().strip_prefix("section ")).collect();
+        assert_eq!(sections, ["a", "stage 2", "a (2)"], "{text}");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub fn text(explanation: &Explanation, style: Style) -> String {
     let style = Style { width: style.width.clamp(40, 240), ..style };
     let sections = [
         answer(explanation, style),
+        failed_output(explanation, style),
         notes(explanation, style),
         super::targets::text(explanation, style),
         steps(explanation, style),
@@ -46,6 +47,11 @@ fn answer(explanation: &Explanation, style: Style) -> String {
         .map(|line| paint(&line, style.colours.then_some(BOLD)))
         .collect();
     lines.join("\n") + "\n"
+}
+
+/// The last lines of the failed step's output.
+fn failed_output(explanation: &Explanation, style: Style) -> String {
+    explanation.failed_output.iter().map(|line| format!("  {}\n", cut(line, style.width - 2))).collect()
 }
 
 /// The notes of the importer, right after the answer: they say which build the answer is about.
