@@ -5,16 +5,13 @@ use super::unpack::unpack;
 use super::{Checkout, GitAddress, SourceError, decompressed};
 use crate::error_chain::causes;
 use buildscope_record::{Phase, Probe, Quantity};
+use buildscope_storage::tar::{self, Header};
 use buildscope_storage::{Allowance, Store, Unpacked};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 
-/// The position of the magic in a tar header (POSIX, "ustar Interchange Format").
-const MAGIC: std::ops::Range<usize> = 257..262;
-/// The size of a tar header in bytes.
-const HEADER: u64 = 512;
 /// A directory in the store's scratch space, which is removed when this is dropped.
 #[derive(Debug)]
 pub struct ScratchTree {
@@ -76,8 +73,8 @@ impl ScratchTree {
         let mut tree = Self { dir: store.scratch_path("context"), checkout: None, time: None, dockerfile: None };
         fs::create_dir(&tree.dir).map_err(|error| SourceError::io("create", &tree.dir, error))?;
         let mut first = Vec::new();
-        from_start(&mut file).map_err(fail)?.take(HEADER).read_to_end(&mut first).map_err(fail)?;
-        if first.get(MAGIC) != Some(b"ustar") {
+        from_start(&mut file).map_err(fail)?.take(tar::BLOCK).read_to_end(&mut first).map_err(fail)?;
+        if !is_archive(&first) {
             file.rewind().map_err(fail)?;
             let mut bytes = Vec::new();
             file.take(LARGEST_TEXT).read_to_end(&mut bytes).map_err(fail)?;
@@ -91,6 +88,12 @@ impl ScratchTree {
         span.quantity(Quantity::BytesRead, size);
         Ok(tree)
     }
+}
+
+/// Whether a file with this first block is an archive. Before POSIX, headers had no magic, only a checksum.
+fn is_archive(first: &[u8]) -> bool {
+    let header = first.try_into().ok().map(Header::of);
+    header.is_some_and(|header| header.magic.starts_with(b"ustar") || header.has_valid_checksum())
 }
 
 fn set_time(path: &Path, time: Timespec) -> io::Result<()> {

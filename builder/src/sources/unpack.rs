@@ -1,16 +1,19 @@
 //! Unpacks a tar of a context into a directory, and never outside of it.
 //!
 //! Every path is resolved by the kernel below the directory's descriptor (openat2(2)). So a link of the archive cannot lead
-//! out, and a member costs one walk along its path, however deep it is.
+//! out, and a member costs one walk along its path, however deep it is. The members are read as those of layers are.
 
 use crate::error_chain::causes;
-use buildscope_storage::{Allowance, open_resolved};
+use buildscope_storage::tar::{MemberKind, Reader, Sparse};
+use buildscope_storage::{Allowance, StorageError, open_resolved};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The mode of directories that the archive does not contain.
@@ -24,35 +27,43 @@ const DIRECTORY_MODE: u32 = 0o755;
 /// If the archive cannot be read, a member leads out of the directory, or has another kind than file, directory and link.
 pub(super) fn unpack(from: impl Read, dir: &Path, mut allowance: Allowance) -> io::Result<Option<i64>> {
     let root = Root::open(dir)?;
-    let mut archive = tar::Archive::new(from);
+    let mut reader = Reader::without_owners(from);
     let mut directories = BTreeMap::new();
     let mut newest = None;
-    for member in archive.entries()? {
-        let mut member = member?;
-        let name = member.path()?.into_owned();
+    while let Some(member) = reader.read_member().map_err(unreadable)? {
+        let name = Path::new(OsStr::from_bytes(&member.name));
         let refused = |why: &str| io::Error::other(format!("`{}` {why}", name.display()));
         if name.components().any(|part| part == Component::ParentDir) {
             return Err(refused("leads out of the archive"));
         }
-        let path = relative(&name);
-        let mode = Mode::from_raw_mode(member.header().mode()? & 0o7777);
-        let time = modified(&mut member)?;
+        let path = relative(name);
+        let mode = Mode::from_raw_mode(member.mode);
+        let time = Timespec { tv_sec: member.mtime.seconds, tv_nsec: member.mtime.nanos.into() };
         newest = newest.max(Some(time.tv_sec));
-        let made = match member.header().entry_type() {
+        let link = Path::new(OsStr::from_bytes(&member.link));
+        let made = match member.kind {
             // Directories come last: a mode may forbid writing to the directory, and writing changes its time.
-            tar::EntryType::Directory => {
+            MemberKind::Directory => {
                 directories.insert(path, (mode, time));
                 continue;
             }
-            tar::EntryType::Char | tar::EntryType::Block | tar::EntryType::Fifo => {
+            MemberKind::Char | MemberKind::Block | MemberKind::Fifo => {
                 return Err(refused("is a device or a pipe; a context can have files, directories and links only"));
             }
             // A name that is nothing but the directory itself.
             _ if path.as_os_str().is_empty() => continue,
-            tar::EntryType::Symlink => root.symlink(&path, &link(&member)?, time),
-            tar::EntryType::Link => root.hard_link(&path, &link(&member)?),
-            // The size of a sparse file includes its holes, which are written.
-            _ => allowance.take(member.size()).and_then(|()| root.file(&path, &mut member, mode, time)),
+            MemberKind::Symlink | MemberKind::HardLink if member.link.is_empty() => {
+                return Err(refused("is a link without a target"));
+            }
+            MemberKind::Symlink => root.symlink(&path, link, time),
+            MemberKind::HardLink => root.hard_link(&path, link),
+            MemberKind::File => {
+                let size = member.sparse.as_ref().map_or(member.stored, |sparse| sparse.size);
+                // Holes count: other steps may write them.
+                allowance.take(size).and_then(|()| {
+                    root.file(&path, mode, time, |file| content(&mut reader.data(), member.sparse.as_ref(), file))
+                })
+            }
         };
         made.map_err(|error| refused(&format!("cannot be unpacked: {}", explained(&error))))?;
     }
@@ -67,9 +78,22 @@ pub(super) fn unpack(from: impl Read, dir: &Path, mut allowance: Allowance) -> i
     Ok(newest)
 }
 
-fn link(member: &tar::Entry<'_, impl Read>) -> io::Result<PathBuf> {
-    let target = member.link_name()?.ok_or_else(|| io::Error::other("a link without a target"))?;
-    Ok(target.into_owned())
+/// Writes the content of a member to a new file.
+fn content(data: &mut impl Read, sparse: Option<&Sparse>, file: &mut File) -> io::Result<()> {
+    let Some(Sparse { size, pieces }) = sparse else { return io::copy(data, file).map(drop) };
+    for piece in pieces {
+        file.seek(io::SeekFrom::Start(piece.offset))?;
+        io::copy(&mut data.take(piece.length), file)?;
+    }
+    file.set_len(*size)
+}
+
+fn unreadable(error: StorageError) -> io::Error {
+    match error {
+        StorageError::BadLayer { offset, reason } => io::Error::other(format!("{reason} (byte {offset})")),
+        StorageError::Io { error, .. } => error,
+        other => io::Error::other(other),
+    }
 }
 
 fn explained(error: &io::Error) -> String {
@@ -120,11 +144,17 @@ impl Root {
         }
     }
 
-    fn file(&self, path: &Path, content: &mut impl Read, mode: Mode, time: Timespec) -> io::Result<()> {
+    fn file(
+        &self,
+        path: &Path,
+        mode: Mode,
+        time: Timespec,
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> io::Result<()> {
         let (parent, name) = self.vacate(path)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&parent, name, flags, Mode::RUSR | Mode::WUSR)?);
-        io::copy(content, &mut file)?;
+        content(&mut file)?;
         rustix::fs::fchmod(&file, mode)?;
         Ok(rustix::fs::futimens(&file, &times(time))?)
     }
@@ -174,41 +204,13 @@ fn relative(name: &Path) -> PathBuf {
     name.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
-/// The modification time of a member: the pax record `mtime` if there is one (POSIX, "pax Header Block"), else the
-/// header's field, in which GNU tar writes times before 1970 as negative numbers.
-fn modified(member: &mut tar::Entry<'_, impl Read>) -> io::Result<Timespec> {
-    let mut time = Timespec { tv_sec: member.header().mtime()? as i64, tv_nsec: 0 };
-    for record in member.pax_extensions()?.into_iter().flatten() {
-        let record = record?;
-        if let (Ok("mtime"), Ok(value)) = (record.key(), record.value())
-            && let Some(found) = decimal(value)
-        {
-            time = found;
-        }
-    }
-    Ok(time)
-}
-
-/// Seconds with a decimal fraction, such as `-12.5`. Digits after the ninth are dropped.
-fn decimal(text: &str) -> Option<Timespec> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let seconds: i64 = whole.parse().ok()?;
-    let digits: String = fraction.chars().chain("000000000".chars()).take(9).collect();
-    let nanos: i64 = digits.parse().ok()?;
-    Some(if whole.starts_with('-') && nanos > 0 {
-        // -12.5 is half a second after -13.
-        Timespec { tv_sec: seconds.checked_sub(1)?, tv_nsec: 1_000_000_000 - nanos }
-    } else {
-        Timespec { tv_sec: seconds, tv_nsec: nanos }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use buildscope_testing::sparse_petabyte;
     use std::fs;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+    use std::process::Command;
     use std::time::{Duration, Instant};
 
     #[test]
@@ -332,6 +334,29 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
             assert!(folder.path().join(&paths[1899]).exists());
             assert_eq!(folder.path().join(&deepest).exists(), file.is_some());
+        }
+    }
+
+    /// GNU tar's formats for sparse files have the content of the file and nothing else.
+    #[test]
+    fn sparse_files_have_their_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = folder.path().join("made");
+        fs::create_dir(&made).unwrap();
+        let file = File::create(made.join("sparse")).unwrap();
+        file.write_all_at(b"start", 0).unwrap();
+        file.write_all_at(b"middle", 1 << 20).unwrap();
+        file.set_len(3 << 20).unwrap();
+        let expected = fs::read(made.join("sparse")).unwrap();
+        for format in [&["--format=gnu"][..], &["--format=pax"], &["--format=pax", "--sparse-version=0.0"]] {
+            let tar =
+                Command::new("tar").args(format).args(["-S", "-c", "-C"]).arg(&made).arg("sparse").output().unwrap();
+            let out = tempfile::tempdir_in(&folder).unwrap();
+            unpack(&*tar.stdout, out.path(), Allowance::of(0)).unwrap();
+            assert!(
+                tar.stdout.len() < 1 << 20 && fs::read(out.path().join("sparse")).unwrap() == expected,
+                "{format:?}"
+            );
         }
     }
 

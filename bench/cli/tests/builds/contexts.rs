@@ -175,7 +175,7 @@ fn archives_come_from_urls_contexts_and_standard_input() {
     let plain = tar(&context, &["."]);
     built(&world, &["-"], Some(&plain));
     assert_eq!((read(&world, "f"), read(&world, ".dockerignored")), ("hello".into(), "x".into()));
-    for flag in ["-z", "-j", "-J", "--zstd"] {
+    for flag in ["-z", "-j", "-J", "--zstd", "--format=v7"] {
         built(&world, &["-f", "other", "-"], Some(&tar(&context, &[flag, "."])));
         assert_eq!(read(&world, "renamed"), "hello");
         fs::remove_file(world.path("out/renamed")).unwrap();

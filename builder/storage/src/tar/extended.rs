@@ -105,8 +105,8 @@ impl Headers {
         })
     }
 
-    /// The member that these headers describe, whose data starts at `offset`.
-    pub(super) fn member(&self, offset: u64) -> Result<Member, StorageError> {
+    /// The member that these headers describe, whose data starts at `offset`; with the owner 0 if `owners` are not wanted.
+    pub(super) fn member(&self, offset: u64, owners: bool) -> Result<Member, StorageError> {
         let (header, name) = (&self.header, self.name());
         let kind = self.kind(&name)?;
         let stored = match kind {
@@ -120,12 +120,16 @@ impl Headers {
             }
             _ => (0, 0),
         };
+        let (uid, gid) = match owners {
+            true => (self.id("uid", &header.uid, "owner")?, self.id("gid", &header.gid, "group")?),
+            false => (0, 0),
+        };
         Ok(Member {
             name,
             kind,
             mode: self.number(&header.mode, "mode")? as u32 & 0o7777,
-            uid: self.id("uid", &header.uid, "owner")?,
-            gid: self.id("gid", &header.gid, "group")?,
+            uid,
+            gid,
             mtime: self.mtime()?,
             link: self.link(),
             device,

@@ -146,7 +146,7 @@ impl Header {
     }
 
     /// Whether the checksum is right. Old tars sum signed bytes.
-    pub(crate) fn has_valid_checksum(&self) -> bool {
+    pub fn has_valid_checksum(&self) -> bool {
         let found = read_number(&self.chksum).and_then(|sum| i64::try_from(sum).ok());
         found.is_some_and(|sum| sum == self.sum(|byte| byte.into()) || sum == self.sum(|byte| (byte as i8).into()))
     }

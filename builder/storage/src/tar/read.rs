@@ -14,6 +14,8 @@ const MAX_EXTENDED: u64 = 1 << 20;
 /// Reads members one after the other. It reads all bytes of the source in order, unless it is [seeking](Self::seeking).
 pub struct Reader<R> {
     source: R,
+    /// Whether owners are read: contexts have none, so theirs need not be valid.
+    owners: bool,
     /// Skips bytes without reading them, if the source can seek.
     skip: Option<fn(&mut R, i64) -> io::Result<()>>,
     /// The number of bytes read so far.
@@ -29,7 +31,16 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     /// Starts at the first header of `source`.
     pub fn new(source: R) -> Self {
-        Self { source, skip: None, at: 0, next: 0, data: 0, global: Extended::default(), buffer: vec![0; 1 << 20] }
+        Self {
+            source,
+            owners: true,
+            skip: None,
+            at: 0,
+            next: 0,
+            data: 0,
+            global: Extended::default(),
+            buffer: vec![0; 1 << 20],
+        }
     }
 
     /// A reader that seeks over the data of members. It does not notice data that reaches beyond the end of the source.
@@ -38,6 +49,11 @@ impl<R: Read> Reader<R> {
         R: Seek,
     {
         Self { skip: Some(R::seek_relative), ..Self::new(source) }
+    }
+
+    /// A reader that gives all members the owner 0.
+    pub fn without_owners(source: R) -> Self {
+        Self { owners: false, ..Self::new(source) }
     }
 
     /// The next member; `None` at the end of the archive. The rest of the source has been read then.
@@ -70,7 +86,7 @@ impl<R: Read> Reader<R> {
                 b'K' => long_link = Some(until_zero(&self.small(size)?).to_vec()),
                 _ => {
                     let headers = Headers { header, at, size, extended, long_name, long_link };
-                    let mut member = headers.member(self.at)?;
+                    let mut member = headers.member(self.at, self.owners)?;
                     self.data = self
                         .at
                         .checked_add(member.stored)
@@ -83,6 +99,11 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// The stored data of the last member: for a sparse file its pieces, one after the other. The end of the source is an error.
+    pub fn data(&mut self) -> impl Read {
+        Data(self)
     }
 
     /// Reads the data map of a member that is sparse in one of GNU tar's formats.
@@ -230,5 +251,22 @@ impl<R: Read> Reader<R> {
                 Err(error) => return Err(StorageError::Io { action: "read", path: "the layer".into(), error }),
             }
         }
+    }
+}
+
+/// The part of the source that is left of a member's data.
+struct Data<'a, R>(&'a mut Reader<R>);
+
+impl<R: Read> Read for Data<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let reader = &mut *self.0;
+        let left = usize::try_from(reader.data - reader.at).unwrap_or(usize::MAX);
+        let want = buffer.len().min(left);
+        let got = reader.source.read(&mut buffer[..want])?;
+        if got == 0 && want > 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "unexpected end"));
+        }
+        reader.at += got as u64;
+        Ok(got)
     }
 }
