@@ -81,6 +81,8 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
         sparse.pieces.into_iter().map(extent).collect()
     });
     let Member { mode, uid, gid, mtime, mut xattrs, .. } = member;
+    // What Linux gives every symbolic link, whatever its header says: all drivers must show the same.
+    let mode = if matches!(kind, EntryKind::Symlink { .. }) { 0o777 } else { mode };
     // Marks of overlayfs in a layer would expose or hide files of other layers.
     xattrs.retain(|name, _| attributes::belongs(name));
     Ok((Entry { path: to_path(&path), kind, mode, uid, gid, mtime, xattrs }, extents))

@@ -52,7 +52,11 @@ impl IndexRow {
     /// Takes over the metadata in a hard link's header, as docker and BuildKit do.
     pub(crate) fn look_like(&mut self, link: &Self) {
         let Entry { mode, uid, gid, mtime, xattrs, .. } = &link.entry;
-        (self.entry.mode, self.entry.uid, self.entry.gid, self.entry.mtime) = (*mode, *uid, *gid, *mtime);
+        (self.entry.uid, self.entry.gid, self.entry.mtime) = (*uid, *gid, *mtime);
+        // The mode of a symbolic link is always the same.
+        if self.kind != RecordKind::Symlink {
+            self.entry.mode = *mode;
+        }
         self.entry.xattrs.extend(xattrs.iter().map(|(name, value)| (name.clone(), value.clone())));
     }
 

@@ -109,6 +109,8 @@ fn of_directory(root: &Path, names: bool) -> Vec<String> {
                 lines.push(format!("{path}/"));
                 walk(&host, root, seen, lines);
             } else if metadata.is_symlink() {
+                // Whatever its header says, as for all links of Linux.
+                assert_eq!(metadata.mode() & 0o7777, 0o777, "{path}");
                 lines.push(format!("{path} -> {}", fs::read_link(&host).unwrap().display()));
             } else {
                 assert!(!metadata.file_type().is_char_device());
