@@ -105,16 +105,23 @@ impl ChangedTree {
         })
     }
 
+    /// Whether what is above `path` is a directory, without links on the way to it.
+    fn is_in_directory(&self, path: &Path) -> bool {
+        path.parent().is_some_and(|above| self.kind(above) == Some(EntryKind::Directory))
+    }
+
     fn is_directory(&self, number: u32) -> bool {
         self.entries.get(number as usize).is_directory()
     }
 
     /// Resolves the symbolic links in `path` as if the directory `root` were the root of the file system.
     pub(super) fn follow(&self, root: &Path, path: &Path) -> Result<PathBuf, CopyError> {
-        // Everything above a directory of the layer is a directory. Without this, a deep archive takes cubic time.
+        // Everything above a directory is a directory. Without this, a deep archive and nested WORKDIRs take cubic time.
         let whole = join(root, path);
-        if self.names.get(&self.entries, &whole).is_some_and(|number| self.is_directory(number)) {
-            return Ok(whole);
+        match self.kind(&whole) {
+            Some(EntryKind::Directory) => return Ok(whole),
+            None if self.is_in_directory(&whole) => return Ok(whole),
+            _ => {}
         }
         let below = follow(path, |path| {
             Ok(match self.kind(&join(root, path)) {
@@ -132,8 +139,11 @@ impl ChangedTree {
         if self.kind(path) == Some(EntryKind::Directory) {
             return Ok(());
         }
-        // From the root: below the first directory that is missing, nothing has to be looked up.
+        // From the root: below the first directory that is missing, nothing has to be looked up. Often it is only the last one.
         let mut missing: Vec<&Path> = path.ancestors().collect();
+        if self.is_in_directory(path) {
+            missing.truncate(1);
+        }
         while let Some(above) = missing.last() {
             match self.kind(above) {
                 Some(EntryKind::Directory) => drop(missing.pop()),
