@@ -88,6 +88,9 @@ pub struct Diagnostics {
     list: Vec<Located>,
 }
 
+/// The number of diagnostics that are printed. A file of 16 MiB may have millions; the first line says how many there are.
+const MOST_PRINTED: usize = 100;
+
 /// The longest text of a message, in characters.
 const LONGEST: usize = 600;
 
@@ -211,7 +214,7 @@ impl miette::Diagnostic for Diagnostics {
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
         (self.list.len() > 1).then(|| {
-            Box::new(self.list.iter().map(|located| located as &dyn miette::Diagnostic))
+            Box::new(self.list.iter().take(MOST_PRINTED).map(|located| located as &dyn miette::Diagnostic))
                 as Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>
         })
     }
@@ -246,6 +249,15 @@ impl miette::Diagnostic for Located {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_the_first_of_many_errors_are_printed() {
+        let text = "BOGUS\n".repeat(1000);
+        let list = (0..1000).map(|line| Diagnostic::new(Span::new(6 * line, 6 * line + 5), "bogus")).collect();
+        let diagnostics = Diagnostics::new(text, list);
+        assert_eq!(miette::Diagnostic::related(&diagnostics).unwrap().count(), MOST_PRINTED);
+        assert_eq!(diagnostics.to_string(), "Dockerfile:1: bogus (and 999 more)");
+    }
 
     #[test]
     fn a_long_text_loses_its_middle() {

@@ -51,14 +51,15 @@ pub(super) fn interrupted() -> Option<u8> {
     interrupt::exit_code()
 }
 
-/// The least limit of open files with which a build works: its runtime, the store, the zygote and one step.
-const LEAST_DESCRIPTORS: u64 = 32;
+/// The least limit of open files with which a build works: its runtime, the store, the zygote, the network (with too few it would be the
+/// host's) and one step. Some 45 suffice.
+const LEAST_DESCRIPTORS: u64 = 64;
 
 /// Fails if this process may open too few files. Its runtime would panic.
 fn check_descriptors() -> Result<(), Failure> {
     match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
         Some(limit) if limit < LEAST_DESCRIPTORS => Err(Failure::Internal(miette!(
-            help = format!("raise it, for example with `ulimit -n {}`", 4 * LEAST_DESCRIPTORS),
+            help = format!("raise it, for example with `ulimit -n {}`", 2 * LEAST_DESCRIPTORS),
             "the limit of open files is {limit}; buildscope needs at least {LEAST_DESCRIPTORS}"
         ))),
         _ => Ok(()),
