@@ -11,7 +11,7 @@ const SHORTEST: usize = 40;
 
 /// The logs that are encoded in a text; `None` if there are none, or if lines of builders are outside of them.
 pub(super) fn lines(text: &str) -> Option<String> {
-    let runs: Vec<String> = runs(text).into_iter().filter(|run| run.len() >= SHORTEST).collect();
+    let runs = runs(text);
     if runs.is_empty() || count_marks(text) > 0 {
         return None;
     }
@@ -26,18 +26,20 @@ fn decoded(run: &str) -> Option<String> {
     Some(log::decode(&bytes).into_owned()).filter(|text| !text.contains('\0'))
 }
 
-/// The longest sequences of letters of base64. Lines that have nothing else are one.
+/// The longest sequences of letters of base64 that are long enough. Lines that have nothing else are one.
 fn runs(text: &str) -> Vec<String> {
     let mut runs: Vec<String> = Vec::new();
-    let mut open = false;
-    for line in text.lines().map(str::trim) {
-        let whole = !line.is_empty() && line.bytes().all(is_letter);
-        match runs.last_mut().filter(|_| open && whole) {
-            Some(run) => run.push_str(line),
-            None => runs
-                .extend(line.split(|letter: char| !letter.is_ascii() || !is_letter(letter as u8)).map(str::to_owned)),
+    let mut open = String::new();
+    for line in text.lines().map(str::trim).chain([""]) {
+        if !line.is_empty() && line.bytes().all(is_letter) {
+            open.push_str(line);
+            continue;
         }
-        open = whole;
+        // Most words of a log are short: copies of them would take ten times its size.
+        let words = line.split(|letter: char| !letter.is_ascii() || !is_letter(letter as u8));
+        let long = |run: &&str| run.len() >= SHORTEST;
+        runs.extend([open.as_str()].into_iter().chain(words).filter(long).map(str::to_owned));
+        open.clear();
     }
     runs
 }
