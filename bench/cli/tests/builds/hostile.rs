@@ -156,7 +156,11 @@ fn too_few_file_descriptors_are_an_error() {
         limited.args(["-c", &script, "sh"]).arg(build.get_program()).args(build.get_args());
         let output = limited.output().unwrap();
         assert_eq!(output.status.code(), Some(3), "{}", text(&output));
-        assert!(text(&output).contains("limit of open files") && !text(&output).contains("panicked"), "{}", text(&output));
+        assert!(
+            text(&output).contains("limit of open files") && !text(&output).contains("panicked"),
+            "{}",
+            text(&output)
+        );
     }
 }
 
