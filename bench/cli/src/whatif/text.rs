@@ -45,6 +45,7 @@ fn short(verdict: Verdict) -> Option<&'static str> {
         Verdict::Pays => None,
         Verdict::Path => Some("does not pay: the longest path"),
         Verdict::Data => Some("does not pay: the data"),
+        Verdict::Cost => Some("does not pay: the cost of steps there"),
         Verdict::Stays => Some("does not pay: steps that stay here"),
     }
 }
@@ -95,7 +96,7 @@ pub(super) fn format_prediction(record: &Record, prediction: &Prediction) -> Str
 
 /// The use of each machine, and whether more machines pay.
 fn format_machines(on: &OnMachines) -> String {
-    let OnMachines { machines, one, instant, path, uses, .. } = on;
+    let OnMachines { machines, one, instant, free, path, uses, .. } = on;
     let moved = ByteSize(uses.iter().map(|machine| machine.fetched.0).sum());
     let mut text = String::new();
     let verdict = match on.verdict {
@@ -103,6 +104,9 @@ fn format_machines(on: &OnMachines) -> String {
         Some(Verdict::Pays) => format!("{machines} machines pay: one such machine takes {one}.\n"),
         Some(Verdict::Data) => format!(
             "{machines} machines do not pay because of the data: one takes {one}, and {moved} have to be fetched. If data moved in no time: {instant}.\n"
+        ),
+        Some(Verdict::Cost) => format!(
+            "{machines} machines do not pay because of what steps and their results cost there: one takes {one}. Without that cost and with data that moves in no time: {free}.\n"
         ),
         Some(Verdict::Path) => format!(
             "{machines} machines do not pay because of the longest path: it takes {path} on any number of machines, and one takes {one}.\n"

@@ -39,6 +39,8 @@ pub enum Verdict {
     Path,
     /// The transfer of data takes too long.
     Data,
+    /// What a step costs on another machine, and giving its result away, takes too long.
+    Cost,
     /// The steps that have to run on the machine that builds take most of the time.
     Stays,
 }
@@ -56,6 +58,8 @@ pub struct OnMachines {
     pub one: Nanos,
     /// The wall time if data moved in no time.
     pub instant: Nanos,
+    /// The wall time if in addition a step on another machine cost nothing.
+    pub free: Nanos,
     /// The wall time with slots and processors for all steps: the longest path.
     pub path: Nanos,
     /// Whether more machines pay; `None` for one machine.
@@ -80,13 +84,17 @@ pub(in crate::whatif) fn on_machines(
     let wall = |model: &Model| base.predicted(record, replay(model).wall);
     let alone = model(None);
     let one = wall(&alone);
-    let instant = wall(&model(Some(Machines { bandwidth: None, rtt: Nanos::ZERO, ..machines })));
+    let at_once = Machines { bandwidth: None, rtt: Nanos::ZERO, ..machines };
+    let instant = wall(&model(Some(at_once)));
+    let free = wall(&model(Some(Machines { step_cost: Some(Nanos::ZERO), ..at_once })));
     let path = wall(&Model { slots: None, cpus: None, ..alone.clone() });
     let gains = |wall: Nanos| (wall.0 as f64) < one.0 as f64 * (1.0 - LEAST_GAIN);
     let verdict = if gains(base.predicted(record, changed.wall)) {
         Verdict::Pays
     } else if gains(instant) {
         Verdict::Data
+    } else if gains(free) {
+        Verdict::Cost
     } else if gains(path) {
         Verdict::Stays
     } else {
@@ -98,6 +106,7 @@ pub(in crate::whatif) fn on_machines(
         rtt: machines.rtt,
         one,
         instant,
+        free,
         path,
         verdict: (machines.count > 1).then_some(verdict),
         uses: changed.uses.clone(),

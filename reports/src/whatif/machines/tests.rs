@@ -341,7 +341,7 @@ fn a_copy_moves_what_it_copies() {
 }
 
 #[test]
-fn machines_do_not_pay_because_of_path_data_or_local_steps() {
+fn machines_do_not_pay_because_of_path_data_cost_or_local_steps() {
     let mut chain = Synthetic::default();
     let stage = chain.stage("a");
     let first = chain.step(stage, "RUN 1", 0..1000);
@@ -351,6 +351,9 @@ fn machines_do_not_pay_because_of_path_data_or_local_steps() {
     assert_eq!(verdict(&on(&fan(2, 200), 1, machines(2))), Some(Verdict::Data), "the fetch takes two seconds");
     assert_eq!(verdict(&on(&fan(2, 50), 1, machines(2))), Some(Verdict::Pays));
     assert_eq!(verdict(&on(&fan(2, 50), 1, machines(1))), None);
+    let costly = on(&fan(2, 50), 1, Machines { step_cost: Some(ms(5000)), ..machines(2) });
+    assert_eq!(verdict(&costly), Some(Verdict::Cost), "no step has to stay");
+    assert_eq!(costly.machines.unwrap().free, ms(1000));
     let mut cached = fan(2, 50);
     cached.steps[1].text = "RUN --mount=type=cache,target=/c sleep 1".into();
     cached.steps[3].text = "RUN --mount=type=secret,id=key sleep 1".into();
