@@ -40,6 +40,11 @@ pub(crate) fn machines(record: &Record) -> Vec<MachineSteps> {
     groups.into_iter().map(|((is_here, name), steps)| group(record, is_here, name, &steps)).collect()
 }
 
+/// What went wrong on servers for a step.
+fn failures(step: &Step) -> impl Iterator<Item = &str> {
+    step.place.iter().flat_map(|place| &place.failures).map(String::as_str)
+}
+
 fn group(record: &Record, is_here: bool, name: &str, steps: &[&Step]) -> MachineSteps {
     let length = |step: &&Step| Some(step.end?.saturating_sub(step.start?));
     let time: Nanos = steps.iter().filter_map(length).sum();
@@ -62,6 +67,13 @@ fn group(record: &Record, is_here: bool, name: &str, steps: &[&Step]) -> Machine
         format!("{name} ran {count} in {time}, of which {queued} was the wait for a worker")
     } else {
         format!("{name} ran {count} in {time}")
+    };
+    let failures: Vec<&str> =
+        steps.iter().flat_map(|step| failures(step)).filter(|text| !name.contains(text)).collect();
+    let sentence = match failures[..] {
+        [] => sentence,
+        [failure] => format!("{sentence}; an attempt on a server failed before: {failure}"),
+        [.., last] => format!("{sentence}; {} attempts on servers failed before, at last: {last}", failures.len()),
     };
     MachineSteps {
         machine: (!is_here).then(|| name.to_owned()),
@@ -91,7 +103,7 @@ mod tests {
             record.steps[a.index()].place = Some(StepMachine::on("w1"));
             record.steps[b.index()].place = Some(StepMachine::on("w1"));
             record.steps[c.index()].place = Some(StepMachine::here("it has a secret"));
-            record.steps[d.index()].place = Some(StepMachine::on("w2"));
+            record.steps[d.index()].place = Some(StepMachine::on("w2").after(vec!["w1 went away".into()]));
             record
                 .spans
                 .iter_mut()
@@ -106,7 +118,7 @@ mod tests {
             sentences,
             [
                 "w1 ran 2 steps in 900 ms, of which 100 ms was the wait for a worker",
-                "w2 ran 1 step in 100 ms",
+                "w2 ran 1 step in 100 ms; an attempt on a server failed before: w1 went away",
                 "the builder's machine ran 1 step in 200 ms, `RUN make`: it has a secret",
             ]
         );

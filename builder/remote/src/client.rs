@@ -9,11 +9,12 @@ use super::retry::retried;
 use super::tls::TlsFiles;
 use super::{Address, Blob, RemoteError, RemoteOptions};
 use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
@@ -49,6 +50,8 @@ struct Inner {
     reached: AtomicBool,
     /// The cancellations of actions that are on their way.
     cancellations: Mutex<Vec<JoinHandle<()>>>,
+    /// The large blobs that are on their way to the server, each with whether it has arrived.
+    sending: Mutex<HashMap<Blob, watch::Receiver<bool>>>,
 }
 
 /// A channel, which connects again if its connection breaks, and the files of its certificates.
@@ -76,8 +79,10 @@ impl Client {
     pub fn new(options: RemoteOptions) -> Result<Self, RemoteError> {
         let headers = Headers::of(&options)?;
         let connection = RwLock::new(Connection::new(&options, &headers, TlsFiles::read(&options)?)?);
-        let (capabilities, reached, cancellations) = (OnceCell::new(), AtomicBool::new(false), Mutex::default());
-        Ok(Self { inner: Arc::new(Inner { options, headers, connection, capabilities, reached, cancellations }) })
+        let (capabilities, reached) = (OnceCell::new(), AtomicBool::new(false));
+        let (cancellations, sending) = (Mutex::default(), Mutex::default());
+        let inner = Inner { options, headers, connection, capabilities, reached, cancellations, sending };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// The address of the server.
@@ -88,6 +93,11 @@ impl Client {
     /// The options of the connection.
     pub fn options(&self) -> &RemoteOptions {
         &self.inner.options
+    }
+
+    /// The large blobs that are on their way to the server, each with whether it has arrived.
+    pub(crate) fn sending(&self) -> &Mutex<HashMap<Blob, watch::Receiver<bool>>> {
+        &self.inner.sending
     }
 
     pub(crate) fn instance(&self) -> String {

@@ -10,10 +10,12 @@ use super::{Blob, Client, Content, RemoteError, Upload};
 use bazel_remote_apis::google::bytestream::WriteRequest;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
 use parking_lot::Mutex;
+use std::collections::hash_map::Entry;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
@@ -26,6 +28,19 @@ const STREAMS: usize = 4;
 /// The largest blob that is sent together with others, in bytes.
 const SMALL: u64 = 512 << 10;
 
+/// A blob that a call is sending.
+struct OnTheWay<'c> {
+    client: &'c Client,
+    blob: Blob,
+    done: watch::Sender<bool>,
+}
+
+impl Drop for OnTheWay<'_> {
+    fn drop(&mut self) {
+        self.client.sending().lock().remove(&self.blob);
+    }
+}
+
 impl Client {
     /// Sends the blobs that the server does not have.
     ///
@@ -34,24 +49,56 @@ impl Client {
     pub async fn upload(&self, uploads: Vec<Upload>) -> Result<(), RemoteError> {
         let blobs: Vec<Blob> = uploads.iter().map(|upload| upload.blob).filter(|blob| blob.size > 0).collect();
         let missing = self.missing(&blobs).await?;
-        self.send(uploads.into_iter().filter(|upload| missing.contains(&upload.blob)).collect()).await
+        self.send(uploads.into_iter().filter(|upload| missing.contains(&upload.blob)).collect()).await?;
+        Ok(())
     }
 
-    /// Sends blobs without asking which of them the server has.
+    /// Sends blobs without asking which of them the server has. Returns the number of sent bytes: a large blob that another call is
+    /// sending is waited for, and not sent a second time.
     ///
     /// # Errors
     /// As [`upload`](Self::upload).
-    pub async fn send(&self, mut wanted: Vec<Upload>) -> Result<(), RemoteError> {
+    pub async fn send(&self, mut wanted: Vec<Upload>) -> Result<u64, RemoteError> {
         wanted.sort_by_key(|upload| upload.blob);
         wanted.dedup_by_key(|upload| upload.blob);
         let small = |upload: &Upload| upload.blob.size <= SMALL && matches!(upload.content, Content::Bytes(_));
         let (small, large): (Vec<Upload>, Vec<Upload>) = wanted.into_iter().partition(small);
+        let sent = Arc::new(AtomicU64::new(small.iter().map(|upload| upload.blob.size).sum()));
         self.upload_together(small).await?;
         let stream = |upload| {
-            let client = self.clone();
-            async move { client.upload_stream(upload).await }
+            let (client, sent) = (self.clone(), Arc::clone(&sent));
+            async move { client.upload_once(upload, &sent).await }
         };
-        run_all(STREAMS, large.into_iter().map(stream).collect()).await
+        run_all(STREAMS, large.into_iter().map(stream).collect()).await?;
+        Ok(sent.load(Ordering::Relaxed))
+    }
+
+    /// Sends a blob as a stream, or waits for the call that is sending it. If that call fails or is cancelled, those that wait send it.
+    async fn upload_once(&self, upload: Upload, sent: &AtomicU64) -> Result<(), RemoteError> {
+        let blob = upload.blob;
+        let on_the_way = match self.sending().lock().entry(blob) {
+            Entry::Occupied(other) => Err(other.get().clone()),
+            Entry::Vacant(free) => {
+                let (done, others) = watch::channel(false);
+                free.insert(others);
+                Ok(OnTheWay { client: self, blob, done })
+            }
+        };
+        let own = match on_the_way {
+            Ok(own) => Some(own),
+            Err(mut other) => {
+                if other.wait_for(|&done| done).await.is_ok() {
+                    return Ok(());
+                }
+                None
+            }
+        };
+        self.upload_stream(upload).await?;
+        sent.fetch_add(blob.size, Ordering::Relaxed);
+        if let Some(own) = own {
+            own.done.send_replace(true);
+        }
+        Ok(())
     }
 
     async fn upload_together(&self, mut uploads: Vec<Upload>) -> Result<(), RemoteError> {

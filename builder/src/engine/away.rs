@@ -110,13 +110,21 @@ impl StepRunner {
                 return Err(BuildError::Cancelled);
             }
         };
-        match (away, machines.fallback()) {
-            (Ok(away), _) => Ok(Some(away)),
-            (Err(error), Fallback::Fail) => Err(self.failed(step, &error)),
-            (Err(error), Fallback::Local) => {
+        let error = match away {
+            Ok(away) => return Ok(Some(away)),
+            Err(error) => error,
+        };
+        machines.note_failure(step.id, &error);
+        let failures = machines.failures(step.id);
+        match machines.fallback() {
+            Fallback::Fail => {
+                note_machine(ctx, step, StepMachine::default().after(failures));
+                Err(self.failed(step, &error))
+            }
+            Fallback::Local => {
                 let why = format!("no server ran it: {error}");
                 ctx.progress.event(Event::Warning(format!("`{}` runs on this machine: {why}", step.text)));
-                note_machine(ctx, step, StepMachine::here(&why));
+                note_machine(ctx, step, StepMachine::here(&why).after(failures));
                 Ok(None)
             }
         }
@@ -223,7 +231,7 @@ impl StepRunner {
             let report = &mut reports[step.id.index()];
             report.log.clone_from(&tail);
             report.network = account.network;
-            report.place = Some(StepMachine::on(&machine));
+            report.place = Some(StepMachine::on(&machine).after(self.failures(step)));
             if !is_cached {
                 exit.iter().for_each(|exit| report.ended(exit));
                 let begin = draw(probe, &account, &machine, times, queued);
@@ -242,6 +250,11 @@ impl StepRunner {
             _ => None,
         };
         Err(self.failed_with(step, &error, exit_code, &tail))
+    }
+
+    /// What went wrong on servers for a step.
+    pub(super) fn failures(&self, step: &Step) -> Vec<String> {
+        self.machines.as_ref().map(|machines| machines.failures(step.id)).unwrap_or_default()
     }
 
     /// Fetches those of these layers that other machines made.

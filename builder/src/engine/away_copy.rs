@@ -47,7 +47,7 @@ impl StepRunner {
         })?;
         let Some(away) = self.send(input, &description, machines, turn).await? else { return Ok(None) };
         let (Some(layer), Some(selected)) = (away.account.layer(), away.account.selected) else { return Ok(None) };
-        note_machine(ctx, step, StepMachine::on(&away.machine));
+        note_machine(ctx, step, StepMachine::on(&away.machine).after(self.failures(step)));
         if !away.is_cached {
             draw(probe, &away.account, &away.machine, away.times, away.queued);
         }

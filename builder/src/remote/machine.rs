@@ -2,6 +2,7 @@
 
 use super::Description;
 use super::link_rates::LinkRates;
+use super::starts::Starts;
 use crate::images::CasBlobs;
 use buildscope_record::{Candidate, DiffId};
 use buildscope_remote::{Client, RemoteError, RemoteOptions};
@@ -32,6 +33,7 @@ pub(super) struct Machine {
     link: Mutex<MachineLink>,
     /// The shortest time of a question and its answer, in nanoseconds; `u64::MAX` until it is known.
     trip: AtomicU64,
+    pub(super) starts: Starts,
 }
 
 /// The link to a server, and the layers of the server.
@@ -72,7 +74,8 @@ impl Machine {
         let link = Mutex::new(MachineLink { known: known.of(&client.address().to_string()), ..MachineLink::default() });
         let (failed, reported_queue) = (AtomicBool::new(false), AtomicBool::new(false));
         let trip = AtomicU64::new(u64::MAX);
-        Ok(Self { client, blobs, steps, processors, failed, reported_queue, link, trip })
+        let starts = Starts::default();
+        Ok(Self { client, blobs, steps, processors, failed, reported_queue, link, trip, starts })
     }
 
     pub(super) fn has_failed(&self) -> bool {
@@ -84,8 +87,9 @@ impl Machine {
         !self.reported_queue.swap(true, Ordering::Relaxed)
     }
 
-    pub(super) fn fail(&self) {
-        self.failed.store(true, Ordering::Relaxed);
+    /// Notes that the server has failed. Returns whether it is the first time.
+    pub(super) fn fail(&self) -> bool {
+        !self.failed.swap(true, Ordering::Relaxed)
     }
 
     /// The known facts for the placement of a step. `slots` is the number of steps that it runs at a time, if the user set it; otherwise

@@ -57,6 +57,8 @@ pub(crate) struct Machines {
     strands: Mutex<Strands<usize>>,
     /// The layers of this machine about which all servers were asked. Locked until they have answered.
     asked: tokio::sync::Mutex<HashSet<DiffId>>,
+    /// What went wrong on servers, by step.
+    failures: Mutex<BTreeMap<StepId, Vec<String>>>,
     /// Shows a warning.
     warn: Box<dyn Fn(String) + Send + Sync>,
 }
@@ -127,6 +129,7 @@ impl Machines {
             result: Mutex::default(),
             strands: Mutex::new(Strands::new(steps)),
             asked: tokio::sync::Mutex::default(),
+            failures: Mutex::default(),
             warn: Box::new(warn),
         })
     }
@@ -189,7 +192,10 @@ impl Machines {
         while let Some((machine, mut load)) = self.choose(step, description, files) {
             match self.run_on(machine, &mut load, &package, cache, probe).await {
                 Err(ImageError::Remote(error)) => {
-                    machine.fail();
+                    self.note_failure(step, &error);
+                    if machine.fail() && self.machines.iter().any(|other| !other.has_failed()) {
+                        (self.warn)(format!("{} is not used again in this build: {error}", machine.client.address()));
+                    }
                     last = Some(*error);
                 }
                 done => return done,
@@ -198,6 +204,21 @@ impl Machines {
         let none =
             || RemoteError::Invalid { what: "no server is left", reason: "all have failed in this build".into() };
         Err(last.unwrap_or_else(none).into())
+    }
+
+    /// Notes what went wrong on a server for a step.
+    pub(crate) fn note_failure(&self, step: StepId, error: &dyn std::fmt::Display) {
+        let (mut failures, text) = (self.failures.lock(), error.to_string());
+        let of_step = failures.entry(step).or_default();
+        // An error that ends the last attempt of a server is noted by each who sees it.
+        if of_step.last() != Some(&text) {
+            of_step.push(text);
+        }
+    }
+
+    /// What went wrong on servers for a step, oldest first.
+    pub(crate) fn failures(&self, step: StepId) -> Vec<String> {
+        self.failures.lock().get(&step).cloned().unwrap_or_default()
     }
 
     /// The server that a step goes to, by its index.
@@ -326,11 +347,14 @@ impl Machines {
                 }
                 Ok(finished) => match self.take(machine, finished, sent, package.files).await {
                     // The worker failed. Another one may run it, or the same one when the server has what it lacks.
-                    Err(ImageError::Remote(_)) if round < ROUNDS => cache = CacheUse::Fresh,
+                    Err(ImageError::Remote(error)) if round < ROUNDS => {
+                        self.note_failure(package.id, &error);
+                        cache = CacheUse::Fresh;
+                    }
                     done => return done,
                 },
                 // A blob was evicted between the check and the execution.
-                Err(error) if error.may_lack_blobs() && round < ROUNDS => {}
+                Err(error) if error.may_lack_blobs() && round < ROUNDS => self.note_failure(package.id, &error),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -391,9 +415,13 @@ impl Machines {
         let named = !finished.worker.is_empty() && finished.worker.len() <= LONGEST_NAME;
         let worker = if named { &finished.worker } else { &account.machine };
         let times = finished.times;
-        let queued = times.queued.zip(times.started).and_then(|(queued, started)| started.duration_since(queued).ok());
+        let queued = match (times.queued, times.started) {
+            (Some(queued), Some(started)) => started.duration_since(queued).unwrap_or_default(),
+            (None, Some(started)) if !finished.is_cached => machine.starts.waited(worker, sent, started),
+            _ => Duration::ZERO,
+        };
         if account.exit().is_some() && !finished.is_cached {
-            let length = sent.elapsed().saturating_sub(queued.unwrap_or_default());
+            let length = sent.elapsed().saturating_sub(queued);
             self.length.lock().add(length.as_nanos() as f64);
         }
         Ok(Away {
@@ -401,7 +429,7 @@ impl Machines {
             account,
             is_cached: finished.is_cached,
             times: (sent, Instant::now()),
-            queued: queued.unwrap_or_default(),
+            queued,
         })
     }
 }
@@ -451,7 +479,6 @@ impl Machine {
         }
         let span = probe.phase(Phase::Push);
         span.detail(&self.client.address().to_string());
-        span.quantity(Quantity::BytesRead, missing.iter().map(|blob| blob.size).sum());
         let mut uploads: Vec<Upload> = package.own().filter(|upload| missing.contains(&upload.blob)).cloned().collect();
         let file = |blob, file| Upload { blob, content: Content::File(file) };
         uploads.extend(program.uploads().filter(|upload| missing.contains(&upload.blob)));
@@ -462,10 +489,10 @@ impl Machine {
                 uploads.push(file(blob, Arc::new(opened)));
             }
         }
-        let bytes = uploads.iter().map(|upload| upload.blob.size).sum();
         let transfer = self.transfer();
-        self.client.send(uploads).await?;
+        let bytes = self.client.send(uploads).await?;
         transfer.sent(bytes);
+        span.quantity(Quantity::BytesRead, bytes);
         Ok(())
     }
 

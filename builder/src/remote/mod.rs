@@ -16,6 +16,7 @@ mod machine;
 mod machines;
 mod program;
 mod request;
+mod starts;
 mod worker;
 
 pub use account::{Account, Failure, FailureKind, PrintedLine};

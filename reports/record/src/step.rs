@@ -107,17 +107,26 @@ pub struct StepMachine {
     /// The reason why no other machine ran it, as a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_here: Option<String>,
+    /// What went wrong on servers before it ran, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
 }
 
 impl StepMachine {
     /// Another machine.
     pub fn on(machine: impl Into<String>) -> Self {
-        Self { machine: Some(machine.into()), why_here: None }
+        Self { machine: Some(machine.into()), ..Self::default() }
     }
 
     /// The machine of the builder, for this reason.
     pub fn here(why: impl Into<String>) -> Self {
-        Self { machine: None, why_here: Some(why.into()) }
+        Self { why_here: Some(why.into()), ..Self::default() }
+    }
+
+    /// The same after these failures of servers.
+    #[must_use]
+    pub fn after(self, failures: Vec<String>) -> Self {
+        Self { failures, ..self }
     }
 
     /// Whether it is another machine.

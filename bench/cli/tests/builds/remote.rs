@@ -290,6 +290,14 @@ fn local_slots_come_first_and_the_rest_goes_away() {
         let why = step.place.clone().unwrap().why_here.unwrap();
         assert!(why.contains("local slot"), "{why}");
     }
+    let sent =
+        record.spans.iter().filter(|span| span.phase == Phase::Push && span.name.as_deref() == Some(&server.address()));
+    let bytes: Vec<u64> = sent.filter_map(|span| span.fields.get("bytes_read").copied()).collect();
+    let most = *bytes.iter().max().unwrap();
+    assert!(
+        bytes.iter().sum::<u64>() < 2 * most,
+        "steps that start together send the program and the base once: {bytes:?}"
+    );
     let ran_here = || {
         let processes = record.spans.iter().filter(|span| span.phase == Phase::Process);
         processes.filter(|span| here.iter().any(|step| Some(step.id) == span.step))

@@ -72,6 +72,8 @@ fn a_server_that_dies_during_a_step_is_replaced() {
     let record = buildscope_record::Record::read(fs::File::open(&record).unwrap()).unwrap();
     assert_eq!(step(&record, "sleep").outcome, Outcome::Executed);
     assert!(ran_on(&record, "cat /a").is_some());
+    let failures = &step(&record, "sleep").place.as_ref().unwrap().failures;
+    assert!(failures.iter().any(|failure| failure.contains(&both[0])), "{failures:?}");
 }
 
 #[test(Program("buildbox-casd"), Root)]
