@@ -119,7 +119,10 @@ impl Early {
         let (delivery, destinations) = (self.delivery.clone(), self.destinations.clone());
         let (send, draft) = mpsc::channel();
         let work = move || {
-            if let Some(draft) = deliver(&delivery, &destinations, recipient, &list) {
+            let draft = deliver(&delivery, &destinations, recipient, &list);
+            // The scratch directory is removed with the last use of the store, and the build may end as soon as it has the draft.
+            drop((delivery, destinations, list));
+            if let Some(draft) = draft {
                 // The build may have given up waiting.
                 let _ = send.send(draft);
             }
