@@ -25,7 +25,7 @@ const CHROOT: &str = r#"exec unshare --mount sh -ec 'cd "$0"; mkdir -p proc dev 
   unset BUILDSCOPE_ROOT; exec chroot . "$@"' "$root" "$@""#;
 
 const DOCKERFILE: &str = "FROM busybox AS made\n\
-     RUN mkdir /out; echo words > /out/one; chown 7:8 /out/one; chmod 4755 /out/one; head -c 8000000 /dev/zero > /out/zeros\n\
+     RUN mkdir /out; echo words > /out/one; chown 7:8 /out/one; chmod 4755 /out/one; head -c 32000000 /dev/zero > /out/zeros\n\
      FROM busybox\nCOPY --from=made /out/one /one\nRUN --mount=from=made,target=/made wc -c < /made/out/zeros > /size\n";
 
 /// A worker that cannot run steps.
