@@ -5,11 +5,32 @@ use super::error::IoContext;
 use super::layout::shared;
 use super::tree::Tree;
 use super::{BlobStore, LayerStore, StorageError};
-use buildscope_record::BlobDigest;
+use buildscope_record::{BlobDigest, DiffId};
 use rustix::io::Errno;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// Makes the file or directory `name` of the store from the layers of a stack, if it is missing. `make` returns the path of a finished one
+/// in the scratch directory. Returns whether it was made here.
+///
+/// # Errors
+/// [`StorageError::MissingBlob`], errors of `make` and of renaming.
+pub(crate) fn ensure(
+    store: &LayerStore,
+    stack: &[DiffId],
+    name: &Path,
+    make: impl Fn(&Tree) -> Result<PathBuf, StorageError>,
+) -> Result<bool, StorageError> {
+    while !name.exists() {
+        let tree = store.tree(stack)?;
+        let origins = Origins::of(&tree)?;
+        if origins.keep(store, &make(&tree)?, name)? == Kept::Yes {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
 
 /// The blobs from which something is made.
 pub(crate) struct Origins(Vec<(BlobDigest, Identity)>);

@@ -3,7 +3,7 @@
 use super::copy::Baseline;
 use super::{Driver, Prepared, SnapshotMode, clone_mount, tool};
 use crate::change::Changes;
-use crate::derived::{Kept, Origins};
+use crate::derived;
 use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::scratch::Scratch;
@@ -68,9 +68,7 @@ fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().used_file(name);
-    while !path.exists() {
-        let tree = store.tree(stack)?;
-        let origins = Origins::of(&tree)?;
+    derived::ensure(store, stack, &path, |tree| {
         let aside = store.scratch().path("subvolume");
         match stack.split_last() {
             None => subvolume(&["create"], &[&aside])?,
@@ -78,14 +76,12 @@ fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -
                 let below = base(store, below, links, probe)?;
                 subvolume(&["snapshot"], &[&below, &aside])?;
                 let span = probe.phase(Phase::Unpack);
-                let unpacked = unpack::apply(&tree, &aside, links)?;
+                let unpacked = unpack::apply(tree, &aside, links)?;
                 span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
             }
         }
-        if origins.keep(store, &aside, &path)? == Kept::Yes {
-            break;
-        }
-    }
+        Ok(aside)
+    })?;
     Ok(path)
 }
 

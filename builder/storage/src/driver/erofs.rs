@@ -3,7 +3,7 @@
 
 use super::overlay::{Lower, Overlay, Stack, key};
 use super::{Driver, Prepared, SnapshotMode, tool};
-use crate::derived::{Kept, Origins};
+use crate::derived;
 use crate::error::IoContext;
 use crate::layout::Access;
 use crate::scratch::Scratch;
@@ -99,21 +99,18 @@ impl Erofs {
         }
         let name = format!("erofs/{}", key.hex());
         let path = store.root().join(&name);
-        if path.exists() {
-            store.cache().used_file(name);
-        } else {
-            let origins = Origins::of(&tree)?;
+        let made = derived::ensure(store, stack, &path, |tree| {
             let span = probe.phase(Phase::Unpack);
-            let image = erofs::image(store.blobs(), lower::entries(&tree, self.overlay.marks), &index.layer())?;
+            let image = erofs::image(store.blobs(), lower::entries(tree, self.overlay.marks), &index.layer())?;
             span.quantity(Quantity::FilesWalked, index.layer().files)
                 .quantity(Quantity::BytesWritten, image.len() as u64);
             let temporary = store.scratch().path("erofs");
             fs::write(&temporary, image).context("write", &temporary)?;
-            if origins.keep(store, &temporary, &path)? == Kept::No {
-                drop(mounts);
-                return self.lower(store, stack, probe);
-            }
-            store.cache().wrote_file(name);
+            Ok(temporary)
+        })?;
+        match made {
+            true => store.cache().wrote_file(name),
+            false => store.cache().used_file(name),
         }
         let _span = probe.phase(Phase::Mount);
         let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(index.layer().diff_id))?);

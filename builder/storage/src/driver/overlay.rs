@@ -2,7 +2,7 @@
 
 use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::change::Changes;
-use crate::derived::{Kept, Origins};
+use crate::derived;
 use crate::error::IoContext;
 use crate::index::VERSION;
 use crate::lower::Marks;
@@ -107,18 +107,14 @@ pub(crate) fn lower(
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
     store.cache().used_file(name);
-    while !path.exists() {
-        let tree = store.tree(stack)?;
-        let origins = Origins::of(&tree)?;
+    derived::ensure(store, stack, &path, |tree| {
         let span = probe.phase(Phase::Unpack);
         let dir = store.scratch().path("unpack");
         fs::create_dir(&dir).context("create", &dir)?;
-        let unpacked = unpack::layer(&tree, &dir, marks, links)?;
+        let unpacked = unpack::layer(tree, &dir, marks, links)?;
         span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
-        if origins.keep(store, &dir, &path)? == Kept::Yes {
-            break;
-        }
-    }
+        Ok(dir)
+    })?;
     Ok(path)
 }
 
