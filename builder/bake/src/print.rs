@@ -38,21 +38,24 @@ impl Selection {
     /// These targets as JSON that bake can read again.
     #[must_use]
     pub fn print(&self) -> String {
-        let groups = self.groups.iter().map(|(name, group)| (name.as_str(), PrintedGroup::of(group))).collect();
-        let targets = self.targets.iter().map(|(name, target)| (name.as_str(), Printed::of(target))).collect();
-        go_json_pretty(&PrintedDefinition { group: groups, target: targets })
+        self.document(|_, target| Printed::of(target))
     }
 
     /// The groups and targets as one JSON document, with what is said about each target, as buildx prints it for `--call`.
     /// `call` is the name of the answers.
     #[must_use]
     pub fn print_answers(&self, call: &str, answers: &BTreeMap<String, serde_json::Value>) -> String {
-        let groups = self.groups.iter().map(|(name, group)| (name.as_str(), PrintedGroup::of(group))).collect();
-        let targets = self.targets.iter().map(|(name, target)| {
+        self.document(|name, target| {
             let answer = answers.get(name).map(|answer| (call, answer)).into_iter().collect();
-            (name.as_str(), Answered { build: Printed::of(target), answer })
-        });
-        go_json_pretty(&PrintedDefinition { group: groups, target: targets.collect() })
+            Answered { build: Printed::of(target), answer }
+        })
+    }
+
+    /// The groups, and what `of` makes of each target.
+    fn document<'a, T: Serialize>(&'a self, of: impl Fn(&str, &'a BakeTarget) -> T) -> String {
+        let groups = self.groups.iter().map(|(name, group)| (name.as_str(), PrintedGroup::of(group))).collect();
+        let targets = self.targets.iter().map(|(name, target)| (name.as_str(), of(name, target))).collect();
+        go_json_pretty(&PrintedDefinition { group: groups, target: targets })
     }
 }
 
