@@ -2,7 +2,7 @@
 
 use super::baseline::{Baseline, MAX_DRIFT};
 use super::order::Order;
-use super::replay::replay_with;
+use super::replay::walls_without_each;
 use crate::index::Indexed;
 use buildscope_record::{Nanos, Record, StepId};
 
@@ -31,20 +31,15 @@ impl Baseline {
         if self.drift > MAX_DRIFT {
             return drags;
         }
-        // One model in which each step in turn is cached: copies of the model would take as long as the replays.
-        let mut model = self.model.merged();
+        let model = self.model.merged();
         let length = |step: StepId| model.tasks[step].segments.iter().map(|segment| segment.length).sum::<f64>();
         let mut steps: Vec<StepId> = drags.indices().filter(|&step| length(step) > 0.0).collect();
         steps.sort_by(|&one, &other| {
             network[other].cmp(&network[one]).then(length(other).total_cmp(&length(one))).then(one.cmp(&other))
         });
-        let order = Order::new(&model);
-        for &step in steps.iter().take(BUDGET / model.segment_count().max(1)) {
-            let cached = model.tasks[step].cached();
-            let task = std::mem::replace(&mut model.tasks[step], cached);
-            drags[step] = self.gain_to(record, replay_with(&model, &order).wall);
-            model.tasks[step] = task;
-        }
+        steps.truncate(BUDGET / model.segment_count().max(1));
+        let walls = walls_without_each(&model, &Order::new(&model), &steps);
+        steps.iter().zip(walls).for_each(|(&step, wall)| drags[step] = self.gain_to(record, wall));
         drags
     }
 }

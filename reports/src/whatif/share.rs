@@ -59,7 +59,7 @@ struct Going {
 ///
 /// Few tasks run at a time, and then a sorted list is faster than a tree: it keeps its memory when it is empty. The least is last: it is
 /// the one that is removed most often. Inserting into a long list takes too long, so many tasks are in a tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum ByNumber {
     Few(Vec<(Total, StepId)>),
     Many(BTreeSet<(Total, StepId)>),
@@ -156,6 +156,7 @@ impl ByNumber {
 }
 
 /// The running tasks.
+#[derive(Clone)]
 pub(super) struct RunningTasks {
     cpus: Option<f64>,
     now: f64,
@@ -172,6 +173,8 @@ pub(super) struct RunningTasks {
     wanted: f64,
     /// Tasks that get the fair share, by demand.
     short: ByNumber,
+    /// The tasks that [`Self::end`] collects; empty otherwise. It is kept for its memory.
+    ending: Vec<(u64, StepId)>,
 }
 
 impl RunningTasks {
@@ -190,6 +193,7 @@ impl RunningTasks {
             content: ByNumber::default(),
             wanted: 0.0,
             short: ByNumber::default(),
+            ending: Vec::new(),
         }
     }
 
@@ -223,9 +227,9 @@ impl RunningTasks {
         next.min_by(|one, other| one.after.total_cmp(&other.after))
     }
 
-    /// Lets `after` nanoseconds pass, in which nothing ends before `next`, the result of [`Self::next_end`]. Returns the tasks whose work
-    /// ended, in the order of their starts.
-    pub(super) fn pass(&mut self, after: f64, next: Option<NextEnd>) -> Vec<StepId> {
+    /// Lets `after` nanoseconds pass, in which nothing ends before `next`, the result of [`Self::next_end`]. Adds the tasks whose work
+    /// ended to `ended`, in the order of their starts.
+    pub(super) fn pass(&mut self, after: f64, next: Option<NextEnd>, ended: &mut Vec<StepId>) {
         self.now += after;
         if !self.kernel_ends.is_empty() {
             self.kernel += after / self.kernel_ends.len() as f64;
@@ -233,7 +237,7 @@ impl RunningTasks {
         if !self.share_ends.is_empty() {
             self.share += after * self.fair_share();
         }
-        self.ended(next.filter(|next| next.after <= after).map(|next| next.pace))
+        self.end(next.filter(|next| next.after <= after).map(|next| next.pace), ended);
     }
 
     /// The number of processors of each task whose demand is not met.
@@ -304,16 +308,17 @@ impl RunningTasks {
     }
 
     /// Removes the work that is done: the first of that pace, and everything that has ended by now.
-    fn ended(&mut self, first: Option<WorkPace>) -> Vec<StepId> {
-        let mut ended = Vec::new();
-        ended.extend(first.and_then(|pace| self.end_first(pace, f64::INFINITY)));
+    fn end(&mut self, first: Option<WorkPace>, ended: &mut Vec<StepId>) {
+        let mut ending = std::mem::take(&mut self.ending);
+        ending.extend(first.and_then(|pace| self.end_first(pace, f64::INFINITY)));
         for pace in [WorkPace::Full, WorkPace::Kernel, WorkPace::Share] {
             while let Some(task) = self.end_first(pace, DONE) {
-                ended.push(task);
+                ending.push(task);
             }
         }
-        ended.sort_unstable();
-        ended.into_iter().map(|(_, task)| task).collect()
+        ending.sort_unstable();
+        ended.extend(ending.drain(..).map(|(_, task)| task));
+        self.ending = ending;
     }
 
     /// Removes the first work of that pace if no more than `at_most` is left of it. Returns its position in the order of starts and its
@@ -354,7 +359,8 @@ mod tests {
         let mut ends = vec![f64::NAN; all.len()];
         loop {
             let Some(next) = shared.next_end() else { return ends };
-            let ended = shared.pass(next.after, Some(next));
+            let mut ended = Vec::new();
+            shared.pass(next.after, Some(next), &mut ended);
             ended.into_iter().for_each(|task| ends[task.index()] = shared.now());
         }
     }
@@ -457,7 +463,8 @@ mod tests {
             };
             begin(&mut shared, &mut begun, &mut begins, 4);
             while let Some(next) = shared.next_end() {
-                let ended = shared.pass(next.after, Some(next));
+                let mut ended = Vec::new();
+            shared.pass(next.after, Some(next), &mut ended);
                 for task in ended.into_iter().map(StepId::index) {
                     ends[task] = shared.now();
                     // None to three tasks start.

@@ -18,6 +18,7 @@ pub(in crate::whatif) enum Resource {
 }
 
 /// The clocks and slots of all machines. Clocks of a machine exist from its first use on.
+#[derive(Clone)]
 pub(in crate::whatif) struct Clocks {
     cpus: Option<f64>,
     tasks: usize,
@@ -92,15 +93,19 @@ impl Clocks {
         self.shared[position].start(task, work);
     }
 
-    /// Advances to the next instant at which work ends. Returns the tasks whose work ended, by machine in the order of their starts;
-    /// empty if nothing is running.
-    pub(in crate::whatif) fn advance(&mut self) -> Vec<StepId> {
+    /// Advances to the next instant at which work ends. Replaces `ended` by the tasks whose work ended, by machine in the order of their
+    /// starts; there is none if nothing is running.
+    pub(in crate::whatif) fn advance(&mut self, ended: &mut Vec<StepId>) {
+        ended.clear();
         if let [only] = &mut self.shared[..] {
-            return only.next_end().map_or_else(Vec::new, |next| only.pass(next.after, Some(next)));
+            if let Some(next) = only.next_end() {
+                only.pass(next.after, Some(next), ended);
+            }
+            return;
         }
         let next: Vec<_> = self.shared.iter_mut().map(RunningTasks::next_end).collect();
         let first = next.iter().flatten().map(|next| next.after).min_by(f64::total_cmp);
-        let Some(after) = first else { return Vec::new() };
-        self.shared.iter_mut().zip(next).flat_map(|(shared, next)| shared.pass(after, next)).collect()
+        let Some(after) = first else { return };
+        self.shared.iter_mut().zip(next).for_each(|(shared, next)| shared.pass(after, next, ended));
     }
 }

@@ -59,6 +59,7 @@ pub(super) struct StepLoad {
 }
 
 /// The data of all machines.
+#[derive(Clone)]
 pub(in crate::whatif) struct Network<'m> {
     pub(super) model: &'m Model,
     pub(super) cluster: &'m Cluster,

@@ -6,12 +6,14 @@ use crate::whatif::model::Model;
 use std::collections::VecDeque;
 
 /// The workers of all machines but the one that builds. `T` is a step that waits.
+#[derive(Clone)]
 pub(in crate::whatif) struct Workers<T> {
     /// The slots of each machine; `None` is unlimited.
     slots: Option<usize>,
     machines: Indexed<MachineIndex, WorkerSlots<T>>,
 }
 
+#[derive(Clone)]
 struct WorkerSlots<T> {
     running: usize,
     waiting: VecDeque<T>,
