@@ -94,7 +94,7 @@ impl Clocks {
     }
 
     /// Advances to the next instant at which work ends. Replaces `ended` by the tasks whose work ended, by machine in the order of their
-    /// starts; there is none if nothing is running.
+    /// starts. It is empty if nothing is running.
     pub(in crate::whatif) fn advance(&mut self, ended: &mut Vec<StepId>) {
         ended.clear();
         if let [only] = &mut self.shared[..] {
