@@ -2,8 +2,8 @@
 //!
 //! The profile (moby/profiles, `seccomp/default.json`, as of 2026-06-30) is an allow list. Known calls that are not on it fail with
 //! EPERM. Calls that are newer than the list fail with ENOSYS, so that libraries fall back to older calls; runc does the same.
-//! The program is a binary search over ranges of allowed numbers. It is short to load and fast to evaluate for all numbers,
-//! which the kernel does once per load to find the calls that are always allowed.
+//! The program is a binary search over ranges of allowed numbers, whose branches share the code of each rule. The kernel compiles the
+//! program for each step, and evaluates it for all numbers to find the calls that are always allowed, so its length counts.
 
 use super::spec::RawSockets;
 use super::sys::BpfInstruction;
@@ -82,10 +82,83 @@ fn program(conventions: &[Abi], raw: RawSockets) -> Vec<BpfInstruction> {
     program
 }
 
+/// The number is loaded and looked up by the branches of a search tree. The code of the rules follows, once for each rule.
 fn body(abi: &Abi, raw: RawSockets) -> Vec<BpfInstruction> {
+    let mut tree = SearchTree::default();
+    tree.add(&actions(abi));
+    let mut rules = Vec::new();
+    let mut starts: Vec<(Action, usize)> = Vec::new();
+    let targets = tree.branches.iter().flat_map(|branch| [branch.below, branch.above]);
+    for action in targets.filter_map(|target| target.rule()) {
+        if starts.iter().all(|&(known, _)| known != action) {
+            starts.push((action, rules.len()));
+            rule(action, raw, &mut rules);
+        }
+    }
     let mut program = vec![op(LOAD_WORD, NUMBER)];
-    search(&actions(abi), raw, &mut program);
+    for (at, &Branch { from, below, above }) in tree.branches.iter().enumerate() {
+        let distance = |target: Target| {
+            let position = match target {
+                Target::Branch(other) => other,
+                Target::Rule(action) => {
+                    let start = starts.iter().find(|&&(known, _)| known == action).map_or(0, |&(_, start)| start);
+                    tree.branches.len() + start
+                }
+            };
+            u8::try_from(position - at - 1).expect("the rules of a calling convention have fewer than 256 ranges")
+        };
+        program.push(branch(JUMP_NOT_BELOW, from, distance(above), distance(below)));
+    }
+    program.extend(rules);
     program
+}
+
+/// A binary search by number, in the order in which it is written: each branch precedes those below it.
+#[derive(Default)]
+struct SearchTree {
+    branches: Vec<Branch>,
+}
+
+/// A comparison with the first number of a range.
+struct Branch {
+    from: u32,
+    /// For numbers below it.
+    below: Target,
+    /// For the others.
+    above: Target,
+}
+
+/// Where a branch leads to.
+#[derive(Clone, Copy)]
+enum Target {
+    /// The branch with this index.
+    Branch(usize),
+    Rule(Action),
+}
+
+impl Target {
+    fn rule(self) -> Option<Action> {
+        match self {
+            Self::Branch(_) => None,
+            Self::Rule(action) => Some(action),
+        }
+    }
+}
+
+impl SearchTree {
+    /// Adds the search among ranges. Returns where it begins.
+    fn add(&mut self, ranges: &[(u32, Action)]) -> Target {
+        if let [(_, action)] = ranges {
+            return Target::Rule(*action);
+        }
+        let (low, high) = ranges.split_at(ranges.len() / 2);
+        let at = self.branches.len();
+        let unknown = Target::Rule(Action::Refuse(EPERM));
+        self.branches.push(Branch { from: high[0].0, below: unknown, above: unknown });
+        let (below, above) = (self.add(low), self.add(high));
+        self.branches[at] = Branch { from: high[0].0, below, above };
+        Target::Branch(at)
+    }
 }
 
 /// The rules of the whole range of numbers, in order and without gaps: (first number, rule from there on).
@@ -112,28 +185,8 @@ fn actions(abi: &Abi) -> Vec<(u32, Action)> {
     ranges
 }
 
-/// Appends a search tree whose leaves return.
-fn search(ranges: &[(u32, Action)], raw: RawSockets, program: &mut Vec<BpfInstruction>) {
-    if let [(_, action)] = ranges {
-        return leaf(*action, raw, program);
-    }
-    let (low, high) = ranges.split_at(ranges.len() / 2);
-    let mut below = Vec::new();
-    search(low, raw, &mut below);
-    // The kernel compiles the program for each step, so its length counts.
-    match u8::try_from(below.len()) {
-        Ok(length) => program.push(branch(JUMP_NOT_BELOW, high[0].0, length, 0)),
-        // Conditional jumps reach only 255 instructions.
-        Err(_) => {
-            program.push(branch(JUMP_NOT_BELOW, high[0].0, 0, 1));
-            program.push(op(JUMP, below.len() as u32));
-        }
-    }
-    program.extend(below);
-    search(high, raw, program);
-}
-
-fn leaf(action: Action, raw: RawSockets, program: &mut Vec<BpfInstruction>) {
+/// Appends the code of a rule.
+fn rule(action: Action, raw: RawSockets, program: &mut Vec<BpfInstruction>) {
     let (allow, refuse) = (op(RETURN, ALLOW), op(RETURN, ERRNO | EPERM));
     match action {
         Action::Allow => program.push(allow),
