@@ -68,7 +68,7 @@ pub(crate) fn replay(model: &Model) -> Replay {
 /// Runs a model whose order is known.
 pub(super) fn replay_with(model: &Model, order: &Order) -> Replay {
     let mut run = Replaying::new(model, order);
-    run.to_the_end();
+    run.finish_all();
     run.stop();
     let placed = model.tasks.indices().map(|task| run.network.as_ref().and_then(|network| network.machine_of(task)));
     Replay {
@@ -102,7 +102,7 @@ pub(super) fn walls_without_each(model: &Model, order: &Order, steps: &[StepId])
             let task_before = std::mem::replace(&mut changed.tasks[task], cached);
             let mut other = run.with_model(&changed);
             if other.end_work(&ended) {
-                other.to_the_end();
+                other.finish_all();
             }
             let end = other.end();
             // A cached step demands nothing, so the changed model's least time is at most the unchanged one's.
@@ -172,7 +172,7 @@ impl<'m> Replaying<'m> {
     }
 
     /// Runs until nothing is left to run, or the build has failed.
-    fn to_the_end(&mut self) {
+    fn finish_all(&mut self) {
         let mut ended = Vec::new();
         loop {
             self.start();
