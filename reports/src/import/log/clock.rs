@@ -128,6 +128,13 @@ mod tests {
                 "time=\"2026-03-01T10:00:01Z\" level=info msg=\"",
                 true,
             ),
+            (
+                "time=\"2026-03-01T10:00:00Z\" level=info msg=\"[build] ",
+                "time=\"2026-03-01T10:00:01Z\" level=info msg=\"[build] ",
+                true,
+            ),
+            ("build.log:1:10:00:00.5 ", "build.log:2:10:00:01.5 ", false),
+            ("build.log:1:03/01/2026 10:00:00 AM ", "build.log:2:03/01/2026 10:00:01 AM ", false),
             ("1 2026-03-01T10:00:00Z ", "2 2026-03-01T10:00:01Z ", true),
             ("12.5s ", "13.5s ", false),
             ("[1m5s] ", "[1m6s] ", false),

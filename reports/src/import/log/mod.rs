@@ -179,6 +179,26 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_may_open_anywhere_in_a_prefix() {
+        for prefix in ["msg=\"[build] ", "web | msg=\"a > ", "step \"a b\": msg=\"[build] ", "don't: msg=\"[build] "] {
+            let lines = [1, 2].map(|number| format!("{prefix}#{number} [1/1] RUN echo \\\"a\\\"\" end=1"));
+            assert_eq!(
+                texts(&lines.join("\n")),
+                [1, 2].map(|number| format!("#{number} [1/1] RUN echo \"a\"")),
+                "{prefix}"
+            );
+        }
+        let quoted = "step \"a b\": #1 [1/1] RUN echo \"a\"";
+        assert_eq!(texts(quoted), ["#1 [1/1] RUN echo \"a\""]);
+    }
+
+    #[test]
+    fn each_service_on_the_way_of_a_line_may_write_a_prefix() {
+        let prefix = "Step #0 - \"Build\": <30>1 2026-01-01T00:00:00Z build-7 docker 812 - - [pod/builder-x7f/docker] ";
+        assert_eq!(texts(&format!("{prefix}#1 [1/1] RUN a\n{prefix}#1 DONE 1.0s")), ["#1 [1/1] RUN a", "#1 DONE 1.0s"]);
+    }
+
+    #[test]
     fn a_log_with_its_last_line_first_is_turned_round() {
         let lines: Vec<String> =
             (0..8).rev().map(|second| format!("10:00:0{second} #{} [1/1] RUN x", second + 1)).collect();

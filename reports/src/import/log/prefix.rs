@@ -8,8 +8,8 @@ use super::super::marks::{self, Mark};
 use super::stamp::{self, Stamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// The most parts of a prefix.
-const LONGEST: usize = 40;
+/// The most parts of a prefix. Each service on the way of a line may write some.
+const LONGEST: usize = 80;
 
 /// The number of different words at one place of a shape above which all words are accepted.
 const VARIANTS: usize = 8;
@@ -281,17 +281,33 @@ fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
             PartKind::Word | PartKind::Space | PartKind::Char(_) => {}
         }
     }
-    let mut last = parts.iter().rev().map(|(part, _)| part);
-    cut.quote = match last.next().map(|part| part.kind) {
-        Some(PartKind::Char('"')) => {
-            let between =
-                |part: &PrefixPart<'_>| matches!(part.kind, PartKind::Char(',' | ';')) || part.text.contains('\t');
-            Some(if last.next().is_none_or(between) { Quote::Doubled } else { Quote::Escaped })
-        }
-        Some(PartKind::Char('\'')) => Some(Quote::Single),
-        _ => None,
-    };
+    cut.quote = quote(parts);
     cut
+}
+
+/// The quote that a prefix opens and does not close, as in `msg="` or `msg="[build] `.
+fn quote(parts: &[(PrefixPart<'_>, usize)]) -> Option<Quote> {
+    let mut open = None;
+    for (index, (part, _)) in parts.iter().enumerate() {
+        let before = index.checked_sub(1).map(|before| &parts[before].0);
+        match (part.kind, open) {
+            (PartKind::Char(mark), Some((opened, _))) if mark == opened => open = None,
+            // An apostrophe or the sign of an inch is behind a word.
+            (PartKind::Char(mark @ ('"' | '\'')), None)
+                if before.is_none_or(|before| !matches!(before.kind, PartKind::Word | PartKind::Number)) =>
+            {
+                open = Some((mark, before));
+            }
+            _ => {}
+        }
+    }
+    let (mark, before) = open?;
+    let between = |part: &PrefixPart<'_>| matches!(part.kind, PartKind::Char(',' | ';')) || part.text.contains('\t');
+    Some(match mark {
+        '\'' => Quote::Single,
+        _ if before.is_none_or(between) => Quote::Doubled,
+        _ => Quote::Escaped,
+    })
 }
 
 /// Whether a word names a stream or a level: the lines of one build may have different ones.

@@ -204,6 +204,18 @@ impl<'t> Cursor<'t> {
         Some((month, day))
     }
 
+    /// Whether a whole time begins here, so that the number and the colon before it are those of a line, as `grep -n` writes them.
+    fn is_behind_a_number(&self) -> bool {
+        let mut behind = Cursor { text: self.text, at: self.at };
+        let dated = behind.maybe(Self::date).is_some_and(|(year, ..)| year.is_some());
+        let mut bytes = self.rest().bytes();
+        let form = "00:00:00".bytes().all(|wanted| {
+            bytes.next().is_some_and(|byte| if wanted == b':' { byte == b':' } else { byte.is_ascii_digit() })
+        });
+        let clock = form && !bytes.next().is_some_and(|byte| byte.is_ascii_digit());
+        dated || clock
+    }
+
     /// The time of the day in nanoseconds.
     fn time(&mut self, dated: bool) -> Option<Instant> {
         let compact = |cursor: &mut Self| {
@@ -212,7 +224,10 @@ impl<'t> Cursor<'t> {
         };
         let colons = |cursor: &mut Self| {
             let hour = cursor.digits(1, 3)?;
-            let minute = if cursor.eat(":") { cursor.digits(2, 2)? } else { return None };
+            if !cursor.eat(":") || !dated && cursor.is_behind_a_number() {
+                return None;
+            }
+            let minute = cursor.digits(2, 2)?;
             match cursor.maybe(|cursor| if cursor.eat(":") { cursor.digits(2, 2) } else { None }) {
                 Some(second) => Some((hour, minute, second)),
                 // Two parts are minutes and seconds, as programs write the time since the start.
@@ -360,6 +375,10 @@ mod tests {
         assert_eq!(clock("01:05"), Some(65 * SECOND));
         assert_eq!(clock("100:00:00"), Some(360_000 * SECOND));
         assert_eq!(clock("1:00:00 PM"), Some(46_800 * SECOND));
+        // The number of a line is before them.
+        for behind in ["3:01/01/2026 10:00:00", "3:01.01.2026 10:00:00", "3:10:00:00.5", "12:10:00:00"] {
+            assert_eq!(read(behind), None, "{behind}");
+        }
         for text in ["10", "10:0", "2026-03-01", "10:00:00x", "1.5", "abc", "", "12:75:99", "2026-13-01T10:00:00Z", "é"]
         {
             assert_eq!(whole(text), None, "{text}");

@@ -1,6 +1,6 @@
 //! Logs as tables, as collectors export search results: columns with names (CSV, RFC 4180), the text in one, its time in another.
 
-use super::super::log::terminal;
+use super::super::log::{stamp, terminal};
 use super::super::marks;
 use super::collector;
 use super::entries::LogEntry;
@@ -61,7 +61,9 @@ fn are_names(fields: &StringRecord) -> bool {
         !name.is_empty() && name.len() <= LONGEST_NAME && name.contains(char::is_alphabetic) && name.chars().all(letter)
     };
     let marked = |name: &str| marks::find(&terminal::plain(name)).is_some();
-    fields.len() > 1 && fields.iter().all(|field| name(field) && !marked(field))
+    // A line of a log whose time has a comma: `build 2026-03-01 10:00:00,000 Cloning`.
+    let timed = |name: &str| name.char_indices().any(|(at, _)| stamp::read(&name[at..]).is_some());
+    fields.len() > 1 && fields.iter().all(|field| name(field) && !marked(field) && !timed(field))
 }
 
 #[cfg(test)]
@@ -96,9 +98,13 @@ mod tests {
 
     #[test]
     fn a_log_is_not_read_as_a_table() {
-        for text in
-            ["#1 [1/1] RUN a,b\n#1 DONE 0.1s\n", "INFO, this\nSTEP 1/2: FROM a\nSTEP 2/2: RUN b\n", "a,b\n1,2\n", ""]
-        {
+        for text in [
+            "#1 [1/1] RUN a,b\n#1 DONE 0.1s\n",
+            "ci 2026-03-01 10:00:00,000 Cloning\nci 2026-03-01 10:00:01,500 #1 [1/1] RUN a\nci 2026-03-01 10:00:02,000 #1 DONE 0.5s\n",
+            "INFO, this\nSTEP 1/2: FROM a\nSTEP 2/2: RUN b\n",
+            "a,b\n1,2\n",
+            "",
+        ] {
             assert_eq!(lines(text), None, "{text}");
         }
     }
