@@ -282,7 +282,8 @@ fn no_view_has_marks_that_reorder_text() {
 /// speedscope is a viewer of the Trace Event format that says on its console which slices it cannot close in order.
 #[test(AnyProgram(crate::CHROMIUM), Program("speedscope"))]
 fn speedscope_reads_timelines_without_complaint() {
-    let log = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/buildkit.rawjson")).unwrap();
+    // Some steps of this log have no length.
+    let log = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples/buildah.ts.log")).unwrap();
     let imported = buildscope_reports::import::import(&log).unwrap();
     let mut odd = synthetic::chains(6, 8);
     // Sevenths are seldom whole microseconds.

@@ -5,6 +5,7 @@
 //! order. So instants are multiples of 1/1024 µs. Doubles hold those, their sums and their differences exactly, for up to 101 days.
 
 use buildscope_record::Nanos;
+use serde_json::Value;
 
 /// The number of parts of a microsecond. A part is shorter than a nanosecond, so that different instants stay different.
 const PARTS: u64 = 1024;
@@ -19,6 +20,21 @@ pub fn micros(at: Nanos) -> f64 {
 /// The start and the length of an interval. In double arithmetic, their sum is the instant of its end.
 pub fn slice(start: Nanos, end: Nanos) -> (f64, f64) {
     (micros(start), micros(end.max(start)) - micros(start))
+}
+
+/// An event of a track at its time: a slice, or an instant if it has no length. Of slices that start together, speedscope closes one without
+/// length before it opens it, and then all others in the wrong order.
+pub fn placed(mut event: Value, start: Nanos, end: Nanos) -> Value {
+    let (ts, length) = slice(start, end);
+    event["ts"] = ts.into();
+    if length > 0.0 {
+        event["ph"] = "X".into();
+        event["dur"] = length.into();
+    } else {
+        event["ph"] = "i".into();
+        event["s"] = "t".into();
+    }
+    event
 }
 
 #[cfg(test)]

@@ -86,15 +86,14 @@ fn lanes(list: &[Process]) -> Vec<u64> {
 
 /// Processes of one program that were kept as totals: from the beginning of the first to the end of the last.
 fn total(folded: &Folded, group: u64, track: u64, wall: Nanos) -> Value {
-    let (start, length) = instant::slice(folded.start.min(wall), folded.end.min(wall));
-    json!({
-        "ph": "X", "pid": group, "tid": track, "name": total_name(folded), "cat": "process",
-        "ts": start, "dur": length,
+    let event = json!({
+        "pid": group, "tid": track, "name": total_name(folded), "cat": "process",
         "args": {
             "processes": folded.count, "failed": folded.failed, "duration_ms": folded.duration.as_millis_f64(),
             "cpu_ms": folded.time.cpu.as_millis_f64(), "runnable_ms": folded.time.runnable.as_millis_f64(),
         },
-    })
+    });
+    instant::placed(event, folded.start.min(wall), folded.end.min(wall))
 }
 
 /// The number of processes of a step that are drawn on the page, the longest ones.
@@ -155,19 +154,18 @@ fn mostly(process: &Process) -> char {
 }
 
 fn slice(process: &Process, group: u64, lane: u64, wall: Nanos) -> Value {
-    let (start, length) = instant::slice(process.start.min(wall), process.end.min(wall));
     let millis = |time: Nanos| time.as_millis_f64();
     let blocked = process.time.blocked;
-    json!({
-        "ph": "X", "pid": group, "tid": lane, "name": process.program, "cat": "process",
-        "ts": start, "dur": length,
+    let event = json!({
+        "pid": group, "tid": lane, "name": process.program, "cat": "process",
         "args": {
             "arguments": process.arguments.join(" "), "pid": process.pid, "threads": process.threads,
             "cpu_ms": millis(process.time.cpu), "runnable_ms": millis(process.time.runnable),
             "disk_ms": millis(blocked.disk), "network_ms": millis(blocked.network), "child_ms": millis(blocked.child),
             "lock_ms": millis(blocked.lock), "sleep_ms": millis(blocked.sleep), "unknown_wait_ms": millis(blocked.unknown),
         },
-    })
+    });
+    instant::placed(event, process.start.min(wall), process.end.min(wall))
 }
 
 #[cfg(test)]

@@ -56,11 +56,9 @@ impl TrackGroup<'_> {
     }
 
     fn slice(&mut self, track: u64, name: &str, category: &str, time: (Nanos, Nanos), args: Value) {
-        let (start, length) = instant::slice(time.0.min(self.record.wall), time.1.min(self.record.wall));
-        self.events.push(json!({
-            "ph": "X", "pid": self.id, "tid": track, "name": name, "cat": category,
-            "ts": start, "dur": length, "args": args,
-        }));
+        let event = json!({"pid": self.id, "tid": track, "name": name, "cat": category, "args": args});
+        let wall = self.record.wall;
+        self.events.push(instant::placed(event, time.0.min(wall), time.1.min(wall)));
     }
 
     /// Each step on the first track that is free.

@@ -129,14 +129,12 @@ fn on_tracks(slices: Vec<Slice>) -> Vec<Value> {
         };
         let track = (0..).find(|&track| nests(ends.entry((thread, track)).or_default())).unwrap_or_default();
         ends.entry((thread, track)).or_default().push(end);
-        let (ts, dur) = instant::slice(start, end);
         let tid = if track == 0 { thread } else { (thread + 1) * FURTHER + track };
-        event["ph"] = "X".into();
-        (event["ts"], event["dur"], event["tid"]) = (ts.into(), dur.into(), tid.into());
+        event["tid"] = tid.into();
         if let Some(fields) = event.as_object_mut() {
             fields.remove("id");
         }
-        event
+        instant::placed(event, start, end)
     };
     slices.into_iter().map(complete).collect()
 }
