@@ -35,6 +35,29 @@ pub(crate) fn unlimited_slots(tool: &Tool, jobs: u32) -> String {
     format!("lift the limit of {jobs} {slots}{how}")
 }
 
+/// Whether a builder knows cache mounts (`RUN --mount=type=cache`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CacheMounts {
+    /// It does.
+    Known,
+    /// Another builder of the same program does: the words say which.
+    With(&'static str),
+    /// It does not.
+    Unknown,
+}
+
+impl CacheMounts {
+    /// What the builder knows.
+    pub(crate) fn of(tool: &Tool) -> Self {
+        match tool {
+            // An error: "the --mount option requires BuildKit".
+            Tool::DockerClassic => Self::With("build with BuildKit (`DOCKER_BUILDKIT=1`)"),
+            Tool::Kaniko => Self::Unknown,
+            Tool::Buildscope | Tool::Buildkit | Tool::Buildah | Tool::Otlp | Tool::Other(_) => Self::Known,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use super::case::{AdviceCase, about};
 use super::suggestion::Advice;
+use crate::dialect::CacheMounts;
 use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
@@ -18,7 +19,10 @@ pub(super) fn copy_before_install(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
     let mut fetched = BTreeSet::new();
     let late = late_installs(case.file, case.facts);
-    let missing = missing_caches(case.file, case.facts);
+    let missing = match CacheMounts::of(&case.analysis.record.source.tool) {
+        CacheMounts::Known => missing_caches(case.file, case.facts),
+        CacheMounts::With(_) | CacheMounts::Unknown => Vec::new(),
+    };
     for run in case.runs() {
         let Some(reorder) = late.iter().find(|reorder| reorder.run == run.id.index()) else { continue };
         // The next command finds the dependencies that this one fetched.
@@ -116,6 +120,10 @@ fn goes_to_system(case: &AdviceCase<'_>, step: &StepExplanation) -> bool {
 /// An install without a cache mount downloads and compiles everything again.
 pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
+    let mounts = CacheMounts::of(&case.analysis.record.source.tool);
+    if mounts == CacheMounts::Unknown {
+        return found;
+    }
     let missing = missing_caches(case.file, case.facts);
     let mut grouped = BTreeSet::new();
     for run in case.runs() {
@@ -129,8 +137,9 @@ pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
             if saved.is_some_and(|saved| !case.worth(saved)) {
                 continue;
             }
+            let with = if let CacheMounts::With(builder) = mounts { format!("{builder} and ") } else { String::new() };
             let text = format!(
-                "give {} a cache mount (`{}`): the next run then reuses what this one downloads or compiles",
+                "{with}give {} a cache mount (`{}`): the next run then reuses what this one downloads or compiles",
                 quote_located(run),
                 advice.flags()
             );
@@ -144,7 +153,9 @@ pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
             conditions.extend(advice.also.iter().cloned());
             let gain = saved.unwrap_or(Nanos::ZERO).min(run.drag);
             let advised = about(run, "cache-mount", gain, text, &conditions.join("; "));
-            found.push(case.edited(advised, advice.edits.clone()));
+            // The builder of the record would refuse the changed file.
+            let edits = if mounts == CacheMounts::Known { advice.edits.clone() } else { Vec::new() };
+            found.push(case.edited(advised, edits));
         }
     }
     found

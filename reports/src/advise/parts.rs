@@ -6,11 +6,16 @@ use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::Keyword;
 use buildscope_commands::rules::{Edit, InstructionChange};
-use buildscope_record::{Instruction, Nanos};
+use buildscope_record::{Instruction, Nanos, Policy};
 
 /// Suggests a stage for each of several consecutive RUNs that work in different directories of one `COPY . .`.
 pub(super) fn independent_parts(case: &AdviceCase<'_>) -> Vec<Advice> {
     let mut found = Vec::new();
+    // Where steps run one after the other, stages do too.
+    let options = &case.analysis.record.options;
+    if options.policy == Some(Policy::Serial) || options.jobs == Some(1) {
+        return found;
+    }
     for copy in case.ran().filter(|step| takes_all(case, step)) {
         let behind = &case.analysis.steps[copy.id.index() + 1..];
         let parts: Vec<IndependentPart<'_>> = behind

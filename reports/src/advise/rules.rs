@@ -13,7 +13,7 @@ use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
 use buildscope_commands::rules::{Changer, Edit, InstructionChange, RecursiveChange, merged, recursive_changes};
-use buildscope_record::{ByteSize, DriverName, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
+use buildscope_record::{DriverName, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
 
@@ -43,9 +43,9 @@ fn recursive_chown(case: &AdviceCase<'_>) -> Vec<Advice> {
     for run in case.runs() {
         let own = |change: &&RecursiveChange| change.run == run.id.index() && change.program == Changer::Chown;
         let Some(change) = changes.iter().find(own) else { continue };
-        let layer = run.layer.map_or(ByteSize(0), |layer| layer.bytes);
+        let size = run.layer.map(|layer| format!(" of {}", layer.bytes)).unwrap_or_default();
         let text = format!(
-            "let COPY set the owner (`--chown={}`) instead of {}: its layer of {layer} holds the files a second time",
+            "let COPY set the owner (`--chown={}`) instead of {}: its layer{size} holds the files a second time",
             change.value,
             quote_located(run)
         );

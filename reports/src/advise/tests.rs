@@ -7,7 +7,9 @@ mod waiting;
 use super::*;
 use crate::synthetic::{Synthetic, ms};
 use crate::whatif::rank;
-use buildscope_record::{ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepId, StepKey, WaitKind};
+use buildscope_record::{
+    ByteSize, Cache, ContextEntry, Layer, Phase, Policy, Resources, StepId, StepKey, Tool, WaitKind,
+};
 
 fn advice_for(record: &Record, earlier: &[Record]) -> Vec<Advice> {
     let analysis = Analysis::new(record);
@@ -235,6 +237,7 @@ fn the_bad_form_of_a_workload_gets_the_good_ones_change() {
 
     let (text, record) = workload("chown");
     let chown = advice(&record, "recursive-chown").unwrap();
+    assert!(!chown.text.contains("0 B"), "the record has no size of that layer: {}", chown.text);
     let (good, _) = workload("chown-good");
     let instructions =
         |text: &str| text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();

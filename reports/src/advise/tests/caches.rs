@@ -77,3 +77,22 @@ fn a_cache_mount_hides_nothing_that_is_needed() {
         "not the virtual environments"
     );
 }
+
+#[test]
+fn builders_without_cache_mounts_are_not_given_any() {
+    let install = |tool: Tool| {
+        // A log with an ENV has all settings, so that the change is certain.
+        let mut made = chain(&[("FROM python", 1), ("ENV A=1", 1), ("RUN pip install flask", 400)]);
+        made.with(|record| record.source.tool = tool);
+        advice(&made.finish(402), "cache-mount")
+    };
+    for tool in [Tool::Buildscope, Tool::Buildkit, Tool::Buildah] {
+        let found = install(tool).unwrap();
+        assert!(found.text.starts_with("give ") && !found.diff.is_empty(), "{found:?}");
+    }
+    // dockerd: "the --mount option requires BuildKit".
+    let classic = install(Tool::DockerClassic).unwrap();
+    assert!(classic.text.starts_with("build with BuildKit (`DOCKER_BUILDKIT=1`) and give "), "{}", classic.text);
+    assert!(classic.diff.is_empty() && classic.edits.is_empty(), "the classic builder would refuse the file");
+    assert_eq!(install(Tool::Kaniko), None);
+}

@@ -16,6 +16,12 @@ fn parts_that_need_each_other_stay_in_order() {
         made.with(change);
         advice(&made.finish(190), "independent-parts")
     };
+    for one_at_a_time in [
+        |record: &mut Record| record.options.policy = Some(Policy::Serial),
+        |record: &mut Record| record.options.jobs = Some(1),
+    ] {
+        assert_eq!(parts("RUN cd b && make", one_at_a_time), None, "stages would run one after the other, too");
+    }
     let found = parts("RUN cd b && make", |_| ()).unwrap();
     assert_eq!((found.gain, found.line), (ms(60), Some(4)), "the shorter one in parallel with the longer one");
     assert_eq!(
