@@ -119,6 +119,10 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
         cause @ (Cause::Files(_) | Cause::Content | Cause::Metadata(_)) if changes.has("instruction") => {
             Some(of_text(record, step, &found)).filter(|text| matches!(text, Cause::Expansion(_))).unwrap_or(cause)
         }
+        // An option of the instruction: `--chown`, `--chmod`.
+        Cause::Metadata(properties) if properties.is_empty() && step.text != found.counterpart.text => {
+            Cause::Instruction
+        }
         cause => cause,
     }
 }

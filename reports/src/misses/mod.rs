@@ -10,7 +10,7 @@ pub use cause::Cause;
 
 use crate::analysis::Analysis;
 use crate::counterpart::Counterparts;
-use buildscope_record::{CacheState, EdgeKind, Nanos, Outcome, Record, Step, StepId};
+use buildscope_record::{CacheState, EdgeKind, Instruction, Nanos, Outcome, Record, Step, StepId};
 use cause::{cause, of_parent};
 use schemars::JsonSchema;
 use sentence::{Cost, sentence};
@@ -125,6 +125,8 @@ impl Roots {
                 // A step that did not run may still have changed, and the steps after it with it: a base image, or a result that
                 // an older build had left in the store.
                 Cause::Gone | Cause::Unknown | Cause::Times if !ran(step) => continue,
+                // A log shows each FROM, whether the base was there or not.
+                Cause::Unknown if step.instruction == Instruction::From => continue,
                 Cause::Gone => unasked(record, step).unwrap_or(Cause::Gone),
                 cause => cause,
             };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{explain, synthetic::Synthetic};
-use buildscope_record::{Cache, Instruction, Removal, StepKey};
+use buildscope_record::{Cache, Removal, StepKey};
 
 fn root_misses(now: &Record, earlier: &[Record]) -> Vec<Miss> {
     root_causes(&Analysis::new(now), earlier)
@@ -209,6 +209,30 @@ fn the_other_causes() {
     assert_eq!(cause(&[("from", "1")], &[("from", "2")]), Cause::Source);
     let alone = inputs(&[("content", "1")]);
     assert_eq!(root_misses(&alone, &[])[0].cause, Cause::New);
+    // An owner in the text changes the files, too.
+    let owned = |text: &str, content: &'static [(&'static str, &'static str)]| {
+        let mut record = inputs(content);
+        record.steps[0].text = text.to_owned();
+        record
+    };
+    let (before, now) = (
+        owned("COPY a /a", &[("content", "1"), FILE, ("entry:/", "x")]),
+        owned("COPY --chown=5 a /a", &[("content", "2"), FILE, ("entry:/", "x")]),
+    );
+    assert_eq!(root_misses(&now, &[before])[0].cause, Cause::Instruction);
+}
+
+/// docker's BuildKit never marks a FROM as cached.
+#[test]
+fn a_base_in_a_log_is_no_miss() {
+    let mut now = stage(&["FROM busybox", "COPY a /a", "RUN b", "RUN c"], "1");
+    for step in &mut now.steps {
+        step.cache = None;
+    }
+    now.steps[1].outcome = Outcome::Cached;
+    let found = root_misses(&now, &[now.clone()]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!((found[0].step, &found[0].caused[..], &found[0].cause), (StepId(2), &[StepId(3)][..], &Cause::Unknown));
 }
 
 /// A stage whose last two RUNs depend on a setting, which is an instruction before them.
