@@ -4,15 +4,18 @@ use super::address::Transport;
 use super::{Address, RemoteError, RemoteOptions};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{fmt, fs, io};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::client::ResolvesClientCert;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{
-    self, AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore, crypto,
+    self, AlertDescription, CertificateError, ClientConfig, InvalidMessage, RootCertStore, SignatureScheme, crypto,
 };
 use tonic::transport::{Certificate, ClientTlsConfig, Identity};
 
@@ -146,19 +149,48 @@ impl TlsFiles {
 
     /// The first part of a connection. An error without a reason in TLS is one of the network.
     async fn handshake(&self, authority: &str, host: &str) -> Result<(), Option<TlsError>> {
-        let failed = |error: &io::Error| {
-            let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-            Some(TlsError::of(error, self.identity.is_some()))
+        let mut config = self.config().map_err(|_| None)?;
+        let asked = Arc::new(Asked::default());
+        if self.identity.is_none() {
+            config.client_auth_cert_resolver = Arc::clone(&asked) as _;
+        }
+        let failed = |error: &io::Error| match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+            Some(error) => Some(TlsError::of(error, self.identity.is_some())),
+            None => asked.reason(),
         };
-        let connector = TlsConnector::from(Arc::new(self.config().map_err(|_| None)?));
+        let connector = TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from(host.to_owned()).map_err(|_| None)?;
         let stream = TcpStream::connect(authority).await.map_err(|_| None)?;
         let mut stream = connector.connect(name, stream).await.map_err(|error| failed(&error))?;
         // The first bytes are those of HTTP/2, or an alert.
         match stream.read(&mut [0]).await {
+            Ok(0) => asked.reason().map_or(Ok(()), |reason| Err(Some(reason))),
             Ok(_) => Ok(()),
             Err(error) => Err(failed(&error)),
         }
+    }
+}
+
+/// Notes whether the server asks for a certificate of the client, and gives it none. Some servers then end the connection without an
+/// alert.
+#[derive(Debug, Default)]
+struct Asked(AtomicBool);
+
+impl Asked {
+    /// Why the server has ended the connection, if it asked.
+    fn reason(&self) -> Option<TlsError> {
+        self.0.load(Ordering::Relaxed).then_some(TlsError::NoIdentity)
+    }
+}
+
+impl ResolvesClientCert for Asked {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 

@@ -297,7 +297,10 @@ fn run_zygote() -> bool {
 /// Forks inits for the builder until the builder is gone.
 fn serve(socket: &OwnedFd, parents: &mut Parents) {
     // Ctrl-C reaches the whole foreground process group, but the builder decides when its steps end.
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT] {
+    // `timeout` sends its signal to the whole group, too.
+    for signal in
+        [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGALRM]
+    {
         sys::ignore_signal(signal);
     }
     // Inits are waited for, so that their CPU time is added to this process's and then to the builder's (getrusage(2)).

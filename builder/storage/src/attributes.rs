@@ -10,6 +10,13 @@ use std::path::Path;
 /// The attribute with a file's capabilities (capabilities(7), "File capabilities").
 pub const CAPABILITY: &str = "security.capability";
 
+/// Whether the kernel takes `value` for a file's capabilities: revisions 2 and 3, each with its size (linux/capability.h,
+/// `vfs_cap_data` and `vfs_ns_cap_data`). The lowest bit of the first word is a flag.
+pub(crate) fn is_capability(value: &[u8]) -> bool {
+    let Some(magic) = value.first_chunk().map(|word| u32::from_le_bytes(*word) & !1) else { return false };
+    matches!((magic, value.len()), (0x0200_0000, 20) | (0x0300_0000, 24))
+}
+
 /// Whether an attribute is part of an image: capabilities, access lists and `user.` attributes are, those of security modules and
 /// overlayfs are not.
 pub(crate) fn belongs(name: &[u8]) -> bool {

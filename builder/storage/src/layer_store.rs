@@ -4,6 +4,7 @@
 use super::error::IoContext;
 use super::index::LayerIndex;
 use super::layout::{Access, BLOBS, INDEXES, blob_path, touch};
+use super::limits::MAX_LAYERS;
 use super::options::SyncPolicy;
 use super::scratch::Scratch;
 use super::tree::Tree;
@@ -158,6 +159,9 @@ impl LayerStore {
 
     /// The merged tree of a stack of layers, lowest first.
     pub fn tree(&self, layers: &[DiffId]) -> Result<Arc<Tree>, StorageError> {
+        if layers.len() > MAX_LAYERS {
+            return Err(StorageError::TooManyLayers(layers.len()));
+        }
         let known = {
             let trees = self.trees();
             (0..=layers.len()).rev().find_map(|n| Some((n, Arc::clone(trees.get(&layers[..n])?))))

@@ -2,7 +2,6 @@
 
 use super::change::Changes;
 use super::driver::{self, Prepared, SnapshotMode};
-use super::limits::MAX_LAYERS;
 use super::memory::Memory;
 use super::tree::Tree;
 use super::{Layer, StorageError, Store};
@@ -43,9 +42,6 @@ impl Store {
     }
 
     fn snapshot_in(&self, layers: &[DiffId], mode: SnapshotMode, probe: &Probe) -> Result<Snapshot, StorageError> {
-        if layers.len() > MAX_LAYERS {
-            return Err(StorageError::TooManyLayers(layers.len()));
-        }
         let span = probe.phase(Phase::SnapshotPrepare);
         let tree = self.tree(layers)?;
         span.quantity(Quantity::FilesWalked, layers.len() as u64);

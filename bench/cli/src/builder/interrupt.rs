@@ -1,13 +1,14 @@
-//! Signals that ask a command to end (Ctrl-C, SIGTERM, a closed terminal) while it can still clean up.
+//! Signals that end a command (Ctrl-C, SIGTERM, a closed terminal, an alarm), so that it can clean up before.
 
 use buildscope_storage::abandon_scratch;
+use rustix::process::Signal;
 use std::future::poll_fn;
 use std::io;
 use std::sync::OnceLock;
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{self, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// The time that a cancelled build has to end. Steps end within some tenths of a second; other blocking work may not end at all.
@@ -17,6 +18,9 @@ const MESSAGE: Duration = Duration::from_millis(100);
 
 /// The time to remove unfinished files. The next build removes what is left.
 const CLEANING: Duration = Duration::from_millis(300);
+
+/// What else can end a process from outside: Ctrl-\, `timeout -s`, and `ulimit -t` (signal(7)).
+const OTHERS: [Signal; 6] = [Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2, Signal::ALARM, Signal::XCPU];
 
 /// The first signal that asked this process to end.
 static FIRST: OnceLock<SignalKind> = OnceLock::new();
@@ -67,14 +71,16 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
 }
 
 /// The signals that ask this process to end.
-struct Signals(Vec<(SignalKind, Signal)>);
+struct Signals(Vec<(SignalKind, unix::Signal)>);
 
 impl Signals {
-    /// Starts to listen. Under `nohup`, which sets SIGHUP to ignored, that signal stays ignored.
+    /// Starts to listen. A signal that the caller of this process has set to ignored (`nohup` does so with SIGHUP) stays ignored,
+    /// except for SIGINT and SIGTERM.
     fn new() -> io::Result<Self> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let hangup = (!ignores_hangup(&status)).then_some(SignalKind::hangup());
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter().chain(hangup);
+        let others = OTHERS.map(|other| SignalKind::from_raw(other.as_raw())).into_iter();
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()].into_iter();
+        let kinds = kinds.chain(others.filter(|kind| !ignores(&status, *kind)));
         kinds.map(|kind| Ok((kind, signal(kind)?))).collect::<io::Result<_>>().map(Self)
     }
 
@@ -90,12 +96,12 @@ impl Signals {
     }
 }
 
-/// Whether the process with this `/proc/PID/status` ignores SIGHUP: `SigIgn` is a set in hexadecimal, whose lowest bit is signal 1
+/// Whether the process with this `/proc/PID/status` ignores a signal: `SigIgn` is a set in hexadecimal, whose lowest bit is signal 1
 /// (proc_pid_status(5)). Without procfs, no signal counts as ignored.
-fn ignores_hangup(status: &str) -> bool {
+fn ignores(status: &str, signal: SignalKind) -> bool {
     let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let set = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default();
-    set >> (SignalKind::hangup().as_raw_value() - 1) & 1 == 1
+    set >> (signal.as_raw_value() - 1) & 1 == 1
 }
 
 /// The exit code of a process that a signal ended, as shells report it.
@@ -110,8 +116,10 @@ mod tests {
     /// The first line is that of `nohup grep SigIgn /proc/self/status`, the second that of a shell that ignores SIGINT.
     #[test]
     fn nohup_ignores_hangups() {
-        assert!(ignores_hangup("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000000002\n"));
-        assert!(!ignores_hangup("SigIgn:\t0000000000000002\n"));
-        assert!(!ignores_hangup("Name:\tx\n"));
+        let hangup = SignalKind::hangup();
+        assert!(ignores("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000001\nSigCgt:\t0000000000000002\n", hangup));
+        assert!(!ignores("SigIgn:\t0000000000000002\n", hangup));
+        assert!(ignores("SigIgn:\t0000000000000002\n", SignalKind::interrupt()));
+        assert!(!ignores("Name:\tx\n", hangup));
     }
 }

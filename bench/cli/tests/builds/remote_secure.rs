@@ -6,6 +6,8 @@ use crate::world::{World, flat};
 use buildscope_remote::{Blob, Client, RemoteError, RemoteOptions, TlsError};
 use buildscope_testing::{Casd, free_port, test};
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 
 /// Arguments as `World` takes them.
 fn borrowed(arguments: &[String]) -> Vec<&str> {
@@ -48,6 +50,27 @@ fn a_build_runs_over_tls_with_a_certificate_and_a_token() {
     assert_eq!((front.header("x-team").as_deref(), front.rejected()), (Some("cache"), 0));
 }
 
+/// A proxy of the server at `port` that ends each connection when the client has seen what the server asks for, before the server's
+/// alert. Returns its port.
+fn without_an_alert(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut from, mut to) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut to));
+            // The first message is the ClientHello, the next one comes after the server's part of the handshake.
+            let mut message = [0; 16 << 10];
+            let length = client.read(&mut message).unwrap();
+            server.write_all(&message[..length]).unwrap();
+            let _ = client.read(&mut message);
+            let _ = client.shutdown(Shutdown::Both);
+        }
+    });
+    own
+}
+
 #[test(Program("openssl"))]
 fn a_failed_handshake_names_the_server_the_reason_and_the_flag() {
     let certificates = Certificates::new();
@@ -76,6 +99,12 @@ fn a_failed_handshake_names_the_server_the_reason_and_the_flag() {
             assert!(said.contains(part), "{part}: {said}");
         }
     }
+    let silent = format!("grpcs://localhost:{}", without_an_alert(strict.port()));
+    let said = message(&world, &[&borrowed(&ca)[..], &["--remote", &silent]].concat());
+    assert!(
+        said.contains(&silent) && said.contains("asks for a certificate") && said.contains("--remote-cert"),
+        "{said}"
+    );
     let plain = format!("grpc://localhost:{}", server.port());
     let said = message(&world, &["--remote", &plain]);
     assert!(said.contains(&plain) && said.contains("use grpcs://"), "{said}");

@@ -66,13 +66,23 @@ fn running(world: &World, before: &[&str]) -> Child {
     child
 }
 
-/// A terminal that is closed sends SIGHUP.
+/// A terminal that is closed sends SIGHUP, Ctrl-\ sends SIGQUIT, `ulimit -t` sends SIGXCPU. The codes are those of a shell: 128 and the
+/// signal's number (signal(7)).
 #[test(Root)]
 fn each_signal_ends_a_running_step_and_leaves_nothing() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+    for (signal, code) in [
+        (Signal::INT, 130),
+        (Signal::TERM, 143),
+        (Signal::HUP, 129),
+        (Signal::QUIT, 131),
+        (Signal::USR1, 138),
+        (Signal::USR2, 140),
+        (Signal::ALARM, 142),
+        (Signal::XCPU, 152),
+    ] {
         let world = World::new("FROM busybox\nRUN echo begun && sleep 1000\n");
         // A build in the background may have been started with signals ignored.
-        let mut child = running(&world, &["env", "--default-signal=HUP"]);
+        let mut child = running(&world, &["env", "--default-signal"]);
         send(&child, signal);
         let (status, lasted) = ended(&mut child);
         assert_eq!(status.code(), Some(code), "{signal:?}");

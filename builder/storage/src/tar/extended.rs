@@ -3,6 +3,7 @@
 use super::XATTR;
 use super::header::{Header, USTAR, read_number, read_signed, until_zero};
 use super::member::{Member, MemberKind};
+use crate::attributes::{CAPABILITY, is_capability};
 use crate::{MAX_OWNER_ID, StorageError, Timestamp, owner_id};
 use std::collections::BTreeMap;
 
@@ -105,6 +106,21 @@ impl Headers {
         })
     }
 
+    /// The extended attributes. A kernel refuses invalid capabilities, so a file system cannot have them; an empty value is a record
+    /// that removes an earlier one (pax(1)), as in Go's reader.
+    fn attributes(&self) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, StorageError> {
+        let mut attributes = self.extended.xattrs();
+        match attributes.get(CAPABILITY.as_bytes()) {
+            Some(value) if value.is_empty() => drop(attributes.remove(CAPABILITY.as_bytes())),
+            Some(value) if !is_capability(value) => {
+                let name = String::from_utf8_lossy(&self.name()).into_owned();
+                return Err(StorageError::bad_layer(self.at, format!("invalid {CAPABILITY} of {name:?}")));
+            }
+            _ => {}
+        }
+        Ok(attributes)
+    }
+
     /// The member that these headers describe, whose data starts at `offset`; with the owner 0 if `owners` are not wanted.
     pub(super) fn member(&self, offset: u64, owners: bool) -> Result<Member, StorageError> {
         let (header, name) = (&self.header, self.name());
@@ -133,7 +149,7 @@ impl Headers {
             mtime: self.mtime()?,
             link: self.link(),
             device,
-            xattrs: self.extended.xattrs(),
+            xattrs: self.attributes()?,
             stored,
             offset,
             sparse: None,

@@ -336,6 +336,38 @@ fn all_sparse_formats_of_gnu_tar_are_read() {
     }
 }
 
+/// The sizes and revisions are those of linux/capability.h; docker and the kernel refuse the same values (EINVAL).
+#[test]
+fn invalid_capabilities_are_rejected() {
+    let value = |magic: u32, size: usize| [&magic.to_le_bytes()[..], &[0; 32]].concat()[..size].to_vec();
+    let (revision1, revision2, revision3) = (0x0100_0000, 0x0200_0000, 0x0300_0000);
+    for (value, expected) in [
+        (value(revision2, 20), Some(1)),
+        (value(revision2 + 1, 20), Some(1)),
+        (value(revision3 + 1, 24), Some(1)),
+        (Vec::new(), Some(0)),
+        (value(revision1, 12), None),
+        (value(revision2, 24), None),
+        (value(revision3, 20), None),
+        (value(revision2 + 2, 20), None),
+        (value(9, 20), None),
+        (value(revision2, 3), None),
+    ] {
+        let record = [b" SCHILY.xattr.security.capability=", &*value, b"\n"].concat();
+        let extended = [(record.len() + 2).to_string().as_bytes(), &record].concat();
+        let mut archive = Vec::new();
+        RawHeader::of(b"pax", b'x', USTAR).append(&extended, &mut archive);
+        RawHeader::of(b"f", b'0', USTAR).append(b"", &mut archive);
+        match (Reader::new(&*archive).read_member(), expected) {
+            (Ok(Some(member)), Some(count)) => assert_eq!(member.xattrs.len(), count, "{value:?}"),
+            (Err(error), None) => {
+                assert!(error.to_string().contains("invalid security.capability of \"f\""), "{error}");
+            }
+            (read, _) => panic!("{value:?}: {read:?}"),
+        }
+    }
+}
+
 #[test]
 fn an_owner_of_minus_one_is_rejected() {
     let mut archive = Vec::new();

@@ -1,7 +1,7 @@
 //! Trees that are thousands of directories deep.
 
 use super::{directory, file, layer, store};
-use crate::{DriverChoice, DriverName};
+use crate::{DriverChoice, DriverName, MAX_LAYERS, StorageError};
 use buildscope_record::Probe;
 use std::path::{Path, PathBuf};
 
@@ -37,6 +37,17 @@ fn a_tree_of_5000_levels_is_merged_read_and_dropped() {
         assert_eq!(names, [path("new"), path("old")]);
         assert_eq!(tree.read(&path("old"), 9).unwrap().as_deref(), Some(&b"1"[..]));
     });
+}
+
+/// overlayfs refuses more than 500 layers (`OVL_MAX_STACK`). Without a limit, WORKDIRs that grow take memory that grows with the cube of
+/// their number.
+#[test]
+fn a_tree_has_a_limit_of_layers() {
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
+    let one = layer(&fixture.store, [file("a", "a")]).diff_id;
+    assert!(fixture.store.tree(&vec![one; MAX_LAYERS]).is_ok());
+    let error = fixture.store.tree(&vec![one; MAX_LAYERS + 1]).err();
+    assert!(matches!(error, Some(StorageError::TooManyLayers(501))), "{error:?}");
 }
 
 #[test]
