@@ -1,6 +1,7 @@
 //! Diagnostics: errors and advice that point at characters of a Dockerfile.
 
 use super::{FileText, Span};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -85,7 +86,8 @@ fn letters(text: &str) -> u64 {
 #[derive(Clone, Debug)]
 pub struct Diagnostics {
     source: FileText,
-    list: Vec<Located>,
+    list: Vec<Diagnostic>,
+    printed: Vec<Printed>,
 }
 
 /// The number of diagnostics that are printed. A file of 16 MiB may have millions; the first line says how many there are.
@@ -111,14 +113,62 @@ pub fn shortened(text: String) -> String {
 /// The longest part of a line that is left out next to a middle that is left out, in bytes.
 const LONGEST_PART: usize = 100;
 
-/// A diagnostic and its position in the file.
+/// The number of places that are marked for one error.
+const MOST_MARKED: usize = 10;
+
+/// What is printed for a diagnostic. An error with several places, such as a missing base of several stages, is printed once.
 #[derive(Clone, Debug)]
-struct Located {
+struct Printed {
     diagnostic: Diagnostic,
-    /// Counted from 1.
+    /// The line of the first place, counted from 1.
     line: Option<usize>,
-    /// The part of its span that is marked in an excerpt.
-    marked: Option<Span>,
+    /// For each place the part of its span that is marked in an excerpt.
+    marked: Vec<Span>,
+    /// The number of places. Not all may be marked.
+    places: usize,
+}
+
+impl Printed {
+    fn new(source: &FileText, diagnostic: &Diagnostic) -> Self {
+        let line = diagnostic.span.map(|span| source.line(span.range().start));
+        Self { diagnostic: diagnostic.clone(), line, marked: Vec::new(), places: 0 }
+    }
+
+    /// All diagnostics, errors that differ only in their place together. Advice stays apart: each is a finding.
+    fn of(source: &FileText, list: &[Diagnostic]) -> Vec<Self> {
+        let mut printed: Vec<Self> = Vec::new();
+        let mut known = HashMap::new();
+        for diagnostic in list {
+            let Diagnostic { message, label, span: _, help, warning, code } = diagnostic;
+            let at = if *warning {
+                printed.len()
+            } else {
+                *known.entry((message, label, help, code)).or_insert(printed.len())
+            };
+            if at == printed.len() {
+                printed.push(Self::new(source, diagnostic));
+            }
+            let error = &mut printed[at];
+            let mark = diagnostic.span.map(|span| source.marked(span));
+            if error.places > 0 && error.marked.last() == mark.as_ref() {
+                continue;
+            }
+            error.places += 1;
+            if error.marked.len() < MOST_MARKED {
+                error.marked.extend(mark);
+            }
+        }
+        printed
+    }
+
+    /// The text next to a marked place.
+    fn label(&self, place: usize) -> String {
+        match self.places - self.marked.len() {
+            more if more > 0 && place + 1 == self.marked.len() => format!("also here, and in {more} more places"),
+            _ if place == 0 => self.diagnostic.label.clone(),
+            _ => "also here".to_owned(),
+        }
+    }
 }
 
 impl Diagnostics {
@@ -128,19 +178,12 @@ impl Diagnostics {
         let source = FileText::new("Dockerfile", text);
         let length = Span::new(0, source.text().len()).end;
         list.sort_by_key(|diagnostic| diagnostic.span.map_or((0, 0), |span| (span.start, span.end)));
-        let list = list
-            .into_iter()
-            .map(|mut diagnostic| {
-                if let Some(span) = &mut diagnostic.span {
-                    span.end = span.end.min(length);
-                    span.start = span.start.min(span.end);
-                }
-                let line = diagnostic.span.map(|span| source.line(span.range().start));
-                let marked = diagnostic.span.map(|span| source.marked(span));
-                Located { diagnostic, line, marked }
-            })
-            .collect();
-        Self { source, list }
+        for span in list.iter_mut().filter_map(|diagnostic| diagnostic.span.as_mut()) {
+            span.end = span.end.min(length);
+            span.start = span.start.min(span.end);
+        }
+        let printed = Printed::of(&source, &list);
+        Self { source, list, printed }
     }
 
     /// Sets the file name that is printed.
@@ -150,7 +193,7 @@ impl Diagnostics {
 
     /// Returns the diagnostics in the order of the file.
     pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
-        self.list.iter().map(|located| &located.diagnostic)
+        self.list.iter()
     }
 
     /// Returns the number of diagnostics.
@@ -174,12 +217,12 @@ impl fmt::Display for Diagnostics {
     /// Writes the first diagnostic and the number of further ones, as in
     /// `Dockerfile:3: unknown instruction: FORM (and 2 more)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(first) = self.list.first() else { return f.write_str("nothing") };
+        let Some(first) = self.printed.first() else { return f.write_str("nothing") };
         if let Some(line) = first.line {
             write!(f, "{}:{line}: ", self.source.name())?;
         }
         write!(f, "{first}")?;
-        match self.list.len() {
+        match self.printed.len() {
             1 => Ok(()),
             count => write!(f, " (and {} more)", count - 1),
         }
@@ -194,33 +237,33 @@ impl miette::Diagnostic for Diagnostics {
     }
 
     fn severity(&self) -> Option<miette::Severity> {
-        self.list.iter().all(|located| located.diagnostic.warning).then_some(miette::Severity::Warning)
+        self.list.iter().all(|diagnostic| diagnostic.warning).then_some(miette::Severity::Warning)
     }
 
     // A single diagnostic is shown as itself, and several are shown as a list.
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        match &*self.list {
+        match &*self.printed {
             [only] => only.labels(),
             _ => None,
         }
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        match &*self.list {
+        match &*self.printed {
             [only] => only.help(),
             _ => None,
         }
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
-        (self.list.len() > 1).then(|| {
-            Box::new(self.list.iter().take(MOST_PRINTED).map(|located| located as &dyn miette::Diagnostic))
+        (self.printed.len() > 1).then(|| {
+            Box::new(self.printed.iter().take(MOST_PRINTED).map(|printed| printed as &dyn miette::Diagnostic))
                 as Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>
         })
     }
 }
 
-impl fmt::Display for Located {
+impl fmt::Display for Printed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.diagnostic.code.is_empty() {
             write!(f, "{}: ", self.diagnostic.code)?;
@@ -229,9 +272,9 @@ impl fmt::Display for Located {
     }
 }
 
-impl std::error::Error for Located {}
+impl std::error::Error for Printed {}
 
-impl miette::Diagnostic for Located {
+impl miette::Diagnostic for Printed {
     fn severity(&self) -> Option<miette::Severity> {
         self.diagnostic.warning.then_some(miette::Severity::Warning)
     }
@@ -241,8 +284,9 @@ impl miette::Diagnostic for Located {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let span = self.marked?;
-        Some(Box::new(std::iter::once(miette::LabeledSpan::new_with_span(Some(self.diagnostic.label.clone()), span))))
+        let label = |(place, &span)| miette::LabeledSpan::new_with_span(Some(self.label(place)), span);
+        (!self.marked.is_empty())
+            .then(|| Box::new(self.marked.iter().enumerate().map(label)) as Box<dyn Iterator<Item = _>>)
     }
 }
 
@@ -253,10 +297,27 @@ mod tests {
     #[test]
     fn only_the_first_of_many_errors_are_printed() {
         let text = "BOGUS\n".repeat(1000);
-        let list = (0..1000).map(|line| Diagnostic::new(Span::new(6 * line, 6 * line + 5), "bogus")).collect();
-        let diagnostics = Diagnostics::new(text, list);
+        let bogus = |line: usize| Diagnostic::new(Span::new(6 * line, 6 * line + 5), format!("bogus {line}"));
+        let diagnostics = Diagnostics::new(text, (0..1000).map(bogus).collect());
         assert_eq!(miette::Diagnostic::related(&diagnostics).unwrap().count(), MOST_PRINTED);
-        assert_eq!(diagnostics.to_string(), "Dockerfile:1: bogus (and 999 more)");
+        assert_eq!(diagnostics.to_string(), "Dockerfile:1: bogus 0 (and 999 more)");
+    }
+
+    #[test]
+    fn an_error_in_several_places_is_printed_once() {
+        let shown = |lines: usize| {
+            let missing = |line: usize| Diagnostic::new(Span::new(6 * line, 6 * line + 5), "missing").label("no image");
+            let report = miette::Report::new(Diagnostics::new("BOGUS\n".repeat(20), (0..lines).map(missing).collect()));
+            let handler = miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor());
+            let mut shown = String::new();
+            handler.render_report(&mut shown, &*report).unwrap();
+            shown
+        };
+        let three = shown(3);
+        let count = |word: &str| three.matches(word).count();
+        assert_eq!((count("missing"), count("no image"), count("also here")), (1, 1, 2), "{three}");
+        let twenty = shown(20);
+        assert!(twenty.contains("also here, and in 10 more places"), "{twenty}");
     }
 
     #[test]
