@@ -3,11 +3,12 @@
 use crate::analysis::Analysis;
 use crate::attribute::{Attributed, Link};
 use crate::counterpart::Counterparts;
+use crate::misses::{Cause, Miss, misses};
 use crate::needless::NeedlessWait;
 use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::wording::quote;
-use buildscope_record::{DriverName, Nanos, Phase, Policy, Record};
+use buildscope_record::{DriverName, Nanos, Outcome, Phase, Policy, Record, StepId};
 use serde::Serialize;
 
 /// Explains why the slowest of these builds is slower than the fastest; `None` for fewer than two builds.
@@ -25,11 +26,37 @@ pub fn slower(records: &[Record]) -> Option<String> {
             names[slow], names[fast], records[slow].wall, records[fast].wall
         )
     } else {
-        let cause = cause(&analyses[slow], &analyses[fast]);
+        let missed =
+            if slow_is_later(records, slow, fast) { missed_by(&analyses[slow], &records[fast]) } else { Vec::new() };
+        let cause = cause(&analyses[slow], (&analyses[fast], &names[fast]), &missed);
         format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast])
     };
     let caveats = [slow, fast].into_iter().flat_map(|at| caveats(&records[at], &names[at]));
     Some([verdict].into_iter().chain(caveats).collect::<Vec<_>>().join(" "))
+}
+
+/// Whether the slow build came after the fast one: by their times, else by their order.
+fn slow_is_later(records: &[Record], slow: usize, fast: usize) -> bool {
+    match (&records[slow].started, &records[fast].started) {
+        (Some(slow), Some(fast)) => slow >= fast,
+        _ => slow > fast,
+    }
+}
+
+/// The misses of `later`, the most expensive first: of steps that `earlier` had found in the cache, and of those that changed since.
+pub fn missed(earlier: &Record, later: &Record) -> Vec<Miss> {
+    let reversed = matches!((&earlier.started, &later.started), (Some(earlier), Some(later)) if later < earlier);
+    if reversed { Vec::new() } else { missed_by(&Analysis::new(later), earlier) }
+}
+
+fn missed_by(later: &Analysis<'_>, earlier: &Record) -> Vec<Miss> {
+    let before = Counterparts::between(later.record, earlier);
+    let was_cached = |id: &StepId| before.of(*id).is_some_and(|step| step.outcome == Outcome::Cached);
+    let mut found = misses(later, std::slice::from_ref(earlier));
+    let changed =
+        |cause: &Cause| !matches!(cause, Cause::Gone | Cause::Unasked(_) | Cause::Recorded(_) | Cause::Unknown);
+    found.retain(|miss| changed(&miss.cause) || was_cached(&miss.step) || miss.caused.iter().any(was_cached));
+    found
 }
 
 /// What makes the time of a build a poor measure: it did not end, or other programs used the processors.
@@ -61,10 +88,10 @@ fn names(records: &[Record]) -> Vec<String> {
 }
 
 /// The cause of the difference: a needless wait if that explains more than the step that grew most, else that step, else the
-/// build's own work.
-fn cause(slow: &Analysis<'_>, fast: &Analysis<'_>) -> String {
-    let difference = slow.record.wall.saturating_sub(fast.record.wall);
-    let longer = grown(slow, fast);
+/// build's own work. `fast` has the name of its build.
+fn cause(slow: &Analysis<'_>, fast: (&Analysis<'_>, &str), missed: &[Miss]) -> String {
+    let difference = slow.record.wall.saturating_sub(fast.0.record.wall);
+    let longer = grown(slow, fast, missed);
     let waited = waited(slow);
     match (waited, longer) {
         (Some(wait), None) => wait.sentence,
@@ -110,13 +137,22 @@ fn of_stage(step: &StepExplanation) -> String {
 }
 
 /// The step on the critical path that grew most against its counterpart in the other build.
-fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<SlowdownCause> {
+fn grown(slow: &Analysis<'_>, (fast, name): (&Analysis<'_>, &str), missed: &[Miss]) -> Option<SlowdownCause> {
     let others = Counterparts::between(slow.record, fast.record);
     let pairs = slow.steps.iter().filter(|step| step.on_path).map(|step| {
         let other = others.of(step.id).map(|other| fast.step(other.id));
         (step, other, step.own.saturating_sub(other.map_or(Nanos::ZERO, |other| other.own)))
     });
     let (step, other, time) = pairs.filter(|(_, _, grown)| grown.0 > 0).max_by_key(|&(_, _, grown)| grown)?;
+    let (text, of) = (quote(&step.text), of_stage(step));
+    if other.is_some_and(|other| other.outcome == Outcome::Cached && step.outcome != Outcome::Cached) {
+        let miss = missed.iter().find(|miss| miss.step == step.id || miss.caused.contains(&step.id));
+        let reason = miss.map(|miss| format!("; it ran because {}", miss.reason())).unwrap_or_default();
+        return Some(SlowdownCause {
+            time,
+            sentence: format!("{text}{of} took {} and was cached in {name}{reason}", step.own),
+        });
+    }
     let grew = |name: Attributed<Phase>, work: Nanos| {
         let phases = other.map_or(&[][..], |other| &other.phases);
         let before = phases.iter().find(|row| row.name == name).map_or(Nanos::ZERO, |row| row.work);
@@ -130,7 +166,7 @@ fn grown(slow: &Analysis<'_>, fast: &Analysis<'_>) -> Option<SlowdownCause> {
         Some(other) => format!("where {} took {}", quote(&other.text), other.own),
         None => "and is not in the other".to_owned(),
     };
-    let (text, of, mostly) = (quote(&step.text), of_stage(step), mostly.unwrap_or_default());
+    let mostly = mostly.unwrap_or_default();
     Some(SlowdownCause { time, sentence: format!("{text}{of} took {} {against}{mostly}", step.own) })
 }
 
@@ -145,8 +181,26 @@ pub struct Pair {
     pub times: [Option<Nanos>; 2],
     /// The share of the wall time in each build.
     pub walls: [Nanos; 2],
+    /// Whether the step was in the cache of each build.
+    pub cached: [bool; 2],
     /// The phase whose work changed most, and its work in each build.
     pub phase: Option<(Attributed<Phase>, [Nanos; 2])>,
+}
+
+impl Pair {
+    /// The largest change: of a phase, or from a result in the cache to a step that ran.
+    pub(crate) fn change(&self) -> Option<String> {
+        let phase = self.phase.as_ref();
+        match self.cached {
+            [true, false] => {
+                Some(phase.map_or("cached -> ran".to_owned(), |(name, [_, now])| format!("cached -> {name} {now}")))
+            }
+            [false, true] => Some(
+                phase.map_or("ran -> cached".to_owned(), |(name, [before, _])| format!("{name} {before} -> cached")),
+            ),
+            _ => phase.map(|(name, [before, now])| format!("{name} {before} -> {now}")),
+        }
+    }
 }
 
 /// Two builds side by side, aligned by step. The steps that changed the critical path most come first.
@@ -189,6 +243,7 @@ fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pa
         text: shown.map(|step| step.text.clone()).unwrap_or_default(),
         times: both.map(time),
         walls: both.map(|step| step.map_or(Nanos::ZERO, |step| step.wall)),
+        cached: both.map(|step| step.is_some_and(|step| step.outcome == Outcome::Cached)),
         phase,
     }
 }
@@ -197,7 +252,7 @@ fn pair(first: Option<&StepExplanation>, second: Option<&StepExplanation>) -> Pa
 mod tests {
     use super::*;
     use crate::synthetic::{Synthetic, ms};
-    use buildscope_record::{MachineLoad, Phase, WaitKind};
+    use buildscope_record::{Cache, MachineLoad, Phase, StepKey, WaitKind};
 
     /// Stage a: 100 ms, stage b: 120 ms, out copies from both.
     fn diamond(policy: Policy, begin_b: u64) -> Record {
@@ -240,6 +295,44 @@ mod tests {
             sentence,
             "copy is 3.4x slower than overlay because `COPY . .` of stage a took 85.0 ms instead of 25.0 ms, mostly in copy."
         );
+    }
+
+    #[test]
+    fn a_step_that_missed_the_cache_is_named_with_the_file_that_changed() {
+        let build = |digest: &str, cached: bool| {
+            let mut made = Synthetic::default();
+            let stage = made.stage("a");
+            let (copy, run) = if cached {
+                let idle = |made: &mut Synthetic, text: &str| made.idle(stage, text, Outcome::Cached);
+                (idle(&mut made, "COPY a.txt ."), idle(&mut made, "RUN make"))
+            } else {
+                (made.step(stage, "COPY a.txt .", 0..5), made.step(stage, "RUN make", 5..80))
+            };
+            if !cached {
+                made.span(run, Phase::Process, 5..80);
+            }
+            made.data(copy, run).with(|record| {
+                for (step, input) in record.steps.iter_mut().zip(["file:a.txt", "parent"]) {
+                    let inputs = [(input.to_owned(), digest.to_owned())].into();
+                    step.cache = Some(Cache { key: StepKey::of("key"), inputs, miss: None, removed: None });
+                }
+            });
+            made.finish(if cached { 2 } else { 80 })
+        };
+        let (warm, edited) = (build("1", true), build("2", false));
+        let records = [warm.clone(), edited.clone()];
+        assert_eq!(
+            slower(&records).unwrap(),
+            "build 2 is 40.0x slower than build 1 because `RUN make` of stage a took 75.0 ms and was cached in build 1; it ran because \
+             `COPY a.txt .` changed: `a.txt`."
+        );
+        let pairs = side_by_side(&warm, &edited);
+        assert_eq!(pairs[0].change().unwrap(), "cached -> process 75.0 ms");
+        assert_eq!(side_by_side(&edited, &warm)[0].change().unwrap(), "process 75.0 ms -> cached");
+        assert_eq!(missed(&warm, &edited).len(), 1);
+        // A change is a miss also if the other build ran the steps, and two builds that ran the same have none.
+        assert_eq!(missed(&build("1", false), &edited).len(), 1);
+        assert_eq!(missed(&edited, &edited), []);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use buildscope_bench::history::History;
 use buildscope_bench::run::Run;
 use buildscope_bench::stats::{mann_whitney, threshold};
 use buildscope_record::{Nanos, Record};
-use buildscope_reports::compare::{Pair, side_by_side, slower};
+use buildscope_reports::compare::{Pair, missed, side_by_side, slower};
+use buildscope_reports::misses::Miss;
 use buildscope_reports::render;
 use clap::Args;
 use miette::{IntoDiagnostic, miette};
@@ -53,9 +54,14 @@ struct Compared {
     answer: String,
     /// Nanoseconds of the first and the second record.
     walls: [Nanos; 2],
+    /// Why steps of the second build were not in the cache, the most expensive first.
+    misses: Vec<Miss>,
     /// Sorted by their effect on the critical path, largest first.
     steps: Vec<Pair>,
 }
+
+/// The number of misses that text and Markdown show.
+const MISSES: usize = 3;
 
 impl Arguments {
     fn format(&self) -> TableFormat {
@@ -89,17 +95,24 @@ fn builds_compared(records: &[Record; 2], format: TableFormat) -> Result<String,
     let [base, head] = records;
     let (answer, steps) = (slower(records).unwrap_or_default(), side_by_side(base, head));
     let names = ["base", "head"];
+    let misses = missed(base, head);
+    let answer_and_misses = |mark: &str| {
+        let lines = misses.iter().take(MISSES).map(|miss| format!("{mark}not cached: {}\n", miss.sentence));
+        let more = misses.len().saturating_sub(MISSES);
+        let more = (more > 0).then(|| format!("{mark}and {more} more steps that were not cached\n"));
+        format!("{answer}\n\n{}", lines.chain(more).collect::<String>()) + if misses.is_empty() { "" } else { "\n" }
+    };
     Ok(match format {
         TableFormat::Text => {
             let table = render::text::side_by_side(names, &steps, output::style_of_result(None));
-            shown(&format!("{answer}\n\n{table}")).into_owned()
+            shown(&(answer_and_misses("") + &table)).into_owned()
         }
         TableFormat::Markdown => {
             let table = render::markdown::side_by_side(names, &steps, render::Style::default().steps);
-            shown(&format!("### {} -> {}\n\n{answer}\n\n{table}", base.wall, head.wall)).into_owned()
+            shown(&format!("### {} -> {}\n\n{}{table}", base.wall, head.wall, answer_and_misses("- "))).into_owned()
         }
         TableFormat::Json => {
-            let compared = Compared { comparison: 1, answer, walls: [base.wall, head.wall], steps };
+            let compared = Compared { comparison: 1, answer, walls: [base.wall, head.wall], misses, steps };
             serde_json::to_string_pretty(&compared).map_err(Failure::internal)? + "\n"
         }
     })

@@ -34,6 +34,13 @@ pub struct Miss {
     pub sentence: String,
 }
 
+impl Miss {
+    /// The sentence without the cost of the miss: "`COPY . .` changed: `src/a.rs`".
+    pub(crate) fn reason(&self) -> &str {
+        sentence::without_cost(&self.sentence, self.rerun)
+    }
+}
+
 /// The root causes of a record's misses, the most expensive first. Without an earlier record, only those that the builder
 /// itself recorded are known.
 pub(crate) fn misses(analysis: &Analysis<'_>, earlier: &[Record]) -> Vec<Miss> {

@@ -50,6 +50,11 @@ pub(super) fn sentence(step: &Step, cause: &Cause, cost: Cost) -> String {
     format!("{what}: {rerun} rerun{with}, {on_path} on the critical path")
 }
 
+/// What [`sentence`] says before the cost.
+pub(super) fn without_cost(sentence: &str, rerun: Nanos) -> &str {
+    sentence.rfind(&format!(": {rerun} rerun")).map_or(sentence, |at| &sentence[..at])
+}
+
 /// The flag that keeps results from being used: for these stages, or for all.
 fn flag(stages: &[String]) -> &'static str {
     if stages.is_empty() { "--no-cache" } else { "--no-cache-filter" }

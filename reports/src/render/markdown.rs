@@ -44,9 +44,8 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], most: usize) -> String {
     out += "|---|---|--:|--:|---|\n";
     for pair in pairs.iter().take(most) {
         let time = |time: Option<Nanos>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
-        let phase = pair.phase.as_ref().map(|(name, [first, second])| format!("{name} {first} -> {second}"));
         let [first, second] = pair.times.map(time);
-        out += &row([prose(&pair.stage), code(&pair.text), first, second, phase.unwrap_or_default()]);
+        out += &row([prose(&pair.stage), code(&pair.text), first, second, pair.change().unwrap_or_default()]);
     }
     out
 }

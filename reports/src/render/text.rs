@@ -415,7 +415,6 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
     for pair in pairs.iter().take(style.steps) {
         let time = |time: Option<Nanos>| time.map_or_else(|| "-".to_owned(), |time| time.to_string());
         let wall = |wall: Nanos| if wall == Nanos::ZERO { String::new() } else { wall.to_string() };
-        let phase = pair.phase.as_ref().map(|(name, [first, second])| format!("{name} {first} -> {second}"));
         table.row([
             Cell::from(cut(&pair.stage, 16)),
             pair.text.as_str().into(),
@@ -423,7 +422,7 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
             time(pair.times[1]).into(),
             wall(pair.walls[0]).into(),
             wall(pair.walls[1]).into(),
-            phase.unwrap_or_default().into(),
+            pair.change().unwrap_or_default().into(),
         ]);
     }
     let mut out = table.render(style.width, style.colours);
