@@ -43,12 +43,13 @@ pub(super) fn draft(spans: &[TraceSpan]) -> Draft {
     for call in spans.iter().filter(|span| is_call(span) && !tree.outer.contains(span.id.as_str())) {
         steps.insert(&call.id, draft.steps.push(step(call)));
     }
+    let mut worked = HashSet::new();
     for (span, call) in works(spans, &tree) {
         let Some(&id) = steps.get(call) else { continue };
         let step = &mut draft.steps[id];
         let phase = phase(&step.text);
         // The first such span replaces the times of the call, which only asked for the work.
-        let first = step.spans.len() == 1;
+        let first = worked.insert(id);
         step.start =
             Some(if first { span.start } else { step.start.map_or(span.start, |start| start.min(span.start)) });
         step.end = Some(if first { span.end } else { step.end.map_or(span.end, |end| end.max(span.end)) });
@@ -314,6 +315,32 @@ mod tests {
         let record = draft(&spans).finish();
         assert!(misses(&record)[0].starts_with("`Container.withExec build` ran: the call is never cached"));
         assert!(record.wall.0 / SECOND < 90);
+    }
+
+    #[test]
+    fn the_longest_chain_passes_through_waits() {
+        // `build` takes four seconds; `test` waits for it until 5 s, and works for three more.
+        let bounds = |spans: &[TraceSpan]| crate::explain(&draft(spans).finish()).bounds;
+        let found = bounds(&spans());
+        assert_eq!([found.work, found.span, found.least].map(|time| time.0 / SECOND), [8, 7, 9], "{found:?}");
+
+        // A second before the wait needs nothing: a chain of `build` and the three seconds after the wait stays.
+        let mut earlier = spans();
+        earlier[4].start = SECOND.into();
+        let found = bounds(&earlier);
+        assert_eq!([found.work, found.span].map(|time| time.0 / SECOND), [9, 7], "{found:?}");
+
+        // Without the link, nothing is known of the need.
+        let mut unlinked = spans();
+        unlinked[4].links.clear();
+        assert_eq!(bounds(&unlinked).span.0 / SECOND, 6);
+
+        // What `build` does after the wait is not waited for: four seconds to 5 s, three after it.
+        let mut longer = spans();
+        let more = TraceSpan { links: link("b", &[]), ..span("v", "m", "resume withExec", [5, 7], &[]) };
+        longer.push(more);
+        let found = bounds(&longer);
+        assert_eq!([found.work, found.span].map(|time| time.0 / SECOND), [10, 7], "{found:?}");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::model::Model;
 use crate::attribute::{Activities, Deferred, deferred, head, nanos, tail, work_until};
 use crate::index::{Grouped, Index, Indexed};
-use buildscope_record::{EdgeKind, Nanos, StepId};
+use buildscope_record::{EdgeKind, Nanos, StepId, WaitKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub struct Bounds {
 /// count.
 ///
 /// The bound cannot exceed the wall time: a step's least length lies within its interval, a chain has only edges whose first step ended
-/// before the second started, and the slots are at least as many as steps ran at once.
+/// before the second started, or before the second stopped waiting for it, and the slots are at least as many as steps ran at once.
 pub(crate) fn bounds(activities: &Activities<'_>, model: &Model, own: &Indexed<StepId, Nanos>) -> Bounds {
     let record = activities.record;
     let achieved = record.wall;
@@ -93,6 +93,7 @@ fn relevant(activities: &Activities<'_>) -> Indexed<StepId, bool> {
     while let Some(step) = open.pop() {
         if !std::mem::replace(&mut found[step], true) {
             open.extend(met_needs(activities, step));
+            open.extend(waits_within(activities, step).map(|(need, _)| need));
         }
     }
     found
@@ -104,6 +105,19 @@ fn met_needs(activities: &Activities<'_>, step: StepId) -> impl Iterator<Item = 
     let met = move |need: StepId| start.is_none_or(|start| activities.settled(need).is_some_and(|end| end <= start));
     let needs = activities.graph.before(step).iter().filter(|need| need.kind != EdgeKind::Order);
     needs.map(|need| need.step).filter(move |&need| met(need))
+}
+
+/// The steps whose results a step waited for after its own start, each with the end of that wait. Calls of Dagger wait in this way.
+fn waits_within(activities: &Activities<'_>, step: StepId) -> impl Iterator<Item = (StepId, Nanos)> {
+    let active = activities.interval(step);
+    let within = move |at: Nanos| active.is_some_and(|active| active.start < at && at <= active.end);
+    let began = move |on: StepId, at: Nanos| activities.interval(on).is_some_and(|on| on.start < at);
+    let needed = move |on: StepId| {
+        activities.graph.before(step).iter().any(|need| need.step == on && need.kind != EdgeKind::Order)
+    };
+    let waits = activities.inner_waits(step).filter(|wait| wait.kind == WaitKind::Dependency);
+    let found = waits.filter_map(|wait| Some((wait.on?, wait.end)));
+    found.filter(move |&(on, until)| within(until) && began(on, until) && needed(on))
 }
 
 /// The least length of each step, with deferred work in the step that waited for it.
@@ -127,6 +141,7 @@ fn longest_chain(
     counts: &Indexed<StepId, bool>,
 ) -> Nanos {
     let mut ends: Indexed<StepId, Nanos> = Indexed::filled(Nanos::ZERO, lengths.len());
+    let begin = nanos(head(activities));
     // The steps that waited for deferred work which another step had requested, with the work.
     let others: Vec<_> =
         later.iter().flat_map(|(&on, work)| work.others.iter().map(move |other| (other, on, work))).collect();
@@ -135,9 +150,14 @@ fn longest_chain(
     for &step in activities.graph.order() {
         let ready = met_needs(activities, step).map(|need| ends[need]).max().unwrap_or(Nanos::ZERO);
         ends[step] = ready + lengths[step];
+        let after = |step: StepId, until: Nanos| lengths[step].saturating_sub(work_until(activities, step, until));
+        for (on, until) in waits_within(activities, step) {
+            // What the other step did after the wait does not count, and the chain is not later than the wait was.
+            let waited = ends[on].saturating_sub(after(on, until)).min(until.saturating_sub(begin));
+            ends[step] = ends[step].max(waited + after(step, until));
+        }
         for &(waiter, on, length) in others.of(step) {
-            let rest = lengths[step].saturating_sub(work_until(activities, step, waiter.until));
-            ends[step] = ends[step].max(ends[on] + length + rest);
+            ends[step] = ends[step].max(ends[on] + length + after(step, waiter.until));
         }
     }
     activities.steps().filter(|&step| counts[step]).map(|step| ends[step]).max().unwrap_or(Nanos::ZERO)
