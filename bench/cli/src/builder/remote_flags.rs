@@ -19,34 +19,34 @@ pub(in crate::builder) struct RemoteFlags {
     #[arg(long, value_name = "grpc[s]://HOST:PORT[/INSTANCE]")]
     remote: Vec<String>,
     /// What happens to a step if no server can run it: local (it runs on this machine) or fail
-    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t, requires = "remote")]
     remote_fallback: FallbackFlag,
     /// Run up to this number of steps at a time on this machine, and only the others on the servers
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", requires = "remote")]
     remote_local_jobs: Option<NonZeroUsize>,
     /// Where cache mounts are: local (steps with one run on this machine) or worker (each worker keeps its own)
-    #[arg(long, value_enum, value_name = "WHERE", default_value_t)]
+    #[arg(long, value_enum, value_name = "WHERE", default_value_t, requires = "remote")]
     remote_cache_mounts: CacheMountsFlag,
     /// Send this header with each call; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", requires = "remote")]
     remote_header: Vec<String>,
     /// Send the bearer token in this file, which is read for each call [default: BUILDSCOPE_REMOTE_TOKEN]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "remote")]
     remote_token_file: Option<PathBuf>,
     /// Trust the certificate authorities in this file (PEM) instead of the public ones
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "remote")]
     remote_ca: Option<PathBuf>,
     /// The certificate of this client (PEM), for mutual TLS
-    #[arg(long, value_name = "FILE", requires = "remote_key")]
+    #[arg(long, value_name = "FILE", requires = "remote_key", requires = "remote")]
     remote_cert: Option<PathBuf>,
     /// The key of that certificate (PEM)
-    #[arg(long, value_name = "FILE", requires = "remote_cert")]
+    #[arg(long, value_name = "FILE", requires = "remote_cert", requires = "remote")]
     remote_key: Option<PathBuf>,
     /// How long a call may take, and how long a transfer may stand still [default: 60]
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", requires = "remote")]
     remote_timeout: Option<f64>,
     /// Run steps on workers with this property; may be repeated
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", requires = "remote")]
     remote_property: Vec<String>,
 }
 
@@ -108,5 +108,44 @@ impl RemoteFlags {
             options.timeout = RemoteOptions::time_limit(seconds).ok_or_else(wrong)?;
         }
         Ok(options)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory as _, Parser, error::ErrorKind};
+
+    #[derive(Debug, Parser)]
+    struct Build {
+        #[command(flatten)]
+        remote: RemoteFlags,
+    }
+
+    #[test]
+    fn every_flag_needs_a_server() {
+        let command = Build::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(|flag| flag.get_long()).collect();
+        assert!(flags.len() > 8, "{flags:?}");
+        for flag in flags.into_iter().filter(|&flag| flag != "remote") {
+            let value = match flag {
+                "remote-fallback" => "fail",
+                "remote-cache-mounts" => "worker",
+                _ => "1",
+            };
+            let mut words = vec!["build".to_owned(), format!("--{flag}={value}")];
+            words.extend(
+                ["remote-key", "remote-cert"]
+                    .map(|pair| format!("--{pair}=x"))
+                    .into_iter()
+                    .filter(|_| flag.ends_with("key") || flag.ends_with("cert"))
+                    .filter(|word| !word.contains(flag)),
+            );
+            let error = Build::try_parse_from(&words).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument, "{words:?}: {error}");
+            words.push("--remote=grpc://worker:8980".to_owned());
+            assert!(Build::try_parse_from(&words).is_ok(), "{words:?}");
+        }
+        assert!(Build::try_parse_from(["build"]).is_ok());
     }
 }

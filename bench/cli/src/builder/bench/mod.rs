@@ -240,6 +240,12 @@ impl Arguments {
         if (self.gate && self.binary.len() < 2) || (self.aa && self.binary.is_empty()) {
             return Err(Failure::usage(miette!("--gate needs two --binary NAME=PATH, --aa at least one")));
         }
+        if self.judgement.is_some() && !(self.gate || self.aa) {
+            return Err(Failure::usage(miette!("--judgement needs --gate or --aa, whose judgement it writes")));
+        }
+        if self.edit.is_some() && !self.has_directories() {
+            return Err(Failure::usage(miette!("--edit names a file of a directory: give the directory to measure")));
+        }
         self.export.check()?;
         if let Some(folder) = &self.out {
             destination::check_folder("--out", folder)?;

@@ -41,7 +41,7 @@ pub(crate) struct RecordingFlags {
         help_heading = "Output and diagnostics"
     )]
     pub(in crate::builder) keep_records: Limits,
-    /// What is printed at the end of the build, with the progress modes tty and plain; it needs a record
+    /// What is printed at the end of the build, with the progress modes tty and plain; short needs a record
     #[arg(long, value_enum, default_value_t, value_name = "HOW", help_heading = "Output and diagnostics")]
     pub(in crate::builder) summary: Summary,
     /// Write a timeline to this file (Chrome trace JSON; open it in Perfetto)
@@ -83,6 +83,13 @@ impl RecordingFlags {
         if self.max_regression.is_some() && self.keep_records == Limits::NONE {
             let what = "--max-regression compares with kept builds: keep at least three records";
             return Err(Failure::usage(miette!("{what}")));
+        }
+        let printed = self.expect_cached || self.budget.is_some() || self.summary == Summary::Full;
+        let recorded = self.keeps() || self.record.is_some() || self.trace.is_some() || printed;
+        if self.stacks && !recorded {
+            return Err(Failure::usage(miette!(
+                "--stacks needs a record to put them in: leave out --no-record, or add --record FILE"
+            )));
         }
         if let Some(path) = &self.engine_trace {
             destination::check_file("--engine-trace", path)?;

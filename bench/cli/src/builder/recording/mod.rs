@@ -78,7 +78,8 @@ impl Recording {
     fn wants_record(&self) -> bool {
         let files = self.record.is_some() || self.trace.is_some();
         let sent = otlp::endpoint_of_environment().is_some();
-        files || sent || self.expect_cached || self.budget.is_some() || self.keeping.is_some()
+        let printed = self.expect_cached || self.budget.is_some() || self.summary == Summary::Full;
+        files || sent || printed || self.keeping.is_some()
     }
 
     /// Runs `work` on an engine. `setting` describes it for the record. `began` is when the program started.
