@@ -57,7 +57,7 @@ struct Running {
 impl Tty {
     pub(super) fn new(expected: Option<Expected>) -> Self {
         let bars = MultiProgress::new();
-        let style = ProgressStyle::with_template("{spinner} building {elapsed} {msg}");
+        let style = ProgressStyle::with_template("{spinner} building {elapsed} {wide_msg}");
         let header = bars.add(ProgressBar::new_spinner());
         header.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
         header.enable_steady_tick(Duration::from_millis(100));
@@ -67,9 +67,7 @@ impl Tty {
 
     /// Writes a finished step. The name is cut, so that the line fits the terminal.
     fn write_step(&self, mark: char, name: &str, end: &str, style: Style) {
-        let columns =
-            terminal_size::terminal_size_of(std::io::stderr()).map_or(usize::MAX, |(width, _)| width.0.into());
-        let room = columns.saturating_sub(end.width() + 4).max(20);
+        let room = columns().saturating_sub(end.width() + 4).max(20);
         self.write_line(&format!("{mark} {} {}", cut(name, room), colour(end, style)));
     }
 
@@ -81,7 +79,7 @@ impl Tty {
         let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed:>6} {wide_msg:.dim}");
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-        bar.set_prefix(neutralised(name).into_owned());
+        bar.set_prefix(prefix("", name, columns()));
         bar.enable_steady_tick(Duration::from_millis(100));
         bar
     }
@@ -94,7 +92,7 @@ impl Tty {
         }
         for (step, mark) in [(state.marked, ""), (step, CRITICAL)] {
             let Some((step, running)) = step.and_then(|step| Some((step, state.running.get(&step)?))) else { continue };
-            running.bar.set_prefix(neutralised(&format!("{mark}{}", state.names.get(step))).into_owned());
+            running.bar.set_prefix(prefix(mark, state.names.get(step), columns()));
         }
         state.marked = step;
     }
@@ -196,6 +194,17 @@ impl Drop for Tty {
     }
 }
 
+/// The width of the terminal.
+fn columns() -> usize {
+    terminal_size::terminal_size_of(std::io::stderr()).map_or(usize::MAX, |(width, _)| width.0.into())
+}
+
+/// The mark and the name of a running step, cut so that its line has room for the elapsed time and its last line of output.
+fn prefix(mark: &str, name: &str, columns: usize) -> String {
+    let room = (columns / 3 * 2).max(20);
+    cut(&neutralised(&format!("{mark}{name}")), room)
+}
+
 /// "; usually 12.0 s (10.0 s to 14.5 s)"
 fn usual(expected: Expected) -> String {
     let [first, third] = expected.quartiles;
@@ -205,4 +214,20 @@ fn usual(expected: Expected) -> String {
 /// Colours a text if the terminal (and `NO_COLOR`) allows it.
 fn colour(text: &str, style: Style) -> String {
     text.if_supports_color(Stream::Stderr, |text| text.style(style)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_running_step_fits_the_terminal() {
+        let name = "[deps 4/4] RUN echo installing && sleep 6 && mkdir -p node_modules && echo lib > node_modules/lib";
+        for columns in [40, 80, 100] {
+            let shown = prefix(CRITICAL, name, columns);
+            // The spinner, the elapsed time of six columns, and the spaces between.
+            assert!(shown.starts_with("▸ [deps 4/4] RUN") && shown.width() + 10 <= columns, "{columns}: {shown}");
+        }
+        assert_eq!(prefix("", name, usize::MAX), name);
+    }
 }
