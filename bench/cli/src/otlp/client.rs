@@ -4,6 +4,8 @@
 use crate::Failure;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
+use parking_lot::Mutex;
+use std::sync::Arc;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
@@ -16,12 +18,25 @@ const REQUEST: Duration = Duration::from_secs(10);
 
 /// The HTTP client in the form that the exporter needs.
 #[derive(Debug)]
-pub(super) struct Client(Agent);
+pub(super) struct Client {
+    agent: Agent,
+    failure: LastFailure,
+}
+
+/// Why the last request got no response. The exporter's own error says only that there was none.
+#[derive(Clone, Debug, Default)]
+pub(super) struct LastFailure(Arc<Mutex<Option<String>>>);
+
+impl LastFailure {
+    pub(super) fn take(&self) -> Option<String> {
+        self.0.lock().take()
+    }
+}
 
 impl Client {
     /// The client that the environment asks for. It trusts the certificate authorities of the system unless a variable names a file
     /// of others. A status of 400 or above is a response, not an error.
-    pub(super) fn new() -> Result<Self, Failure> {
+    pub(super) fn new(failure: LastFailure) -> Result<Self, Failure> {
         let variable = |name: &str| {
             let value = |prefix: &str| std::env::var(format!("{prefix}{name}")).ok().filter(|value| !value.is_empty());
             value("OTEL_EXPORTER_OTLP_TRACES_").or_else(|| value("OTEL_EXPORTER_OTLP_"))
@@ -42,7 +57,7 @@ impl Client {
             .user_agent(concat!("buildscope/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(CONNECT))
             .timeout_global(timeout);
-        Ok(Self(config.build().new_agent()))
+        Ok(Self { agent: config.build().new_agent(), failure })
     }
 }
 
@@ -84,7 +99,9 @@ impl HttpClient for Client {
     /// Blocks, which is harmless because nothing else runs on this runtime.
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let (head, body) = request.into_parts();
-        let (head, mut body) = self.0.run(Request::from_parts(head, body.to_vec()))?.into_parts();
+        let response = self.agent.run(Request::from_parts(head, body.to_vec()));
+        let (head, mut body) =
+            response.inspect_err(|error| *self.failure.0.lock() = Some(error.to_string()))?.into_parts();
         Ok(Response::from_parts(head, body.read_to_vec()?.into()))
     }
 }

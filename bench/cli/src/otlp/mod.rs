@@ -14,7 +14,7 @@ pub(super) use spans::Parent;
 use super::Failure;
 use buildscope_record::Record;
 use buildscope_reports::Explanation;
-use miette::{IntoDiagnostic, WrapErr, miette};
+use miette::miette;
 use opentelemetry_otlp::{Protocol, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::trace::SpanExporter as _;
 use ureq::http::Uri;
@@ -50,9 +50,10 @@ fn send_as(
     parent: Option<Parent>,
 ) -> Result<(), Failure> {
     let endpoint = endpoint(url)?;
+    let failure = client::LastFailure::default();
     let mut exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
-        .with_http_client(client::Client::new()?)
+        .with_http_client(client::Client::new(failure.clone())?)
         .with_protocol(encoding)
         .with_endpoint(endpoint)
         .build()
@@ -62,7 +63,10 @@ fn send_as(
     let mut spans = spans::spans(record, explanation, began(record), parent).into_iter().peekable();
     while spans.peek().is_some() {
         let sent = runtime.block_on(exporter.export(spans.by_ref().take(BATCH).collect()));
-        sent.into_diagnostic().wrap_err_with(|| format!("sending spans to {url}")).map_err(Failure::Usage)?;
+        sent.map_err(|error| {
+            let reason = failure.take().unwrap_or_else(|| error.to_string());
+            Failure::usage(miette!("sending spans to {url}: {reason}"))
+        })?;
     }
     Ok(())
 }

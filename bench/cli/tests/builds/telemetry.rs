@@ -112,6 +112,7 @@ fn a_collector_that_is_down_does_not_fail_the_build() {
     let output = world.command(&[]).env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{closed}")).output().unwrap();
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && stderr.contains("warning: the build is not sent"), "{stderr}");
+    assert!(stderr.contains("Connection refused"), "{stderr}");
 }
 
 /// The listener accepts connections in its queue, and nothing answers.
