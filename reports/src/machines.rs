@@ -30,8 +30,8 @@ pub(crate) fn machines(record: &Record) -> Vec<MachineSteps> {
     let mut groups: BTreeMap<(bool, &str), Vec<&Step>> = BTreeMap::new();
     let ran = record.steps.iter().filter(|step| matches!(step.outcome, Outcome::Executed | Outcome::Failed));
     for step in ran {
-        let Some(place) = &step.place else { continue };
-        match (&place.machine, &place.why_here) {
+        let Some(ran_on) = &step.ran_on else { continue };
+        match (&ran_on.machine, &ran_on.why_here) {
             (Some(machine), _) => groups.entry((false, machine)).or_default().push(step),
             (None, Some(why)) => groups.entry((true, why)).or_default().push(step),
             (None, None) => {}
@@ -42,7 +42,7 @@ pub(crate) fn machines(record: &Record) -> Vec<MachineSteps> {
 
 /// What went wrong on servers for a step.
 fn failures(step: &Step) -> impl Iterator<Item = &str> {
-    step.place.iter().flat_map(|place| &place.failures).map(String::as_str)
+    step.ran_on.iter().flat_map(|ran_on| &ran_on.failures).map(String::as_str)
 }
 
 fn group(record: &Record, is_here: bool, name: &str, steps: &[&Step]) -> MachineSteps {
@@ -100,10 +100,10 @@ mod tests {
             [(0, 400), (0, 500), (500, 700), (700, 800)].map(|(start, end)| made.step(stage, "RUN make", start..end));
         made.data(from, a).span(b, Phase::Queue, 0..100);
         made.with(|record| {
-            record.steps[a.index()].place = Some(StepMachine::on("w1"));
-            record.steps[b.index()].place = Some(StepMachine::on("w1"));
-            record.steps[c.index()].place = Some(StepMachine::here("it has a secret"));
-            record.steps[d.index()].place = Some(StepMachine::on("w2").after(vec!["w1 went away".into()]));
+            record.steps[a.index()].ran_on = Some(StepMachine::on("w1"));
+            record.steps[b.index()].ran_on = Some(StepMachine::on("w1"));
+            record.steps[c.index()].ran_on = Some(StepMachine::here("it has a secret"));
+            record.steps[d.index()].ran_on = Some(StepMachine::on("w2").after(vec!["w1 went away".into()]));
             record
                 .spans
                 .iter_mut()

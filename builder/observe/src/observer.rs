@@ -32,7 +32,7 @@ const CHECK: u64 = 500_000_000;
 pub struct Observer {
     stop: Arc<AtomicBool>,
     /// `None` if there was nothing to observe.
-    thread: JoinHandle<Option<Watch>>,
+    thread: JoinHandle<Option<ObserverThread>>,
     /// Disconnected when the thread observes.
     ready: Receiver<()>,
     /// One instant on both clocks.
@@ -69,10 +69,10 @@ impl Observer {
     /// Starts to prepare events. Returns `None` if no thread can be started.
     pub fn prepare(collect: Collect) -> Option<Prepared> {
         let (root, known) = channel();
-        let observer = Self::watch(move || {
+        let observer = Self::spawn(move || {
             let (machine, exits) = (Rings::of_machine(collect), Exits::open().ok());
             // Without a process to observe, the build ran no step.
-            Some(Watch::of_steps(known.recv().ok()?, machine, exits, collect))
+            Some(ObserverThread::of_steps(known.recv().ok()?, machine, exits, collect))
         });
         Some(Prepared { observer: observer.ok()?, root })
     }
@@ -93,9 +93,10 @@ impl Observer {
     pub fn sampled(root: u32) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
         let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
-        let why = Some("events were not asked for".into());
-        let watch = Watch { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
-        Self::watch(move || Some(watch)).ok()
+        let why = Some("events were not requested".into());
+        let thread =
+            ObserverThread { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
+        Self::spawn(move || Some(thread)).ok()
     }
 
     /// Observes every process that starts on this machine, as the processes of one step.
@@ -107,20 +108,20 @@ impl Observer {
         let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let (exits, listener) = (Exits::open().ok(), Listener::start().ok());
-        let watch = Watch { source, why: None, stacks: None, exits, listener, forest };
-        Self::watch(move || Some(watch))
+        let thread = ObserverThread { source, why: None, stacks: None, exits, listener, forest };
+        Self::spawn(move || Some(thread))
     }
 
-    fn watch(watch: impl FnOnce() -> Option<Watch> + Send + 'static) -> io::Result<Self> {
+    fn spawn(prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
         let (unready, ready) = channel();
         let thread = std::thread::Builder::new().name("observer".into());
         let thread = thread.spawn(move || {
-            let watch = watch()?;
+            let prepared = prepare()?;
             drop(unready);
-            Some(watch.until(&told))
+            Some(prepared.until(&told))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -130,10 +131,10 @@ impl Observer {
         self.stop.store(true, Ordering::Release);
         self.thread.thread().unpark();
         // The panic has printed its message. The build goes on without the processes.
-        let Ok(Some(watch)) = self.thread.join() else { return Vec::new() };
+        let Ok(Some(ended)) = self.thread.join() else { return Vec::new() };
         let since = self.instant.saturating_duration_since(epoch);
         let epoch = self.nanos.saturating_sub(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-        watch.steps(|time| Nanos(time.saturating_sub(epoch)))
+        ended.steps(|time| Nanos(time.saturating_sub(epoch)))
     }
 }
 
@@ -143,8 +144,9 @@ enum EventSource {
     Sampled(sampled::Sampler),
 }
 
+/// What the observer's thread works with: the source of the events, and the processes so far.
 #[derive(Debug)]
-struct Watch {
+struct ObserverThread {
     source: EventSource,
     /// The reason why there are no events.
     why: Option<String>,
@@ -157,7 +159,7 @@ struct Watch {
     forest: Forest,
 }
 
-impl Watch {
+impl ObserverThread {
     /// Observes the descendants of `root`: by the events of the machine, otherwise by those of the process, otherwise by samples.
     fn of_steps(root: i32, machine: Result<Rings, Refusal>, exits: Option<Exits>, collect: Collect) -> Self {
         let (source, why, stacks) = match machine.or_else(|_| Rings::of_process(root, collect)) {

@@ -231,7 +231,7 @@ impl StepRunner {
             let report = &mut reports[step.id.index()];
             report.log.clone_from(&tail);
             report.network = account.network;
-            report.place = Some(StepMachine::on(&machine).after(self.failures(step)));
+            report.ran_on = Some(StepMachine::on(&machine).after(self.failures(step)));
             if !is_cached {
                 exit.iter().for_each(|exit| report.ended(exit));
                 let begin = draw(probe, &account, &machine, times, queued);
@@ -291,8 +291,8 @@ async fn wait_for_slot(input: StepInput<'_>, machines: &Machines, turn: &Turn) -
     }
 }
 
-pub(super) fn note_machine(ctx: &StepContext, step: &Step, place: StepMachine) {
-    ctx.results.reports()[step.id.index()].place = Some(place);
+pub(super) fn note_machine(ctx: &StepContext, step: &Step, machine: StepMachine) {
+    ctx.results.reports()[step.id.index()].ran_on = Some(machine);
 }
 
 /// Shows what the step printed. Returns its last lines.

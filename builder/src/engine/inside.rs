@@ -12,7 +12,7 @@ pub(super) fn add_processes(record: &mut Record, outcome: &Outcome, seen: Vec<St
     let mut seen: Vec<Option<StepProcesses>> = seen.into_iter().map(Some).collect();
     for (step, report) in outcome.steps() {
         // Another machine observed it, so process ids of this machine do not apply.
-        if report.place.as_ref().is_some_and(StepMachine::is_away) {
+        if report.ran_on.as_ref().is_some_and(StepMachine::is_away) {
             if let Some(processes) = record.steps[step.id.index()].processes.take() {
                 let (start, end) = (processes.start, processes.end);
                 record.steps[step.id.index()].processes = Some(within(processes, start, end, step));

@@ -130,7 +130,7 @@ pub struct StepReport {
     /// The network that its process had.
     pub network: Option<record::Network>,
     /// The machine that ran it, if the build had other machines.
-    pub place: Option<record::StepMachine>,
+    pub ran_on: Option<record::StepMachine>,
     /// The processes inside it, if it ran on another machine.
     pub processes: Option<RemoteProcesses>,
     /// The names of the exclusive locks that the step held.
@@ -165,7 +165,7 @@ impl StepReport {
             resources: None,
             init: None,
             network: None,
-            place: None,
+            ran_on: None,
             processes: None,
             locks: Vec::new(),
             context: BTreeMap::new(),

@@ -160,7 +160,7 @@ fn context(reports: &[StepReport]) -> Vec<record::ContextEntry> {
 pub(super) fn identity(plan: &Plan, reports: &[StepReport], used: &[UsedImage]) -> Digest {
     let step = |(step, report): (&Step, &StepReport)| {
         let described = describe(step, report, None);
-        record::Step { base: None, log: Vec::new(), resources: None, network: None, place: None, ..described }
+        record::Step { base: None, log: Vec::new(), resources: None, network: None, ran_on: None, ..described }
     };
     let steps = plan.steps().zip(reports).map(step).chain(used.iter().map(|image| bring(image, None)));
     let steps: Vec<_> = steps.collect();
@@ -197,7 +197,7 @@ fn describe(step: &Step, report: &StepReport, turn: Option<&Span>) -> record::St
         resources: report.resources,
         processes: None,
         network: report.network,
-        place: report.place.clone(),
+        ran_on: report.ran_on.clone(),
         output: Vec::new(),
         locks: report.locks.clone(),
         log: report.log.clone(),

@@ -50,8 +50,8 @@ pub struct Step {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// The machine that ran the step, if the build had other machines.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<StepMachine>,
+    #[serde(rename = "place", default, skip_serializing_if = "Option::is_none")]
+    pub ran_on: Option<StepMachine>,
     /// Lines of the output that say what the step does, with their times.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub output: Vec<OutputLine>,
@@ -88,7 +88,7 @@ impl Step {
             resources: None,
             processes: None,
             network: None,
-            place: None,
+            ran_on: None,
             output: Vec::new(),
             locks: Vec::new(),
             log: Vec::new(),

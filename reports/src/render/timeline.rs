@@ -96,7 +96,7 @@ impl Process<'_> {
             let start = step.start.unwrap_or(Nanos::ZERO);
             let recorded = &self.record.steps[step.id.index()];
             let free = |lane: &u64| ends.get(lane).is_none_or(|&end| end <= start);
-            let lane = match recorded.place.as_ref().and_then(|place| place.machine.as_deref()) {
+            let lane = match recorded.ran_on.as_ref().and_then(|ran_on| ran_on.machine.as_deref()) {
                 Some(machine) => {
                     let index = machines.iter().position(|known| *known == machine).unwrap_or_else(|| {
                         machines.push(machine);

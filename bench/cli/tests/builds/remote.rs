@@ -20,7 +20,7 @@ pub(crate) fn step<'r>(record: &'r Record, part: &str) -> &'r Step {
 
 /// The machine that ran a step.
 pub(crate) fn ran_on<'r>(record: &'r Record, part: &str) -> Option<&'r str> {
-    step(record, part).place.as_ref()?.machine.as_deref()
+    step(record, part).ran_on.as_ref()?.machine.as_deref()
 }
 
 #[test(Program("buildbox-casd"))]
@@ -216,8 +216,8 @@ fn steps_with_something_of_this_machine_stay_here() {
         ("--network=host", "the network of this machine"),
         ("--security=insecure", "--security=insecure"),
     ] {
-        let place = step(&record, part).place.clone().unwrap();
-        assert!(place.machine.is_none() && place.why_here.unwrap().contains(why), "{part}");
+        let machine = step(&record, part).ran_on.clone().unwrap();
+        assert!(machine.machine.is_none() && machine.why_here.unwrap().contains(why), "{part}");
     }
     assert_eq!(ran_on(&record, "echo e"), Some("machine-1"));
     let mut grep = std::process::Command::new("grep");
@@ -240,7 +240,7 @@ fn a_bake_runs_its_steps_on_other_machines() {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let record = Record::read(std::fs::File::open(&record).unwrap()).unwrap();
-    let away = record.steps.iter().filter(|step| step.place.as_ref().is_some_and(|place| place.is_away()));
+    let away = record.steps.iter().filter(|step| step.ran_on.as_ref().is_some_and(|ran_on| ran_on.is_away()));
     assert_eq!(away.count(), 2);
 }
 
@@ -270,7 +270,7 @@ fn cache_mounts_of_workers_are_used_on_request() {
     // A step that runs here has the cache of this machine.
     let world = World::new(&dockerfile(4));
     let record = world.build(&remote[..4]).record();
-    let why = step(&record, "id=kept").place.clone().unwrap().why_here.unwrap();
+    let why = step(&record, "id=kept").ran_on.clone().unwrap().why_here.unwrap();
     assert!(why.contains("--remote-cache-mounts"), "{why}");
     assert_eq!(ran_on(&record, "echo seed"), Some("machine-1"));
 }
@@ -284,10 +284,10 @@ fn local_slots_come_first_and_the_rest_goes_away() {
     let remote = ["--remote", &server.address(), "--remote-fallback", "fail", "--jobs", "5"];
     let record = world.build(&[&remote[..], &["--remote-local-jobs", "2"]].concat()).record();
     let runs: Vec<&Step> = record.steps.iter().filter(|step| step.text.contains("sleep")).collect();
-    let here: Vec<&Step> = runs.into_iter().filter(|step| !step.place.as_ref().unwrap().is_away()).collect();
+    let here: Vec<&Step> = runs.into_iter().filter(|step| !step.ran_on.as_ref().unwrap().is_away()).collect();
     assert!(here.len() >= 2, "{} steps ran here", here.len());
     for step in &here {
-        let why = step.place.clone().unwrap().why_here.unwrap();
+        let why = step.ran_on.clone().unwrap().why_here.unwrap();
         assert!(why.contains("local slot"), "{why}");
     }
     let sent =

@@ -27,7 +27,7 @@ fn a_server_that_is_not_there_is_named() {
     world.forget();
     let built = world.build(&["--remote", &address]);
     let record = built.record();
-    let why = step(&record, "RUN").place.clone().unwrap().why_here.unwrap();
+    let why = step(&record, "RUN").ran_on.clone().unwrap().why_here.unwrap();
     assert!(why.contains(&address) && flat(&built.output.stderr).contains(&address), "{why}");
     world.forget();
     let built = world.build(&["--remote", &address, "--remote-fallback", "fail"]);
@@ -72,7 +72,7 @@ fn a_server_that_dies_during_a_step_is_replaced() {
     let record = buildscope_record::Record::read(fs::File::open(&record).unwrap()).unwrap();
     assert_eq!(step(&record, "sleep").outcome, Outcome::Executed);
     assert!(ran_on(&record, "cat /a").is_some());
-    let failures = &step(&record, "sleep").place.as_ref().unwrap().failures;
+    let failures = &step(&record, "sleep").ran_on.as_ref().unwrap().failures;
     assert!(failures.iter().any(|failure| failure.contains(&both[0])), "{failures:?}");
 }
 

@@ -110,7 +110,7 @@ fn a_failed_handshake_names_the_server_the_reason_and_the_flag() {
     assert!(said.contains(&plain) && said.contains("use grpcs://"), "{said}");
     // The step runs here by default, and the record says why.
     let record = world.build(&["--remote", &server.address()]).record();
-    let why = step(&record, "RUN").place.clone().unwrap().why_here.unwrap();
+    let why = step(&record, "RUN").ran_on.clone().unwrap().why_here.unwrap();
     assert!(why.contains("no trusted authority") && why.contains(&server.address()), "{why}");
 }
 

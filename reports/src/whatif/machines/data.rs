@@ -107,7 +107,7 @@ impl StepsData {
         };
         // A COPY looks up owners and follows links in the files below it.
         let reads_below = step.instruction == Instruction::Run || machine == Where::WithData;
-        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
+        let is_away = step.ran_on.as_ref().is_some_and(StepMachine::is_away);
         StepData { added, below, sources: others, reads_below, machine, is_away }
     }
 

@@ -58,7 +58,7 @@ impl StepCost {
 /// The RUN steps that other machines ran.
 fn away(record: &Record) -> impl Iterator<Item = &Step> {
     record.steps.iter().filter(|step| {
-        let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
+        let is_away = step.ran_on.as_ref().is_some_and(StepMachine::is_away);
         is_away && step.instruction == Instruction::Run && step.outcome == Outcome::Executed
     })
 }
@@ -86,7 +86,7 @@ fn per_byte(record: &Record) -> Option<f64> {
     let large: HashMap<_, _> = away(record).filter_map(|step| Some((step.id, (step, large_layer(step)?)))).collect();
     let pushed = |span: &&Span| {
         let step = span.step.and_then(|step| large.get(&step)).map(|(step, _)| step);
-        let worker = step.map(|step| step.place.as_ref().and_then(|place| place.machine.as_ref()));
+        let worker = step.map(|step| step.ran_on.as_ref().and_then(|ran_on| ran_on.machine.as_ref()));
         span.phase == Phase::Push && worker == Some(span.name.as_ref())
     };
     rate(record.spans.iter().filter(pushed), large.values().map(|(_, bytes)| *bytes))
@@ -95,7 +95,7 @@ fn per_byte(record: &Record) -> Option<f64> {
 /// The time in which the machine that builds wrote the large layers of its RUN steps, divided by the bytes. `None` if it wrote none.
 fn per_archived(record: &Record) -> Option<f64> {
     let here =
-        |step: &&Step| step.instruction == Instruction::Run && !step.place.as_ref().is_some_and(StepMachine::is_away);
+        |step: &&Step| step.instruction == Instruction::Run && !step.ran_on.as_ref().is_some_and(StepMachine::is_away);
     let steps = record.steps.iter().filter(here);
     let large: HashMap<_, _> = steps.filter_map(|step| Some((step.id, large_layer(step)?))).collect();
     let written =

@@ -208,7 +208,7 @@ fn a_step_on_another_machine_has_a_cost_that_the_record_may_say() {
     // Steps that ran elsewhere in the record have the cost already, and say it: their process is shorter by 40 ms.
     let mut remote = fan.clone();
     let first = remote.steps[1].id;
-    remote.steps[first.index()].place = Some(StepMachine::on("worker"));
+    remote.steps[first.index()].ran_on = Some(StepMachine::on("worker"));
     let process = remote.spans.iter_mut().find(|span| span.step == Some(first)).unwrap();
     process.start = ms(40);
     let prediction = on(&remote, 1, away);

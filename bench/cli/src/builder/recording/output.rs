@@ -54,10 +54,9 @@ impl OutputLines {
 fn lines_of(step: &Step, printed: Printed, epoch: Instant) -> Vec<OutputLine> {
     let Some(seen) = &step.processes else { return Vec::new() };
     // The output of another machine comes when the step has ended.
-    let is_away = step.place.as_ref().is_some_and(StepMachine::is_away);
-    let at = |time: LineTime| match is_away {
-        true => seen.start + nanos(time.after),
-        false => nanos(time.came.saturating_duration_since(epoch)),
+    let is_away = step.ran_on.as_ref().is_some_and(StepMachine::is_away);
+    let at = |time: LineTime| {
+        if is_away { seen.start + nanos(time.after) } else { nanos(time.came.saturating_duration_since(epoch)) }
     };
     printed.lines.into_lines().into_iter().map(|(time, text)| OutputLine { at: at(time), text }).collect()
 }
