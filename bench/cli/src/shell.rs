@@ -2,6 +2,7 @@
 
 use super::Failure;
 use crate::write_out;
+use buildscope_record::{Admission, DriverChoice, DriverName, Policy};
 use clap::{Arg, Args, Command};
 use clap_complete::Shell;
 use miette::{IntoDiagnostic, WrapErr};
@@ -26,16 +27,22 @@ pub(crate) struct Man {
     directory: PathBuf,
 }
 
-/// Flags whose values are read as text, because other values are allowed, too, or have errors of their own; and the values to complete.
-const VALUES: [(&str, &[&str]); 7] = [
-    ("granularity", &["serial", "stages", "instructions"]),
-    ("admission", &["memory", "slots"]),
-    ("driver", &["auto", "erofs", "overlay", "fuse-overlayfs", "btrfs", "copy"]),
-    ("sync", &["build", "layer", "never"]),
-    ("executor", &["native", "oci"]),
-    ("network", &["default", "isolated", "host", "none"]),
-    ("call", &["build", "check", "outline", "targets", "subrequests.describe"]),
-];
+/// The values to complete of a flag whose value is read as text, because other values are allowed, too, or have errors of their own.
+pub(crate) fn values(flag: &str) -> Vec<&'static str> {
+    match flag {
+        "granularity" => Policy::ALL.iter().map(|policy| policy.name()).collect(),
+        "admission" => Admission::ALL.iter().map(|admission| admission.name()).collect(),
+        "driver" => {
+            let drivers = DriverName::ALL.iter().map(|driver| driver.name());
+            [DriverChoice::Auto.name()].into_iter().chain(drivers).collect()
+        }
+        "sync" => vec!["build", "layer", "never"],
+        "executor" => vec!["native", "oci", "crun", "runc"],
+        "network" => vec!["default", "isolated", "host", "none"],
+        "call" => vec!["build", "check", "outline", "targets", "subrequests.describe"],
+        _ => Vec::new(),
+    }
+}
 
 /// Prints the completion script.
 pub(super) fn completions(arguments: Completions, command: Command) -> Result<(), Failure> {
@@ -44,10 +51,10 @@ pub(super) fn completions(arguments: Completions, command: Command) -> Result<()
 }
 
 fn script(shell: Shell, command: Command) -> String {
-    let values = |flag: Option<&str>| VALUES.iter().find(|(name, _)| Some(*name) == flag).map(|(_, values)| *values);
-    let with_values = |argument: Arg| match values(argument.get_long()) {
-        Some(values) if argument.get_possible_values().is_empty() => argument.value_parser(values.to_vec()),
-        _ => argument,
+    let with_values = |argument: Arg| {
+        let values = argument.get_long().map(values).unwrap_or_default();
+        let is_text = !values.is_empty() && argument.get_possible_values().is_empty();
+        if is_text { argument.value_parser(values) } else { argument }
     };
     let mut command = command.mut_subcommands(|subcommand| subcommand.mut_args(with_values));
     let mut script = Vec::new();

@@ -221,7 +221,10 @@ impl Drawing<'_> {
 
 /// Returns whether the step does work when it runs, and does not only change the configuration.
 fn works(step: &Step) -> bool {
-    matches!(step.op, Op::Run(_) | Op::Copy(_) | Op::Workdir { .. })
+    match step.op {
+        Op::Run(_) | Op::Copy(_) | Op::Workdir { .. } => true,
+        Op::From(_) | Op::Config | Op::Pruned => false,
+    }
 }
 
 /// Returns the instruction, shortened to fit into a box.

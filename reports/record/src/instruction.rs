@@ -86,7 +86,25 @@ instructions! {
 impl Instruction {
     /// Whether it adds a layer to the image.
     pub fn adds_layer(&self) -> bool {
-        matches!(self, Self::Run | Self::Copy | Self::Add | Self::Workdir)
+        match self {
+            Self::Run | Self::Copy | Self::Add | Self::Workdir => true,
+            Self::Arg
+            | Self::Cmd
+            | Self::Entrypoint
+            | Self::Env
+            | Self::Expose
+            | Self::From
+            | Self::Healthcheck
+            | Self::Label
+            | Self::Maintainer
+            | Self::Onbuild
+            | Self::Shell
+            | Self::Stopsignal
+            | Self::User
+            | Self::Volume
+            | Self::Internal
+            | Self::Other(_) => false,
+        }
     }
 
     /// Whether it copies files, from the context or from elsewhere.

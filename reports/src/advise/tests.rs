@@ -38,6 +38,15 @@ impl Facts for Readable {
     }
 }
 
+/// The two lists of names belong to crates that do not know each other.
+#[test]
+fn records_have_a_variant_for_every_instruction_of_a_dockerfile() {
+    for &keyword in buildscope_commands::Keyword::ALL {
+        let instruction = buildscope_record::Instruction::from(keyword.name());
+        assert!(!matches!(instruction, buildscope_record::Instruction::Other(_)), "{}", keyword.name());
+    }
+}
+
 /// A record of a build in which step `copy` takes these files.
 fn build(steps: &[(&str, u64)], copy: usize, files: &[&str]) -> Record {
     let mut made = chain(steps);

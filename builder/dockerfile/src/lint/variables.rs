@@ -149,7 +149,6 @@ fn instruction_words(
             used.push(word);
         }
         Kind::User(word) | Kind::Stopsignal(word) => used.push(word),
-        // BuildKit expands the ports of EXPOSE by a path of its own, which reports no variables.
         Kind::Volume(words) => used.extend(words),
         Kind::Run(run) => {
             for value in run.mounts().flat_map(mount::values) {
@@ -157,7 +156,16 @@ fn instruction_words(
             }
         }
         Kind::Arg(arguments) => used.extend(arguments.iter().filter_map(|argument| argument.default.as_ref())),
-        _ => {}
+        // BuildKit expands the ports of EXPOSE by a path of its own, which reports no variables.
+        Kind::Expose(_) => {}
+        // FROM has rules of its own. The words of the others are not expanded, or only when a container or another build uses them.
+        Kind::From(_)
+        | Kind::Cmd(_)
+        | Kind::Entrypoint(_)
+        | Kind::Shell(_)
+        | Kind::Healthcheck(_)
+        | Kind::Maintainer(_)
+        | Kind::Onbuild(_) => {}
     }
     for word in used {
         report(linter, expander, instruction, word, known);

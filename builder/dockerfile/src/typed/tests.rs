@@ -1,4 +1,37 @@
-use crate::parse;
+use crate::{Keyword, parse};
+
+/// One valid line of each instruction, by the Dockerfile reference.
+fn example(keyword: Keyword) -> &'static str {
+    match keyword {
+        Keyword::Add => "ADD a /b",
+        Keyword::Arg => "ARG A=1",
+        Keyword::Cmd => "CMD a",
+        Keyword::Copy => "COPY a /b",
+        Keyword::Entrypoint => "ENTRYPOINT a",
+        Keyword::Env => "ENV A=1",
+        Keyword::Expose => "EXPOSE 80",
+        Keyword::From => "FROM a",
+        Keyword::Healthcheck => "HEALTHCHECK CMD a",
+        Keyword::Label => "LABEL a=1",
+        Keyword::Maintainer => "MAINTAINER a",
+        Keyword::Onbuild => "ONBUILD RUN a",
+        Keyword::Run => "RUN a",
+        Keyword::Shell => "SHELL [\"/bin/sh\"]",
+        Keyword::Stopsignal => "STOPSIGNAL 9",
+        Keyword::User => "USER a",
+        Keyword::Volume => "VOLUME /a",
+        Keyword::Workdir => "WORKDIR /a",
+    }
+}
+
+#[test]
+fn every_instruction_gets_its_typed_form() {
+    for &keyword in Keyword::ALL {
+        let text = format!("FROM x\n{}", example(keyword));
+        let file = parse(&text).unwrap_or_else(|diagnostics| panic!("{text}: {diagnostics}"));
+        assert_eq!(file.instructions.last().unwrap().keyword(), keyword);
+    }
+}
 
 /// Each line is an error by the rules of the Dockerfile reference, with BuildKit's message.
 #[test]

@@ -28,7 +28,7 @@ pub(crate) struct ChangedTree {
 
 /// A file of a [`ChangedTree`]. It can get more names.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct InodeId(u32);
+pub(in crate::steps) struct InodeId(u32);
 
 impl InodeId {
     /// The number in the list of the layer's entries.
@@ -69,7 +69,7 @@ impl ChangedTree {
     }
 
     /// The entry at `path`, without following a link at its end.
-    pub(super) fn look(&self, path: &Path) -> Option<Entry> {
+    pub(in crate::steps) fn look(&self, path: &Path) -> Option<Entry> {
         if let Some(number) = self.names.get(&self.entries, path) {
             return Some(self.entries.get(number as usize).entry());
         }
@@ -168,7 +168,7 @@ impl ChangedTree {
 
     /// Puts an entry at its path and replaces an existing one. A directory over a directory changes its metadata and
     /// keeps its contents.
-    pub(super) fn put(&mut self, entry: &Entry, content: Content) -> Result<InodeId, CopyError> {
+    pub(in crate::steps) fn put(&mut self, entry: &Entry, content: Content) -> Result<InodeId, CopyError> {
         let new = if entry.kind == EntryKind::Directory { Replacement::Directory } else { Replacement::Other };
         self.clear(&entry.path, new)?;
         let number = self.next();

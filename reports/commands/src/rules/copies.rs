@@ -80,9 +80,14 @@ pub(crate) fn destination(step: &Step<'_>) -> Option<String> {
 
 /// Whether other steps may be moved across this one: it makes no files and runs nothing.
 pub(crate) fn is_setting(step: &Step<'_>) -> bool {
-    use Keyword::{Arg, Cmd, Entrypoint, Env, Expose, Healthcheck, Label, Maintainer, Stopsignal, User};
-    let settings = [Env, Arg, Label, Expose, Cmd, Entrypoint, Healthcheck, Stopsignal, Maintainer, User];
-    step.instruction.kind.is_some_and(|kind| settings.contains(&kind))
+    use Keyword::{
+        Add, Arg, Cmd, Copy, Entrypoint, Env, Expose, From, Healthcheck, Label, Maintainer, Onbuild, Run, Shell,
+        Stopsignal, User, Volume, Workdir,
+    };
+    step.instruction.kind.is_some_and(|keyword| match keyword {
+        Env | Arg | Label | Expose | Cmd | Entrypoint | Healthcheck | Stopsignal | Maintainer | User => true,
+        Add | Copy | From | Onbuild | Run | Shell | Volume | Workdir => false,
+    })
 }
 
 /// Whether a directory contains paths of the system, so that a COPY to it may change any program.

@@ -254,9 +254,53 @@ mod tests {
         arguments: Arguments,
     }
 
+    #[derive(Debug, Parser)]
+    struct Bake {
+        #[command(flatten)]
+        arguments: crate::builder::bake::Arguments,
+    }
+
     fn flags(text: &str) -> DockerFlags {
         let words = std::iter::once("build").chain(text.split(' '));
         Build::try_parse_from(words).unwrap_or_else(|error| panic!("{text}: {error}")).arguments.docker
+    }
+
+    #[test]
+    fn completed_values_are_accepted_and_others_are_not() {
+        let accepts = |flag: &str, value: &str| {
+            let build = Build::try_parse_from(["build", &format!("--{flag}={value}"), "--root=/nonexistent", "."]);
+            build.is_ok_and(|build| build.arguments.resolve().is_ok())
+        };
+        for flag in ["granularity", "admission", "driver", "sync", "network", "call"] {
+            let values = crate::shell::values(flag);
+            let refused: Vec<_> = values.iter().filter(|value| !accepts(flag, value)).collect();
+            assert!(!values.is_empty() && refused.is_empty(), "--{flag} {refused:?}");
+            assert!(!accepts(flag, "nonsense"), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn help_and_documents_name_every_driver() {
+        let help = |command: clap::Command| {
+            let driver = command.get_arguments().find(|argument| argument.get_long() == Some("driver")).cloned();
+            driver.unwrap().get_help().unwrap().to_string()
+        };
+        let document = |name: &str| {
+            let path = format!("{}/../../{name}", env!("CARGO_MANIFEST_DIR"));
+            std::fs::read_to_string(path).unwrap()
+        };
+        for (place, text) in [
+            ("--help of build", help(Build::command())),
+            ("--help of bake", help(Bake::command())),
+            ("GLOSSARY.md", document("GLOSSARY.md")),
+            ("docs/design/storage.md", document("docs/design/storage.md")),
+            ("bench/cli/tests/builds/digests.rs", document("bench/cli/tests/builds/digests.rs")),
+            ("bench/cli/tests/conformance/main.rs", document("bench/cli/tests/conformance/main.rs")),
+        ] {
+            let missing: Vec<_> =
+                crate::shell::values("driver").into_iter().skip(1).filter(|name| !text.contains(name)).collect();
+            assert!(missing.is_empty(), "{place} does not name {missing:?}");
+        }
     }
 
     #[test]
