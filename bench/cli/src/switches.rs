@@ -3,6 +3,7 @@
 //! *Takes* the words of a command line. *Gives* the same words with `--push` for `--push=true`, and without `--push=false`. *Must never
 //! know* what a switch does.
 
+use buildscope_oci::go_bool;
 use clap::{Arg, ArgAction, Command};
 use std::ffi::OsString;
 
@@ -41,16 +42,7 @@ fn switch<'t>(command: &Command, word: &'t str) -> Option<(&'t str, bool)> {
     };
     let is_switch = |arg: &Arg| matches!(arg.get_action(), ArgAction::SetTrue);
     command.get_arguments().find(named).filter(|arg| is_switch(arg))?;
-    Some((name, boolean(value)?))
-}
-
-/// A boolean in the forms of Go's `strconv.ParseBool`, which docker uses.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
+    Some((name, go_bool(value)?))
 }
 
 #[cfg(test)]

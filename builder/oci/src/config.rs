@@ -1,5 +1,6 @@
 //! The image configuration: `config.md` of the OCI image specification, with docker's extensions.
 
+use super::Platform;
 use buildscope_record::DiffId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -38,6 +39,13 @@ pub struct ImageConfig {
     /// The fields of a base image's configuration that are unknown here. They are written back unchanged.
     #[serde(flatten)]
     pub other: BTreeMap<String, serde_json::Value>,
+}
+
+impl ImageConfig {
+    /// The platform of the image, normalised.
+    pub fn platform(&self) -> Platform {
+        Platform::new(&self.os, &self.architecture, self.variant.as_deref())
+    }
 }
 
 /// The defaults of a container that runs the image.

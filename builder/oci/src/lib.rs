@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod annotation;
+mod boolean;
 mod config;
 mod csv;
 mod manifest;
@@ -26,6 +27,7 @@ mod platform;
 mod reference;
 
 pub use annotation::{Annotation, Level, annotations};
+pub use boolean::go_bool;
 pub use config::*;
 pub use csv::csv_fields;
 pub use manifest::*;

@@ -5,7 +5,7 @@
 
 use super::{BuildError, Request, prepare};
 use crate::images::{CacheTo, Destination, Output, OutputKind};
-use buildscope_oci::{Annotation, Level, Reference};
+use buildscope_oci::{Annotation, Reference};
 use std::path::Path;
 
 /// The destinations of a build.
@@ -37,8 +37,7 @@ impl Destinations {
         let failed = |flag: &str, reason: &str| Err(BuildError::Request(format!("{flag}: {reason}")));
         // With attestations, the image of one platform is in an index too.
         let several = request.is_multi_platform() || !prepare::platforms(request)?.1.is_empty();
-        let index = several || request.provenance.is_some();
-        let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
+        let has_index = several || request.provenance.is_some();
         for output in &self.outputs {
             let given = output.image.names.iter().map(|given| name(given)).collect::<Result<Vec<_>, _>>()?;
             if let Some(tagged) =
@@ -46,13 +45,10 @@ impl Destinations {
             {
                 return failed("--output", &format!("push-by-digest gives no tag: leave that of {tagged} out"));
             }
+            output.kind.check_platforms(several).or_else(|reason| failed("--output", reason))?;
             match &output.kind {
                 OutputKind::Image { push: true } if self.names.is_empty() && output.image.names.is_empty() => {
                     return failed("--output", "a push needs a name: add `-t NAME` or `name=NAME`");
-                }
-                OutputKind::Docker { .. } if several => {
-                    let help = "type=docker can only contain one platform: build for one, or use type=oci";
-                    return failed("--output", help);
                 }
                 OutputKind::Oci { dest: Destination::Path(path), tar: true }
                 | OutputKind::Docker { dest: Some(Destination::Path(path)) }
@@ -69,10 +65,7 @@ impl Destinations {
                 }
                 _ => {}
             }
-            if !index && output.image.annotations.iter().any(of_index) {
-                let help = "there is no index to annotate: an image for one platform without attestations has none";
-                return failed("--annotation", help);
-            }
+            output.image.check_annotations(has_index).or_else(|reason| failed("--annotation", reason))?;
         }
         for cache in &self.caches {
             if let CacheTo::Local { dest, .. } = cache

@@ -6,6 +6,7 @@ use crate::images::{Output, RegistryOptions};
 use crate::plan::BuildArgs;
 use crate::remote::RemoteRequest;
 use crate::steps::run::RunOptions;
+use buildscope_oci::go_bool;
 use buildscope_record::Admission;
 use buildscope_schedule::Policy;
 use std::collections::BTreeMap;
@@ -85,8 +86,7 @@ impl Request {
 
     /// Whether a build argument is true, as Go's `strconv.ParseBool` reads it.
     pub fn is_set(&self, argument: &str) -> bool {
-        let value = self.build_args.get(argument).map(String::as_str);
-        matches!(value, Some("1" | "t" | "T" | "TRUE" | "true" | "True"))
+        self.build_args.get(argument).and_then(|value| go_bool(value)) == Some(true)
     }
 
     /// Whether an output asks for names with the digest: `name-canonical`.

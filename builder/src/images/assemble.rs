@@ -102,7 +102,7 @@ impl Image {
 
     /// The platform of the image.
     pub fn platform(&self) -> Platform {
-        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
+        self.config.platform()
     }
 
     /// The bytes of the configuration: JSON on one line, as BuildKit writes it.

@@ -7,8 +7,7 @@ use super::stored::Images;
 use super::{
     Destination, Draft, Image, ImageError, ImportedCache, Output, OutputKind, Predicate, PreparedBlobs, Registries,
 };
-use buildscope_oci::{Annotation, Level, Platform, Reference};
-use buildscope_oci::{CREATED, Descriptor, media};
+use buildscope_oci::{CREATED, Descriptor, Platform, Reference, media};
 use buildscope_record::{BlobDigest, DiffId, Probe};
 use buildscope_storage::Store;
 use std::path::PathBuf;
@@ -54,14 +53,11 @@ impl Delivery<'_> {
                 index: self.index,
             }
         };
-        let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
-        if !self.index
-            && self.images.len() + self.predicates.len() == 1
-            && output.image.annotations.iter().any(of_index)
-        {
-            let reason = "there is no index to annotate: an image for one platform without attestations has none";
-            return Err(ImageError::malformed("--annotation", reason));
-        }
+        let has_index = self.index || self.images.len() + self.predicates.len() != 1;
+        let fits = output.image.check_annotations(has_index);
+        fits.map_err(|reason| ImageError::malformed("--annotation", reason))?;
+        let fits = output.kind.check_platforms(self.splits());
+        fits.map_err(|reason| ImageError::malformed("--output", reason))?;
         match &output.kind {
             OutputKind::Oci { dest, tar: true } => {
                 export(ImageFormat::Oci).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)
@@ -71,10 +67,6 @@ impl Delivery<'_> {
             }
             OutputKind::Oci { dest: Destination::Stdout, tar: false } => {
                 Err(ImageError::malformed("--output", "a directory cannot go to the standard output"))
-            }
-            OutputKind::Docker { .. } if self.splits() => {
-                let reason = "type=docker can only contain one platform: build for one, or use type=oci";
-                Err(ImageError::malformed("--output", reason))
             }
             OutputKind::Docker { dest: Some(dest) } => {
                 export(ImageFormat::Docker).archive_from(draft.and_then(Draft::into_archive), self.store, dest, probe)

@@ -130,7 +130,7 @@ impl ResolvedImage {
 
     /// The normalised platform of the image.
     pub fn platform(&self) -> Platform {
-        Platform::new(&self.config.os, &self.config.architecture, self.config.variant.as_deref())
+        self.config.platform()
     }
 }
 

@@ -6,6 +6,7 @@
 
 use super::SourceError;
 use crate::http::proxies;
+use buildscope_oci::go_bool;
 use buildscope_record::{Phase, Probe};
 use buildscope_sandbox::{helper, output_of_helper};
 use std::ffi::OsString;
@@ -85,7 +86,7 @@ impl GitAddress {
 
     /// Splits an address of the form `repository#reference:directory` into that of the whole repository and the directory.
     /// `None` if it names no directory in this way.
-    pub fn whole_of(text: &str) -> Option<(String, String)> {
+    pub(crate) fn whole_of(text: &str) -> Option<(String, String)> {
         let (repository, fragment) = text.split_once('#')?;
         let (reference, directory) = fragment.split_once(':').filter(|(_, directory)| !directory.is_empty())?;
         let whole = if reference.is_empty() { repository.to_owned() } else { format!("{repository}#{reference}") };
@@ -95,11 +96,7 @@ impl GitAddress {
     /// Takes one part of a query, `name=value`, with the names of BuildKit.
     fn query(&mut self, pair: &str) -> Result<(), String> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
-        let flag = || match value {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-            _ => Err(format!("invalid {name} `{value}`: use true or false")),
-        };
+        let flag = || go_bool(value).ok_or_else(|| format!("invalid {name} `{value}`: use true or false"));
         match name {
             "ref" | "branch" | "tag" => self.reference = Some(value.to_owned()),
             "commit" | "checksum" => self.commit = Some(value.to_owned()),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use buildscope_oci::go_bool;
+
 use crate::{
     definition::{Inputs, Variable},
     error::Error,
@@ -123,11 +125,10 @@ fn given(
 
 fn primitive(name: &str, text: &str, kind: &Type) -> Result<Value, String> {
     match kind {
-        Type::Bool => match text {
-            "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(Value::Bool(true)),
-            "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(Value::Bool(false)),
-            _ => Err(format!("failed to parse {name} as bool: \"{text}\"")),
-        },
+        Type::Bool => {
+            let value = go_bool(text).ok_or_else(|| format!("failed to parse {name} as bool: \"{text}\""))?;
+            Ok(Value::Bool(value))
+        }
         Type::Number => {
             // The reference reads these numbers as 64-bit floating point.
             let number = text.parse::<f64>().ok().and_then(|number| parse_number(&number.to_string()));

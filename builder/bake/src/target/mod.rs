@@ -122,7 +122,7 @@ pub struct BakeTarget {
     pub linked: bool,
     /// Whether the context is relative to the working directory (`cwd://`), wherever the definition is from.
     pub context_is_here: bool,
-    /// The directory of its file, which is its context if it has none. `None`: the working directory.
+    /// The directory of its file, which is the default context. `None`: the working directory.
     pub(crate) directory: Option<String>,
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use buildscope_oci::go_bool;
+
 use super::{
     Attest, BakeTarget, Export, Secret, Ssh,
-    entries::{ListEntry, boolean, cache_entries, merge_entries},
+    entries::{ListEntry, cache_entries, merge_entries},
 };
 use crate::{error::Error, target::Policy};
 
@@ -123,7 +125,7 @@ impl BakeTarget {
         let named = || {
             name.map(str::to_owned).ok_or_else(|| format!("invalid format for {key}, expecting {key}.<name>=<value>"))
         };
-        let flag = || boolean(&value).ok_or_else(|| format!("invalid value {value} for boolean key {key}"));
+        let flag = || go_bool(&value).ok_or_else(|| format!("invalid value {value} for boolean key {key}"));
         match key {
             "context" => self.context = Some(value),
             "dockerfile" => self.dockerfile = Some(value),

@@ -1,8 +1,7 @@
 //! Parses `--output` with the options of buildx.
 
 use super::transform::Transform;
-use buildscope_oci::csv_fields;
-use buildscope_oci::{Annotation, Encoding};
+use buildscope_oci::{Annotation, Encoding, Level, csv_fields, go_bool};
 use std::path::{Path, PathBuf};
 
 /// One `--output`.
@@ -50,6 +49,21 @@ pub enum OutputKind {
     CacheOnly,
 }
 
+impl OutputKind {
+    /// Fails if the type cannot hold the images of several platforms.
+    ///
+    /// # Errors
+    /// The reason, as text for the user.
+    pub(crate) fn check_platforms(&self, several: bool) -> Result<(), &'static str> {
+        match self {
+            Self::Docker { .. } if several => {
+                Err("type=docker can only contain one platform: build for one, or use type=oci")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The destination of a stream of bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Destination {
@@ -84,6 +98,18 @@ pub struct ImageOptions {
 }
 
 impl ImageOptions {
+    /// Fails if an annotation is for an index, but the result has none.
+    ///
+    /// # Errors
+    /// The reason, as text for the user.
+    pub(crate) fn check_annotations(&self, has_index: bool) -> Result<(), &'static str> {
+        let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
+        if !has_index && self.annotations.iter().any(of_index) {
+            return Err("there is no index to annotate: an image for one platform without attestations has none");
+        }
+        Ok(())
+    }
+
     /// Whether documents have OCI's media types. BuildKit 0.31 and later write them also for `type=docker`.
     pub(crate) fn has_oci_types(&self) -> bool {
         self.oci_media_types.unwrap_or(true)
@@ -285,13 +311,9 @@ impl Given {
     }
 }
 
-/// Parses a boolean like Go's `strconv.ParseBool`, which buildx uses.
+/// Parses a boolean as buildx does.
 fn boolean(key: &str, value: &str) -> Result<bool, String> {
-    match value {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
-        other => Err(format!("invalid {key} `{other}`: use true or false")),
-    }
+    go_bool(value).ok_or_else(|| format!("invalid {key} `{value}`: use true or false"))
 }
 
 #[cfg(test)]

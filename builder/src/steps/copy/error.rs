@@ -142,7 +142,8 @@ pub enum CopyError {
     Storage(#[from] StorageError),
 }
 
-fn line_of(file: Option<&str>) -> String {
+/// The place of an id that comes from a file of the image, for the end of a message.
+pub(in crate::steps) fn line_of(file: Option<&str>) -> String {
     file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 

@@ -32,6 +32,7 @@ pub use owner::Owner;
 pub use select::{ListOrSummary, Selection};
 pub use summary::Summary;
 
+pub(super) use error::line_of;
 pub(super) use target::{ChangedTree, NewDirectory};
 
 use destination::CopiedFile;

@@ -1,6 +1,6 @@
 //! Errors of RUN.
 
-use crate::steps::copy::CopyError;
+use crate::steps::copy::{CopyError, line_of};
 use buildscope_dockerfile::BadId;
 use buildscope_sandbox::{Exit, SandboxError};
 use buildscope_storage::StorageError;
@@ -115,10 +115,6 @@ pub enum RunError {
     /// The store failed.
     #[error(transparent)]
     Storage(#[from] StorageError),
-}
-
-fn line_of(file: Option<&str>) -> String {
-    file.map(|file| format!(" (its line in {file} of the image)")).unwrap_or_default()
 }
 
 fn oom(exit: &Exit) -> &'static str {

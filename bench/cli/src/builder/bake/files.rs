@@ -3,9 +3,8 @@
 use super::Arguments;
 use super::remote::Remote;
 use crate::Failure;
-use crate::switches::boolean;
 use buildscope_bake::{File, Inputs, read_bounded, read_text};
-use buildscope_oci::Platform;
+use buildscope_oci::{Platform, go_bool};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::path::Path;
 use std::{fs, io};
@@ -88,9 +87,9 @@ fn dotenv() -> Result<Option<String>, Failure> {
 
 /// The environment, `--var`, `.env` and the variables that bake defines.
 pub(super) fn inputs(arguments: &Arguments) -> Result<Inputs, Failure> {
-    let hidden = std::env::var(NO_ENVIRONMENT).is_ok_and(|text| boolean(&text) == Some(true));
+    let hidden = std::env::var(NO_ENVIRONMENT).is_ok_and(|text| go_bool(&text) == Some(true));
     let file_relative = match std::env::var(FILE_RELATIVE) {
-        Ok(text) if !text.is_empty() => boolean(&text)
+        Ok(text) if !text.is_empty() => go_bool(&text)
             .ok_or_else(|| Failure::usage(miette!("{FILE_RELATIVE} takes true or false, not `{text}`")))?,
         _ => false,
     };

@@ -2,9 +2,9 @@
 //! the network of the host, or run steps without restrictions.
 
 use crate::Failure;
-use crate::switches::boolean;
 use buildscope_bake::{BakeTarget, Selection};
 use buildscope_builder::plan::{is_git, is_url};
+use buildscope_oci::go_bool;
 use miette::miette;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ pub(super) fn check_names(allowed: &[String]) -> Result<(), Failure> {
 
 /// Fails with the flags that are missing.
 pub(super) fn check(selection: &Selection, allowed: &[String]) -> Result<(), Failure> {
-    let check_paths = !std::env::var(CHECK_PATHS).is_ok_and(|text| boolean(&text) == Some(false));
+    let check_paths = !std::env::var(CHECK_PATHS).is_ok_and(|text| go_bool(&text) == Some(false));
     let readable = granted(allowed, "fs.read");
     let writable = granted(allowed, "fs.write");
     let mut missing = BTreeSet::new();

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use buildscope_oci::go_bool;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{ListEntry, attribute_fields, boolean, dedup_by_key, fields, string_map, strings, write_fields};
+use super::{ListEntry, attribute_fields, dedup_by_key, fields, string_map, strings, write_fields};
 use crate::value::{Type, Value};
 
 /// An attestation: `type=provenance,mode=max`.
@@ -20,7 +21,7 @@ pub struct Attest {
 
 /// The text of an attestation from the value of `--sbom` or `--provenance`.
 pub(crate) fn canonical_attest(kind: &str, text: &str) -> String {
-    match boolean(text) {
+    match go_bool(text) {
         Some(enabled) => format!("type={kind},disabled={}", !enabled),
         None => format!("type={kind},{text}"),
     }
@@ -29,7 +30,7 @@ pub(crate) fn canonical_attest(kind: &str, text: &str) -> String {
 impl Attest {
     fn from_attributes(mut attributes: BTreeMap<String, String>) -> Result<Attest, String> {
         let kind = attributes.remove("type").unwrap_or_default();
-        let disabled = attributes.remove("disabled").map_or(Some(false), |text| boolean(&text));
+        let disabled = attributes.remove("disabled").map_or(Some(false), |text| go_bool(&text));
         let disabled = disabled.ok_or("disabled must be true or false")?;
         Ok(Attest { kind, disabled, attributes })
     }

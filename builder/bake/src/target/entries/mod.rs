@@ -143,12 +143,3 @@ fn write_fields<'f>(
 fn attribute_fields(attributes: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
     attributes.iter().map(|(key, value)| (key.as_str(), value.as_str()))
 }
-
-/// A boolean as Go reads it.
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
-        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
-        _ => None,
-    }
-}

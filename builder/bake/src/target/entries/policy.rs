@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use buildscope_oci::go_bool;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{ListEntry, boolean, fields, string_map, strings};
+use super::{ListEntry, fields, string_map, strings};
 use crate::value::{Type, Value};
 
 /// A policy of sources: `filename=policy.rego,strict=true`. It is read, printed, and refused by builds.
@@ -18,7 +19,7 @@ impl Policy {
     /// Whether it turns policies off.
     #[must_use]
     pub fn is_disabled(&self) -> bool {
-        self.attributes.get("disabled").and_then(|text| boolean(text)) == Some(true)
+        self.attributes.get("disabled").and_then(|text| go_bool(text)) == Some(true)
     }
 
     /// The name of its file, or empty.
@@ -69,7 +70,7 @@ struct File {
 /// Prints the structure of buildx, whose fields have no names of their own in JSON.
 impl Serialize for Policy {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flag = |name: &str| self.attributes.get(name).and_then(|text| boolean(text));
+        let flag = |name: &str| self.attributes.get(name).and_then(|text| go_bool(text));
         let file = |name: &String| [File { name: name.clone(), data: None }];
         let files = self.attributes.get("filename").map(file);
         let mut map = serializer.serialize_map(Some(5))?;
