@@ -74,9 +74,8 @@ fn text(depth: u32) -> BoxedStrategy<String> {
     prop::collection::vec((command, prop::sample::select(&BETWEEN[..])), 1..5)
         .prop_map(|parts| {
             let last = parts.len() - 1;
-            let part = |(at, (command, between)): (usize, &(String, &str))| match at == last {
-                true => command.clone(),
-                false => format!("{command}{between}"),
+            let part = |(at, (command, between)): (usize, &(String, &str))| {
+                if at == last { command.clone() } else { format!("{command}{between}") }
             };
             parts.iter().enumerate().map(part).collect()
         })

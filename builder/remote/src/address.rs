@@ -49,7 +49,7 @@ impl Address {
     }
 
     /// Whether the connection is encrypted.
-    pub fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         matches!(self.transport, Transport::Tls(_))
     }
 }

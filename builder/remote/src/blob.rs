@@ -44,7 +44,7 @@ impl Blob {
     ///
     /// # Errors
     /// Fails if it is missing or not one of SHA-256.
-    pub fn of_message(digest: Option<&Digest>, what: &'static str) -> Result<Self, RemoteError> {
+    pub(crate) fn of_message(digest: Option<&Digest>, what: &'static str) -> Result<Self, RemoteError> {
         let invalid = || RemoteError::Invalid { what, reason: "it has no valid SHA-256 digest".into() };
         let digest = digest.ok_or_else(invalid)?;
         let size = u64::try_from(digest.size_bytes).map_err(|_| invalid())?;
@@ -52,7 +52,7 @@ impl Blob {
     }
 
     /// The digest as a message.
-    pub fn to_message(self) -> Digest {
+    pub(crate) fn to_message(self) -> Digest {
         Digest { hash: self.digest.hex(), size_bytes: i64::try_from(self.size).unwrap_or(i64::MAX) }
     }
 }

@@ -65,7 +65,7 @@ pub enum RemoteError {
         message: String,
     },
     /// The server did not answer in time, or a transfer stood still.
-    #[error("{address}: {what}: nothing came for {} s", after.as_secs_f64())]
+    #[error("{address}: {what}: no data for {} s", after.as_secs_f64())]
     Stalled {
         /// The server.
         address: Address,
@@ -127,7 +127,7 @@ impl RemoteError {
     }
 
     /// Whether the same call may succeed if it is sent again.
-    pub fn is_transient(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Stalled { .. } | Self::Stopped { .. } => true,
             Self::Refused { code, .. } => matches!(
@@ -152,7 +152,7 @@ impl RemoteError {
     }
 
     /// Whether the server rejected the credentials.
-    pub fn is_unauthenticated(&self) -> bool {
+    pub(crate) fn is_unauthenticated(&self) -> bool {
         matches!(self, Self::Refused { code: Code::Unauthenticated, .. })
     }
 
@@ -162,7 +162,7 @@ impl RemoteError {
     }
 
     /// Whether the server does not have what was asked for.
-    pub fn is_missing(&self) -> bool {
+    pub(crate) fn is_missing(&self) -> bool {
         matches!(self, Self::Missing { .. } | Self::Refused { code: Code::NotFound, .. })
     }
 }

@@ -73,7 +73,7 @@ impl EarlyDelivery {
     }
 
     /// Starts a cache; `None` if it has no layers.
-    pub fn begin_cache(&self, cache: &CacheTo) -> Option<Draft> {
+    pub(crate) fn begin_cache(&self, cache: &CacheTo) -> Option<Draft> {
         cache.options().map(|_| Draft(DraftKind::Cache(cache.clone())))
     }
 

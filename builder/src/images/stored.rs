@@ -102,7 +102,7 @@ impl Images {
     }
 
     /// Keeps the images of one build. Several images are kept below an index; with `index`, one image is too.
-    pub fn keep_all(&self, images: &[Image], index: bool) -> Result<Exported, ImageError> {
+    pub(crate) fn keep_all(&self, images: &[Image], index: bool) -> Result<Exported, ImageError> {
         let manifests = images.iter().map(|image| self.keep(image)).collect::<Result<Vec<_>, _>>()?;
         let configs = images.iter().map(|image| Descriptor::of(media::OCI_CONFIG, &image.config_bytes())).collect();
         let target = match &manifests[..] {
@@ -128,7 +128,7 @@ impl Images {
     }
 
     /// Keeps a manifest, an index or a configuration.
-    pub fn keep_document(&self, bytes: &[u8]) -> Result<BlobDigest, ImageError> {
+    pub(crate) fn keep_document(&self, bytes: &[u8]) -> Result<BlobDigest, ImageError> {
         let digest = BlobDigest::of(bytes);
         if self.document(&digest).is_none() {
             self.write(&self.document_path(&digest), bytes)?;

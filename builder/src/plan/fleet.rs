@@ -54,7 +54,7 @@ impl Eq for End {}
 
 impl Fleet {
     /// The steps of the stages from `first` on that have one of these names, whose case does not matter.
-    pub fn steps_of_stages(&self, first: usize, names: &[String]) -> Vec<StepId> {
+    pub(crate) fn steps_of_stages(&self, first: usize, names: &[String]) -> Vec<StepId> {
         let named = |stage: &&Stage| {
             stage.name.as_ref().is_some_and(|name| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
         };

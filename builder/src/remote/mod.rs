@@ -35,7 +35,7 @@ pub use worker::{LayerOrigin, Worker};
 /// The path of the description in an action's input root.
 pub const DESCRIPTION: &str = "step.json";
 /// The directory of an action's layers, each named by the digits of its diff id.
-pub const LAYERS: &str = "layers";
+pub(crate) const LAYERS: &str = "layers";
 /// The path of this program in an action's input root.
 pub const PROGRAM: &str = "buildscope";
 /// The output with the step's layer.

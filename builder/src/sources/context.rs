@@ -70,7 +70,7 @@ impl Context {
 
     /// Keeps the bytes of small files in `spool` between hashing and copying, if they are too many for the memory.
     #[must_use]
-    pub fn with_spool(self, spool: Spool) -> Self {
+    pub(crate) fn with_spool(self, spool: Spool) -> Self {
         Self { spool: Some(Arc::new(spool)), ..self }
     }
 

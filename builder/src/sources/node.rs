@@ -108,7 +108,7 @@ impl ContextNode {
     }
 
     /// The number of bytes of the content, if it was read, else the size at the time of the scan.
-    pub fn content_size(&self) -> u64 {
+    pub(crate) fn content_size(&self) -> u64 {
         self.content().and_then(ContentInfo::changed_size).unwrap_or(self.stat.size)
     }
 

@@ -135,7 +135,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// As [`run`](Self::run).
-    pub async fn run_to_end<L: LogSink>(
+    pub(crate) async fn run_to_end<L: LogSink>(
         mut self,
         input: RunInput<'_, '_>,
         mut log: impl FnMut() -> L,

@@ -311,10 +311,10 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
         };
         let own = task.segments.iter().filter(|segment| selector.phase(Some(step), segment.phase));
         let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..of(segment, share) }).collect();
-        let rest = task.segments.iter().map(|segment| match selector.phase(Some(step), segment.phase) {
-            true => of(segment, 1.0 - share),
-            false => *segment,
-        });
+        let rest = task
+            .segments
+            .iter()
+            .map(|segment| if selector.phase(Some(step), segment.phase) { of(segment, 1.0 - share) } else { *segment });
         task.segments = rest.collect();
         let moved = Task { segments: own, locks: Vec::new(), lag: 0.0, needs: Vec::new(), ..task.clone() };
         let base = base(record, model, step.id);

@@ -467,7 +467,7 @@ mod tests {
             shared.pass(next.after, Some(next), &mut ended);
                 for task in ended.into_iter().map(StepId::index) {
                     ends[task] = shared.now();
-                    // None to three tasks start.
+                    // Up to three tasks start.
                     begin(&mut shared, &mut begun, &mut begins, usize::from(all[task].0));
                 }
             }

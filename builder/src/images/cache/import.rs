@@ -88,7 +88,7 @@ impl ImportedCache {
     }
 
     /// Adds the caches of another one, which must not have been read. Records that are in an earlier cache stay.
-    pub fn absorb(&mut self, other: Self) {
+    pub(crate) fn absorb(&mut self, other: Self) {
         self.sources.extend(other.sources);
     }
 

@@ -159,7 +159,7 @@ impl CacheTo {
 
 impl CacheFrom {
     /// Parses all values. As with buildx, one without a type is a list of names.
-    pub fn parse_all(values: &[String]) -> Result<Vec<Self>, CacheSpecError> {
+    pub(crate) fn parse_all(values: &[String]) -> Result<Vec<Self>, CacheSpecError> {
         let mut all = Vec::new();
         for text in values {
             let names = if text.contains('=') { Ok(vec![text.clone()]) } else { csv_fields(text) };

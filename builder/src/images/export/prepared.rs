@@ -18,7 +18,7 @@ impl PreparedBlobs {
     }
 
     /// Cancels started uploads that are not part of a pushed image. It sends a request for each.
-    pub fn cancel_uploads(&self) {
+    pub(crate) fn cancel_uploads(&self) {
         self.uploads.cancel();
     }
 }

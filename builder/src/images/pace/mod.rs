@@ -79,13 +79,13 @@ pub(crate) struct Admission<'a> {
 
 impl Pace {
     /// The pace of work while steps run.
-    pub fn alongside_steps() -> Self {
+    pub(crate) fn alongside_steps() -> Self {
         let state = PaceState { mode: Mode::AlongsideSteps, budget: Budget::default() };
         Self { state: Mutex::new(state), changed: Condvar::new() }
     }
 
     /// Ends the limits: all steps have ended.
-    pub fn hurry(&self) {
+    pub(crate) fn hurry(&self) {
         self.set(Mode::Unlimited);
     }
 

@@ -17,7 +17,7 @@ pub(crate) enum Challenge {
 }
 
 impl Challenge {
-    /// Returns the first challenge in a header that we support. A header that is malformed has none.
+    /// Returns the first challenge in a header that we support. `None` if the header is malformed.
     pub(crate) fn first_supported(header: &str) -> Option<Self> {
         http_auth::parse_challenges(header).ok()?.iter().find_map(Self::of)
     }

@@ -52,7 +52,7 @@ impl Selection {
     ///
     /// # Errors
     /// As [`of`](Self::of).
-    pub fn or_summary(
+    pub(crate) fn or_summary(
         op: &plan::Copy,
         origin: &CopyOrigin<'_>,
         most: usize,

@@ -108,9 +108,10 @@ impl Erofs {
             fs::write(&temporary, image).context("write", &temporary)?;
             Ok(temporary)
         })?;
-        match made {
-            true => store.cache().wrote_file(name),
-            false => store.cache().used_file(name),
+        if made {
+            store.cache().wrote_file(name);
+        } else {
+            store.cache().used_file(name);
         }
         let _span = probe.phase(Phase::Mount);
         let mount = Arc::new(mount(self.backing, &path, &store.blobs().path(index.layer().diff_id))?);

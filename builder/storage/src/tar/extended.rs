@@ -136,9 +136,10 @@ impl Headers {
             }
             _ => (0, 0),
         };
-        let (uid, gid) = match owners {
-            true => (self.id("uid", &header.uid, "owner")?, self.id("gid", &header.gid, "group")?),
-            false => (0, 0),
+        let (uid, gid) = if owners {
+            (self.id("uid", &header.uid, "owner")?, self.id("gid", &header.gid, "group")?)
+        } else {
+            (0, 0)
         };
         Ok(Member {
             name,

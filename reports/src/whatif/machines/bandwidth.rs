@@ -15,7 +15,7 @@ pub struct InvalidBandwidth(String);
 
 impl Bandwidth {
     /// The bandwidth in bytes per second.
-    pub fn bytes_per_second(self) -> f64 {
+    pub(crate) fn bytes_per_second(self) -> f64 {
         self.0
     }
 }

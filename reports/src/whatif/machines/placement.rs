@@ -33,12 +33,12 @@ impl Network<'_> {
         free: impl Fn(MachineIndex) -> bool,
     ) -> Option<MachineIndex> {
         let inputs = inputs(&self.cluster.steps, step);
-        match self.cluster.only_builds() {
-            _ if self.stays(step, &inputs) => {
-                Some(MachineIndex::HERE).filter(|&here| self.cluster.only_builds() || free(here))
-            }
-            true => self.as_builder(step, &inputs),
-            false => self.first_to_end(step, &inputs, free),
+        if self.stays(step, &inputs) {
+            Some(MachineIndex::HERE).filter(|&here| self.cluster.only_builds() || free(here))
+        } else if self.cluster.only_builds() {
+            self.as_builder(step, &inputs)
+        } else {
+            self.first_to_end(step, &inputs, free)
         }
     }
 
