@@ -261,7 +261,7 @@ fn process(run: &Run) -> Value {
         Network::None => "NONE",
         Network::Host => "HOST",
     };
-    // A secret in a variable has no target, and is none of BuildKit's mounts.
+    // A secret in a variable has no target, and does not count as a mount in BuildKit.
     let mut mounts: Vec<String> = run.mounts.iter().filter(|mount| mount.target.is_some()).map(mount).collect();
     mounts.sort();
     json!({

@@ -23,7 +23,7 @@ pub(crate) fn answer(analysis: &Analysis<'_>, ranked: &RankedChanges) -> String 
     }
     let mut sentence = outcome(analysis);
     if analysis.steps.is_empty() && analysis.segments.iter().all(|segment| segment.phase.is_none()) {
-        return sentence + "; the record says nothing of what it did.";
+        return sentence + "; the record does not say what it did.";
     }
     let told = Told::of(analysis);
     let own = told.without_tail(analysis, outside_of_steps(analysis));

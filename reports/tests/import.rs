@@ -236,7 +236,7 @@ fn the_display_of_a_terminal_has_durations() {
 fn a_history_entry_has_a_duration_and_no_steps() {
     let (record, explanation) = read("inspect.json");
     assert_eq!((record.wall.0, record.steps.len(), record.options.cache), (4_000_000_000, 0, Some(CacheState::Cold)));
-    assert_eq!(explanation.answer, "The build took 4.00 s; the record says nothing of what it did.");
+    assert_eq!(explanation.answer, "The build took 4.00 s; the record does not say what it did.");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
             }
             return Err(Failure::usage(miette!(
                 help = "give the Dockerfile of this build with --dockerfile",
-                "{}: has no instruction like the one that {name} changes",
+                "{} has no instruction like the one that {name} changes",
                 dockerfile.display()
             )));
         }
@@ -78,7 +78,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     if !edits.is_empty() {
         let better = source.applied(&edits, &places);
         let better = better
-            .ok_or_else(|| Failure::usage(miette!("{}: is not the Dockerfile of this build", dockerfile.display())))?;
+            .ok_or_else(|| Failure::usage(miette!("{} is not the Dockerfile of this build", dockerfile.display())))?;
         patch += &unified(dockerfile, Some(&text), &better);
     }
     let ignored: BTreeSet<&str> = explanation.advice.iter().filter_map(Advice::ignored).collect();

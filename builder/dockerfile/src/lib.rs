@@ -240,8 +240,8 @@ impl<'t> Dockerfile<'t> {
         }
     }
 
-    /// Returns the pieces of the file that make up a word: the offset of each in the word and in the file, ascending. A
-    /// word of another text, such as an ONBUILD trigger of a base image, has none.
+    /// Returns the pieces of the file that make up a word: the offset of each in the word and in the file, ascending.
+    /// Empty for a word of another text, such as an ONBUILD trigger of a base image.
     fn pieces(&self, word: &Word<'_>) -> Vec<(usize, usize)> {
         let start = word.span.range().start;
         let mut reader = lines::LineReader::new(self.text.get(start..).unwrap_or_default());

@@ -244,7 +244,7 @@ fn tick() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second().max(1)
 }
 
-/// Takes a descriptor for each process of which there is none, as far as there may be more.
+/// Opens a descriptor for each process without one, up to the limit.
 fn await_ends(known: &mut HashMap<i32, Known>) {
     let taken = known.values().filter(|known| matches!(known.end, End::Awaited(_))).count();
     let without = known.iter_mut().filter(|(_, known)| matches!(known.end, End::Unknown));

@@ -130,8 +130,8 @@ impl Client {
         }
     }
 
-    /// Waits until the server answers again. What it has done of an action is lost otherwise, so the time that it took is the limit, at
-    /// most the time limit of a call.
+    /// Waits until the server answers again. Its work on an action would be lost otherwise. So the wait is limited by the time that the
+    /// action took so far, and by the time limit of a call.
     async fn wait_until_there(&self, limit: Duration) {
         let answer = async {
             while self.is_there().await.is_err_and(|error| error.is_gone()) {

@@ -195,7 +195,10 @@ impl Connector {
                 forwarders: Vec::new(),
                 _leash: leash,
             }),
-            Ok(Ok(_)) => Err(failed(&format!("{} ended at once; does it work as this user, with {TUN}?", self.name))),
+            Ok(Ok(_)) => Err(failed(&format!(
+                "{} ended at once: check that it works for this user and can open {TUN}",
+                self.name
+            ))),
             Ok(Err(error)) => Err(SandboxError::Io { what: CONNECTING, error }),
             Err(_) => Err(failed(&format!("{} was not ready within {} s", self.name, PATIENCE.as_secs()))),
         }

@@ -205,7 +205,7 @@ pub(super) struct OpenContext {
     pub(super) context: Context,
     /// The source, if the context was fetched.
     pub(super) origin: Option<TreeOrigin>,
-    /// The time of a remote context, in seconds since 1970. A local context has none: its times say when it was copied.
+    /// The time of a remote context, in seconds since 1970. `None` for a local context, whose times say when it was copied.
     pub(super) time: Option<i64>,
     _tree: Option<Arc<ScratchTree>>,
 }

@@ -1,7 +1,7 @@
 //! Runs one build: the table of contents of this crate.
 //!
-//! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image, or why there is none, and what became
-//! of every step. Only the order of the phases is decided here; the modules do the work.
+//! *Takes* a [`Request`]. *Gives* an [`Outcome`]: the image or the error, and what happened to every step. Only the order of
+//! the phases is decided here; the modules do the work.
 
 mod admission;
 mod away;

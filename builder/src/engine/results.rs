@@ -62,7 +62,7 @@ impl Results {
         })
     }
 
-    /// Reports the size of each base image: that of its layers which the store has. A base that no step has read has none there.
+    /// Reports the size of each base image: that of its layers in the store. A base that no step has read may have no layers there.
     pub(super) fn report_bases(&self, blobs: &BlobStore) {
         let mut reports = self.reports();
         for (from, _, layers) in self.bases() {

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Finds which of these blobs each server has, and passes the index of the server with each. A server that fails, or does not answer in
-/// time, counts as one that has none.
+/// time, is treated as one without these blobs.
 pub(super) async fn ask_all(machines: &[Arc<Machine>], wanted: &[Blob], mut has: impl FnMut(usize, &Blob)) {
     let mut asked = JoinSet::new();
     for (index, machine) in machines.iter().enumerate().filter(|(_, machine)| !machine.has_failed()) {
@@ -30,7 +30,7 @@ pub(super) async fn ask_all(machines: &[Arc<Machine>], wanted: &[Blob], mut has:
 }
 
 /// The first result of an action that one of the servers has, with the index of the server. A server that fails, or does not answer in
-/// time, has none: the step does not need it.
+/// time, is ignored: the step does not need it.
 pub(super) async fn cached_elsewhere(
     machines: &[Arc<Machine>],
     own: &Arc<Machine>,

@@ -506,7 +506,7 @@ impl Machine {
         let text = String::from_utf8_lossy(&text);
         // Without the frame of our messages.
         let words: Vec<&str> = text.split_whitespace().filter(|word| !matches!(*word, "×" | "│")).collect();
-        if words.is_empty() { "it says nothing".into() } else { words.join(" ") }
+        if words.is_empty() { "it gave no reason".into() } else { words.join(" ") }
     }
 
     /// Reads the account of a finished action.

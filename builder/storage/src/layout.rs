@@ -41,7 +41,7 @@ pub(crate) fn blob_digest(path: &str) -> Option<BlobDigest> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Access {
     Writable,
-    /// On a read-only file system, or without the right to write. What it has is served, and nothing is added.
+    /// On a read-only file system, or without the right to write: the store serves its content, and adds nothing.
     ReadOnly,
 }
 

@@ -239,7 +239,7 @@ impl ScriptReader {
         }
     }
 
-    /// A list that may not run. What it changes is unknown afterwards.
+    /// A list that may or may not run: afterwards, everything that it can change is unknown.
     fn branch(&mut self, list: &CompoundList, found: &mut Found) {
         let before = self.state.clone();
         self.list(list, CommandContext::UNCERTAIN, found);

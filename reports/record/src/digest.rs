@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use std::{fmt, str::FromStr};
 
-/// A SHA-256 digest of some content. What it identifies is said by the name that holds it; where one of the types below
-/// fits, it is used instead.
+/// A SHA-256 digest of some content. The name of the field or variable says which content. If one of the types below fits, use that
+/// type instead.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]

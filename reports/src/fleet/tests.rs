@@ -58,7 +58,7 @@ fn the_wall_time_of_many_builds_is_in_hours() {
 fn misses_are_counted_by_cause_and_file() {
     let report = fleet();
     let files = &report.files[0];
-    // The first build has none before it. The other two run COPY again, and RUN after it.
+    // The first build has no earlier one to compare with. The other two run COPY again, and RUN after it.
     assert_eq!((files.cause.as_str(), files.misses), ("src/a.c", 2));
     assert!(
         report.causes.iter().any(|cause| cause.cause == "changed files" && cause.misses == 2),

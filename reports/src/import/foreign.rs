@@ -32,7 +32,7 @@ const STARTS: [(&[u8], Foreign); 10] = [
 const PICTURE: Foreign = Foreign { what: "a picture", instead: "copy the text of the terminal" };
 
 const fn compressed(instead: &'static str) -> Foreign {
-    Foreign { what: "a compressed file of a kind that is not read", instead }
+    Foreign { what: "a compressed file of this kind", instead }
 }
 
 const fn document(instead: &'static str) -> Foreign {

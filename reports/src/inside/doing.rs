@@ -20,7 +20,7 @@ impl Doing {
         }
     }
 
-    /// What it does after this line.
+    /// The activity after this line.
     pub(super) fn after(self, line: Says) -> Self {
         match line {
             Says::Begins(activity) => Self { now: Some(activity), interrupted: None },

@@ -283,7 +283,7 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
             let command = format!("{} --no-root", text(command));
             (Work::Install, Needs::Sources(Some(Prefetch { files: files(), command: Some(command) })))
         }
-        // What it writes is not in the build context.
+        // The file that it writes is not in the build context.
         "export" if arguments.has(&["-o", "--output"]) => (Work::Prepare, Needs::Sources(None)),
         "export" => (Work::Prepare, Needs::Files(files())),
         "config" | "self" | "env" => return Some(Usage::new(Tool::Poetry, Work::Prepare, Needs::Nothing, command)),

@@ -111,7 +111,8 @@ impl<'b> Recorded<'b> {
         self.kept.as_ref().map(|kept| kept.id.as_str())
     }
 
-    /// Prints the summary. A short build that failed has no short one: its error says everything. An interrupted build has none.
+    /// Prints the summary, but not that of an interrupted build, nor the short summary of a build that failed soon: its error says
+    /// everything.
     pub(super) fn summarize(&self) {
         let failed = || self.record.steps.iter().any(|step| step.outcome == Outcome::Failed);
         let long = self.record.wall >= BRIEF || self.recording.summary == Summary::Full;
