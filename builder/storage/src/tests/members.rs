@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 /// A member of an archive.
 #[derive(Clone, Copy, Debug)]
-enum Made {
+enum ArchiveMember {
     Dir(&'static str),
     File(&'static str, &'static str),
     Link(&'static str, &'static str),
@@ -31,10 +31,10 @@ enum Made {
     Zero(&'static str),
 }
 
-use Made::{Dir as D, File as F, Hard as H, Link as L, Zero as Z};
+use ArchiveMember::{Dir as D, File as F, Hard as H, Link as L, Zero as Z};
 
 /// An archive of these members, with unchanged names.
-fn archive(members: &[Made]) -> Vec<u8> {
+fn archive(members: &[ArchiveMember]) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     for member in members {
         let (name, kind, link, content) = match member {
@@ -61,8 +61,8 @@ fn archive(members: &[Made]) -> Vec<u8> {
     builder.into_inner().unwrap()
 }
 
-fn import(store: &Store, layers: &[&[Made]]) -> Result<Vec<DiffId>, StorageError> {
-    let one = |members: &&[Made]| store.import_layer(&*archive(members), None, &Probe::disabled());
+fn import(store: &Store, layers: &[&[ArchiveMember]]) -> Result<Vec<DiffId>, StorageError> {
+    let one = |members: &&[ArchiveMember]| store.import_layer(&*archive(members), None, &Probe::disabled());
     layers.iter().map(|members| one(members).map(|layer| layer.diff_id)).collect()
 }
 
@@ -124,7 +124,7 @@ fn of_directory(root: &Path, names: bool) -> Vec<String> {
 }
 
 /// The name of a case, its layers, and the lines of the image or a part of the error.
-type Case = (&'static str, &'static [&'static [Made]], Result<&'static [&'static str], &'static str>);
+type Case = (&'static str, &'static [&'static [ArchiveMember]], Result<&'static [&'static str], &'static str>);
 
 const CASES: &[Case] = &[
     ("parent is a link", &[&[D("d"), L("t", "d"), F("t/z", "x")]], Ok(&["d/", "d/z=x", "t -> d"])),
@@ -340,7 +340,7 @@ fn an_index_of_an_older_version_is_rebuilt() {
 struct Naive(OwnedFd);
 
 impl Naive {
-    fn apply(&self, member: Made) -> Result<(), Errno> {
+    fn apply(&self, member: ArchiveMember) -> Result<(), Errno> {
         let (D(path) | F(path, _) | L(path, _) | H(path, _) | Z(path)) = member;
         let (parent, name) = split(path);
         let parent = self.directory(parent, 0)?;
@@ -405,7 +405,7 @@ fn path() -> impl Strategy<Value = &'static str> {
     select(&["a", "b", "d", "t", "d/a", "d/t", "t/a", "t/d", "t/d/a", "d/t/a", "a/b", "b/t/d", "d/d"][..])
 }
 
-fn members(marks: bool) -> impl Strategy<Value = Vec<Made>> {
+fn members(marks: bool) -> impl Strategy<Value = Vec<ArchiveMember>> {
     let targets = select(&["d", "t", "a", "/d", "/t/d", "../d", "d/t", "b", "nowhere", "../../t", ".", "/"][..]);
     let mark = select(&[".wh.a", "d/.wh.a", "t/.wh.t", "d/.wh..wh..opq", "t/.wh..wh..opq", "a/.wh.b", ".wh.t"][..]);
     let member = prop_oneof![
@@ -466,7 +466,7 @@ fn each_driver_shows_random_layers_like_the_tree() {
     let layers = prop::collection::vec(members(true), 1..4);
     let config = Config { cases: 40, max_shrink_iters: 200, ..Config::default() };
     let outcome = TestRunner::new(config).run(&layers, |layers| {
-        let layers: Vec<&[Made]> = layers.iter().map(Vec::as_slice).collect();
+        let layers: Vec<&[ArchiveMember]> = layers.iter().map(Vec::as_slice).collect();
         for (driver, fixture) in &stores {
             let stack = import(&fixture.store, &layers);
             let tree = stack.and_then(|stack| fixture.store.tree(&stack).map(|tree| (stack, tree)));

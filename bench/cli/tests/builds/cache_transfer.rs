@@ -78,8 +78,8 @@ fn an_imported_cache_replaces_all_steps() {
         let record = world.build(&["--cache-from", &from, "--output", &out, "--cache-to", &to]).record();
         assert_eq!(ran(&record), [""; 0], "{to}");
         // The final image only copies from this stage; its files are in the cached COPY.
-        let spared = steps(&record, Pruned);
-        assert_eq!(spared.iter().filter(|text| text.contains("/lib.o")).count(), 1, "{to}: {spared:?}");
+        let skipped = steps(&record, Pruned);
+        assert_eq!(skipped.iter().filter(|text| text.contains("/lib.o")).count(), 1, "{to}: {skipped:?}");
         assert_eq!(fs::read_to_string(world.path("out/app")).unwrap(), "8\nint app;");
         // Only one stage changes. A full cache, which the previous build exported from its imports, contains the
         // other.
