@@ -16,7 +16,7 @@ use rustix::mount::{
 };
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::process::Stdio;
@@ -99,11 +99,14 @@ impl Erofs {
         }
         let name = format!("erofs/{}", key.hex());
         let path = store.root().join(&name);
+        remove_damaged(&path).context("verify", &path)?;
         let made = derived::ensure(store, stack, &path, |tree| {
             let span = probe.phase(Phase::Unpack);
-            let image = erofs::image(store.blobs(), lower::entries(tree, self.overlay.marks), &index.layer())?;
+            let mut image = erofs::image(store.blobs(), lower::entries(tree, self.overlay.marks), &index.layer())?;
             span.quantity(Quantity::FilesWalked, index.layer().files)
                 .quantity(Quantity::BytesWritten, image.len() as u64);
+            // The kernel reads only as many blocks as the superblock says, so a checksum can follow them.
+            image.extend(crc32fast::hash(&image).to_le_bytes());
             let temporary = store.scratch().path("erofs");
             fs::write(&temporary, image).context("write", &temporary)?;
             Ok(temporary)
@@ -146,6 +149,27 @@ impl Driver for Erofs {
         let mount = |depth: usize| mounts.by_key.get(&key(&*store.tree(&stack[..depth]).ok()?)?).cloned();
         tree.visible_depths().map(mount).collect()
     }
+}
+
+/// Removes the file of an image that is not as it was written: the kernel would show the damage as other names or missing files.
+fn remove_damaged(path: &Path) -> io::Result<()> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let mut image = (&file).take(file.metadata()?.len().saturating_sub(4));
+    let (mut found, mut buffer) = (crc32fast::Hasher::new(), vec![0; 64 << 10]);
+    while let length @ 1.. = image.read(&mut buffer)? {
+        found.update(&buffer[..length]);
+    }
+    let mut written = Vec::new();
+    file.read_to_end(&mut written)?;
+    if written == found.finalize().to_le_bytes() {
+        return Ok(());
+    }
+    // Another process may have found it, too. Mounts keep the file.
+    fs::remove_file(path).or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 /// A detached mount of an image with its tar.
@@ -197,10 +221,35 @@ impl Drop for LoopDevice {
 mod tests {
     use super::*;
     use crate::tests::{directory, file, layer, store};
-    use crate::{DriverChoice, DriverName};
+    use crate::{DriverChoice, DriverName, Store, StoreOptions};
     use buildscope_testing::{Need, require};
     use rustix::fs::{Mode, OFlags, openat};
-    use std::io::Read;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_damaged_image_is_made_again() {
+        require(&[Need::Root]);
+        let dir = tempfile::tempdir().unwrap();
+        let options = || StoreOptions { driver: DriverChoice::Named(DriverName::Erofs), ..StoreOptions::default() };
+        let stack = {
+            let store = Store::open(dir.path(), options()).unwrap();
+            let names = (0..200).map(|n| file(&format!("file-{n}"), "text"));
+            vec![layer(&store, names).diff_id]
+        };
+        let image = || {
+            // A store that has been opened again has no mounts.
+            let store = Store::open(dir.path(), options()).unwrap();
+            drop(store.snapshot(&stack, &Probe::disabled()).unwrap());
+            fs::read_dir(dir.path().join("erofs")).unwrap().next().unwrap().unwrap().path()
+        };
+        let path = image();
+        let whole = fs::read(&path).unwrap();
+        let at = whole.windows(8).position(|bytes| bytes == b"file-150").unwrap();
+        for damaged in [[&whole[..at], b"other-99", &whole[at + 8..]].concat(), whole[..4096].to_vec(), Vec::new()] {
+            fs::write(&path, damaged).unwrap();
+            assert!(image() == path && fs::read(&path).unwrap() == whole);
+        }
+    }
 
     #[test]
     #[ignore = "needs root and loop devices"]
