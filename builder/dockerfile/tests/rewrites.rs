@@ -55,6 +55,7 @@ fn rewritten_files_parse_and_run_the_same_commands() {
                     "rm",
                     "-rf",
                     "/var/lib/apt/lists/*",
+                    "/var/cache/dnf",
                     "--no-cache",
                     "--no-cache-dir",
                     "clean",
