@@ -8,6 +8,7 @@
 use crate::exec_stacks::{self, ExecTracepoint, SAMPLE};
 use crate::procfs;
 use crate::ring::{Body, COMM, MISC_COMM_EXEC, execs, online};
+use crate::urgent::{Urgent, raise_priority};
 use perf_event::Sampler;
 use perf_event::events::Software;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// The arguments of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,8 +52,10 @@ const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
 /// The time from the report of an exec to its stack, in nanoseconds. Meanwhile, the kernel loads the program, maybe from a disk.
 const STACK_COMES: u64 = 50_000_000;
-/// The shorter the wait for a processor, the more programs have known arguments.
-const PRIORITY: i32 = -20;
+/// The nice value without a real-time priority: the shorter the wait for a processor, the more programs have known arguments.
+const NICE: i32 = -20;
+/// Work after which the thread rests.
+const LONG: Duration = Duration::from_millis(1);
 /// The interval at which the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;
 
@@ -74,14 +78,15 @@ fn stack(body: Body<'_>) -> Option<(i32, u64, Vec<String>)> {
 
 impl Listener {
     /// Listens to every program of the machine.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(urgent: Urgent) -> io::Result<Self> {
         let mut execs = Execs::open()?;
         let (sender, received) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("arguments".into()).spawn(move || {
-            let _ = rustix::process::setpriority_process(None, PRIORITY);
+            raise_priority(urgent, NICE);
             loop {
+                let begun = Instant::now();
                 // What was reported before the stop is read after it.
                 let stops = stopped.load(Ordering::Acquire);
                 execs.read();
@@ -90,7 +95,12 @@ impl Listener {
                 if stops {
                     break;
                 }
+                let work = begun.elapsed();
                 execs.wait();
+                // It leaves other programs half of a processor, too.
+                if work > LONG {
+                    std::thread::sleep(work);
+                }
             }
         })?;
         Ok(Self { received, stop, thread: Some(thread) })

@@ -17,7 +17,7 @@
 //!
 //! let zygote = 4711; // the process that starts steps
 //! let epoch = Instant::now();
-//! let observer = Observer::start(zygote, Collect::Processes).expect("a thread for the observer");
+//! let observer = Observer::start(zygote, Collect::Processes, || false).expect("a thread for the observer");
 //! observer.wait_until_ready();
 //! // ... steps run ...
 //! for step in observer.finish(epoch) {
@@ -50,7 +50,9 @@ mod sampled;
 mod stacks;
 mod symbols;
 mod timeline;
+mod urgent;
 mod wait;
 
 pub use collect::Collect;
 pub use observer::{Observer, Prepared, StepProcesses};
+pub use urgent::Urgent;

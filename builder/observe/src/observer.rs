@@ -10,6 +10,7 @@ use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
+use crate::urgent::{Urgent, raise_priority};
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
@@ -20,8 +21,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// Raises the priority of this thread alone (setpriority(2)).
-pub(crate) const PRIORITY: i32 = -10;
+/// The nice value without a real-time priority.
+const NICE: i32 = -10;
 /// The number of processes that are sampled in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
@@ -67,9 +68,9 @@ pub struct StepProcesses {
 
 impl Observer {
     /// Starts to prepare events. Returns `None` if no thread can be started.
-    pub fn prepare(collect: Collect) -> Option<Prepared> {
+    pub fn prepare(collect: Collect, urgent: Urgent) -> Option<Prepared> {
         let (root, known) = channel();
-        let observer = Self::spawn(move || {
+        let observer = Self::spawn(urgent, move || {
             let (machine, exits) = (Rings::of_machine(collect), Exits::open().ok());
             // Without a process to observe, the build ran no step.
             Some(ObserverThread::of_steps(known.recv().ok()?, machine, exits, collect))
@@ -79,8 +80,8 @@ impl Observer {
 
     /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail. The caller
     /// goes on while the kernel prepares events; [`wait_until_ready`](Self::wait_until_ready) before the first step.
-    pub fn start(root: u32, collect: Collect) -> Option<Self> {
-        Self::prepare(collect)?.of(root)
+    pub fn start(root: u32, collect: Collect, urgent: Urgent) -> Option<Self> {
+        Self::prepare(collect, urgent)?.of(root)
     }
 
     /// Waits until processes are observed: those that start before are missing.
@@ -96,23 +97,23 @@ impl Observer {
         let why = Some("events were not requested".into());
         let thread =
             ObserverThread { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
-        Self::spawn(move || Some(thread)).ok()
+        Self::spawn(|| false, move || Some(thread)).ok()
     }
 
     /// Observes every process that starts on this machine, as the processes of one step.
     ///
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
-    pub fn of_machine() -> io::Result<Self> {
+    pub fn of_machine(urgent: Urgent) -> io::Result<Self> {
         let rings = Rings::of_machine(Collect::Processes).map_err(|refusal| io::Error::other(refusal.to_string()))?;
         let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
-        let (exits, listener) = (Exits::open().ok(), Listener::start().ok());
+        let (exits, listener) = (Exits::open().ok(), Listener::start(urgent).ok());
         let thread = ObserverThread { source, why: None, stacks: None, exits, listener, forest };
-        Self::spawn(move || Some(thread))
+        Self::spawn(urgent, move || Some(thread))
     }
 
-    fn spawn(prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static) -> io::Result<Self> {
+    fn spawn(urgent: Urgent, prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
@@ -121,6 +122,7 @@ impl Observer {
         let thread = thread.spawn(move || {
             let prepared = prepare()?;
             drop(unready);
+            raise_priority(urgent, NICE);
             Some(prepared.until(&told))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
@@ -181,11 +183,10 @@ impl ObserverThread {
     }
 
     fn until(mut self, stop: &AtomicBool) -> Self {
-        // On a machine without an idle processor, it would read too late. An ordinary user may not raise the priority.
-        let _ = rustix::process::setpriority_process(None, PRIORITY);
         let mut pace = ReadingPace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
+            let begun = Instant::now();
             let found = self.round();
             let time = now();
             self.forest.end_hidden(time);
@@ -195,7 +196,10 @@ impl ObserverThread {
             }
             match &mut self.source {
                 EventSource::Sampled(sampler) => sampler.wait(stop),
-                EventSource::Events(_) => std::thread::park_timeout(pace.after(found)),
+                EventSource::Events(_) => {
+                    // Ordinary programs may not be able to interrupt this thread: it leaves them half of a processor.
+                    std::thread::park_timeout(pace.after(found).max(begun.elapsed()));
+                }
             }
         }
         let rest = match &mut self.source {

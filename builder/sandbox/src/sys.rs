@@ -223,6 +223,19 @@ pub fn unblock_signals() {
     }
 }
 
+/// Gives this thread the lowest real-time priority: it runs before all ordinary programs of the machine (sched(7)). Returns whether the
+/// kernel allows it. Nothing that the thread starts inherits the priority.
+pub fn run_before_others() -> bool {
+    /// `struct sched_param` of linux/sched/types.h.
+    #[repr(C)]
+    struct Parameters {
+        priority: c_int,
+    }
+    let (policy, lowest) = (libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, Parameters { priority: 1 });
+    // SAFETY: the structure has the layout that the kernel expects and outlives the call, which reads it. The thread 0 is the calling one.
+    check(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const lowest) }).is_ok()
+}
+
 /// Closes every descriptor with the number `first` or higher.
 pub(super) fn close_from(first: u32) -> Result<(), Errno> {
     // SAFETY: only a process that has just started calls this: no value in it owns a descriptor above the standard ones.

@@ -225,6 +225,7 @@ fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
     steps
         .filter_map(|step| Some((step, step.inside.as_ref()?)))
         .flat_map(|(step, inside)| findings(inside, host).into_iter().map(move |finding| (step, finding)))
+        .filter(|(step, finding)| finding.cache.is_none_or(|folder| !has_cache(&step.text, folder)))
         .map(|(step, finding)| {
             let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat);
             let line = finding.place.map(|place| place.line).or(advice.line);
@@ -235,6 +236,19 @@ fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
             }
         })
         .collect()
+}
+
+/// Whether a RUN has a cache mount for this directory, a directory that contains it, or one of another user's that ends like it.
+fn has_cache(run: &str, folder: &str) -> bool {
+    let flags = run.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
+    let mounts = flags.filter_map(|flag| flag.strip_prefix("--mount=")).filter(|mount| mount.contains("type=cache"));
+    let target = |mount: &str| {
+        let options = mount.split(',').filter_map(|option| option.split_once('='));
+        let mut targets = options.filter(|(name, _)| ["target", "dst", "destination"].contains(name));
+        targets.next().map(|(_, target)| format!("{}/", target.trim_matches(['"', '\'']).trim_end_matches('/')))
+    };
+    let end = folder.strip_prefix("/root").unwrap_or(folder);
+    mounts.filter_map(target).any(|target| target.contains(&format!("{end}/")) || folder.starts_with(&target))
 }
 
 /// The change that replaces words of a step, if the step has them once.
@@ -353,4 +367,21 @@ fn slower_than_before(case: &AdviceCase<'_>) -> Vec<Advice> {
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_cache;
+
+    #[test]
+    fn a_mount_of_the_same_directory_is_a_cache() {
+        let pip = |run: &str| has_cache(run, "/root/.cache/pip");
+        assert!(pip("RUN --network=host --mount=type=cache,target=/root/.cache/pip pip install x"));
+        assert!(pip("RUN --mount=type=cache,id=a,dst=\"/root/.cache\" pip install x"));
+        assert!(pip("RUN --mount=target=/home/app/.cache/pip/,type=cache,uid=7 pip install x"));
+        assert!(!pip("RUN --mount=type=cache,target=/root/.cache/pip-tools pip install x"));
+        assert!(!pip("RUN --mount=type=tmpfs,target=/root/.cache/pip pip install x"));
+        assert!(!pip("RUN echo --mount=type=cache,target=/root/.cache/pip && pip install x"));
+        assert!(has_cache("RUN --mount=type=cache,target=/var/lib/apt/lists apt-get update", "/var/lib/apt"));
+    }
 }

@@ -18,11 +18,13 @@ pub(crate) struct Finding {
     pub(crate) place: Option<SourcePlace>,
     /// Words of the command, and what to write instead if that is certain to work.
     pub(crate) change: Option<(String, String)>,
+    /// The directory for which it suggests a cache mount: with such a mount it is not given.
+    pub(crate) cache: Option<&'static str>,
 }
 
 impl Finding {
     fn of(rule: &'static str, row: &CommandRow, gain: Nanos, text: String, caveat: &'static str) -> Self {
-        Self { rule, gain, text, caveat, place: row.source, change: None }
+        Self { rule, gain, text, caveat, place: row.source, change: None, cache: None }
     }
 }
 
@@ -65,7 +67,8 @@ fn package_lists(row: &CommandRow) -> Option<Finding> {
         row.text
     );
     let caveat = "the network may answer faster another time";
-    update.then(|| Finding::of("package-lists", row, waited, text, caveat))
+    let finding = Finding::of("package-lists", row, waited, text, caveat);
+    update.then_some(Finding { cache: Some("/var/lib/apt"), ..finding })
 }
 
 fn unsafe_io(row: &CommandRow, host: StepHost) -> Option<Finding> {
@@ -134,17 +137,27 @@ fn with_jobs(command: &str) -> Option<String> {
     known.then(|| format!("cmake --build {folder} --parallel \"$(nproc)\"{rest}"))
 }
 
+/// Compiled packages. The cache has also what their compilation needs and what was downloaded; the installation remains.
 fn wheels(row: &CommandRow) -> Option<Finding> {
-    let pip = runs(row, &["pip", "install"]) || runs(row, &["pip3", "install"]) || runs(row, &["uv", "install"]);
-    let compile = row.activities.iter().find(|done| done.activity == Activity::Compile)?;
+    let (tool, folder) = match ["uv", "pip", "pip3"].into_iter().find(|tool| runs(row, &[tool, "install"]))? {
+        "uv" => ("uv", "/root/.cache/uv"),
+        _ => ("pip", "/root/.cache/pip"),
+    };
+    row.activities.iter().find(|done| done.activity == Activity::Compile)?;
     let all: Nanos = row.activities.iter().map(|done| done.time + done.network).sum();
-    let part = |time: Nanos| (u128::from(row.wall.0) * u128::from(time.0)).checked_div(u128::from(all.0)).unwrap_or(0);
+    let cached = [Activity::Compile, Activity::Configure, Activity::Download];
+    let saved = row.activities.iter().filter(|done| cached.contains(&done.activity));
+    let saved: Nanos = saved.map(|done| done.time + done.network).sum();
+    let gain = (u128::from(row.wall.0) * u128::from(saved.0)).checked_div(u128::from(all.0)).unwrap_or(0);
+    let uncached = row.text.split_whitespace().find(|word| ["--no-cache-dir", "--no-cache"].contains(word));
     let text = format!(
-        "`{}` compiles: keep pip's wheels in a cache mount (`--mount=type=cache,target=/root/.cache/pip`), or take packages that have a wheel for this platform",
-        row.text
+        "`{}` compiles: keep {tool}'s wheels in a cache mount (`--mount=type=cache,target={folder}`{}), or take packages that have a wheel for this platform",
+        row.text,
+        uncached.map_or_else(String::new, |option| format!(", without `{option}`")),
     );
-    let gain = Nanos(part(compile.time) as u64);
-    pip.then(|| Finding::of("compiled-wheels", row, gain, text, "the first build fills the cache mount"))
+    let finding =
+        Finding::of("compiled-wheels", row, Nanos(gain as u64), text, "the first build fills the cache mount");
+    Some(Finding { cache: Some(folder), ..finding })
 }
 
 fn download(row: &CommandRow) -> Option<Finding> {
@@ -283,6 +296,33 @@ mod tests {
         let (test, link) = (|| does("./run-tests", 5, Activity::Test), || does("gcc -o x *.o", 4, Activity::Link));
         assert_eq!(found_in(vec![test(), link()]), [("tests-first", 4)]);
         assert_eq!(found_in(vec![link(), test()]), []);
+    }
+
+    /// Two packages without a wheel took 19.8 s, and with wheels in a cache mount 3.9 s.
+    #[test]
+    fn a_cache_of_wheels_saves_all_but_the_installation() {
+        let done = |activity, seconds: u64| ActivityRow {
+            activity,
+            count: 1,
+            wall: Nanos(seconds * SECOND),
+            time: Nanos(seconds * SECOND),
+            network: Nanos::ZERO,
+            cpu: Nanos::ZERO,
+        };
+        let compiles = |text: &str| {
+            let activities =
+                [(Activity::Compile, 5), (Activity::Configure, 2), (Activity::Download, 1), (Activity::Unpack, 2)];
+            let activities = activities.map(|(activity, seconds)| done(activity, seconds)).to_vec();
+            CommandRow { activities, ..row(text, 20 * SECOND, Spent::default(), 0) }
+        };
+        let finding = wheels(&compiles("pip install --no-cache-dir ujson")).unwrap();
+        assert_eq!(finding.gain, Nanos(16 * SECOND));
+        assert!(finding.text.contains("/root/.cache/pip`, without `--no-cache-dir`)"), "{}", finding.text);
+        let finding = wheels(&compiles("uv pip install ujson")).unwrap();
+        assert!(
+            finding.text.contains("keep uv's wheels in a cache mount (`--mount=type=cache,target=/root/.cache/uv`)")
+        );
+        assert_eq!(wheels(&compiles("python setup.py install")), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::tree::{Job, ProcessTree};
 /// A process that a shell started, as the alignment sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Child<'a> {
+    /// The first program that it executed: the one that the text names. `env`, `nohup` or a shell may execute others in its place.
     pub(super) program: &'a str,
     /// Whether the process executed nothing: it is a copy of the shell.
     pub(super) forked: bool,
@@ -20,7 +21,11 @@ pub(super) struct Child<'a> {
 pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t>> {
     let child = |job: &Job| {
         let last = tree.process(job.last);
-        Child { program: &last.program, forked: last.forked, arguments: &last.arguments }
+        let runs = || job.all.iter().map(|&run| tree.process(run));
+        let first = runs().find(|run| !run.forked).unwrap_or(last);
+        // A short program may have ended before its arguments were read.
+        let arguments = runs().find(|run| !run.forked && !run.arguments.is_empty()).unwrap_or(last);
+        Child { program: &first.program, forked: first.forked, arguments: &arguments.arguments }
     };
     jobs.iter().map(child).collect()
 }
@@ -42,14 +47,20 @@ fn score(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
     name_score(unit, child) + if has_arguments { WITH_ARGUMENTS } else { 0 }
 }
 
-/// Whether a command's text contains the arguments literally: no argument comes from a variable.
+/// Whether a command's text contains the arguments literally: no argument comes from a variable. The first argument of a script is its
+/// interpreter, and the second one its path.
 fn contains_arguments(text: &str, arguments: &[String]) -> bool {
     fn words(text: &str) -> impl Iterator<Item = &str> {
         text.split(|c: char| c.is_whitespace() || "\"'\\;|&()".contains(c)).filter(|word| !word.is_empty())
     }
     let wanted: Vec<&str> = arguments.iter().flat_map(|argument| words(argument)).collect();
     let text: Vec<&str> = words(text).collect();
-    wanted.len() > 1 && text.windows(wanted.len()).any(|window| window == wanted)
+    let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let has = |wanted: &[&str]| {
+        let same = |window: &[&str]| name(window[0]) == name(wanted[0]) && window[1..] == wanted[1..];
+        wanted.len() > 1 && text.windows(wanted.len()).any(same)
+    };
+    has(&wanted) || wanted.len() > 2 && wanted[1].contains('/') && has(&wanted[1..])
 }
 
 /// The score for the agreement of the names.
@@ -190,6 +201,8 @@ mod tests {
         );
         assert_eq!(assigned("test -f x && cp a b; cp 'c d' e; cp $x f", &["cp c d e"]), ["cp 'c d' e"]);
         assert_eq!(assigned("sleep 0.35; sleep 0.3", &["sleep 0.3"]), ["sleep 0.3"]);
+        let text = "npm ci && $x && npm prune";
+        assert_eq!(assigned(text, &["node /usr/bin/npm ci", "node /usr/bin/npm prune"]), ["npm ci", "npm prune"]);
     }
 
     #[test]

@@ -125,6 +125,22 @@ fn a_wait_for_children_that_were_not_seen_is_unknown() {
     assert_eq!(unknown(&list), (980_000, 0));
 }
 
+/// A script begins as a program of its own name, which its interpreter replaces.
+#[test]
+fn commands_that_are_scripts_have_their_processes() {
+    let replaces = |before, process: Process| Process { replaces: Some(before), ..process };
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "npm", 0, 10, 0),
+        replaces(1, ms(Some(0), "node", 10, 600, 20)),
+        ms(Some(0), "npm", 600, 610, 0),
+        replaces(3, ms(Some(0), "node", 610, 1000, 20)),
+    ];
+    let Some(inside) = inside(&long("npm ci && npm prune", list).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect();
+    assert_eq!(rows[..2], [row("npm ci", 600), row("npm prune", 400)]);
+}
+
 #[test]
 fn a_program_without_a_shell_is_one_command() {
     let mut record = chain();

@@ -78,7 +78,8 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
     rows.sort_by_key(|(at, _)| *at);
     let mut table = Table::new([Align::Right, Align::Right, Align::Flexible, Align::Left]);
     for (_, row) in &rows {
-        let text = Cell::from(row.text.clone());
+        let text = if row.text.chars().count() > style.width / 3 { program_first(&row.text) } else { &row.text };
+        let text = Cell::from(text.to_owned());
         table.row([
             Cell::from(format!("  {}", row.wall)),
             percent(row.wall, inside.wall).into(),
@@ -93,6 +94,20 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
         let _ = writeln!(out, "      and {hidden} shorter, {}", inside.wall - shown);
     }
     out
+}
+
+/// A command without the variables that it sets first: a line may have no room for what comes after them.
+fn program_first(command: &str) -> &str {
+    let mut rest = command;
+    while let Some((word, after)) = rest.split_once(' ')
+        && let Some((name, value)) = word.split_once('=')
+        && !name.is_empty()
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !value.contains(['"', '\'', '$', '`', '\\', '('])
+    {
+        rest = after.trim_start();
+    }
+    if rest.is_empty() { command } else { rest }
 }
 
 /// The time of a command as text: its causes, its parallelism, its programs.

@@ -157,7 +157,8 @@ impl Machine {
         // Both must happen before any thread exists.
         sandbox::isolate_process().map_err(Failure::internal)?;
         let zygote = Arc::new(Zygote::start_for_one_step().map_err(Failure::internal)?);
-        let observer = zygote.pid().and_then(|pid| Observer::start(pid, Collect::Processes));
+        let observer =
+            zygote.pid().and_then(|pid| Observer::start(pid, Collect::Processes, sandbox::run_before_others));
         let _ = observe::listen(true, None)?;
         let collector = Collector::start(began.0);
         // A layer that a power loss damages is fetched again.

@@ -50,7 +50,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         destination::check_result("--record", path)?;
     }
     let help = "run it as root or with CAP_PERFMON";
-    let observer = Observer::of_machine()
+    let observer = Observer::of_machine(buildscope_sandbox::run_before_others)
         .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
     let lines = Mutex::new(Vec::new());

@@ -4,7 +4,7 @@ use super::builtins;
 use brush_parser::ParserOptions;
 use brush_parser::ast::{
     AndOr, AndOrList, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
-    ExtendedTestExpr, IoHereDocument, IoRedirect, Pipeline, SimpleCommand, Word,
+    ExtendedTestExpr, IoFileRedirectTarget, IoHereDocument, IoRedirect, Pipeline, RedirectList, SimpleCommand, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
 use buildscope_commands::grammar::parse;
@@ -66,16 +66,19 @@ impl Programs {
     pub(super) fn command(&mut self, command: &Command, position: Position, names: &mut Vec<Name>) -> bool {
         match command {
             Command::Simple(simple) => self.simple(simple, position, names),
-            Command::Compound(CompoundCommand::Subshell(subshell), _) => {
+            Command::Compound(CompoundCommand::Subshell(subshell), redirects) => {
+                self.redirects(redirects.as_ref(), names);
                 let within = self.names(|programs, names| programs.inner(&subshell.list, names));
                 names.push(Name::Subshell(within));
                 false
             }
-            Command::Compound(..) if position == Position::InPipeline => {
+            Command::Compound(_, redirects) if position == Position::InPipeline => {
+                self.redirects(redirects.as_ref(), names);
                 names.push(Name::Subshell(Vec::new()));
                 false
             }
-            Command::Compound(compound, _) => {
+            Command::Compound(compound, redirects) => {
+                self.redirects(redirects.as_ref(), names);
                 self.compound(compound, names);
                 true
             }
@@ -138,6 +141,30 @@ impl Programs {
         }
     }
 
+    fn redirects(&mut self, redirects: Option<&RedirectList>, names: &mut Vec<Name>) {
+        redirects.iter().flat_map(|list| &list.0).for_each(|redirect| self.redirect(redirect, names));
+    }
+
+    /// Adds the programs of the substitutions in a redirection, which run before its command.
+    fn redirect(&mut self, redirect: &IoRedirect, names: &mut Vec<Name>) {
+        match redirect {
+            IoRedirect::File(_, _, IoFileRedirectTarget::ProcessSubstitution(_, subshell)) => {
+                self.copy(&subshell.list, names);
+            }
+            IoRedirect::File(_, _, IoFileRedirectTarget::Filename(word) | IoFileRedirectTarget::Duplicate(word))
+            | IoRedirect::HereDocument(_, IoHereDocument { doc: word, .. })
+            | IoRedirect::HereString(_, word)
+            | IoRedirect::OutputAndError(word, _) => self.substitutions(word, names),
+            IoRedirect::File(_, _, IoFileRedirectTarget::Fd(_)) => {}
+        }
+    }
+
+    /// Adds a copy of the shell that runs these commands. It executes a single one in its own place.
+    fn copy(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
+        let found = self.names(|programs, names| programs.inner(list, names));
+        names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell(found) });
+    }
+
     fn inner(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
         list.0.iter().for_each(|item| self.chain(&item.0, names));
     }
@@ -162,11 +189,8 @@ impl Programs {
                     AssignmentValue::Scalar(word) => self.substitutions(word, names),
                     AssignmentValue::Array(words) => words.iter().for_each(|(_, word)| self.substitutions(word, names)),
                 },
-                CommandPrefixOrSuffixItem::ProcessSubstitution(..) => names.push(Name::Subshell(Vec::new())),
-                CommandPrefixOrSuffixItem::IoRedirect(
-                    IoRedirect::HereDocument(_, IoHereDocument { doc: word, .. }) | IoRedirect::HereString(_, word),
-                ) => self.substitutions(word, names),
-                CommandPrefixOrSuffixItem::IoRedirect(_) => {}
+                CommandPrefixOrSuffixItem::ProcessSubstitution(_, subshell) => self.copy(&subshell.list, names),
+                CommandPrefixOrSuffixItem::IoRedirect(redirect) => self.redirect(redirect, names),
             }
         }
         simple.word_or_name.iter().for_each(|word| self.substitutions(word, names));
@@ -176,6 +200,7 @@ impl Programs {
             Some(path) if path.contains('/') => {
                 names.push(Name::Is(path.rsplit('/').next().unwrap_or_default().to_owned()));
             }
+            Some("eval") if let Some(text) = evaluated(simple) => return self.evaluated(&text, names),
             Some("." | "source" | "eval") => {
                 names.push(Name::Any);
                 return true;
@@ -220,6 +245,24 @@ impl Programs {
         }
     }
 
+    /// Adds the programs of a text that the shell itself runs. Returns whether it may start them more than once.
+    fn evaluated(&mut self, text: &str, names: &mut Vec<Name>) -> bool {
+        let Some(program) = parse(text).filter(|_| self.depth < 4) else {
+            names.push(Name::Any);
+            return true;
+        };
+        self.depth += 1;
+        let mut repeats = false;
+        let lists = program.iter().flat_map(|list| &list.0);
+        for pipeline in lists.flat_map(|item| pipelines(&item.0)) {
+            for command in &pipeline.seq {
+                repeats |= self.command(command, Position::in_pipeline(pipeline), names);
+            }
+        }
+        self.depth -= 1;
+        repeats
+    }
+
     /// Adds the names in a text that the shell reads as commands.
     pub(super) fn substituted(&mut self, text: &str) -> Vec<Name> {
         let Some(program) = parse(text) else { return Vec::new() };
@@ -228,6 +271,16 @@ impl Programs {
         self.depth -= 1;
         names
     }
+}
+
+/// The text of an `eval` without expansions.
+fn evaluated(simple: &SimpleCommand) -> Option<String> {
+    let words = simple.suffix.iter().flat_map(|suffix| &suffix.0).filter_map(|item| match item {
+        CommandPrefixOrSuffixItem::Word(word) => Some(literal(word)),
+        _ => None,
+    });
+    let words: Option<Vec<String>> = words.collect();
+    words.map(|words| words.join(" "))
 }
 
 /// The value of a word without its quotes; `None` if it depends on an expansion.
@@ -275,7 +328,7 @@ pub(super) fn named(simple: &SimpleCommand) -> Option<Option<String>> {
     });
     let mut name = literal(simple.word_or_name.as_ref()?);
     // These run the command that follows them.
-    while let Some("exec" | "command" | "builtin") = name.as_deref() {
+    while let Some("exec" | "command" | "builtin" | "coproc") = name.as_deref() {
         let mut word = arguments.next()?;
         while word.value.starts_with('-') {
             match &*word.value {

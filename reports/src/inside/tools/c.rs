@@ -1,12 +1,15 @@
 //! Compilers and linkers of C and its relatives.
 
-use super::Activity::{Compile, Link, Plan};
+use super::Activity::{Compile, Link, Plan, Test};
 use super::{Family, LineRule, ProcessRule, begins, rule};
 
 /// The drivers (gcc, g++) only start these programs.
 const RULES: &[ProcessRule] = &[
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
+    // What these start and is not a compiler is a test.
+    rule(&["make", "gmake", "ninja"], "=test", Test),
+    rule(&["make", "gmake", "ninja"], "=check", Test),
     rule(&["make", "gmake", "ninja", "samu", "bazel"], "", Plan),
 ];
 

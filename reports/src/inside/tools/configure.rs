@@ -15,7 +15,9 @@ const RULES: &[ProcessRule] = &[
     rule(&["cmake"], "=-E", Plan),
     rule(&["meson"], "=compile", Plan),
     rule(&["cmake", "meson", "config.status"], "", Configure),
-    rule(&["ctest"], "", Test),
+    rule(&["ctest", "prove", "bats", "phpunit", "rspec"], "", Test),
+    // A project's own script is known by its name.
+    rule(&["run-tests*", "run_tests*", "runtests*", "test.sh", "tests.sh"], "", Test),
 ];
 
 /// Lines as the tools print them.
@@ -50,5 +52,8 @@ mod tests {
         assert_eq!(of("/bin/sh ./configure --prefix=/usr"), Some(Configure));
         assert_eq!(of("cmake -S . -B build"), Some(Configure));
         assert_eq!(of("ctest --test-dir build"), Some(Test));
+        assert_eq!(of("/src/run-tests --fast"), Some(Test));
+        assert_eq!(of("make -j4 check"), Some(Test));
+        assert_eq!(of("make tests.o"), Some(Plan));
     }
 }

@@ -163,7 +163,7 @@ fn observed_zygote(collect: Option<Collect>) -> (Arc<Zygote>, Arc<Mutex<Option<O
     let observer = Arc::<Mutex<Option<Observer>>>::default();
     let started = Arc::clone(&observer);
     let observe = move || {
-        let prepared = collect.and_then(Observer::prepare);
+        let prepared = collect.and_then(|collect| Observer::prepare(collect, sandbox::run_before_others));
         move |pid| {
             *started.lock() = prepared.and_then(|prepared| prepared.of(pid));
             // Processes that start before it is ready are not observed.
