@@ -8,7 +8,7 @@
 use crate::exec_stacks::{self, ExecTracepoint, SAMPLE};
 use crate::procfs;
 use crate::ring::{Body, COMM, MISC_COMM_EXEC, execs, online};
-use crate::urgent::{Urgent, raise_priority};
+use crate::urgent::{Priority, Urgent};
 use perf_event::Sampler;
 use perf_event::events::Software;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,9 +52,9 @@ const AGAIN: i64 = 100_000;
 const GIVE_UP: u64 = 100_000_000;
 /// The time from the report of an exec to its stack, in nanoseconds. Meanwhile, the kernel loads the program, maybe from a disk.
 const STACK_COMES: u64 = 50_000_000;
-/// The nice value without a real-time priority: the shorter the wait for a processor, the more programs have known arguments.
+/// The nice value of the thread: the shorter the wait for a processor, the more programs have known arguments.
 const NICE: i32 = -20;
-/// Work after which the thread rests.
+/// Work after which the thread rests as long as it worked, if ordinary programs cannot interrupt it.
 const LONG: Duration = Duration::from_millis(1);
 /// The interval at which the thread checks whether it should stop, in nanoseconds.
 const IDLE: i64 = 50_000_000;
@@ -78,13 +78,13 @@ fn stack(body: Body<'_>) -> Option<(i32, u64, Vec<String>)> {
 
 impl Listener {
     /// Listens to every program of the machine.
-    pub(crate) fn start(urgent: Urgent) -> io::Result<Self> {
+    pub(crate) fn start(urgent: Urgent, late: Arc<AtomicBool>) -> io::Result<Self> {
         let mut execs = Execs::open()?;
         let (sender, received) = channel();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("arguments".into()).spawn(move || {
-            raise_priority(urgent, NICE);
+            let mut priority = Priority::new(NICE, urgent, late);
             loop {
                 let begun = Instant::now();
                 // What was reported before the stop is read after it.
@@ -97,8 +97,7 @@ impl Listener {
                 }
                 let work = begun.elapsed();
                 execs.wait();
-                // It leaves other programs half of a processor, too.
-                if work > LONG {
+                if priority.is_real_time() && work > LONG {
                     std::thread::sleep(work);
                 }
             }

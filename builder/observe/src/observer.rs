@@ -10,7 +10,7 @@ use crate::forest::{Forest, Inside, MOST, Reports};
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
-use crate::urgent::{Urgent, raise_priority};
+use crate::urgent::{Priority, Urgent};
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
@@ -21,7 +21,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// The nice value without a real-time priority.
+/// The nice value of the thread.
 const NICE: i32 = -10;
 /// The number of processes that are sampled in one round.
 const LOOKS: usize = 24;
@@ -70,7 +70,7 @@ impl Observer {
     /// Starts to prepare events. Returns `None` if no thread can be started.
     pub fn prepare(collect: Collect, urgent: Urgent) -> Option<Prepared> {
         let (root, known) = channel();
-        let observer = Self::spawn(urgent, move || {
+        let observer = Self::spawn((urgent, Arc::default()), move || {
             let (machine, exits) = (Rings::of_machine(collect), Exits::open().ok());
             // Without a process to observe, the build ran no step.
             Some(ObserverThread::of_steps(known.recv().ok()?, machine, exits, collect))
@@ -97,7 +97,7 @@ impl Observer {
         let why = Some("events were not requested".into());
         let thread =
             ObserverThread { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
-        Self::spawn(|| false, move || Some(thread)).ok()
+        Self::spawn((|| false, Arc::default()), move || Some(thread)).ok()
     }
 
     /// Observes every process that starts on this machine, as the processes of one step.
@@ -108,12 +108,16 @@ impl Observer {
         let rings = Rings::of_machine(Collect::Processes).map_err(|refusal| io::Error::other(refusal.to_string()))?;
         let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
-        let (exits, listener) = (Exits::open().ok(), Listener::start(urgent).ok());
+        let late = Arc::default();
+        let (exits, listener) = (Exits::open().ok(), Listener::start(urgent, Arc::clone(&late)).ok());
         let thread = ObserverThread { source, why: None, stacks: None, exits, listener, forest };
-        Self::spawn(urgent, move || Some(thread))
+        Self::spawn((urgent, late), move || Some(thread))
     }
 
-    fn spawn(urgent: Urgent, prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static) -> io::Result<Self> {
+    fn spawn(
+        (urgent, late): (Urgent, Arc<AtomicBool>),
+        prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static,
+    ) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&stop);
@@ -122,8 +126,7 @@ impl Observer {
         let thread = thread.spawn(move || {
             let prepared = prepare()?;
             drop(unready);
-            raise_priority(urgent, NICE);
-            Some(prepared.until(&told))
+            Some(prepared.until(&told, Priority::new(NICE, urgent, late)))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -182,7 +185,7 @@ impl ObserverThread {
         Self { source, why, stacks, exits, listener: None, forest }
     }
 
-    fn until(mut self, stop: &AtomicBool) -> Self {
+    fn until(mut self, stop: &AtomicBool, mut priority: Priority) -> Self {
         let mut pace = ReadingPace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
@@ -196,10 +199,7 @@ impl ObserverThread {
             }
             match &mut self.source {
                 EventSource::Sampled(sampler) => sampler.wait(stop),
-                EventSource::Events(_) => {
-                    // Ordinary programs may not be able to interrupt this thread: it leaves them half of a processor.
-                    std::thread::park_timeout(pace.after(found).max(begun.elapsed()));
-                }
+                EventSource::Events(_) => priority.rest(pace.after(found), begun.elapsed()),
             }
         }
         let rest = match &mut self.source {
