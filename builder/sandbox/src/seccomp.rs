@@ -88,26 +88,25 @@ fn body(abi: &Abi, raw: RawSockets) -> Vec<BpfInstruction> {
     tree.add(&actions(abi));
     let mut rules = Vec::new();
     let mut starts: Vec<(Action, usize)> = Vec::new();
-    let targets = tree.branches.iter().flat_map(|branch| [branch.below, branch.above]);
-    for action in targets.filter_map(|target| target.rule()) {
-        if starts.iter().all(|&(known, _)| known != action) {
-            starts.push((action, rules.len()));
-            rule(action, raw, &mut rules);
+    let mut position = |target: Target| match target {
+        Target::Branch(other) => other,
+        Target::Rule(action) => {
+            let known = starts.iter().find(|&&(known, _)| known == action).map(|&(_, start)| start);
+            let start = known.unwrap_or_else(|| {
+                starts.push((action, rules.len()));
+                rule(action, raw, &mut rules);
+                starts[starts.len() - 1].1
+            });
+            tree.branches.len() + start
         }
-    }
+    };
     let mut program = vec![op(LOAD_WORD, NUMBER)];
     for (at, &Branch { from, below, above }) in tree.branches.iter().enumerate() {
-        let distance = |target: Target| {
-            let position = match target {
-                Target::Branch(other) => other,
-                Target::Rule(action) => {
-                    let start = starts.iter().find(|&&(known, _)| known == action).map_or(0, |&(_, start)| start);
-                    tree.branches.len() + start
-                }
-            };
-            u8::try_from(position - at - 1).expect("the rules of a calling convention have fewer than 256 ranges")
-        };
-        program.push(branch(JUMP_NOT_BELOW, from, distance(above), distance(below)));
+        let [below, above] = [below, above].map(|target| {
+            let distance = position(target) - at - 1;
+            u8::try_from(distance).expect("the rules of a calling convention have fewer than 256 ranges")
+        });
+        program.push(branch(JUMP_NOT_BELOW, from, above, below));
     }
     program.extend(rules);
     program
@@ -134,15 +133,6 @@ enum Target {
     /// The branch with this index.
     Branch(usize),
     Rule(Action),
-}
-
-impl Target {
-    fn rule(self) -> Option<Action> {
-        match self {
-            Self::Branch(_) => None,
-            Self::Rule(action) => Some(action),
-        }
-    }
 }
 
 impl SearchTree {
