@@ -50,6 +50,16 @@ impl<'t> Instruction<'t> {
         })
     }
 
+    /// The targets of the cache mounts of a RUN, as they are written.
+    pub fn cache_mounts(&self) -> Vec<&'t str> {
+        self.each_flag()
+            .filter(|(name, value)| *name == "mount" && value.contains("type=cache"))
+            .flat_map(|(_, value)| value.split(','))
+            .filter_map(|part| part.split_once('=').filter(|(key, _)| matches!(*key, "target" | "dst" | "destination")))
+            .map(|(_, target)| target)
+            .collect()
+    }
+
     /// The value of the first flag of this name.
     pub fn flag(&self, name: &str) -> Option<&'t str> {
         self.each_flag().find(|(found, _)| *found == name).map(|(_, value)| value)

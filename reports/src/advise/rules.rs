@@ -240,15 +240,11 @@ fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
 
 /// Whether a RUN has a cache mount for this directory, a directory that contains it, or one of another user's that ends like it.
 fn has_cache(run: &str, folder: &str) -> bool {
-    let flags = run.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
-    let mounts = flags.filter_map(|flag| flag.strip_prefix("--mount=")).filter(|mount| mount.contains("type=cache"));
-    let target = |mount: &str| {
-        let options = mount.split(',').filter_map(|option| option.split_once('='));
-        let mut targets = options.filter(|(name, _)| ["target", "dst", "destination"].contains(name));
-        targets.next().map(|(_, target)| format!("{}/", target.trim_matches(['"', '\'']).trim_end_matches('/')))
-    };
-    let end = folder.strip_prefix("/root").unwrap_or(folder);
-    mounts.filter_map(target).any(|target| target.contains(&format!("{end}/")) || folder.starts_with(&target))
+    let end = format!("{}/", folder.strip_prefix("/root").unwrap_or(folder));
+    buildscope_commands::Instruction::read(run).cache_mounts().into_iter().any(|target| {
+        let target = format!("{}/", target.trim_matches(['"', '\'']).trim_end_matches('/'));
+        target.contains(&end) || folder.starts_with(&target)
+    })
 }
 
 /// The change that replaces words of a step, if the step has them once.

@@ -58,7 +58,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
         caches.retain(|cache| cache.content == Content::Objects);
     }
     caches.retain(|cache| !must_be_empty(here, run, &cache.target));
-    let mounted = mounts(here);
+    let mounted = here.instruction.cache_mounts();
     let all = caches.len();
     caches.retain(|cache| !mounted.iter().any(|target| target.contains('$') || is_same_place(&cache.target, target)));
     let objects = caches.iter().any(|cache| cache.content == Content::Objects);
@@ -141,16 +141,6 @@ fn is_same_place(cache: &str, mount: &str) -> bool {
     let above = cache.rsplit_once('/').and_then(|(above, _)| name(above));
     let known = name(mount).filter(|name| name.len() > 2);
     within(cache, mount) || within(mount, cache) || known.is_some() && (known == name(cache) || known == above)
-}
-
-/// The targets of the cache mounts of a RUN.
-pub(super) fn mounts<'t>(step: &Step<'t>) -> Vec<&'t str> {
-    let mounts = step.instruction.each_flag().filter(|(name, value)| *name == "mount" && value.contains("type=cache"));
-    mounts
-        .flat_map(|(_, value)| value.split(','))
-        .filter_map(|part| part.split_once('=').filter(|(key, _)| matches!(*key, "target" | "dst" | "destination")))
-        .map(|(_, target)| target)
-        .collect()
 }
 
 /// The change that adds the mounts. Removes the caches that cannot be added from the list.
@@ -242,7 +232,7 @@ fn apt(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice, change
     let bare = |later: &Step<'_>| {
         later.run.as_ref().is_some_and(|run| {
             run.usages.iter().any(|(_, _, usage)| usage.tool == Tool::Apt && usage.work == Work::Install)
-        }) && mounts(later).is_empty()
+        }) && later.instruction.cache_mounts().is_empty()
     };
     if later.into_iter().any(bare) && stage.is_some() {
         advice.also.push("give each later apt install the same mounts".to_owned());
@@ -404,7 +394,7 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
         }
         // An unknown build may run the tool, and then needs its files.
         let wanted = if uses { caches_of(found, advice.tool) } else { advice.caches.clone() };
-        let mounted = mounts(other);
+        let mounted = other.instruction.cache_mounts();
         let missing = wanted.iter().filter(|cache| {
             !must_be_empty(other, found, &cache.target) && !mounted.iter().any(|target| within(&cache.target, target))
         });

@@ -224,7 +224,7 @@ fn part_or_fetch(
         found.usages.iter().find(|(_, _, usage)| !usage.offline && matches!(usage.needs, Needs::Sources(Some(_))))?;
     let Needs::Sources(Some(fetch)) = &usage.needs else { return None };
     // A mount keeps the fetched files, and hides the files of layers at its place.
-    let mounted = super::cache::mounts(step);
+    let mounted = step.instruction.cache_mounts();
     if usage.caches.iter().any(|cache| mounted.iter().any(|target| within(&cache.target, target))) {
         return None;
     }
