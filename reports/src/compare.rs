@@ -26,8 +26,8 @@ pub fn slower(records: &[Record]) -> Option<String> {
             names[slow], names[fast], records[slow].wall, records[fast].wall
         )
     } else {
-        let missed =
-            if slow_is_later(records, slow, fast) { missed_by(&analyses[slow], &records[fast]) } else { Vec::new() };
+        let is_later = is_later(&records[slow], &records[fast]).unwrap_or(slow > fast);
+        let missed = if is_later { missed_by(&analyses[slow], &records[fast]) } else { Vec::new() };
         let cause = cause(&analyses[slow], (&analyses[fast], &names[fast]), &missed);
         format!("{} is {ratio:.1}x slower than {} because {cause}.", names[slow], names[fast])
     };
@@ -35,18 +35,14 @@ pub fn slower(records: &[Record]) -> Option<String> {
     Some([verdict].into_iter().chain(caveats).collect::<Vec<_>>().join(" "))
 }
 
-/// Whether the slow build came after the fast one: by their times, else by their order.
-fn slow_is_later(records: &[Record], slow: usize, fast: usize) -> bool {
-    match (&records[slow].started, &records[fast].started) {
-        (Some(slow), Some(fast)) => slow >= fast,
-        _ => slow > fast,
-    }
+/// Whether a build did not start before the other one; `None` if a start is unknown.
+fn is_later(record: &Record, other: &Record) -> Option<bool> {
+    Some(record.started.as_ref()? >= other.started.as_ref()?)
 }
 
 /// The misses of `later`, the most expensive first: of steps that `earlier` had found in the cache, and of those that changed since.
 pub fn missed(earlier: &Record, later: &Record) -> Vec<Miss> {
-    let reversed = matches!((&earlier.started, &later.started), (Some(earlier), Some(later)) if later < earlier);
-    if reversed { Vec::new() } else { missed_by(&Analysis::new(later), earlier) }
+    if is_later(later, earlier).unwrap_or(true) { missed_by(&Analysis::new(later), earlier) } else { Vec::new() }
 }
 
 fn missed_by(later: &Analysis<'_>, earlier: &Record) -> Vec<Miss> {

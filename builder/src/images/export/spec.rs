@@ -105,7 +105,7 @@ impl ImageOptions {
     pub(crate) fn check_annotations(&self, has_index: bool) -> Result<(), &'static str> {
         let of_index = |annotation: &Annotation| matches!(annotation.level, Level::Index | Level::IndexDescriptor);
         if !has_index && self.annotations.iter().any(of_index) {
-            return Err("there is no index to annotate: an image for one platform without attestations has none");
+            return Err("the image has no index to annotate: build for several platforms, or with attestations");
         }
         Ok(())
     }

@@ -84,9 +84,7 @@ impl RecordingFlags {
             let what = "--max-regression compares with kept builds: keep at least three records";
             return Err(Failure::usage(miette!("{what}")));
         }
-        let printed = self.expect_cached || self.budget.is_some() || self.summary == Summary::Full;
-        let recorded = self.keeps() || self.record.is_some() || self.trace.is_some() || printed;
-        if self.stacks && !recorded {
+        if self.stacks && !(self.keeps() || self.uses_record()) {
             return Err(Failure::usage(miette!(
                 "--stacks needs a record to put them in: leave out --no-record, or add --record FILE"
             )));
@@ -122,6 +120,7 @@ impl RecordingFlags {
         // They are read before the build: afterwards, `last` would be this build.
         let why_miss = self.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<_, _>>()?;
         Ok(Recording {
+            uses_record: self.uses_record(),
             root: root.resolve()?,
             progress: shown(self.progress),
             keeping: self.keeps().then_some(Keeping { limits: self.keep_records, subject }),
@@ -140,6 +139,12 @@ impl RecordingFlags {
             expect_cached: self.expect_cached,
             why_miss,
         })
+    }
+
+    /// Whether the record is written to a file, or something that is printed comes from it.
+    fn uses_record(&self) -> bool {
+        let printed = self.expect_cached || self.budget.is_some() || self.summary == Summary::Full;
+        self.record.is_some() || self.trace.is_some() || printed
     }
 
     /// Whether the store keeps the record.

@@ -49,6 +49,8 @@ pub(in crate::builder) struct Recording {
     engine_trace: Option<PathBuf>,
     /// The data that are collected of the processes inside the steps of a recorded build, if any.
     processes: Option<Collect>,
+    /// Whether the record is written to a file, or something that is printed comes from it.
+    uses_record: bool,
     expect_cached: bool,
     /// The earlier builds that `--expect-cached` compares with, as `--why-miss` names them.
     why_miss: Vec<Record>,
@@ -76,10 +78,7 @@ pub(in crate::builder) struct EndedWork<'r, T> {
 impl Recording {
     /// Whether the build is recorded.
     fn wants_record(&self) -> bool {
-        let files = self.record.is_some() || self.trace.is_some();
-        let sent = otlp::endpoint_of_environment().is_some();
-        let printed = self.expect_cached || self.budget.is_some() || self.summary == Summary::Full;
-        files || sent || printed || self.keeping.is_some()
+        self.uses_record || otlp::endpoint_of_environment().is_some() || self.keeping.is_some()
     }
 
     /// Runs `work` on an engine. `setting` describes it for the record. `began` is when the program started.
