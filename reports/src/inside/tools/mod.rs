@@ -23,6 +23,7 @@ use buildscope_record::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// The activity of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -218,7 +219,7 @@ pub(super) fn is_query(process: &Process) -> bool {
 /// What a line says if a tool of this family printed it.
 pub(super) fn line_of(family: FamilyId, text: &str) -> Option<Says> {
     let text = uncoloured(text);
-    FAMILIES[family.0].rule_of(text.trim_start()).map(|rule| rule.says)
+    rules_of(text.trim_start()).find(|(of, _)| *of == family).map(|(_, rule)| rule.says)
 }
 
 /// A line of output.
@@ -234,12 +235,25 @@ pub(super) struct ToolLine {
 /// The meaning of a line of output.
 pub(super) fn line(text: &str) -> Option<ToolLine> {
     let text = uncoloured(text);
-    let text = text.trim_start();
-    let found = |family: &'static Family| {
-        let rule = family.rule_of(text)?;
-        Some(ToolLine { says: rule.says, names: family.names, unless: rule.unless })
-    };
-    FAMILIES.iter().find_map(found)
+    let (family, rule) = rules_of(text.trim_start()).next()?;
+    Some(ToolLine { says: rule.says, names: FAMILIES[family.0].names, unless: rule.unless })
+}
+
+/// The rules of all families by the first byte of their patterns, in their order: a step may print millions of lines, and each is read.
+static RULES: LazyLock<Vec<Vec<(FamilyId, &'static LineRule)>>> = LazyLock::new(|| {
+    let mut rules = vec![Vec::new(); 256];
+    for (number, family) in FAMILIES.iter().enumerate() {
+        for rule in family.lines {
+            rules[usize::from(rule.pattern.as_bytes()[0])].push((FamilyId(number), rule));
+        }
+    }
+    rules
+});
+
+/// The rules that a line follows.
+fn rules_of(line: &str) -> impl Iterator<Item = (FamilyId, &'static LineRule)> {
+    let begin_alike = line.bytes().next().map_or_else(Default::default, |first| RULES[usize::from(first)].as_slice());
+    begin_alike.iter().copied().filter(move |(_, rule)| fits(rule.pattern, line))
 }
 
 /// A line without the sequences that colour it (ECMA-48: ESC, `[`, parameters, a letter).
@@ -267,12 +281,6 @@ fn fits(pattern: &str, line: &str) -> bool {
         }
         None => false,
     })
-}
-
-impl Family {
-    fn rule_of(&self, line: &str) -> Option<&'static LineRule> {
-        self.lines.iter().find(|rule| fits(rule.pattern, line))
-    }
 }
 
 impl ProcessRule {
@@ -345,6 +353,8 @@ mod tests {
         assert!(fits("(*) Installing ", "(12/30) Installing musl (1.2)"));
         assert!(fits("Get:", "Get:1 http://x") && !fits("Get:", "xGet:1"));
         assert!(!fits("[*%] Linking ", "[ 50%] Building C object"));
+        // Rules are found by the first byte of their patterns.
+        assert!(FAMILIES.iter().flat_map(|family| family.lines).all(|rule| !rule.pattern.starts_with('*')));
         assert!(line("  hello").is_none());
         let says = |text| line(text).map(|line| line.says);
         assert_eq!(says("\u{1b}[0m\u{1b}[32;1mSetting up\u{1b}[0m gcc"), Some(Says::Begins(Activity::Scripts)));
