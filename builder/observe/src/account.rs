@@ -7,11 +7,20 @@ use crate::blocked::{Company, ProgramWaits};
 use crate::timeline::{Lane, ProcessState};
 use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
 
+/// Whether the kernel reports context switches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Switches {
+    Reported,
+    /// Not yet: how a process spent its time so far is known from the kernel's sums.
+    Unreported,
+}
+
 /// The sums of one program in one process.
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
     /// The instant up to which the sums are complete.
     since: u64,
+    switches: Switches,
     /// The number of threads on a processor.
     running: u32,
     /// The number of threads that wait for a processor.
@@ -34,6 +43,7 @@ impl Account {
     pub(crate) fn new(start: u64, running: u32, ready: u32) -> Self {
         Self {
             since: start,
+            switches: Switches::Reported,
             running,
             ready,
             cpu: 0,
@@ -47,8 +57,42 @@ impl Account {
         }
     }
 
+    /// An account that waits for the kernel's sums.
+    pub(crate) fn by_sums(self) -> Self {
+        Self { switches: Switches::Unreported, ..self }
+    }
+
+    /// Takes the kernel's sums of the time up to `time`, from which on context switches are reported: on a processor, and waiting for one. The
+    /// rest was blocked.
+    pub(crate) fn takes_sums(&mut self, time: u64, cpu: u64, delayed: u64, company: Company) {
+        if std::mem::replace(&mut self.switches, Switches::Reported) == Switches::Reported {
+            return;
+        }
+        let length = time.saturating_sub(self.since);
+        let on = cpu.min(length);
+        let ready = delayed.min(length - on);
+        self.cpu += cpu;
+        self.runnable += ready;
+        self.waits.add(company, Nanos(length - on - ready), None);
+        let likely = if company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
+        // The order is not known.
+        let (ran, began) = (self.since + on, self.since + on + ready);
+        self.lane.add(self.since, ran, ProcessState::Running);
+        self.lane.add(ran, began, ProcessState::Runnable);
+        self.lane.add(began, self.since + length, ProcessState::Blocked(likely));
+        self.since += length;
+    }
+
+    /// Sets the number of threads on a processor: all others wait for something.
+    pub(crate) fn has_running(&mut self, running: u32) {
+        (self.running, self.ready) = (running, 0);
+    }
+
     /// Sums up to `time`. The caller then changes the state.
     fn advance(&mut self, time: u64) {
+        if self.switches == Switches::Unreported {
+            return;
+        }
         let length = time.saturating_sub(self.since);
         let state = if self.running > 0 {
             ProcessState::Running
@@ -94,17 +138,22 @@ impl Account {
 
     /// Adds a thread's time on a processor.
     pub(crate) fn ran(&mut self, length: u64) {
-        self.cpu += length;
+        if self.switches == Switches::Reported {
+            self.cpu += length;
+        }
     }
 
     /// The processor time so far, if the process waits; `None` if it runs, because it may have more by now.
     pub(crate) fn cpu_at_rest(&self) -> Option<u64> {
-        (self.running == 0 && self.ready == 0).then_some(self.cpu)
+        (self.switches == Switches::Reported && self.running == 0 && self.ready == 0).then_some(self.cpu)
     }
 
-    /// The processor time of all threads.
-    pub(crate) fn cpu(&self) -> u64 {
-        self.cpu
+    /// The most processor time that all threads may have used up to `time`.
+    pub(crate) fn most_cpu(&self, time: u64) -> u64 {
+        match self.switches {
+            Switches::Reported => self.cpu,
+            Switches::Unreported => time.saturating_sub(self.since),
+        }
     }
 
     /// The time waiting for a processor, by the events.

@@ -60,7 +60,7 @@ impl std::ops::AddAssign for Lost {
 pub(crate) struct Rings {
     /// Forks, execs and exits; of a process also its context switches.
     rings: Vec<Sampler>,
-    /// The context switches of the machine.
+    /// The context switches of the machine, once they are requested.
     switches: Vec<Sampler>,
     /// The sampled stacks, if they are requested.
     stacks: Option<Stacks>,
@@ -116,19 +116,13 @@ impl Rings {
 
     fn of_size(pid: Option<i32>, cpus: &[usize], size: usize, collect: Collect) -> Result<Self, Refusal> {
         let rings = cpus.iter().map(|&cpu| ring(pid, cpu, size)).collect::<Result<_, _>>()?;
-        let switches = match pid {
-            None => {
-                cpus.iter().map(|&cpu| opened(&mut switches(Software::DUMMY, cpu), size)).collect::<Result<_, _>>()?
-            }
-            Some(_) => Vec::new(),
-        };
         let stacks = match collect {
             Collect::Stacks => Some(Stacks::open(pid, cpus, size)?),
             Collect::Processes => None,
         };
         Ok(Self {
             rings,
-            switches,
+            switches: Vec::new(),
             stacks,
             without_stacks: None,
             pid,
@@ -136,6 +130,15 @@ impl Rings {
             lost: Lost::default(),
             size,
         })
+    }
+
+    /// Opens the reports of the machine's context switches. The reports of a process have them from the beginning.
+    pub(crate) fn report_switches(&mut self) -> Result<(), Refusal> {
+        if self.is_of_machine() && self.switches.is_empty() {
+            let open = |cpu| opened(&mut switches(Software::DUMMY, cpu), self.size);
+            self.switches = online().into_iter().map(open).collect::<Result<_, _>>()?;
+        }
+        Ok(())
     }
 
     /// Returns the events before `now` in the order of time. Events of the last moment are returned by the next call.
@@ -265,6 +268,7 @@ mod tests {
         require(&[Need::Root, Need::PerfEvents]);
         let size = 256 << 10;
         let mut rings = Rings::of_size(None, &online(), size, Collect::Processes).unwrap();
+        rings.report_switches().unwrap();
         let ((to, from), (back, reply)) = (channel(), channel());
         let other = std::thread::spawn(move || from.iter().for_each(|_: ()| back.send(()).unwrap()));
         for _ in 0..20_000 {

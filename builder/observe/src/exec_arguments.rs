@@ -84,7 +84,9 @@ impl Listener {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::Builder::new().name("arguments".into()).spawn(move || {
-            let mut priority = Priority::new(NICE, urgent, late);
+            // Of the calling thread alone (setpriority(2)), if the system allows it.
+            let _ = rustix::process::setpriority_process(None, NICE);
+            let mut priority = Priority::new(urgent, late);
             loop {
                 let begun = Instant::now();
                 // What was reported before the stop is read after it.

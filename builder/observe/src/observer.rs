@@ -1,12 +1,13 @@
 //! The thread that observes: it reads events, and samples running processes.
 
+use crate::account::Switches;
 use crate::clock::now;
 use crate::collect::Collect;
 use crate::event::Event;
 use crate::events::Rings;
 use crate::exec_arguments::Listener;
 use crate::exits::Exits;
-use crate::forest::{Forest, Inside, MOST, Reports};
+use crate::forest::{Forest, Inside, MOST, Reports, ThreadState};
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
@@ -21,8 +22,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-/// The nice value of the thread.
-const NICE: i32 = -10;
 /// The number of processes that are sampled in one round.
 const LOOKS: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
@@ -95,8 +94,15 @@ impl Observer {
         let root = i32::try_from(root).ok()?;
         let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
         let why = Some("events were not requested".into());
-        let thread =
-            ObserverThread { source, why, stacks: None, exits: None, listener: None, forest: Forest::new(root) };
+        let thread = ObserverThread {
+            source,
+            why,
+            stacks: None,
+            switches: None,
+            exits: None,
+            listener: None,
+            forest: Forest::new(root),
+        };
         Self::spawn((|| false, Arc::default()), move || Some(thread)).ok()
     }
 
@@ -105,12 +111,14 @@ impl Observer {
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
     pub fn of_machine(urgent: Urgent) -> io::Result<Self> {
-        let rings = Rings::of_machine(Collect::Processes).map_err(|refusal| io::Error::other(refusal.to_string()))?;
+        let refused = |refusal: Refusal| io::Error::other(refusal.to_string());
+        let mut rings = Rings::of_machine(Collect::Processes).map_err(refused)?;
+        rings.report_switches().map_err(refused)?;
         let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(urgent, Arc::clone(&late)).ok());
-        let thread = ObserverThread { source, why: None, stacks: None, exits, listener, forest };
+        let thread = ObserverThread { source, why: None, stacks: None, switches: None, exits, listener, forest };
         Self::spawn((urgent, late), move || Some(thread))
     }
 
@@ -126,7 +134,7 @@ impl Observer {
         let thread = thread.spawn(move || {
             let prepared = prepare()?;
             drop(unready);
-            Some(prepared.until(&told, Priority::new(NICE, urgent, late)))
+            Some(prepared.until(&told, Priority::new(urgent, late)))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -157,6 +165,8 @@ struct ObserverThread {
     why: Option<String>,
     /// The reason why the requested stacks are missing.
     stacks: Option<String>,
+    /// The reason why context switches are not reported.
+    switches: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
     /// The arguments of all programs, if they tell which step a process belongs to.
@@ -182,7 +192,28 @@ impl ObserverThread {
             _ => Reports::Ordinary,
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
-        Self { source, why, stacks, exits, listener: None, forest }
+        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, forest };
+        if reports == Reports::All {
+            this.forest = this.forest.with(Switches::Unreported);
+            // Without the kernel's sums, context switches are needed from the beginning.
+            if this.exits.is_none() || collect == Collect::Stacks {
+                this.report_switches();
+            }
+        }
+        this
+    }
+
+    /// Reports of context switches cost each of them half a microsecond, and opening them costs the kernel up to ten milliseconds. So they begin
+    /// when a process has lived for some milliseconds.
+    fn report_switches(&mut self) {
+        let EventSource::Events(rings) = &mut self.source else { return };
+        match rings.report_switches() {
+            Ok(()) => self.forest.switches_begin(now(), |pid, tid| {
+                let (cpu, delayed) = procfs::scheduled(pid, tid)?;
+                Some(ThreadState { cpu, delayed, runs: procfs::runs(pid, tid)? })
+            }),
+            Err(refusal) => self.switches = Some(refusal.to_string()),
+        }
     }
 
     fn until(mut self, stop: &AtomicBool, mut priority: Priority) -> Self {
@@ -225,6 +256,9 @@ impl ObserverThread {
         self.read_exits();
         let (begun, count) = (self.forest.begun, events.len());
         self.take(events);
+        if self.switches.is_none() && self.forest.wants_switches(now()) {
+            self.report_switches();
+        }
         self.look();
         match &self.source {
             EventSource::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
@@ -292,6 +326,9 @@ impl ObserverThread {
         }
         if let Some(why) = &self.stacks {
             unseen.push(format!("stacks: {why}"));
+        }
+        if let Some(why) = &self.switches {
+            unseen.push(format!("what processes waited for: {why}"));
         }
         match &self.exits {
             None => unseen.push("exit codes, and the memory and bytes of short processes: only root gets them".into()),

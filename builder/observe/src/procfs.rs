@@ -114,6 +114,11 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     Some(Stat { name, state, started: number(19)?, ticks: (number(11)?, number(12)?) })
 }
 
+/// Whether a thread is on a processor or could be.
+pub(crate) fn runs(pid: i32, tid: i32) -> Option<bool> {
+    Some(parse_stat(&read(&format!("/proc/{pid}/task/{tid}/stat"))?)?.state == 'R')
+}
+
 /// Whether a process runs. A zombie does not.
 pub(crate) fn lives(pid: i32) -> bool {
     stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))

@@ -1,7 +1,7 @@
 //! One program in one process, and its account.
 
 use crate::account::Account;
-use crate::blocked::ProgramWaits;
+use crate::blocked::{Company, ProgramWaits};
 use crate::event::Frames;
 use crate::exits::Exit;
 use buildscope_record::{Nanos, Process, ProcessTime};
@@ -113,6 +113,7 @@ impl ProgramRun {
 
     pub(crate) fn end(&mut self, time: u64) {
         if self.end.is_none() {
+            self.takes_sums(time, self.sums());
             // The kernel's sum is of one thread.
             let delayed = self.delayed.filter(|_| self.threads == 1);
             self.time = self.account.end(time, delayed);
@@ -120,6 +121,24 @@ impl ProgramRun {
             self.split();
             self.end = Some(time.max(self.start));
         }
+    }
+
+    /// The kernel's sums of the ended threads: on a processor, and waiting for one. Without them, a process that has had children waited for
+    /// those, and another one ran.
+    fn sums(&self) -> (u64, u64) {
+        match self.exits {
+            Some(sum) => (sum.cpu, sum.delayed),
+            None if self.had_children => (0, 0),
+            None => (u64::MAX, 0),
+        }
+    }
+
+    /// Takes the kernel's sums of the process up to `time`, unless its context switches are reported: on a processor, and waiting for one.
+    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64)) {
+        let (cpu, delayed) = (cpu.saturating_sub(self.past.cpu), delayed.saturating_sub(self.past.delayed));
+        let company = if self.had_children { Company::WithChildren } else { Company::Alone };
+        let most = time.saturating_sub(self.start).saturating_mul(u64::from(self.threads));
+        self.account.takes_sums(time, cpu.min(most), delayed, company);
     }
 
     /// Adds the kernel's account of an ended thread. `first` says that it is the first thread.

@@ -14,7 +14,7 @@ pub type Urgent = fn() -> bool;
 /// The delay after the end of a pause from which on a thread is late. The buffers of the kernel hold more than that.
 const LATE: Duration = Duration::from_millis(20);
 
-/// The priority of a thread: a nice value, and a real-time priority once a thread of the same observer was late.
+/// The priority of a thread: a real-time priority once a thread of the same observer was late.
 #[derive(Debug)]
 pub(crate) struct Priority {
     urgent: Urgent,
@@ -25,10 +25,8 @@ pub(crate) struct Priority {
 }
 
 impl Priority {
-    /// Sets the nice value of the calling thread alone (setpriority(2)), if the system allows it. `late` is shared by the threads of an
-    /// observer.
-    pub(crate) fn new(nice: i32, urgent: Urgent, late: Arc<AtomicBool>) -> Self {
-        let _ = rustix::process::setpriority_process(None, nice);
+    /// `late` is shared by the threads of an observer.
+    pub(crate) fn new(urgent: Urgent, late: Arc<AtomicBool>) -> Self {
         Self { urgent, late, requested: false, real_time: false }
     }
 
@@ -58,13 +56,13 @@ mod tests {
     #[test]
     fn a_thread_becomes_urgent_when_it_was_late() {
         let late = Arc::new(AtomicBool::new(false));
-        let mut priority = Priority::new(0, || true, Arc::clone(&late));
+        let mut priority = Priority::new(|| true, Arc::clone(&late));
         assert!(!priority.is_real_time());
         late.store(true, Ordering::Relaxed);
         assert!(priority.is_real_time());
         let begun = Instant::now();
         priority.rest(Duration::ZERO, Duration::from_millis(30));
         assert!(begun.elapsed() >= Duration::from_millis(30), "it rests as long as it worked");
-        assert!(!Priority::new(0, || false, late).is_real_time(), "without the permission");
+        assert!(!Priority::new(|| false, late).is_real_time(), "without the permission");
     }
 }

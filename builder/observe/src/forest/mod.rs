@@ -3,7 +3,7 @@
 //! Each child of the observed process (the root) is the init of a step's sandbox, and the processes that the init starts are the
 //! step's. The kernel may drop events or report them a little out of order, so nothing here relies on complete events.
 
-use crate::account::Account;
+use crate::account::{Account, Switches};
 use crate::event::{Event, What};
 use crate::events::Lost;
 use crate::exec_arguments::ExecArguments;
@@ -78,8 +78,17 @@ pub(crate) struct Forest {
     exits: HashMap<i32, (u64, Exit)>,
     lives: fn(i32) -> bool,
     reports: Reports,
+    switches: Switches,
     /// Processes that continue without reports.
     hidden: HashSet<i32>,
+}
+
+/// The kernel's sums of a thread, in nanoseconds: on a processor, and waiting for one; and whether it runs or could.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ThreadState {
+    pub(crate) cpu: u64,
+    pub(crate) delayed: u64,
+    pub(crate) runs: bool,
 }
 
 /// The processes that the kernel reports.
@@ -125,6 +134,7 @@ impl Forest {
             exits: HashMap::new(),
             lives: |_| false,
             reports: Reports::All,
+            switches: Switches::Reported,
             hidden: HashSet::new(),
         }
     }
@@ -132,6 +142,48 @@ impl Forest {
     /// Sets the function that tells whether a process is alive, for processes whose end is uncertain.
     pub(crate) fn asking(self, lives: fn(i32) -> bool, reports: Reports) -> Self {
         Self { lives, reports, ..self }
+    }
+
+    /// Sets whether context switches are reported from the beginning.
+    pub(crate) fn with(self, switches: Switches) -> Self {
+        Self { switches, ..self }
+    }
+
+    /// Whether a process has lived so long that its context switches are worth their cost.
+    pub(crate) fn wants_switches(&self, now: u64) -> bool {
+        /// In nanoseconds.
+        const LONG: u64 = 4_000_000;
+        let start = |owner: &ProcessOwner| Some(self.steps[owner.step].runs.get(&owner.run?)?.start);
+        self.switches == Switches::Unreported
+            && self.owners.values().filter_map(start).any(|start| now.saturating_sub(start) > LONG)
+    }
+
+    /// Context switches are reported from `now` on. `thread` reads the state of a thread, by the ids of its process and itself.
+    pub(crate) fn switches_begin(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
+        self.switches = Switches::Reported;
+        for (&pid, owner) in &self.owners {
+            let runs = &mut self.steps[owner.step].runs;
+            let Some(run) = owner.run.and_then(|run| runs.get_mut(&run)) else { continue };
+            let ended = run.exits.unwrap_or_default();
+            let (mut cpu, mut delayed, mut running) = (ended.cpu, ended.delayed, 0);
+            let threads = self.threads.iter_mut().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
+            for (&tid, known) in threads {
+                let Some(state) = thread(pid, tid) else { continue };
+                (cpu, delayed) = (cpu + state.cpu, delayed + state.delayed);
+                running += u32::from(state.runs);
+                *known = Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now };
+            }
+            run.takes_sums(now, (cpu, delayed));
+            run.account.has_running(running);
+        }
+    }
+
+    fn account(&self, start: u64, running: u32, ready: u32) -> Account {
+        let account = Account::new(start, running, ready);
+        match self.switches {
+            Switches::Reported => account,
+            Switches::Unreported => account.by_sums(),
+        }
     }
 
     pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -184,6 +236,7 @@ impl Forest {
         }
         let machine = self.root.is_none().then_some(ProcessOwner { step: 0, run: None });
         let Some(ProcessOwner { step, run: parent }) = self.owners.get(&parent).copied().or(machine) else { return };
+        let account = self.account(time, 0, 1);
         let inside = &mut self.steps[step];
         let above = parent.and_then(|parent| inside.runs.get_mut(&parent));
         let program = above.as_ref().map_or_else(String::new, |run| run.program.clone());
@@ -191,7 +244,7 @@ impl Forest {
             above.account.child_started();
             above.had_children = true;
         }
-        let run = inside.add(ProgramRun { parent, program, ..ProgramRun::new(pid, time, Account::new(time, 0, 1)) });
+        let run = inside.add(ProgramRun { parent, program, ..ProgramRun::new(pid, time, account) });
         self.begun += 1;
         self.owners.insert(pid, ProcessOwner { step, run: Some(run) });
         self.threads.insert(pid, Thread { pid, state: Runs::Ready, since: time });
@@ -207,10 +260,11 @@ impl Forest {
         self.threads.insert(pid, thread);
         self.begun += 1;
         self.fresh.push((pid, time));
+        let account = self.account(time, 1, 0);
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
-        if run.forked && !run.had_children && run.threads == 1 && run.account.cpu() < AT_ONCE {
+        if run.forked && !run.had_children && run.threads == 1 && run.account.most_cpu(time) < AT_ONCE {
             run.account.settle(time);
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
             run.executed = Some(time);
@@ -233,7 +287,7 @@ impl Forest {
             past: run.until_here(),
             named,
             executed: Some(time),
-            ..ProgramRun::new(pid, time, Account::new(time, 1, 0))
+            ..ProgramRun::new(pid, time, account)
         };
         let next = inside.add(next);
         self.owners.insert(pid, ProcessOwner { step, run: Some(next) });

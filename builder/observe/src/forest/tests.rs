@@ -1,5 +1,5 @@
 use super::*;
-use buildscope_record::{Cause, Nanos};
+use buildscope_record::{Blocked, Cause, Nanos};
 
 const MS: u64 = 1_000_000;
 
@@ -93,6 +93,43 @@ fn the_kernels_own_sum_has_the_switches_too() {
         Nanos(50 * MS),
         "a quarter more than 20 ms is a quarter more than 40 ms"
     );
+}
+
+/// The kernel has sums of a process that ends before context switches are reported.
+#[test]
+fn a_process_without_reported_switches_has_the_kernels_sums() {
+    let mut forest = Forest::new(1).with(Switches::Unreported);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(1, 11, "sh"), forked(2, 12, 11), executed(2, 12, "ls")]);
+    let exit = |tid, cpu, delayed| Exit { tid, cpu: cpu * MS, delayed: delayed * MS, ..Exit::default() };
+    forest.exits(0, vec![exit(11, 2, 1), exit(12, 1, 0)]);
+    forest.take([event(6, 12, What::Exited), event(8, 11, What::Exited)]);
+    forest.finish(9 * MS);
+    let times = |id| {
+        let time = forest.steps[0].runs[&id].time;
+        (time.cpu, time.runnable, time.blocked)
+    };
+    assert_eq!(times(0), (Nanos(2 * MS), Nanos(MS), Blocked { child: Nanos(5 * MS), ..Blocked::default() }));
+    assert_eq!(times(1), (Nanos(MS), Nanos(0), Blocked { unknown: Nanos(3 * MS), ..Blocked::default() }));
+}
+
+/// One thread used 6 of 20 ms and waited 4 ms for a processor when reports began, another one of two used 15 ms.
+#[test]
+fn reported_switches_continue_the_kernels_sums() {
+    let mut forest = Forest::new(1).with(Switches::Unreported);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "gcc")]);
+    assert!(!forest.wants_switches(4 * MS) && forest.wants_switches(5 * MS));
+    forest.take([Event { time: 0, pid: 11, tid: 12, what: What::Forked { parent: 11 } }]);
+    forest.switches_begin(20 * MS, |pid, tid| {
+        let cpu = if tid == 11 { 6 } else { 9 };
+        (pid == 11).then_some(ThreadState { cpu: cpu * MS, delayed: 2 * MS, runs: tid == 12 })
+    });
+    assert!(!forest.wants_switches(30 * MS));
+    let switch = |ms, tid, what| Event { time: ms * MS, pid: 11, tid, what };
+    forest.take([switch(25, 12, What::Out { wanted: false }), switch(30, 11, What::In), switch(35, 11, What::Exited)]);
+    forest.finish(35 * MS);
+    let time = forest.steps[0].runs[&0].time;
+    assert_eq!((time.cpu, time.runnable), (Nanos((15 + 5 + 5) * MS), Nanos(4 * MS)));
+    assert_eq!(time.blocked.total(), Nanos((1 + 5) * MS));
 }
 
 /// A loop of a shell waits 200 ms for a processor; the sleep that the shell executes in its own place waits 1 ms for one.
