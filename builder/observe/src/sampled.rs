@@ -41,9 +41,46 @@ struct Known {
     /// The process that started it.
     parent: i32,
     name: String,
-    /// The processor time of each thread, and the time that it waited for a processor, including the current wait.
-    threads: HashMap<i32, (u64, u64)>,
+    threads: HashMap<i32, ThreadTimes>,
     end: End,
+}
+
+/// The times of a thread up to a reading.
+#[derive(Clone, Copy, Debug, Default)]
+struct ThreadTimes {
+    cpu: u64,
+    /// The time that it waited for a processor, including the current wait.
+    delay: u64,
+    /// Whether it waited for a processor then.
+    waits: bool,
+}
+
+impl ThreadTimes {
+    /// What the thread did between two readings. The order within the interval is unknown, but samples of waits are taken right after a
+    /// reading: if the wait comes first, it has the cause of its sample. A thread that started or executed a program ran first.
+    fn switches(self, had: Self, (from, now): (u64, u64), ran_first: bool) -> Vec<(u64, What)> {
+        let interval = now - from;
+        let ran = self.cpu.saturating_sub(had.cpu).min(interval);
+        let delayed = self.delay.saturating_sub(had.delay).min(interval - ran);
+        let blocked = interval - ran - delayed;
+        if ran_first {
+            return vec![
+                (from, What::In),
+                (from + ran, What::Out { wanted: true }),
+                (from + ran + delayed, What::Out { wanted: self.waits }),
+            ];
+        }
+        if blocked == interval && !had.waits {
+            // The wait goes on.
+            return Vec::new();
+        }
+        vec![
+            (from, What::Out { wanted: false }),
+            (from + blocked, What::Out { wanted: true }),
+            (now - ran, What::In),
+            (now, What::Out { wanted: self.waits }),
+        ]
+    }
 }
 
 /// What is known of the end of a process.
@@ -201,7 +238,8 @@ impl Sampler {
             threads: HashMap::new(),
             end: End::Unknown,
         });
-        if known.name != stat.name {
+        let executed = known.name != stat.name;
+        if executed {
             say(from, pid, What::Executed { name: stat.name.clone() });
             known.name = stat.name;
         }
@@ -211,21 +249,15 @@ impl Sampler {
             if tid != pid && !known.threads.contains_key(&tid) {
                 say(from, tid, What::Forked { parent: pid });
             }
-            let (had, waited) = known.threads.remove(&tid).unwrap_or_default();
-            // The order within the interval is unknown. Running, then waiting for a processor, then for something else gives the right
-            // sums.
-            let interval = now - from;
-            let ran = cpu.saturating_sub(had).min(interval);
-            let delayed = delay.saturating_sub(waited).min(interval - ran);
+            let before = known.threads.remove(&tid);
+            let had = before.unwrap_or_default();
             // The kernel adds a wait for a processor at its end. A runnable thread is taken to have waited for the rest of the interval.
             let waits = tid == pid && stat.state == 'R';
-            let rest = if waits { interval - ran - delayed } else { 0 };
-            say(from, tid, What::In);
-            say(from + ran, tid, What::Out { wanted: true });
-            if !waits {
-                say(from + ran + delayed, tid, What::Out { wanted: false });
-            }
-            threads.insert(tid, (cpu, delay.max(waited) + rest));
+            let rest = if waits { (now - from).saturating_sub(cpu.saturating_sub(had.cpu)) } else { 0 };
+            let times = ThreadTimes { cpu, delay: delay.max(had.delay + rest), waits };
+            let ran_first = before.is_none() || executed;
+            times.switches(had, (from, now), ran_first).into_iter().for_each(|(time, what)| say(time, tid, what));
+            threads.insert(tid, times);
         }
         for &tid in known.threads.keys().filter(|&&tid| tid != pid) {
             say(now, tid, What::Exited);
@@ -270,6 +302,20 @@ mod tests {
     use std::process::Command;
 
     /// The children of the only child of a process.
+    /// A sample is taken right after a reading. It belongs to a wait, also if the thread runs as much as it waits.
+    #[test]
+    fn a_wait_begins_at_the_reading_before_it() {
+        let (off, ready) = (What::Out { wanted: false }, What::Out { wanted: true });
+        let times = |cpu, delay, waits| ThreadTimes { cpu, delay, waits };
+        let first = times(8, 2, false).switches(ThreadTimes::default(), (0, 20), true);
+        assert_eq!(first, [(0, What::In), (8, ready.clone()), (10, off.clone())]);
+        let next = times(16, 4, false).switches(times(8, 2, false), (20, 40), false);
+        assert_eq!(next, [(20, off.clone()), (30, ready.clone()), (32, What::In), (40, off.clone())]);
+        assert_eq!(times(16, 4, false).switches(times(16, 4, false), (40, 60), false), []);
+        let waiting = times(16, 24, true).switches(times(16, 4, false), (60, 80), false);
+        assert_eq!(waiting, [(60, off), (60, ready.clone()), (80, What::In), (80, ready)]);
+    }
+
     fn below(pid: i32) -> Vec<i32> {
         children(pid).first().map(|&shell| children(shell)).unwrap_or_default()
     }
