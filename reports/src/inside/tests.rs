@@ -62,6 +62,26 @@ fn drivers_and_forked_copies_are_not_units() {
     assert_eq!(counts, [Some(2), Some(1)]);
 }
 
+/// For each package, dpkg starts dpkg-split, dpkg-deb with tar for the package's scripts, and dpkg-deb for its files.
+#[test]
+fn a_package_is_one_unit_of_unpacking() {
+    let mut list =
+        vec![process(None, "sh", 10_000, 990_000, 20_000), process(Some(0), "dpkg", 20_000, 980_000, 40_000)];
+    list[1].arguments = ["dpkg", "--unpack", "a.deb", "b.deb"].map(String::from).to_vec();
+    for start in [30_000, 500_000] {
+        let parent = list.len() as u32 + 1;
+        let mut tar = process(Some(parent), "tar", start + 40_000, start + 50_000, 10_000);
+        tar.arguments = ["tar", "-x", "-m", "-f", "-"].map(String::from).to_vec();
+        list.push(process(Some(1), "dpkg-split", start, start + 10_000, 10_000));
+        list.push(process(Some(1), "dpkg-deb", start + 30_000, start + 60_000, 20_000));
+        list.push(tar);
+        list.push(process(Some(1), "dpkg-deb", start + 70_000, start + 90_000, 20_000));
+    }
+    let record = record("dpkg --unpack a.deb b.deb", list);
+    let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
+    assert_eq!((inside.rows[0].activities[0].activity, inside.rows[0].activities[0].count), (Activity::Unpack, 2));
+}
+
 /// `RUN ["curl", "x"]` with crun, which works before it executes the program.
 #[test]
 fn a_runtimes_work_is_not_the_programs() {

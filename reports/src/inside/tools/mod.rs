@@ -199,12 +199,12 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
     scripts.then_some(Known { activity: Activity::Scripts, tells: None })
 }
 
-/// Whether a program only does a part of what another one does that the same parent started: a unit is compiled by a compiler and an
-/// assembler, but is one unit.
+/// Whether a program only does a part of a unit of work. A unit is compiled by a compiler and an assembler that the same parent started. For
+/// each package, dpkg starts dpkg-split and dpkg-deb twice, and the first dpkg-deb starts tar.
 pub(super) fn is_part_of_unit<'p>(program: &str, mut siblings: impl Iterator<Item = &'p str>) -> bool {
     match program {
         "as" => siblings.any(|sibling| sibling.starts_with("cc1")),
-        "collect2" | "lto-wrapper" => true,
+        "collect2" | "lto-wrapper" | "dpkg-deb" | "dpkg-split" => true,
         _ => false,
     }
 }

@@ -9,6 +9,8 @@ const RULES: &[ProcessRule] = &[
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
     rule(&["uv"], "=venv", Configure),
     rule(&["python*"], "setup.py", Compile),
+    rule(&["python*"], "compileall", Compile),
+    rule(&["python*"], "py_compile", Compile),
     rule(&["pytest", "py.test", "tox", "nox"], "", Test),
     rule(&["python*"], "pytest", Test),
     rule(&["python*"], "unittest", Test),
@@ -78,6 +80,7 @@ mod tests {
             Some(Compile)
         );
         assert_eq!(of("python3 -m pytest tests"), Some(Test));
+        assert_eq!(of("/venv/bin/python -m compileall -q /venv/lib"), Some(Compile));
         assert_eq!(of("python3 server.py"), None);
     }
 }
