@@ -7,13 +7,14 @@ use super::rawjson;
 use super::scripts::Scripts;
 use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::Observer;
-use buildscope_record::{Instruction, Nanos, Record};
+use buildscope_record::{Instruction, Nanos, Record, Step};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
 use parking_lot::Mutex;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -21,7 +22,8 @@ use std::time::Instant;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Where the record is written [default: the explanation is printed]
+    /// Where the record is written [default: the explanation is printed]. If the command builds more than once, the second record has `-2`
+    /// before the extension
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     /// The command that builds, with its arguments
@@ -75,23 +77,57 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let seen = observer.finish(epoch);
     let lines = lines.into_inner();
     let failed = || Failure::failed(miette!("{program} ended with {status}"));
-    let mut record = match import::import(&log(&lines)) {
+    let imported = match import::builds(&log(&lines)) {
         // A command that fails early says why, in no builder's form.
         Err(_) if !status.success() => return Err(failed()),
         imported => imported.into_diagnostic().wrap_err("reading the command's output").map_err(Failure::Usage)?,
     };
+    let mut records = imported.into_records();
     if let Some(machine) = seen.first() {
-        let runs = record.steps.iter().filter(|step| step.instruction == Instruction::Run).count();
-        let zero = zero(&record, &lines, began);
+        let is_run = |step: &&Step| step.instruction == Instruction::Run;
+        let runs: usize = records.iter().map(|record| record.steps.iter().filter(is_run).count()).sum();
         let scripts = Scripts::of(&command);
-        let found = inside::attach(&mut record, &machine.processes, zero, |step| scripts.find(step));
+        let attach = |record: &mut Record| {
+            let zero = zero(record, &lines, began);
+            inside::attach(record, &machine.processes, zero, |step| scripts.find(step))
+        };
+        let found: usize = records.iter_mut().map(attach).sum();
         write_message(&format!("processes of {found} of {runs} RUN steps were found"));
     }
-    match &arguments.record {
-        Some(path) => builds::write_record(Some(path), &record)?,
-        None => write_text(&render::text(&explain(&record), render::Style::default())),
-    }
+    show(&records, arguments.record.as_deref())?;
     if status.success() { Ok(()) } else { Err(failed()) }
+}
+
+/// Writes or explains the builds of the command. A script may build more than once: each build but the first has a file with its number.
+fn show(records: &[Record], file: Option<&Path>) -> Result<(), Failure> {
+    for (record, number) in records.iter().zip(1..) {
+        let heading = format!("build {number} of {}", records.len());
+        match file {
+            Some(first) => {
+                let path = numbered(first, number);
+                builds::write_record(Some(&path), record)?;
+                if records.len() > 1 {
+                    write_message(&format!("{heading}: {}", path.display()));
+                }
+            }
+            None => {
+                let explanation = render::text(&explain(record), render::Style::default());
+                write_text(&if records.len() > 1 { format!("{heading}\n{explanation}\n") } else { explanation });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The file of a build: `b.json`, `b-2.json`. The standard output gets all of them.
+fn numbered(first: &Path, number: usize) -> PathBuf {
+    let text = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    if number == 1 || first.as_os_str() == "-" {
+        return first.to_owned();
+    }
+    let (stem, end) = (text(first.file_stem()), text(first.extension()));
+    let end = if end.is_empty() { end } else { format!(".{end}") };
+    first.with_file_name(format!("{stem}-{number}{end}"))
 }
 
 /// Passes each line through immediately, and keeps it with its time.

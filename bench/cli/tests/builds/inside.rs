@@ -290,6 +290,19 @@ fn the_steps_of_another_builder_have_an_inside() {
         let sleep = inside.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("{inside:#?}"));
         assert!(sleep.wall >= Nanos(least) && sleep.spent.blocked[Cause::Sleep].0 * 10 > sleep.wall.0 * 7, "{sleep:?}");
     }
+    // A script may build more than once.
+    let second = BUILDER.replace("0.5", "0.05").replace("0.3", "0.03");
+    let output = observe(&format!("{}{second}", second.replace("0.05", "0.04")));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains("processes of 4 of 4 RUN steps were found") && message.contains("record-2.json"),
+        "{message}"
+    );
+    for (file, text) in [("record.json", "sleep 0.04"), ("record-2.json", "sleep 0.05")] {
+        let explanation = explain(&Record::read(std::fs::File::open(world.path(file)).unwrap()).unwrap());
+        let inside = explanation.steps[1].inside.as_ref().expect("an inside");
+        assert!(inside.rows.iter().any(|row| row.text == text && row.wall >= Nanos(30_000_000)), "{file}: {inside:#?}");
+    }
     // A command that fails before it builds has said why.
     let output = observe("echo 'no such option' >&2; exit 7");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
