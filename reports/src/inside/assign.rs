@@ -4,7 +4,7 @@
 //! most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process whose name fits no command belongs to the command
 //! that is running.
 
-use super::shell::{Name, Unit};
+use super::shell::{Name, Program, Unit, Values, fits};
 use super::tree::{Job, ProcessTree};
 
 /// A process that a shell started, as the alignment sees it.
@@ -34,17 +34,52 @@ pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t
 const SELF: &str = "exe";
 /// The number of names of one command that are counted.
 const COUNTED: usize = 12;
-/// The score of a command that has a process at all: most commands of a text run.
-const ENTERED: i32 = 1;
+/// What it costs if a command has no process that runs unless an earlier one ends the shell.
+const MISSING: i32 = 1;
+/// The most that the programs that a turn of a loop did not start cost.
+const MISSING_IN_TURN: i32 = 3;
 /// The longest alignment, in processes. Further processes belong to the last command.
 const LONGEST: usize = 3000;
 
-/// The score of assigning a process to a command. It counts whether the name agrees and whether the command's text has the arguments;
-/// without either it is 0.
+/// The score of the arguments: those of the text, others, or those that the text rules out.
+const SAME_ARGUMENTS: i32 = 4;
+const POSSIBLE_ARGUMENTS: i32 = 2;
+const OTHER_ARGUMENTS: i32 = -6;
+
+/// The score of assigning a process to a command, for each of the names of the command; without names that agree all are 0. It counts
+/// whether the name agrees, and whether the command's text has the arguments.
+fn scores(unit: &Unit, child: Child<'_>, text: &str) -> Vec<i32> {
+    let of_arguments = |name: &Name| match name {
+        Name::Is(program) => argument_score(program, child.arguments),
+        Name::Any | Name::Subshell(_) => None,
+    };
+    let arguments: Vec<Option<i32>> = unit.names.iter().map(of_arguments).collect();
+    // A text may have the arguments of programs that its programs start.
+    let unknown = || contains_arguments(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
+    let literal = if arguments.iter().all(Option::is_none) && unknown() { SAME_ARGUMENTS } else { 0 };
+    let of_name = |(name, arguments): (&Name, Option<i32>)| name_score(name, child) + arguments.unwrap_or(literal);
+    unit.names.iter().zip(arguments).map(of_name).collect()
+}
+
+/// The highest of these scores.
 fn score(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
-    const WITH_ARGUMENTS: i32 = 4;
-    let has_arguments = contains_arguments(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
-    name_score(unit, child) + if has_arguments { WITH_ARGUMENTS } else { 0 }
+    scores(unit, child, text).into_iter().max().unwrap_or(0)
+}
+
+/// The score of the agreement of the arguments; `None` if they are not known to be those of a program of this name.
+fn argument_score(program: &Program, arguments: &[String]) -> Option<i32> {
+    let is = |path: &String| is_program(&program.name, path.rsplit('/').next().unwrap_or_default());
+    let given = match arguments {
+        [first, given @ ..] if is(first) => given,
+        // A script is an argument of its interpreter.
+        [_, script, given @ ..] | [_, _, script, given @ ..] if script.contains('/') && is(script) => given,
+        _ => return None,
+    };
+    Some(match () {
+        _ if fits(&program.arguments, given, Values::Known) => SAME_ARGUMENTS,
+        _ if fits(&program.arguments, given, Values::Any) => POSSIBLE_ARGUMENTS,
+        _ => OTHER_ARGUMENTS,
+    })
 }
 
 /// Whether a command's text contains the arguments literally: no argument comes from a variable. The first argument of a script is its
@@ -63,23 +98,27 @@ fn contains_arguments(text: &str, arguments: &[String]) -> bool {
     has(&wanted) || wanted.len() > 2 && wanted[1].contains('/') && has(&wanted[1..])
 }
 
-/// The score for the agreement of the names.
-fn name_score(unit: &Unit, child: Child<'_>) -> i32 {
-    let one = |name: &Name| match name {
-        Name::Is(name) if is_program(name, child.program) => 8,
+/// The score of the agreement of the name.
+fn name_score(name: &Name, child: Child<'_>) -> i32 {
+    match name {
+        Name::Is(program) if is_program(&program.name, child.program) => 8,
         // A program that the text names may be part of the shell (busybox).
-        Name::Is(_) if child.forked || child.program == SELF => 4,
+        Name::Is(program) if child.program == SELF => match child.arguments.first() {
+            Some(first) if is_program(&program.name, first) => 8,
+            Some(_) => 2,
+            None => 4,
+        },
+        Name::Is(_) if child.forked => 4,
         Name::Is(_) => 0,
         Name::Subshell(_) if child.forked => 6,
         // A copy of the shell with a single command executes it in its own place, or the shell made no copy.
         Name::Subshell(within) => {
-            let named = within.iter().any(|name| matches!(name, Name::Is(name) if is_program(name, child.program)));
-            if named { 8 } else { 2 }
+            let is = |name: &Name| matches!(name, Name::Is(program) if is_program(&program.name, child.program));
+            if within.iter().any(is) { 8 } else { 2 }
         }
         Name::Any if child.forked => 2,
         Name::Any => 3,
-    };
-    unit.names.iter().map(one).max().unwrap_or(0)
+    }
 }
 
 /// Whether a process's name is that of the program. The kernel keeps 15 bytes of a name, and a program may be a link to one with a longer
@@ -92,69 +131,155 @@ fn is_program(name: &str, program: &str) -> bool {
             && !program[name.len()..].starts_with(char::is_alphabetic)
 }
 
+/// The most processes of a unit that count; `None` for a loop whose turns are unknown or many.
+fn most(unit: &Unit) -> Option<usize> {
+    unit.most().filter(|&most| most <= COUNTED || !unit.repeats)
+}
+
+/// The programs that a turn of a loop did not start, between those at two places of its body: after `from` programs, up to the one at `to`.
+fn missing(unit: &Unit, from: usize, to: usize) -> i32 {
+    let runs = |name: &&Name| !matches!(name, Name::Is(program) if program.optional);
+    let names = unit.names.get(from..to.min(unit.names.len())).unwrap_or_default();
+    MISSING * names.iter().filter(runs).count() as i32
+}
+
+/// The same from one turn of a loop to the next, or within a turn.
+fn missing_in_turn(unit: &Unit, from: usize, to: usize) -> i32 {
+    let whole = || missing(unit, from, unit.names.len()) + missing(unit, 0, to);
+    let count = if from <= to { missing(unit, from, to) } else { whole() };
+    count.min(MISSING_IN_TURN)
+}
+
+/// A state of the alignment: the row of a unit, and the number of its names that are used. In a loop it is the place after the program that
+/// started last.
+type State = (usize, usize);
+
+/// An alignment of processes with commands, up to one of the processes.
+struct Alignment<'a> {
+    units: Vec<&'a Unit>,
+    /// The highest score of each state.
+    best: Vec<Vec<Option<i32>>>,
+    /// The states before, by process and state.
+    choices: Vec<Vec<Vec<State>>>,
+}
+
+impl<'a> Alignment<'a> {
+    fn of(units: Vec<&'a Unit>) -> Self {
+        let best = vec![vec![None; COUNTED + 1]; units.len()];
+        Self { units, best, choices: Vec::new() }
+    }
+
+    /// The cost of leaving a unit in this state.
+    fn left(&self, (row, used): State) -> i32 {
+        let unit = self.units[row];
+        let is_within = most(unit).is_none() && used > 0;
+        if is_within { missing_in_turn(unit, used, unit.names.len()) } else { 0 }
+    }
+
+    /// The cost of passing over a unit.
+    fn passed(&self, row: usize) -> i32 {
+        if self.units[row].optional { 0 } else { MISSING }
+    }
+
+    /// The best state of a row to leave, with its score. At equal scores the first one wins.
+    fn leaving(&self, row: usize) -> Option<(i32, State)> {
+        let states = self.best[row].iter().enumerate().rev();
+        states
+            .filter_map(|(used, score)| Some((score.as_ref()? - self.left((row, used)), (row, used))))
+            .max_by_key(|one| one.0)
+    }
+
+    /// Adds a process.
+    fn add(&mut self, child: Child<'_>, text: &str) {
+        let rows = self.units.len();
+        let mut next = vec![vec![None::<i32>; COUNTED + 1]; rows];
+        let mut choice = vec![vec![(0, 0); COUNTED + 1]; rows];
+        // The best of all units up to the current one.
+        let mut before = self.choices.is_empty().then_some((0, (0, 0)));
+        for row in 0..rows {
+            let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
+            let gain = scores.iter().copied().max().unwrap_or(0);
+            let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
+            let most = most(unit);
+            let mut put = |used: usize, score: i32, from: State| {
+                if next[row][used].is_none_or(|known| score > known) {
+                    (next[row][used], choice[row][used]) = (Some(score), from);
+                }
+            };
+            if let Some((score, from)) = before {
+                if gain <= 0 {
+                    put(0, score, from);
+                } else if most.is_none() {
+                    fitting().for_each(|(place, gain)| {
+                        put((place + 1).min(COUNTED), score + gain - missing_in_turn(unit, 0, place), from);
+                    });
+                } else {
+                    put(1, score + gain, from);
+                }
+            }
+            for (used, score) in self.best[row].iter().enumerate() {
+                let &Some(score) = score else { continue };
+                let from = (row, used);
+                match most {
+                    _ if gain <= 0 => put(used, score, from),
+                    None => fitting().for_each(|(place, gain)| {
+                        put((place + 1).min(COUNTED), score + gain - missing_in_turn(unit, used, place), from);
+                    }),
+                    Some(most) if used < most.min(COUNTED) => put(used + 1, score + gain, from),
+                    Some(_) => put(used, score, from),
+                }
+            }
+            before = before.map(|(score, from)| (score - self.passed(row), from));
+            if let Some((score, from)) = self.leaving(row)
+                && before.is_none_or(|(known, _)| score > known)
+            {
+                before = Some((score, from));
+            }
+        }
+        self.best = next;
+        self.choices.push(choice);
+    }
+
+    /// The best state after the last process. At equal scores the first command wins: without evidence, no later command is taken to have
+    /// started.
+    fn end(&self) -> Option<State> {
+        let (mut after, mut found) = (0, None::<(i32, State)>);
+        for row in (0..self.units.len()).rev() {
+            if let Some((score, state)) = self.leaving(row)
+                && found.is_none_or(|(known, _)| score - after >= known)
+            {
+                found = Some((score - after, state));
+            }
+            after += self.passed(row);
+        }
+        found.map(|(_, state)| state)
+    }
+
+    /// The row of each process.
+    fn rows(&self) -> Vec<usize> {
+        let Some((mut row, mut used)) = self.end() else { return Vec::new() };
+        let mut rows = Vec::with_capacity(self.choices.len());
+        for choice in self.choices.iter().rev() {
+            rows.push(row);
+            (row, used) = choice[row][used];
+        }
+        rows.reverse();
+        rows
+    }
+}
+
 /// Returns the unit of each child, by index; `None` if no unit can have started it. `text` is the shell's text.
 pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {
         return vec![None; children.len()];
     }
-    // best[u][k]: the highest score if the last child belongs to unit u and k names of u are used.
-    let (rows, columns) = (able.len(), COUNTED + 1);
-    let mut best = vec![vec![None::<i32>; columns]; rows];
-    let mut choices: Vec<Vec<Vec<(u32, u32)>>> = Vec::new();
-    let counted = &children[..children.len().min(LONGEST)];
-    for (number, &child) in counted.iter().enumerate() {
-        let mut next = vec![vec![None::<i32>; columns]; rows];
-        let mut choice = vec![vec![(0, 0); columns]; rows];
-        // The best of all units up to the current one.
-        let mut before: Option<(i32, (u32, u32))> = if number == 0 { Some((0, (0, 0))) } else { None };
-        for (row, &unit) in able.iter().enumerate() {
-            let unit = &units[unit];
-            let gain = score(unit, child, text);
-            let most = unit.most().filter(|&most| most <= COUNTED || !unit.repeats);
-            let mut put = |used: usize, score: i32, from: (u32, u32)| {
-                if next[row][used].is_none_or(|known| score > known) {
-                    (next[row][used], choice[row][used]) = (Some(score), from);
-                }
-            };
-            if let Some((score, from)) = before {
-                put(usize::from(gain > 0), score + gain + ENTERED * i32::from(gain > 0), from);
-            }
-            for (used, score) in best[row].iter().enumerate() {
-                let &Some(score) = score else { continue };
-                let from = (row as u32, used as u32);
-                match most {
-                    None if gain > 0 => put(used, score + gain, from),
-                    Some(most) if gain > 0 && used < most.min(COUNTED) => put(used + 1, score + gain, from),
-                    _ => put(used, score, from),
-                }
-            }
-            for (used, score) in best[row].iter().enumerate() {
-                if let &Some(score) = score
-                    && before.is_none_or(|(known, _)| score > known)
-                {
-                    before = Some((score, (row as u32, used as u32)));
-                }
-            }
-        }
-        best = next;
-        choices.push(choice);
+    let mut alignment = Alignment::of(able.iter().map(|&unit| &units[unit]).collect());
+    for &child in children.iter().take(LONGEST) {
+        alignment.add(child, text);
     }
-    let last = (0..rows).flat_map(|row| (0..columns).map(move |used| (row, used)));
-    // At equal scores the first command wins: without evidence, no later command is taken to have started.
-    let mut end = last.filter_map(|(row, used)| Some((best[row][used]?, std::cmp::Reverse(row), used))).max();
-    let mut assigned = vec![None; children.len()];
-    if let Some((_, std::cmp::Reverse(row), used)) = end.take() {
-        for rest in &mut assigned[counted.len()..] {
-            *rest = Some(able[row]);
-        }
-        let (mut row, mut used) = (row, used);
-        for number in (0..counted.len()).rev() {
-            assigned[number] = Some(able[row]);
-            let (one, other) = choices[number][row][used];
-            (row, used) = (one as usize, other as usize);
-        }
-    }
+    let mut assigned: Vec<Option<usize>> = alignment.rows().into_iter().map(|row| Some(able[row])).collect();
+    assigned.resize(children.len(), assigned.last().copied().flatten());
     assigned
 }
 
@@ -242,6 +367,49 @@ mod tests {
         let (first, second) = ("for i in 1 2 3; do sleep 0.$i; done", "for i in 1 2; do sleep 0.$i; done");
         let assigned = assigned(&format!("{first}; {second}"), &["sleep"; 5]);
         assert_eq!(assigned, [first, first, first, second, second]);
+    }
+
+    /// Arguments, the order of a loop's body and the values of variables in the text say which command started a process.
+    #[test]
+    fn loops_leave_their_neighbours_what_is_theirs() {
+        let loops = "l='a b'; m='c d e'; for f in $l; do cc $f; done; for g in $m; do cc $g; done";
+        let (first, second) = ("for f in $l; do cc $f; done", "for g in $m; do cc $g; done");
+        assert_eq!(assigned(loops, &["cc a", "cc b", "cc c", "cc d", "cc e"]), [first, first, second, second, second]);
+        let bodies = "for f in $l; do cc $f; ar $f; done; for f in $l; do cc $f; ld $f; done";
+        let (first, second) = ("for f in $l; do cc $f; ar $f; done", "for f in $l; do cc $f; ld $f; done");
+        assert_eq!(
+            assigned(bodies, &["cc a", "ar a", "cc b", "ar b", "cc a", "ld a", "cc b", "ld b"]),
+            [first, first, first, first, second, second, second, second]
+        );
+        let functions = "f() { cc $1; cc done; }; f a; f b; cc done";
+        assert_eq!(
+            assigned(functions, &["cc a", "cc done", "cc b", "cc done", "cc done"]),
+            ["f a", "f a", "f b", "f b", "cc done"]
+        );
+        let all = "f() { for x in \"$@\"; do cc $x; done; }; f a b; f c d; n=e; cc $n";
+        assert_eq!(
+            assigned(all, &["cc a", "cc b", "cc c", "cc d", "cc e"]),
+            ["f a b", "f a b", "f c d", "f c d", "cc $n"]
+        );
+        let until = "until cc a; do cc b; done; for f in $l; do cc $f; done";
+        let (first, second) = ("until cc a; do cc b; done", "for f in $l; do cc $f; done");
+        assert_eq!(assigned(until, &["cc a", "cc c", "cc d"]), [first, second, second]);
+        let named = "for f in a b; do cc $f; done; cc last";
+        assert_eq!(
+            assigned(named, &["cc a", "cc b", "cc last"]),
+            ["for f in a b; do cc $f; done"; 2].into_iter().chain(["cc last"]).collect::<Vec<_>>()
+        );
+    }
+
+    /// The shell goes on without a branch.
+    #[test]
+    fn commands_that_must_run_come_before_those_that_may() {
+        for before in ["[ -f x ] && cc $a", "if test x; then cc $a; fi", "case $x in y) cc $a;; esac", "false || cc $a"]
+        {
+            assert_eq!(assigned(&format!("{before}; cc $b"), &["cc x"]), ["cc $b"], "{before}");
+            assert_eq!(assigned(&format!("{before}; cc $b"), &["cc x", "cc y"])[1], "cc $b", "{before}");
+        }
+        assert_eq!(assigned("if [ x ]; then cc a; fi; n=b; cc $n", &["cc b"]), ["cc $n"]);
     }
 
     #[test]

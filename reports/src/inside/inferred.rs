@@ -140,6 +140,7 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
 fn starts(unit: &Unit, name: &str) -> bool {
     let is = |one: &Name| match one {
         Name::Is(program) => program
+            .name
             .strip_prefix(name)
             .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic() || next == '-')),
         Name::Subshell(_) | Name::Any => false,

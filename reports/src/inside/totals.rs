@@ -24,7 +24,7 @@ pub(super) fn divide(units: &[Unit], folded: &Folded, wall: impl Fn(usize) -> Na
 
 /// The commands that may have started processes of a program.
 fn owners(units: &[Unit], program: &str) -> Vec<usize> {
-    let named = |unit: &Unit| unit.names.iter().any(|name| matches!(name, Name::Is(name) if name == program));
+    let named = |unit: &Unit| unit.names.iter().any(|name| matches!(name, Name::Is(one) if one.name == program));
     let loops: Vec<usize> = (0..units.len()).filter(|&unit| units[unit].repeats && named(&units[unit])).collect();
     if !loops.is_empty() {
         return loops;

@@ -3,19 +3,21 @@
 //! The text is parsed by a shell grammar. The values of variables and the branches that are taken are not known, so a command that depends
 //! on them may have processes of any name, or no process.
 
+mod arguments;
 mod builtins;
 mod names;
 mod work;
 
+pub(super) use arguments::{Values, fits};
 pub(super) use builtins::ShellWork;
-pub(super) use names::Name;
+pub(super) use names::{Name, Program};
 
 use brush_parser::ast::{
     AndOrList, CaseClauseCommand, Command, CompoundCommand, CompoundList, CompoundListItem, FunctionBody,
     IfClauseCommand, Pipeline, SeparatorOperator,
 };
 use buildscope_commands::grammar::{Offsets, parse};
-use names::{Position, Programs, exit_action, literal, pipelines};
+use names::{Position, Programs, exit_action, literal, pipelines, steps};
 use std::collections::HashMap;
 use std::ops::Range;
 use work::Works;
@@ -30,7 +32,9 @@ pub(super) struct Unit {
     pub(super) span: Range<usize>,
     /// The programs that the unit starts, in order.
     pub(super) names: Vec<Name>,
-    /// Whether it may start them repeatedly: a loop, a function, a sourced file.
+    /// Whether the shell may go on without it: a branch, or a command after a test or `||`.
+    pub(super) optional: bool,
+    /// Whether it may start them repeatedly: a loop, a function with one, a sourced file.
     pub(super) repeats: bool,
     /// The number of repetitions of a loop over words of the text.
     pub(super) turns: Option<usize>,
@@ -77,8 +81,8 @@ impl Inner {
 impl Unit {
     /// A command that runs once, and for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
-        let (repeats, background, work, inner) = (false, false, ShellWork::default(), Inner::None);
-        Self { span, names, repeats, turns: None, background, work, inner }
+        let (work, inner) = (ShellWork::default(), Inner::None);
+        Self { span, names, optional: false, repeats: false, turns: None, background: false, work, inner }
     }
 
     /// The maximum number of processes that the unit starts; `None` if the text does not determine it.
@@ -105,6 +109,7 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
         works: Works::default(),
         functions: HashMap::new(),
         units: Vec::new(),
+        conditions: 0,
         exit: None,
     };
     for list in &program {
@@ -121,6 +126,8 @@ struct ShellReader {
     /// The commands of each function.
     functions: HashMap<String, Vec<Unit>>,
     units: Vec<Unit>,
+    /// The depth of conditions.
+    conditions: usize,
     /// The action of the shell at its end (`trap ... EXIT`).
     exit: Option<Unit>,
 }
@@ -145,7 +152,23 @@ impl ShellReader {
     }
 
     fn chain(&mut self, commands: &AndOrList) {
-        pipelines(commands).for_each(|pipeline| self.pipeline(pipeline));
+        for (pipeline, is_optional) in steps(commands) {
+            self.conditions += usize::from(is_optional);
+            self.pipeline(pipeline);
+            self.conditions -= usize::from(is_optional);
+        }
+    }
+
+    /// Adds a unit.
+    fn push(&mut self, unit: Unit) {
+        self.units.push(Unit { optional: self.conditions > 0, ..unit });
+    }
+
+    /// Reads commands that run only under a condition.
+    fn under_condition(&mut self, read: impl FnOnce(&mut Self)) {
+        self.conditions += 1;
+        read(self);
+        self.conditions -= 1;
     }
 
     /// Adds commands that the shell does not wait for. Unless they are one program or pipeline, a copy of the shell runs them.
@@ -161,7 +184,7 @@ impl ShellReader {
         } else if let Some(span) = self.offsets.commands(pipelines(commands).flat_map(|pipeline| &pipeline.seq)) {
             let within = self.programs.names(|programs, names| programs.chain(commands, names));
             let inner = Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.chain(commands)));
-            self.units.push(Unit { inner, ..Unit::of(span, vec![Name::Subshell(within)]) });
+            self.push(Unit { inner, ..Unit::of(span, vec![Name::Subshell(within)]) });
         }
         self.units[before..].iter_mut().for_each(|unit| unit.background = true);
     }
@@ -203,7 +226,7 @@ impl ShellReader {
             _ => ShellWork::default(),
         };
         let turns = turns(pipeline).filter(|_| !inner.units().iter().any(|unit| unit.repeats));
-        self.units.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });
+        self.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });
     }
 
     /// Adds a part of a pipeline. Unless it is a program, a copy of the shell runs it.
@@ -218,7 +241,7 @@ impl ShellReader {
             }
             _ => Inner::None,
         };
-        self.units.push(Unit { inner, ..Unit::of(span, names) });
+        self.push(Unit { inner, ..Unit::of(span, names) });
     }
 
     /// The commands within one command.
@@ -258,21 +281,25 @@ impl ShellReader {
 
     fn branches(&mut self, clause: &IfClauseCommand) {
         self.list(&clause.condition);
-        self.list(&clause.then);
-        for other in clause.elses.iter().flatten() {
-            if let Some(condition) = &other.condition {
-                self.list(condition);
+        self.under_condition(|reader| {
+            reader.list(&clause.then);
+            for other in clause.elses.iter().flatten() {
+                if let Some(condition) = &other.condition {
+                    reader.list(condition);
+                }
+                reader.list(&other.body);
             }
-            self.list(&other.body);
-        }
+        });
     }
 
     fn cases(&mut self, case: &CaseClauseCommand) {
         let names = self.programs.names(|programs, names| programs.substitutions(&case.value, names));
         if let Some(span) = self.offsets.word(&case.value).filter(|_| !names.is_empty()) {
-            self.units.push(Unit::of(span, names));
+            self.push(Unit::of(span, names));
         }
-        case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| self.list(list));
+        self.under_condition(|reader| {
+            case.cases.iter().filter_map(|case| case.cmd.as_ref()).for_each(|list| reader.list(list));
+        });
     }
 
     /// Returns the units of a copy of the shell, which does not have the shell's traps.
@@ -285,9 +312,11 @@ impl ShellReader {
 
     /// Returns the units that `read` adds, without the earlier ones. Units above the limit are left out.
     fn units_of(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
-        let before = std::mem::take(&mut self.units);
+        let before = (std::mem::take(&mut self.units), std::mem::take(&mut self.conditions));
         read(self);
-        let units = std::mem::replace(&mut self.units, before);
+        let (units, conditions) = before;
+        self.conditions = conditions;
+        let units = std::mem::replace(&mut self.units, units);
         if count(&units) > COMMANDS { Vec::new() } else { units }
     }
 }

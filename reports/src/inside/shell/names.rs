@@ -1,10 +1,12 @@
 //! The names of the programs that a command starts.
 
+use super::arguments::{Argument, Piece, Variables, call};
 use super::builtins;
 use brush_parser::ParserOptions;
 use brush_parser::ast::{
-    AndOr, AndOrList, Assignment, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,
-    ExtendedTestExpr, IoFileRedirectTarget, IoHereDocument, IoRedirect, Pipeline, RedirectList, SimpleCommand, Word,
+    AndOr, AndOrList, Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
+    CompoundList, ExtendedTestExpr, IoFileRedirectTarget, IoHereDocument, IoRedirect, Pipeline, RedirectList,
+    SimpleCommand, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
 use buildscope_commands::grammar::parse;
@@ -16,13 +18,23 @@ pub(super) const NAMES: usize = 200;
 /// The name of a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// The name in the text.
-    Is(String),
+    /// The program of this name in the text.
+    Is(Program),
     /// An unknown name: it depends on an expansion.
     Any,
     /// A copy of the shell: `( … )`, or a compound command in a pipeline. A shell may run the last one without a copy, and then starts its
     /// programs itself.
     Subshell(Vec<Name>),
+}
+
+/// A program that the text names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    /// The words after its name.
+    pub(crate) arguments: Vec<Argument>,
+    /// Whether a condition or a loop within the command decides if it runs.
+    pub(crate) optional: bool,
 }
 
 /// The context of a command. In a pipeline, a copy of the shell runs everything that is not a program.
@@ -42,16 +54,32 @@ impl Position {
 /// Finds the programs of commands. It knows the functions that the text has defined so far.
 #[derive(Debug, Default)]
 pub(super) struct Programs {
-    functions: HashMap<String, Vec<Name>>,
+    functions: HashMap<String, FunctionPrograms>,
+    variables: Variables,
     /// The depth of substitutions within substitutions.
     depth: usize,
+    /// The depth of conditions, and of loops.
+    conditions: usize,
+    loops: usize,
+    /// Whether a command was read that may start its programs more than once.
+    repeats: bool,
+}
+
+/// The programs of a function.
+#[derive(Debug)]
+struct FunctionPrograms {
+    names: Vec<Name>,
+    repeats: bool,
 }
 
 impl Programs {
     /// Defines a function.
     pub(super) fn define(&mut self, name: &str, body: &CompoundCommand) {
+        let before = std::mem::take(&mut self.repeats);
         let names = self.names(|programs, names| programs.compound(body, names));
-        self.functions.insert(name.to_owned(), names);
+        let calls_itself = names.iter().any(|one| matches!(one, Name::Is(program) if program.name == name));
+        let repeats = std::mem::replace(&mut self.repeats, before) || calls_itself;
+        self.functions.insert(name.to_owned(), FunctionPrograms { names, repeats });
     }
 
     /// Returns the names that `read` adds. Names above the limit are left out.
@@ -64,30 +92,52 @@ impl Programs {
 
     /// Adds the programs of a command. Returns whether the shell may start them more than once.
     pub(super) fn command(&mut self, command: &Command, position: Position, names: &mut Vec<Name>) -> bool {
+        let before = std::mem::take(&mut self.repeats);
         match command {
             Command::Simple(simple) => self.simple(simple, position, names),
             Command::Compound(CompoundCommand::Subshell(subshell), redirects) => {
                 self.redirects(redirects.as_ref(), names);
-                let within = self.names(|programs, names| programs.inner(&subshell.list, names));
+                let within = self.copied(|programs, names| programs.inner(&subshell.list, names));
                 names.push(Name::Subshell(within));
-                false
             }
             Command::Compound(_, redirects) if position == Position::InPipeline => {
                 self.redirects(redirects.as_ref(), names);
                 names.push(Name::Subshell(Vec::new()));
-                false
             }
             Command::Compound(compound, redirects) => {
                 self.redirects(redirects.as_ref(), names);
                 self.compound(compound, names);
-                true
             }
-            Command::ExtendedTest(test) => {
-                self.tested(&test.expr, names);
-                false
-            }
-            Command::Function(_) => false,
+            Command::ExtendedTest(test) => self.tested(&test.expr, names),
+            Command::Function(_) => {}
         }
+        let repeats = self.repeats;
+        self.repeats |= before;
+        repeats
+    }
+
+    /// The programs that a copy of the shell starts. How often it does so is its own affair.
+    fn copied(&mut self, read: impl FnOnce(&mut Self, &mut Vec<Name>)) -> Vec<Name> {
+        let before = self.repeats;
+        let names = self.names(read);
+        self.repeats = before;
+        names
+    }
+
+    /// Reads commands that run only under a condition.
+    fn under_condition(&mut self, read: impl FnOnce(&mut Self)) {
+        self.conditions += 1;
+        read(self);
+        self.conditions -= 1;
+    }
+
+    /// Reads the body of a loop. Within another loop it may run not at all.
+    fn in_loop(&mut self, read: impl FnOnce(&mut Self)) {
+        self.repeats = true;
+        let within = usize::from(self.loops > 0);
+        (self.loops, self.conditions) = (self.loops + 1, self.conditions + within);
+        read(self);
+        (self.loops, self.conditions) = (self.loops - 1, self.conditions - within);
     }
 
     fn tested(&mut self, test: &ExtendedTestExpr, names: &mut Vec<Name>) {
@@ -114,28 +164,40 @@ impl Programs {
                 for word in clause.values.iter().flatten() {
                     self.substitutions(word, names);
                 }
-                self.inner(&clause.body.list, names);
+                match &clause.values {
+                    Some(words) => {
+                        self.variables.assign_each(&clause.variable_name, words.iter().map(|word| &*word.value));
+                    }
+                    None => self.variables.assign_parameters(&clause.variable_name),
+                }
+                self.in_loop(|programs| programs.inner(&clause.body.list, names));
             }
-            CompoundCommand::ArithmeticForClause(clause) => self.inner(&clause.body.list, names),
-            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => {
-                self.inner(&clause.0, names);
-                self.inner(&clause.1.list, names);
+            CompoundCommand::ArithmeticForClause(clause) => {
+                self.in_loop(|programs| programs.inner(&clause.body.list, names));
             }
+            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => self.in_loop(|programs| {
+                programs.inner(&clause.0, names);
+                programs.under_condition(|programs| programs.inner(&clause.1.list, names));
+            }),
             CompoundCommand::IfClause(clause) => {
                 self.inner(&clause.condition, names);
-                self.inner(&clause.then, names);
-                for other in clause.elses.iter().flatten() {
-                    if let Some(condition) = &other.condition {
-                        self.inner(condition, names);
+                self.under_condition(|programs| {
+                    programs.inner(&clause.then, names);
+                    for other in clause.elses.iter().flatten() {
+                        if let Some(condition) = &other.condition {
+                            programs.inner(condition, names);
+                        }
+                        programs.inner(&other.body, names);
                     }
-                    self.inner(&other.body, names);
-                }
+                });
             }
             CompoundCommand::CaseClause(case) => {
                 self.substitutions(&case.value, names);
-                for list in case.cases.iter().filter_map(|case| case.cmd.as_ref()) {
-                    self.inner(list, names);
-                }
+                self.under_condition(|programs| {
+                    for list in case.cases.iter().filter_map(|case| case.cmd.as_ref()) {
+                        programs.inner(list, names);
+                    }
+                });
             }
             CompoundCommand::Arithmetic(_) => {}
         }
@@ -161,7 +223,7 @@ impl Programs {
 
     /// Adds a copy of the shell that runs these commands. It executes a single one in its own place.
     fn copy(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
-        let found = self.names(|programs, names| programs.inner(list, names));
+        let found = self.copied(|programs, names| programs.inner(list, names));
         names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell(found) });
     }
 
@@ -171,14 +233,16 @@ impl Programs {
 
     /// Adds the programs of commands that `&&` and `||` join.
     pub(super) fn chain(&mut self, commands: &AndOrList, names: &mut Vec<Name>) {
-        for pipeline in pipelines(commands) {
+        for (pipeline, is_optional) in steps(commands) {
+            self.conditions += usize::from(is_optional);
             for command in &pipeline.seq {
                 self.command(command, Position::in_pipeline(pipeline), names);
             }
+            self.conditions -= usize::from(is_optional);
         }
     }
 
-    fn simple(&mut self, simple: &SimpleCommand, position: Position, names: &mut Vec<Name>) -> bool {
+    fn simple(&mut self, simple: &SimpleCommand, position: Position, names: &mut Vec<Name>) {
         let items = simple.prefix.iter().flat_map(|prefix| &prefix.0);
         let items: Vec<_> = items.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)).collect();
         // Command substitutions run before the command itself.
@@ -194,29 +258,63 @@ impl Programs {
             }
         }
         simple.word_or_name.iter().for_each(|word| self.substitutions(word, names));
-        let Some(name) = named(simple) else { return false };
+        self.assignments(simple);
+        let Some((name, before)) = started(simple) else { return };
         match name.as_deref() {
             None => names.push(Name::Any),
             Some(path) if path.contains('/') => {
-                names.push(Name::Is(path.rsplit('/').next().unwrap_or_default().to_owned()));
+                let name = path.rsplit('/').next().unwrap_or_default();
+                names.push(Name::Is(self.program(name, simple, before)));
             }
-            Some("eval") if let Some(text) = evaluated(simple) => return self.evaluated(&text, names),
+            Some("eval") if let Some(text) = evaluated(simple) => self.evaluated(&text, names),
             Some("." | "source" | "eval") => {
                 names.push(Name::Any);
-                return true;
+                self.repeats = true;
             }
             Some(function) if self.functions.contains_key(function) => {
-                names.extend(self.functions[function].iter().take(NAMES).cloned());
-                return true;
+                let parameters = self.arguments(simple, before);
+                let function = &self.functions[function];
+                names.extend(function.names.iter().take(NAMES).map(|name| called(name, &parameters, self.conditions)));
+                self.repeats |= function.repeats;
             }
             Some(name) if builtins::work(name).is_some() => {
                 if position == Position::InPipeline {
                     names.push(Name::Subshell(Vec::new()));
                 }
             }
-            Some(name) => names.push(Name::Is(name.to_owned())),
+            Some(name) => names.push(Name::Is(self.program(name, simple, before))),
         }
-        false
+    }
+
+    fn program(&self, name: &str, simple: &SimpleCommand, before: usize) -> Program {
+        let arguments = self.arguments(simple, before);
+        Program { name: name.to_owned(), arguments, optional: self.conditions > 0 }
+    }
+
+    /// The words after the name of the program; `before` words of the suffix come before them.
+    fn arguments(&self, simple: &SimpleCommand, before: usize) -> Vec<Argument> {
+        let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
+        let words = suffix.filter_map(|item| match item {
+            CommandPrefixOrSuffixItem::Word(word) | CommandPrefixOrSuffixItem::AssignmentWord(_, word) => {
+                Some(self.variables.read(&word.value))
+            }
+            CommandPrefixOrSuffixItem::ProcessSubstitution(..) => Some(Argument::One(vec![Piece::Unknown])),
+            CommandPrefixOrSuffixItem::IoRedirect(_) => None,
+        });
+        words.skip(before).collect()
+    }
+
+    /// Notes the values of variables: before a command, or after `export` and the like.
+    fn assignments(&mut self, simple: &SimpleCommand) {
+        let items = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+        for item in items.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)) {
+            if let CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) = item
+                && let (AssignmentName::VariableName(name), AssignmentValue::Scalar(value)) =
+                    (&assignment.name, &assignment.value)
+            {
+                self.variables.assign(name, &value.value);
+            }
+        }
     }
 
     /// Adds the programs of `$( … )` and backquotes in a word.
@@ -245,31 +343,40 @@ impl Programs {
         }
     }
 
-    /// Adds the programs of a text that the shell itself runs. Returns whether it may start them more than once.
-    fn evaluated(&mut self, text: &str, names: &mut Vec<Name>) -> bool {
+    /// Adds the programs of a text that the shell itself runs.
+    fn evaluated(&mut self, text: &str, names: &mut Vec<Name>) {
         let Some(program) = parse(text).filter(|_| self.depth < 4) else {
             names.push(Name::Any);
-            return true;
+            self.repeats = true;
+            return;
         };
         self.depth += 1;
-        let mut repeats = false;
-        let lists = program.iter().flat_map(|list| &list.0);
-        for pipeline in lists.flat_map(|item| pipelines(&item.0)) {
-            for command in &pipeline.seq {
-                repeats |= self.command(command, Position::in_pipeline(pipeline), names);
-            }
-        }
+        program.iter().for_each(|list| self.inner(list, names));
         self.depth -= 1;
-        repeats
     }
 
     /// Adds the names in a text that the shell reads as commands.
     pub(super) fn substituted(&mut self, text: &str) -> Vec<Name> {
         let Some(program) = parse(text) else { return Vec::new() };
         self.depth += 1;
-        let names = self.names(|programs, names| program.iter().for_each(|list| programs.inner(list, names)));
+        let names = self.copied(|programs, names| program.iter().for_each(|list| programs.inner(list, names)));
         self.depth -= 1;
         names
+    }
+}
+
+/// The name in a function, with the parameters of a call that runs under this number of conditions.
+fn called(name: &Name, parameters: &[Argument], conditions: usize) -> Name {
+    match name {
+        Name::Is(program) => Name::Is(Program {
+            arguments: call(&program.arguments, parameters),
+            optional: program.optional || conditions > 0,
+            ..program.clone()
+        }),
+        Name::Subshell(within) => {
+            Name::Subshell(within.iter().map(|name| called(name, parameters, conditions)).collect())
+        }
+        Name::Any => Name::Any,
     }
 }
 
@@ -300,6 +407,30 @@ pub(super) fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline>
     [&commands.first].into_iter().chain(others)
 }
 
+/// The same, and whether each may not run though everything before it did not fail the build: after `||`, and after a test.
+pub(super) fn steps(commands: &AndOrList) -> impl Iterator<Item = (&Pipeline, bool)> {
+    let has_or = commands.additional.iter().any(|next| matches!(next, AndOr::Or(_)));
+    let mut tested = false;
+    pipelines(commands).enumerate().map(move |(number, pipeline)| {
+        let is_optional = number > 0 && (has_or || tested);
+        tested |= is_test(pipeline);
+        (pipeline, is_optional)
+    })
+}
+
+/// Whether it is a command that answers a question.
+fn is_test(pipeline: &Pipeline) -> bool {
+    const TESTS: &[&str] = &["[", "test", "command", "which", "type", "hash", "false", "grep", "diff", "cmp", "getent"];
+    match &pipeline.seq[..] {
+        [.., Command::Simple(simple)] => {
+            let name = simple.word_or_name.as_ref().and_then(literal);
+            pipeline.bang || name.is_some_and(|name| TESTS.contains(&&*name))
+        }
+        [.., Command::ExtendedTest(_)] => true,
+        _ => pipeline.bang,
+    }
+}
+
 /// The action of `trap ACTION EXIT`, without its quotes: the shell runs it when it ends or a command fails. The action `-` removes an
 /// earlier one. `None` for other commands, and if the action depends on an expansion.
 pub(super) fn exit_action(command: &Command) -> Option<String> {
@@ -321,26 +452,36 @@ pub(super) fn exit_action(command: &Command) -> Option<String> {
 /// The name of the command. The inner `None` is a name that depends on an expansion; the outer one is a command of assignments and
 /// redirections only.
 pub(super) fn named(simple: &SimpleCommand) -> Option<Option<String>> {
+    started(simple).map(|(name, _)| name)
+}
+
+/// The same with the number of words of the suffix up to that name.
+fn started(simple: &SimpleCommand) -> Option<(Option<String>, usize)> {
     let suffix = simple.suffix.iter().flat_map(|suffix| &suffix.0);
     let mut arguments = suffix.filter_map(|item| match item {
         CommandPrefixOrSuffixItem::Word(word) => Some(word),
         _ => None,
     });
+    let mut before = 0;
+    let mut next = || {
+        before += 1;
+        arguments.next()
+    };
     let mut name = literal(simple.word_or_name.as_ref()?);
     // These run the command that follows them.
     while let Some("exec" | "command" | "builtin" | "coproc") = name.as_deref() {
-        let mut word = arguments.next()?;
+        let mut word = next()?;
         while word.value.starts_with('-') {
             match &*word.value {
                 // Where a command is.
-                "-v" | "-V" => return Some(name),
+                "-v" | "-V" => return Some((name, 0)),
                 // The name in the list of processes.
-                "-a" => drop(arguments.next()),
+                "-a" => drop(next()),
                 _ => {}
             }
-            word = arguments.next()?;
+            word = next()?;
         }
         name = literal(word);
     }
-    Some(name)
+    Some((name, before))
 }

@@ -3,7 +3,7 @@ use super::*;
 
 fn shown(text: &str) -> Vec<(String, String, bool)> {
     let name = |name: &Name| match name {
-        Name::Is(name) => name.clone(),
+        Name::Is(program) => program.name.clone(),
         Name::Any => "*".into(),
         Name::Subshell(_) => "( )".into(),
     };
@@ -50,7 +50,9 @@ fn loops_and_functions_start_theirs_again_and_again() {
         shown("for i in a b; do gcc -c $i.c; done; make"),
         [row("for i in a b; do gcc -c $i.c; done", "gcc", true), row("make", "make", false)]
     );
-    assert_eq!(shown("f() { cc $1; ld; }; f a; f b"), [row("f a", "cc ld", true), row("f b", "cc ld", true)]);
+    assert_eq!(shown("f() { cc $1; ld; }; f a; f b"), [row("f a", "cc ld", false), row("f b", "cc ld", false)]);
+    assert_eq!(shown("f() { while cc; do ld; done; }; f"), [row("f", "cc ld", true)]);
+    assert_eq!(shown("f() { cc; f; }; f"), [row("f", "cc f", true)]);
     assert_eq!(shown(". ./env.sh; $CC x.c"), [row(". ./env.sh", "*", true), row("$CC x.c", "*", false)]);
 }
 
