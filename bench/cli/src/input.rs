@@ -17,6 +17,22 @@ pub(crate) fn read_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read(File::open(path)?, limit)
 }
 
+/// Reads a regular file in a directory. Links are followed, but only within the directory: messages about the file show its lines.
+///
+/// # Errors
+/// If the file cannot be read, is larger than `limit` bytes, is not a regular file, or is outside the directory.
+pub(crate) fn read_file_within(directory: &Path, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let found = path.canonicalize()?;
+    if !found.starts_with(directory.canonicalize()?) {
+        return Err(io::Error::other("it is outside the context (through `..` or a symbolic link)"));
+    }
+    // Reading a pipe would block.
+    if !found.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    read_file(&found, limit)
+}
+
 /// Reads a file, or standard input if the path is `-`, of at most `limit` bytes.
 ///
 /// # Errors

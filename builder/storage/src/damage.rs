@@ -5,16 +5,20 @@
 //! it; the next build creates it again.
 
 use super::error::IoContext;
-use super::layout::{BLOBS, KEPT, exclusive};
-use super::{LayerStore, SparseReader, StorageError};
-use buildscope_record::{BlobDigest, ByteSize};
+use super::index::LayerIndex;
+use super::layout::{BLOBS, INDEXES, KEPT, exclusive};
+use super::unpacked::{self, DamagedUnpacked, UnpackedOrigin};
+use super::{LayerStore, SparseReader, StorageError, Tree, attributes};
+use buildscope_record::{BlobDigest, ByteSize, DiffId};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::fs;
 use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The result of checking all blobs.
+/// The result of checking all blobs and unpacked layers.
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// The number of blobs that were read.
@@ -23,6 +27,15 @@ pub struct Checked {
     pub bytes: ByteSize,
     /// The damaged blobs.
     pub damaged: Vec<DamagedBlob>,
+    /// The number of unpacked layers that were compared with their blobs.
+    pub unpacked: u64,
+    /// The damaged unpacked layers.
+    pub damaged_unpacked: Vec<DamagedUnpacked>,
+    /// Directories with unpacked layers that were not compared, relative to the store: an earlier version has unpacked them, or a blob is
+    /// missing.
+    pub unknown: Vec<String>,
+    /// The number of cached results that were removed, because their steps may have read a damaged unpacked layer.
+    pub forgotten: usize,
 }
 
 /// A blob that does not have the content that its name says.
@@ -53,6 +66,17 @@ impl Inspection {
             hash.update(bytes);
         }
     }
+}
+
+/// The state of an unpacked layer.
+enum UnpackedState {
+    Whole,
+    Damaged {
+        path: PathBuf,
+        difference: String,
+    },
+    /// It cannot be compared.
+    Unknown,
 }
 
 impl LayerStore {
@@ -157,8 +181,8 @@ impl LayerStore {
         std::mem::take(&mut *self.damaged())
     }
 
-    /// Reads and verifies all blobs. With `repair`, damaged ones are removed. `passed` is called with the number of bytes read so far and
-    /// the total.
+    /// Reads and verifies all blobs, and compares all unpacked layers with them. With `repair`, damaged ones are removed. `passed` is
+    /// called with the number of bytes of blobs read so far and the total.
     ///
     /// # Errors
     /// Errors of reading and removing.
@@ -192,10 +216,80 @@ impl LayerStore {
         let damaged = blobs.par_iter().map(check).collect::<Result<Vec<_>, StorageError>>()?;
         let mut damaged: Vec<_> = damaged.into_iter().flatten().collect();
         damaged.sort();
+        let mut checked =
+            Checked { blobs: count.into_inner(), bytes: ByteSize(read.into_inner()), damaged, ..Checked::default() };
+        self.check_unpacked(&mut checked)?;
         if repair {
-            damaged.iter().try_for_each(|damaged| self.drop_damaged(&damaged.blob))?;
+            checked.damaged.iter().try_for_each(|damaged| self.drop_damaged(&damaged.blob))?;
+            let damaged: Vec<_> = checked.damaged_unpacked.iter().map(|damaged| damaged.directory.clone()).collect();
+            checked.forgotten = self.cache().forget_since(&damaged)?;
+            let _lock = exclusive(self.root())?;
+            self.drop_paths(&[damaged, checked.unknown.clone()].concat())?;
         }
-        Ok(Checked { blobs: count.into_inner(), bytes: ByteSize(read.into_inner()), damaged })
+        Ok(checked)
+    }
+
+    /// Compares all unpacked layers with the blobs that they were made from. Those of damaged blobs are left out.
+    fn check_unpacked(&self, checked: &mut Checked) -> Result<(), StorageError> {
+        let dir = self.root().join("lowers");
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&dir).context("read", &dir)? {
+            names.push(format!("lowers/{}", entry.context("read", &dir)?.file_name().to_string_lossy()));
+        }
+        names.sort();
+        let is_damaged = |layer: &DiffId| checked.damaged.iter().any(|damaged| damaged.blob == (*layer).into());
+        let (mut compared, mut damaged, mut unknown) = (0, Vec::new(), Vec::new());
+        for directory in names {
+            let origin = self.cache().unpacked(&directory)?;
+            if origin.as_ref().is_some_and(|origin| origin.layers.iter().any(is_damaged)) {
+                continue;
+            }
+            let state = match &origin {
+                Some(origin) => self.compare_unpacked(&directory, origin),
+                None => Ok(UnpackedState::Unknown),
+            };
+            // It may be removed while it is compared.
+            if !self.root().join(&directory).exists() {
+                continue;
+            }
+            match state {
+                Ok(UnpackedState::Whole) => compared += 1,
+                Ok(UnpackedState::Damaged { path, difference }) => {
+                    compared += 1;
+                    let layer = origin.and_then(|origin| origin.layers.last().copied());
+                    damaged.push(DamagedUnpacked { directory, layer, path, difference });
+                }
+                Ok(UnpackedState::Unknown) | Err(StorageError::MissingBlob(_)) => unknown.push(directory),
+                Err(error) => return Err(error),
+            }
+        }
+        (checked.unpacked, checked.damaged_unpacked, checked.unknown) = (compared, damaged, unknown);
+        Ok(())
+    }
+
+    /// Compares an unpacked layer with its blobs.
+    fn compare_unpacked(&self, directory: &str, origin: &UnpackedOrigin) -> Result<UnpackedState, StorageError> {
+        let mut tree = Tree::empty(self.blobs().clone());
+        for layer in &origin.layers {
+            // A check is not a use: it does not change what is pruned first.
+            let index = fs::read(self.root().join(INDEXES).join(layer.hex())).ok().and_then(LayerIndex::parse);
+            let Some(index) = index.filter(|index| index.layer().diff_id == *layer) else {
+                return Ok(UnpackedState::Unknown);
+            };
+            tree = tree.with(Arc::new(index))?;
+        }
+        let sample = self.scratch().path("attributes");
+        fs::write(&sample, "").context("write", &sample)?;
+        let holds = |name: &[u8], value: &[u8]| {
+            attributes::set(&sample, name, value).is_ok()
+                && attributes::get(&sample, name).is_ok_and(|found| found.as_deref() == Some(value))
+        };
+        let different = unpacked::difference(&tree, origin.form, &self.root().join(directory), &holds);
+        self.scratch().discard(sample);
+        Ok(match different? {
+            None => UnpackedState::Whole,
+            Some((path, difference)) => UnpackedState::Damaged { path, difference },
+        })
     }
 
     /// Removes a blob, the files derived from it, and the cache entries that need it.
@@ -211,21 +305,28 @@ impl LayerStore {
                 paths.push(format!("lowers/{name}"));
             }
         }
-        self.cache().forget(&paths, None)?;
-        for path in &paths {
-            // It is removed with the scratch directory, not now: a running step may still have it mounted.
-            match fs::rename(root.join(path), self.scratch().path("damaged")) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                renamed => renamed.context("remove", root.join(path))?,
-            }
-        }
-        self.forget_cached(&paths);
-        self.count_removal();
+        self.drop_paths(&paths)?;
         self.blobs().distrust(blob);
         let mut damaged = self.damaged();
         if !damaged.contains(blob) {
             damaged.push(*blob);
         }
+        Ok(())
+    }
+
+    /// Removes files and directories of the store, and the cache entries that need them. The caller has the exclusive lock.
+    fn drop_paths(&self, paths: &[String]) -> Result<(), StorageError> {
+        self.cache().forget(paths, None)?;
+        for path in paths {
+            let path = self.root().join(path);
+            // It is removed with the scratch directory, not now: a running step may still have it mounted.
+            match fs::rename(&path, self.scratch().path("damaged")) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed.context("remove", path)?,
+            }
+        }
+        self.forget_cached(paths);
+        self.count_removal();
         Ok(())
     }
 }

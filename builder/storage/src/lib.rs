@@ -95,6 +95,7 @@ pub mod tar;
 mod timestamp;
 mod tree;
 mod unpack;
+mod unpacked;
 mod upper;
 
 pub use attributes::CAPABILITY;
@@ -125,6 +126,7 @@ pub use step_lock::StepLock;
 pub use store::Store;
 pub use timestamp::Timestamp;
 pub use tree::{Resolved, Tree};
+pub use unpacked::DamagedUnpacked;
 
 #[cfg(test)]
 mod tests;

@@ -64,7 +64,8 @@ pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, links: HardLinks) -> 
     write(stack, top(stack, marks, links), to)
 }
 
-fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Vec<(Entry, Content)> {
+/// The entries of the top layer of `stack` as a lower directory of overlayfs.
+pub(crate) fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Vec<(Entry, Content)> {
     let entries = lower::entries(stack, marks);
     match links {
         HardLinks::Split => entries.into_iter().map(|(entry, content)| split_link(stack, entry, content)).collect(),

@@ -5,7 +5,8 @@ use crate::{Failure, Root, output, shown, units, write_message, write_out};
 use buildscope_record::ByteSize;
 use buildscope_reports::render::table::{Align, Cell, Table};
 use buildscope_storage::{
-    Checked, DamagedBlob, DriverChoice, DriverName, PruneOptions, Store, StoreOptions, Usage, UsageKind,
+    Checked, DamagedBlob, DamagedUnpacked, DriverChoice, DriverName, PruneOptions, Store, StoreOptions, Usage,
+    UsageKind,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use miette::miette;
@@ -57,10 +58,11 @@ enum StoreCommand {
         #[arg(long, value_enum, default_value_t)]
         format: ListFormat,
     },
-    /// Read every blob and compare it with its digest; exit code 1 if there is damage that was not repaired
+    /// Compare every blob with its digest and every unpacked layer with its blob; exit code 1 if there is damage that was not repaired
     #[command(after_help = "Examples:\n  buildscope store check\n  buildscope store check --repair")]
     Check {
-        /// Remove damaged blobs and data made from them: the next build creates them again
+        /// Remove damaged blobs, data made from them, damaged unpacked layers, and results of steps that may have read these: the next
+        /// build creates them again
         #[arg(long)]
         repair: bool,
         /// Output format
@@ -78,6 +80,12 @@ enum ListFormat {
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if matches!(arguments.work, StoreCommand::Check { .. } | StoreCommand::Prune { .. })
+        && let Err(error) = buildscope_sandbox::isolate_process()
+    {
+        // The files of an ordinary user's store may belong to the ids of the user's namespace.
+        write_message(&format!("warning: {error}: files of other owners are not checked or removed"));
+    }
     // No step runs, so the driver without requirements is enough.
     let options = StoreOptions { driver: DriverChoice::Named(DriverName::Copy), ..StoreOptions::default() };
     let store = Store::open(&arguments.root.resolve()?, options).map_err(Failure::internal)?;
@@ -107,7 +115,7 @@ fn work(work: StoreCommand, store: &Store) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Verifies every blob. Reports progress on standard error once a second.
+/// Verifies every blob and every unpacked layer. Reports progress on standard error once a second.
 fn check(store: &Store, repair: bool, format: ListFormat) -> Result<(), Failure> {
     let reported = Mutex::new(Instant::now());
     let passed = |read: ByteSize, total: ByteSize| {
@@ -123,7 +131,11 @@ fn check(store: &Store, repair: bool, format: ListFormat) -> Result<(), Failure>
     } else {
         shown(&found_text(&checked, repair)).into_owned()
     });
-    if checked.damaged.is_empty() || repair { Ok(()) } else { Err(Failure::Reported) }
+    if checked.damaged.is_empty() && checked.damaged_unpacked.is_empty() || repair {
+        Ok(())
+    } else {
+        Err(Failure::Reported)
+    }
 }
 
 fn found_text(checked: &Checked, repaired: bool) -> String {
@@ -132,21 +144,48 @@ fn found_text(checked: &Checked, repaired: bool) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "damaged: {blob} holds {found}{}", if repaired { ", removed" } else { "" });
     }
-    let (blobs, bytes, damaged) = (checked.blobs, checked.bytes, checked.damaged.len());
-    let plural = if blobs == 1 { "" } else { "s" };
-    let end = match (damaged, repaired) {
+    for DamagedUnpacked { directory, layer, path, difference } in &checked.damaged_unpacked {
+        let of = layer.map_or(String::new(), |layer| format!(" (unpacked {layer})"));
+        let end = if repaired { ", removed" } else { "" };
+        let _ = writeln!(text, "damaged: {directory}{of}: `{}`: {difference}{end}", path.display());
+    }
+    let counted = |number: u64, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
+    let (blobs, bytes) = (counted(checked.blobs, "blob"), checked.bytes);
+    let unpacked = match checked.unpacked {
+        0 => String::new(),
+        number => format!(" and {}", counted(number, "unpacked layer")),
+    };
+    let end = match (checked.damaged.len() + checked.damaged_unpacked.len(), repaired) {
         (0, _) => "no damage".to_owned(),
         (damaged, true) => format!("{damaged} damaged and removed: the next build creates them again if it needs them"),
-        (damaged, false) => format!("{damaged} damaged: `buildscope store check --repair` removes the damaged blobs"),
+        (damaged, false) => format!("{damaged} damaged: `buildscope store check --repair` removes what is damaged"),
     };
-    let _ = writeln!(text, "{blobs} blob{plural} ({bytes}) checked, {end}");
+    let _ = writeln!(text, "{blobs} ({bytes}){unpacked} checked, {end}");
+    if checked.forgotten > 0 {
+        let results = counted(checked.forgotten as u64, "cached result");
+        let _ = writeln!(text, "{results} removed: the steps may have read the damaged unpacked layer");
+    }
+    if !checked.unknown.is_empty() {
+        let unknown = counted(checked.unknown.len() as u64, "unpacked layer");
+        let end = if repaired { "removed: the next build unpacks again what it needs" } else { "not checked" };
+        let _ = writeln!(text, "{unknown} of unknown origin {end}");
+    }
     text
 }
 
 fn found_json(checked: &Checked, repaired: bool) -> String {
     let row = |DamagedBlob { blob, found }: &DamagedBlob| serde_json::json!({"blob": blob, "found": found, "repaired": repaired});
     let damaged: Vec<_> = checked.damaged.iter().map(row).collect();
-    let found = serde_json::json!({"blobs": checked.blobs, "bytes": checked.bytes.0, "damaged": damaged});
+    let row = |DamagedUnpacked { directory, layer, path, difference }: &DamagedUnpacked| {
+        serde_json::json!({
+            "directory": directory, "layer": layer, "path": path.display().to_string(), "difference": difference, "repaired": repaired,
+        })
+    };
+    let damaged_unpacked: Vec<_> = checked.damaged_unpacked.iter().map(row).collect();
+    let found = serde_json::json!({
+        "blobs": checked.blobs, "bytes": checked.bytes.0, "damaged": damaged, "unpacked": checked.unpacked,
+        "damaged_unpacked": damaged_unpacked, "unknown": checked.unknown, "forgotten": checked.forgotten,
+    });
     format!("{found:#}\n")
 }
 

@@ -13,7 +13,7 @@ use plan::Planner;
 use text_only::Planner;
 
 use super::context_files::ContextFiles;
-use super::input::{LARGEST_DOCKERFILE, read_file, read_standard_input};
+use super::input::{LARGEST_DOCKERFILE, read_file, read_file_within, read_standard_input};
 use super::{Failure, Root, write_message, write_out, write_text};
 use buildscope_dockerfile::lint::{self, Finding, LintContext, Options};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
@@ -192,7 +192,7 @@ impl Arguments {
         let source = match file {
             Some(file) if file == Path::new("-") => Source::standard_input()?,
             Some(file) => Source::file(&file)?,
-            None => Source::file(&context.join("Dockerfile"))?,
+            None => Source::within(&context, &context.join("Dockerfile"))?,
         };
         let build_args = self.build_arg.iter().filter_map(|arg| match arg.split_once('=') {
             Some((name, value)) => Some((name.to_owned(), value.to_owned())),
@@ -212,7 +212,16 @@ impl Arguments {
 
 impl Source {
     pub(super) fn file(path: &Path) -> Result<Self, Failure> {
-        let read = read_file(path, LARGEST_DOCKERFILE).and_then(|bytes| text(&bytes)).into_diagnostic();
+        Self::of(path, read_file(path, LARGEST_DOCKERFILE))
+    }
+
+    /// A Dockerfile in a context, which must not be a link out of it.
+    fn within(context: &Path, path: &Path) -> Result<Self, Failure> {
+        Self::of(path, read_file_within(context, path, LARGEST_DOCKERFILE))
+    }
+
+    fn of(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<Self, Failure> {
+        let read = bytes.and_then(|bytes| text(&bytes)).into_diagnostic();
         let text = read.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
         Ok(Self { name: path.display().to_string(), text, path: Some(path.to_owned()) })
     }
@@ -368,9 +377,21 @@ pub(crate) fn read_ignore(context: &Path, dockerfile: Option<&Path>) -> Result<O
         if !path.is_file() {
             continue;
         }
-        let Ok(bytes) = read_file(&path, LARGEST_DOCKERFILE) else { continue };
-        let ignore = Ignore::parse(&bytes).into_diagnostic();
-        return ignore.wrap_err_with(|| path.display().to_string()).map(Some).map_err(Failure::Failed);
+        let named = |error: miette::Report| error.wrap_err(path.display().to_string());
+        let read = if is_below(context, &path) {
+            read_file_within(context, &path, LARGEST_DOCKERFILE)
+        } else {
+            read_file(&path, LARGEST_DOCKERFILE)
+        };
+        let bytes = read.into_diagnostic().map_err(named).map_err(Failure::Usage)?;
+        return Ignore::parse(&bytes).into_diagnostic().map(Some).map_err(named).map_err(Failure::Failed);
     }
     Ok(None)
+}
+
+/// Whether the directory of a file is in a context, however its path is written.
+fn is_below(context: &Path, path: &Path) -> bool {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let found = directory.canonicalize().and_then(|directory| Ok(directory.starts_with(context.canonicalize()?)));
+    found.unwrap_or(false)
 }

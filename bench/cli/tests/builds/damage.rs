@@ -158,6 +158,21 @@ fn check_reports_and_repairs_damage() {
     assert!(String::from_utf8_lossy(&repaired.stdout).contains(&damaged));
     assert!(store(&world, &["check"]).status.success());
     assert!(steps(&world.build(&[]).record(), Executed).iter().any(|step| step.contains("head -c")));
+
+    // An unpacked layer.
+    world.build(&["--driver", "overlay"]).record();
+    let lowers = fs::read_dir(world.path("store/lowers")).unwrap().map(|entry| entry.unwrap().path());
+    let file = lowers.map(|lower| lower.join("f")).find(|file| file.exists()).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().write_all_at(b"Z", 1).unwrap();
+    let found = store(&world, &["check"]);
+    assert_eq!(found.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&found.stdout);
+    assert!(text.contains("`f`: other content") || text.contains("`f`: another time"), "{text}");
+    let repaired = store(&world, &["check", "--repair"]);
+    assert!(repaired.status.success());
+    assert!(!file.exists());
+    assert_eq!(steps(&world.build(&["--driver", "overlay"]).record(), Executed).len(), 1);
+    assert!(store(&world, &["check"]).status.success());
 }
 
 #[test]
@@ -182,6 +197,12 @@ fn a_default_dockerfile_cannot_escape_the_context() {
     assert!(!built.output.status.success());
     assert!(built.stderr().contains("outside the context"), "{}", built.stderr());
     assert!(!built.stderr().contains("hidden words"), "{}", built.stderr());
+    let check = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_buildscope")).arg("check").arg(world.context()).output().unwrap();
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    };
+    let checked = check();
+    assert!(checked.contains("outside the context") && !checked.contains("hidden words"), "{checked}");
     // A Dockerfile that the user names may be anywhere.
     fs::write(world.path("secret"), "FROM scratch\nCOPY f /\n").unwrap();
     world.write("f", "");
@@ -193,6 +214,7 @@ fn a_default_dockerfile_cannot_escape_the_context() {
     world.build(&[]).record();
     std::os::unix::fs::symlink("../secret", world.context().join(".dockerignore")).unwrap();
     assert!(world.build(&[]).stderr().contains("outside the context"));
+    assert!(check().contains("outside the context"));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::walk::clean;
 use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
-use buildscope_storage::tar::{Member, MemberKind, Reader, SparsePiece};
+use buildscope_storage::tar::{BLOCK, Header, Member, MemberKind, Reader, SparsePiece};
 use buildscope_storage::{
     Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, ListedEntry, Store, Timestamp, Unpacked,
 };
@@ -22,8 +22,6 @@ use std::path::{Path, PathBuf};
 /// The longest path of a member in bytes: PATH_MAX without the terminating zero, as for other builders.
 const MAX_PATH: usize = 4095;
 
-/// The first member's headers must be within this many bytes: room for two extended headers of the largest size.
-const SNIFFED: u64 = 4 << 20;
 /// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
 pub(super) struct Archive<'a> {
     source: &'a str,
@@ -50,9 +48,11 @@ impl<'a> Archive<'a> {
             return Ok(None);
         }
         let archive = Self { source, content: entry.content(), size: entry.size(), store };
-        // A file without a valid first header is not an archive.
-        let first = Reader::new(archive.decompressed()?.take(SNIFFED)).read_member();
-        Ok(matches!(first, Ok(Some(_))).then_some(archive))
+        // A file without a valid first header is not an archive. What the header says does not matter: an archive that is refused must not
+        // be copied as a file.
+        let mut first = [0; BLOCK as usize];
+        let read = archive.decompressed()?.read_exact(&mut first);
+        Ok((read.is_ok() && Header::of(&first).has_valid_checksum()).then_some(archive))
     }
 
     /// Unpacks the archive into an image.

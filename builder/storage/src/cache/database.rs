@@ -34,11 +34,14 @@ PRAGMA user_version = 2;
 COMMIT;";
 
 /// `removed`: entries that pruning removed, to explain later cache misses. `checksum`: CRC-32 of blobs whose digest was verified.
+/// `unpacked`: what the directories with unpacked layers were made from.
 /// Not part of the version: the index is complete without these tables.
 const REMOVED: &str = "
 CREATE TABLE IF NOT EXISTS removed (key BLOB PRIMARY KEY, expired INTEGER NOT NULL, unused INTEGER NOT NULL, at INTEGER NOT NULL)
     WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS checksum (blob BLOB PRIMARY KEY, crc INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS unpacked (path TEXT PRIMARY KEY, layers BLOB NOT NULL, form INTEGER NOT NULL, made INTEGER NOT NULL)
+    WITHOUT ROWID;
 CREATE TRIGGER IF NOT EXISTS made_again AFTER INSERT ON entry BEGIN DELETE FROM removed WHERE key = NEW.key; END;";
 /// Opens the database in `directory`. Creates it if it does not exist or has tables of another version: that costs cache misses only.
 pub(super) fn connect(directory: &Path) -> Result<Connection, StorageError> {

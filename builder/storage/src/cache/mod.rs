@@ -12,6 +12,7 @@ use self::database::FILES;
 use super::durable::{self, SyncReach};
 use super::error::IoContext;
 use super::layout::{blob_digest, blob_path, is_kept, is_unpacked, touch};
+use super::unpacked::{UnpackedForm, UnpackedOrigin};
 use super::{StorageError, SyncPolicy, reserve};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Phase, Probe, Quantity, Removal};
 use parking_lot::{Mutex, MutexGuard};
@@ -201,6 +202,42 @@ impl CacheIndex {
         Ok(())
     }
 
+    /// Records what a directory with an unpacked layer is made from, by path relative to the store.
+    pub(crate) fn note_unpacked(&self, path: &str, layers: &[DiffId], form: UnpackedForm) -> Result<(), StorageError> {
+        let layers: Vec<u8> = layers.iter().flat_map(|layer| *layer.as_bytes()).collect();
+        self.with(&mut self.state(), |connection| {
+            let mut put = connection.prepare_cached("INSERT OR REPLACE INTO unpacked VALUES (?, ?, ?, ?)")?;
+            put.execute(params![path, layers, form.number(), millis(SystemTime::now())])
+        })?;
+        Ok(())
+    }
+
+    /// What the directory at a path relative to the store was unpacked from, if that is known.
+    pub(crate) fn unpacked(&self, path: &str) -> Result<Option<UnpackedOrigin>, StorageError> {
+        let row = self.with(&mut self.state(), |connection| {
+            let mut select = connection.prepare_cached("SELECT layers, form FROM unpacked WHERE path = ?")?;
+            select.query_row([path], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?))).optional()
+        })?;
+        let origin = |(layers, form): (Vec<u8>, u8)| {
+            Some(UnpackedOrigin { layers: diff_ids(&layers).collect(), form: UnpackedForm::of(form)? })
+        };
+        Ok(row.and_then(origin))
+    }
+
+    /// Forgets all entries that were stored after one of these directories was unpacked: their steps may have read it. Returns their number.
+    pub(crate) fn forget_since(&self, unpacked: &[String]) -> Result<usize, StorageError> {
+        self.with(&mut self.state(), |connection| {
+            let mut select = connection.prepare_cached("SELECT made FROM unpacked WHERE path = ?")?;
+            let mut first: Option<i64> = None;
+            for path in unpacked {
+                let made = select.query_row([path], |row| row.get::<_, i64>(0)).optional()?;
+                first = first.into_iter().chain(made).min();
+            }
+            let Some(first) = first else { return Ok(0) };
+            connection.execute("DELETE FROM entry WHERE made >= ?", [first])
+        })
+    }
+
     /// Registers a file that this process has written, by path relative to the store, for the next sync.
     pub(crate) fn wrote_file(&self, path: String) {
         self.state().files.written.insert(path);
@@ -266,9 +303,11 @@ impl CacheIndex {
         self.with(&mut self.state(), |connection| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             {
-                let mut remove = transaction.prepare_cached("DELETE FROM durable WHERE path = ?")?;
-                for path in paths {
-                    remove.execute([path])?;
+                for table in ["durable", "unpacked"] {
+                    let mut remove = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE path = ?"))?;
+                    for path in paths {
+                        remove.execute([path])?;
+                    }
                 }
                 let mut remove = transaction.prepare_cached("DELETE FROM checksum WHERE blob = ?")?;
                 for blob in &gone {

@@ -9,6 +9,7 @@ use crate::index::VERSION;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::unpack::{self, HardLinks};
+use crate::unpacked::UnpackedForm;
 use crate::{LayerStore, StorageError};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
 use std::os::fd::OwnedFd;
@@ -67,8 +68,9 @@ fn base(store: &LayerStore, stack: &[DiffId], links: HardLinks, probe: &Probe) -
     let key = Digest::of(all.chain(split).chain(VERSION.to_le_bytes()).collect::<Vec<u8>>());
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
-    store.cache().used_file(name);
+    store.cache().used_file(name.clone());
     derived::ensure(store, stack, &path, |tree| {
+        store.cache().note_unpacked(&name, stack, UnpackedForm::Tree)?;
         let aside = store.scratch().path("subvolume");
         match stack.split_last() {
             None => subvolume(&["create"], &[&aside])?,

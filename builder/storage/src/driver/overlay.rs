@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::scratch::Scratch;
 use crate::tree::Tree;
 use crate::unpack::{self, HardLinks};
+use crate::unpacked::UnpackedForm;
 use crate::upper::Upper;
 use crate::{LayerStore, StorageError};
 use buildscope_record::{DiffId, Digest, DriverName, Phase, Probe, Quantity};
@@ -100,14 +101,18 @@ pub(crate) fn lower(
     links: HardLinks,
     probe: &Probe,
 ) -> Result<PathBuf, StorageError> {
-    let Some(mut key) = key(&*store.tree(stack)?) else { return Ok(PathBuf::new()) };
+    let tree = store.tree(stack)?;
+    let (Some(mut key), Some(index)) = (key(&tree), tree.layers().last()) else { return Ok(PathBuf::new()) };
+    // A layer that looks the same on every stack is known even if the layers below are removed.
+    let origin = if index.is_self_contained() { &stack[stack.len() - 1..] } else { stack };
     if links == HardLinks::Split {
         key = Digest::of([key.as_bytes(), &b"apart"[..], &VERSION.to_le_bytes()].concat());
     }
     let name = format!("lowers/{}", key.hex());
     let path = store.root().join(&name);
-    store.cache().used_file(name);
+    store.cache().used_file(name.clone());
     derived::ensure(store, stack, &path, |tree| {
+        store.cache().note_unpacked(&name, origin, UnpackedForm::Layer(marks, links))?;
         let span = probe.phase(Phase::Unpack);
         let dir = store.scratch().path("unpack");
         fs::create_dir(&dir).context("create", &dir)?;

@@ -1,11 +1,16 @@
 //! Damaged files of the store are found, and rebuilt if possible.
 
-use super::{file, layer};
+use super::drivers::{NEEDS, store_for};
+use super::{directory, file, layer};
 use crate::derived::{Kept, Origins};
-use crate::{CacheEntry, CacheIndex, DriverChoice, DriverName, StorageError, Store, StoreOptions, SyncPolicy};
+use crate::{
+    CacheEntry, CacheIndex, Content, DriverChoice, DriverName, Entry, EntryKind, StorageError, Store, StoreOptions,
+    SyncPolicy,
+};
 use buildscope_record::{BlobDigest, DiffId, LayerKey, Probe};
+use buildscope_testing::require;
 use std::fs;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Barrier;
 
@@ -250,4 +255,83 @@ fn a_check_finds_all_damaged_blobs_and_repairs_on_request() {
     assert_eq!((checked.blobs, checked.damaged.len()), (3, 0));
     assert!(heard.into_inner() >= checked.bytes.0);
     assert_eq!(store.layer(&made[1]).unwrap(), None);
+}
+
+/// Changes to an unpacked layer, each with the path that a check names and what it says. The content and the times of other files stay.
+const UNPACKED_HARMS: [(&str, &str, Harm); 9] = [
+    ("d/f", "other content", |d| {
+        fs::File::options().write(true).open(d.join("f")).unwrap().write_all_at(b"T", 0).unwrap()
+    }),
+    ("d/f", "another size", |d| fs::File::options().write(true).open(d.join("f")).unwrap().set_len(3).unwrap()),
+    ("d/f", "it is missing", |d| fs::remove_file(d.join("f")).unwrap()),
+    ("d/f", "another mode", |d| fs::set_permissions(d.join("f"), fs::Permissions::from_mode(0o600)).unwrap()),
+    ("d/f", "another owner", |d| std::os::unix::fs::chown(d.join("f"), Some(7), None).unwrap()),
+    ("d/f", "another kind of file", |d| {
+        fs::remove_file(d.join("f")).unwrap();
+        fs::create_dir(d.join("f")).unwrap();
+    }),
+    ("d/f", "other attributes", |d| {
+        rustix::fs::setxattr(d.join("f"), "user.x", b"1", rustix::fs::XattrFlags::empty()).unwrap();
+    }),
+    ("d/link", "another target", |d| {
+        fs::remove_file(d.join("link")).unwrap();
+        symlink("elsewhere", d.join("link")).unwrap();
+    }),
+    ("d/more", "it should not exist", |d| fs::write(d.join("more"), "").unwrap()),
+];
+
+#[test]
+#[ignore = "needs root, loop devices, mkfs.btrfs and fuse-overlayfs"]
+fn a_check_finds_damaged_unpacked_layers() {
+    require(&NEEDS);
+    for driver in [DriverName::Overlay, DriverName::FuseOverlayfs, DriverName::Btrfs] {
+        let fixture = store_for(DriverChoice::Named(driver));
+        let store = &fixture.store;
+        let other =
+            |path: &str, kind| (Entry { kind, ..Entry::directory(path) }, Content::Bytes(std::sync::Arc::default()));
+        let link = other("d/link", EntryKind::Symlink { target: "f".into() });
+        let twice = other("d/twice", EntryKind::HardLink { target: "d/f".into() });
+        let below = layer(store, [directory("d"), file("d/f", "text"), link, twice, directory("e"), file("e/g", "")]);
+        // Its directory has the metadata of the layer below.
+        let mut above = store.layer_builder();
+        above.push(file("d/x", "x").0, file("d/x", "x").1);
+        above.whiteout(Path::new("e/g"));
+        let stack = [below.diff_id, above.finish(&Probe::disabled()).unwrap().diff_id];
+        let use_it = || drop(store.snapshot(&stack, &Probe::disabled()).unwrap());
+        let check = |repair| store.check(repair, &|_, _| ()).unwrap();
+        use_it();
+        let whole = check(false);
+        assert_eq!((whole.damaged_unpacked, whole.unknown), (vec![], vec![]), "{driver:?}");
+        // The driver `btrfs` begins with an empty subvolume.
+        assert_eq!(whole.unpacked, if driver == DriverName::Btrfs { 3 } else { 2 }, "{driver:?}");
+        for (path, what, harm) in UNPACKED_HARMS {
+            let d = fs::read_dir(store.root().join("lowers")).unwrap().map(|entry| entry.unwrap().path().join("d"));
+            let d = d.filter(|d| d.join("f").exists()).max_by_key(|d| d.join("x").exists()).unwrap();
+            let before = fs::metadata(d.join("f")).unwrap().modified().unwrap();
+            harm(&d);
+            if let Ok(file) = fs::File::open(d.join("f")) {
+                file.set_modified(before).unwrap();
+            }
+            // A result of a step that may have read it.
+            let key = LayerKey::of(what);
+            store.cache().put(key, &CacheEntry { layers: vec![stack[0]], value: Vec::new() }).unwrap();
+            let found = check(false).damaged_unpacked;
+            let found: Vec<_> = found.iter().map(|it| (it.path.to_str().unwrap(), it.difference.as_str())).collect();
+            assert_eq!(found, [(path, what)], "{driver:?}");
+            let repaired = check(true);
+            assert_eq!((repaired.damaged_unpacked.len(), repaired.forgotten), (1, 1), "{driver:?}: {what}");
+            assert_eq!(store.cache().get(&key).unwrap(), None);
+            assert!(!d.exists());
+            use_it();
+            let again = check(false);
+            assert_eq!((again.damaged_unpacked, again.unpacked), (vec![], whole.unpacked), "{driver:?}: {what}");
+        }
+        // A directory without a note, as earlier versions made them.
+        let lowers = fs::read_dir(store.root().join("lowers")).unwrap();
+        let names: Vec<_> = lowers.map(|it| format!("lowers/{}", it.unwrap().file_name().to_str().unwrap())).collect();
+        store.cache().forget(&names[..1], None).unwrap();
+        assert_eq!(check(false).unknown, names[..1]);
+        check(true);
+        assert!(!store.root().join(&names[0]).exists());
+    }
 }

@@ -42,6 +42,22 @@ fn archives_are_recognised_by_content() {
 }
 
 #[test]
+fn an_archive_that_is_refused_is_not_copied_as_a_file() {
+    let mut kit = Kit::new();
+    // Its size has a letter, and the checksum is right.
+    let mut bad = tar(&[("f", b'0', 0o644, "", "x")]);
+    bad[124] = b'z';
+    bad[148..156].fill(b' ');
+    let sum: u32 = bad[..512].iter().map(|byte| u32::from(*byte)).sum();
+    bad[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    kit.write("size.tar", &bad).write("type.tar", tar(&[("f", b'D', 0o644, "", "")]));
+    for name in ["size.tar", "type.tar"] {
+        let error = kit.try_copy(&add(&[name], "/")).unwrap_err();
+        assert!(error.to_string().contains("cannot unpack"), "{error}");
+    }
+}
+
+#[test]
 fn an_archive_replaces_files_and_merges_directories() {
     let mut kit = Kit::new();
     kit.image([dir("was-dir", 0o755), file("was-dir/f"), file("was-file"), dir("stays", 0o700), file("stays/old")]);
