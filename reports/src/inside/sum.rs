@@ -147,7 +147,8 @@ impl ProcessSum {
     fn put_phases(&mut self, process: &Process, phases: &[Phase], cost: Cost) {
         let divided = |amount, letters: &[char]| phases::divide(amount, process, phases, letters);
         let times = divided(cost.time, &['c', 'r', 'd', 'n', 'l', 's', 'u']);
-        let parts = times.into_iter().zip(divided(cost.network, &['n'])).zip(divided(cost.cpu, &['c']));
+        // On a busy machine, a process also ran in the parts in which it mostly waited for a processor.
+        let parts = times.into_iter().zip(divided(cost.network, &['n'])).zip(divided(cost.cpu, &['c', 'r']));
         for (number, (phase, ((time, network), cpu))) in phases.iter().zip(parts).enumerate() {
             let again = phases[..number].iter().any(|before| before.activity == phase.activity);
             let done = self.activities.entry(phase.activity).or_default();
