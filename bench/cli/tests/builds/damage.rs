@@ -160,7 +160,7 @@ fn check_reports_and_repairs_damage() {
     assert!(steps(&world.build(&[]).record(), Executed).iter().any(|step| step.contains("head -c")));
 
     // An unpacked layer.
-    world.build(&["--driver", "overlay"]).record();
+    world.build(&["--driver", "overlay", "--no-cache"]).record();
     let lowers = fs::read_dir(world.path("store/lowers")).unwrap().map(|entry| entry.unwrap().path());
     let file = lowers.map(|lower| lower.join("f")).find(|file| file.exists()).unwrap();
     fs::File::options().write(true).open(&file).unwrap().write_all_at(b"Z", 1).unwrap();
@@ -171,7 +171,8 @@ fn check_reports_and_repairs_damage() {
     let repaired = store(&world, &["check", "--repair"]);
     assert!(repaired.status.success());
     assert!(!file.exists());
-    assert_eq!(steps(&world.build(&["--driver", "overlay"]).record(), Executed).len(), 1);
+    // The step that read it.
+    assert!(steps(&world.build(&["--driver", "overlay"]).record(), Executed).iter().any(|step| step.contains("after")));
     assert!(store(&world, &["check"]).status.success());
 }
 
