@@ -169,6 +169,31 @@ fn a_line_that_was_printed_late_makes_no_edge_irrelevant() {
     }
 }
 
+/// Durations that are rounded up overlap by a little. The overlaps of a chain do not add up to steps that move before their needs.
+#[test]
+fn a_chain_of_rounded_durations_stays_a_chain() {
+    let mut text = String::new();
+    let mut at = 0;
+    let mut ends = Vec::new();
+    for number in 1..=30 {
+        let took = 152 + number * 37 % 900;
+        let time = |at: u64| format!("2026-03-01T10:00:{:02}.{:03}Z", at / 1000, at % 1000);
+        writeln!(text, "{} #{number} [a {number}/30] RUN step-{number}-", time(at)).unwrap();
+        at += took;
+        writeln!(text, "{} #{number} DONE {:.1}s", time(at), took as f64 / 1000.0).unwrap();
+        ends.push(at);
+    }
+    let (record, _) = read(&text);
+    let mut before = 0;
+    for (number, end) in (1..).zip(ends) {
+        let step = step(&record, &format!("step-{number}-"));
+        let (start, found) = (millis(step.start.unwrap()), millis(step.end.unwrap()));
+        assert!(start >= before && start <= before + 100, "step {number} starts at {start}, not {before}");
+        assert!(found.abs_diff(end) <= 100, "step {number} ends at {found}, not {end}");
+        before = found;
+    }
+}
+
 #[test]
 fn a_step_that_is_done_twice_counts_up_to_its_dependant() {
     // BuildKit prints the sum of the runs. The second one is for another stage, whose steps are cached.

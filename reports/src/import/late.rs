@@ -44,7 +44,9 @@ pub(crate) fn settle(draft: &mut Draft, bounds: &Indexed<DraftId, Bounds>) {
             let Some(wanted) = wanted[id] else { continue };
             since = wanted;
         } else if let Some(wanted) =
-            wanted[id].filter(|&wanted| wanted < end && step.outcome == Some(Outcome::Executed))
+            // Within the rounding, the start of the dependant is inexact, not this end. Otherwise the errors of a chain would add up.
+            wanted[id]
+                .filter(|&wanted| wanted + ROUNDING < end && step.outcome == Some(Outcome::Executed))
         {
             let Bounds { held, several, .. } = bounds[id];
             let possible = wanted + ROUNDING >= earliest[id];

@@ -5,7 +5,7 @@ use super::table::{Align, Cell, Table, cut, paint, shorten_quotes};
 use super::terminal::neutralised;
 use crate::attribute::{Attributed, Levels, Link};
 use crate::compare::Pair;
-use crate::whatif::Change;
+use crate::whatif::{Bounds, Change};
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Group, Nanos, Outcome, Phase, redacted};
@@ -237,6 +237,24 @@ fn path(explanation: &Explanation, style: Style) -> String {
     out
 }
 
+/// Why no schedule can be shorter than the bound.
+fn reason(bounds: &Bounds) -> String {
+    let slots = bounds.slots.map_or_else(
+        || "no limit of slots".to_owned(),
+        |slots| format!("on {slots} slot{}", if slots == 1 { "" } else { "s" }),
+    );
+    let work = bounds.slots.map_or(Nanos::ZERO, |slots| Nanos(bounds.work.0 / u64::from(slots.max(1))));
+    let outside = bounds.outside;
+    let computing = bounds.achieved.as_secs_f64() * bounds.cpu_use.unwrap_or_default();
+    if bounds.least <= outside + work.max(bounds.span) {
+        format!("max(T1/P, T∞) and {outside} outside of steps, {slots}")
+    } else if outside.as_secs_f64() < computing && bounds.least.as_secs_f64() <= computing * 1.001 {
+        "the CPU time, on all processors".to_owned()
+    } else {
+        format!("the steps of one lock in a row, and {outside} outside of steps")
+    }
+}
+
 fn bounds(explanation: &Explanation, style: Style) -> String {
     let bounds = &explanation.bounds;
     if bounds.work == Nanos::ZERO {
@@ -244,22 +262,11 @@ fn bounds(explanation: &Explanation, style: Style) -> String {
     }
     let out = heading("How short it could be", style);
     let mut table = Table::new([Align::Left, Align::Right, Align::Flexible]);
-    let slots = bounds.slots.map_or_else(
-        || "no limit of slots".to_owned(),
-        |slots| format!("on {slots} slot{}", if slots == 1 { "" } else { "s" }),
-    );
     let mut row =
         |name: &str, value: String, what: String| table.row([name.into(), value.into(), Cell::from(what).colour(DIM)]);
     row("all steps in a row", bounds.work.to_string(), "T1".into());
     row("longest chain of needs", bounds.span.to_string(), "T∞".into());
-    let work = bounds.slots.map_or(Nanos::ZERO, |slots| Nanos(bounds.work.0 / u64::from(slots.max(1))));
-    let by_chains = bounds.outside + work.max(bounds.span);
-    let decides = if bounds.least > by_chains && bounds.cpu.is_some() {
-        "the CPU time, on all processors".to_owned()
-    } else {
-        format!("max(T1/P, T∞) and {} outside of steps, {slots}", bounds.outside)
-    };
-    row("bound", bounds.least.to_string(), decides);
+    row("bound", bounds.least.to_string(), reason(bounds));
     row("achieved", bounds.achieved.to_string(), format!("{:.2} steps at a time on average", bounds.parallelism));
     if let (Some(cpu), Some(share)) = (bounds.cpu, bounds.cpu_use) {
         row("CPU time", cpu.to_string(), format!("{:.0} % of the processors' time", share * 100.0));
@@ -431,4 +438,29 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
         let _ = writeln!(out, "  and {more} steps that differ less");
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_bound_is_the_largest_of_its_parts() {
+        let seconds = |seconds: u64| Nanos(seconds * 1_000_000_000);
+        // Two steps of one and two seconds on two processors, in a build of four.
+        let two = |least: u64, cpu_use: f64| Bounds {
+            work: seconds(3),
+            span: seconds(2),
+            outside: Nanos::ZERO,
+            slots: None,
+            least: seconds(least),
+            achieved: seconds(4),
+            parallelism: 1.0,
+            cpu: Some(Nanos((8e9 * cpu_use) as u64)),
+            cpu_use: Some(cpu_use),
+        };
+        assert!(reason(&two(2, 0.1)).starts_with("max(T1/P, T∞)"));
+        assert!(reason(&two(3, 0.75)).starts_with("the CPU time"));
+        assert!(reason(&two(3, 0.1)).starts_with("the steps of one lock"));
+    }
 }

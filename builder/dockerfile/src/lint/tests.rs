@@ -120,6 +120,13 @@ fn rules_use_the_ignore_file_and_the_base() {
     assert_eq!(found("FROM known\nCOPY $L /\n", &context), ["UndefinedVar"]);
 }
 
+#[test]
+fn a_default_that_the_caller_replaces_is_not_expanded() {
+    let text = "FROM b\nARG A=$NOPE\n";
+    let given = LintContext { build_args: [("A".into(), "1".into())].into(), ..LintContext::default() };
+    assert_eq!((found(text, &LintContext::default()), found(text, &given)), (vec!["UndefinedVar"], vec![]));
+}
+
 /// Where BuildKit reports each problem: the last line of a continuation with a blank line, before any heredoc.
 #[test]
 fn an_empty_continuation_is_reported_at_the_end_of_the_continuation() {
@@ -149,6 +156,9 @@ fn rules_see_expanded_words() {
         ("FROM b\nWORKDIR $HOME\n", &["WorkdirRelativePath", "UndefinedVar"], &[]),
         ("FROM b AS s\nFROM s\nWORKDIR x\n", &["WorkdirRelativePath"], &["WorkdirRelativePath"]),
         ("FROM b AS s\nWORKDIR /x\nFROM s\nWORKDIR x\n", &[], &[]),
+        // A default may use the arguments before it in its line.
+        ("FROM b\nARG A=1 B=$A\n", &[], &[]),
+        ("FROM b\nARG B=$A A=1\n", &["UndefinedVar"], &["UndefinedVar"]),
         ("ARG token=x\nFROM b\n", &[], &[]),
         ("FROM b\nARG token=x\n", &["SecretsUsedInArgOrEnv"], &["SecretsUsedInArgOrEnv"]),
         ("FROM --platform=linux/arm/v7 b AS for-arm\n", &[], &[]),

@@ -155,7 +155,8 @@ fn instruction_words(
                 report(linter, expander, instruction, &value, known);
             }
         }
-        Kind::Arg(arguments) => used.extend(arguments.iter().filter_map(|argument| argument.default.as_ref())),
+        // A default may use the arguments before it in its line, as below.
+        Kind::Arg(_) => {}
         // BuildKit expands the ports of EXPOSE by a path of its own, which reports no variables.
         Kind::Expose(_) => {}
         // FROM has rules of its own. The words of the others are not expanded, or only when a container or another build uses them.
@@ -180,15 +181,14 @@ fn instruction_words(
         Kind::Arg(arguments) => {
             for argument in arguments {
                 let name = &argument.name.text;
+                let given = linter.context.build_args.get(&**name).cloned();
+                // The default of an argument that the caller sets is not expanded.
+                if let Some(word) = argument.default.as_ref().filter(|_| given.is_none()) {
+                    report(linter, expander, instruction, word, known);
+                }
                 let default =
                     argument.default.as_ref().map(|word| expander.word(&word.text, &known.values).unwrap_or_default());
-                let value = linter
-                    .context
-                    .build_args
-                    .get(&**name)
-                    .cloned()
-                    .or(default)
-                    .or_else(|| globals.get(&**name).cloned());
+                let value = given.or(default).or_else(|| globals.get(&**name).cloned());
                 // An argument may be declared without a value, because the caller can set it.
                 known.values.insert(Text::from(&**name), value.unwrap_or_default());
             }

@@ -28,11 +28,62 @@ fn builds(tool: Tool, command: &Invocation) -> Usage {
     Usage::new(tool, Work::Build, Needs::Sources(None), command)
 }
 
+/// The options of npm that have a value (npm-config(7)); yes-or-no options have none.
+const NPM: [&str; 49] = [
+    "--prefix",
+    "-C",
+    "-w",
+    "--workspace",
+    "--cache",
+    "--registry",
+    "--loglevel",
+    "--userconfig",
+    "--globalconfig",
+    "--omit",
+    "--include",
+    "--only",
+    "--also",
+    "--location",
+    "--install-strategy",
+    "--maxsockets",
+    "--fetch-retries",
+    "--fetch-retry-factor",
+    "--fetch-retry-mintimeout",
+    "--fetch-retry-maxtimeout",
+    "--fetch-timeout",
+    "--cafile",
+    "--ca",
+    "--cert",
+    "--key",
+    "--proxy",
+    "--https-proxy",
+    "--noproxy",
+    "--local-address",
+    "--tag",
+    "--before",
+    "--cpu",
+    "--os",
+    "--libc",
+    "--node-options",
+    "--script-shell",
+    "--audit-level",
+    "--depth",
+    "--logs-dir",
+    "--logs-max",
+    "--save-prefix",
+    "--scope",
+    "--auth-type",
+    "--otp",
+    "--umask",
+    "--user-agent",
+    "--git",
+    "--nodedir",
+    "--python",
+];
+
 /// npm. Its cache is safe for several processes (cacache).
 pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 9] =
-        ["--prefix", "-C", "-w", "--workspace", "--cache", "--registry", "--loglevel", "--userconfig", "--omit"];
-    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let arguments = Arguments::of(command.arguments(), &NPM);
     let global = arguments.has(&["-g", "--global", "--location"]);
     let installs =
         ["ci", "clean-install", "ic", "install", "i", "add", "install-clean", "in", "update", "install-ci-test", "cit"];
@@ -77,8 +128,14 @@ pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> 
 
 /// Yarn. Version 1 has no cache that several processes may use; later versions may run from their cache (Plug'n'Play).
 pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 8] = [
+    const VALUED: [&str; 14] = [
         "--cwd",
+        "--proxy",
+        "--https-proxy",
+        "--global-folder",
+        "--link-folder",
+        "--preferred-cache-folder",
+        "--use-yarnrc",
         "--cache-folder",
         "--modules-folder",
         "--network-timeout",
@@ -126,8 +183,33 @@ pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage>
 
 /// pnpm. Its store is addressed by content; on another file system it copies from it.
 pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 9] =
-        ["-C", "--dir", "--filter", "-F", "--store-dir", "--reporter", "--loglevel", "--registry", "--lockfile-dir"];
+    const VALUED: [&str; 25] = [
+        "-C",
+        "--dir",
+        "--filter",
+        "-F",
+        "--store-dir",
+        "--reporter",
+        "--loglevel",
+        "--registry",
+        "--lockfile-dir",
+        "--network-concurrency",
+        "--child-concurrency",
+        "--workspace-concurrency",
+        "--fetch-retries",
+        "--fetch-retry-factor",
+        "--fetch-retry-mintimeout",
+        "--fetch-retry-maxtimeout",
+        "--fetch-timeout",
+        "--modules-dir",
+        "--virtual-store-dir",
+        "--package-import-method",
+        "--node-linker",
+        "--hoist-pattern",
+        "--public-hoist-pattern",
+        "--resolution-mode",
+        "--trust-policy",
+    ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let global = arguments.has(&["-g", "--global"]);
     let settings = ["pnpm-workspace.yaml", ".pnpmfile.cjs"];

@@ -79,7 +79,7 @@ fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Dependen
 }
 
 const REQUIREMENTS: [&str; 5] = ["-r", "--requirement", "-c", "--constraint", "--constraints"];
-const PIP: [&str; 28] = [
+const PIP: [&str; 60] = [
     "-r",
     "-c",
     "-e",
@@ -108,11 +108,44 @@ const PIP: [&str; 28] = [
     "--wheel-dir",
     "-d",
     "--dest",
+    "--cert",
+    "--client-cert",
+    "--use-feature",
+    "--use-deprecated",
+    "--log",
+    "--keyring-provider",
+    "--exists-action",
+    "--python-version",
+    "--implementation",
+    "--abi",
+    "--only-binary",
+    "--no-binary",
+    "--progress-bar",
+    "--upgrade-strategy",
+    "--root-user-action",
+    "--report",
+    "--src",
+    "--config-settings",
+    "--global-option",
+    "--group",
+    "--build-constraint",
+    "--resume-retries",
+    "--uploaded-prior-to",
+    "--index-strategy",
+    "--link-mode",
+    "--resolution",
+    "--exclude-newer",
+    "--index",
+    "--default-index",
+    "--allow-insecure-host",
+    "--torch-backend",
+    "--requirements-from-script",
 ];
 
 /// The needs of `pip install`, from its words.
 fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
-    let local = arguments.has(&["-e", "--editable"])
+    // Groups of dependencies are in pyproject.toml (PEP 735).
+    let local = arguments.has(&["-e", "--editable", "--group", "--build-constraint", "--requirements-from-script"])
         || arguments.values(&["-f", "--find-links"]).any(|place| !place.contains("://"))
         || words.iter().any(|word| word.text.contains('[') && word.text.starts_with('.'));
     let mut named = arguments.values(&REQUIREMENTS).peekable();
@@ -194,7 +227,7 @@ fn xdg(command: &Invocation, around: &Surroundings, variables: &[&str], name: &s
 
 /// uv. Its cache is safe for several processes.
 pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 10] = [
+    const VALUED: [&str; 35] = [
         "--extra",
         "--group",
         "--no-group",
@@ -205,6 +238,31 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "--with",
         "--config-file",
         "--only-group",
+        "-p",
+        "--index",
+        "--default-index",
+        "--index-url",
+        "-i",
+        "--extra-index-url",
+        "--find-links",
+        "-f",
+        "--index-strategy",
+        "--keyring-provider",
+        "--link-mode",
+        "--resolution",
+        "--prerelease",
+        "--exclude-newer",
+        "--config-setting",
+        "--no-build-isolation-package",
+        "--no-build-package",
+        "--no-binary-package",
+        "--no-extra",
+        "--cache-dir",
+        "--color",
+        "--allow-insecure-host",
+        "--python-platform",
+        "--env-file",
+        "--no-install-package",
     ];
     let mut usage = match (command.words.get(1)?.text.as_str(), command.words.get(2).map(|word| word.text.as_str())) {
         ("pip", Some("install" | "sync")) => {
@@ -278,7 +336,7 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
         ]
     };
     let (work, needs) = match arguments.action() {
-        "install" | "sync" if arguments.has(&["--no-root", "--no-directory"]) => (Work::Install, Needs::Files(files())),
+        "install" | "sync" if arguments.has(&["--no-root"]) => (Work::Install, Needs::Files(files())),
         "install" | "sync" => {
             let command = format!("{} --no-root", text(command));
             (Work::Install, Needs::Sources(Some(Prefetch { files: files(), command: Some(command) })))

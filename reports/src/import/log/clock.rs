@@ -25,25 +25,46 @@ pub(crate) fn times(cuts: &[Cut<'_>]) -> Times {
     let distinct = |index: &usize| column(*index).flatten().map(|stamp| stamp.at).collect::<HashSet<_>>().len();
     let known = cuts.iter().filter(|cut| cut.known).count();
     let frequent = |index: &usize| column(*index).flatten().count() * RARE >= known;
+    let fine = |index: &usize| column(*index).flatten().any(|stamp| stamp.at % SECOND != 0);
     // Of equal columns the first is used: later ones may be those of a program within the build.
-    if let Some(best) = (0..columns).rev().filter(frequent).max_by_key(distinct) {
+    let best = (0..columns).rev().filter(frequent).max_by_key(|index| (distinct(index), fine(index)));
+    if let Some(best) = best {
         let zoned = column(best).flatten().all(|stamp| stamp.origin == TimeOrigin::Zoned);
         let clock = column(best).flatten().all(|stamp| stamp.origin == TimeOrigin::Clock);
         let mut at: Vec<Option<Instant>> = column(best).map(|stamp| stamp.map(|stamp| stamp.at)).collect();
         if clock {
             continuous(&mut at);
         }
-        return Times { at, dated: zoned };
+        let finer =
+            (!fine(&best)).then(|| number_columns(cuts).find_map(|numbers| refined(&at, &numbers.at))).flatten();
+        return Times { at: finer.unwrap_or(at), dated: zoned };
     }
+    let first = number_columns(cuts).next();
+    first.unwrap_or_else(|| Times { at: vec![None; cuts.len()], dated: false })
+}
+
+/// The times of each column of numbers that has times.
+fn number_columns(cuts: &[Cut<'_>]) -> impl Iterator<Item = Times> {
     let columns = cuts.iter().map(|cut| cut.numbers.len()).max().unwrap_or(0);
-    for column in 0..columns {
+    (0..columns).filter_map(|column| {
         let found = || cuts.iter().map(|cut| cut.numbers.get(column));
         let units = found().flatten().all(|number| number.has_unit);
-        if let Some(times) = numbers(found().map(|number| number.map(|number| number.value)).collect(), units) {
-            return times;
-        }
-    }
-    Times { at: vec![None; cuts.len()], dated: false }
+        numbers(found().map(|number| number.map(|number| number.value)).collect(), units)
+    })
+}
+
+/// Times of whole seconds, made finer by numbers that say the same: they have a fraction, and their distance to the times is always the
+/// same, but for the second that was cut off.
+fn refined(seconds: &[Option<Instant>], numbers: &[Option<Instant>]) -> Option<Vec<Option<Instant>>> {
+    let both = || seconds.iter().zip(numbers).filter_map(|(&second, &number)| Some((second?, number?)));
+    let distances = || both().map(|(second, number)| number - second);
+    let (least, most) = (distances().min()?, distances().max()?);
+    let fine = both().any(|(_, number)| number % SECOND != 0);
+    let whole = both().count() == seconds.iter().flatten().count();
+    // The time of a line is the number less their distance: at most a second after the time that is written.
+    let shift = most - (most - least).min(SECOND);
+    (fine && whole && most - least <= SECOND + SECOND / 10)
+        .then(|| numbers.iter().map(|number| number.map(|number| number - shift)).collect())
 }
 
 /// Makes times of the day increase across midnight. Times that go back often are those since the previous line.
@@ -137,12 +158,27 @@ mod tests {
             ("build.log:1:03/01/2026 10:00:00 AM ", "build.log:2:03/01/2026 10:00:01 AM ", false),
             ("1 2026-03-01T10:00:00Z ", "2 2026-03-01T10:00:01Z ", true),
             ("12.5s ", "13.5s ", false),
+            // A coarse time before a fine one.
+            ("[21:14:07] 2026-03-01T10:00:00.5Z ", "[21:14:08] 2026-03-01T10:00:01.5Z ", true),
             ("[1m5s] ", "[1m6s] ", false),
         ] {
             let lines = [format!("{first}#1 [internal] x"), format!("{second}#1 DONE 1.0s")];
             let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
             assert_eq!(of(&lines), (vec![Some(0), Some(1000)], dated), "{first}");
         }
+    }
+
+    #[test]
+    fn finer_numbers_are_used_if_they_agree_with_the_times() {
+        let log = |times: [&str; 3]| {
+            let lines = times.map(|time| format!("{time}#1 DONE 1.0s"));
+            of(&lines.iter().map(String::as_str).collect::<Vec<_>>()).0
+        };
+        let fine = vec![Some(0), Some(700), Some(1600)];
+        assert_eq!(log(["10:00:00 1772359200.250 ", "10:00:00 1772359200.950 ", "10:00:01 1772359201.850 "]), fine);
+        assert_eq!(log(["10:00:00 [ 12.250000] ", "10:00:00 [ 12.950000] ", "10:00:01 [ 13.850000] "]), fine);
+        // Something else that grows.
+        assert_eq!(log(["10:00:00 1.5 ", "10:00:01 6.5 ", "10:00:02 9.5 "]), [Some(0), Some(1000), Some(2000)]);
     }
 
     #[test]

@@ -131,7 +131,7 @@ fn unquoted(text: &str, quote: Quote) -> String {
         match c {
             '\\' if escapes => match rest.next() {
                 Some('t') => out.push('\t'),
-                Some('n') | None => {}
+                Some('n' | 'r') | None => {}
                 Some(escaped) => out.push(escaped),
             },
             c if c == mark && rest.peek() == Some(&mark) => {

@@ -230,6 +230,14 @@ impl<'t> Cursor<'t> {
             let minute = cursor.digits(2, 2)?;
             match cursor.maybe(|cursor| if cursor.eat(":") { cursor.digits(2, 2) } else { None }) {
                 Some(second) => Some((hour, minute, second)),
+                // The numbers of lines are before more of them: `10:10:2026-03-01`.
+                None if cursor
+                    .rest()
+                    .strip_prefix(':')
+                    .is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) =>
+                {
+                    None
+                }
                 // Two parts are minutes and seconds, as programs write the time since the start.
                 None if !dated => Some((0, hour, minute)),
                 None => None,
@@ -376,7 +384,13 @@ mod tests {
         assert_eq!(clock("100:00:00"), Some(360_000 * SECOND));
         assert_eq!(clock("1:00:00 PM"), Some(46_800 * SECOND));
         // The number of a line is before them.
-        for behind in ["3:01/01/2026 10:00:00", "3:01.01.2026 10:00:00", "3:10:00:00.5", "12:10:00:00"] {
+        for behind in [
+            "10:10:2026-03-01 10:00:00",
+            "3:01/01/2026 10:00:00",
+            "3:01.01.2026 10:00:00",
+            "3:10:00:00.5",
+            "12:10:00:00",
+        ] {
             assert_eq!(read(behind), None, "{behind}");
         }
         for text in ["10", "10:0", "2026-03-01", "10:00:00x", "1.5", "abc", "", "12:75:99", "2026-13-01T10:00:00Z", "é"]

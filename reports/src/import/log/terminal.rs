@@ -5,12 +5,20 @@ use std::borrow::Cow;
 /// The forms of the escape character after programs that made it visible.
 const WRITTEN_ESCAPES: [&str; 6] = ["^[", "\\e", "\\033", "\\x1b", "\\u001b", "\u{241b}"];
 
+/// The starts of sequences behind that character: colours and movements, and Buildkite's times.
+const SEQUENCES: [&str; 2] = ["[", "_bk;t="];
+
 /// The line without terminal sequences. Of Buildkite's `ESC _bk;t=1700000000000 BEL` the time remains.
 pub(crate) fn plain(line: &str) -> Cow<'_, str> {
-    let visible = WRITTEN_ESCAPES.iter().any(|escape| line.contains(escape) && line.contains(&format!("{escape}[")));
+    let visible = WRITTEN_ESCAPES.iter().any(|escape| {
+        line.contains(escape) && SEQUENCES.iter().any(|start| line.contains(&format!("{escape}{start}")))
+    });
     let line = if visible {
-        let each = |line: String, escape: &&str| line.replace(&format!("{escape}["), "\u{1b}[");
-        Cow::Owned(WRITTEN_ESCAPES.iter().fold(line.to_owned(), each))
+        let mut line = line.to_owned();
+        for (escape, start) in WRITTEN_ESCAPES.iter().flat_map(|escape| SEQUENCES.map(|start| (escape, start))) {
+            line = line.replace(&format!("{escape}{start}"), &format!("\u{1b}{start}"));
+        }
+        Cow::Owned(line)
     } else {
         Cow::Borrowed(line)
     };
@@ -151,6 +159,7 @@ mod tests {
         assert_eq!(plain("\u{1b}[8mhidden\u{1b}[1mstill\u{1b}[28m#1 x"), "#1 x");
         assert_eq!(plain("\u{1b}_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
         assert_eq!(plain("_bk;t=1772359200123\u{7}#1 x"), "1772359200123 #1 x");
+        assert_eq!(plain("msg=\"\\x1b_bk;t=1772359200123\u{7}#1 x"), "msg=\"1772359200123 #1 x");
         assert_eq!(plain("[36mINFO[0m[0031] x"), "INFO[0031] x");
         assert_eq!(plain("^[[36mINFO^[[0m[0031] x"), "INFO[0031] x");
         assert_eq!(plain("#5 [2/3] RUN a[0] _b"), "#5 [2/3] RUN a[0] _b");

@@ -118,7 +118,11 @@ fn written(entries: &[LogEntry], text: &Text, time: Option<&str>) -> String {
     let mut open: BTreeMap<String, (String, String)> = BTreeMap::new();
     for entry in entries {
         let before = match time {
-            Some(path) => entry.leaves.get(path).map(|time| format!("{} ", time.trim())).unwrap_or_default(),
+            Some(path) => {
+                let time = entry.leaves.get(path).map(|time| format!("{} ", time.trim())).unwrap_or_default();
+                // A time before the document may be finer than the one in it.
+                if is_timed(&entry.before) { format!("{} {time}", entry.before.trim_end()) } else { time }
+            }
             None => entry.before.clone(),
         };
         let said = text.of(entry);
@@ -139,6 +143,14 @@ fn written(entries: &[LogEntry], text: &Text, time: Option<&str>) -> String {
     }
     open.into_values().for_each(|(before, line)| push(&mut out, &before, &line));
     out
+}
+
+/// Whether a text has a time in it.
+fn is_timed(text: &str) -> bool {
+    let is_epoch = |word: &str| is_time("", word.trim_matches(['[', ']', ':', '(', ')']));
+    let mut starts =
+        text.char_indices().filter(|(at, c)| c.is_alphanumeric() && !text[..*at].ends_with(char::is_alphanumeric));
+    starts.any(|(at, _)| stamp::read(&text[at..]).is_some()) || text.split_whitespace().any(is_epoch)
 }
 
 /// Whether lines may continue in the next entry: some entries end with a line break, and the entries after the others rarely start with a
@@ -195,6 +207,10 @@ mod tests {
             (
                 "{\"out\":\"#1 [int\"}\n{\"out\":\"ernal] x\\n\"}\n{\"out\":\"#1 DONE 0.1s\\n\"}",
                 "#1 [internal] x\n#1 DONE 0.1s\n",
+            ),
+            (
+                "10:00:00.5 ci {\"time\":\"2026-03-01T10:00:00Z\",\"message\":\"#1 [internal] x\"}\n10:00:01.5 ci {\"time\":\"2026-03-01T10:00:01Z\",\"message\":\"#1 DONE 1.0s\"}",
+                "10:00:00.5 ci 2026-03-01T10:00:00Z #1 [internal] x\n10:00:01.5 ci 2026-03-01T10:00:01Z #1 DONE 1.0s\n",
             ),
             (
                 "data: {\"p\":\"#1 [internal] x\"}\n\ndata: {\"p\":\"#1 DONE 0.1s\"}\n",

@@ -8,12 +8,15 @@ use super::super::marks::{self, Mark};
 /// The widths at which lines are broken.
 const WIDTHS: std::ops::RangeInclusive<usize> = 30..=400;
 
+/// How many lines must be completed where nothing else shows that rows were broken.
+const COMPLETED: usize = 2;
+
 /// The starts of lines of classic builders and buildah that have no number.
 const BEGINNINGS: [&str; 5] = [" --->", "--> ", "Removing intermediate container", "Successfully ", "Sending build"];
 
 /// The builder whose line starts in this row. A key of BuildKit's JSON is not the start of a line: its object was broken.
-fn beginning(row: &str) -> Option<Mark> {
-    marks::find(row).filter(|&(at, _)| !row[at..].starts_with('"')).map(|(_, mark)| mark)
+fn beginning(row: &str) -> Option<(usize, Mark)> {
+    marks::find(row).filter(|&(at, _)| !row[at..].starts_with('"'))
 }
 
 /// A row of the text with its properties.
@@ -22,8 +25,10 @@ struct TextRow<'t> {
     /// The length in characters.
     length: usize,
     mark: Option<Mark>,
-    /// Whether the row has the prefix of the log's lines, or a text that is only at the start of a line.
-    begins: bool,
+    /// Whether the row has the prefix of the log's lines.
+    prefixed: bool,
+    /// Whether the row has a text that is only at the start of a line.
+    starts: bool,
 }
 
 impl<'t> TextRow<'t> {
@@ -31,26 +36,39 @@ impl<'t> TextRow<'t> {
         let text = line.trim_end_matches('\r');
         let plain = terminal::plain(text);
         let cut = prefixes.cut(&plain);
-        let begins = !plain[..cut.length].trim().is_empty()
-            || stamp::read(text).is_some()
-            || BEGINNINGS
-                .iter()
-                .any(|beginning| text.starts_with(beginning) || plain[cut.length..].starts_with(beginning));
-        let mark = beginning(&plain);
-        Self { text, length: text.chars().count(), mark, begins }
+        let prefixed = !plain[..cut.length].trim().is_empty() || stamp::read(text).is_some();
+        let starts = BEGINNINGS
+            .iter()
+            .any(|beginning| text.starts_with(beginning) || plain[cut.length..].starts_with(beginning));
+        let mark = beginning(&plain).map(|(_, mark)| mark);
+        Self { text, length: text.chars().count(), mark, prefixed, starts: starts || mark.is_some() }
     }
 
     /// Whether the row is the start of a line.
     fn begins(&self) -> bool {
-        self.begins || self.mark.is_some() || self.text.trim().is_empty()
+        self.prefixed || self.starts || self.text.trim().is_empty()
     }
 
     /// Whether the line continues in the next row: the row has the full width, or the next word did not fit after its space. Several spaces
     /// at its end fill a column.
     fn continues(&self, next: &TextRow<'_>, width: usize) -> bool {
+        // In a log with prefixes, a row without one was broken before its text.
+        let begins = if self.prefixed && next.starts { next.prefixed } else { next.begins() };
+        !begins && self.is_full(next, width)
+    }
+
+    /// Whether a time is before the builder's text.
+    fn is_timed(&self) -> bool {
+        let plain = terminal::plain(self.text);
+        let start = beginning(&plain).map_or(0, |(at, _)| at);
+        (0..start).any(|at| plain.is_char_boundary(at) && stamp::read(&plain[at..]).is_some())
+    }
+
+    /// Whether the row has the full width, or the next word did not fit with the space after it. Several spaces at its end fill a column.
+    fn is_full(&self, next: &TextRow<'_>, width: usize) -> bool {
         let filled = self.text.ends_with("  ");
         let no_room = self.text.ends_with(' ') && self.length + next.first_word() > width;
-        !next.begins() && !filled && (self.length == width || no_room)
+        !filled && (self.length == width || no_room)
     }
 
     /// Whether the line ends here although the next row is not the start of one, as before lines of other programs.
@@ -58,8 +76,10 @@ impl<'t> TextRow<'t> {
         !next.begins() && self.length + 1 + next.first_word() < width
     }
 
+    /// The length of the first word, with the space after it.
     fn first_word(&self) -> usize {
-        self.text.split(' ').next().unwrap_or_default().chars().count()
+        let word = self.text.split_inclusive(' ').next().unwrap_or_default();
+        word.chars().count()
     }
 }
 
@@ -83,18 +103,50 @@ pub(super) fn lines(text: &str) -> Option<String> {
     let numbered = |row: &TextRow<'_>| matches!(row.mark, Some(Mark::Plain | Mark::RawJson));
     let whole = rows.windows(2).filter(|pair| numbered(&pair[0]) && pair[0].ends(&pair[1], width)).count();
     if proof < 2 || full <= near || whole * 2 > proof {
-        return None;
+        return by_width(&rows, width, false);
+    }
+    // The rest of a broken prefix begins the next row, as a prefix does.
+    if let Some(joined) = by_width(&rows, width, true) {
+        return Some(joined);
     }
     let mut out = String::with_capacity(text.len());
     let mut open = false;
     for (index, row) in rows.iter().enumerate() {
         out += row.text;
-        open = (open || row.mark.is_some()) && rows.get(index + 1).is_some_and(|next| row.continues(next, width));
+        open =
+            (open || row.prefixed || row.starts) && rows.get(index + 1).is_some_and(|next| row.continues(next, width));
         if !open {
             out.push('\n');
         }
     }
     Some(out)
+}
+
+/// Joins every full row with the next one, if that completes builders' lines that were broken within their first word (`#` and
+/// `12 [1/1] RUN a`), or puts a time before each of them that none had. In rows that were not broken, it would make one line of two.
+fn by_width(rows: &[TextRow<'_>], width: usize, only_times: bool) -> Option<String> {
+    let mut out = String::new();
+    for (index, row) in rows.iter().enumerate() {
+        out += row.text;
+        // A row that ends with a space may be an empty line behind its prefix. Then the next one begins with a time, too.
+        let full =
+            |next: &TextRow<'_>| row.length == width || row.is_full(next, width) && stamp::read(next.text).is_none();
+        if !rows.get(index + 1).is_some_and(|next| !next.text.is_empty() && full(next)) {
+            out.push('\n');
+        }
+    }
+    let before = rows.iter().filter(|row| row.mark.is_some()).count();
+    let after = out.lines().filter(|line| beginning(&terminal::plain(line)).is_some()).count();
+    let timed = || after == before && after >= COMPLETED && !rows.iter().any(TextRow::is_timed) && timed(&out);
+    (after >= before + COMPLETED && !only_times || timed()).then_some(out)
+}
+
+/// Whether a time is before each line of a builder.
+fn timed(text: &str) -> bool {
+    let lines: Vec<_> = text.lines().map(terminal::plain).collect();
+    let prefixes = Prefixes::learn(lines.iter().map(|line| &**line));
+    let marked = || lines.iter().filter(|line| beginning(line).is_some());
+    marked().all(|line| !prefixes.cut(line).stamps.is_empty())
 }
 
 #[cfg(test)]
@@ -134,6 +186,20 @@ mod tests {
                     assert_eq!(lines(&folded).as_deref(), Some(text).filter(|_| changed), "{folded}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn lines_that_were_broken_before_their_text_are_put_together() {
+        let log = LOG.replace('\n', "\n2026-03-01 10:00:00 [pool-1-thread-3] INFO ");
+        let log = format!(
+            "2026-03-01 10:00:00 [pool-1-thread-3] INFO {}",
+            log.trim_end_matches("2026-03-01 10:00:00 [pool-1-thread-3] INFO ")
+        );
+        // Within the number of a line, and within the prefix.
+        for (width, at_spaces) in [(44, false), (30, false), (42, true), (39, true)] {
+            let folded = folded(&log, width, at_spaces);
+            assert_eq!(lines(&folded).as_deref(), Some(&*log), "{folded}");
         }
     }
 

@@ -131,7 +131,7 @@ pub(super) fn decoded(text: &str) -> Option<String> {
 }
 
 /// Whether a text in a value is a line of a builder.
-fn has_mark(value: &Value) -> bool {
+pub(super) fn has_mark(value: &Value) -> bool {
     match value {
         Value::String(text) => marks_in(text).0 > 0,
         Value::Array(values) => values.iter().any(has_mark),

@@ -5,6 +5,7 @@
 //! logs.
 
 mod above;
+mod broken;
 mod buildbot;
 mod cast;
 mod collector;
@@ -14,6 +15,7 @@ mod doubled;
 mod edges;
 mod encoded;
 mod entries;
+mod fields;
 mod gitlab;
 mod journal;
 mod literals;
@@ -50,7 +52,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
         text = Cow::Owned(text.replace('\r', "\n"));
     }
     // A recording or a collector may contain a log that another program had wrapped.
-    for _ in 0..3 {
+    for _ in 0..4 {
         let Some(inner) = once(&text) else { break };
         text = Cow::Owned(inner);
     }
@@ -58,7 +60,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 26] = [
+    let forms: [fn(&str) -> Option<String>; 28] = [
         mail::lines,
         powershell::lines,
         xml::lines,
@@ -73,6 +75,8 @@ fn once(text: &str) -> Option<String> {
         rubydebug::lines,
         cri::lines,
         gitlab::lines,
+        broken::lines,
+        fields::lines,
         collector::lines,
         literals::lines,
         yaml::lines,
@@ -80,9 +84,9 @@ fn once(text: &str) -> Option<String> {
         table::headless,
         buildbot::lines,
         edges::lines,
+        columns::lines,
         above::lines,
         trailing::lines,
-        columns::lines,
         encoded::lines,
         doubled::lines,
     ];

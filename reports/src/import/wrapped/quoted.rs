@@ -31,7 +31,14 @@ fn of_literal(text: &str) -> Option<String> {
     let inner = inner.strip_prefix('b').unwrap_or(inner);
     let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
     let inner = inner.strip_prefix(quote)?.strip_suffix(quote)?;
-    if inner.contains('\n') || !inner.contains("\\n") {
+    // A quote within the text is escaped. Otherwise it closes a field, and others follow.
+    let mut escaped = false;
+    let closes = inner.chars().any(|c| {
+        let closes = c == quote && !escaped;
+        escaped = c == '\\' && !escaped;
+        closes
+    });
+    if closes || inner.contains('\n') || !inner.contains("\\n") {
         return None;
     }
     Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
@@ -139,6 +146,9 @@ mod tests {
             "#1 [1/1] RUN echo 'a'\n#1 DONE 0.1s\n#1 \u{2500}\u{e9}\n"
         );
         assert_eq!(literal("'a word'"), None);
+        // Fields of one line, the last of which has an escape.
+        let field = "a=\"10:00:00\" msg=\"#1 [1/1] RUN printf '%s\\\\n' a\"\n";
+        assert_eq!(literal(&format!("{field}{field}")), None);
         assert_eq!(
             literal("job: build\nlog: \"#1 [1/1] RUN a\\n#1 DONE 0.1s\\n\"\n").unwrap(),
             "#1 [1/1] RUN a\n#1 DONE 0.1s\n"

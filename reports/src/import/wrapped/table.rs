@@ -15,6 +15,9 @@ const LONGEST_NAME: usize = 40;
 /// The fewest fields of a row without a head: the text, and its time behind it.
 const FEWEST_FIELDS: usize = 2;
 
+/// The fewest rows of a table without a head.
+const FEWEST_ROWS: usize = 3;
+
 /// The text of a table with the time before each line; `None` if the text is not a table.
 pub(super) fn lines(text: &str) -> Option<String> {
     let head = text.lines().next()?;
@@ -38,12 +41,43 @@ pub(super) fn lines(text: &str) -> Option<String> {
 /// The text of a table of tabs without a head, as `aws logs … --output text` prints it, with the time before each line. Only if the text
 /// is not the last field: otherwise the fields before it are a prefix like another.
 pub(super) fn headless(text: &str) -> Option<String> {
+    quoted_rows(text).or_else(|| tabbed_rows(text))
+}
+
+/// The text of a table of quoted fields without a head, if a text in it is wrapped once more. Otherwise what is before the text is a prefix
+/// like another.
+fn quoted_rows(text: &str) -> Option<String> {
+    const WRAPPED: [&str; 5] = ["{\"\"", "\"|", "\"│", "\"┃", "\"\t"];
+    if !WRAPPED.iter().any(|start| text.contains(start)) {
+        return None;
+    }
+    let (quoted, others): (Vec<&str>, Vec<&str>) = text.lines().map(str::trim).partition(|line| line.starts_with('"'));
+    let quoted = quoted.join("\n");
+    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(quoted.as_bytes());
+    let rows: Vec<StringRecord> = reader.records().collect::<Result<_, _>>().ok()?;
+    let width = rows.first().map(StringRecord::len).filter(|width| *width >= FEWEST_FIELDS)?;
+    let marked = others.iter().any(|line| marks::find(&terminal::plain(line)).is_some());
+    if rows.len() < FEWEST_ROWS || marked || rows.iter().any(|row| row.len() != width) {
+        return None;
+    }
+    let entry = |row: &StringRecord| {
+        let fields = row.iter().enumerate().map(|(at, value)| (format!(".{at}"), value.to_owned()));
+        LogEntry { leaves: fields.collect(), ..LogEntry::default() }
+    };
+    collector::lines_of(vec![rows.iter().map(entry).collect()])
+}
+
+fn tabbed_rows(text: &str) -> Option<String> {
     let rows: Vec<Vec<&str>> =
         text.lines().filter(|line| !line.trim().is_empty()).map(|line| line.split('\t').collect()).collect();
     let width = rows.iter().map(Vec::len).max()?;
     let whole = rows.iter().filter(|row| row.len() == width).count();
     let last = |row: &&Vec<&str>| row.last().is_some_and(|field| marks::find(field).is_some());
-    if width < FEWEST_FIELDS || rows.len() < 3 || whole * 10 < rows.len() * 9 || rows.iter().any(|row| last(&row)) {
+    if width < FEWEST_FIELDS
+        || rows.len() < FEWEST_ROWS
+        || whole * 10 < rows.len() * 9
+        || rows.iter().any(|row| last(&row))
+    {
         return None;
     }
     let entry = |row: &Vec<&str>| {
@@ -94,6 +128,15 @@ mod tests {
         {
             assert_eq!(headless(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn fields_that_are_wrapped_once_more_are_unquoted() {
+        let log = "\"10:00:00\",\"ci\",\"{\"\"log\"\":\"\"#1 [1/1] RUN a\"\"}\"\n\"10:00:00\",\"ci\",\"\"\n\"10:00:01\",\"ci\",\"{\"\"log\"\":\"\"#1 DONE 1.0s\"\"}\"\n";
+        let expected = "10:00:00 {\"log\":\"#1 [1/1] RUN a\"}\n10:00:01 {\"log\":\"#1 DONE 1.0s\"}\n";
+        assert_eq!(headless(log).as_deref(), Some(expected));
+        let plain = log.replace("{\"\"log\"\":\"\"", "").replace("\"\"}", "");
+        assert_eq!(headless(&plain), None, "{plain}");
     }
 
     #[test]

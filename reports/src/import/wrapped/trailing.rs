@@ -22,7 +22,9 @@ pub(super) fn lines(text: &str) -> Option<String> {
         return None;
     }
     let prefixes = Prefixes::learn(marked.iter().copied());
-    if marked.iter().any(|line| !prefixes.cut(line).stamps.is_empty()) {
+    // With times before the lines too, only times in brackets behind all lines are not a part of the builder's text.
+    let twice = marked.iter().any(|line| !prefixes.cut(line).stamps.is_empty());
+    if twice && (shape.0.is_empty() || same < marked.len()) {
         return None;
     }
     let mut out = String::with_capacity(text.len() + all.len());
@@ -83,6 +85,15 @@ mod tests {
             let log: String = log.iter().map(|(time, text)| format!("{text}{before}{time}{after}\n")).collect();
             assert_eq!(lines(&log).as_ref(), Some(&expected), "{log}");
         }
+    }
+
+    #[test]
+    fn times_may_be_at_both_ends() {
+        let log =
+            "10:00:00 #1 [1/1] RUN a  [10:00:00]\n10:00:01 #1 0.5 b  [10:00:01]\n10:00:01 #2 [1/1] RUN c  [10:00:01]\n";
+        let expected =
+            "10:00:00 10:00:00 #1 [1/1] RUN a\n10:00:01 10:00:01 #1 0.5 b\n10:00:01 10:00:01 #2 [1/1] RUN c\n";
+        assert_eq!(lines(log).as_deref(), Some(expected));
     }
 
     #[test]

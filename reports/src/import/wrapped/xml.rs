@@ -13,7 +13,8 @@ const FEWEST: usize = 2;
 
 /// The texts of the elements, each line behind the time of its element; `None` if the text is not such a document.
 pub(super) fn lines(text: &str) -> Option<String> {
-    if !text.trim_start().starts_with('<') {
+    // The command that printed the document may be before it.
+    if !text.lines().take(FEWEST).any(|line| line.trim_start().starts_with('<')) {
         return None;
     }
     let (mut out, mut time, mut times) = (String::new(), String::new(), 0_usize);
