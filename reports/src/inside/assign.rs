@@ -401,6 +401,14 @@ mod tests {
         );
     }
 
+    /// busybox makes no copy for a subshell at the end.
+    #[test]
+    fn a_subshell_at_the_end_has_its_programs() {
+        let (copies, last) = ("for f in $l; do (cc $f; ar x); done", "(cc last; ar x)");
+        let assigned = assigned(&format!("{copies}; {last}"), &["&sh", "&sh", "cc last", "ar x"]);
+        assert_eq!(assigned, [copies, copies, last, last]);
+    }
+
     /// The shell goes on without a branch.
     #[test]
     fn commands_that_must_run_come_before_those_that_may() {

@@ -89,7 +89,11 @@ impl Unit {
     pub(super) fn most(&self) -> Option<usize> {
         match self.turns {
             None if self.repeats => None,
-            turns => Some(self.names.len() * turns.unwrap_or(1)),
+            turns => {
+                // A shell may run its last subshell itself.
+                let starts = |name: &Name| if let Name::Subshell(within) = name { within.len().max(1) } else { 1 };
+                Some(self.names.iter().map(starts).sum::<usize>() * turns.unwrap_or(1))
+            }
         }
     }
 
