@@ -56,6 +56,7 @@ fn rewritten_files_parse_and_run_the_same_commands() {
                     "-rf",
                     "/var/lib/apt/lists/*",
                     "/var/cache/dnf",
+                    "/var/cache/yum",
                     "--no-cache",
                     "--no-cache-dir",
                     "clean",
@@ -64,6 +65,7 @@ fn rewritten_files_parse_and_run_the_same_commands() {
                     "--force",
                     "-afy",
                     "dnf",
+                    "yum",
                     "npm",
                     "conda",
                 ];

@@ -161,7 +161,9 @@ impl Execution for Hostile {
 #[test]
 fn a_download_without_bytes_or_without_an_end_is_an_error() {
     let (error, _) = download(Sends::Nothing, Blob::of("abc"));
-    assert!(matches!(error, RemoteError::Stalled { .. }), "{error}");
+    // A fast server is refused for its empty frames first (h2).
+    let is_refused = error.to_string().contains("too_many_data_frames");
+    assert!(matches!(error, RemoteError::Stalled { .. }) || is_refused, "{error}");
     let (error, received) = download(Sends::Endless, Blob { size: 100_000, ..Blob::of("abc") });
     assert!(error.to_string().ends_with("is longer than 100000 bytes") && received <= 100_000, "{error}");
     let (error, _) = download(Sends::Others, Blob::of("abc"));
