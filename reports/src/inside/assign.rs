@@ -75,10 +75,12 @@ fn argument_score(program: &Program, arguments: &[String]) -> Option<i32> {
         [_, script, given @ ..] | [_, _, script, given @ ..] if script.contains('/') && is(script) => given,
         _ => return None,
     };
-    Some(match () {
-        _ if fits(&program.arguments, given, Values::Known) => SAME_ARGUMENTS,
-        _ if fits(&program.arguments, given, Values::Any) => POSSIBLE_ARGUMENTS,
-        _ => OTHER_ARGUMENTS,
+    Some(if fits(&program.arguments, given, Values::Known) {
+        SAME_ARGUMENTS
+    } else if fits(&program.arguments, given, Values::Any) {
+        POSSIBLE_ARGUMENTS
+    } else {
+        OTHER_ARGUMENTS
     })
 }
 
@@ -136,18 +138,31 @@ fn most(unit: &Unit) -> Option<usize> {
     unit.most().filter(|&most| most <= COUNTED || !unit.repeats)
 }
 
-/// The programs that a turn of a loop did not start, between those at two places of its body: after `from` programs, up to the one at `to`.
-fn missing(unit: &Unit, from: usize, to: usize) -> i32 {
-    let runs = |name: &&Name| !matches!(name, Name::Is(program) if program.optional);
-    let names = unit.names.get(from..to.min(unit.names.len())).unwrap_or_default();
-    MISSING * names.iter().filter(runs).count() as i32
-}
+/// The programs of a unit that run in each turn of a loop, counted up to each place of its body.
+struct Required(Vec<i32>);
 
-/// The same from one turn of a loop to the next, or within a turn.
-fn missing_in_turn(unit: &Unit, from: usize, to: usize) -> i32 {
-    let whole = || missing(unit, from, unit.names.len()) + missing(unit, 0, to);
-    let count = if from <= to { missing(unit, from, to) } else { whole() };
-    count.min(MISSING_IN_TURN)
+impl Required {
+    fn of(unit: &Unit) -> Self {
+        let runs = |name: &Name| i32::from(!matches!(name, Name::Is(program) if program.optional));
+        let counts = unit.names.iter().scan(0, |count, name| {
+            *count += runs(name);
+            Some(*count)
+        });
+        Self([0].into_iter().chain(counts).collect())
+    }
+
+    /// The cost of the programs that were not started after `from` programs of a turn, up to the one at `to` of this turn or, if that is
+    /// earlier, of the next one.
+    fn missing(&self, from: usize, to: usize) -> i32 {
+        let until = |place: usize| self.0[place.min(self.0.len() - 1)];
+        let turn = if from <= to { 0 } else { until(usize::MAX) };
+        (MISSING * (turn + until(to) - until(from))).min(MISSING_IN_TURN)
+    }
+
+    /// The same up to the end of the turn.
+    fn left(&self, from: usize) -> i32 {
+        self.missing(from, usize::MAX)
+    }
 }
 
 /// A state of the alignment: the row of a unit, and the number of its names that are used. In a loop it is the place after the program that
@@ -157,6 +172,7 @@ type State = (usize, usize);
 /// An alignment of processes with commands, up to one of the processes.
 struct Alignment<'a> {
     units: Vec<&'a Unit>,
+    required: Vec<Required>,
     /// The highest score of each state.
     best: Vec<Vec<Option<i32>>>,
     /// The states before, by process and state.
@@ -166,14 +182,14 @@ struct Alignment<'a> {
 impl<'a> Alignment<'a> {
     fn of(units: Vec<&'a Unit>) -> Self {
         let best = vec![vec![None; COUNTED + 1]; units.len()];
-        Self { units, best, choices: Vec::new() }
+        let required = units.iter().map(|unit| Required::of(unit)).collect();
+        Self { units, required, best, choices: Vec::new() }
     }
 
     /// The cost of leaving a unit in this state.
     fn left(&self, (row, used): State) -> i32 {
-        let unit = self.units[row];
-        let is_within = most(unit).is_none() && used > 0;
-        if is_within { missing_in_turn(unit, used, unit.names.len()) } else { 0 }
+        let is_within = most(self.units[row]).is_none() && used > 0;
+        if is_within { self.required[row].left(used) } else { 0 }
     }
 
     /// The cost of passing over a unit.
@@ -200,7 +216,7 @@ impl<'a> Alignment<'a> {
             let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
             let gain = scores.iter().copied().max().unwrap_or(0);
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
-            let most = most(unit);
+            let (most, required) = (most(unit), &self.required[row]);
             let mut put = |used: usize, score: i32, from: State| {
                 if next[row][used].is_none_or(|known| score > known) {
                     (next[row][used], choice[row][used]) = (Some(score), from);
@@ -211,7 +227,7 @@ impl<'a> Alignment<'a> {
                     put(0, score, from);
                 } else if most.is_none() {
                     fitting().for_each(|(place, gain)| {
-                        put((place + 1).min(COUNTED), score + gain - missing_in_turn(unit, 0, place), from);
+                        put((place + 1).min(COUNTED), score + gain - required.missing(0, place), from);
                     });
                 } else {
                     put(1, score + gain, from);
@@ -223,7 +239,7 @@ impl<'a> Alignment<'a> {
                 match most {
                     _ if gain <= 0 => put(used, score, from),
                     None => fitting().for_each(|(place, gain)| {
-                        put((place + 1).min(COUNTED), score + gain - missing_in_turn(unit, used, place), from);
+                        put((place + 1).min(COUNTED), score + gain - required.missing(used, place), from);
                     }),
                     Some(most) if used < most.min(COUNTED) => put(used + 1, score + gain, from),
                     Some(_) => put(used, score, from),
