@@ -17,10 +17,14 @@ const DEEPEST: usize = 100;
 /// 0.1 s, eighteen of `case` took 7 s, and thirty `(` took minutes.
 const MOST_REPEATED: usize = 12;
 
-/// Reads a text by the grammar. `None` if it does not accept the text, or if the text is too long or too deeply nested.
+/// The most digits of a file descriptor before a redirection. The parser expects that it fits into 32 bits.
+const MOST_DIGITS: usize = 9;
+
+/// Reads a text by the grammar. `None` if it does not accept the text, or if the text is too long or too deeply nested, or has a file descriptor
+/// that no system has.
 pub fn parse(text: &str) -> Option<Vec<CompoundList>> {
     let nested = text.bytes().filter(|byte| b"({`".contains(byte)).count();
-    if text.len() > LONGEST || nested > DEEPEST || repeated(text) > MOST_REPEATED {
+    if text.len() > LONGEST || nested > DEEPEST || repeated(text) > MOST_REPEATED || digits(text) > MOST_DIGITS {
         return None;
     }
     let source = SourceInfo { source: String::new() };
@@ -43,6 +47,18 @@ fn run_of_parentheses(text: &str) -> usize {
         longest = longest.max(run);
     }
     longest
+}
+
+/// The most digits directly before a redirection. A continued line does not end a number.
+fn digits(text: &str) -> usize {
+    let (mut run, mut most) = (0, 0);
+    for byte in text.replace("\\\n", "").bytes() {
+        if matches!(byte, b'<' | b'>') {
+            most = most.max(run);
+        }
+        run = if byte.is_ascii_digit() { run + 1 } else { 0 };
+    }
+    most
 }
 
 /// The byte at which each character of a text begins. The grammar counts characters.
@@ -107,6 +123,14 @@ fn place(item: &CommandPrefixOrSuffixItem) -> Option<TokenLocation> {
 mod tests {
     use super::*;
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn file_descriptors_have_few_digits() {
+        assert!(parse("echo a 999999999>/f; echo 2>&1; echo 1234567890 >/f").is_some());
+        for long in ["echo a 1234567890>/f", "echo a 12345\\\n67890<&1", "(1234567890>|b)"] {
+            assert!(parse(long).is_none(), "{long}");
+        }
+    }
 
     #[test]
     fn nested_texts_take_no_exponential_time() {
