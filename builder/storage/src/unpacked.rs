@@ -3,6 +3,7 @@
 //! A build uses an unpacked layer as it is, as other engines do: comparing it takes as long as unpacking it.
 //! [`LayerStore::check`](super::LayerStore::check) compares all of them with the blobs that they were made from.
 
+use super::error::IoContext;
 use super::lower::{Marks, split_link};
 use super::tree::{Tree, read_range};
 use super::unpack::{HardLinks, top};
@@ -184,7 +185,6 @@ impl Comparison<'_> {
         blob: BlobDigest,
         read: impl Fn(&File, u64, &mut [u8]) -> io::Result<()>,
     ) -> Result<Option<String>, StorageError> {
-        use super::error::IoContext;
         let source = self.blobs.open(blob)?;
         let file = match File::open(host) {
             Ok(file) => file,

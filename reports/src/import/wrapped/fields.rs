@@ -6,7 +6,7 @@ use super::super::log::stamp;
 use super::super::log::terminal;
 use super::super::marks::{self, Mark};
 use super::entries::has_mark;
-use super::quoted::unescaped;
+use super::quoted::{closing, unescaped};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -99,7 +99,7 @@ fn fields(row: &str) -> Vec<Field<'_>> {
         let key = &row[at + name..equals];
         let rest = &row[equals + 1..];
         let (written, quoted) = match rest.strip_prefix('"') {
-            Some(inner) => (&inner[..closing(inner)], true),
+            Some(inner) => (&inner[..closing(inner, '"')], true),
             None => (&rest[..rest.find(char::is_whitespace).unwrap_or(rest.len())], false),
         };
         let end = (equals + 1 + written.len() + if quoted { 2 } else { 0 }).min(row.len());
@@ -109,17 +109,6 @@ fn fields(row: &str) -> Vec<Field<'_>> {
         at = end;
     }
     found
-}
-
-/// The length of a text up to its closing quote.
-fn closing(text: &str) -> usize {
-    let mut escaped = false;
-    let end = text.bytes().position(|byte| {
-        let closes = byte == b'"' && !escaped;
-        escaped = byte == b'\\' && !escaped;
-        closes
-    });
-    end.unwrap_or(text.len())
 }
 
 #[cfg(test)]

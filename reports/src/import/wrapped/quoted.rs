@@ -32,16 +32,21 @@ fn of_literal(text: &str) -> Option<String> {
     let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
     let inner = inner.strip_prefix(quote)?.strip_suffix(quote)?;
     // A quote within the text is escaped. Otherwise it closes a field, and others follow.
+    if closing(inner, quote) < inner.len() || inner.contains('\n') || !inner.contains("\\n") {
+        return None;
+    }
+    Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
+}
+
+/// The length of a text up to its closing quote, in bytes.
+pub(super) fn closing(text: &str, quote: char) -> usize {
     let mut escaped = false;
-    let closes = inner.chars().any(|c| {
+    let end = text.find(|c| {
         let closes = c == quote && !escaped;
         escaped = c == '\\' && !escaped;
         closes
     });
-    if closes || inner.contains('\n') || !inner.contains("\\n") {
-        return None;
-    }
-    Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
+    end.unwrap_or(text.len())
 }
 
 /// A text with the escapes of a literal replaced. Bytes (`\xe2\x94\x80`) are UTF-8.
