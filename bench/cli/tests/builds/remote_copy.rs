@@ -14,8 +14,9 @@ fn is_here(world: &World, record: &Record, part: &str) -> bool {
 #[test(Program("buildbox-casd"), Root)]
 fn a_copy_from_a_stage_fetches_only_what_it_copies() {
     let server = machine();
+    // Large enough that fetching it takes longer than a round trip of a busy machine.
     let world = World::new(
-        "FROM busybox AS made\nRUN head -c 8000000 /dev/urandom > /big; echo word > /word\n\
+        "FROM busybox AS made\nRUN head -c 24000000 /dev/urandom > /big; echo word > /word\n\
          FROM busybox AS between\nCOPY --from=made /big /between\n\
          FROM busybox\nCOPY --from=made /word /word\nCOPY --from=between /between /other\n\
          RUN wc -c < /other > /size; rm /other\n",
