@@ -46,6 +46,11 @@ impl ContentInfo {
         self.rare.as_ref()?.capability.as_deref()
     }
 
+    /// Whether the file has no attribute that layers carry, and the size of the scan.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.rare.is_none()
+    }
+
     /// The number of bytes, if it is not the size at the time of the scan.
     pub(super) fn changed_size(&self) -> Option<u64> {
         self.rare.as_ref()?.size

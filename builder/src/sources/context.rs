@@ -1,7 +1,7 @@
 //! A build context: a directory, scanned and hashed on demand.
 
 use super::SourceError;
-use super::content::{ContentInfo, ContentLocation};
+use super::content::{ContentInfo, ContentLocation, StoredAt};
 use super::file_list::{FileList, FilesBelow};
 use super::hash::Hasher;
 use super::node::{ContextNode, NodeKind};
@@ -17,7 +17,7 @@ use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// A build context or a named context: a directory whose entries are read when they are first asked for.
 pub struct Context {
@@ -111,8 +111,9 @@ impl Context {
         self.scanner(&AtomicU64::new(0)).children(node, path)
     }
 
-    /// Reads everything below `node`, the directory at `path`, on all cores.
-    pub fn scan(&self, node: &ContextNode, path: &Path, probe: &Probe) -> Result<(), SourceError> {
+    /// Reads everything below `node`, the directory at `path`, on all cores. Returns the number of nodes, with that of the directory; 1 for
+    /// anything else.
+    pub fn scan(&self, node: &ContextNode, path: &Path, probe: &Probe) -> Result<usize, SourceError> {
         let span = probe.phase(Phase::ContextScan);
         let walked = AtomicU64::new(0);
         let scanner = self.scanner(&walked);
@@ -131,21 +132,34 @@ impl Context {
     pub fn hash(&self, files: &impl FileList, probe: &Probe) -> Result<(), SourceError> {
         /// The number of files that a thread reads before it keeps them: enough that keeping costs little, and at most 4 MiB.
         const AT_ONCE: usize = 64;
+        /// The number of nodes that are worth another thread, if only what is known of them is looked up.
+        const MANY: usize = 4096;
         let span = probe.phase(Phase::ContextHash);
-        let is_new = |number: &u32| files.node(*number as usize).content().is_none();
+        let is_new = |number: u32| files.node(number as usize).content().is_none();
         let all = 0..u32::try_from(files.count()).expect("fewer than 4 billion files fit into memory");
-        let _hashing = all.clone().any(|number| is_new(&number)).then(|| self.hashing.lock());
-        let mut new: Vec<u32> = Vec::with_capacity(files.count());
-        new.extend(all.filter(is_new));
-        let inode = |number: u32| files.node(number as usize).host();
-        span.quantity(Quantity::FilesWalked, new.len() as u64);
-        self.memory.find(&Wanted::new(new.clone(), &inode), |number, record| {
-            let node = files.node(number as usize);
-            if record.identity == node.identity() {
-                node.set_content(self.known_content(record));
+        let _hashing = all.clone().any(is_new).then(|| self.hashing.lock());
+        let numbered = |number: u32| (number, files.node(number as usize).host());
+        let unread = all.into_par_iter().with_min_len(MANY).filter(|number| is_new(*number)).map(numbered);
+        let unread = Wanted::new(unread);
+        span.quantity(Quantity::FilesWalked, unread.len() as u64);
+        let known = AtomicUsize::new(0);
+        self.memory.find(&unread, |batch| {
+            let (mut last, mut same) = (None, 0);
+            for (number, record) in batch {
+                let node = files.node(*number as usize);
+                if record.identity == node.identity() {
+                    node.set_content(self.known_content(record, &mut last));
+                    same += 1;
+                }
             }
+            known.fetch_add(same, Ordering::Relaxed);
         });
-        new.retain(is_new);
+        let mut new: Vec<u32> = Vec::new();
+        if known.into_inner() < unread.len() {
+            new.extend(unread.numbers().filter(|number| is_new(*number)));
+            new.sort_unstable();
+        }
+        drop(unread);
         let hasher = Hasher {
             root: self.host.fd.as_fd(),
             root_path: &self.host.path,
@@ -172,23 +186,30 @@ impl Context {
         span.quantity(Quantity::FilesChanged, new.len() as u64);
         span.quantity(Quantity::BytesRead, read).quantity(Quantity::BytesHashed, read);
         drop(new);
-        let lasting = Wanted::new(lasting.into_iter().flatten().collect(), &inode);
+        let lasting = Wanted::new(lasting.into_par_iter().flatten_iter().map(numbered));
         self.memory.learn(lasting, &|number| record_of(files.node(number as usize)));
         Ok(())
     }
 
-    /// The content of a file that was hashed in an earlier build.
-    fn known_content(&self, StatRecord { digest, stored_at, .. }: &StatRecord) -> ContentInfo {
-        let location = stored_at.map_or(ContentLocation::File, |at| {
-            let mut blobs = self.blobs.lock();
-            let blob = blobs.iter().rposition(|blob| *blob == at.blob).unwrap_or_else(|| {
-                blobs.push(at.blob);
-                blobs.len() - 1
-            });
-            u32::try_from(blob)
-                .map_or(ContentLocation::File, |blob| ContentLocation::Stored { blob, offset: at.offset })
+    /// The content of a file that was hashed in an earlier build. `last` is the blob of the file before, mostly the same, with its number.
+    fn known_content(&self, record: &StatRecord, last: &mut Option<(BlobDigest, u32)>) -> ContentInfo {
+        let location = record.stored_at.map_or(ContentLocation::File, |StoredAt { blob, offset }| {
+            if last.is_none_or(|(last, _)| last != blob) {
+                *last = Some((blob, self.blob_number(blob)));
+            }
+            last.map_or(ContentLocation::File, |(_, blob)| ContentLocation::Stored { blob, offset })
         });
-        ContentInfo { digest: *digest, location, rare: None }
+        ContentInfo { digest: record.digest, location, rare: None }
+    }
+
+    /// The number of a blob in the list of blobs, to which it is added if it is new.
+    fn blob_number(&self, blob: BlobDigest) -> u32 {
+        let mut blobs = self.blobs.lock();
+        let number = blobs.iter().rposition(|known| *known == blob).unwrap_or_else(|| {
+            blobs.push(blob);
+            blobs.len() - 1
+        });
+        u32::try_from(number).expect("fewer than 4 billion blobs exist")
     }
 
     /// The source of the bytes of `node`, the regular file whose path `path` gives: memory, a blob of an earlier layer that contains

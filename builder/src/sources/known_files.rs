@@ -4,6 +4,7 @@ use super::hash::stream;
 use super::stat::{FileStatus, Identity, is_racy};
 use super::stat_cache::{Memory, StatRecord, Wanted};
 use buildscope_record::Digest;
+use rayon::prelude::*;
 use rustix::fs::fstat;
 use std::fs::File;
 use std::io::{self, Seek};
@@ -22,11 +23,8 @@ impl KnownFiles {
     /// The digest and the size of a file. It is read if its `stat` is not that of an earlier call.
     pub(crate) fn digest(&self, file: &mut File) -> io::Result<(Digest, u64)> {
         let before = Identity::from(&FileStatus::from(&fstat(&*file)?));
-        let (inode, mut known) = (|_| (before.dev, before.ino), None);
-        self.0.find(&Wanted::new(vec![0], &inode), |_, record| {
-            known = Some(*record).filter(|record| record.identity == before)
-        });
-        if let Some(known) = known {
+        let inode = (before.dev, before.ino);
+        if let Some(known) = self.0.get(inode).filter(|record| record.identity == before) {
             return Ok((known.digest, before.size));
         }
         let read_at = SystemTime::now();
@@ -34,7 +32,7 @@ impl KnownFiles {
         let (digest, size) = stream(file, before.size)?;
         let after = Identity::from(&FileStatus::from(&fstat(&*file)?));
         if after == before && size == before.size && !is_racy(before.ctime, read_at) {
-            self.0.learn(Wanted::new(vec![0], &inode), &|_| StatRecord::new(before, digest));
+            self.0.learn(Wanted::new([(0, inode)].into_par_iter()), &|_| StatRecord::new(before, digest));
         }
         Ok((digest, size))
     }
@@ -72,8 +70,8 @@ mod tests {
         assert_eq!(digest(known()), (Digest::of("one"), 3));
         // A different digest for the same state, which a second call returns.
         let identity = Identity::from(&FileStatus::from(&fstat(File::open(&path).unwrap()).unwrap()));
-        let inode = |_| (identity.dev, identity.ino);
-        known().0.learn(Wanted::new(vec![0], &inode), &|_| StatRecord::new(identity, Digest::of("two")));
+        let inode = (identity.dev, identity.ino);
+        known().0.learn(Wanted::new([(0, inode)].into_par_iter()), &|_| StatRecord::new(identity, Digest::of("two")));
         assert_eq!(digest(known()), (Digest::of("two"), 3));
         assert_eq!(digest(KnownFiles::of(&dir.path().join("other"), "program")), (Digest::of("one"), 3));
     }

@@ -112,11 +112,6 @@ impl ContextNode {
         self.content().and_then(ContentInfo::changed_size).unwrap_or(self.stat.size)
     }
 
-    /// The number of nodes below this one that were read, and this one.
-    pub fn count(&self) -> usize {
-        1 + self.children().unwrap_or_default().iter().map(Self::count).sum::<usize>()
-    }
-
     /// Keeps the content of a file. A file may be read twice; the first result counts.
     pub(super) fn set_content(&self, content: ContentInfo) {
         let _ = self.inside.set(Inside::Content(content));

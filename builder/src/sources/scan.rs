@@ -6,7 +6,8 @@ use super::stat::FileStatus;
 use buildscope_storage::open_below;
 use rayon::prelude::*;
 use rustix::fs::{AtFlags, FileType, OFlags, RawDir, readlinkat, statat};
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CStr, CString, OsStr, OsString};
+use std::mem::MaybeUninit;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
@@ -37,11 +38,14 @@ pub(super) struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    /// Reads `node`, the directory at `path`, and everything below it.
-    pub(super) fn subtree(&self, node: &ContextNode, path: &Path) -> Result<(), SourceError> {
+    /// Reads `node`, the directory at `path`, and everything below it. Returns the number of nodes, with that of the directory.
+    pub(super) fn subtree(&self, node: &ContextNode, path: &Path) -> Result<usize, SourceError> {
+        let children = self.children(node, path)?;
         // Directories are few and each is much work, so every one may go to another thread.
-        let directories: Vec<&ContextNode> = self.children(node, path)?.iter().filter(|child| child.is_dir()).collect();
-        directories.into_par_iter().try_for_each(|child| self.subtree(child, &path.join(child.name())))
+        let directories: Vec<&ContextNode> = children.iter().filter(|child| child.is_dir()).collect();
+        let files = children.len() - directories.len();
+        let below = directories.into_par_iter().map(|child| self.subtree(child, &path.join(child.name())));
+        Ok(1 + files + below.sum::<Result<usize, _>>()?)
     }
 
     /// The entries of `node`, the directory at `path`.
@@ -53,23 +57,29 @@ impl Scanner<'_> {
     }
 
     fn read(&self, path: &Path) -> Result<Box<[ContextNode]>, SourceError> {
+        /// The number of entries that a thread looks at before another one helps.
+        const ALONE: usize = 256;
         let fail = |source| SourceError::io("read the directory", self.root_path.join(path), source);
         let fd = open_below(self.root, path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(fail)?;
         let names = names(&fd).map_err(fail)?;
         self.walked.fetch_add(names.len() as u64, Ordering::Relaxed);
-        let nodes: Vec<Option<ContextNode>> = names
-            .into_par_iter()
-            .with_min_len(256)
-            .map(|name| self.look_at(&fd, path, name))
-            .collect::<Result<_, _>>()?;
-        let mut nodes: Vec<ContextNode> = nodes.into_iter().flatten().collect();
-        nodes.sort_unstable_by(|a, b| a.name().cmp(b.name()));
+        let mut nodes = Vec::with_capacity(names.len());
+        if names.len() <= ALONE {
+            for name in names {
+                nodes.extend(self.look_at(&fd, path, &name)?);
+            }
+        } else {
+            let names = names.into_par_iter().with_min_len(ALONE);
+            let found: Vec<Option<ContextNode>> =
+                names.map(|name| self.look_at(&fd, path, &name)).collect::<Result<_, _>>()?;
+            nodes.extend(found.into_iter().flatten());
+        }
         Ok(nodes.into())
     }
 
     /// Returns `None` if the entry is not part of the context, or was removed after its name was read.
-    fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: CString) -> Result<Option<ContextNode>, SourceError> {
-        let os_name = OsStr::from_bytes(name.as_bytes());
+    fn look_at(&self, dir: &OwnedFd, parent_path: &Path, name: &CStr) -> Result<Option<ContextNode>, SourceError> {
+        let os_name = OsStr::from_bytes(name.to_bytes());
         let path = self.filter.map(|_| parent_path.join(os_name));
         let verdict = match (self.filter, &path) {
             (Some(filter), Some(path)) => filter(path),
@@ -79,7 +89,7 @@ impl Scanner<'_> {
             return Ok(None);
         }
         let fail = |source| SourceError::io("read", self.root_path.join(parent_path).join(os_name), source);
-        let stat = match statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        let stat = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(error) => return Err(fail(error)),
@@ -88,7 +98,7 @@ impl Scanner<'_> {
             return Ok(None);
         }
         let kind = if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
-            let target = readlinkat(dir, &name, Vec::new()).map_err(fail)?;
+            let target = readlinkat(dir, name, Vec::new()).map_err(fail)?;
             NodeKind::Symlink(Box::new(OsString::from_vec(target.into_bytes()).into()))
         } else {
             match NodeKind::of(&stat) {
@@ -108,9 +118,11 @@ impl Scanner<'_> {
     }
 }
 
+/// The names of the entries of a directory, in order.
 fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
-    let mut buffer = Vec::with_capacity(64 << 10);
-    let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+    // On the stack: a new allocation of this size for each directory makes the allocator return and fetch pages.
+    let mut buffer = [MaybeUninit::uninit(); 32 << 10];
+    let mut entries = RawDir::new(dir, &mut buffer);
     let mut names = Vec::new();
     while let Some(entry) = entries.next() {
         let entry = entry?;
@@ -118,5 +130,6 @@ fn names(dir: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
             names.push(entry.file_name().to_owned());
         }
     }
+    names.sort_unstable();
     Ok(names)
 }

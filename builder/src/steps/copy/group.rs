@@ -83,6 +83,13 @@ impl Items {
         self.details.push(Detail { unread, ..detail });
     }
 
+    /// No items yet, with room for this number.
+    pub(super) fn with_capacity(count: usize) -> Self {
+        let mut items = Self::default();
+        items.reserve(count);
+        items
+    }
+
     /// Prepares for this number of items.
     pub(super) fn reserve(&mut self, count: usize) {
         self.entries.reserve(count);

@@ -5,6 +5,7 @@ use crate::plan;
 use buildscope_record::Digest;
 use buildscope_storage::{EntryKind, ListedEntry, Timestamp};
 use sha2::{Digest as _, Sha256};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
 
@@ -27,37 +28,49 @@ pub(super) struct TopEntries {
 impl TopEntries {
     /// Counts the files of a group in addition to others.
     pub(super) fn continued(counts: BTreeMap<String, FileCount>, group: &FileGroup) -> Self {
-        Self { above: first_name(Path::new(group.source.trim_end_matches('/'))), counts }
+        let above = first_name(Path::new(group.source.trim_end_matches('/')));
+        Self { above: above.map(Cow::into_owned), counts }
     }
 
     pub(super) fn add(&mut self, entry: ListedEntry<'_>) {
         if entry.is_file()
-            && let Some(top) = self.above.clone().or_else(|| first_name(entry.path()))
+            && let Some(top) = self.above.as_deref().map(Cow::from).or_else(|| first_name(entry.path()))
         {
-            let count = self.counts.entry(top).or_default();
+            let count = match self.counts.get_mut(&*top) {
+                Some(count) => count,
+                None => self.counts.entry(top.into_owned()).or_default(),
+            };
             count.files += 1;
             count.bytes += entry.size();
         }
     }
 }
 
-fn first_name(path: &Path) -> Option<String> {
+fn first_name(path: &Path) -> Option<Cow<'_, str>> {
     path.components().find_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        Component::Normal(name) => Some(name.to_string_lossy()),
         _ => None,
     })
 }
 
 /// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
-pub(super) struct Key(Sha256);
+pub(super) struct Key {
+    hash: Sha256,
+    /// Fields that are not hashed yet: an item has ten short ones, and hashing many bytes at a time is cheaper.
+    fields: Vec<u8>,
+}
 
 impl Key {
+    /// The number of bytes that are hashed at a time.
+    const AT_ONCE: usize = 4096;
+
     pub(super) fn new() -> Self {
-        Self(Sha256::new())
+        Self { hash: Sha256::new(), fields: Vec::with_capacity(Self::AT_ONCE) }
     }
 
-    pub(super) fn finish(self) -> Digest {
-        Digest::from_bytes(self.0.finalize().into())
+    pub(super) fn finish(mut self) -> Digest {
+        self.hash.update(&self.fields);
+        Digest::from_bytes(self.hash.finalize().into())
     }
 
     /// Starts a group with that many items.
@@ -92,12 +105,24 @@ impl Key {
     }
 
     fn number(&mut self, number: u64) {
-        self.0.update(number.to_le_bytes());
+        self.put(&number.to_le_bytes());
     }
 
     fn text(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
-        self.0.update(bytes);
+        self.put(bytes);
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        if self.fields.len() + bytes.len() > Self::AT_ONCE {
+            self.hash.update(&self.fields);
+            self.fields.clear();
+        }
+        if bytes.len() > Self::AT_ONCE {
+            self.hash.update(bytes);
+        } else {
+            self.fields.extend_from_slice(bytes);
+        }
     }
 
     fn item(&mut self, op: &plan::Copy, entry: ListedEntry<'_>, detail: &Detail) {
@@ -105,7 +130,7 @@ impl Key {
             EntryKind::File { .. } => {
                 self.number(1);
                 // Every file has a digest by now.
-                self.0.update(detail.digest.as_ref().map_or(&[0; 32], Digest::as_bytes));
+                self.put(detail.digest.as_ref().map_or(&[0; 32], |digest| digest.as_bytes()));
             }
             EntryKind::Directory => self.number(2 | u64::from(detail.implied) << 8),
             EntryKind::Symlink { target } => {

@@ -231,17 +231,18 @@ impl<'a> Finder<'a> {
             self.item(found, Path::new(""), Detail::default());
             return Ok(());
         }
+        let mut found = None;
         if let (CopyOrigin::Context(context), Some(node)) = (self.origin, self.node(&followed)?) {
-            context.scan(node, &followed, probe)?;
-            if self.most.is_some_and(|most| node.count() > most) {
-                let whole = WholeDirectory { context, node, path: &followed, source: path };
+            let count = context.scan(node, &followed, probe)?;
+            if self.most.is_some_and(|most| count > most) {
+                let whole = WholeDirectory { context, node, count, path: &followed, source: path };
                 self.summary = Some(Summary::of(self.op, &whole, probe)?);
                 return Ok(());
             }
+            found = Some(count);
         }
         self.add(FileGroup::directory(path), followed.clone());
-        if let (None, Some(node)) = (&self.exclude, self.node(&followed)?) {
-            let count = node.count();
+        if let (None, Some(count)) = (&self.exclude, found) {
             self.items().reserve(count);
             self.unread.reserve_exact(count);
         }
