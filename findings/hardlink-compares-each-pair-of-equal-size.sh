@@ -9,7 +9,7 @@
 #   comparisons; of different sizes, none. The numbers are what hardlink prints as "Compared". Output:
 #     one size: 499500 for 1000 files, 1999000 for 2000
 #     different sizes: 0 for 1000 files, 0 for 2000
-#   In time, on a busy machine when this was written: 0.5, 2.4 and 11 s for 2000, 4000 and 8000 files
+#   In processor time, when this was written: 0.5, 2.4 and 11 s for 2000, 4000 and 8000 files
 #   of 72 bytes.
 # Matters: in an unpacked image or package, all files often have one date, and many have one size: chunks
 #   of a store, records, icons. 100,000 of them are five billion comparisons, half an hour, where there

@@ -8,7 +8,7 @@
 #   compared with those for 1000 files:
 #     one folder: 4 times for 2000 files; index: no
 #     folders of 100 files: 2 times for 2000 files; index: no
-#   In time, on a busy machine when this was written: 1.7, 6.9 and 28 s for 5000, 10000 and 20000 empty
+#   In processor time, when this was written: 1.7, 6.9 and 28 s for 5000, 10000 and 20000 empty
 #   files in one folder.
 # Matters: an image with a mail folder, a cache or a package store of 100,000 files in one folder takes a
 #   quarter of an hour in place of a second, and the manual says nothing of it. Then each look-up is slow.
