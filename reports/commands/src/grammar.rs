@@ -3,7 +3,8 @@
 //! *Takes* a text. *Gives* its syntax tree, and byte ranges of parts of the tree. *Must never know* what a command does.
 
 use brush_parser::ast::{
-    Command, CommandPrefixOrSuffixItem, CompoundList, IoFileRedirectTarget, IoRedirect, SourceLocation, Word,
+    AndOr, AndOrList, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList, IoFileRedirectTarget,
+    IoRedirect, Pipeline, SourceLocation, Word,
 };
 use brush_parser::{Parser, ParserOptions, SourceInfo, TokenLocation};
 use std::io::Cursor;
@@ -61,35 +62,96 @@ fn digits(text: &str) -> usize {
     most
 }
 
-/// The byte at which each character of a text begins. The grammar counts characters.
+/// A text, and the byte at which each of its characters begins. The grammar counts characters.
 #[derive(Clone, Debug)]
-pub struct Offsets(Vec<usize>);
+pub struct Offsets {
+    text: String,
+    bytes: Vec<usize>,
+}
 
 impl Offsets {
     /// The offsets of a text.
     pub fn of(text: &str) -> Self {
-        Self(text.char_indices().map(|(at, _)| at).chain([text.len()]).collect())
+        let bytes = text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        Self { text: text.to_owned(), bytes }
     }
 
     /// The bytes from the first word of commands to their last. A closing redirection may be missing, because the syntax tree has no
     /// place for it. `None` for commands without a word.
     pub fn commands<'c>(&self, commands: impl IntoIterator<Item = &'c Command>) -> Option<Range<usize>> {
-        self.span(commands.into_iter().flat_map(places))
+        union(commands.into_iter().filter_map(|command| self.command(command)))
+    }
+
+    /// The bytes of the commands of a list.
+    pub fn list(&self, list: &CompoundList) -> Option<Range<usize>> {
+        self.commands(list.0.iter().flat_map(|item| pipelines(&item.0)).flat_map(|pipeline| &pipeline.seq))
     }
 
     /// The bytes of a word.
     pub fn word(&self, word: &Word) -> Option<Range<usize>> {
-        self.span(word.location().into_iter())
+        self.places(word.location())
     }
 
-    /// The bytes from the first place to the last.
-    fn span(&self, places: impl Iterator<Item = TokenLocation>) -> Option<Range<usize>> {
-        let byte = |at: usize| self.0[at.min(self.0.len() - 1)];
-        let whole = |(start, end): (usize, usize), place: TokenLocation| {
-            (start.min(place.start.index), end.max(place.end.index))
+    /// The syntax tree has no place for the last word of `if` and for the first and the last one of `case`.
+    fn command(&self, command: &Command) -> Option<Range<usize>> {
+        let places = self.places(places(command))?;
+        let Command::Compound(compound, _) = command else { return Some(places) };
+        let inner = union(lists(compound).into_iter().filter_map(|list| self.list(list)));
+        let whole = union([places].into_iter().chain(inner))?;
+        Some(match compound {
+            CompoundCommand::IfClause(_) => whole.start..self.end_of("fi", whole.end),
+            CompoundCommand::CaseClause(_) => {
+                let start = self.text[..whole.start].rfind("case").unwrap_or(whole.start);
+                start..self.end_of("esac", whole.end)
+            }
+            _ => whole,
+        })
+    }
+
+    /// The end of the first such word from here on.
+    fn end_of(&self, word: &str, from: usize) -> usize {
+        let is_part = |next: Option<char>| next.is_some_and(|next| next.is_alphanumeric() || "_-./".contains(next));
+        let mut found = self.text[from..].match_indices(word).map(|(at, _)| (from + at, from + at + word.len()));
+        let is_word = |&(start, end): &(usize, usize)| {
+            !is_part(self.text[..start].chars().next_back()) && !is_part(self.text[end..].chars().next())
         };
-        let (start, end) = places.fold((usize::MAX, 0), whole);
-        (start <= end).then(|| byte(start)..byte(end))
+        found.find(is_word).map_or(from, |(_, end)| end)
+    }
+
+    fn places(&self, places: impl IntoIterator<Item = TokenLocation>) -> Option<Range<usize>> {
+        let byte = |at: usize| self.bytes[at.min(self.bytes.len() - 1)];
+        union(places.into_iter().map(|place| byte(place.start.index)..byte(place.end.index)))
+    }
+}
+
+/// From the first byte of ranges to the last.
+fn union(ranges: impl Iterator<Item = Range<usize>>) -> Option<Range<usize>> {
+    ranges.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))
+}
+
+/// The pipelines that `&&` and `||` join.
+pub fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline> {
+    let others = commands.additional.iter().map(|next| {
+        let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
+        pipeline
+    });
+    [&commands.first].into_iter().chain(others)
+}
+
+/// The lists of commands within a compound command.
+pub fn lists(compound: &CompoundCommand) -> Vec<&CompoundList> {
+    match compound {
+        CompoundCommand::Subshell(subshell) => vec![&subshell.list],
+        CompoundCommand::BraceGroup(group) => vec![&group.list],
+        CompoundCommand::ForClause(clause) => vec![&clause.body.list],
+        CompoundCommand::ArithmeticForClause(clause) => vec![&clause.body.list],
+        CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => vec![&clause.0, &clause.1.list],
+        CompoundCommand::IfClause(clause) => {
+            let others = clause.elses.iter().flatten().flat_map(|other| other.condition.iter().chain([&other.body]));
+            [&clause.condition, &clause.then].into_iter().chain(others).collect()
+        }
+        CompoundCommand::CaseClause(case) => case.cases.iter().filter_map(|case| case.cmd.as_ref()).collect(),
+        CompoundCommand::Arithmetic(_) => Vec::new(),
     }
 }
 
@@ -129,6 +191,27 @@ mod tests {
         assert!(parse("echo a 999999999>/f; echo 2>&1; echo 1234567890 >/f").is_some());
         for long in ["echo a 1234567890>/f", "echo a 12345\\\n67890<&1", "(1234567890>|b)"] {
             assert!(parse(long).is_none(), "{long}");
+        }
+    }
+
+    #[test]
+    fn a_compound_command_has_its_first_and_last_word() {
+        for command in [
+            "if a; then b; fi",
+            "if a; then if b; then c; fi; fi",
+            "if a; then b 2>&1; else echo é /fi; fi",
+            "case $x in a) b;; esac",
+            "case x in a) case y in b) c; esac;; esac",
+            "if a; then case $x in y) z;; esac; fi",
+            "{ a; b; }",
+            "(a; b)",
+            "while a; do b; done",
+        ] {
+            let text = format!("x; {command} | y; z");
+            let program = parse(&text).unwrap();
+            let pipeline = pipelines(&program[0].0[1].0).next().unwrap();
+            let place = Offsets::of(&text).commands(&pipeline.seq[..1]).unwrap();
+            assert_eq!(&text[place], command);
         }
     }
 

@@ -4,8 +4,10 @@
 //! most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process whose name fits no command belongs to the command
 //! that is running.
 
+use super::gap::Owner;
 use super::shell::{Name, Program, Unit, Values, fits};
 use super::tree::{Job, ProcessTree};
+use std::collections::BTreeSet;
 
 /// A process that a shell started, as the alignment sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,150 +167,237 @@ impl Required {
     }
 }
 
-/// A state of the alignment: the row of a unit, and the number of its names that are used. In a loop it is the place after the program that
-/// started last.
-type State = (usize, usize);
+/// A set of states of one unit, one bit each: the number of its names that are used. In a loop it is the place after the program that started
+/// last.
+type States = u16;
 
-/// An alignment of processes with commands, up to one of the processes.
+/// The bit of a choice: the command before is another one.
+const ENTERED: States = 1 << 15;
+
+/// The unit of scores. What is less likely at equal scores costs less than any score.
+const POINT: i64 = 1 << 20;
+const UNLIKELY: i64 = 1;
+
+/// How the commands before a row may have been left for a command after it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Exits {
+    /// The best states of this row to leave, if none of an earlier row is better.
+    states: States,
+    /// Whether an earlier row is as good.
+    earlier: bool,
+}
+
+/// What the alignment knows of a process: the states before that are best for each state, by row.
+struct Choices {
+    states: Vec<[States; COUNTED + 1]>,
+    exits: Vec<Exits>,
+}
+
+/// The highest scores of the states of a unit.
+type Scores = [Option<i64>; COUNTED + 1];
+
+/// All best alignments of processes with commands, up to one of the processes.
 struct Alignment<'a> {
     units: Vec<&'a Unit>,
     required: Vec<Required>,
-    /// The highest score of each state.
-    best: Vec<Vec<Option<i32>>>,
-    /// The states before, by process and state.
-    choices: Vec<Vec<Vec<State>>>,
+    best: Vec<Scores>,
+    choices: Vec<Choices>,
 }
 
 impl<'a> Alignment<'a> {
     fn of(units: Vec<&'a Unit>) -> Self {
-        let best = vec![vec![None; COUNTED + 1]; units.len()];
+        let best = vec![[None; COUNTED + 1]; units.len()];
         let required = units.iter().map(|unit| Required::of(unit)).collect();
         Self { units, required, best, choices: Vec::new() }
     }
 
     /// The cost of leaving a unit in this state.
-    fn left(&self, (row, used): State) -> i32 {
+    fn left(&self, row: usize, used: usize) -> i64 {
         let is_within = most(self.units[row]).is_none() && used > 0;
-        if is_within { self.required[row].left(used) } else { 0 }
+        if is_within { POINT * i64::from(self.required[row].left(used)) } else { 0 }
     }
 
     /// The cost of passing over a unit.
-    fn passed(&self, row: usize) -> i32 {
-        if self.units[row].optional { 0 } else { MISSING }
+    fn passed(&self, row: usize) -> i64 {
+        if self.units[row].optional { 0 } else { POINT * i64::from(MISSING) }
     }
 
-    /// The best state of a row to leave, with its score. At equal scores the first one wins.
-    fn leaving(&self, row: usize) -> Option<(i32, State)> {
-        let states = self.best[row].iter().enumerate().rev();
-        states
-            .filter_map(|(used, score)| Some((score.as_ref()? - self.left((row, used)), (row, used))))
-            .max_by_key(|one| one.0)
+    /// The best states of a row to leave, with their score.
+    fn leaving(&self, row: usize) -> Option<(i64, States)> {
+        let mut best = None;
+        for (used, score) in self.best[row].iter().enumerate() {
+            let &Some(score) = score else { continue };
+            add_best(&mut best, score - self.left(row, used), 1 << used);
+        }
+        best
     }
 
     /// Adds a process.
     fn add(&mut self, child: Child<'_>, text: &str) {
         let rows = self.units.len();
-        let mut next = vec![vec![None::<i32>; COUNTED + 1]; rows];
-        let mut choice = vec![vec![(0, 0); COUNTED + 1]; rows];
-        // The best of all units up to the current one.
-        let mut before = self.choices.is_empty().then_some((0, (0, 0)));
+        let mut next = vec![[None; COUNTED + 1]; rows];
+        let mut choices = Choices { states: vec![[0; COUNTED + 1]; rows], exits: vec![Exits::default(); rows] };
+        // The best score of all units up to the current one.
+        let mut before = self.choices.is_empty().then_some(0);
         for row in 0..rows {
             let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
-            let gain = scores.iter().copied().max().unwrap_or(0);
+            let gain = i64::from(scores.iter().copied().max().unwrap_or(0));
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
             let (most, required) = (most(unit), &self.required[row]);
-            let mut put = |used: usize, score: i32, from: State| {
-                if next[row][used].is_none_or(|known| score > known) {
-                    (next[row][used], choice[row][used]) = (Some(score), from);
-                }
+            let mut put = |used: usize, score: i64, from: States| {
+                let mut known = next[row][used].map(|score| (score, choices.states[row][used]));
+                add_best(&mut known, score, from);
+                (next[row][used], choices.states[row][used]) =
+                    (known.map(|known| known.0), known.map_or(0, |known| known.1));
             };
-            if let Some((score, from)) = before {
+            let after = |score: i64, from: usize, place: usize, gain: i32| {
+                score + POINT * i64::from(gain - required.missing(from, place))
+            };
+            if let Some(score) = before {
                 if gain <= 0 {
-                    put(0, score, from);
+                    // It rather belongs to the command that is running.
+                    put(0, score - UNLIKELY, ENTERED);
                 } else if most.is_none() {
-                    fitting().for_each(|(place, gain)| {
-                        put((place + 1).min(COUNTED), score + gain - required.missing(0, place), from);
+                    fitting().for_each(|(place, &gain)| {
+                        put((place + 1).min(COUNTED), after(score, 0, place, gain), ENTERED);
                     });
                 } else {
-                    put(1, score + gain, from);
+                    put(1, score + POINT * gain, ENTERED);
                 }
             }
             for (used, score) in self.best[row].iter().enumerate() {
                 let &Some(score) = score else { continue };
-                let from = (row, used);
+                let from = 1 << used;
                 match most {
                     _ if gain <= 0 => put(used, score, from),
-                    None => fitting().for_each(|(place, gain)| {
-                        put((place + 1).min(COUNTED), score + gain - required.missing(used, place), from);
+                    None => fitting().for_each(|(place, &gain)| {
+                        put((place + 1).min(COUNTED), after(score, used, place, gain), from);
                     }),
-                    Some(most) if used < most.min(COUNTED) => put(used + 1, score + gain, from),
+                    Some(most) if used < most.min(COUNTED) => put(used + 1, score + POINT * gain, from),
                     Some(_) => put(used, score, from),
                 }
             }
-            before = before.map(|(score, from)| (score - self.passed(row), from));
-            if let Some((score, from)) = self.leaving(row)
-                && before.is_none_or(|(known, _)| score > known)
-            {
-                before = Some((score, from));
-            }
+            let earlier = before.map(|score| score - self.passed(row));
+            let leaving = self.leaving(row);
+            choices.exits[row] = match (earlier, leaving) {
+                (Some(earlier), Some((score, states))) if earlier == score => Exits { states, earlier: true },
+                (Some(earlier), Some((score, _))) if earlier > score => Exits { states: 0, earlier: true },
+                (_, Some((_, states))) => Exits { states, earlier: false },
+                (_, None) => Exits { states: 0, earlier: true },
+            };
+            before = earlier.max(leaving.map(|leaving| leaving.0));
         }
         self.best = next;
-        self.choices.push(choice);
+        self.choices.push(choices);
     }
 
-    /// The best state after the last process. At equal scores the first command wins: without evidence, no later command is taken to have
-    /// started.
-    fn end(&self) -> Option<State> {
-        let (mut after, mut found) = (0, None::<(i32, State)>);
+    /// The best states after the last process, by row. Without evidence, no later command is taken to have started.
+    fn end(&self) -> Vec<States> {
+        let (mut after, mut found) = (0, None::<i64>);
+        let mut states = vec![0; self.units.len()];
         for row in (0..self.units.len()).rev() {
-            if let Some((score, state)) = self.leaving(row)
-                && found.is_none_or(|(known, _)| score - after >= known)
-            {
-                found = Some((score - after, state));
+            if let Some((score, of_row)) = self.leaving(row) {
+                let score = score - after;
+                if found.is_none_or(|known| score > known) {
+                    found = Some(score);
+                    states.fill(0);
+                }
+                if found == Some(score) {
+                    states[row] = of_row;
+                }
             }
-            after += self.passed(row);
+            after += (self.passed(row) - UNLIKELY).max(0);
         }
-        found.map(|(_, state)| state)
+        states
     }
 
-    /// The row of each process.
-    fn rows(&self) -> Vec<usize> {
-        let Some((mut row, mut used)) = self.end() else { return Vec::new() };
+    /// The first and the last row of each process in any of the best alignments.
+    fn rows(&self) -> Vec<(usize, usize)> {
+        let mut states = self.end();
         let mut rows = Vec::with_capacity(self.choices.len());
-        for choice in self.choices.iter().rev() {
-            rows.push(row);
-            (row, used) = choice[row][used];
+        for choices in self.choices.iter().rev() {
+            let mut possible = (0..states.len()).filter(|&row| states[row] != 0);
+            let Some(first) = possible.next() else { break };
+            rows.push((first, possible.next_back().unwrap_or(first)));
+            states = choices.before(&states);
         }
         rows.reverse();
         rows
     }
 }
 
-/// Returns the unit of each child, by index; `None` if no unit can have started it. `text` is the shell's text.
-pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
+impl Choices {
+    /// The best states before the process, if these are the best ones after it.
+    fn before(&self, states: &[States]) -> Vec<States> {
+        let mut before = vec![0; states.len()];
+        let mut entered = false;
+        for row in (0..states.len()).rev() {
+            if entered {
+                before[row] |= self.exits[row].states;
+                entered = self.exits[row].earlier;
+            }
+            for (_, choice) in self.states[row].iter().enumerate().filter(|(used, _)| states[row] & 1 << used != 0) {
+                before[row] |= choice & !ENTERED;
+                entered |= choice & ENTERED != 0;
+            }
+        }
+        before
+    }
+}
+
+/// Adds states to the best ones.
+fn add_best(best: &mut Option<(i64, States)>, score: i64, states: States) {
+    match best {
+        Some((known, _)) if *known > score => {}
+        Some((known, all)) if *known == score => *all |= states,
+        _ => *best = Some((score, states)),
+    }
+}
+
+/// Returns the owner of each child: a unit; several, if nothing distinguishes them; or the shell, if no unit can have started it. `text` is the
+/// shell's text.
+pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Owner> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {
-        return vec![None; children.len()];
+        return vec![Owner::Shell; children.len()];
     }
     let mut alignment = Alignment::of(able.iter().map(|&unit| &units[unit]).collect());
     for &child in children.iter().take(LONGEST) {
         alignment.add(child, text);
     }
-    let mut assigned: Vec<Option<usize>> = alignment.rows().into_iter().map(|row| Some(able[row])).collect();
-    assigned.resize(children.len(), assigned.last().copied().flatten());
+    let owner = |(first, last)| Owner::of(able[first], able[last]);
+    let mut assigned: Vec<Owner> = alignment.rows().into_iter().map(owner).collect();
+    assigned.resize(children.len(), assigned.last().copied().unwrap_or(Owner::Shell));
     assigned
 }
 
-/// Returns the unit of each child in a loop over the units. The search starts at the last child's unit and takes the first unit whose name
-/// agrees best.
-pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Option<usize>> {
-    let mut last = None;
+/// Returns the owner of each child in a loop over the units. The search starts after the last child's unit and takes the first unit whose name
+/// agrees best, and those after it up to one that must run.
+pub(super) fn assign_repeated(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Owner> {
+    let mut places: BTreeSet<usize> = BTreeSet::new();
+    let mut owner = Owner::Shell;
     let mut next = |child: &Child<'_>| {
-        let first = last.map_or(0, |last| last + 1);
-        let order = (0..units.len()).map(|number| (first + number) % units.len());
-        let best = order.rev().max_by_key(|&unit| score(&units[unit], *child, text));
-        last = best.filter(|&unit| score(&units[unit], *child, text) > 0).or(last);
-        last
+        let scores: Vec<i32> = units.iter().map(|unit| score(unit, *child, text)).collect();
+        let best = scores.iter().copied().max().unwrap_or(0);
+        if best > 0 {
+            let starts =
+                if places.is_empty() { [0].into() } else { places.iter().map(|place| place + 1).collect::<Vec<_>>() };
+            places.clear();
+            for start in starts {
+                let order = (0..units.len()).map(|number| (start + number) % units.len());
+                for unit in order.filter(|&unit| scores[unit] == best) {
+                    places.insert(unit);
+                    if !units[unit].optional {
+                        break;
+                    }
+                }
+            }
+            owner = match (places.first(), places.last()) {
+                (Some(&first), Some(&last)) => Owner::of(first, last),
+                _ => Owner::Shell,
+            };
+        }
+        owner
     };
     children.iter().map(&mut next).collect()
 }
@@ -328,7 +417,11 @@ mod tests {
             .zip(&arguments)
             .map(|(line, arguments)| Child { program: &arguments[0], forked: line.starts_with('&'), arguments })
             .collect();
-        let of = |unit: Option<usize>| unit.map_or("-", |unit| &text[units[unit].span.clone()]).to_owned();
+        let of = |owner| match owner {
+            Owner::Unit(unit) => text[units[unit].span.clone()].to_owned(),
+            Owner::Several(first, last) => format!("? {}", &text[units[first].span.start..units[last].span.end]),
+            Owner::Shell => "-".to_owned(),
+        };
         assign(&units, &children, text).into_iter().map(of).collect()
     }
 
@@ -417,6 +510,51 @@ mod tests {
         );
     }
 
+    /// The first and the last process belong to commands that must run; which of them has the others is not known.
+    #[test]
+    fn what_nothing_distinguishes_belongs_to_all_that_may_have_it() {
+        let loops = "for f in $l; do cc $f; done; for g in $m; do cc $g; done";
+        let (first, second) = ("for f in $l; do cc $f; done", "for g in $m; do cc $g; done");
+        let several = format!("? {loops}");
+        assert_eq!(assigned(loops, &["cc"; 4]), [first, &several, &several, second]);
+        assert_eq!(assigned(loops, &["cc"; 2]), [first, second]);
+        let unknown = assigned(loops, &["cc", "cc", "lesspipe", "cc"]);
+        assert_eq!(unknown, [first, &several, &several, second], "it belongs to the command that is running");
+        let bodies = "for f in $l; do cc $f; ar x; done; for g in $m; do cc $g; ar x; done";
+        let (first, second) = ("for f in $l; do cc $f; ar x; done", "for g in $m; do cc $g; ar x; done");
+        let several = format!("? {bodies}");
+        assert_eq!(
+            assigned(bodies, &["cc", "ar", "cc", "ar", "cc", "ar"]),
+            [first, first, &several, &several, second, second]
+        );
+        for branches in ["if [ $x ]; then cc $a; else cc $b; fi", "[ $x ] && cc $a || cc $b"] {
+            let [one] = &assigned(&format!("{branches}; ld"), &["cc", "ld"])[..1] else { panic!("one") };
+            assert!(one.starts_with("? cc $a") && one.ends_with("cc $b"), "{one}");
+        }
+        assert_eq!(assigned("case $x in y) cc a;; *) cc b;; esac; ld", &["cc b", "ld"])[0], "cc b");
+        assert_eq!(assigned("cc $a; cc $b; cc $c", &["cc", "cc"]), ["cc $a", "cc $b"], "the last one was not reached");
+    }
+
+    /// In a loop, commands that must run come in turn.
+    #[test]
+    fn branches_of_a_loop_are_not_distinguished_by_their_order() {
+        let repeated = |text: &str, children: &[&str]| {
+            let units = units(text);
+            let child = |program| Child { program, forked: false, arguments: &[] };
+            let children: Vec<_> = children.iter().copied().map(child).collect();
+            assign_repeated(&units, &children, text)
+        };
+        let (unit, several) = (Owner::Unit, Owner::Several);
+        // `[ … ]` is unit 1.
+        let text = "x; if [ $y ]; then cc $a; else cc $b; fi; ld";
+        let turn = [unit(0), several(2, 3), unit(4)];
+        assert_eq!(repeated(text, &["x", "cc", "ld", "x", "cc", "ld"]), [turn, turn].concat());
+        assert_eq!(repeated("if [ $y ]; then cc $a; else cc $b; fi", &["cc"; 3]), [several(1, 2); 3]);
+        // The second one may be that of the first turn.
+        assert_eq!(repeated("cc $a || cc $b", &["cc"; 3]), [unit(0), several(0, 1), several(0, 1)]);
+        assert_eq!(repeated("cc $a; cc $b", &["cc"; 3]), [unit(0), unit(1), unit(0)]);
+    }
+
     /// busybox makes no copy for a subshell at the end.
     #[test]
     fn a_subshell_at_the_end_has_its_programs() {
@@ -447,9 +585,9 @@ mod tests {
         let units = units(text);
         let child = |program| Child { program, forked: false, arguments: &[] };
         let children = ["gcc", "strip", "cp", "gcc", "strip", "other", "gcc"].map(child);
-        let assigned: Vec<_> = assign_repeated(&units, &children, text).into_iter().flatten().collect();
-        assert_eq!(assigned, [0, 1, 2, 0, 1, 1, 0]);
-        assert_eq!(assign_repeated(&units, &[child("other")], text), [None]);
+        let assigned = assign_repeated(&units, &children, text);
+        assert_eq!(assigned, [0, 1, 2, 0, 1, 1, 0].map(Owner::Unit));
+        assert_eq!(assign_repeated(&units, &[child("other")], text), [Owner::Shell]);
     }
 
     #[test]

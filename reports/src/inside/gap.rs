@@ -16,6 +16,22 @@ pub(super) enum Owner {
     Shell,
 }
 
+impl Owner {
+    /// An unknown one of the commands from the first to the last, or the only one.
+    pub(super) fn of(first: usize, last: usize) -> Self {
+        if first == last { Self::Unit(first) } else { Self::Several(first, last) }
+    }
+
+    /// The first and the last command that it may be; `None` for the shell.
+    pub(super) fn ends(self) -> Option<(usize, usize)> {
+        match self {
+            Self::Unit(unit) => Some((unit, unit)),
+            Self::Several(first, last) => Some((first, last)),
+            Self::Shell => None,
+        }
+    }
+}
+
 /// How a shell runs its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -32,32 +48,32 @@ const MOMENT: Nanos = Nanos(5_000_000);
 pub(super) struct Gap<'a> {
     pub(super) units: &'a [Unit],
     pub(super) order: Order,
-    /// The commands that have processes.
+    /// The commands that have, or may have, processes.
     pub(super) started: &'a BTreeSet<usize>,
-    /// The command of the process that started last, and of the one that starts next.
-    pub(super) last: Option<usize>,
-    pub(super) coming: Option<usize>,
+    /// The owner of the process that started last, and of the one that starts next.
+    pub(super) last: Owner,
+    pub(super) coming: Owner,
 }
 
 impl Gap<'_> {
     /// The owner of a piece of the gap. `length` is the length of the whole gap.
     pub(super) fn owner(&self, length: Nanos, piece: &Piece) -> Owner {
         let builtin = self.between(Unit::is_builtin);
-        if let Some(unit) = self.last.filter(|&unit| Some(unit) == self.coming)
-            && (self.order == Order::Once || builtin.is_empty())
-        {
-            return Owner::Unit(unit);
+        let both = self.last != Owner::Shell && self.last == self.coming;
+        if both && (self.order == Order::Once || builtin.is_empty()) {
+            return self.last;
         }
         if length < MOMENT {
             let long: Vec<usize> = builtin.iter().copied().filter(|&unit| self.units[unit].work.is_long()).collect();
             return match (&long[..], &builtin[..]) {
                 ([one], _) | (_, [one]) => Owner::Unit(*one),
-                _ => self.last.filter(|&unit| self.units[unit].repeats).map_or(Owner::Shell, Owner::Unit),
+                _ if self.repeats(self.last) => self.last,
+                _ => Owner::Shell,
             };
         }
         let loops = || {
-            let around = [self.last, self.coming].into_iter().flatten();
-            around.filter(|&unit| self.units[unit].repeats).collect::<Vec<_>>()
+            let around = [self.last, self.coming].into_iter().filter(|&owner| self.repeats(owner));
+            around.filter_map(Owner::ends).flat_map(|(first, last)| [first, last]).collect::<Vec<_>>()
         };
         // A program without a process may be part of the shell (busybox), and may take the shell longer than a moment.
         let own = || self.between(|unit| !unit.is_builtin());
@@ -76,11 +92,16 @@ impl Gap<'_> {
         }))
     }
 
+    /// Whether it may be a loop.
+    fn repeats(&self, owner: Owner) -> bool {
+        owner.ends().is_some_and(|(first, last)| self.units[first..=last].iter().any(|unit| unit.repeats))
+    }
+
     /// The commands between the two processes that have no process themselves, in order.
     fn between(&self, wanted: impl Fn(&Unit) -> bool) -> Vec<usize> {
-        let (first, count) = (self.last.map_or(0, |last| last + 1), self.units.len());
+        let (first, count) = (self.last.ends().map_or(0, |(first, _)| first + 1), self.units.len());
         let wanted = |unit: &usize| wanted(&self.units[*unit]) && !self.started.contains(unit);
-        match (self.order, self.coming) {
+        match (self.order, self.coming.ends().map(|(_, last)| last)) {
             (Order::Cycle, Some(coming)) if coming < first => (first..count).chain(0..coming).filter(wanted).collect(),
             (_, coming) => (first..coming.unwrap_or(count)).filter(wanted).collect(),
         }
@@ -91,6 +112,7 @@ impl Gap<'_> {
 fn several(units: &[usize]) -> Option<Owner> {
     match units {
         [] => None,
+        [first, .., last] if first == last => Some(Owner::Unit(*first)),
         [one] => Some(Owner::Unit(*one)),
         // The end of a loop's body and its start are not adjacent in the text.
         [first, .., last] if first > last => Some(Owner::Shell),

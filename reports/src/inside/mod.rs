@@ -243,7 +243,15 @@ pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
 
 /// The wall of the commands that start with these words.
 fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
-    let commands = rows.iter().filter(|row| row.kind == RowKind::Command);
+    // A row of one of several commands begins like the first of them.
+    let is_of_several = |row: &&CommandRow| {
+        let has = |other: &CommandRow| {
+            let (Some((start, end)), Some((from, to))) = (row.place, other.place) else { return false };
+            start <= from && to <= end && row.place != other.place
+        };
+        rows.iter().any(has)
+    };
+    let commands = rows.iter().filter(|row| row.kind == RowKind::Command && !is_of_several(row));
     commands.map(|row| if starts_with(&row.text, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
 }
 

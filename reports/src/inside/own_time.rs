@@ -12,6 +12,13 @@ pub(super) struct OwnTime {
     pub(super) time: ProcessTime,
 }
 
+impl std::ops::AddAssign for OwnTime {
+    fn add_assign(&mut self, other: Self) {
+        self.running += other.running;
+        self.time += other.time;
+    }
+}
+
 impl OwnTime {
     pub(super) fn of(process: &Process) -> Self {
         Self { running: process.running(), time: process.time }

@@ -3,7 +3,7 @@
 use super::doing::Doing;
 use super::tools::{Known, Says, line_of};
 use super::{Activity, share::fit};
-use buildscope_record::{Nanos, OutputLine, Process};
+use buildscope_record::{Nanos, OutputLine, Process, Timeline};
 
 /// A part of a process's life in which it did one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +51,21 @@ pub(super) fn at(phases: &[Phase], time: Nanos) -> Option<Activity> {
 }
 
 /// An amount that a process spent, divided among its phases in proportion to the time in which it did what a letter of its timeline
-/// says; without such a time, to their times.
+/// says; without such a time, to their times. A wait for the network is rather that of a download.
 pub(super) fn divide(amount: Nanos, process: &Process, phases: &[Phase], letters: &[char]) -> Vec<Nanos> {
     if let [_] = phases {
         return vec![amount];
     }
-    let of_kind: Vec<Nanos> = phases.iter().map(|phase| spent(process, phase, letters)).collect();
-    let lengths = || phases.iter().map(|phase| phase.end - phase.start).collect();
-    let weights = if of_kind.iter().all(|time| *time == Nanos::ZERO) { lengths() } else { of_kind };
-    fit(&weights, amount)
+    let weights: Vec<Nanos> = phases.iter().map(|phase| spent(process, phase, letters)).collect();
+    if weights.iter().any(|time| *time > Nanos::ZERO) {
+        return fit(&weights, amount);
+    }
+    let downloads = |phase: &Phase| phase.activity == Activity::Download;
+    let only_downloads = letters == ['n'] && phases.iter().any(downloads);
+    let length = |phase: &Phase| {
+        if only_downloads && !downloads(phase) { Nanos::ZERO } else { phase.end - phase.start }
+    };
+    fit(&phases.iter().map(length).collect::<Vec<_>>(), amount)
 }
 
 /// The time within a phase in which a process did what one of these letters says.
@@ -67,9 +73,11 @@ fn spent(process: &Process, phase: &Phase, letters: &[char]) -> Nanos {
     pieces(process, phase).filter(|(letter, _)| letters.contains(letter)).map(|(_, (from, to))| to - from).sum()
 }
 
-/// The times within a phase in which a process did more than wait for its children.
+/// The times within a phase in which a process did more than wait for its children. A letter of the timeline says what it mostly did, so of
+/// a shorter phase it says nothing.
 pub(super) fn active(process: &Process, phase: &Phase) -> Vec<(Nanos, Nanos)> {
-    if process.timeline.is_none() {
+    let is_finer = |timeline: &Timeline| timeline.every < phase.end - phase.start;
+    if !process.timeline.as_ref().is_some_and(is_finer) {
         return vec![(phase.start, phase.end)];
     }
     pieces(process, phase).filter(|(letter, _)| *letter != 'w').map(|(_, piece)| piece).collect()
@@ -101,7 +109,6 @@ fn pieces(process: &Process, phase: &Phase) -> impl Iterator<Item = (char, (Nano
 mod tests {
     use super::super::tools;
     use super::*;
-    use buildscope_record::Timeline;
 
     fn maven(timeline: &str) -> Process {
         let words = "java -classpath /usr/share/maven/boot/plexus-classworlds-2.x.jar package";
@@ -174,6 +181,19 @@ mod tests {
         let phase = Phase { activity: Activity::Plan, start: Nanos(105), end: Nanos(165) };
         let active: Vec<_> = active(&process, &phase).into_iter().map(|(from, to)| (from.0, to.0)).collect();
         assert_eq!(active, [(105, 110), (110, 120), (160, 165)]);
+    }
+
+    /// cargo 1.63 downloads in less time than a letter of a long process's timeline covers.
+    #[test]
+    fn a_phase_that_is_shorter_than_a_letter_has_its_time() {
+        let states = Some(Timeline { every: Nanos(50), states: "ww".into() });
+        let process = Process { start: Nanos(100), end: Nanos(200), timeline: states, ..Process::default() };
+        let phase = |activity, start, end| Phase { activity, start: Nanos(start), end: Nanos(end) };
+        let phases = [phase(Activity::Download, 110, 150), phase(Activity::Compile, 150, 200)];
+        assert_eq!(active(&process, &phases[0]), [(Nanos(110), Nanos(150))]);
+        assert_eq!(active(&process, &phase(Activity::Compile, 100, 200)), []);
+        assert_eq!(divide(Nanos(9), &process, &phases, &['n']), [Nanos(9), Nanos(0)]);
+        assert_eq!(divide(Nanos(9), &process, &phases, &['d']), [Nanos(4), Nanos(5)]);
     }
 
     #[test]

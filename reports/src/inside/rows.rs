@@ -12,6 +12,7 @@ use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
 use super::{CommandRow, Inside, RowKind, share, shell, totals};
 use buildscope_record::{Nanos, Outcome, Process, Processes, Step};
+use std::ops::Range;
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     let tree = ProcessTree::of(seen, &step.output);
@@ -54,7 +55,7 @@ fn of_program(step: &Step, seen: &Processes, tree: &ProcessTree<'_>, (start, end
     command.processes += jobs.iter().filter(replaces).count() as u64;
     command.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| tree.process(job.last).exit);
     let places = Places { text: "", origins: &[] };
-    command.inner = Within::new(tree, places, end - start).of_processes(&jobs, covered, 0);
+    command.inner = Within::new(tree, places, &shell::Groups::default(), end - start).of_processes(&jobs, covered, 0);
     vec![command, ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
 }
 
@@ -83,25 +84,30 @@ fn of_shell(
     outcome: Outcome,
 ) -> Vec<CommandRow> {
     let text = places.text;
-    let units = shell::units(text);
+    let shell::Script { units, groups } = shell::script(text);
     let jobs = tree.jobs(shell);
     let assigned = assign(&units, &children(tree, &jobs), text);
     let spans: Vec<_> = jobs
         .iter()
         .zip(&assigned)
-        .map(|(job, unit)| share::Span { start: job.start.max(start), end: job.end.min(end), unit: *unit })
+        .map(|(job, owner)| share::Span { start: job.start.max(start), end: job.end.min(end), owner: *owner })
         .collect();
     let life = (tree.process(shell).start.max(start), tree.end(shell).min(end));
     let lane = Lane::of(tree.process(shell), life);
     let reached = if outcome == Outcome::Failed { reached(&units, &assigned) } else { units.len() };
     let shares = share::divide(&units[..reached], &spans, (start, end), Order::Once, &lane);
 
-    let mut sums: Vec<ProcessSum> = units.iter().map(|_| ProcessSum::default()).collect();
-    let mut own = ProcessSum::default();
-    for (job, unit) in jobs.iter().zip(&assigned) {
-        let sum = unit.map_or(&mut own, |unit| &mut sums[unit]);
-        job.all.iter().for_each(|&process| sum.add_below(tree, process));
-    }
+    let theirs = |owners: &[Owner]| -> Vec<Job> {
+        jobs.iter().zip(&assigned).filter(|(_, owner)| owners.contains(owner)).map(|(job, _)| job.clone()).collect()
+    };
+    let sum_of = |jobs: &[Job]| {
+        let mut sum = ProcessSum::default();
+        jobs.iter().flat_map(|job| &job.all).for_each(|&process| sum.add_below(tree, process));
+        sum
+    };
+    let jobs_of: Vec<Vec<Job>> = (0..units.len()).map(|unit| theirs(&[Owner::Unit(unit)])).collect();
+    let mut sums: Vec<ProcessSum> = jobs_of.iter().map(|jobs| sum_of(jobs)).collect();
+    let mut own = sum_of(&theirs(&[Owner::Shell]));
     for folded in tree.folded(shell) {
         for (unit, part) in totals::divide(&units, folded, |unit| shares.of(Owner::Unit(unit))) {
             unit.map_or(&mut own, |unit| &mut sums[unit]).add_folded(tree, &part, None);
@@ -111,25 +117,27 @@ fn of_shell(
     let parts = OwnTime::of(tree.process(shell)).divide(&shares.own);
     own.add_shell(tree.process(shell), parts[&Owner::Shell]);
     let part = |owner| parts.get(&owner).copied().unwrap_or_default();
-    let within = Within::new(tree, places, end - start);
+    let within = Within::new(tree, places, &groups, end - start);
+    let row = |span: Range<usize>, mut sum: ProcessSum, owners: &[Owner], jobs: &[Job]| {
+        owners.iter().for_each(|&owner| sum.add_own(part(owner)));
+        let wall = owners.iter().map(|&owner| shares.of(owner)).sum();
+        let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
+        within.locate(&mut row, span, jobs);
+        row
+    };
+    let mut several = groups.of_several(&units, shares.walls.keys().chain(&assigned).copied());
     let mut rows = Vec::with_capacity(units.len() + 2);
-    for (number, (unit, mut sum)) in units.iter().zip(sums).enumerate() {
-        rows.extend(shares.several(number).map(|(owner, last, wall)| {
-            let mut sum = ProcessSum::default();
-            sum.add_own(part(owner));
-            let span = unit.span.start..units[last].span.end.max(unit.span.end);
-            let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
-            within.locate(&mut row, span, &[]);
-            row
-        }));
-        let own = part(Owner::Unit(number));
-        let wall = shares.of(Owner::Unit(number));
-        let theirs = jobs.iter().zip(&assigned).filter(|(_, unit)| **unit == Some(number));
-        let theirs: Vec<Job> = theirs.map(|(job, _)| job.clone()).collect();
-        sum.add_own(own);
-        let mut row = sum.row(RowKind::Command, one_line(&text[unit.span.clone()]), wall);
-        within.locate(&mut row, unit.span.clone(), &theirs);
-        row.inner = within.of_unit(unit, &theirs, wall, 0, Shell { lane, own });
+    for (number, (unit, (sum, jobs))) in units.iter().zip(sums.into_iter().zip(jobs_of)).enumerate() {
+        let rest = several.split_off(&(unit.span.start + 1, 0));
+        for ((from, to), owners) in std::mem::replace(&mut several, rest) {
+            let jobs = theirs(&owners);
+            let mut row = row(from..to, sum_of(&jobs), &owners, &jobs);
+            row.inner = within.of_processes(&jobs, row.wall, 0);
+            rows.push(row);
+        }
+        let owner = Owner::Unit(number);
+        let mut row = row(unit.span.clone(), sum, &[owner], &jobs);
+        row.inner = within.of_unit(unit, &jobs, row.wall, 0, Shell { lane, own: part(owner) });
         rows.push(row);
     }
     rows.push(own.row(RowKind::Shell, SHELL.into(), shares.of(Owner::Shell)));
@@ -138,8 +146,8 @@ fn of_shell(
 }
 
 /// The number of commands that the shell of a failed step reached: those up to the last one with a process, and the builtins after it.
-fn reached(units: &[shell::Unit], assigned: &[Option<usize>]) -> usize {
-    let started = assigned.iter().flatten().max().map_or(0, |last| last + 1);
+fn reached(units: &[shell::Unit], assigned: &[Owner]) -> usize {
+    let started = assigned.iter().filter_map(|owner| owner.ends()).map(|(_, last)| last + 1).max().unwrap_or(0);
     let next = units[started..].iter().position(|unit| !unit.is_builtin());
     next.map_or(units.len(), |next| started + next)
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Span {
     pub(super) start: Nanos,
     pub(super) end: Nanos,
-    pub(super) unit: Option<usize>,
+    pub(super) owner: Owner,
 }
 
 /// The time of each owner. The sum is the step's time.
@@ -44,25 +44,26 @@ pub(super) fn divide(
     order: Order,
     lane: &Lane<'_>,
 ) -> Shares {
-    let started: BTreeSet<usize> = spans.iter().filter_map(|span| span.unit).collect();
+    let may_have = |span: &Span| span.owner.ends().map_or(0..0, |(first, last)| first..last + 1);
+    let started: BTreeSet<usize> = spans.iter().flat_map(may_have).filter(|&unit| !units[unit].is_builtin()).collect();
     let mut shares = Shares::default();
     let mut points: Vec<(Nanos, bool, usize)> = Vec::new();
     for (index, span) in spans.iter().enumerate().filter(|(_, span)| span.start < span.end.min(end)) {
         points.extend([(span.start, true, index), (span.end, false, index)]);
     }
     points.sort_unstable();
-    let starts: Vec<Option<usize>> =
-        points.iter().filter(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].unit).collect();
+    let starts: Vec<Owner> =
+        points.iter().filter(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].owner).collect();
     let mut living: BTreeSet<(Nanos, usize)> = BTreeSet::new();
     let (mut at, mut begun) = (start, 0_usize);
     let changes = points.iter().map(|&(time, begins, index)| (time, Some((begins, index))));
     for (time, change) in changes.chain([(end, None)]) {
         let next = time.clamp(at, end);
         if next > at {
-            let last = begun.checked_sub(1).and_then(|last| starts[last]);
-            let coming = starts.get(begun).copied().flatten();
+            let last = begun.checked_sub(1).map_or(Owner::Shell, |last| starts[last]);
+            let coming = starts.get(begun).copied().unwrap_or(Owner::Shell);
             let gap = Gap { units, order, started: &started, last, coming };
-            let on_top = living.last().map(|&(_, index)| spans[index].unit);
+            let on_top = living.last().map(|&(_, index)| spans[index].owner);
             shares.interval((at, next), on_top, &gap, lane);
             at = next;
         }
@@ -84,26 +85,18 @@ impl Shares {
         self.walls.get(&owner).copied().unwrap_or_default()
     }
 
-    /// The times that belong to an unknown one of several commands. `first` is the first of them, and each result has the last.
-    pub(super) fn several(&self, first: usize) -> impl Iterator<Item = (Owner, usize, Nanos)> {
-        self.walls.iter().filter_map(move |(&owner, &wall)| match owner {
-            Owner::Several(one, last) if one == first => Some((owner, last, wall)),
-            _ => None,
-        })
-    }
-
-    /// Divides an interval in which no process starts or ends. `on_top` is the unit of the living process that started last.
-    fn interval(&mut self, (from, to): (Nanos, Nanos), on_top: Option<Option<usize>>, gap: &Gap<'_>, lane: &Lane<'_>) {
+    /// Divides an interval in which no process starts or ends. `on_top` is the owner of the living process that started last.
+    fn interval(&mut self, (from, to): (Nanos, Nanos), on_top: Option<Owner>, gap: &Gap<'_>, lane: &Lane<'_>) {
         match on_top {
-            Some(Some(unit)) if gap.units[unit].background => {
+            Some(own @ Owner::Unit(unit)) if gap.units[unit].background => {
                 for piece in lane.pieces((from, to)) {
                     match gap.busy(&piece).filter(|_| piece.computes > Nanos::ZERO) {
                         Some(owner) => self.shell_at_work(owner, piece),
-                        None => self.add(Owner::Unit(unit), piece.length()),
+                        None => self.add(own, piece.length()),
                     }
                 }
             }
-            Some(unit) => self.add(unit.map_or(Owner::Shell, Owner::Unit), to - from),
+            Some(owner) => self.add(owner, to - from),
             None => {
                 let (first, last) = (from.max(lane.life.0), to.min(lane.life.1));
                 let length = last.saturating_sub(first);
@@ -166,8 +159,14 @@ mod tests {
     }
 
     fn shares(text: &str, spans: &[(u64, u64, Option<usize>)], lane: &Lane<'_>, end: u64) -> Shares {
-        let spans: Vec<_> =
-            spans.iter().map(|&(start, end, unit)| Span { start: Nanos(start), end: Nanos(end), unit }).collect();
+        let spans: Vec<_> = spans
+            .iter()
+            .map(|&(start, end, unit)| Span {
+                start: Nanos(start),
+                end: Nanos(end),
+                owner: unit.map_or(Owner::Shell, Owner::Unit),
+            })
+            .collect();
         let shares = divide(&units(text), &spans, (Nanos(0), Nanos(end)), Order::Once, lane);
         assert_eq!(shares.walls.values().copied().sum::<Nanos>() + shares.unattributed, Nanos(end), "{shares:?}");
         shares

@@ -57,7 +57,11 @@ impl ProcessSum {
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
         let process = tree.process(index);
         let scripts = || tools::for_parent(process, tree.process(process.parent?));
-        let own = tools::known(process).or_else(scripts);
+        // A script is replaced by its interpreter, and `env` by a program: it is a part of what that does.
+        let next = tree.replaced_by(index).filter_map(tools::known).next();
+        let goes_on = next.is_some();
+        let part = next.map(|next| Known { tells: None, ..next });
+        let own = part.or_else(|| tools::known(process)).or_else(scripts);
         let known = tools::below(above, own);
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
@@ -67,11 +71,9 @@ impl ProcessSum {
         self.alive += 1;
         let cost = self.put(&process.program, count, process.running(), tree.time(index));
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
-        let starts_units = || known.is_some_and(|known| has_unit_below(tree, index, known.activity));
         let is_own = || !process.forked && !tools::is_query(process);
-        let counts = is_unit(own, known) && is_own() && !is_part() && !starts_units();
-        let units = if counts { cost.count } else { 0 };
-        self.put_phases(process, &phases, Cost { count: units, ..cost });
+        let counts = is_unit(own, known) && is_own() && !is_part() && !goes_on;
+        self.put_phases(process, &phases, cost, |activity| counts && !has_unit_below(tree, index, activity));
         phases
     }
 
@@ -144,7 +146,7 @@ impl ProcessSum {
     }
 
     /// Adds what a process spent to what it did.
-    fn put_phases(&mut self, process: &Process, phases: &[Phase], cost: Cost) {
+    fn put_phases(&mut self, process: &Process, phases: &[Phase], cost: Cost, is_unit: impl Fn(Activity) -> bool) {
         let divided = |amount, letters: &[char]| phases::divide(amount, process, phases, letters);
         let times = divided(cost.time, &['c', 'r', 'd', 'n', 'l', 's', 'u']);
         // On a busy machine, a process also ran in the parts in which it mostly waited for a processor.
@@ -152,7 +154,7 @@ impl ProcessSum {
         for (number, (phase, ((time, network), cpu))) in phases.iter().zip(parts).enumerate() {
             let again = phases[..number].iter().any(|before| before.activity == phase.activity);
             let done = self.activities.entry(phase.activity).or_default();
-            done.cost += Cost { count: if again { 0 } else { cost.count }, time, network, cpu };
+            done.cost += Cost { count: u64::from(!again && is_unit(phase.activity)), time, network, cpu };
             done.spans.extend(phases::active(process, phase));
         }
     }

@@ -54,12 +54,27 @@ fn drivers_and_forked_copies_are_not_units() {
     ];
     list[8].forked = true;
     list[7].arguments = ["rustc", "x.rs"].map(String::from).to_vec();
-    let record = record("dh_auto_build; rustc x.rs", list);
+    // A script: the kernel starts `env`, which starts its interpreter.
+    list.extend(
+        [("tsc", 930_000, 940_000), ("node", 940_000, 980_000)]
+            .map(|(program, start, end)| process(Some(0), program, start, end, end - start)),
+    );
+    list[11].replaces = Some(10);
+    list[11].arguments = ["node", "/app/node_modules/.bin/tsc"].map(String::from).to_vec();
+    // A static library, as CMake 3.25 makes it.
+    let arguments = ["cmake", "-E", "cmake_link_script"].map(String::from).to_vec();
+    list.push(Process { arguments, ..process(Some(0), "cmake", 980_000, 989_000, 1_000) });
+    list.extend(
+        [("ar", 981_000), ("ranlib", 985_000)].map(|(program, at)| process(Some(12), program, at, at + 3_000, 3_000)),
+    );
+    let record = record("dh_auto_build; rustc x.rs; tsc; cmake -E cmake_link_script", list);
     let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
     let compiled =
         |row: &CommandRow| row.activities.iter().find(|done| done.activity == Activity::Compile).map(|done| done.count);
-    let counts: Vec<_> = inside.rows[..2].iter().map(compiled).collect();
-    assert_eq!(counts, [Some(2), Some(1)]);
+    let counts: Vec<_> = inside.rows[..3].iter().map(compiled).collect();
+    assert_eq!(counts, [Some(2), Some(1), Some(1)]);
+    let linked = inside.rows[3].activities.iter().find(|done| done.activity == Activity::Link).map(|done| done.count);
+    assert_eq!(linked, Some(1));
 }
 
 /// For each package, dpkg starts dpkg-split, dpkg-deb with tar for the package's scripts, and dpkg-deb for its files.
@@ -363,6 +378,42 @@ fn the_commands_of_a_subshell_have_their_time() {
         ms(Some(1), "cp", 600, 900, 300),
     ];
     assert_eq!(parts("(make; cp a b)", list), [row("make", 500), row("cp a b", 300), row("the shell itself", 200)]);
+}
+
+/// The arguments were not read, so each process but the first and the last may be that of either loop.
+#[test]
+fn processes_of_an_unknown_one_of_several_commands_are_a_row() {
+    let loops = "for f in $l; do cc $f; done; for g in $m; do cc $g; done";
+    let list = || {
+        let compilers = (0..4).map(|number| ms(Some(0), "cc", 100 + 200 * number, 300 + 200 * number, 150));
+        [ms(None, "sh", 0, 1000, 0)].into_iter().chain(compilers).collect::<Vec<_>>()
+    };
+    let rows = |script: &str| {
+        let record = long(script, list());
+        let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+        assert_eq!(inside.rows.iter().map(|row| row.processes).sum::<u64>(), inside.processes);
+        let share = |words| command_share(&record.steps[0], words);
+        assert!((share("for f in $l") - 0.3).abs() < 0.01 || !script.contains("for f"), "{}", share("for f in $l"));
+        inside.rows.iter().map(|row| (row.text.clone(), row.processes, row.wall.0 / 1_000_000)).collect::<Vec<_>>()
+    };
+    let row = |text: &str, processes, wall| (text.to_owned(), processes, wall);
+    let expected = [
+        row(loops, 2, 400),
+        row("for f in $l; do cc $f; done", 1, 300),
+        row("for g in $m; do cc $g; done", 1, 300),
+        row(SHELL, 1, 0),
+    ];
+    assert_eq!(rows(loops)[..4], expected);
+    let branches = "if [ $a ]; then cc $a; cc $b; cc $c; cc $d; else cc $e; cc $f; cc $g; cc $h; fi";
+    assert_eq!(rows(branches)[0], row(branches, 4, 800));
+    let turns = "if [ $i ]; then cc $i; else cc $j; fi";
+    let inner = parts(&format!("for i in 1 2; do {turns}; ar x; done"), {
+        let mut list = list();
+        (list[2].program, list[4].program) = ("ar".into(), "ar".into());
+        list
+    });
+    assert_eq!(inner, [super::tests::row("ar x", 500), super::tests::row(turns, 500)]);
 }
 
 #[test]

@@ -97,6 +97,12 @@ impl<'a> ProcessTree<'a> {
         all
     }
 
+    /// The programs that a process executed in the place of this one.
+    pub(super) fn replaced_by(&self, index: u32) -> impl Iterator<Item = &'a Process> {
+        let next = |of: &u32| self.replaced.get(of).copied();
+        std::iter::successors(next(&index), next).map(|index| self.process(index))
+    }
+
     /// The end of the process that executed the program.
     pub(super) fn end(&self, head: u32) -> Nanos {
         self.chain(head).last().map_or(Nanos::ZERO, |&last| self.process(last).end)

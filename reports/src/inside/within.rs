@@ -8,7 +8,7 @@ use super::assign::{assign, assign_repeated, children};
 use super::gap::{Order, Owner};
 use super::own_time::OwnTime;
 use super::place::Places;
-use super::shell::{Inner, Unit};
+use super::shell::{Groups, Inner, Unit};
 use super::sum::ProcessSum;
 use super::text::{SHELL, one_line};
 use super::tree::{self, Job, ProcessTree};
@@ -28,6 +28,7 @@ const SHORTEST: Nanos = Nanos(20_000_000);
 pub(super) struct Within<'a> {
     tree: &'a ProcessTree<'a>,
     places: Places<'a>,
+    groups: &'a Groups,
     least: Nanos,
 }
 
@@ -46,14 +47,16 @@ struct CommandPart<'u> {
     text: String,
     weight: Nanos,
     unit: Option<&'u Unit>,
+    /// Its place in the text.
+    span: Option<Range<usize>>,
     jobs: Vec<Job>,
     own: ProcessSum,
 }
 
 impl<'a> Within<'a> {
     /// Makes rows for a step of this length.
-    pub(super) fn new(tree: &'a ProcessTree<'a>, places: Places<'a>, wall: Nanos) -> Self {
-        Self { tree, places, least: Nanos(wall.0 / SHARE).max(SHORTEST) }
+    pub(super) fn new(tree: &'a ProcessTree<'a>, places: Places<'a>, groups: &'a Groups, wall: Nanos) -> Self {
+        Self { tree, places, groups, least: Nanos(wall.0 / SHARE).max(SHORTEST) }
     }
 
     /// Sets the place and the exit code of a command.
@@ -111,9 +114,14 @@ impl<'a> Within<'a> {
     fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<CommandPart<'u>> {
         let assigned = assign(units, &children(self.tree, jobs), self.places.text);
         let mut parts: Vec<CommandPart<'_>> = units.iter().map(|unit| self.part(unit)).collect();
-        for (job, unit) in jobs.iter().zip(assigned) {
-            parts[unit.unwrap_or(units.len() - 1)].jobs.push(job.clone());
+        for (job, owner) in jobs.iter().zip(&assigned) {
+            match owner {
+                Owner::Unit(unit) => parts[*unit].jobs.push(job.clone()),
+                Owner::Shell => parts[units.len() - 1].jobs.push(job.clone()),
+                Owner::Several(..) => {}
+            }
         }
+        parts.extend(self.several(units, jobs, &assigned, []).map(|(part, _)| part));
         for part in &mut parts {
             let mut sum = ProcessSum::default();
             part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
@@ -127,7 +135,7 @@ impl<'a> Within<'a> {
         &self,
         units: &'u [Unit],
         jobs: &[Job],
-        assigned: &[Option<usize>],
+        assigned: &[Owner],
         order: Order,
         shell: Shell<'a>,
     ) -> Vec<CommandPart<'u>>
@@ -135,40 +143,60 @@ impl<'a> Within<'a> {
         'a: 'u,
     {
         let window = shell.lane.life;
-        let spans = jobs.iter().zip(assigned).map(|(job, &unit)| share::Span {
+        let spans = jobs.iter().zip(assigned).map(|(job, &owner)| share::Span {
             start: job.start.max(window.0),
             end: job.end.min(window.1),
-            unit,
+            owner,
         });
         let shares = share::divide(units, &spans.collect::<Vec<_>>(), window, order, &shell.lane);
         let own = shell.own.divide(&shares.own);
-        let part = |owner, mut part: CommandPart<'u>| {
-            let own = own.get(&owner).copied().unwrap_or_default();
-            part.weight = shares.of(owner);
-            part.shell = Some(Shell { own, ..shell });
-            part.own.add_own(own);
+        let part = |owners: &[Owner], mut part: CommandPart<'u>| {
+            let mut all = OwnTime::default();
+            for owner in owners {
+                all += own.get(owner).copied().unwrap_or_default();
+                part.weight += shares.of(*owner);
+            }
+            part.shell = Some(Shell { own: all, ..shell });
+            part.own.add_own(all);
             part
         };
         let mut parts: Vec<CommandPart<'_>> =
-            (0..).zip(units).map(|(number, unit)| part(Owner::Unit(number), self.part(unit))).collect();
-        let mut rest = part(Owner::Shell, CommandPart::of(RowKind::Shell, SHELL.into()));
+            (0..).zip(units).map(|(number, unit)| part(&[Owner::Unit(number)], self.part(unit))).collect();
+        let mut rest = part(&[Owner::Shell], CommandPart::of(RowKind::Shell, SHELL.into()));
         rest.weight += shares.unattributed;
-        for (job, unit) in jobs.iter().zip(assigned) {
-            unit.map_or(&mut rest, |unit| &mut parts[unit]).jobs.push(job.clone());
+        for (job, owner) in jobs.iter().zip(assigned) {
+            match owner {
+                Owner::Unit(unit) => parts[*unit].jobs.push(job.clone()),
+                Owner::Shell => rest.jobs.push(job.clone()),
+                Owner::Several(..) => {}
+            }
         }
-        for (first, unit) in units.iter().enumerate() {
-            parts.extend(shares.several(first).map(|(owner, last, _)| {
-                let text = self.places.text.get(unit.span.start..units[last].span.end).unwrap_or_default();
-                part(owner, CommandPart::of(RowKind::Command, one_line(text)))
-            }));
-        }
+        let several = self.several(units, jobs, assigned, shares.walls.keys().copied());
+        parts.extend(several.map(|(several, owners)| part(&owners, several)));
         parts.push(rest);
         parts
     }
 
+    /// The parts of the text that have the processes of an unknown one of several commands, and their owners.
+    fn several<'u>(
+        &self,
+        units: &[Unit],
+        jobs: &[Job],
+        assigned: &[Owner],
+        more: impl IntoIterator<Item = Owner>,
+    ) -> impl Iterator<Item = (CommandPart<'u>, Vec<Owner>)> {
+        let parts = self.groups.of_several(units, assigned.iter().copied().chain(more));
+        parts.into_iter().map(move |((from, to), owners)| {
+            let text = one_line(self.places.text.get(from..to).unwrap_or_default());
+            let theirs = jobs.iter().zip(assigned).filter(|(_, owner)| owners.contains(owner));
+            let jobs = theirs.map(|(job, _)| job.clone()).collect();
+            (CommandPart { jobs, span: Some(from..to), ..CommandPart::of(RowKind::Command, text) }, owners)
+        })
+    }
+
     fn part<'u>(&self, unit: &'u Unit) -> CommandPart<'u> {
         let text = one_line(&self.places.text[unit.span.clone()]);
-        CommandPart { unit: Some(unit), ..CommandPart::of(RowKind::Command, text) }
+        CommandPart { unit: Some(unit), span: Some(unit.span.clone()), ..CommandPart::of(RowKind::Command, text) }
     }
 
     /// The processes that the programs of these jobs started, by kind.
@@ -235,8 +263,7 @@ impl<'a> Within<'a> {
         let runs_file = tree::is_shell(&process.program) && script.is_none() && process.arguments.len() > 1;
         let text = match script {
             Some(script) if few => one_line(script),
-            // The first word of the text that the shell got.
-            Some(script) => script.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_owned(),
+            Some(script) => first_program(script).to_owned(),
             None if !process.arguments.is_empty() && (few || recursive || runs_file) => whole(),
             None => process.program.clone(),
         };
@@ -254,9 +281,11 @@ impl<'a> Within<'a> {
             let mut sum = part.own;
             part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
             let mut row = sum.row(part.kind, part.text, wall);
+            if let Some(span) = part.span {
+                self.locate(&mut row, span, &part.jobs);
+            }
             row.inner = match part.unit {
                 Some(unit) => {
-                    self.locate(&mut row, unit.span.clone(), &part.jobs);
                     let shell = part.shell.unwrap_or_else(|| self.copy(&part.jobs));
                     self.of_unit(unit, &part.jobs, wall, depth + 1, shell)
                 }
@@ -271,8 +300,27 @@ impl<'a> Within<'a> {
 
 impl CommandPart<'_> {
     fn of(kind: RowKind, text: String) -> Self {
-        Self { shell: None, kind, text, weight: Nanos::ZERO, unit: None, jobs: Vec::new(), own: ProcessSum::default() }
+        Self {
+            shell: None,
+            kind,
+            text,
+            weight: Nanos::ZERO,
+            unit: None,
+            span: None,
+            jobs: Vec::new(),
+            own: ProcessSum::default(),
+        }
     }
+}
+
+/// The first program that a text names. Generators of build files write `: && program` and `cd directory && program`.
+fn first_program(script: &str) -> &str {
+    let words: Vec<&str> = script.split_whitespace().collect();
+    let mut rest = &words[..];
+    while let [":", "&&", after @ ..] | ["cd", _, "&&", after @ ..] = rest {
+        rest = after;
+    }
+    rest.first().map_or("", |word| word.trim_end_matches(';'))
 }
 
 /// The interval from the start of the first job to the end of the last.
@@ -315,6 +363,18 @@ fn divide_instants(parts: &mut [CommandPart<'_>], (start, end): (Nanos, Nanos)) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Texts that ninja gives to a shell (CMake 3.25), and others.
+    #[test]
+    fn the_first_program_of_a_text_is_found() {
+        assert_eq!(
+            first_program(": && /usr/bin/cmake -E rm -f libcore.a && /usr/bin/ar qc libcore.a && :"),
+            "/usr/bin/cmake"
+        );
+        assert_eq!(first_program("cd /b/sub && : && cmake -P x.cmake"), "cmake");
+        assert_eq!(first_program("cc; ld"), "cc");
+        assert_eq!(first_program(""), "");
+    }
 
     #[test]
     fn instants_are_divided_among_running_processes() {

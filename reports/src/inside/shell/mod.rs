@@ -5,19 +5,21 @@
 
 mod arguments;
 mod builtins;
+mod groups;
 mod names;
 mod work;
 
 pub(super) use arguments::{Values, fits};
 pub(super) use builtins::ShellWork;
+pub(super) use groups::Groups;
 pub(super) use names::{Name, Program};
 
 use brush_parser::ast::{
     AndOrList, CaseClauseCommand, Command, CompoundCommand, CompoundList, CompoundListItem, FunctionBody,
     IfClauseCommand, Pipeline, SeparatorOperator,
 };
-use buildscope_commands::grammar::{Offsets, parse};
-use names::{Position, Programs, exit_action, literal, pipelines, steps};
+use buildscope_commands::grammar::{Offsets, lists, parse, pipelines};
+use names::{Position, Programs, exit_action, literal, steps};
 use std::collections::HashMap;
 use std::ops::Range;
 use work::Works;
@@ -103,15 +105,30 @@ impl Unit {
     }
 }
 
-/// The units of a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
+/// What a shell's text says.
+pub(super) struct Script {
+    pub(super) units: Vec<Unit>,
+    pub(super) groups: Groups,
+}
+
+/// The units of a shell's text.
 pub(super) fn units(text: &str) -> Vec<Unit> {
-    let whole = || vec![Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }];
+    script(text).units
+}
+
+/// Reads a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
+pub(super) fn script(text: &str) -> Script {
+    let whole = || Script {
+        units: vec![Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }],
+        groups: Groups::default(),
+    };
     let Some(program) = parse(text) else { return whole() };
     let mut reader = ShellReader {
         offsets: Offsets::of(text),
         programs: Programs::default(),
         works: Works::default(),
         functions: HashMap::new(),
+        groups: Groups::default(),
         units: Vec::new(),
         conditions: 0,
         exit: None,
@@ -120,7 +137,7 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
         reader.list(list);
     }
     let units: Vec<Unit> = reader.units.into_iter().chain(reader.exit).collect();
-    if units.is_empty() { whole() } else { units }
+    if units.is_empty() { whole() } else { Script { units, groups: reader.groups } }
 }
 
 struct ShellReader {
@@ -129,6 +146,7 @@ struct ShellReader {
     works: Works,
     /// The commands of each function.
     functions: HashMap<String, Vec<Unit>>,
+    groups: Groups,
     units: Vec<Unit>,
     /// The depth of conditions.
     conditions: usize,
@@ -152,6 +170,14 @@ impl ShellReader {
                 SeparatorOperator::Sequence => self.chain(commands),
                 SeparatorOperator::Async => self.background(commands),
             }
+        }
+    }
+
+    /// Notes a command that has lists of commands.
+    fn group(&mut self, command: &Command, compound: &CompoundCommand) {
+        if let Some(span) = self.offsets.commands([command]) {
+            let lists = lists(compound).into_iter().filter_map(|list| self.offsets.list(list)).collect();
+            self.groups.add(span, lists);
         }
     }
 
@@ -195,6 +221,11 @@ impl ShellReader {
 
     /// Adds a pipeline as a unit. Groups and branches count as their commands.
     fn pipeline(&mut self, pipeline: &Pipeline) {
+        for command in &pipeline.seq {
+            if let Command::Compound(compound, _) = command {
+                self.group(command, compound);
+            }
+        }
         match &pipeline.seq[..] {
             [Command::Compound(compound, _)] => match compound {
                 CompoundCommand::BraceGroup(group) => return self.list(&group.list),

@@ -9,7 +9,7 @@ use brush_parser::ast::{
     SimpleCommand, Word,
 };
 use brush_parser::word::{WordPiece, WordPieceWithSource};
-use buildscope_commands::grammar::parse;
+use buildscope_commands::grammar::{parse, pipelines};
 use std::collections::HashMap;
 
 /// The most programs that one command may have. Functions that call functions could name any number.
@@ -398,16 +398,8 @@ pub(super) fn literal(word: &Word) -> Option<String> {
     Some(brush_parser::unquote_str(&word.value))
 }
 
-/// The pipelines that `&&` and `||` join.
-pub(super) fn pipelines(commands: &AndOrList) -> impl Iterator<Item = &Pipeline> {
-    let others = commands.additional.iter().map(|next| {
-        let (AndOr::And(pipeline) | AndOr::Or(pipeline)) = next;
-        pipeline
-    });
-    [&commands.first].into_iter().chain(others)
-}
-
-/// The same, and whether each may not run though everything before it did not fail the build: after `||`, and after a test.
+/// The pipelines that `&&` and `||` join, and whether each may not run though everything before it did not fail the build: after `||`, and
+/// after a test.
 pub(super) fn steps(commands: &AndOrList) -> impl Iterator<Item = (&Pipeline, bool)> {
     let has_or = commands.additional.iter().any(|next| matches!(next, AndOr::Or(_)));
     let mut tested = false;

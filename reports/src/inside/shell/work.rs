@@ -1,8 +1,9 @@
 //! Whether the shell itself may take long for a command.
 
 use super::builtins::{self, ShellWork};
-use super::names::{named, pipelines};
+use super::names::named;
 use brush_parser::ast::{Command, CompoundCommand, CompoundList, SeparatorOperator, SimpleCommand};
+use buildscope_commands::grammar::pipelines;
 use std::collections::HashMap;
 
 /// Finds the work of commands. It knows the functions that the text has defined so far.

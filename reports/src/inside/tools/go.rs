@@ -9,7 +9,7 @@ const RULES: &[ProcessRule] = &[
     rule(&["compile", "asm", "cgo"], "", Compile),
     rule(&["link"], "", Link),
     rule(&["*"], "-test.", Test),
-    rule(&["vet"], "", Test),
+    rule(&["vet"], "", Compile),
     by_lines(&["go"], "", Plan),
 ];
 

@@ -84,7 +84,8 @@ pub(super) struct ProcessRule {
     /// Names; one that ends in `*` stands for all names with this prefix.
     programs: &'static [&'static str],
     /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
-    /// the first argument, and a word after `>` must be the beginning of the second.
+    /// the first argument, a word after `>` must be the beginning of the second, and only options may follow the argument of a word after
+    /// `$`.
     argument: &'static str,
     activity: Activity,
     by: KnownBy,
@@ -174,8 +175,14 @@ const FAMILIES: &[Family] = &[
     archive::FAMILY,
 ];
 
-/// The activity of a process, by its own name and arguments.
+/// The activity of a process, by its own name and arguments. A program that is asked for its version does nothing else.
 pub(super) fn known(process: &Process) -> Option<Known> {
+    if let [_, .., last] = &process.arguments[..]
+        && process.arguments.len() <= 3
+        && last == "--version"
+    {
+        return None;
+    }
     FAMILIES.iter().enumerate().find_map(|(number, family)| {
         let rule = family.rules.iter().find(|rule| rule.fits(process))?;
         let tells = (rule.by == KnownBy::Lines).then_some(FamilyId(number));
@@ -199,11 +206,12 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
     scripts.then_some(Known { activity: Activity::Scripts, tells: None })
 }
 
-/// Whether a program only does a part of a unit of work. A unit is compiled by a compiler and an assembler that the same parent started. For
-/// each package, dpkg starts dpkg-split and dpkg-deb twice, and the first dpkg-deb starts tar.
+/// Whether a program only does a part of a unit of work. A unit is compiled by a compiler and an assembler that the same parent started, and a
+/// static library is made by ar and ranlib. For each package, dpkg starts dpkg-split and dpkg-deb twice, and the first dpkg-deb starts tar.
 pub(super) fn is_part_of_unit<'p>(program: &str, mut siblings: impl Iterator<Item = &'p str>) -> bool {
     match program {
         "as" => siblings.any(|sibling| sibling.starts_with("cc1")),
+        "ranlib" => siblings.any(|sibling| sibling == "ar"),
         "collect2" | "lto-wrapper" | "dpkg-deb" | "dpkg-split" => true,
         _ => false,
     }
@@ -300,6 +308,10 @@ impl ProcessRule {
             }
             if let Some(begin) = word.strip_prefix('>') {
                 return process.arguments.get(1).is_some_and(|argument| argument.starts_with(begin));
+            }
+            if let Some(part) = word.strip_prefix('$') {
+                let words = process.arguments.iter().rev().find(|argument| !argument.starts_with('-'));
+                return words.is_some_and(|last| last.contains(part));
             }
             match word.strip_prefix('^') {
                 Some(part) => process.arguments.first().is_some_and(|argument| argument.contains(part)),
