@@ -42,6 +42,7 @@ impl Project<'_> {
                     has_end(&[".whl"]) || inner && matches!(last, "setup.py" | "setup.cfg" | "pyproject.toml")
                 }
                 Tool::Maven => has_end(&[".jar"]),
+                Tool::Gradle => has_end(&[".gradle", ".gradle.kts", ".jar", ".toml"]),
                 Tool::Bundler => last.starts_with("Gemfile") || has_end(&[".gemspec"]),
                 Tool::Composer => has_end(&[".zip"]),
                 Tool::Dotnet => last.starts_with("Directory.") || has_end(&[".props", ".targets", ".nupkg"]),
@@ -70,6 +71,12 @@ pub(super) fn names_parts(tool: Tool, name: &str, text: &str) -> bool {
         (Tool::Maven, _) => {
             let parent = lines().filter_map(|line| line.split_once("<relativePath>")).any(|(_, path)| !path.is_empty());
             has("<modules>") || has("<systemPath>") || parent
+        }
+        // Parts of the project, other builds, files, and scripts that it reads.
+        (Tool::Gradle, _) => {
+            ["include", "project(", "project ", "file(", "files(", "fileTree", "from:", "from(", "readText", "rootDir", "projectDir"]
+                .iter()
+                .any(|word| has(word))
         }
         (Tool::Dotnet, _) => {
             has("<Import ") && lines().any(|line| line.starts_with("<Import ") && line.contains("Project="))

@@ -39,11 +39,13 @@ pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         ("mod", Some("download" | "verify")) => (Work::Install, Needs::Files(files())),
         ("mod", Some("tidy" | "vendor")) => (Work::Install, Needs::Sources(None)),
         ("install" | "run" | "get", _) if remote => (Work::Install, Needs::Nothing),
-        ("build" | "install" | "test" | "vet" | "run" | "generate" | "list", _) => {
+        ("build" | "install" | "test" | "vet" | "run" | "list", _) => {
             let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
             (Work::Build, Needs::Sources(Some(fetch)))
         }
         ("get", _) => (Work::Install, Needs::Sources(None)),
+        // It runs the commands in comments of the sources, and fetches nothing itself.
+        ("generate", _) => return Some(Usage::new(Tool::Go, Work::Build, Needs::Sources(None), command)),
         ("env" | "version" | "telemetry", _) => {
             return Some(Usage::new(Tool::Go, Work::Prepare, Needs::Nothing, command));
         }
@@ -128,6 +130,10 @@ pub(super) fn cargo(command: &Invocation, around: &Surroundings) -> Option<Usage
         _ => return None,
     };
     let mut usage = Usage::new(Tool::Cargo, work, needs, command);
+    // cargo-binstall downloads compiled programs and keeps nothing.
+    if arguments.action() == "binstall" {
+        return Some(usage);
+    }
     usage.offline = arguments.has(&["--offline"]) || around.is_on(command, "CARGO_NET_OFFLINE");
     // The official image sets CARGO_HOME=/usr/local/cargo.
     let home = if around.variable(command, "CARGO_HOME").is_none() && around.image == "rust" {

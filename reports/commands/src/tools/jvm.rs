@@ -9,6 +9,15 @@ fn store(target: Option<String>) -> Option<Cache> {
     target.map(|target| Cache::new(target, Content::Store, Sharing::Locked))
 }
 
+/// A wrapper script without tasks, such as `./gradlew --version`, fetches the build tool, with the files of the wrapper alone.
+fn wrapper(tool: Tool, command: &Invocation, files: &[&str], target: Option<String>) -> Option<Usage> {
+    if command.program() != files[0] {
+        return None;
+    }
+    let files = files.iter().map(|file| DependencyFile::required(*file)).collect();
+    Some(Usage::new(tool, Work::Install, Needs::Files(files), command).caching([store(target)]))
+}
+
 /// Maven.
 pub(super) fn maven(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(
@@ -16,7 +25,7 @@ pub(super) fn maven(command: &Invocation, around: &Surroundings) -> Option<Usage
         &["-f", "--file", "-pl", "--projects", "-s", "--settings", "-T", "-P", "-rf"],
     );
     if arguments.plain.is_empty() && !arguments.has(&["-f", "--file"]) {
-        return None;
+        return wrapper(Tool::Maven, command, &["mvnw", ".mvn/"], around.below_home(command, &[], ".m2/wrapper"));
     }
     let file = arguments.value(&["-f", "--file"]).unwrap_or("pom.xml");
     let wrapper = command.program() == "mvnw";
@@ -68,8 +77,13 @@ pub(super) fn gradle(command: &Invocation, around: &Surroundings) -> Option<Usag
             "--init-script",
         ],
     );
+    let home = match arguments.value(&["-g", "--gradle-user-home"]) {
+        Some(folder) => folder.starts_with('/').then(|| folder.to_owned()),
+        None => around.below_home(command, &["GRADLE_USER_HOME"], ".gradle"),
+    };
+    let part = |part: &str| home.as_ref().map(|home| format!("{home}/{part}"));
     if arguments.plain.is_empty() && arguments.has(&["--version", "-v"]) {
-        return None;
+        return wrapper(Tool::Gradle, command, &["gradlew", "gradle/"], part("wrapper"));
     }
     let mut files = vec![
         DependencyFile::usual("build.gradle*"),
@@ -81,16 +95,18 @@ pub(super) fn gradle(command: &Invocation, around: &Surroundings) -> Option<Usag
     if command.program() == "gradlew" {
         files.push(DependencyFile::required("gradlew"));
     }
-    let needs = Needs::Sources(Some(Prefetch { files, command: None }));
-    let mut usage = Usage::new(Tool::Gradle, Work::Build, needs, command).at(arguments.value(&["-p", "--project-dir"]));
-    usage.offline = arguments.has(&["--offline"]);
-    let home = match arguments.value(&["-g", "--gradle-user-home"]) {
-        Some(folder) => folder.starts_with('/').then(|| folder.to_owned()),
-        None => around.below_home(command, &["GRADLE_USER_HOME"], ".gradle"),
+    // These tasks resolve the dependencies and compile nothing.
+    let reports = ["dependencies", "buildEnvironment", "dependencyInsight"];
+    let resolves = arguments.plain.iter().all(|task| reports.contains(&task.text.trim_start_matches(':')));
+    let (work, needs) = if resolves && !arguments.plain.is_empty() {
+        (Work::Install, Needs::Files(files))
+    } else {
+        (Work::Build, Needs::Sources(Some(Prefetch { files, command: None })))
     };
+    let mut usage = Usage::new(Tool::Gradle, work, needs, command).at(arguments.value(&["-p", "--project-dir"]));
+    usage.offline = arguments.has(&["--offline"]);
     // The home of Gradle also has settings, which a mount of all of it would hide.
-    let parts = ["caches", "wrapper"].map(|part| store(home.as_ref().map(|home| format!("{home}/{part}"))));
-    Some(usage.caching(parts))
+    Some(usage.caching(["caches", "wrapper"].map(|name| store(part(name)))))
 }
 
 /// sbt, with coursier.

@@ -126,6 +126,17 @@ pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Downloads, Sharing::Shared))]))
 }
 
+/// npx runs a program of the project, or downloads one for the call. The directory of these downloads holds installed packages, too, and older
+/// versions do not lock it: it is not kept.
+pub(super) fn npx(command: &Invocation) -> Option<Usage> {
+    command.words.get(1).map(|_| builds(Tool::Npm, command))
+}
+
+/// bunx.
+pub(super) fn bunx(command: &Invocation) -> Option<Usage> {
+    command.words.get(1).map(|_| builds(Tool::Bun, command))
+}
+
 /// Yarn. Version 1 has no cache that several processes may use; later versions may run from their cache (Plug'n'Play).
 pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     const VALUED: [&str; 14] = [
@@ -232,12 +243,14 @@ pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage>
         ("config" | "setup" | "env" | "set", _) => (Work::Prepare, Needs::Nothing),
         ("store" | "cache", _) => (Work::Clean, Needs::Nothing),
         ("prune" | "remove", _) => (Work::Clean, Needs::Sources(None)),
+        // It downloads a program and runs it.
+        ("dlx", [_, ..]) => (Work::Build, Needs::Sources(None)),
         _ => return Some(builds(Tool::Pnpm, command).at(arguments.value(&["-C", "--dir"]))),
     };
     let mut usage = Usage::new(Tool::Pnpm, work, needs, command).at(arguments.value(&["-C", "--dir"]));
     usage.offline = arguments.has(&["--offline"]);
     usage.hooks = hooks(&arguments, &["--silent", "-s", "--reporter", "--loglevel"]);
-    if work != Work::Install {
+    if !matches!(work, Work::Install | Work::Build) {
         return Some(usage);
     }
     let named = arguments.value(&["--store-dir"]).filter(|folder| folder.starts_with('/')).map(str::to_owned);

@@ -227,7 +227,7 @@ fn xdg(command: &Invocation, around: &Surroundings, variables: &[&str], name: &s
 
 /// uv. Its cache is safe for several processes.
 pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 35] = [
+    const VALUED: [&str; 39] = [
         "--extra",
         "--group",
         "--no-group",
@@ -263,7 +263,19 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "--python-platform",
         "--env-file",
         "--no-install-package",
+        "-o",
+        "--output-file",
+        "--no-emit-package",
+        "--format",
     ];
+    let files = || {
+        vec![
+            DependencyFile::required("pyproject.toml"),
+            DependencyFile::usual("uv.lock"),
+            DependencyFile::possible(".python-version"),
+            DependencyFile::possible("uv.toml"),
+        ]
+    };
     let mut usage = match (command.words.get(1)?.text.as_str(), command.words.get(2).map(|word| word.text.as_str())) {
         ("pip", Some("install" | "sync")) => {
             let arguments = Arguments::of(&command.words[3..], &PIP);
@@ -281,12 +293,7 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         }
         ("sync", _) => {
             let arguments = Arguments::of(&command.words[2..], &VALUED);
-            let files = vec![
-                DependencyFile::required("pyproject.toml"),
-                DependencyFile::usual("uv.lock"),
-                DependencyFile::possible(".python-version"),
-                DependencyFile::possible("uv.toml"),
-            ];
+            let files = files();
             let alone = ["--no-install-project", "--no-install-workspace", "--only-deps"];
             let needs = if arguments.has(&alone) {
                 Needs::Files(files)
@@ -307,6 +314,16 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         ("python", Some("install")) => Usage::new(Tool::Uv, Work::Install, Needs::Nothing, command),
         ("venv", _) => return Some(Usage::new(Tool::Uv, Work::Prepare, Needs::Nothing, command)),
         ("cache", _) => return Some(Usage::new(Tool::Uv, Work::Clean, Needs::Nothing, command)),
+        // A locked export reads two files and downloads nothing. The file that it writes is not in the build context.
+        ("export", _) if command.has("--frozen") => {
+            let arguments = Arguments::of(&command.words[2..], &VALUED);
+            let writes = arguments.has(&["-o", "--output-file"]);
+            let needs = if writes { Needs::Sources(None) } else { Needs::Files(files()) };
+            return Some(
+                Usage::new(Tool::Uv, Work::Prepare, needs, command).at(arguments.value(&["--project", "--directory"])),
+            );
+        }
+        ("tool", Some("run")) => return uvx(&without_first(command, 1), around),
         ("add" | "build" | "run" | "lock" | "export", _) => {
             Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command)
         }
@@ -318,6 +335,17 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         usage.cacheless = Some(Cacheless::Option("--no-cache-dir"));
     } else if around.is_on(command, "UV_NO_CACHE") {
         usage.cacheless = Some(Cacheless::Variable("UV_NO_CACHE"));
+    }
+    let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
+    Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
+}
+
+/// uvx, or `uv tool run`: downloads a program and runs it. Its environment is in the cache.
+pub(super) fn uvx(command: &Invocation, around: &Surroundings) -> Option<Usage> {
+    command.words.get(1)?;
+    let mut usage = Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command);
+    if command.has("--no-cache") || command.has("-n") {
+        usage.cacheless = Some(Cacheless::Option("--no-cache"));
     }
     let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
     Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
