@@ -49,8 +49,10 @@ fn missed_by(later: &Analysis<'_>, earlier: &Record) -> Vec<Miss> {
     let before = Counterparts::between(later.record, earlier);
     let was_cached = |id: &StepId| before.of(*id).is_some_and(|step| step.outcome == Outcome::Cached);
     let mut found = misses(later, std::slice::from_ref(earlier));
-    let changed =
-        |cause: &Cause| !matches!(cause, Cause::Gone | Cause::Unasked(_) | Cause::Recorded(_) | Cause::Unknown);
+    let changed = |cause: &Cause| {
+        let open = matches!(cause, Cause::Unnamed | Cause::Missing | Cause::Uncached | Cause::Unknown);
+        !open && !matches!(cause, Cause::Gone | Cause::Unasked(_) | Cause::Recorded(_))
+    };
     found.retain(|miss| changed(&miss.cause) || was_cached(&miss.step) || miss.caused.iter().any(was_cached));
     found
 }

@@ -105,7 +105,7 @@ fn builds_compared(records: &[Record; 2], format: TableFormat) -> Result<String,
     Ok(match format {
         TableFormat::Text => {
             let table = render::text::side_by_side(names, &steps, output::style_of_result(None));
-            shown(&(answer_and_misses("") + &table)).into_owned()
+            shown(&(output::folded(&answer_and_misses("")).into_owned() + &table)).into_owned()
         }
         TableFormat::Markdown => {
             let table = render::markdown::side_by_side(names, &steps, render::Style::default().steps);

@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// A kept build (`last`, `^1` for the one before, an id), a build record, the log or trace of another builder (any format
-    /// that `import` reads; `-` for standard input), or a build context, which is built first
-    #[arg(default_value = "last", value_name = "BUILD")]
-    build: PathBuf,
+    /// that `import` reads; `-` for standard input), or a build context, which is built first [default: last]
+    #[arg(value_name = "BUILD")]
+    build: Option<PathBuf>,
     /// Take this build of a file with several, counted from 1 [default: the slowest]
     #[arg(long = "build", value_name = "N")]
     number: Option<usize>,
@@ -41,9 +41,9 @@ pub(crate) struct Arguments {
     /// Write to this file [default: `-`, standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Explain cache misses by comparison with earlier builds, oldest first [default for a kept build: the build of the same
-    /// Dockerfile before it]
-    #[arg(long, value_name = "BUILD", num_args = 1..)]
+    /// Say why steps of BUILD missed the cache: what changed since this earlier build (or several, oldest first)
+    /// [default for a kept build: the build of the same Dockerfile before it]
+    #[arg(long, value_name = "EARLIER", num_args = 1..)]
     why_miss: Vec<PathBuf>,
     /// Also send the build to an OpenTelemetry collector, as spans (OTLP/HTTP)
     #[arg(long, value_name = "URL")]
@@ -75,7 +75,7 @@ const EXAMPLES: &str = "Examples:
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
   buildscope explain --target api                 a target of the last bake
   buildscope explain .                            builds twice: serial and parallel
-  buildscope explain build.json --why-miss earlier.json
+  buildscope explain now.json --why-miss before.json    (what changed between the two)
   buildscope explain build.rawjson                (of buildx build --progress rawjson)
   buildscope explain ci.log --build 2             (of a job that builds several times)
   docker build . 2>&1 | ts '%.s' | buildscope explain -
@@ -116,15 +116,16 @@ impl From<Division> for Account {
 /// Explains a record.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let has_standard_output = arguments.explanation_has_standard_output()?;
+    let arguments = arguments.with_build();
     let mut verdict = String::new();
     let root = &arguments.root;
-    let found = if arguments.build.is_dir() {
-        let built = build(&arguments.build, root)?;
+    let found = if arguments.build().is_dir() {
+        let built = build(arguments.build(), root)?;
         verdict = slower(&built).map(|sentence| sentence + "\n\n").unwrap_or_default();
         let [_, record] = built;
         FoundRecord { record, kept: None }
     } else {
-        builds::find(&arguments.build, arguments.number, root)?
+        builds::find(arguments.build(), arguments.number, root)?
     };
     let mut earlier = arguments.why_miss.iter().map(|name| builds::read(name, root)).collect::<Result<Vec<_>, _>>()?;
     let FoundRecord { record, kept } = found;
@@ -143,6 +144,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let files = directory.as_deref().map(|directory| ContextFiles::of(directory, None));
     let context: &dyn Facts = files.as_ref().map_or(&Nothing, |files| files);
     let explanation = explain_in(&record, &earlier, context);
+    for note in arguments.comparison(&record, &earlier, explanation.misses.is_empty()) {
+        write_message(&note);
+    }
     if let Some(path) = &arguments.trace {
         write_timeline(path, &record, &explanation)?;
     }
@@ -181,6 +185,45 @@ fn write_explanation(
 }
 
 impl Arguments {
+    /// `--why-miss BEFORE NOW` without a build of its own compares the last of the builds with those before it.
+    fn with_build(mut self) -> Self {
+        if self.build.is_none() && self.why_miss.len() > 1 {
+            self.build = self.why_miss.pop();
+        }
+        self
+    }
+
+    /// The build that is explained.
+    fn build(&self) -> &Path {
+        self.build.as_deref().unwrap_or(Path::new("last"))
+    }
+
+    /// What `--why-miss` compares with what, and what is unusual about it.
+    fn comparison(&self, record: &Record, earlier: &[Record], hit: bool) -> Vec<String> {
+        let Some(nearest) = earlier.last().filter(|_| !self.why_miss.is_empty()) else { return Vec::new() };
+        let named = |path: &Path| format!("`{}`", path.display());
+        let builds: Vec<_> = self.why_miss.iter().map(|path| named(path)).collect();
+        let (now, before) = (named(self.build()), builds.join(", "));
+        let mut notes = vec![format!("note: compares {now} with the earlier {before}")];
+        // Times of one program, all in UTC and with the same number of digits, are in the order of their texts.
+        let utc = |time: &&String| time.ends_with('Z');
+        let (began, other) = (record.started.as_ref().filter(utc), nearest.started.as_ref().filter(utc));
+        if record == nearest {
+            notes.push(format!("note: {now} and {before} are the same build: nothing changed between them"));
+        } else if let (Some(began), Some(other)) = (began, other)
+            && began.len() == other.len()
+            && began < other
+        {
+            notes.push(format!(
+                "note: {now} began before {before}: put the later build first, and the earlier one after --why-miss"
+            ));
+        }
+        if hit {
+            notes.push(format!("note: no step of {now} missed the cache"));
+        }
+        notes
+    }
+
     /// Whether the explanation goes to standard output: not if another document does. Fails if several do.
     fn explanation_has_standard_output(&self) -> Result<bool, Failure> {
         let files = [
@@ -196,7 +239,7 @@ impl Arguments {
     /// The Dockerfile that a patch changes.
     fn dockerfile(&self, record: &Record, kept: Option<&KeptBuild>) -> PathBuf {
         let existing = |path: Option<&String>| path.map(PathBuf::from).filter(|path| path.is_file());
-        let in_context = || self.build.is_dir().then(|| self.build.join("Dockerfile"));
+        let in_context = || self.build().is_dir().then(|| self.build().join("Dockerfile"));
         // The list of builds has the absolute path.
         let of_list = || existing(kept.and_then(|kept| kept.subject.dockerfile.as_ref()));
         let recorded = || existing(record.options.dockerfile.as_ref());
@@ -212,7 +255,7 @@ impl Arguments {
         let of_list = kept.and_then(|kept| kept.subject.context.as_ref()).map(PathBuf::from);
         let of_dockerfile =
             dockerfile.parent().map(|parent| if parent == "" { PathBuf::from(".") } else { parent.to_owned() });
-        let candidates = [Some(self.build.clone()), of_list, of_dockerfile, Some(PathBuf::from("."))];
+        let candidates = [Some(self.build().to_owned()), of_list, of_dockerfile, Some(PathBuf::from("."))];
         let has_all = |directory: &PathBuf| copied.iter().all(|path| directory.join(path).symlink_metadata().is_ok());
         let is_context = |directory: &PathBuf| !copied.is_empty() && directory.is_dir() && has_all(directory);
         candidates.into_iter().flatten().find(is_context)

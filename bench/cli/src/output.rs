@@ -83,6 +83,12 @@ pub(super) fn style_of_result(file: Option<&Path>) -> render::Style {
     }
 }
 
+/// A text for people with lines that fit the terminal. A pipe gets them whole.
+pub(super) fn folded(text: &str) -> Cow<'_, str> {
+    let width = style_of(&io::stdout()).width;
+    if io::stdout().is_terminal() { render::text::folded(text, width).into() } else { text.into() }
+}
+
 /// Writes a help text or the version, with the colours of a terminal.
 pub(super) fn write_help(help: &clap::Error) {
     note(help.print());

@@ -204,7 +204,8 @@ impl Invocation {
                 self.after_options(2, &valued)
             }
             ("npx" | "bunx", _) => {
-                let at = self.after_options(1, &["-p", "--package", "-w", "--workspace", "--prefix", "--cache", "--registry"]);
+                let at = self
+                    .after_options(1, &["-p", "--package", "-w", "--workspace", "--prefix", "--cache", "--registry"]);
                 let name = self.words.get(at).map_or("", |word| word.text.as_str());
                 if !["pnpm", "yarn", "npm", "bun"].contains(&name.split('@').next().unwrap_or(name)) {
                     return false;

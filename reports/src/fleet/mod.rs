@@ -318,12 +318,13 @@ fn started(record: &Record) -> Option<i64> {
 /// The name of a cause in tables.
 fn cause(cause: &misses::Cause) -> &'static str {
     use misses::Cause::{
-        Arguments, Base, Content, Environment, Expansion, Expired, Files, Gone, Inserted, Instruction, Metadata, Moved,
-        New, Options, Parent, Pruned, Recorded, Removed, Setting, Source, Times, Unasked, Unknown,
+        Arguments, Base, Content, Environment, Expansion, Expired, Files, Gone, Inserted, Instruction, Metadata,
+        Missing, Moved, New, Options, Parent, Pruned, Recorded, Removed, Setting, Source, Text, Times, Unasked,
+        Uncached, Unknown, Unnamed,
     };
     match cause {
         New => "new step",
-        Instruction => "changed instruction",
+        Instruction | Text(_) => "changed instruction",
         Setting { .. } => "changed setting (USER, WORKDIR, SHELL)",
         Base { .. } => "changed base image",
         Files(_) | Content => "changed files",
@@ -340,7 +341,7 @@ fn cause(cause: &misses::Cause) -> &'static str {
         Gone => "result not in this store",
         Unasked(_) => "--no-cache",
         Recorded(_) => "recorded by the builder",
-        Unknown => "unknown",
+        Unnamed | Missing | Uncached | Unknown => "unknown",
     }
 }
 

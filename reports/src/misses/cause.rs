@@ -66,6 +66,14 @@ pub enum Cause {
     Unasked(Vec<String>),
     /// The builder's own reason, of a record that is not compared with earlier ones.
     Recorded(String),
+    /// The text of the instruction, which was this one in the earlier log. A log shows the values of variables.
+    Text(String),
+    /// Files that it copies or mounts, or nothing if its result was missing: a log does not say which.
+    Unnamed,
+    /// Nothing that a log shows: the result was missing, or a build argument changed that the text does not name.
+    Missing,
+    /// Nothing that a log shows, and no step of the build came from the cache.
+    Uncached,
     /// The record does not contain the inputs of the step.
     Unknown,
 }
@@ -86,6 +94,7 @@ impl Cause {
                 | Self::Setting { .. }
                 | Self::Gone
                 | Self::Unasked(_)
+                | Self::Uncached
         )
     }
 }

@@ -4,6 +4,7 @@
 //! changed is counted with the step that really changed.
 
 mod cause;
+mod log;
 mod sentence;
 
 pub use cause::Cause;
@@ -129,6 +130,11 @@ impl Roots {
                 continue;
             }
             let cause = match cause(record, step, &earlier) {
+                // The texts of two logs may say what their steps do not.
+                Cause::Unknown => log::of_text(step, &earlier).unwrap_or(Cause::Unknown),
+                cause => cause,
+            };
+            let cause = match cause {
                 // A step that did not run may still have changed, and the steps after it with it: a base image, or a result that
                 // an older build had left in the store.
                 Cause::Gone | Cause::Unknown | Cause::Times if !ran(step) => continue,
@@ -146,8 +152,18 @@ impl Roots {
             let root = before.min().filter(|_| cause.follows()).unwrap_or(id);
             roots.of_step[id.index()] = Some(root);
             if root == id {
-                let cause = if cause == Cause::Parent { of_parent(record, step, &earlier) } else { cause };
+                let cause = match cause {
+                    Cause::Parent => of_parent(record, step, &earlier),
+                    Cause::Unknown => log::of_first(record, step, &earlier),
+                    cause => cause,
+                };
                 roots.causes.insert(id, cause);
+            }
+        }
+        // Without a single result of the cache, a RUN whose text is the same shows that the cache was not used.
+        if roots.causes.values().any(|cause| *cause == Cause::Missing) && log::used_no_cache(record) {
+            for cause in roots.causes.values_mut().filter(|cause| matches!(cause, Cause::Missing | Cause::Unnamed)) {
+                *cause = Cause::Uncached;
             }
         }
         roots

@@ -2,7 +2,7 @@
 
 use super::cause::Cause;
 use crate::wording::quote;
-use buildscope_record::{Nanos, Step};
+use buildscope_record::{Instruction, Nanos, Step};
 
 /// The cost of a miss.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,23 @@ fn why(step: &Step, cause: &Cause) -> String {
         }
         Cause::Unasked(stages) => format!("did not change: `{}` ignored its result", flag(stages)),
         Cause::Recorded(reason) => format!("ran: {reason}"),
+        Cause::Text(before) => format!("changed: its text was {} (a log shows values of variables)", quote(before)),
+        Cause::Unnamed => {
+            let reads = if step.instruction == Instruction::Run { "mounts" } else { "copies" };
+            format!(
+                "ran again with the same text: files that it {reads} changed, or its result was not in the cache (a log does not say which)"
+            )
+        }
+        Cause::Missing => {
+            "ran again with the same text after steps that did not change: its result was not in the cache, \
+                           or a build argument changed that its text does not show"
+                .to_owned()
+        }
+        Cause::Uncached => {
+            "ran although its text did not change: no step of this build came from the cache (`--no-cache`, \
+                            an emptied cache or another builder)"
+                .to_owned()
+        }
         Cause::Unknown => "is the first step of its stage that ran; the record does not say what changed".to_owned(),
     }
 }
@@ -129,6 +146,10 @@ fn several(step: &Step, cause: &Cause, changed: usize) -> String {
             let setting = setting(before.as_deref(), now.as_deref()).replace(" before it ", " before them ");
             format!("{changed} steps from {from} on ran again: {setting}")
         }
+        Cause::Uncached => format!(
+            "{changed} steps from {from} on ran although their texts did not change: no step of this build came from the \
+             cache (`--no-cache`, an emptied cache or another builder)"
+        ),
         Cause::Unasked(stages) => {
             format!("`{}` ignored the results of {changed} steps that did not change", flag(stages))
         }

@@ -232,7 +232,47 @@ fn a_base_in_a_log_is_no_miss() {
     now.steps[1].outcome = Outcome::Cached;
     let found = root_misses(&now, &[now.clone()]);
     assert_eq!(found.len(), 1, "{found:?}");
-    assert_eq!((found[0].step, &found[0].caused[..], &found[0].cause), (StepId(2), &[StepId(3)][..], &Cause::Unknown));
+    assert_eq!((found[0].step, &found[0].caused[..], &found[0].cause), (StepId(2), &[StepId(3)][..], &Cause::Missing));
+}
+
+/// A log has no inputs: the reasons come from its texts and the digests of its base images.
+#[test]
+fn two_logs_say_what_their_texts_and_digests_show() {
+    let log = |texts: &[&str], cached: usize| {
+        let mut record = stage(texts, "1");
+        for (at, step) in record.steps.iter_mut().enumerate() {
+            step.cache = None;
+            step.outcome = if at < cached { Outcome::Cached } else { Outcome::Executed };
+        }
+        record
+    };
+    let before =
+        log(&["FROM b:1@sha256:aa", "RUN echo 1", "COPY a /a", "RUN --mount=type=bind,target=/m x", "RUN c"], 0);
+    let with = |at: usize, text: &str| {
+        let mut texts: Vec<String> = before.steps.iter().map(|step| step.text.clone()).collect();
+        texts[at] = text.to_owned();
+        log(&texts.iter().map(String::as_str).collect::<Vec<_>>(), at)
+    };
+    let same: Vec<&str> = before.steps.iter().map(|step| step.text.as_str()).collect();
+    let base = Cause::Base { image: "b:1".into(), before: "sha256:aa".into(), now: "sha256:bb".into() };
+    let removed = log(&[same[0], same[1], same[3], same[4]], 2);
+    let moved = log(&[same[0], same[1], same[3], same[2], same[4]], 2);
+    let inserted = log(&[same[0], same[1], "RUN new", same[2], same[3], same[4]], 2);
+    for (now, step, cause) in [
+        (with(1, "RUN echo 2"), 1, Cause::Text("RUN echo 1".into())),
+        (with(0, "FROM b:1@sha256:bb"), 0, base),
+        (log(&same, 2), 2, Cause::Unnamed),
+        (log(&same, 3), 3, Cause::Unnamed),
+        (log(&same, 4), 4, Cause::Missing),
+        (log(&same, 0), 1, Cause::Uncached),
+        (inserted, 2, Cause::New),
+        (removed, 2, Cause::Removed("COPY a /a".into())),
+        (moved, 2, Cause::Moved("COPY a /a".into())),
+    ] {
+        let found = root_misses(&now, std::slice::from_ref(&before));
+        let found: Vec<_> = found.iter().map(|miss| (miss.step.0, miss.cause.clone())).collect();
+        assert_eq!(found, [(step, cause)]);
+    }
 }
 
 /// A stage whose last two RUNs depend on a setting, which is an instruction before them.

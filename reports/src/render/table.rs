@@ -72,7 +72,7 @@ impl Table {
     }
 
     /// The table with two spaces before each column. The flexible column is shortened to fit `width`, but keeps at least twelve
-    /// columns.
+    /// columns; then other columns of text are, which keep at least eight.
     pub fn render(&self, width: usize, colours: bool) -> String {
         let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
         let mut widths: Vec<usize> = (0..self.columns.len())
@@ -81,7 +81,14 @@ impl Table {
         let total: usize = widths.iter().map(|width| width + 2).sum();
         if let Some(flexible) = self.columns.iter().position(|&align| align == Align::Flexible) {
             let over = total.saturating_sub(width);
-            widths[flexible] = widths[flexible].saturating_sub(over).max(widths[flexible].min(12));
+            let kept = widths[flexible].saturating_sub(over).max(widths[flexible].min(12));
+            let mut over = over.saturating_sub(widths[flexible] - kept);
+            widths[flexible] = kept;
+            for (column, _) in self.columns.iter().enumerate().filter(|(_, align)| **align == Align::Left) {
+                let kept = widths[column].saturating_sub(over).max(widths[column].min(8));
+                over -= widths[column] - kept;
+                widths[column] = kept;
+            }
         }
         let mut out = String::new();
         for row in &self.rows {
@@ -129,6 +136,20 @@ pub fn cut(text: &str, width: usize) -> String {
     kept
 }
 
+/// The end of a text in at most `width` columns, with an ellipsis before it if it is shortened: of a path, the end says most.
+pub fn cut_start(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
+    }
+    let mut used = 1;
+    let fits = |letter: &char| {
+        used += letter.width().unwrap_or_default();
+        used <= width
+    };
+    let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
+    ['…'].into_iter().chain(kept.into_iter().rev()).collect()
+}
+
 /// The shortest text that is left of a quoted one, in columns.
 const SHORTEST_QUOTE: usize = 12;
 
@@ -159,6 +180,26 @@ mod tests {
         table.row(["short".into(), "3 s".into()]);
         assert_eq!(table.plain(24), "  a long text tha…  12 s\n  short              3 s\n");
         assert_eq!(table.flush().plain(24), "a long text tha…  12 s\nshort              3 s\n");
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end() {
+        assert_eq!(cut_start("/a/b/Dockerfile", 15), "/a/b/Dockerfile");
+        assert_eq!(cut_start("/a/b/Dockerfile", 12), "…/Dockerfile");
+        assert_eq!(cut_start("/a/界界", 4), "…界");
+    }
+
+    #[test]
+    fn other_columns_of_text_give_way_after_the_flexible_one() {
+        let mut table = Table::new([Align::Left, Align::Flexible, Align::Right, Align::Left]);
+        table.row([
+            "a_stage_with_a_name".into(),
+            "RUN something long".into(),
+            "1.00 s".into(),
+            "and what changed".into(),
+        ]);
+        assert_eq!(table.plain(60), "  a_stage_with_a_na…  RUN somethi…  1.00 s  and what changed\n");
+        assert_eq!(table.plain(42), "  a_stage…  RUN somethi…  1.00 s  and wha…\n");
     }
 
     #[test]

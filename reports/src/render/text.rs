@@ -413,6 +413,19 @@ pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// The lines of a text, broken at blanks where they are wider than `width`. The rest of such a line has its indentation and two blanks more.
+pub fn folded(text: &str, width: usize) -> String {
+    let fold = |line: &str| {
+        if line.width() <= width {
+            return format!("{line}\n");
+        }
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let lines = wrap(line, width.saturating_sub(indent.len() + 2).max(20));
+        format!("{indent}{}\n", lines.join(&format!("\n{indent}  ")))
+    };
+    text.lines().map(fold).collect()
+}
+
 /// Two builds side by side, with [`Style::steps`] steps at most.
 pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
     let mut table =
@@ -443,6 +456,14 @@ pub fn side_by_side(names: [&str; 2], pairs: &[Pair], style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_line_is_folded_below_its_start() {
+        assert_eq!(
+            folded("short\n\n  caveat: some words about it\n", 24),
+            "short\n\n  caveat: some words\n    about it\n"
+        );
+    }
 
     #[test]
     fn the_reason_of_a_bound_is_the_largest_of_its_parts() {

@@ -2,11 +2,13 @@
 
 use super::kept::{KeptBuild, KeptBuilds};
 use crate::format::TableFormat;
+use crate::output::style_of_result;
 use crate::{Failure, shown, units, write_out};
 use buildscope_reports::render::markdown;
-use buildscope_reports::render::table::{Align, Cell, Table};
+use buildscope_reports::render::table::{Align, Cell, Table, cut_start};
 use clap::Args;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 /// The filter and the format of the list.
@@ -86,8 +88,21 @@ fn text(list: &[KeptBuild]) -> String {
     use Align::{Left, Right};
     let mut table = Table::new([Left, Left, Right, Right, Left, Left]).flush();
     table.row(HEAD.map(Cell::from));
-    for kept in list {
-        table.row(row(kept).map(Cell::from));
+    let rows: Vec<_> = list.iter().map(row).collect();
+    // Only the path may have letters that are not ASCII.
+    let widest =
+        |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(HEAD[column].len()) + 2;
+    // The end of a path says more than its start. A pipe gets it whole.
+    let others: usize = (0..HEAD.len() - 1).map(widest).sum();
+    let most = if io::stdout().is_terminal() {
+        style_of_result(None).width.saturating_sub(others).max(12)
+    } else {
+        usize::MAX
+    };
+    for mut row in rows {
+        let path = &mut row[HEAD.len() - 1];
+        *path = cut_start(path, most);
+        table.row(row.map(Cell::from));
     }
     table.plain(usize::MAX)
 }

@@ -2,6 +2,7 @@
 
 mod text;
 
+use super::output::folded;
 use super::{Failure, Root, builds, shown, units, write_out};
 use buildscope_record::{Nanos, Policy, Record, StepId};
 use buildscope_reports::whatif::{Bandwidth, BaseImages, Here, Machines, Processors, Scenario, Selector, whatif};
@@ -98,7 +99,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let predictions = scenarios.iter().map(predict).collect::<Result<Vec<_>, _>>()?;
     write_out(&match &predictions[..] {
         [prediction] if arguments.json => serde_json::to_string_pretty(prediction).map_err(Failure::internal)? + "\n",
-        [prediction] => shown(&format_prediction(&record, prediction)).into_owned(),
+        [prediction] => shown(&folded(&format_prediction(&record, prediction))).into_owned(),
         several if arguments.json => serde_json::to_string_pretty(several).map_err(Failure::internal)? + "\n",
         several => format_settings(&scenarios, several),
     });

@@ -68,6 +68,8 @@ const BUILDKIT_EXAMPLES: &[(&str, &str, &str)] = &[
         "FROM scratch\nARG PUBLIC_KEY\nENV TOKENIZER=1\n",
     ),
     ("InvalidDefaultArgInFrom", "ARG TAG\nFROM busybox:${TAG}\n", "ARG TAG\nFROM busybox:${TAG:-latest}\n"),
+    ("InvalidDefaultArgInFrom", "FROM scratch AS big\nFROM Big\n", "FROM scratch AS big\nFROM big\n"),
+    ("InvalidDefaultArgInFrom", "FROM scratch AS Big\nFROM Big\n", "FROM scratch AS Big\nFROM big\n"),
     (
         "FromPlatformFlagConstDisallowed",
         "FROM --platform=linux/amd64 alpine AS base\n",
@@ -96,7 +98,7 @@ const BUILDKIT_EXAMPLES: &[(&str, &str, &str)] = &[
 fn buildkit_rules_match_their_documentation() {
     let experimental = LintContext {
         options: Options::parse("experimental=all").unwrap(),
-        is_image_name: |word| !word.ends_with(':'),
+        is_image_name: |word| !word.ends_with(':') && word.to_lowercase() == word,
         ..LintContext::default()
     };
     for (rule, bad, good) in BUILDKIT_EXAMPLES {

@@ -91,14 +91,16 @@ pub(super) fn check(linter: &mut Linter<'_>) {
         let valid = with_defaults == "scratch"
             || (linter.context.is_image_name)(&with_defaults)
             || ends.contains_key(&*with_defaults);
-        if !valid && from.base.contains('$') {
-            linter.find(
-                Rule::InvalidDefaultArgInFrom,
-                &stage[0],
-                from.base.span,
-                format!("without build arguments, FROM {} does not name a valid image", from.base.text),
-                "give the ARG above the first FROM a default",
-            );
+        // BuildKit has one rule for a name that an ARG without a default leaves incomplete and for one that is written wrongly.
+        if !valid {
+            let base = &from.base.text;
+            let (what, help) = if base.contains('$') {
+                let what = format!("without build arguments, FROM {base} does not name a valid image");
+                (what, "give the ARG above the first FROM a default".to_owned())
+            } else {
+                (format!("FROM {base} does not name a valid image"), format!("write {}", base.to_lowercase()))
+            };
+            linter.find(Rule::InvalidDefaultArgInFrom, &stage[0], from.base.span, what, help);
         }
         let base = expander.word(&from.base.text, &globals).unwrap_or_default();
         let mut known = match ends.get(&base) {

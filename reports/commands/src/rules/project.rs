@@ -73,11 +73,21 @@ pub(super) fn names_parts(tool: Tool, name: &str, text: &str) -> bool {
             has("<modules>") || has("<systemPath>") || parent
         }
         // Parts of the project, other builds, files, and scripts that it reads.
-        (Tool::Gradle, _) => {
-            ["include", "project(", "project ", "file(", "files(", "fileTree", "from:", "from(", "readText", "rootDir", "projectDir"]
-                .iter()
-                .any(|word| has(word))
-        }
+        (Tool::Gradle, _) => [
+            "include",
+            "project(",
+            "project ",
+            "file(",
+            "files(",
+            "fileTree",
+            "from:",
+            "from(",
+            "readText",
+            "rootDir",
+            "projectDir",
+        ]
+        .iter()
+        .any(|word| has(word)),
         (Tool::Dotnet, _) => {
             has("<Import ") && lines().any(|line| line.starts_with("<Import ") && line.contains("Project="))
         }

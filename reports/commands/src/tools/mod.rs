@@ -59,7 +59,9 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "curl" | "wget" | "aria2c" | "git" | "svn" => downloads::download(command),
         "ccache" => native::ccache(command, around),
         "make" | "gmake" | "ninja" | "cmake" | "ctest" | "meson" | "gcc" | "g++" | "cc" | "c++" | "clang"
-        | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" | "autoreconf" => native::build(command, around),
+        | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" | "autoreconf" => {
+            native::build(command, around)
+        }
         // Scripts of a source package that write its makefiles.
         "configure" | "autogen.sh" if command.program_folder().is_some() => native::build(command, around),
         "conan" => native::conan(command, around),

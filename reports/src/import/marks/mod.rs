@@ -25,7 +25,10 @@ const FARTHEST: usize = 400;
 pub(crate) fn find(line: &str) -> Option<(usize, Mark)> {
     let mut before = ' ';
     for (at, c) in line.char_indices().take_while(|&(at, _)| at < FARTHEST) {
-        if (!before.is_alphanumeric() && before != '#' && before != '>')
+        let outside = !before.is_alphanumeric() && before != '#' && before != '>';
+        // Packer writes a longer arrow, before any line.
+        if outside
+            && !(before == '=' && c == '=')
             && let Some(mark) = at_start(c, &line[at..])
         {
             return Some((at, mark));
@@ -84,6 +87,7 @@ mod tests {
             ("[2/5] STEP 3/4: COPY b .", Some((0, Mark::Buildah))),
             ("> INFO[0004] RUN make", Some((2, Mark::Kaniko))),
             (" => [2/3] RUN make      1.3s", Some((1, Mark::Terminal))),
+            ("==> docker.web: #4 DONE 4.0s", Some((16, Mark::Plain))),
             ("==> #4 DONE 4.0s", Some((4, Mark::Plain))),
             ("==> Step 2/3 : RUN sleep 1.5s", Some((4, Mark::Classic))),
             ("out {\"vertexes\":[{}]}", Some((4, Mark::RawJson))),

@@ -8,10 +8,15 @@ const EDGES: [char; 4] = ['|', '│', '┃', '║'];
 
 /// The lines without the edge after them; `None` unless every line of a builder has one.
 pub(super) fn lines(text: &str) -> Option<String> {
-    let mut edges = text.lines().map(terminal::plain).filter_map(|line| {
-        let (inner, edge) = cut(&line);
-        marks::find(inner).map(|_| edge)
-    });
+    let rows: Vec<_> = text.lines().map(terminal::plain).collect();
+    let cells: Vec<(&str, Option<char>)> = rows.iter().map(|row| cut(row)).collect();
+    // Markdown shows a text between backquotes as it is. The head of a table has none.
+    let is_code = |cell: &str| cell.ends_with('`') && cell.matches('`').count() > 1;
+    let mut edged = cells.iter().filter(|(_, edge)| edge.is_some()).map(|(cell, _)| *cell);
+    let code = edged.any(is_code) && edged.filter(|cell| cell.contains('`')).all(is_code);
+    let inner = |cell: &str| if code { cell.strip_suffix('`').unwrap_or(cell).to_owned() } else { cell.to_owned() };
+    let cells: Vec<(String, Option<char>)> = cells.into_iter().map(|(cell, edge)| (inner(cell), edge)).collect();
+    let mut edges = cells.iter().filter(|(cell, _)| marks::find(cell).is_some()).map(|(_, edge)| *edge);
     let first = edges.next()??;
     let mut several = false;
     for edge in edges {
@@ -21,8 +26,7 @@ pub(super) fn lines(text: &str) -> Option<String> {
         }
     }
     // Markdown escapes the edge within a cell.
-    let without = |line: &str| cut(&terminal::plain(line)).0.replace("\\|", "|") + "\n";
-    several.then(|| text.lines().map(without).collect())
+    several.then(|| cells.iter().map(|(cell, _)| cell.replace("\\|", "|") + "\n").collect())
 }
 
 /// A line without the edge after it.
@@ -43,6 +47,7 @@ mod tests {
                 "╭──────────╮\n│ #1 [1/1] RUN a │\n│ #1 DONE 0.1s   │\n╰──────────╯\n",
                 "│ #1 [1/1] RUN a\n│ #1 DONE 0.1s\n",
             ),
+            ("| 1 | `#1 [1/1] RUN a` |\n| 2 | `#1 DONE 0.1s` |\n", "| 1 | `#1 [1/1] RUN a\n| 2 | `#1 DONE 0.1s\n"),
             ("| 1 | #1 [1/1] RUN a \\| b |\n| 2 | #1 DONE 0.1s |\n", "| 1 | #1 [1/1] RUN a | b\n| 2 | #1 DONE 0.1s\n"),
         ] {
             assert!(lines(boxed).unwrap().contains(expected), "{:?}", lines(boxed));

@@ -21,6 +21,7 @@ mod journal;
 mod literals;
 mod mail;
 mod page;
+mod pieces;
 mod powershell;
 mod quoted;
 mod rubydebug;
@@ -47,6 +48,10 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
     if text.contains('\u{feff}') {
         text = Cow::Owned(text.replace('\u{feff}', ""));
     }
+    // A comma in the machine-readable output of packer.
+    if text.contains("%!(PACKER_COMMA)") {
+        text = Cow::Owned(text.replace("%!(PACKER_COMMA)", ","));
+    }
     // Carriage returns as line ends of old systems. Otherwise a carriage return starts a line that is drawn again.
     if !text.trim_end().contains('\n') && text.contains('\r') {
         text = Cow::Owned(text.replace('\r', "\n"));
@@ -60,14 +65,16 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 28] = [
+    let forms: [fn(&str) -> Option<String>; 32] = [
         mail::lines,
         powershell::lines,
         xml::lines,
+        xml::rows,
         quoted::cdata,
         quoted::percent,
         quoted::cat,
         quoted::literal,
+        quoted::escaped,
         cast::lines,
         journal::lines,
         page::lines,
@@ -83,6 +90,8 @@ fn once(text: &str) -> Option<String> {
         table::lines,
         table::headless,
         buildbot::lines,
+        pieces::lines,
+        quoted::literals,
         edges::lines,
         columns::lines,
         above::lines,

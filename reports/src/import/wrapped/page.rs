@@ -53,7 +53,7 @@ fn ends_with(line: &str, tag: &str) -> bool {
     line.len() >= tag.len() && line[line.len() - tag.len()..].eq_ignore_ascii_case(tag.as_bytes())
 }
 
-fn is_page(text: &str) -> bool {
+pub(super) fn is_page(text: &str) -> bool {
     let start = text.trim_start();
     let lower = start.get(..start.len().min(32)).map(str::to_ascii_lowercase).unwrap_or_default();
     let html = PAGES.iter().any(|tag| lower.strip_prefix(tag).is_some_and(|rest| rest.starts_with([' ', '>', '\n'])));
@@ -157,7 +157,7 @@ fn without_tags(text: &str) -> String {
     out + rest
 }
 
-fn is_tag(text: &str) -> bool {
+pub(super) fn is_tag(text: &str) -> bool {
     text[1..].starts_with(|first: char| first.is_ascii_alphabetic() || matches!(first, '/' | '!'))
 }
 

@@ -38,6 +38,27 @@ fn of_literal(text: &str) -> Option<String> {
     Some(unescaped(inner)).filter(|text| count_marks(text) > 0)
 }
 
+/// The texts of literals, one on each line, as a loop that prints `repr(line)` writes them: `'#1 …'`, `b"#1 …"`.
+pub(super) fn literals(text: &str) -> Option<String> {
+    const FEWEST: usize = 3;
+    let line = |line: &str| {
+        let inner = line.trim();
+        let inner = inner.strip_prefix('b').unwrap_or(inner);
+        let quote = inner.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+        let inner = inner.strip_prefix(quote)?.strip_suffix(quote)?;
+        (closing(inner, quote) == inner.len()).then(|| unescaped(inner).trim_end_matches('\n').to_owned() + "\n")
+    };
+    let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(line).collect::<Option<_>>()?;
+    Some(lines.concat()).filter(|text| lines.len() >= FEWEST && count_marks(text) > 0)
+}
+
+/// A log in one line with the escapes of its line ends: `#1 …\n#1 DONE 0.1s\n`.
+pub(super) fn escaped(text: &str) -> Option<String> {
+    let text = text.trim();
+    let decoded = || unescaped(text);
+    (!text.contains('\n') && text.contains("\\n")).then(decoded).filter(|log| count_marks(log) > count_marks(text) + 1)
+}
+
 /// The length of a text up to its closing quote, in bytes.
 pub(super) fn closing(text: &str, quote: char) -> usize {
     let mut escaped = false;
@@ -166,6 +187,18 @@ mod tests {
         assert_eq!(percent("job=7&log=%231+%5B1/1%5D+RUN+a%26%0A&x=").unwrap(), "#1 [1/1] RUN a&\n");
         assert_eq!(percent("#1 [1/1] RUN curl http://host/a%20b%0A\n#1 DONE 0.1s\n"), None);
         assert_eq!(unescaped("a\\"), "a\\");
+        for printed in [
+            "'#1 [1/1] RUN \"a\"'\n'#1 0.1 it\\'s'\n''\n'#1 DONE 0.1s'\n",
+            "b'#1 [1/1] RUN \"a\"\\n'\nb\"#1 0.1 it's\"\nb''\nb'#1 DONE 0.1s'\n",
+        ] {
+            assert_eq!(literals(printed).as_deref(), Some("#1 [1/1] RUN \"a\"\n#1 0.1 it's\n\n#1 DONE 0.1s\n"));
+        }
+        assert_eq!(literals("#1 [1/1] RUN a\n'b'\n'c'\n"), None);
+        assert_eq!(
+            escaped("#1 [1/1] RUN a\\n#1 0.1 x\\n#1 DONE 0.1s").as_deref(),
+            Some("#1 [1/1] RUN a\n#1 0.1 x\n#1 DONE 0.1s")
+        );
+        assert_eq!(escaped("#1 [1/1] RUN printf 'a\\n'"), None);
         assert_eq!(unescaped("\\u12"), "12");
         assert_eq!(
             cdata("<a><![CDATA[#1 x\n#1 DONE 0.1s\n]]></a><b><![CDATA[y]]>").unwrap(),
