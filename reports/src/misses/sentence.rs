@@ -15,6 +15,10 @@ pub(super) struct Cost {
     pub(super) on_path: Nanos,
 }
 
+/// The reasons why no step of a build comes from the cache, as far as a log leaves them open.
+const UNCACHED: &str =
+    "`--no-cache`, an emptied cache, another builder, or a base image whose digest the log does not have";
+
 /// The number of names in a sentence.
 const SHOWN: usize = 3;
 
@@ -125,9 +129,7 @@ fn why(step: &Step, cause: &Cause) -> String {
                 .to_owned()
         }
         Cause::Uncached => {
-            "ran although its text did not change: no step of this build came from the cache (`--no-cache`, \
-                            an emptied cache or another builder)"
-                .to_owned()
+            format!("ran although its text did not change: no step of this build came from the cache ({UNCACHED})")
         }
         Cause::Unknown => "is the first step of its stage that ran; the record does not say what changed".to_owned(),
     }
@@ -148,7 +150,7 @@ fn several(step: &Step, cause: &Cause, changed: usize) -> String {
         }
         Cause::Uncached => format!(
             "{changed} steps from {from} on ran although their texts did not change: no step of this build came from the \
-             cache (`--no-cache`, an emptied cache or another builder)"
+             cache ({UNCACHED})"
         ),
         Cause::Unasked(stages) => {
             format!("`{}` ignored the results of {changed} steps that did not change", flag(stages))

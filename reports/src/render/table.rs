@@ -196,10 +196,10 @@ mod tests {
             "a_stage_with_a_name".into(),
             "RUN something long".into(),
             "1.00 s".into(),
-            "and what changed".into(),
+            "other text here".into(),
         ]);
-        assert_eq!(table.plain(60), "  a_stage_with_a_na…  RUN somethi…  1.00 s  and what changed\n");
-        assert_eq!(table.plain(42), "  a_stage…  RUN somethi…  1.00 s  and wha…\n");
+        assert_eq!(table.plain(59), "  a_stage_with_a_na…  RUN somethi…  1.00 s  other text here\n");
+        assert_eq!(table.plain(41), "  a_stage…  RUN somethi…  1.00 s  other t…\n");
     }
 
     #[test]

@@ -10,12 +10,12 @@ const EDGES: [char; 6] = ['|', '│', '┃', '║', '"', '\''];
 /// The most characters before the text of a row.
 const LONGEST: usize = 60;
 
-/// Joins the rows, each line behind what was before its rows; `None` if none were broken.
+/// Joins the rows, each line behind what was before its rows; `None` if no line was broken.
 pub(super) fn lines(text: &str) -> Option<String> {
     let rows: Vec<_> = text.lines().map(terminal::plain).collect();
     let rows: Vec<&str> = rows.iter().map(|row| row.trim_end()).filter(|row| !row.is_empty()).collect();
     let before = rows.iter().find_map(|row| marks::find(row).map(|(at, _)| &row[..at]))?;
-    // With another time before each row, a row that was broken is not known.
+    // Rows with different times before them are lines of their own.
     if before.is_empty() || before.chars().count() > LONGEST {
         return None;
     }

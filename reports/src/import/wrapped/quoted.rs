@@ -49,14 +49,20 @@ pub(super) fn literals(text: &str) -> Option<String> {
         (closing(inner, quote) == inner.len()).then(|| unescaped(inner).trim_end_matches('\n').to_owned() + "\n")
     };
     let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(line).collect::<Option<_>>()?;
+    // Rows that write their line ends are parts of one text.
+    if text.lines().filter(|line| line.contains("\\n")).count() * 2 > lines.len() {
+        return None;
+    }
     Some(lines.concat()).filter(|text| lines.len() >= FEWEST && count_marks(text) > 0)
 }
 
-/// A log in one line with the escapes of its line ends: `#1 …\n#1 DONE 0.1s\n`.
+/// A log in one line with the escapes of its line ends: `#1 …\n#1 DONE 0.1s\n`. A document has such texts within it.
 pub(super) fn escaped(text: &str) -> Option<String> {
     let text = text.trim();
-    let decoded = || unescaped(text);
-    (!text.contains('\n') && text.contains("\\n")).then(decoded).filter(|log| count_marks(log) > count_marks(text) + 1)
+    if text.contains('\n') || !text.contains("\\n") || text.contains("\":") {
+        return None;
+    }
+    Some(unescaped(text)).filter(|log| count_marks(log) > count_marks(text) + 1)
 }
 
 /// The length of a text up to its closing quote, in bytes.
