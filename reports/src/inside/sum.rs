@@ -55,7 +55,7 @@ impl std::ops::AddAssign for Cost {
 impl ProcessSum {
     /// Adds a process without its children, and returns its phases: of the activity `above` if its own is unknown.
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
-        let process = tree.process(index);
+        let process = &*tree.with_own_time(index);
         let scripts = || tools::for_parent(process, tree.process(process.parent?));
         // A script is replaced by its interpreter, and `env` by a program: it is a part of what that does.
         let next = tree.replaced_by(index).filter_map(tools::known).next();
@@ -69,7 +69,7 @@ impl ProcessSum {
         let count = u64::from(process.replaces.is_none());
         self.busy.extend(phases::busy(process));
         self.alive += 1;
-        let cost = self.put(&process.program, count, process.running(), tree.time(index));
+        let cost = self.put(&process.program, count, process.running(), process.time);
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
         let is_own = || !process.forked && !tools::is_query(process);
         let counts = is_unit(own, known) && is_own() && !is_part() && !goes_on;

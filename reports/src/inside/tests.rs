@@ -1,6 +1,8 @@
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text};
 use super::*;
-use buildscope_record::{Fidelity, Folded, Process, ProcessTime, Processes, Record, Source, StepId, Tool};
+use buildscope_record::{
+    Blocked, Fidelity, Folded, Process, ProcessTime, Processes, Record, Source, StepId, Timeline, Tool,
+};
 
 fn process(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
     let (start, end) = (Nanos(start), Nanos(end));
@@ -378,6 +380,20 @@ fn the_commands_of_a_subshell_have_their_time() {
         ms(Some(1), "cp", 600, 900, 300),
     ];
     assert_eq!(parts("(make; cp a b)", list), [row("make", 500), row("cp a b", 300), row("the shell itself", 200)]);
+}
+
+/// uv 0.13 builds a package for 0.6 s, with its connections to the index open.
+#[test]
+fn a_package_manager_with_children_does_not_wait_for_the_network() {
+    let timeline = Timeline { every: Nanos(100_000_000), states: "nncnnnnnnc".into() };
+    let mut uv = Process { timeline: Some(timeline), ..ms(Some(0), "uv", 0, 1000, 200) };
+    uv.arguments = ["uv", "pip", "install", "x"].map(String::from).to_vec();
+    uv.time.blocked = Blocked { network: Nanos(800_000_000), ..Blocked::default() };
+    let list = vec![ms(None, "sh", 0, 1000, 0), uv, ms(Some(1), "python3", 300, 900, 600)];
+    let record = long("uv pip install x", list);
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let spent = inside.rows[0].spent;
+    assert_eq!((spent.processor.0, spent.blocked.network.0), (800_000_000, 200_000_000));
 }
 
 /// The arguments were not read, so each process but the first and the last may be that of either loop.

@@ -1,6 +1,8 @@
 //! A step's processes as a tree.
 
-use buildscope_record::{Folded, Nanos, OutputLine, Process, ProcessTime, Processes};
+use super::tools;
+use buildscope_record::{Folded, Nanos, OutputLine, Process, Processes, Timeline};
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// The names of shells.
@@ -51,16 +53,52 @@ impl<'a> ProcessTree<'a> {
         &self.seen.list[index as usize]
     }
 
-    /// The time of a process itself. If none of its children was seen, nothing says what happened while it waited for them: for an ordinary
-    /// user, the kernel reports nothing of a process after it executes a set-uid program.
-    pub(super) fn time(&self, index: u32) -> ProcessTime {
-        let mut time = self.process(index).time;
+    /// A process with its own time. A package manager keeps its connections open while it builds or runs scripts, so that a wait for its
+    /// children looks like one for the network. If no child was seen, nothing says what happened while the process waited for them: for
+    /// an ordinary user, the kernel reports nothing of a process after it executes a set-uid program.
+    pub(super) fn with_own_time(&self, index: u32) -> Cow<'a, Process> {
+        let process = self.process(index);
         let before = |&index: &u32| self.process(index).replaces;
         let has_children = |index| self.children(index).next().is_some() || self.folded(index).next().is_some();
         if !std::iter::successors(Some(index), before).any(has_children) {
-            time.blocked.unknown += std::mem::take(&mut time.blocked.child);
+            let mut alone = Cow::Borrowed(process);
+            if process.time.blocked.child > Nanos::ZERO {
+                let blocked = &mut alone.to_mut().time.blocked;
+                blocked.unknown += std::mem::take(&mut blocked.child);
+            }
+            return alone;
         }
-        time
+        match &process.timeline {
+            Some(timeline) if process.time.blocked.network > Nanos::ZERO && tools::is_told_by_lines(process) => {
+                self.with_waits_for_children(index, timeline)
+            }
+            _ => Cow::Borrowed(process),
+        }
+    }
+
+    /// The same process, if its waits for the network while it had children were waits for these.
+    fn with_waits_for_children(&self, index: u32, timeline: &Timeline) -> Cow<'a, Process> {
+        const NETWORK: char = 'n';
+        let process = self.process(index);
+        let children: Vec<(Nanos, Nanos)> =
+            self.children(index).map(|child| (self.process(child).start, self.end(child))).collect();
+        let is_with_child = |number: u64| {
+            let middle = process.start + Nanos(timeline.every.0 * number + timeline.every.0 / 2);
+            children.iter().any(|&(start, end)| start <= middle && middle < end)
+        };
+        let letter = |(number, letter)| if letter == NETWORK && is_with_child(number) { 'w' } else { letter };
+        let states: String = (0..).zip(timeline.states.chars()).map(letter).collect();
+        let count = |states: &str| states.matches(NETWORK).count() as u128;
+        let (before, after) = (count(&timeline.states), count(&states));
+        let mut process = Cow::Borrowed(process);
+        if after < before {
+            let changed = process.to_mut();
+            let network = changed.time.blocked.network;
+            changed.time.blocked.network = Nanos((u128::from(network.0) * after / before) as u64);
+            changed.time.blocked.child += network - changed.time.blocked.network;
+            changed.timeline = Some(Timeline { every: timeline.every, states });
+        }
+        process
     }
 
     /// The children of a process. Each program that a child executed is listed separately.

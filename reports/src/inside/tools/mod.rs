@@ -190,6 +190,11 @@ pub(super) fn known(process: &Process) -> Option<Known> {
     })
 }
 
+/// Whether the lines of a process say what it does: a package manager or a driver of compilers.
+pub(super) fn is_told_by_lines(process: &Process) -> bool {
+    known(process).is_some_and(|known| known.tells.is_some())
+}
+
 /// The activity of a process whose parent has the activity `above`: the same if its own is unknown. Compiling as a part of examining the
 /// machine counts as that.
 pub(super) fn below(above: Option<Activity>, own: Option<Known>) -> Option<Known> {
