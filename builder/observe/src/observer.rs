@@ -101,6 +101,7 @@ impl Observer {
             switches: None,
             exits: None,
             listener: None,
+            followed: sampled::Sampler::of_followed(now()),
             forest: Forest::new(root),
         };
         Self::spawn((|| false, Arc::default()), move || Some(thread)).ok()
@@ -118,7 +119,9 @@ impl Observer {
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(urgent, Arc::clone(&late)).ok());
-        let thread = ObserverThread { source, why: None, stacks: None, switches: None, exits, listener, forest };
+        let followed = sampled::Sampler::of_followed(now());
+        let thread =
+            ObserverThread { source, why: None, stacks: None, switches: None, exits, listener, followed, forest };
         Self::spawn((urgent, late), move || Some(thread))
     }
 
@@ -171,6 +174,8 @@ struct ObserverThread {
     exits: Option<Exits>,
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
+    /// Processes of which events end, while they go on.
+    followed: sampled::Sampler,
     forest: Forest,
 }
 
@@ -192,7 +197,8 @@ impl ObserverThread {
             _ => Reports::Ordinary,
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
-        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, forest };
+        let followed = sampled::Sampler::of_followed(now());
+        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, followed, forest };
         if reports == Reports::All {
             this.forest = this.forest.with(Switches::Unreported);
             // Without the kernel's sums, context switches are needed from the beginning.
@@ -256,6 +262,7 @@ impl ObserverThread {
         self.read_exits();
         let (begun, count) = (self.forest.begun, events.len());
         self.take(events);
+        self.follow();
         if self.switches.is_none() && self.forest.wants_switches(now()) {
             self.report_switches();
         }
@@ -272,6 +279,20 @@ impl ObserverThread {
         self.forest.take(events);
         if let Some(listener) = &self.listener {
             self.forest.add_arguments(now(), listener.take());
+        }
+    }
+
+    /// Reads the processes without events from `/proc`.
+    fn follow(&mut self) {
+        if !self.followed.is_idle() {
+            let events = self.followed.read(now());
+            self.forest.take(events);
+        }
+        for pid in self.forest.unfollowed() {
+            if self.followed.is_idle() {
+                self.followed = sampled::Sampler::of_followed(now());
+            }
+            self.followed.follow(pid);
         }
     }
 
@@ -348,10 +369,12 @@ impl ObserverThread {
             };
             if inside.hidden > 0 {
                 let why = match inside.lost.of_processes {
-                    0 => "after they had executed set-uid programs: only root gets events of those",
+                    0 => {
+                        "after they had executed set-uid programs: only root gets events of those, so /proc was sampled"
+                    }
                     _ => "after they had executed a program: the kernel dropped events, or it was set-uid",
                 };
-                unseen.push(format!("what {} processes did {why}", inside.hidden));
+                unseen.push(format!("parts of what {} processes did {why}", inside.hidden));
             }
             if inside.lost.of_processes > 0 {
                 let lost = inside.lost.of_processes;

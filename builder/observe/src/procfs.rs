@@ -84,10 +84,18 @@ pub(crate) fn scheduled(pid: i32, tid: i32) -> Option<(u64, u64)> {
 pub(crate) struct Stat {
     pub(crate) name: String,
     pub(crate) state: char,
+    /// Whether the kernel has begun to end the process. Its state does not show this until it is a zombie.
+    exiting: bool,
     /// The start of the process since boot, in clock ticks.
     pub(crate) started: u64,
     /// Time in user mode and in the kernel, in clock ticks.
     ticks: (u64, u64),
+}
+
+impl Stat {
+    fn lives(&self) -> bool {
+        !self.exiting && !matches!(self.state, 'Z' | 'X')
+    }
 }
 
 /// Time in user mode and in the kernel, in nanoseconds.
@@ -109,9 +117,12 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     let name = shown(line.get(open + 1..close)?);
     let rest = std::str::from_utf8(line.get(close + 1..)?).ok()?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    let number = |at: usize| fields.get(at)?.parse().ok();
+    let number = |at: usize| fields.get(at)?.parse::<u64>().ok();
     let state = fields.first()?.chars().next()?;
-    Some(Stat { name, state, started: number(19)?, ticks: (number(11)?, number(12)?) })
+    /// linux/sched.h
+    const PF_EXITING: u64 = 4;
+    let exiting = number(6)? & PF_EXITING != 0;
+    Some(Stat { name, state, exiting, started: number(19)?, ticks: (number(11)?, number(12)?) })
 }
 
 /// Whether a thread is on a processor or could be.
@@ -119,9 +130,9 @@ pub(crate) fn runs(pid: i32, tid: i32) -> Option<bool> {
     Some(parse_stat(&read(&format!("/proc/{pid}/task/{tid}/stat"))?)?.state == 'R')
 }
 
-/// Whether a process runs. A zombie does not.
+/// Whether a process runs. A zombie does not, nor does a process that the kernel is ending.
 pub(crate) fn lives(pid: i32) -> bool {
-    stat(pid).is_some_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+    stat(pid).is_some_and(|stat| stat.lives())
 }
 
 /// The threads of a process, at most `most`.
@@ -158,5 +169,16 @@ mod tests {
         let stat = parse_stat(line).unwrap();
         assert_eq!((stat.name.as_str(), stat.state), ("a) S (b", 'R'));
         assert_eq!((stat.started, stat.ticks), (4242, (5, 6)));
+    }
+
+    /// On a loaded machine, a process may wait for a processor between the report of its end and its last instruction.
+    #[test]
+    fn a_process_that_is_ending_does_not_live() {
+        let lives = |state: char, flags: u32| {
+            let line = format!("12 (true) {state} 3 12 12 0 -1 {flags} 1 2 3 4 5 6 7 8 20 0 9 0 4242 1 1");
+            parse_stat(line.as_bytes()).unwrap().lives()
+        };
+        assert!(lives('R', 0x0040_0000) && lives('S', 0x0040_0100));
+        assert!(!lives('R', 0x0040_0004) && !lives('Z', 0x0040_000c) && !lives('X', 0));
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! `/proc` has the start of a process, to a tick of the clock, and a descriptor of the process shows its end (pidfd_open(2)). So both are right
 //! also when this thread is late.
+//!
+//! An ordinary user gets no events of a process that executes a set-uid program. Such processes are followed in the same way.
 
 use crate::clock::{asleep, now};
 use crate::event::{Event, What};
@@ -27,7 +29,8 @@ const AWAITED: usize = 200;
 /// The state at the last reading.
 #[derive(Debug)]
 pub(crate) struct Sampler {
-    root: i32,
+    /// The process whose descendants are read; `None` if only followed processes are.
+    root: Option<i32>,
     last: u64,
     known: HashMap<i32, Known>,
     /// The readings that were late: when, and how long after the one before.
@@ -107,7 +110,29 @@ struct Sighting<'a> {
 
 impl Sampler {
     pub(crate) fn new(root: i32, now: u64) -> Self {
-        Self { root, last: now, known: HashMap::new(), late: Vec::new() }
+        Self { root: Some(root), ..Self::of_followed(now) }
+    }
+
+    /// Reads only the processes that are [followed](Self::follow).
+    pub(crate) fn of_followed(now: u64) -> Self {
+        Self { root: None, last: now, known: HashMap::new(), late: Vec::new() }
+    }
+
+    /// Reads this process and its descendants from now on.
+    pub(crate) fn follow(&mut self, pid: i32) {
+        let Some(stat) = procfs::stat(pid) else { return };
+        let times = |tid| {
+            let (cpu, delay) = procfs::scheduled(pid, tid)?;
+            Some((tid, ThreadTimes { cpu, delay, waits: false }))
+        };
+        let threads = procfs::threads(pid, THREADS).into_iter().filter_map(times).collect();
+        let known = Known { started: stat.started, parent: 0, name: stat.name, threads, end: End::Unknown };
+        self.known.insert(pid, known);
+    }
+
+    /// Whether no process is left.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.root.is_none() && self.known.is_empty()
     }
 
     /// What samples do not show, in words.
@@ -176,33 +201,36 @@ impl Sampler {
         self.note_gap(now);
         let mut events = Vec::new();
         let mut seen = HashMap::new();
-        let mut below = vec![(self.root, String::new())];
-        while let Some((parent, above)) = below.pop() {
-            for pid in children(parent) {
-                // A zombie does nothing.
-                let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
-                let name = stat.name.clone();
-                let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
-                let known = self.update(Sighting { pid, parent, above: &above, stat, known }, now, &mut events);
-                seen.insert(pid, known);
-                below.push((pid, name));
-            }
-        }
-        // An orphan has another parent now, but is a known process.
-        for (pid, known) in std::mem::take(&mut self.known) {
-            let alive = procfs::stat(pid).filter(|stat| stat.started == known.started && stat.state != 'Z');
-            match alive {
-                Some(stat) => {
-                    let above = stat.name.clone();
-                    let sighting = Sighting { pid, parent: 0, above: &above, stat, known: Some(known) };
-                    let known = self.update(sighting, now, &mut events);
+        let mut gone = Vec::new();
+        let mut below: Vec<_> = self.root.map(|root| (root, String::new())).into_iter().collect();
+        loop {
+            while let Some((parent, above)) = below.pop() {
+                for pid in children(parent) {
+                    // A zombie does nothing.
+                    let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
+                    let name = stat.name.clone();
+                    let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
+                    let known = self.update(Sighting { pid, parent, above: &above, stat, known }, now, &mut events);
                     seen.insert(pid, known);
-                }
-                None => {
-                    let time = self.end(&known, now, &events);
-                    events.push(Event { time, pid, tid: pid, what: What::Exited });
+                    below.push((pid, name));
                 }
             }
+            // An orphan has another parent now, but is a known process. So is one that is followed.
+            let Some(pid) = self.known.keys().next().copied() else { break };
+            let Some(known) = self.known.remove(&pid) else { break };
+            let Some(stat) = procfs::stat(pid).filter(|stat| stat.started == known.started && stat.state != 'Z') else {
+                gone.push((pid, known));
+                continue;
+            };
+            let above = stat.name.clone();
+            let sighting = Sighting { pid, parent: 0, above: &above, stat, known: Some(known) };
+            let known = self.update(sighting, now, &mut events);
+            seen.insert(pid, known);
+            below.push((pid, above));
+        }
+        for (pid, known) in gone {
+            let time = self.end(&known, now, &events);
+            events.push(Event { time, pid, tid: pid, what: What::Exited });
         }
         await_ends(&mut seen);
         (self.known, self.last) = (seen, now);

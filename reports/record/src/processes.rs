@@ -86,7 +86,9 @@ pub struct Origin {
 /// the other in its own place, as runtimes written in Go do under any name. `threads` is `None` if it executed the other in a process
 /// that it started.
 pub fn is_container_runtime(program: &str, threads: Option<u32>) -> bool {
-    let known = ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|name| program.starts_with(name));
+    // buildah executes copies of itself from memory.
+    let name = program.strip_prefix("memfd:").unwrap_or(program);
+    let known = ["runc", "crun", "youki", "conmon", "buildah", "podman"].iter().any(|known| name.starts_with(known));
     known || threads.is_some_and(|threads| threads > 1)
 }
 

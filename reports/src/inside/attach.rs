@@ -4,7 +4,9 @@
 
 use super::text::{one_line, run_text};
 use super::tree;
-use buildscope_record::{Folded, Instruction, Nanos, Origin, Process, Processes, Record, Step, is_container_runtime};
+use buildscope_record::{
+    Folded, Instruction, Nanos, Origin, Outcome, Process, Processes, Record, Step, is_container_runtime,
+};
 use std::collections::{HashMap, HashSet};
 
 /// The text that a RUN gives to its shell, and its place in the Dockerfile.
@@ -16,12 +18,18 @@ pub struct ScriptText {
     pub origins: Vec<Origin>,
 }
 
+/// The shells that belong to steps. A command may build more than once, with the same texts.
+#[derive(Clone, Debug, Default)]
+pub struct Taken(HashSet<u32>);
+
 /// Adds to each RUN of the record the processes below its shell. `zero` is the start of the record on the clock of `machine`. `script`
-/// returns a step's script if the Dockerfile is known. Returns the number of steps that were found.
+/// returns a step's script if the Dockerfile is known. Shells in `taken` belong to steps of other records. Returns the number of steps
+/// that were found.
 pub fn attach(
     record: &mut Record,
     machine: &Processes,
     zero: Nanos,
+    taken: &mut Taken,
     script: impl Fn(&Step) -> Option<ScriptText>,
 ) -> usize {
     let script_text = |step: &Step| {
@@ -30,17 +38,29 @@ pub fn attach(
     let mut shells: Vec<(u32, Given)> =
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, given_to(machine, process)?))).collect();
     let mut replaced = replaced_shells(machine);
+    shells.retain(|(shell, _)| !taken.0.contains(shell));
+    replaced.retain(|(shell, _)| !taken.0.contains(shell));
     let mut found = 0;
-    for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
-    {
-        let script = script_text(step);
+    let wall = record.wall;
+    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
+        let mut script = script_text(step);
         let (text, exec) = (comparable(&script.text), exec_form(&script.text));
-        // If two steps have the same text, their shells are assigned in the order of time.
-        let named = shells.iter().position(|(_, given)| given.is_of(&text, exec.as_deref()));
+        let start = |shell: u32| machine.list[shell as usize].start;
+        // If two steps have the same text, their shells are assigned in the order of time. The times of a log may be wrong.
+        let named: Vec<usize> = (0..shells.len()).filter(|&at| shells[at].1.is_of(&text, exec.as_deref())).collect();
+        let is_near = |&&at: &&usize| step_has(step, start(shells[at].0).saturating_sub(zero));
+        let is_of_build = |&&at: &&usize| build_has(start(shells[at].0), zero, wall);
+        let named = named.iter().find(is_near).or_else(|| named.iter().find(is_of_build)).or(named.first());
         let shell = match named {
-            Some(at) => shells.remove(at).0,
+            Some(&at) => {
+                let (shell, given) = shells.remove(at);
+                if let (Given::Text { text, .. }, true) = (given, heredoc_head(&script.text).is_some()) {
+                    script = ScriptText { text: lines(machine, shell).unwrap_or(text), origins: Vec::new() };
+                }
+                shell
+            }
             None => {
-                let within = |shell: u32| step_has(step, machine.list[shell as usize].start.saturating_sub(zero));
+                let within = |shell: u32| step_has(step, start(shell).saturating_sub(zero));
                 let Some(at) = replaced.iter().position(|(shell, last)| within(*shell) && ends_so(&text, last)) else {
                     continue;
                 };
@@ -48,9 +68,34 @@ pub fn attach(
             }
         };
         step.processes = Some(below(machine, shell, zero, script));
+        taken.0.insert(shell);
         found += 1;
     }
-    found + attach_nameless(record, machine, zero, script_text)
+    found + attach_nameless(record, machine, zero, taken, script_text)
+}
+
+/// Whether a step may have processes that are not known yet.
+fn may_have_run(step: &Step) -> bool {
+    step.instruction == Instruction::Run && step.processes.is_none() && step.outcome != Outcome::Cached
+}
+
+/// Whether a process that started at that time may belong to a build of this length. The times of a log are those at which its lines were
+/// printed.
+fn build_has(start: Nanos, zero: Nanos, wall: Nanos) -> bool {
+    const LATE: Nanos = Nanos(1_000_000_000);
+    start + LATE >= zero && start <= zero + wall + LATE
+}
+
+/// What a log shows of the text of a heredoc, `make...` of `<<EOF (make...)`: its first line, and whether there are more.
+fn heredoc_head(text: &str) -> Option<(&str, bool)> {
+    let (_, head) = text.strip_prefix("<<")?.split_once(" (")?;
+    let head = head.trim_end().strip_suffix(')')?;
+    Some(head.strip_suffix("...").map_or((head, false), |first| (first, true)))
+}
+
+/// The text that a shell was given, with its lines. Newlines of arguments are escaped.
+fn lines(machine: &Processes, shell: u32) -> Option<String> {
+    Some(machine.list.get(shell as usize)?.arguments.last()?.replace("\\n", "\n"))
 }
 
 /// Assigns shells of containers whose text could not be read, because they were too short, to steps without processes, by time.
@@ -58,12 +103,13 @@ fn attach_nameless(
     record: &mut Record,
     machine: &Processes,
     zero: Nanos,
+    taken: &mut Taken,
     script_text: impl Fn(&Step) -> ScriptText,
 ) -> usize {
     let mut shells = nameless_shells(machine);
+    shells.retain(|shell| !taken.0.contains(shell));
     let mut found = 0;
-    for step in record.steps.iter_mut().filter(|step| step.instruction == Instruction::Run && step.processes.is_none())
-    {
+    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
         let script = script_text(step);
         let fits = |&shell: &u32| {
             let process = &machine.list[shell as usize];
@@ -71,7 +117,9 @@ fn attach_nameless(
             step_spans(step, start, end) && starts_only(machine, shell, &script.text)
         };
         let Some(at) = shells.iter().position(fits) else { continue };
-        step.processes = Some(below(machine, shells.remove(at), zero, script));
+        let shell = shells.remove(at);
+        step.processes = Some(below(machine, shell, zero, script));
+        taken.0.insert(shell);
         found += 1;
     }
     found
@@ -96,6 +144,9 @@ impl Given {
             (Self::Text { text, is_cut }, _) => {
                 // `RUN ["sh", "-c", "make"]`
                 let step = exec.and_then(<[String]>::last).map_or_else(|| step.to_owned(), |last| comparable(last));
+                if let Some((head, is_longer)) = heredoc_head(&step) {
+                    return if is_longer { text.starts_with(head) && text != head } else { text == head };
+                }
                 if *is_cut { step.starts_with(&**text) } else { step == *text }
             }
             (Self::Arguments(given), Some(exec)) => {
@@ -287,7 +338,7 @@ mod tests {
             next(6, 4, &["sleep", "1"], 21 * SECOND),
         ];
         let machine = Processes { list, ..machine() };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 3);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
         let starts: Vec<_> =
             record.steps.iter().map(|step| step.processes.as_ref().unwrap().list[0].start.0 / SECOND).collect();
         assert_eq!(starts, [1, 11, 21]);
@@ -330,7 +381,7 @@ mod tests {
             named(10, Some(10), None, "ls", 3101, &[]),
         ];
         let machine = Processes { list, ..machine() };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 3);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
         let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
         assert_eq!(record.steps.iter().map(pid).collect::<Vec<_>>(), [Some(1), Some(5), None, Some(9)]);
     }
@@ -357,7 +408,7 @@ mod tests {
             ],
             ..machine()
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), |_| None), 6);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 6);
         let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command.len()));
         let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
         assert_eq!(seen, [(3, 3), (2, 3), (4, 3), (6, 3), (7, 1), (8, 3)]);
@@ -379,7 +430,7 @@ mod tests {
             ],
             ..machine()
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(50), |_| None), 2);
+        assert_eq!(attach(&mut record, &machine, Nanos(50), &mut Taken::default(), |_| None), 2);
         let first = record.steps[0].processes.as_ref().unwrap();
         let list: Vec<_> =
             first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();
@@ -389,5 +440,73 @@ mod tests {
         assert_eq!(record.steps[2].processes.as_ref().unwrap().start, Nanos(250));
         record.wall = Nanos(900);
         record.validate().unwrap();
+    }
+
+    /// A script builds the same Dockerfile twice. The second build has the first step from its cache.
+    #[test]
+    fn two_builds_with_the_same_texts_have_their_own_processes() {
+        const SECOND: u64 = 1_000_000_000;
+        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
+        let run = |id, text: &str, start: u64, outcome| Step {
+            start: Some(Nanos(start * SECOND)),
+            end: Some(Nanos((start + 2) * SECOND)),
+            outcome,
+            ..Step::of(StepId(id), "RUN", text)
+        };
+        let build = |first| Record {
+            steps: vec![run(0, "RUN make", 1, first), run(1, "RUN make test", 3, Outcome::Executed)],
+            wall: Nanos(6 * SECOND),
+            ..Record::of(source.clone())
+        };
+        let shell =
+            |pid, text: &str, start: u64| process(pid, None, &["sh", "-c", text], start * SECOND, (start + 1) * SECOND);
+        let list = vec![shell(1, "make", 1), shell(2, "make test", 4), shell(3, "make test", 14), shell(4, "make", 22)];
+        let machine = Processes { list, ..machine() };
+        let mut taken = Taken::default();
+        let mut found = |first, zero: u64| {
+            let mut record = build(first);
+            attach(&mut record, &machine, Nanos(zero * SECOND), &mut taken, |_| None);
+            let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
+            record.steps.iter().map(pid).collect::<Vec<_>>()
+        };
+        assert_eq!(found(Outcome::Executed, 0), [Some(1), Some(2)]);
+        assert_eq!(found(Outcome::Cached, 10), [None, Some(3)]);
+        assert_eq!(found(Outcome::Executed, 20), [Some(4), None]);
+    }
+
+    /// Without the Dockerfile, only the first line of a heredoc is known.
+    #[test]
+    fn a_heredoc_is_found_by_its_first_line() {
+        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
+        let runs = ["RUN <<EOF (make...)", "RUN <<EOF (make)", "RUN --mount=type=cache,target=/c <<-X (cc...)"];
+        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut record = Record { steps, ..Record::of(source) };
+        let machine = Processes {
+            list: vec![
+                process(1, None, &["/bin/sh", "-c", r"make\n"], 0, 100),
+                process(2, None, &["/bin/sh", "-c", r"make\nmake install\n"], 100, 200),
+                process(3, None, &["/bin/sh", "-c", r"cc a.c\ncc b.c\n"], 200, 300),
+            ],
+            ..machine()
+        };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
+        let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command[2].clone()));
+        let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
+        let text = |pid, text: &str| (pid, text.to_owned());
+        assert_eq!(seen, [text(2, "make\nmake install\n"), text(1, "make\n"), text(3, "cc a.c\ncc b.c\n")]);
+    }
+
+    /// buildah's chroot isolation executes a copy of buildah from memory, which starts the program.
+    #[test]
+    fn a_program_without_a_shell_is_found_below_buildah() {
+        let source = Source { tool: Tool::Buildah, version: None, fidelity: Fidelity::default() };
+        let steps = vec![Step::of(StepId(0), "RUN", r#"RUN ["/bin/sleep", "1"]"#)];
+        let mut record = Record { steps, ..Record::of(source) };
+        let runtime = process(1, None, &["buildah-chroot-exec", "/bin/sleep", "1"], 0, 900);
+        let runtime = Process { program: "memfd:buildah-c".into(), ..runtime };
+        let list = vec![runtime, process(2, Some(0), &["/bin/sleep", "1"], 100, 900)];
+        let machine = Processes { list, ..machine() };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 1);
+        assert_eq!(record.steps[0].processes.as_ref().unwrap().list[0].pid, 2);
     }
 }

@@ -31,7 +31,7 @@ mod tree;
 mod unseen;
 mod within;
 
-pub use attach::{ScriptText, attach};
+pub use attach::{ScriptText, Taken, attach};
 pub use folded::folded_stacks;
 pub(crate) use folded::stacks;
 pub use place::SourcePlace;

@@ -5,7 +5,9 @@ use buildscope_record::{Folded, Processes};
 /// Sentences about what could not be observed, or was not kept.
 pub(crate) fn unseen(seen: &Processes) -> Vec<String> {
     let mut unseen = seen.unseen.clone();
-    if seen.lost > 0 {
+    // A sentence about processes among them says more.
+    let told = format!("the kernel dropped {} events", seen.lost);
+    if seen.lost > 0 && !unseen.iter().any(|sentence| sentence.contains(&told)) {
         unseen.push(format!("{} events that the kernel dropped: times near them may be wrong", seen.lost));
     }
     let folded = folded(seen);

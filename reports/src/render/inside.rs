@@ -6,14 +6,13 @@ use crate::inside::{Activity, CommandRow, Inside, RowKind};
 use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Cause, Nanos, Observed};
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The number of steps that are shown, and of commands of each.
 const STEPS: usize = 4;
 const COMMANDS: usize = 5;
 /// The number of sentences about what could not be observed.
-const UNSEEN: usize = 3;
+const UNSEEN: usize = 4;
 /// The longest name of a stage, in columns: the instruction after it needs the rest of the line.
 const STAGE: usize = 16;
 /// A step or a command that cost less than this share (of the build, of the step) is not shown.
@@ -57,8 +56,7 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "  {}{about}", cut(&format!("{stage}{}", step.text), room));
         out += &commands(inside, processors, style);
     }
-    let unseen: BTreeSet<&String> =
-        explanation.steps.iter().filter_map(|step| step.inside.as_ref()).flat_map(|inside| &inside.unseen).collect();
+    let unseen = unseen(explanation.steps.iter().filter_map(|step| step.inside.as_ref()));
     for unseen in unseen.iter().take(UNSEEN) {
         let _ = writeln!(out, "  not seen: {unseen}");
     }
@@ -67,6 +65,38 @@ pub(super) fn text(explanation: &Explanation, style: Style) -> String {
         let _ = writeln!(out, "  not seen: {more} more (`--format json` has all)");
     }
     out
+}
+
+/// What could not be observed, the first sentences of the steps first. Sentences that differ only in their numbers become one, that of the
+/// largest number.
+fn unseen<'i>(insides: impl Iterator<Item = &'i Inside>) -> Vec<String> {
+    struct Kind<'i> {
+        place: usize,
+        words: String,
+        number: u64,
+        sentence: &'i str,
+        differs: bool,
+    }
+    let mut kinds: Vec<Kind<'_>> = Vec::new();
+    for (place, sentence) in insides.flat_map(|inside| inside.unseen.iter().enumerate()) {
+        let words: String = sentence.chars().filter(|c| !c.is_ascii_digit()).collect();
+        let numbers = sentence.split(|c: char| !c.is_ascii_digit()).find_map(|digits| digits.parse().ok());
+        let number = numbers.unwrap_or(0);
+        match kinds.iter_mut().find(|kind| kind.words == words) {
+            // What is the same for all steps is about the whole build.
+            Some(kind) if kind.sentence == sentence => {}
+            Some(kind) => {
+                kind.differs = true;
+                if number > kind.number {
+                    (kind.number, kind.sentence) = (number, sentence);
+                }
+            }
+            None => kinds.push(Kind { place, words, number, sentence, differs: false }),
+        }
+    }
+    kinds.sort_by_key(|kind| kind.place);
+    let rest = |kind: &Kind<'_>| if kind.differs { " (less in other steps)" } else { "" };
+    kinds.into_iter().map(|kind| format!("{}{}", kind.sentence, rest(&kind))).collect()
 }
 
 fn commands(inside: &Inside, processors: u32, style: Style) -> String {
@@ -161,5 +191,29 @@ pub(super) fn name(cause: Cause) -> &'static str {
         Cause::Lock => "lock or pipe",
         Cause::Sleep => "sleep",
         Cause::Unknown => "unknown wait",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_seen_is_said_once_and_the_most_important_first() {
+        let inside = |unseen: &[&str]| Inside {
+            observed: Observed::Events,
+            resolution: Nanos::ZERO,
+            wall: Nanos::ZERO,
+            rows: Vec::new(),
+            processes: 0,
+            unseen: unseen.iter().map(|&sentence| sentence.to_owned()).collect(),
+        };
+        let steps = [
+            inside(&["processes: 7 events were dropped", "exit codes", "9 short processes"]),
+            inside(&["exit codes", "120 short processes"]),
+            inside(&["exit codes", "20 short processes"]),
+        ];
+        let said = ["processes: 7 events were dropped", "exit codes", "120 short processes (less in other steps)"];
+        assert_eq!(unseen(steps.iter()), said);
     }
 }

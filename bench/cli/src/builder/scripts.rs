@@ -3,20 +3,25 @@
 use buildscope_dockerfile::{Instruction, Kind, parse};
 use buildscope_record::{Origin, Step};
 use buildscope_reports::inside::ScriptText;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The scripts of a Dockerfile's RUN instructions: each instruction on one line, and its script.
 #[derive(Debug, Default)]
 pub(super) struct Scripts(Vec<(String, ScriptText)>);
 
+/// The size of the largest Dockerfile that is read, in bytes.
+const MOST: u64 = 1 << 20;
+
 impl Scripts {
-    /// Reads the Dockerfile of a build command such as `docker build -f FILE CONTEXT`. There are no scripts if the command names
-    /// none, or one that cannot be read.
-    pub(super) fn of(command: &[String]) -> Self {
-        dockerfile(command)
-            .and_then(|path| std::fs::read_to_string(path).ok())
-            .map(|text| Self::read(&text))
-            .unwrap_or_default()
+    /// Reads the Dockerfiles of build commands such as `docker build -f FILE CONTEXT`, among others. There are no scripts if the commands
+    /// name none, or ones that cannot be read.
+    pub(super) fn of<'c>(commands: impl Iterator<Item = &'c [String]>) -> Self {
+        let paths: BTreeSet<PathBuf> = commands.filter_map(dockerfile).collect();
+        // Other programs' arguments may name anything.
+        let is_small_file = |path: &&PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.len() <= MOST);
+        let texts = paths.iter().filter(is_small_file).filter_map(|path| std::fs::read_to_string(path).ok());
+        Self(texts.flat_map(|text| Self::read(&text).0).collect())
     }
 
     fn read(text: &str) -> Self {
@@ -90,6 +95,26 @@ mod tests {
             Some(folder.path().join("Dockerfile"))
         );
         assert_eq!(found("make image"), None);
+    }
+
+    /// `make image` starts `docker build`. What other programs name need not be a Dockerfile.
+    #[test]
+    fn the_dockerfiles_of_all_commands_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "FROM x\nRUN make a\n").unwrap();
+        std::fs::write(folder.path().join("b"), "FROM x\nRUN make b\n").unwrap();
+        let file = |name: &str| folder.path().join(name).display().to_string();
+        let command = |path: &str| ["docker", "build", "-f", path, "."].map(str::to_owned);
+        let commands = [
+            vec!["make".to_owned(), "image".to_owned()],
+            command(&file("a")).into(),
+            command(&file("b")).into(),
+            command("/dev/zero").into(),
+            command(&file("none")).into(),
+        ];
+        let scripts = Scripts::of(commands.iter().map(|command| &command[..]));
+        let found = |text: &str| scripts.find(&Step::of(StepId(0), "RUN", text)).is_some();
+        assert!(found("RUN make a") && found("RUN make b") && !found("RUN make c"));
     }
 
     #[test]

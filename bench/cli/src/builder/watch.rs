@@ -86,10 +86,14 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(machine) = seen.first() {
         let is_run = |step: &&Step| step.instruction == Instruction::Run;
         let runs: usize = records.iter().map(|record| record.steps.iter().filter(is_run).count()).sum();
-        let scripts = Scripts::of(&command);
+        // A script may run the command that builds.
+        const BUILDERS: [&str; 7] = ["docker", "docker-buildx", "buildx", "buildctl", "nerdctl", "buildah", "podman"];
+        let started = machine.processes.list.iter().filter(|process| BUILDERS.contains(&&*process.program));
+        let scripts = Scripts::of(std::iter::once(&command[..]).chain(started.map(|process| &process.arguments[..])));
+        let mut taken = inside::Taken::default();
         let attach = |record: &mut Record| {
             let zero = zero(record, &lines, began);
-            inside::attach(record, &machine.processes, zero, |step| scripts.find(step))
+            inside::attach(record, &machine.processes, zero, &mut taken, |step| scripts.find(step))
         };
         let found: usize = records.iter_mut().map(attach).sum();
         write_message(&format!("processes of {found} of {runs} RUN steps were found"));

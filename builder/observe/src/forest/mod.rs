@@ -81,6 +81,8 @@ pub(crate) struct Forest {
     switches: Switches,
     /// Processes that continue without reports.
     hidden: HashSet<i32>,
+    /// Those of them that nothing follows yet.
+    unfollowed: Vec<i32>,
 }
 
 /// The kernel's sums of a thread, in nanoseconds: on a processor, and waiting for one; and whether it runs or could.
@@ -136,6 +138,7 @@ impl Forest {
             reports: Reports::All,
             switches: Switches::Reported,
             hidden: HashSet::new(),
+            unfollowed: Vec::new(),
         }
     }
 
@@ -272,13 +275,17 @@ impl Forest {
         }
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
-        inside.programs.add(run);
+        // What the sandbox did before it executed the step's program is no part of the step.
+        let is_sandbox = run.forked && run.program.is_empty() && !run.had_children;
+        if !is_sandbox {
+            inside.programs.add(run);
+        }
         // Arguments that were read after this do not belong to the program before.
         let (arguments, named) =
             if run.named > time { (std::mem::take(&mut run.arguments), run.named) } else { (Vec::new(), 0) };
         let next = ProgramRun {
             parent,
-            replaces: Some(id),
+            replaces: (!is_sandbox).then_some(id),
             program: name,
             forked: false,
             arguments,
@@ -290,6 +297,9 @@ impl Forest {
             ..ProgramRun::new(pid, time, account)
         };
         let next = inside.add(next);
+        if is_sandbox {
+            inside.runs.remove(&id);
+        }
         self.owners.insert(pid, ProcessOwner { step, run: Some(next) });
     }
 
@@ -343,9 +353,15 @@ impl Forest {
         }
         self.switched(time, pid, pid, Runs::Off);
         self.hidden.insert(pid);
+        self.unfollowed.push(pid);
         if let Some(owner) = self.owners.get(&pid) {
             self.steps[owner.step].hidden += 1;
         }
+    }
+
+    /// Returns the processes that continue without reports since the last call.
+    pub(crate) fn unfollowed(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.unfollowed)
     }
 
     /// Ends hidden processes that are gone.
@@ -485,7 +501,7 @@ impl Forest {
 
     /// Takes the kernel's sum of the times that a process waited for a processor, if it executed another program before this one.
     pub(crate) fn executed_before(&mut self, pid: i32, delayed: impl FnOnce() -> Option<u64>) {
-        let run = self.run(pid).filter(|run| run.replaces.is_some());
+        let run = self.run(pid).filter(|run| run.executed == Some(run.start));
         if let Some((run, delayed)) = run.and_then(|run| Some((run, delayed()?))) {
             run.begun(delayed);
         }

@@ -175,9 +175,9 @@ fn work_of_a_runtime_before_its_exec_is_not_the_programs() {
     };
     let idle = event(1, 11, What::Out { wanted: true });
     assert_eq!(runs(&[idle.clone(), event(9, 11, What::In)]), [(false, 0)], "a shell's copy only waited");
-    assert_eq!(runs(&[]), [(true, 0), (false, 9)], "it ran for 9 ms");
+    assert_eq!(runs(&[]), [(false, 9)], "it ran for 9 ms");
     let thread = Event { time: MS, pid: 11, tid: 12, what: What::Forked { parent: 11 } };
-    assert_eq!(runs(&[idle, thread]), [(true, 0), (false, 9)], "it had threads");
+    assert_eq!(runs(&[idle, thread]), [(false, 9)], "it had threads");
 }
 
 /// The kernel reports an end when a process executes a set-uid program. For root, events go on.
@@ -196,6 +196,7 @@ fn a_process_that_executes_a_set_uid_program_has_not_ended() {
     let mut ordinary = Forest::new(1).asking(|_| true, Reports::Ordinary);
     ordinary.take(until_exec);
     ordinary.take([event(1, 11, What::Exited)]);
+    assert_eq!((ordinary.unfollowed(), ordinary.unfollowed()), (vec![11], vec![]));
     ordinary.end_hidden(20 * MS);
     assert_eq!(ordinary.steps[0].runs[&0].end, None);
     ordinary = ordinary.asking(|_| false, Reports::Ordinary);
