@@ -206,6 +206,9 @@ impl Sampler {
         loop {
             while let Some((parent, above)) = below.pop() {
                 for pid in children(parent) {
+                    if seen.contains_key(&pid) {
+                        continue;
+                    }
                     // A zombie does nothing.
                     let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
                     let name = stat.name.clone();
@@ -386,6 +389,34 @@ mod tests {
             INTERVAL.as_nanos() as u64 + tick(),
             "no reading was late since"
         );
+    }
+
+    /// Some of them are found before the process that is followed, some below it.
+    #[test]
+    fn a_followed_process_has_each_child_once() {
+        let script = "for i in 1 2 3 4 5 6 7 8; do sleep 60 & done; read line; kill $(jobs -p)";
+        let mut shell = Command::new("bash").args(["-c", script]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = shell.id() as i32;
+        let mut sampler = Sampler::of_followed(now());
+        sampler.follow(pid);
+        let mut forks = Vec::new();
+        let forked = |event: &Event| match event.what {
+            What::Forked { parent } if event.tid == event.pid => Some((event.pid, parent)),
+            _ => None,
+        };
+        while forks.len() < 8 {
+            forks.extend(sampler.read(now()).iter().filter_map(forked));
+        }
+        for _ in 0..4 {
+            forks.extend(sampler.read(now()).iter().filter_map(forked));
+        }
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        assert_eq!(forks.len(), 8, "{forks:?}");
+        assert!(forks.iter().all(|(_, parent)| *parent == pid), "{forks:?}");
+        while !sampler.is_idle() {
+            sampler.read(now());
+        }
     }
 
     #[test]

@@ -155,7 +155,8 @@ fn spent(row: &CommandRow, processors: u32) -> String {
     let done = phases(row);
     let mut words: Vec<String> = done.iter().cloned().collect();
     words.extend(parts.iter().take(3).map(|(part, name)| format!("{} {name}", percent(*part, row.wall))));
-    if row.processors() >= 1.15 {
+    // The processes of a background job run while other commands have the wall time.
+    if row.processors() >= 1.15 && row.processors() <= f64::from(processors) {
         words.push(format!("{:.1} of {processors} processors", row.processors()));
     }
     if done.is_some() {

@@ -275,7 +275,7 @@ impl Forest {
         }
         let (parent, usage) = (run.parent, Usage { peak_memory: None, ..run.usage });
         run.end(time);
-        // What the sandbox did before it executed the step's program is no part of the step.
+        // The step begins with its program: what the sandbox did before does not count.
         let is_sandbox = run.forked && run.program.is_empty() && !run.had_children;
         if !is_sandbox {
             inside.programs.add(run);

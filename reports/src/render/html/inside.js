@@ -27,6 +27,12 @@ function phasesOf(row) {
   return done.map((phase) => `${name(phase)} ${time(phase.wall)}${phase.count > 1 ? ` ×${phase.count}` : ""}${waits(phase)}`).join("; ");
 }
 
+/** The processors that a command used. The processes of a background job run while other commands have the wall time: then it is not known. */
+function processorsOf(row) {
+  const used = row.cpu / row.wall;
+  return used > (build.host.cpus || Infinity) ? "" : used.toFixed(2);
+}
+
 /** A command as a row of the table, and what is within it as rows below it. */
 function commandRows(row, inside, depth) {
   if (!row.wall) return [];
@@ -35,7 +41,7 @@ function commandRows(row, inside, depth) {
   const cells = make("tr", {},
     make("td", { class: "text", title: place + exit, style: `padding-left: ${depth * 1.2}em` }, row.text, heat(row), ...(depth < 2 && phasesOf(row) ? [make("small", {}, phasesOf(row))] : [])),
     make("td", { class: "n" }, time(row.wall)), make("td", { class: "n" }, percent(row.wall, inside.wall)),
-    make("td", { class: "n" }, (row.cpu / row.wall).toFixed(2)));
+    make("td", { class: "n" }, processorsOf(row)));
   return [cells, ...(row.inner || []).flatMap((inner) => commandRows(inner, inside, depth + 1))];
 }
 
