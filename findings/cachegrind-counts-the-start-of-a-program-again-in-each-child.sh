@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Tool: cachegrind, cg_merge and callgrind of valgrind 3.19.0 (1:3.19.0-1, Debian 12); needs gcc.
-# Expected: each process writes what it executed itself, and cg_merge, which "sums the event counts" of
-#   several files, gives the work of all of them.
+# Expected: each process writes what it executed itself, and cg_merge gives the work of all. The manual
+#   offers it for "a single parallel run with multiple instances of the same program".
 # Seen: a child that was forked starts with all that its parent has counted up to then. Each file has
 #   the work before the fork again, and cg_merge adds it as often. callgrind says besides that the
-#   function was called once in each child. The manual says that a child inherits the data; its part
-#   on cg_merge does not warn of adding such files. Output, in millions of
-#   instructions, of a program that runs before() once, forks three children and runs after():
+#   function was called once in each child. The manual says in another place that a child inherits the
+#   data of its parent, and does not connect the two. Output, in millions of instructions, of a program
+#   that runs before() once, forks three children and runs after():
 #     parent: before 18.0, after 0.6
 #     three children: before 54.0, child 1.8
 #     cg_merge: before 72.0, child 1.8, after 0.6
