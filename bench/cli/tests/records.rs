@@ -33,6 +33,31 @@ fn a_record_is_explained_replayed_compared_and_imported() {
     assert!(imported["steps"].as_array().is_some_and(|steps| !steps.is_empty()));
 }
 
+/// `--why-miss` takes the earlier build, and two builds behind it are the earlier and the later one.
+#[test]
+fn a_comparison_of_builds_says_which_is_which() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = std::fs::read_to_string(example("diamond.serial.json")).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    let [before, now] = ["before.json", "now.json"].map(|name| {
+        record["started"] =
+            if name == "now.json" { "2026-03-01T10:00:01Z".into() } else { "2026-03-01T10:00:00Z".into() };
+        let path = folder.path().join(name);
+        std::fs::write(&path, record.to_string()).unwrap();
+        path.to_str().unwrap().to_owned()
+    });
+    let said = |arguments: &[&str]| String::from_utf8(buildscope(arguments).stderr).unwrap();
+    let compared = format!("note: compares `{now}` with the earlier `{before}`\n");
+    for arguments in [&["explain", &now, "--why-miss", &before][..], &["explain", "--why-miss", &before, &now]] {
+        let said = said(arguments);
+        assert!(said.contains(&compared) && !said.contains("began before"), "{arguments:?}: {said}");
+    }
+    let turned = said(&["explain", &before, "--why-miss", &now]);
+    assert!(turned.contains(&format!("`{before}` began before `{now}`")), "{turned}");
+    let same = said(&["explain", &now, "--why-miss", &now]);
+    assert!(same.contains("are the same build"), "{same}");
+}
+
 /// Two steps of 1 and 1.2 s: one slot takes 2.2 s, two machines of one slot 1.2 s, the round trips and the
 /// cost of a step on another machine.
 #[test]
