@@ -239,15 +239,15 @@ impl<'a> Alignment<'a> {
         let mut choices = Choices { states: vec![[0; COUNTED + 1]; rows], exits: vec![Exits::default(); rows] };
         // The best score of all units up to the current one.
         let mut before = self.choices.is_empty().then_some(0);
-        for row in 0..rows {
+        for (row, next) in next.iter_mut().enumerate() {
             let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
             let gain = i64::from(scores.iter().copied().max().unwrap_or(0));
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
             let (most, required) = (most(unit), &self.required[row]);
             let mut put = |used: usize, score: i64, from: States| {
-                let mut known = next[row][used].map(|score| (score, choices.states[row][used]));
+                let mut known = next[used].map(|score| (score, choices.states[row][used]));
                 add_best(&mut known, score, from);
-                (next[row][used], choices.states[row][used]) =
+                (next[used], choices.states[row][used]) =
                     (known.map(|known| known.0), known.map_or(0, |known| known.1));
             };
             let after = |score: i64, from: usize, place: usize, gain: i32| {
