@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::OnceLock;
 use tokio::io::unix::AsyncFd;
 
 /// The id that means "do not change the id" to setresuid(2), setresgid(2) and chown(2).
@@ -211,6 +212,24 @@ fn default_signals() {
         // SIGSTOP cannot be set and keep their default. An exec follows, so the handlers of the C library are not needed.
         unsafe { libc::syscall(libc::SYS_rt_sigaction, number, &raw const default, std::ptr::null::<Action>(), 8) };
     }
+}
+
+/// Ends the process with this message and exit code if a page of a mapped file cannot be read or written (SIGBUS): on a full disk, the pages of a
+/// mapped file may have no blocks (mmap(2)).
+pub fn end_at_bus_error(message: &'static str, code: u8) {
+    static END: OnceLock<(&str, u8)> = OnceLock::new();
+    extern "C" fn end(_: c_int) {
+        // The value was set before the handler. Waiting for a lock could hang.
+        let (message, code) = END.get().copied().unwrap_or(("", 1));
+        // SAFETY: write(2) and _exit(2) may be called in a signal handler (signal-safety(7)); the message is valid for its length.
+        unsafe {
+            libc::write(libc::STDERR_FILENO, message.as_ptr().cast(), message.len());
+            libc::_exit(code.into());
+        }
+    }
+    END.get_or_init(|| (message, code));
+    // SAFETY: the handler calls only functions that are safe in signal handlers, and does not return to the access that failed.
+    unsafe { libc::signal(libc::SIGBUS, end as extern "C" fn(c_int) as libc::sighandler_t) };
 }
 
 /// Unblocks all signals for this thread. A program that starts another one may have left some blocked, as buildbox-casd does for its runner.

@@ -40,9 +40,13 @@ pub(super) enum BuilderCommand {
 /// The start of this process. The time of a build starts here, before the arguments are parsed.
 static STARTED: OnceLock<Instant> = OnceLock::new();
 
+/// SQLite maps a file of the store into memory.
+const BUS_ERROR: &str = "buildscope: a file that is mapped into memory cannot be read or written, probably because the disk is full (SIGBUS)\n";
+
 /// Must be called first in a process. Does not return if the process is the zygote of a build.
 pub(super) fn start() {
     buildscope_sandbox::serve_if_zygote();
+    buildscope_sandbox::end_at_bus_error(BUS_ERROR, 3);
     STARTED.get_or_init(Instant::now);
 }
 

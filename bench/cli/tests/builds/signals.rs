@@ -8,10 +8,16 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A build that waits for a server which accepts its connection and never responds.
-fn waiting() -> (Child, TcpStream, World) {
+/// A server that accepts connections and never responds, and a Dockerfile that waits for it.
+fn silent() -> (TcpListener, World) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let world = World::new(&format!("FROM scratch\nADD http://{}/f /\n", listener.local_addr().unwrap()));
+    (listener, world)
+}
+
+/// A build that waits for such a server.
+fn waiting() -> (Child, TcpStream, World) {
+    let (listener, world) = silent();
     let child = world.command(&[]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
     let (connection, _) = listener.accept().unwrap();
     (child, connection, world)
@@ -46,6 +52,19 @@ fn a_second_signal_ends_a_build_at_once() {
     let (status, lasted) = ended(&mut child);
     assert!(lasted < Duration::from_secs(1), "{lasted:?}");
     assert_eq!(status.code(), Some(130));
+}
+
+/// On a full disk the kernel sends SIGBUS when SQLite's shared memory is written.
+#[test]
+fn a_bus_error_is_an_error_about_the_disk() {
+    let (listener, world) = silent();
+    let child = world.command(&[]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let _connection = listener.accept().unwrap();
+    send(&child, Signal::BUS);
+    let output = child.wait_with_output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{stderr}");
+    assert!(stderr.contains("the disk is full"), "{stderr}");
 }
 
 /// A build whose step runs until it is ended, started through `before`.
