@@ -150,15 +150,18 @@ impl Comparison<'_> {
         if let Some(what) = self.different_attributes(&host, entry) {
             return Ok(Some(what));
         }
-        match (&entry.kind, content) {
+        let different = match (&entry.kind, content) {
             (EntryKind::File { size }, Content::Blob { blob, offset, sparse, .. }) => {
                 self.different_content(&host, *size, *blob, |source, from, out| {
                     read_range(source, *offset, sparse.as_deref(), from, out)
-                })
+                })?
             }
-            (EntryKind::Directory, _) => Ok(fs::read_dir(&host).err().map(unreadable)),
-            _ => Ok(None),
-        }
+            (EntryKind::Directory, _) => fs::read_dir(&host).err().map(unreadable),
+            _ => None,
+        };
+        let time = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
+        // A file that was written has another time, too: its content says more.
+        Ok(different.or_else(|| (!is_time(time, entry.mtime)).then(|| TIME.to_owned())))
     }
 
     /// Attributes that the file system does not store, and those that the kernel changes with the mode, are not compared.
@@ -217,6 +220,7 @@ fn is_compared(name: &[u8]) -> bool {
     name.starts_with(b"user.") || name.starts_with(b"trusted.overlay.") || name == attributes::CAPABILITY.as_bytes()
 }
 
+/// What differs of a file except for its time, attributes and content.
 fn different_metadata(host: &Path, stat: &Stat, entry: &Entry) -> Option<&'static str> {
     let found = FileType::from_raw_mode(stat.st_mode);
     let is_device = |wanted, at: (u32, u32)| found == wanted && (major(stat.st_rdev), minor(stat.st_rdev)) == at;
@@ -248,8 +252,7 @@ fn different_metadata(host: &Path, stat: &Stat, entry: &Entry) -> Option<&'stati
     if (stat.st_uid, stat.st_gid) != (entry.uid, entry.gid) {
         return Some("another owner");
     }
-    let time = Timestamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 };
-    (!is_time(time, entry.mtime)).then_some(TIME)
+    None
 }
 
 /// Whether a file system stores the time `wanted` as `found`. Not all of them have fractions of a second, and times before 1970 or after

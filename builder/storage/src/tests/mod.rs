@@ -202,6 +202,9 @@ fn cache_entries_with_undamaged_layers_survive_a_reboot() {
         made
     });
     std::fs::File::options().write(true).open(two.blobs().path(torn.diff_id)).unwrap().set_len(600).unwrap();
+    // Nor is an unpacked layer.
+    let unpacked = dir.path().join("lowers").join(whole.diff_id.hex());
+    std::fs::create_dir_all(unpacked.join("d")).unwrap();
     drop((one, two));
     // Simulates a reboot: the recorded boot id differs from the kernel's.
     std::fs::write(dir.path().join("boot"), "another").unwrap();
@@ -212,6 +215,7 @@ fn cache_entries_with_undamaged_layers_survive_a_reboot() {
     assert_eq!(after.layer(&made.diff_id).unwrap(), Some(made));
     assert_eq!(after.layer(&whole.diff_id).unwrap(), Some(whole));
     assert!(!after.blobs().path(torn.diff_id).exists());
+    assert!(!unpacked.exists(), "it is unpacked again when it is needed");
     std::fs::write(dir.path().join("boot"), "a third").unwrap();
     assert!(open().cache().get(&LayerKey::of("whole")).unwrap().is_some(), "it is durable now");
 }
