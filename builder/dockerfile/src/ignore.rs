@@ -22,7 +22,16 @@ pub enum IgnoreError {
         /// The error of the pattern.
         error: BadPattern,
     },
+    /// More patterns than can be matched in a reasonable time.
+    #[error("line {line}: the patterns are too long: more than {MOST_STATES} characters behind wildcards")]
+    TooLong {
+        /// The line in the file, counted from 1.
+        line: usize,
+    },
 }
+
+/// The most states of all automata together. Each path of the context may pass through all of them: a million take some milliseconds.
+const MOST_STATES: usize = 1_000_000;
 
 /// The compiled patterns of an ignore file or of `--exclude` flags.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +112,7 @@ impl Ignore {
     }
 
     fn compile(patterns: impl Iterator<Item = (usize, String)>) -> Result<Self, IgnoreError> {
-        let mut rules = Vec::new();
+        let (mut rules, mut states) = (Vec::new(), 0);
         for (line, pattern) in patterns {
             let pattern = pattern.trim();
             if pattern.is_empty() {
@@ -114,7 +123,15 @@ impl Ignore {
             if body.is_empty() {
                 return Err(IgnoreError::Empty { line });
             }
+            // A pattern has a state for each character.
+            if body.len() > MOST_STATES {
+                return Err(IgnoreError::TooLong { line });
+            }
             let form = Form::parse(body).map_err(|error| IgnoreError::Pattern { line, error })?;
+            states += form.states();
+            if states > MOST_STATES {
+                return Err(IgnoreError::TooLong { line });
+            }
             rules.push(IgnoreRule { negated, form });
         }
         Ok(Self { negated: rules.iter().any(|rule| rule.negated), rules })
@@ -169,7 +186,10 @@ impl Form {
                         states.push(PatternState::Rest);
                     } else {
                         special |= !first;
-                        states.extend([PatternState::Deep, PatternState::Inside]);
+                        // `**/**/` matches what `**/` does.
+                        if states.last() != Some(&PatternState::Inside) {
+                            states.extend([PatternState::Deep, PatternState::Inside]);
+                        }
                     }
                     leading_deep |= first;
                 }
@@ -216,6 +236,14 @@ impl Form {
         } else {
             Self::Exact(bytes.to_vec())
         })
+    }
+
+    /// The number of states of the automaton, which says what matching a path costs.
+    fn states(&self) -> usize {
+        match self {
+            Self::Automaton { states, .. } => states.len(),
+            Self::Exact(_) | Self::Prefix(_) | Self::Suffix(_) => 0,
+        }
     }
 
     /// Returns whether the pattern matches the path or one of its parents.
@@ -409,6 +437,25 @@ mod tests {
         assert!(
             ignore.may_include_below("src") && !ignore.may_include_below("doc") && !ignore.may_include_below("src/x")
         );
+    }
+
+    #[test]
+    fn patterns_have_a_limit_of_work() {
+        let long = |count: usize| Ignore::parse(format!("*{}\n", "a".repeat(199_999)).repeat(count));
+        assert!(long(5).is_ok());
+        assert!(matches!(long(6), Err(IgnoreError::TooLong { line: 6 })));
+        // A name without wildcards has no states, but a limit, too.
+        assert!(matches!(Ignore::parse("x".repeat(1_000_001)), Err(IgnoreError::TooLong { line: 1 })));
+    }
+
+    #[test]
+    fn repeated_wildcards_match_as_one() {
+        // The automata have more than 64 states.
+        let many = |text: &str, count: usize| format!("{}b", text.repeat(count));
+        assert!(excluded(&many("**/", 80), "b") && excluded(&many("**/", 80), "x/y/b"));
+        assert!(!excluded(&many("**/*/", 40), &many("x/", 39)) && excluded(&many("**/*/", 40), &many("x/", 41)));
+        assert!(excluded(&many("*a", 70), &many("xa", 70)) && !excluded(&many("*a", 70), &many("xa", 69)));
+        assert!(excluded(&many("**/a", 66), &many("a", 66)) && !excluded(&many("**/a", 66), &many("a", 65)));
     }
 
     #[test]
