@@ -4,6 +4,8 @@
 //! every version.
 
 use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, escaped_json, redacted};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -196,11 +198,7 @@ impl Record {
     /// this, so that two records of one build have the same texts.
     #[must_use]
     pub fn without_credentials(self) -> Self {
-        let masked = serde_json::to_string(&self).ok().and_then(|json| match redacted(&json) {
-            Cow::Borrowed(_) => None,
-            Cow::Owned(masked) => serde_json::from_str(&masked).ok(),
-        });
-        masked.unwrap_or(self)
+        without_credentials(self)
     }
 
     /// Checks that every reference has a target, no interval ends before it starts, and no step or span contains or waits for itself.
@@ -372,6 +370,15 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
 /// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v2.json` is its copy.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Record).to_value()
+}
+
+/// A value without the credentials in addresses of its texts.
+pub(crate) fn without_credentials<T: Serialize + DeserializeOwned>(value: T) -> T {
+    let masked = serde_json::to_string(&value).ok().and_then(|json| match redacted(&json) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(masked) => serde_json::from_str(&masked).ok(),
+    });
+    masked.unwrap_or(value)
 }
 
 #[cfg(test)]

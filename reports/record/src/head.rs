@@ -1,5 +1,6 @@
 //! The head of a record: what is known of a build without reading its steps.
 
+use crate::file::without_credentials;
 use crate::{Options, SCHEMA};
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use std::fmt;
@@ -15,13 +16,15 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads the head of a record. `None` if the text is not a record of a known version.
+    /// Reads the head of a record, without the credentials in addresses. `None` if the text is not a record of a known version.
     pub fn read(from: impl Read) -> Option<Self> {
         let mut reader = HeadReader::default();
         let mut json = serde_json::Deserializer::from_reader(from);
         // The reader stops with an error as soon as it has everything.
         let read = json.deserialize_map(&mut reader);
-        (reader.is_known && (reader.is_complete || read.is_ok())).then_some(reader.head)
+        let Self { options, started } = reader.head;
+        let is_whole = reader.is_known && (reader.is_complete || read.is_ok());
+        is_whole.then(|| Self { options: without_credentials(options), started })
     }
 }
 
@@ -78,6 +81,14 @@ mod tests {
         let steps = text.windows(7).position(|bytes| bytes == b"\"steps\"").unwrap();
         assert_eq!(Head::read(&text[..steps + 20]), Some(head));
         assert_eq!(Head::read(&text[..steps - 10]), None, "a torn head");
+    }
+
+    /// Records of other programs may have credentials.
+    #[test]
+    fn a_head_has_no_credentials() {
+        let text = r#"{"schema":1,"options":{"dockerfile":"https://me:secret@host/Dockerfile"},"steps":[]}"#;
+        let dockerfile = Head::read(text.as_bytes()).unwrap().options.dockerfile;
+        assert_eq!(dockerfile.as_deref(), Some("https://me:xxxxx@host/Dockerfile"));
     }
 
     #[test]
