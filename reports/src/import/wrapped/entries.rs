@@ -191,13 +191,20 @@ fn gather(value: &Value, path: &str, depth: usize, lists: &mut BTreeMap<(usize, 
 }
 
 fn entry(value: &Value) -> LogEntry {
-    let mut entry = LogEntry::default();
-    leaves(value, String::new(), 0, &mut entry.leaves);
-    entry
+    let mut found = BTreeMap::new();
+    leaves(value, String::new(), 0, &mut found);
+    LogEntry { leaves: found.into_iter().map(|(path, pieces)| (path, pieces.text)).collect(), ..LogEntry::default() }
+}
+
+/// The joined pieces of a text.
+struct Pieces {
+    text: String,
+    /// Whether the last piece has a line break. The text is not searched again for each piece.
+    has_break: bool,
 }
 
 /// Adds the texts and numbers of a value by their paths. The pieces of a line in an array of objects are joined.
-fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String, String>) {
+fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String, Pieces>) {
     if depth > DEEPEST {
         return;
     }
@@ -234,12 +241,16 @@ fn leaves(value: &Value, path: String, depth: usize, found: &mut BTreeMap<String
 }
 
 /// Adds a piece of a text. Whole lines are not pieces: they belong to the entries of another list.
-fn piece(found: &mut BTreeMap<String, String>, path: String, text: &str) {
+fn piece(found: &mut BTreeMap<String, Pieces>, path: String, text: &str) {
+    let has_break = text.contains('\n');
     match found.get_mut(&path) {
-        Some(known) if known.is_empty() || known.contains('\n') => known.clear(),
-        Some(known) => known.push_str(text),
+        Some(known) if known.text.is_empty() || known.has_break => known.text.clear(),
+        Some(known) => {
+            known.text.push_str(text);
+            known.has_break = has_break;
+        }
         None => {
-            found.insert(path, text.to_owned());
+            found.insert(path, Pieces { text: text.to_owned(), has_break });
         }
     }
 }
@@ -247,6 +258,14 @@ fn piece(found: &mut BTreeMap<String, String>, path: String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Searching the joined text for each piece would take minutes.
+    #[test]
+    fn a_list_of_many_objects_takes_linear_time() {
+        let list = |text: &str| serde_json::json!({"a": vec![serde_json::json!({"text": text}); 20_000]});
+        assert_eq!(entry(&list("0123456789")).leaves[".a.text"].len(), 200_000);
+        assert_eq!(entry(&list("whole\n")).leaves[".a.text"], "");
+    }
 
     /// Each brace at the end of a line may begin a document.
     #[test]
