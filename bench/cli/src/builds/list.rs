@@ -94,11 +94,8 @@ fn text(list: &[KeptBuild]) -> String {
         |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0).max(HEAD[column].len()) + 2;
     // The end of a path says more than its start. A pipe gets it whole.
     let others: usize = (0..HEAD.len() - 1).map(widest).sum();
-    let most = if io::stdout().is_terminal() {
-        style_of_result(None).width.saturating_sub(others).max(12)
-    } else {
-        usize::MAX
-    };
+    let most =
+        if io::stdout().is_terminal() { style_of_result(None).width.saturating_sub(others).max(8) } else { usize::MAX };
     for mut row in rows {
         let path = &mut row[HEAD.len() - 1];
         *path = cut_start(path, most);
