@@ -1,17 +1,10 @@
 //! A step's processes as a tree.
 
 use super::tools;
+pub(super) use super::tools::is_shell;
 use buildscope_record::{Folded, Nanos, OutputLine, Process, Processes, Timeline};
 use std::borrow::Cow;
 use std::collections::HashMap;
-
-/// The names of shells.
-const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "hush"];
-
-/// Whether a program, by its path or name, is a shell.
-pub(super) fn is_shell(program: &str) -> bool {
-    SHELLS.contains(&program.rsplit('/').next().unwrap_or_default())
-}
 
 /// Processes with their children.
 pub(super) struct ProcessTree<'a> {

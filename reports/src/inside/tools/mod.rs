@@ -18,12 +18,19 @@ mod jvm;
 mod npm;
 mod python;
 
-use super::tree::is_shell;
 use buildscope_record::Process;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::LazyLock;
+
+/// The names of shells.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "hush"];
+
+/// Whether a program, by its path or name, is a shell.
+pub(super) fn is_shell(program: &str) -> bool {
+    SHELLS.contains(&program.rsplit('/').next().unwrap_or_default())
+}
 
 /// The activity of a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
