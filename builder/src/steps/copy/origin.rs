@@ -126,7 +126,7 @@ fn walk_context<'a>(
     if enter && node.is_dir() {
         let length = path.len();
         for child in context.children(node, to_path(path))? {
-            if length > 0 {
+            if path.last().is_some_and(|last| *last != b'/') {
                 path.push(b'/');
             }
             path.extend_from_slice(child.name().as_bytes());

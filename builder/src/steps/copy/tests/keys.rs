@@ -133,6 +133,8 @@ fn files_are_named_by_their_paths_in_the_tree() {
     let parents = |source: &str| Copy { parents: true, ..op(&[source], "/x/") };
     assert_eq!(files(&parents("d/*.txt")), ["d/a.txt", "d/b.txt"]);
     assert_eq!(files(&parents("d/./c")), ["d/c"]);
+    // The part before the pivot is the whole path of the directory.
+    assert_eq!(files(&parents("d/./*.txt")), ["d/a.txt", "d/b.txt"]);
 }
 
 #[test]
