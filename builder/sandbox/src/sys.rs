@@ -214,6 +214,18 @@ fn default_signals() {
     }
 }
 
+/// Returns large blocks of memory to the system when they are freed. Without this, glibc keeps blocks of up to 32 MiB as soon as one of that
+/// size was freed (`M_MMAP_THRESHOLD` of mallopt(3)): a build of many files then needs a quarter more memory. To be called before other
+/// threads start.
+pub fn return_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    {
+        const FROM: c_int = 1 << 20;
+        // SAFETY: the call sets a parameter of the allocator. No other thread uses it yet, which mallopt(3) demands.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, FROM) };
+    }
+}
+
 /// Ends the process with this message and exit code if a page of a mapped file cannot be read or written (SIGBUS): on a full disk, the pages of a
 /// mapped file may have no blocks (mmap(2)).
 pub fn end_at_bus_error(message: &'static str, code: u8) {

@@ -189,7 +189,7 @@ impl Record {
     fn json(&self) -> serde_json::Result<Vec<u8>> {
         let json = serde_json::to_string_pretty(self)?;
         // A record is shared, and texts of all kinds may contain addresses and control sequences: commands, errors, logs.
-        let mut json = escaped_json(&redacted(&json)).into_owned().into_bytes();
+        let mut json = changed(changed(json, redacted), escaped_json).into_bytes();
         json.push(b'\n');
         Ok(json)
     }
@@ -370,6 +370,15 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
 /// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v2.json` is its copy.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Record).to_value()
+}
+
+/// The text after a change. It is not copied if nothing changes: a record may have tens of megabytes.
+fn changed(text: String, change: impl Fn(&str) -> Cow<'_, str>) -> String {
+    let changed = match change(&text) {
+        Cow::Owned(changed) => Some(changed),
+        Cow::Borrowed(_) => None,
+    };
+    changed.unwrap_or(text)
 }
 
 /// A value without the credentials in addresses of its texts.

@@ -47,6 +47,7 @@ const BUS_ERROR: &str = "buildscope: a file that is mapped into memory cannot be
 pub(super) fn start() {
     buildscope_sandbox::serve_if_zygote();
     buildscope_sandbox::end_at_bus_error(BUS_ERROR, 3);
+    buildscope_sandbox::return_large_blocks();
     STARTED.get_or_init(Instant::now);
 }
 
