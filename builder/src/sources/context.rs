@@ -111,8 +111,8 @@ impl Context {
         self.scanner(&AtomicU64::new(0)).children(node, path)
     }
 
-    /// Reads everything below `node`, the directory at `path`, on all cores. Returns the number of nodes, with that of the directory; 1 for
-    /// anything else.
+    /// Reads everything below `node`, the directory at `path`, on all cores. Returns the number of nodes, with that of the
+    /// directory.
     pub fn scan(&self, node: &ContextNode, path: &Path, probe: &Probe) -> Result<usize, SourceError> {
         let span = probe.phase(Phase::ContextScan);
         let walked = AtomicU64::new(0);

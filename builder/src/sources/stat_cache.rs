@@ -182,19 +182,18 @@ impl<S: CacheBytes> StatCache<S> {
         }
         let buffers = || (vec![0; Self::CHUNK * RECORD], Vec::with_capacity(Self::CHUNK));
         (0..self.count.div_ceil(Self::CHUNK)).into_par_iter().try_for_each_init(buffers, |(bytes, batch), chunk| {
-            let records = self.read(chunk * Self::CHUNK, bytes)?.iter().map(StatRecord::read);
+            let records = self.read(chunk * Self::CHUNK, bytes)?;
             batch.clear();
-            let mut rest: Option<&[WantedFile]> = None;
-            for record in records {
-                let inode = record.inode();
-                let files = rest.unwrap_or_else(|| {
-                    &wanted.files[wanted.files.partition_point(|file| wanted.inode(file) < inode)..]
-                });
-                let before = files.iter().take_while(|file| wanted.inode(file) < inode).count();
+            let first = StatRecord::read(&records[0]).inode();
+            let mut rest = &wanted.files[wanted.files.partition_point(|file| wanted.inode(file) < first)..];
+            for record in records.iter().map(StatRecord::read) {
+                let before = rest.iter().take_while(|file| wanted.inode(file) < record.inode()).count();
+                rest = &rest[before..];
                 // Names of one file come one after the other.
-                let same = files[before..].iter().take_while(|file| wanted.inode(file) == inode).count();
-                batch.extend(files[before..before + same].iter().map(|file| (file.number, record)));
-                rest = Some(&files[before + same..]);
+                let same = rest.iter().take_while(|file| wanted.inode(file) == record.inode()).count();
+                let (files, after) = rest.split_at(same);
+                batch.extend(files.iter().map(|file| (file.number, record)));
+                rest = after;
             }
             found(batch);
             Ok(())
@@ -242,7 +241,7 @@ pub(super) struct Wanted {
     files: Vec<WantedFile>,
 }
 
-/// A file of the list, in 16 bytes: sorting by what is in the list itself takes a quarter of the time of looking at each file.
+/// A file of the list, in 16 bytes. It has what it is sorted by, so that sorting does not look at the files in memory.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct WantedFile {
     /// The position of its device in the list.

@@ -307,6 +307,12 @@ mod tests {
         Process { pid, parent, program, arguments, start: Nanos(start), end: Nanos(end), ..Process::default() }
     }
 
+    /// A record whose steps have these texts.
+    fn record_of(tool: Tool, runs: &[&str]) -> Record {
+        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        Record { steps, ..Record::of(Source { tool, version: None, fidelity: Fidelity::default() }) }
+    }
+
     fn machine() -> Processes {
         Processes::of(Observed::Events, Nanos(0), Nanos(900))
     }
@@ -314,14 +320,12 @@ mod tests {
     /// busybox and dash execute the last command in the place of the shell, often before the shell's arguments are read.
     #[test]
     fn a_replaced_shell_has_the_name_of_its_program() {
-        let source = Source { tool: Tool::DockerClassic, version: None, fidelity: Fidelity::default() };
         let runs = ["RUN sleep 1", "RUN cd /x && exec make \"all\"", "RUN sleep 1"];
-        let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut record = record_of(Tool::DockerClassic, &runs);
         const SECOND: u64 = 1_000_000_000;
-        for (step, start) in steps.iter_mut().zip([0, 10, 20]) {
+        for (step, start) in record.steps.iter_mut().zip([0, 10, 20]) {
             (step.start, step.end) = (Some(Nanos(start * SECOND)), Some(Nanos((start + 9) * SECOND)));
         }
-        let mut record = Record { steps, ..Record::of(source) };
         let shell = |pid, start| Process { arguments: Vec::new(), ..process(pid, None, &["sh"], start, start + 5) };
         let next = |shell: u32, pid, arguments: &[&str], start| Process {
             replaces: Some(shell),
@@ -389,12 +393,10 @@ mod tests {
     /// The steps of two stages run in another order than that of the file; newlines in arguments are escaped by the observer.
     #[test]
     fn a_text_is_compared_whole_and_arguments_word_by_word() {
-        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
         let plain = ["RUN true && make", "RUN true", r"RUN printf 'a\nb'"];
         let exec = [r#"RUN ["cc", "-o", "a b"]"#, r#"RUN ["cc"]"#, r#"RUN ["sh", "-c", "ls"]"#];
         let runs = [plain, exec].concat();
-        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
-        let mut record = Record { steps, ..Record::of(source) };
+        let mut record = record_of(Tool::Buildkit, &runs);
         let machine = Processes {
             list: vec![
                 process(1, None, &["runc", "init"], 0, 900),
@@ -416,10 +418,8 @@ mod tests {
 
     #[test]
     fn a_steps_shell_is_known_by_its_text() {
-        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
         let runs = ["RUN make all &&     make install", "RUN true", "RUN make all &&     make install"];
-        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
-        let mut record = Record { steps, ..Record::of(source) };
+        let mut record = record_of(Tool::Buildkit, &runs);
         let machine = Processes {
             list: vec![
                 process(1, None, &["runc", "init"], 90, 95),
@@ -477,10 +477,8 @@ mod tests {
     /// Without the Dockerfile, only the first line of a heredoc is known.
     #[test]
     fn a_heredoc_is_found_by_its_first_line() {
-        let source = Source { tool: Tool::Buildkit, version: None, fidelity: Fidelity::default() };
         let runs = ["RUN <<EOF (make...)", "RUN <<EOF (make)", "RUN --mount=type=cache,target=/c <<-X (cc...)"];
-        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
-        let mut record = Record { steps, ..Record::of(source) };
+        let mut record = record_of(Tool::Buildkit, &runs);
         let machine = Processes {
             list: vec![
                 process(1, None, &["/bin/sh", "-c", r"make\n"], 0, 100),
@@ -499,9 +497,7 @@ mod tests {
     /// buildah's chroot isolation executes a copy of buildah from memory, which starts the program.
     #[test]
     fn a_program_without_a_shell_is_found_below_buildah() {
-        let source = Source { tool: Tool::Buildah, version: None, fidelity: Fidelity::default() };
-        let steps = vec![Step::of(StepId(0), "RUN", r#"RUN ["/bin/sleep", "1"]"#)];
-        let mut record = Record { steps, ..Record::of(source) };
+        let mut record = record_of(Tool::Buildah, &[r#"RUN ["/bin/sleep", "1"]"#]);
         let runtime = process(1, None, &["buildah-chroot-exec", "/bin/sleep", "1"], 0, 900);
         let runtime = Process { program: "memfd:buildah-c".into(), ..runtime };
         let list = vec![runtime, process(2, Some(0), &["/bin/sleep", "1"], 100, 900)];

@@ -63,8 +63,8 @@ fn base(record: &Record, other: &Record, step: &Step) -> Option<Cause> {
     let stage = step.stage.and_then(|stage| record.stages.get(stage.index()));
     let named = stage.map(|stage| stage.base.as_str()).unwrap_or_default();
     let (now, before) = (images(record), images(other));
-    let mut changed = now.iter().filter_map(|(image, now)| Some((*image, before.get(image)?, now)));
-    let mut changed = changed.by_ref().filter(|(_, before, now)| before != now);
+    let pairs = now.iter().filter_map(|(image, now)| Some((*image, before.get(image)?, now)));
+    let mut changed = pairs.filter(|(_, before, now)| before != now);
     let first = changed.next()?;
     // Of several images, the one of this stage.
     let found = match changed.next() {

@@ -14,8 +14,8 @@ pub(super) struct Scripts(Vec<(String, ScriptText)>);
 const MOST: u64 = 1 << 20;
 
 impl Scripts {
-    /// Reads the Dockerfiles of build commands such as `docker build -f FILE CONTEXT`, among others. There are no scripts if the commands
-    /// name none, or ones that cannot be read.
+    /// Reads the Dockerfiles that commands such as `docker build -f FILE CONTEXT` name. Commands that build nothing are ignored. There are
+    /// no scripts if no command names a Dockerfile that can be read.
     pub(super) fn of<'c>(commands: impl Iterator<Item = &'c [String]>) -> Self {
         let paths: BTreeSet<PathBuf> = commands.filter_map(dockerfile).collect();
         // Other programs' arguments may name anything.

@@ -56,7 +56,7 @@ fn first_name(path: &Path) -> Option<Cow<'_, str>> {
 /// Hashes a list of fields. Texts are preceded by their length, so that different lists never hash the same bytes.
 pub(super) struct Key {
     hash: Sha256,
-    /// Fields that are not hashed yet: an item has ten short ones, and hashing many bytes at a time is cheaper.
+    /// Fields that are not hashed yet: an item has several short ones, and hashing many bytes at a time is cheaper.
     fields: Vec<u8>,
 }
 

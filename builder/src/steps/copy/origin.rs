@@ -215,7 +215,7 @@ impl<'a> OriginEntry<'a> {
 /// The path relative to `base`, which must be a prefix of it.
 pub(super) fn relative<'a>(path: &'a Path, base: &Path) -> &'a Path {
     debug_assert!(path.starts_with(base) && bytes(path).starts_with(bytes(base)));
-    // Both are written in the same way, so that the bytes can be compared instead of the parts, which takes a tenth of the time.
+    // Both are written in the same way, so that the bytes can be compared instead of the parts, which takes longer.
     match bytes(path).strip_prefix(bytes(base)) {
         Some(below) if !base.as_os_str().is_empty() => to_path(below.strip_prefix(b"/").unwrap_or(below)),
         _ => path,
