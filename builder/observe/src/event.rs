@@ -26,6 +26,8 @@ pub(crate) enum What {
     Executed {
         name: String,
     },
+    /// The thread's name says that it works on the tasks of a build.
+    WorksOnTasks,
     Exited,
     /// The thread got a processor.
     In,

@@ -214,6 +214,9 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> ParsedReport {
             EXIT => (body.u32(0)?, body.u32(8)?, What::Exited),
             // pid, tid, name, padded
             COMM if misc & MISC_COMM_EXEC != 0 => (body.u32(0)?, body.u32(4)?, What::Executed { name: body.text(8)? }),
+            COMM if body.text(8).is_some_and(|name| is_task_worker(&name)) => {
+                (body.u32(0)?, body.u32(4)?, What::WorksOnTasks)
+            }
             SWITCH | SWITCH_CPU_WIDE if misc & MISC_SWITCH_OUT == 0 => (body.u32(id)?, body.u32(id + 4)?, What::In),
             SWITCH | SWITCH_CPU_WIDE => {
                 (body.u32(id)?, body.u32(id + 4)?, What::Out { wanted: misc & MISC_SWITCH_OUT_PREEMPT != 0 })
@@ -228,6 +231,12 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> ParsedReport {
         LOST_SAMPLES => ParsedReport::Lost(body.u64(0).unwrap_or(1)),
         _ => event().map_or(ParsedReport::Other, ParsedReport::Event),
     }
+}
+
+/// Whether a thread works on the tasks of Gradle, by its name: "Execution worker", or before version 7 "Task worker for ':'". The kernel keeps 15
+/// bytes.
+fn is_task_worker(name: &str) -> bool {
+    ["Execution worke", "Task worker for"].contains(&name)
 }
 
 #[cfg(test)]
@@ -249,6 +258,9 @@ mod tests {
         let ParsedReport::Event(event) = parse(COMM, MISC_COMM_EXEC, &comm) else { panic!("an event") };
         assert_eq!(event.what, What::Executed { name: "cc1".into() });
         assert!(matches!(parse(COMM, 0, &comm), ParsedReport::Other), "a thread that names itself executes nothing");
+        let worker = [numbers(&[7, 9]), b"Execution worke\0".to_vec(), id.clone()].concat();
+        let ParsedReport::Event(event) = parse(COMM, 0, &worker) else { panic!("an event") };
+        assert_eq!((event.pid, event.tid, event.what), (7, 9, What::WorksOnTasks));
         let out = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;
         let ParsedReport::Event(event) = parse(SWITCH, out, &id) else { panic!("an event") };
         assert_eq!((event.tid, event.what), (8, What::Out { wanted: true }));

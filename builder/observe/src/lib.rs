@@ -32,6 +32,7 @@ mod blocked;
 mod clock;
 mod collect;
 mod compat;
+mod demangle;
 mod event;
 mod events;
 mod exec_arguments;

@@ -43,6 +43,8 @@ pub(crate) struct ProgramRun {
     pub(crate) exits: Option<Exit>,
     /// The number of samples of each stack.
     pub(crate) samples: HashMap<Frames, u32>,
+    /// The time from which it works on the tasks of a build, if the name of a thread says so.
+    pub(crate) tasks: Option<u64>,
     /// The time of the next reading of the usage.
     pub(crate) next_reading: u64,
 }
@@ -91,6 +93,7 @@ impl ProgramRun {
             executed: None,
             exits: None,
             samples: HashMap::new(),
+            tasks: None,
             next_reading: 0,
         }
     }
@@ -288,6 +291,7 @@ impl ProgramRun {
             peak_memory: self.usage.peak_memory.map(ByteSize),
             read: self.read().map(ByteSize),
             written: self.written().map(ByteSize),
+            tasks: self.tasks.map(&at),
             timeline: self.account.timeline(self.time.blocked),
             stacks: Vec::new(),
         }

@@ -3,6 +3,7 @@
 //! Samples hold addresses. The kernel's reports of mapped files say which file is at an address; the function is looked up
 //! while the process lives, because the step's files are gone after it. Stacks are as deep as frame pointers lead.
 
+use crate::demangle::demangled;
 use crate::event::{self, Event, Frames};
 use crate::refusal::Refusal;
 use crate::ring::{self, Body, COMM, EXIT, FORK, MISC_COMM_EXEC};
@@ -152,7 +153,7 @@ type MappedFile = (Arc<str>, (u64, u64, u64));
 struct SymbolNames {
     maps: HashMap<i32, Arc<Vec<Map>>>,
     files: HashMap<MappedFile, Symbols>,
-    /// The interned names.
+    /// The names as people read them, by the names of the symbol tables.
     names: HashMap<String, Arc<str>>,
     stacks: HashMap<Vec<Arc<str>>, Frames>,
 }
@@ -220,13 +221,14 @@ impl SymbolNames {
     }
 }
 
+/// The shared name that people read for the name of a symbol table. A name in brackets stays as it is.
 fn interned(names: &mut HashMap<String, Arc<str>>, name: &str) -> Arc<str> {
     if let Some(known) = names.get(name) {
         return Arc::clone(known);
     }
-    let name: Arc<str> = name.into();
-    names.insert(name.to_string(), Arc::clone(&name));
-    name
+    let shown: Arc<str> = demangled(name).into();
+    names.insert(name.to_string(), Arc::clone(&shown));
+    shown
 }
 
 #[cfg(test)]
@@ -266,6 +268,21 @@ mod tests {
         .concat();
         let Some((99, What::Mapped { pid: 7, map })) = parse(MMAP2, 0, &body) else { panic!("a map") };
         assert_eq!((map.start, map.end, map.offset, &*map.file), (0x1000, 0x1500, 0x40, "/a"));
+    }
+
+    /// The test program has its own symbols, which the compiler mangled.
+    #[test]
+    fn functions_have_the_names_of_their_authors() {
+        let (pid, path) = (std::process::id() as i32, std::env::current_exe().unwrap());
+        let file: Arc<str> = path.to_str().unwrap().into();
+        let symbols = Symbols::of(pid, &file);
+        let (_, offset) = symbols.any("7Symbols4read").unwrap();
+        let mut names = SymbolNames::default();
+        let map = Map { start: 0x1000, end: u64::MAX, offset: 0, file, identity: (0, 0, 0) };
+        names.take(1, What::Mapped { pid, map });
+        let sampled = names.take(2, What::Sampled { pid, tid: pid, addresses: vec![0x1000 + offset + 3] });
+        let Some(Event { what: event::What::Sampled { frames }, .. }) = sampled else { panic!("a sample") };
+        assert_eq!(&*frames[0], "buildscope_observe::symbols::Symbols::read");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The functions of a program or library of a step, from the file's own symbol table.
+//! The functions of a program or library of a step, from the file's own symbol table. Names are as the compiler mangled them.
 
+use crate::procfs;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, ReadCache, ReadRef, SymbolKind, elf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -41,14 +42,23 @@ impl Symbols {
             .symbols()
             .chain(file.dynamic_symbols())
             .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.address() > 0)
-            .filter_map(|symbol| Some((symbol.address(), symbol.size(), shown(symbol.name_bytes().ok()?))))
+            .filter_map(|symbol| Some((symbol.address(), symbol.size(), procfs::shown(symbol.name_bytes().ok()?))))
             .collect();
         functions.sort_unstable();
         functions.dedup_by_key(|(address, ..)| *address);
         Some(Self { segments: segments(&cache), functions })
     }
 
-    /// The function at an offset of the file.
+    /// A function whose mangled name has this text, and its offset in the file.
+    #[cfg(test)]
+    pub(crate) fn any(&self, text: &str) -> Option<(&str, u64)> {
+        let (address, _, name) = self.functions.iter().find(|(_, size, name)| *size > 4 && name.contains(text))?;
+        let within = |segment: &&Segment| (segment.address..segment.address + segment.size).contains(address);
+        let segment = self.segments.iter().find(within)?;
+        Some((name, address - segment.address + segment.offset))
+    }
+
+    /// The mangled name of the function at an offset of the file.
     pub(crate) fn function(&self, offset: u64) -> Option<&str> {
         let within =
             |segment: &&Segment| (segment.offset..segment.offset.saturating_add(segment.size)).contains(&offset);
@@ -92,18 +102,6 @@ fn segments<'d>(data: impl ReadRef<'d>) -> Vec<Segment> {
         .unwrap_or_default()
 }
 
-/// The name of a function as its author wrote it.
-fn shown(name: &[u8]) -> String {
-    const LONGEST: usize = 120;
-    let name = crate::procfs::shown(name);
-    let mangled = name.starts_with("_R") || name.starts_with("_ZN");
-    let name = if mangled { format!("{:#}", rustc_demangle::demangle(&name)) } else { name };
-    match name.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,11 +111,8 @@ mod tests {
     fn a_function_is_found_by_its_place_in_the_file() {
         let path = std::env::current_exe().unwrap();
         let symbols = Symbols::of(std::process::id() as i32, path.to_str().unwrap());
-        let (address, _, name) =
-            symbols.functions.iter().find(|(_, size, name)| *size > 4 && name.contains("Symbols::read")).unwrap();
-        let segment =
-            symbols.segments.iter().find(|one| (one.address..one.address + one.size).contains(address)).unwrap();
-        assert_eq!(symbols.function(address - segment.address + segment.offset + 3), Some(&**name));
+        let (name, offset) = symbols.any("7Symbols4read").unwrap();
+        assert_eq!(symbols.function(offset + 3), Some(name));
         assert_eq!(symbols.function(u64::MAX), None);
     }
 

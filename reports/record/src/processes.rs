@@ -144,6 +144,10 @@ pub struct Process {
     /// Bytes that it wrote to files, pipes and sockets, where known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written: Option<ByteSize>,
+    /// The start of the first thread whose name says that it works on the tasks of a build (Gradle). Until then, the program started and
+    /// planned them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<Nanos>,
     /// Its states over time, for longer processes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<Timeline>,

@@ -4,10 +4,12 @@
 //! most names agree wins (the dynamic programme of Needleman and Wunsch, 1970). A process whose name fits no command belongs to the command
 //! that is running.
 
+use super::applets;
 use super::gap::Owner;
 use super::shell::{Name, Program, Unit, Values, fits};
 use super::tree::{Job, ProcessTree};
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// A process that a shell started, as the alignment sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +36,8 @@ pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t
 
 /// The name of a program that executed itself and ended before its arguments were read (busybox).
 const SELF: &str = "exe";
-/// The number of names of one command that are counted.
-const COUNTED: usize = 12;
+/// The number of processes of one command that are counted.
+const COUNTED: usize = 62;
 /// What it costs if a command has no process that runs unless an earlier one ends the shell.
 const MISSING: i32 = 1;
 /// The most that the programs that a turn of a loop did not start cost.
@@ -109,10 +111,16 @@ fn name_score(name: &Name, child: Child<'_>) -> i32 {
         // A program that the text names may be part of the shell (busybox).
         Name::Is(program) if child.program == SELF => match child.arguments.first() {
             Some(first) if is_program(&program.name, first) => 8,
-            Some(_) => 2,
-            None => 4,
+            None if !applets::runs_without_exec(&program.name) => 4,
+            _ => 2,
         },
-        Name::Is(_) if child.forked => 4,
+        Name::Is(program) if child.forked => {
+            if applets::runs_without_exec(&program.name) {
+                4
+            } else {
+                2
+            }
+        }
         Name::Is(_) => 0,
         Name::Subshell(_) if child.forked => 6,
         // A copy of the shell with a single command executes it in its own place, or the shell made no copy.
@@ -140,14 +148,21 @@ fn most(unit: &Unit) -> Option<usize> {
     unit.most().filter(|&most| most <= COUNTED || !unit.repeats)
 }
 
+/// The highest state of a unit.
+fn highest(unit: &Unit) -> usize {
+    most(unit).unwrap_or(unit.names.len()).min(COUNTED)
+}
+
 /// The programs of a unit that run in each turn of a loop, counted up to each place of its body.
 struct Required(Vec<i32>);
 
 impl Required {
     fn of(unit: &Unit) -> Self {
-        let runs = |name: &Name| i32::from(!matches!(name, Name::Is(program) if program.optional));
-        let counts = unit.names.iter().scan(0, |count, name| {
-            *count += runs(name);
+        let runs = |(place, name): (usize, &Name)| {
+            i32::from(place >= unit.once && !matches!(name, Name::Is(program) if program.optional))
+        };
+        let counts = unit.names.iter().enumerate().map(runs).scan(0, |count, runs| {
+            *count += runs;
             Some(*count)
         });
         Self([0].into_iter().chain(counts).collect())
@@ -169,10 +184,10 @@ impl Required {
 
 /// A set of states of one unit, one bit each: the number of its names that are used. In a loop it is the place after the program that started
 /// last.
-type States = u16;
+type States = u64;
 
 /// The bit of a choice: the command before is another one.
-const ENTERED: States = 1 << 15;
+const ENTERED: States = 1 << 63;
 
 /// The unit of scores. What is less likely at equal scores costs less than any score.
 const POINT: i64 = 1 << 20;
@@ -187,28 +202,38 @@ struct Exits {
     earlier: bool,
 }
 
-/// What the alignment knows of a process: the states before that are best for each state, by row.
+/// What the alignment knows of a process.
 struct Choices {
-    states: Vec<[States; COUNTED + 1]>,
+    /// The states before that are best for each state of each row.
+    states: Vec<States>,
     exits: Vec<Exits>,
 }
-
-/// The highest scores of the states of a unit.
-type Scores = [Option<i64>; COUNTED + 1];
 
 /// All best alignments of processes with commands, up to one of the processes.
 struct Alignment<'a> {
     units: Vec<&'a Unit>,
     required: Vec<Required>,
-    best: Vec<Scores>,
+    /// The place of the first state of each row among those of all rows, and their number.
+    first: Vec<usize>,
+    /// The highest score of each state.
+    best: Vec<Option<i64>>,
     choices: Vec<Choices>,
 }
 
 impl<'a> Alignment<'a> {
     fn of(units: Vec<&'a Unit>) -> Self {
-        let best = vec![[None; COUNTED + 1]; units.len()];
+        let mut first = vec![0];
+        for unit in &units {
+            first.push(first[first.len() - 1] + highest(unit) + 1);
+        }
+        let best = vec![None; first[units.len()]];
         let required = units.iter().map(|unit| Required::of(unit)).collect();
-        Self { units, required, best, choices: Vec::new() }
+        Self { units, required, first, best, choices: Vec::new() }
+    }
+
+    /// The places of the states of a row.
+    fn states(&self, row: usize) -> Range<usize> {
+        self.first[row]..self.first[row + 1]
     }
 
     /// The cost of leaving a unit in this state.
@@ -225,7 +250,7 @@ impl<'a> Alignment<'a> {
     /// The best states of a row to leave, with their score.
     fn leaving(&self, row: usize) -> Option<(i64, States)> {
         let mut best = None;
-        for (used, score) in self.best[row].iter().enumerate() {
+        for (used, score) in self.best[self.states(row)].iter().enumerate() {
             let &Some(score) = score else { continue };
             add_best(&mut best, score - self.left(row, used), 1 << used);
         }
@@ -235,20 +260,21 @@ impl<'a> Alignment<'a> {
     /// Adds a process.
     fn add(&mut self, child: Child<'_>, text: &str) {
         let rows = self.units.len();
-        let mut next = vec![[None; COUNTED + 1]; rows];
-        let mut choices = Choices { states: vec![[0; COUNTED + 1]; rows], exits: vec![Exits::default(); rows] };
+        let mut next = vec![None; self.best.len()];
+        let mut choices = Choices { states: vec![0; self.best.len()], exits: vec![Exits::default(); rows] };
         // The best score of all units up to the current one.
         let mut before = self.choices.is_empty().then_some(0);
-        for (row, next) in next.iter_mut().enumerate() {
+        for row in 0..rows {
             let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
             let gain = i64::from(scores.iter().copied().max().unwrap_or(0));
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
             let (most, required) = (most(unit), &self.required[row]);
+            let states = self.states(row);
             let mut put = |used: usize, score: i64, from: States| {
-                let mut known = next[used].map(|score| (score, choices.states[row][used]));
+                let at = states.start + used;
+                let mut known = next[at].map(|score| (score, choices.states[at]));
                 add_best(&mut known, score, from);
-                (next[used], choices.states[row][used]) =
-                    (known.map(|known| known.0), known.map_or(0, |known| known.1));
+                (next[at], choices.states[at]) = (known.map(|known| known.0), known.map_or(0, |known| known.1));
             };
             let after = |score: i64, from: usize, place: usize, gain: i32| {
                 score + POINT * i64::from(gain - required.missing(from, place))
@@ -265,7 +291,7 @@ impl<'a> Alignment<'a> {
                     put(1, score + POINT * gain, ENTERED);
                 }
             }
-            for (used, score) in self.best[row].iter().enumerate() {
+            for (used, score) in self.best[states.clone()].iter().enumerate() {
                 let &Some(score) = score else { continue };
                 let from = 1 << used;
                 match most {
@@ -319,7 +345,7 @@ impl<'a> Alignment<'a> {
             let mut possible = (0..states.len()).filter(|&row| states[row] != 0);
             let Some(first) = possible.next() else { break };
             rows.push((first, possible.next_back().unwrap_or(first)));
-            states = choices.before(&states);
+            states = choices.before(&states, &self.first);
         }
         rows.reverse();
         rows
@@ -327,8 +353,8 @@ impl<'a> Alignment<'a> {
 }
 
 impl Choices {
-    /// The best states before the process, if these are the best ones after it.
-    fn before(&self, states: &[States]) -> Vec<States> {
+    /// The best states before the process, if these are the best ones after it. `first` has the places of the rows' states.
+    fn before(&self, states: &[States], first: &[usize]) -> Vec<States> {
         let mut before = vec![0; states.len()];
         let mut entered = false;
         for row in (0..states.len()).rev() {
@@ -336,7 +362,8 @@ impl Choices {
                 before[row] |= self.exits[row].states;
                 entered = self.exits[row].earlier;
             }
-            for (_, choice) in self.states[row].iter().enumerate().filter(|(used, _)| states[row] & 1 << used != 0) {
+            let of_row = self.states[first[row]..first[row + 1]].iter().enumerate();
+            for (_, choice) in of_row.filter(|(used, _)| states[row] & 1 << used != 0) {
                 before[row] |= choice & !ENTERED;
                 entered |= choice & ENTERED != 0;
             }
@@ -411,11 +438,15 @@ mod tests {
     fn assigned(text: &str, children: &[&str]) -> Vec<String> {
         let units = units(text);
         let words = |line: &&str| line.trim_start_matches('&').split(' ').map(str::to_owned).collect::<Vec<_>>();
-        let arguments: Vec<Vec<String>> = children.iter().map(words).collect();
+        let programs: Vec<Vec<String>> = children.iter().map(words).collect();
         let children: Vec<_> = children
             .iter()
-            .zip(&arguments)
-            .map(|(line, arguments)| Child { program: &arguments[0], forked: line.starts_with('&'), arguments })
+            .zip(&programs)
+            .map(|(line, words)| Child {
+                program: &words[0],
+                forked: line.starts_with('&'),
+                arguments: if *line == SELF { &[] } else { words },
+            })
             .collect();
         let of = |owner| match owner {
             Owner::Unit(unit) => text[units[unit].span.clone()].to_owned(),
@@ -476,6 +507,28 @@ mod tests {
         let (first, second) = ("for i in 1 2 3; do sleep 0.$i; done", "for i in 1 2; do sleep 0.$i; done");
         let assigned = assigned(&format!("{first}; {second}"), &["sleep"; 5]);
         assert_eq!(assigned, [first, first, first, second, second]);
+    }
+
+    /// busybox executes `cat` and `sleep`, and runs `ls` and the sums in copies of its shell.
+    #[test]
+    fn loops_of_busybox_are_told_apart() {
+        let assigned = |loops: [&str; 2], between: &str, children: &[&str]| {
+            let text = format!("{}{between}; {}", loops[0], loops[1]);
+            let owners = assigned(&text, children);
+            let of = |owner: &String| loops.iter().position(|one| one == owner).map_or('?', |at| ['1', '2'][at]);
+            owners.iter().map(of).collect::<String>()
+        };
+        let words = ["for f in 0.1 0.2; do sleep $f; md5sum x; done", "for f in 0.1 0.2; do sleep $f; sha1sum x; done"];
+        let turn = ["sleep 0.1", "&sh", "sleep 0.2", "&sh"];
+        assert_eq!(assigned(words, "", &[turn, turn].concat()), "11112222");
+        let seven = ["for i in $(seq 3); do md5sum x; done", "for i in $(seq 4); do sha1sum x; done"];
+        assert_eq!(assigned(seven, "", &["&sh"; 9]), "111122222", "the first one is `seq`");
+        let many = ["for i in $(seq 20); do md5sum x; done", "for i in $(seq 30); do sha1sum x; done"];
+        assert_eq!(assigned(many, "", &["&sh"; 52]), "1".repeat(21) + &"2".repeat(31));
+        let exec = ["while read f; do cat $f; done", "while read f; do ls $f; done"];
+        assert_eq!(assigned(exec, " < a", &["exe", "exe", "&sh"]), "112");
+        let turns = ["while read f; do sleep 1; md5sum $f; done", "while read f; do sleep 1; sha1sum $f; done"];
+        assert_eq!(assigned(turns, " < a", &["sleep 1", "&sh"].repeat(4)), "11????22", "whole turns");
     }
 
     /// Arguments, the order of a loop's body and the values of variables in the text say which command started a process.

@@ -270,6 +270,7 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Pr
                 replaces: place(process.replaces),
                 start: at(process.start),
                 end: at(process.end),
+                tasks: process.tasks.map(at),
                 ..process.clone()
             }
         })

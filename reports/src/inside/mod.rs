@@ -10,6 +10,7 @@
 
 mod activity;
 pub(crate) mod advice;
+mod applets;
 mod assign;
 mod attach;
 mod doing;

@@ -19,10 +19,23 @@ pub(super) fn of(process: &Process, known: Known, output: &[OutputLine]) -> Vec<
     let Some(family) = known.tells else { return vec![Phase { activity: known.activity, start, end }] };
     let during = output.iter().filter(|line| start < line.at && line.at < end);
     let said: Vec<(Nanos, Says)> = during.filter_map(|line| Some((line.at, line_of(family, &line.text)?))).collect();
-    match &said[..] {
+    let phases = match &said[..] {
         [] => vec![Phase { activity: known.activity, start, end }],
         said => divided(said, (start, end)),
+    };
+    match process.tasks {
+        Some(tasks) => phases.into_iter().flat_map(|phase| prepared(phase, tasks)).collect(),
+        None => phases,
     }
+}
+
+/// A phase of a program that worked on tasks from this time on. Gradle names a task at its end, so the first one seems to have all of the time
+/// before it.
+fn prepared(phase: Phase, tasks: Nanos) -> Vec<Phase> {
+    if phase.activity == Activity::Plan || tasks <= phase.start || phase.end <= tasks {
+        return vec![phase];
+    }
+    vec![Phase { activity: Activity::Plan, end: tasks, ..phase }, Phase { start: tasks, ..phase }]
 }
 
 /// A process's life, divided by what its lines say. Between the end of one thing and the beginning of another, and before the first, it
@@ -151,6 +164,26 @@ mod tests {
         assert_eq!(divided(100, &['d']), [30, 20, 50], "by their lengths");
         let quiet = of(&process, known, &[]);
         assert_eq!(quiet, [Phase { activity: Compile, start: Nanos(100), end: Nanos(200) }]);
+    }
+
+    /// Lines of Gradle 4.4. The first task ends at 170, and its workers start at 140.
+    #[test]
+    fn gradle_plans_until_its_workers_start() {
+        use Activity::{Compile, Pack, Plan};
+        let words =
+            "java -classpath /usr/share/gradle/lib/gradle-launcher-4.4.1.jar org.gradle.launcher.GradleMain build";
+        let arguments = words.split(' ').map(str::to_owned).collect();
+        let process = Process { arguments, tasks: Some(Nanos(140)), ..maven("cccccccccc") };
+        let shown = |process: &Process, output: &[OutputLine]| {
+            let phases = of(process, tools::known(process).unwrap(), output);
+            phases.iter().map(|phase| (phase.activity, phase.start.0, phase.end.0)).collect::<Vec<_>>()
+        };
+        let output = lines(&[(170, ":compileJava"), (180, ":jar")]);
+        let expected = [(Plan, 100, 140), (Compile, 140, 170), (Pack, 170, 180), (Plan, 180, 200)];
+        assert_eq!(shown(&process, &output), expected);
+        assert_eq!(shown(&process, &[]), [(Plan, 100, 140), (Compile, 140, 200)]);
+        let unnamed = Process { tasks: None, ..process };
+        assert_eq!(shown(&unnamed, &output)[0], (Compile, 100, 170));
     }
 
     /// Lines of Maven 3.8: the compiler's plugin downloads what it needs and then compiles.

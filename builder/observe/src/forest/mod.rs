@@ -195,6 +195,11 @@ impl Forest {
                 What::Forked { parent } if parent == pid => self.thread_started(time, pid, tid),
                 What::Forked { parent } => self.process_started(time, pid, parent),
                 What::Executed { name } => self.executed(time, pid, tid, name),
+                What::WorksOnTasks => {
+                    if let Some(run) = self.run(pid) {
+                        run.tasks = run.tasks.or(Some(time));
+                    }
+                }
                 What::Exited => self.exited(time, pid, tid),
                 What::In => self.switched(time, pid, tid, Runs::On),
                 What::Sampled { frames } => {

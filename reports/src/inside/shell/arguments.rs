@@ -1,5 +1,6 @@
 //! What the text says of the arguments of a program: the words, with the values of variables as far as the text has them.
 
+use super::turns::sequence;
 use brush_parser::ParserOptions;
 use brush_parser::word::{Parameter, ParameterExpr, SpecialParameter, WordPiece, WordPieceWithSource};
 use std::collections::HashMap;
@@ -99,6 +100,10 @@ impl Variables {
                 WordPiece::ParameterExpansion(ParameterExpr::Parameter { parameter, indirect: false }) => {
                     *splits |= !quoted;
                     self.parameter(parameter, splits)
+                }
+                WordPiece::CommandSubstitution(text) if let (false, Some(words)) = (quoted, sequence(text)) => {
+                    *splits = true;
+                    Piece::OneOf(vec![vec![Piece::Text(words)]])
                 }
                 WordPiece::ParameterExpansion(_)
                 | WordPiece::CommandSubstitution(_)

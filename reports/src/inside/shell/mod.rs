@@ -7,6 +7,7 @@ mod arguments;
 mod builtins;
 mod groups;
 mod names;
+mod turns;
 mod work;
 
 pub(super) use arguments::{Values, fits};
@@ -22,6 +23,7 @@ use buildscope_commands::grammar::{Offsets, lists, parse, pipelines};
 use names::{Position, Programs, exit_action, literal, steps};
 use std::collections::HashMap;
 use std::ops::Range;
+use turns::Constants;
 use work::Works;
 
 /// The most commands that a unit may have to be divided.
@@ -38,8 +40,10 @@ pub(super) struct Unit {
     pub(super) optional: bool,
     /// Whether it may start them repeatedly: a loop, a function with one, a sourced file.
     pub(super) repeats: bool,
-    /// The number of repetitions of a loop over words of the text.
+    /// The number of repetitions of a loop, if the text determines it.
     pub(super) turns: Option<usize>,
+    /// The number of the first programs that a loop starts only once: those in its words.
+    pub(super) once: usize,
     /// Whether the shell continues while the unit runs (`&`).
     pub(super) background: bool,
     /// The activities of the shell itself that may take long.
@@ -84,7 +88,7 @@ impl Unit {
     /// A command that runs once, and for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
         let (work, inner) = (ShellWork::default(), Inner::None);
-        Self { span, names, optional: false, repeats: false, turns: None, background: false, work, inner }
+        Self { span, names, optional: false, repeats: false, turns: None, once: 0, background: false, work, inner }
     }
 
     /// The maximum number of processes that the unit starts; `None` if the text does not determine it.
@@ -94,7 +98,9 @@ impl Unit {
             turns => {
                 // A shell may run its last subshell itself.
                 let starts = |name: &Name| if let Name::Subshell(within) = name { within.len().max(1) } else { 1 };
-                Some(self.names.iter().map(starts).sum::<usize>() * turns.unwrap_or(1))
+                let (once, in_turn) = self.names.split_at(self.once.min(self.names.len()));
+                let of = |names: &[Name]| names.iter().map(starts).sum::<usize>();
+                Some(of(once) + of(in_turn) * turns.unwrap_or(1))
             }
         }
     }
@@ -124,7 +130,9 @@ pub(super) fn script(text: &str) -> Script {
     };
     let Some(program) = parse(text) else { return whole() };
     let mut reader = ShellReader {
+        text,
         offsets: Offsets::of(text),
+        constants: Constants::default(),
         programs: Programs::default(),
         works: Works::default(),
         functions: HashMap::new(),
@@ -140,8 +148,10 @@ pub(super) fn script(text: &str) -> Script {
     if units.is_empty() { whole() } else { Script { units, groups: reader.groups } }
 }
 
-struct ShellReader {
+struct ShellReader<'t> {
+    text: &'t str,
     offsets: Offsets,
+    constants: Constants,
     programs: Programs,
     works: Works,
     /// The commands of each function.
@@ -154,7 +164,7 @@ struct ShellReader {
     exit: Option<Unit>,
 }
 
-impl ShellReader {
+impl ShellReader<'_> {
     /// Notes the action of a trap, which the shell runs after everything else. Returns whether the command sets one.
     fn trap(&mut self, command: &Command) -> bool {
         let Some(action) = exit_action(command) else { return false };
@@ -219,8 +229,30 @@ impl ShellReader {
         self.units[before..].iter_mut().for_each(|unit| unit.background = true);
     }
 
+    /// The text of commands.
+    fn text_of(&self, span: Option<Range<usize>>) -> &str {
+        span.and_then(|span| self.text.get(span)).unwrap_or_default()
+    }
+
     /// Adds a pipeline as a unit. Groups and branches count as their commands.
     fn pipeline(&mut self, pipeline: &Pipeline) {
+        self.read(pipeline);
+        let text = self.text_of(self.offsets.commands(&pipeline.seq)).to_owned();
+        match &pipeline.seq[..] {
+            [Command::Function(function)] => {
+                let FunctionBody(body, _) = &function.body;
+                for list in lists(body) {
+                    let text = self.text_of(self.offsets.list(list)).to_owned();
+                    self.constants.define(&text);
+                }
+            }
+            // Its commands were read one by one.
+            [Command::Compound(CompoundCommand::BraceGroup(_), _)] => {}
+            _ => self.constants.pass(pipeline, &text, self.conditions == 0),
+        }
+    }
+
+    fn read(&mut self, pipeline: &Pipeline) {
         for command in &pipeline.seq {
             if let Command::Compound(compound, _) = command {
                 self.group(command, compound);
@@ -238,7 +270,9 @@ impl ShellReader {
                 let name = &function.fname.value;
                 self.programs.define(name, body);
                 self.works.define(name, body);
+                let constants = std::mem::take(&mut self.constants);
                 let units = self.units_of(|reader| reader.body(body));
+                self.constants = constants;
                 self.functions.insert(name.clone(), units);
                 return;
             }
@@ -252,6 +286,8 @@ impl ShellReader {
                 repeats |= programs.command(command, Position::in_pipeline(pipeline), names);
             }
         });
+        let once = self.in_words(pipeline);
+        let turns = self.turns(pipeline);
         let inner = match &pipeline.seq[..] {
             [one] => self.inside(one),
             parts => Inner::of(Inner::Piped, self.units_of(|reader| parts.iter().for_each(|part| reader.part(part)))),
@@ -260,8 +296,32 @@ impl ShellReader {
             [one] => self.works.of(one),
             _ => ShellWork::default(),
         };
-        let turns = turns(pipeline).filter(|_| !inner.units().iter().any(|unit| unit.repeats));
-        self.push(Unit { repeats, turns, work, inner, ..Unit::of(span, names) });
+        let turns = turns.filter(|_| !inner.units().iter().any(|unit| unit.repeats));
+        self.push(Unit { repeats, turns, once, work, inner, ..Unit::of(span, names) });
+    }
+
+    /// The number of programs that the words of a loop start.
+    fn in_words(&mut self, pipeline: &Pipeline) -> usize {
+        let [Command::Compound(CompoundCommand::ForClause(clause), _)] = &pipeline.seq[..] else { return 0 };
+        let names = self.programs.names(|programs, names| {
+            clause.values.iter().flatten().for_each(|word| programs.substitutions(word, names));
+        });
+        names.len()
+    }
+
+    /// The number of turns of a loop. Within it, variables are unknown that it may change.
+    fn turns(&mut self, pipeline: &Pipeline) -> Option<usize> {
+        let [command @ Command::Compound(compound, _)] = &pipeline.seq[..] else { return None };
+        let body = match compound {
+            CompoundCommand::ForClause(clause) => &clause.body.list,
+            CompoundCommand::ArithmeticForClause(clause) => &clause.body.list,
+            CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => &clause.1.list,
+            _ => return None,
+        };
+        let turns = self.constants.turns(command, self.text_of(self.offsets.list(body)));
+        let whole = self.text_of(self.offsets.commands([command])).to_owned();
+        self.constants.forget(&whole);
+        turns.filter(|turns| *turns > 0)
     }
 
     /// Adds a part of a pipeline. Unless it is a program, a copy of the shell runs it.
@@ -337,11 +397,12 @@ impl ShellReader {
         });
     }
 
-    /// Returns the units of a copy of the shell, which does not have the shell's traps.
+    /// Returns the units of a copy of the shell, which does not have the shell's traps and changes none of its variables.
     fn units_of_copy(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
-        let before = self.exit.take();
+        let (exit, constants) = (self.exit.take(), self.constants.clone());
         let mut units = self.units_of(read);
-        units.extend(std::mem::replace(&mut self.exit, before));
+        units.extend(std::mem::replace(&mut self.exit, exit));
+        self.constants = constants;
         units
     }
 
@@ -354,14 +415,6 @@ impl ShellReader {
         let units = std::mem::replace(&mut self.units, units);
         if count(&units) > COMMANDS { Vec::new() } else { units }
     }
-}
-
-/// The number of repetitions of a loop over words without expansions.
-fn turns(pipeline: &Pipeline) -> Option<usize> {
-    let [Command::Compound(CompoundCommand::ForClause(clause), _)] = &pipeline.seq[..] else { return None };
-    let words = clause.values.as_ref()?;
-    let plain = words.iter().all(|word| literal(word).is_some() && !word.value.contains(['{', '[', '~']));
-    plain.then_some(words.len())
 }
 
 /// The number of units, with the units within them.

@@ -176,8 +176,14 @@ impl Programs {
                 self.in_loop(|programs| programs.inner(&clause.body.list, names));
             }
             CompoundCommand::WhileClause(clause) | CompoundCommand::UntilClause(clause) => self.in_loop(|programs| {
+                let before = names.len();
                 programs.inner(&clause.0, names);
-                programs.under_condition(|programs| programs.inner(&clause.1.list, names));
+                // A turn that begins with a program of the body has all of the body.
+                if names.len() == before {
+                    programs.inner(&clause.1.list, names);
+                } else {
+                    programs.under_condition(|programs| programs.inner(&clause.1.list, names));
+                }
             }),
             CompoundCommand::IfClause(clause) => {
                 self.inner(&clause.condition, names);

@@ -21,6 +21,7 @@ const LINES: &[LineRule] = &[
     begins("Resolving Dependencies", Plan),
     begins("Dependencies resolved", Plan),
     begins("Updating and loading repositories", Download),
+    ended("Repositories loaded.", Download),
     begins("Downloading Packages", Download),
     begins("Downloading packages", Download),
     begins("Total size of inbound packages", Download),
@@ -43,6 +44,7 @@ const LINES: &[LineRule] = &[
     begins("[*/*] Removing ", Unpack),
     begins("Running scriptlet: ", Scripts),
     begins(">>> Running * scriptlet: ", Scripts),
+    ended(">>> Stop * scriptlet: ", Scripts),
     begins("Verifying  *: ", Unpack),
     ended("Complete!", Unpack),
 ];
