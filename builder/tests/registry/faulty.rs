@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     NoRange,
     /// The upload is removed.
     Forget,
+    /// The response has this status and these headers.
+    Answer(u16, String),
 }
 
 /// The contents of a registry: media types and bodies by path.
@@ -116,15 +118,24 @@ impl Faulty {
     }
 
     fn registries(&self) -> Registries {
+        self.registries_with(Credentials::default())
+    }
+
+    fn registries_with(&self, credentials: Credentials) -> Registries {
         let options = RegistryOptions { plain_http: [self.host.clone()].into(), ..RegistryOptions::default() };
-        Registries::new(options, Credentials::default())
+        Registries::new(options, credentials)
     }
 
     /// Pulls `app:1` with its layers into a new store.
     pub(crate) fn pull(&self) -> Result<Arc<ResolvedImage>, ImageError> {
+        self.pull_with(Credentials::default())
+    }
+
+    /// Like [`pull`](Self::pull), with logins.
+    pub(crate) fn pull_with(&self, credentials: Credentials) -> Result<Arc<ResolvedImage>, ImageError> {
         let scene = Scene::new();
         let name = format!("{}/app:1", self.host).parse().unwrap();
-        let image = self.registries().pull(&name, &Platform::host(), &scene.images())?;
+        let image = self.registries_with(credentials).pull(&name, &Platform::host(), &scene.images())?;
         ensure_layers(&scene.store, &image, &Probe::disabled())?;
         Ok(Arc::new(image))
     }
@@ -173,6 +184,7 @@ impl FaultyState {
                     let after = after.map(|after| format!("Retry-After: {after}\r\n"));
                     Answer::empty(status, after.unwrap_or_default())
                 }
+                Some(Fault::Answer(status, ref headers)) => Answer::empty(status, headers.clone()),
                 Some(Fault::Lie) if !sent.is_empty() => {
                     sent[0] ^= 1;
                     self.answer(&request, &sent)

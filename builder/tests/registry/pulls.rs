@@ -61,6 +61,27 @@ fn permanent_errors_are_reported() {
     assert!(matches!(error, ImageError::BlobDigest { .. }), "{error}");
 }
 
+/// The registry redirects to a storage host, which then asks for a token of its own service.
+#[test]
+fn a_password_is_not_sent_where_another_host_says() {
+    let content = contents();
+    let layer = layer_path(&content);
+    let other = Faulty::start(content.clone(), Vec::new());
+    let challenge = format!("WWW-Authenticate: Bearer realm=\"http://{}/token\",service=\"x\"\r\n", other.host);
+    let storage = Faulty::start(content.clone(), vec![(layer, Fault::Answer(401, challenge)); 9]);
+    let redirect = format!("Location: http://{}{layer}\r\n", storage.host);
+    let registry = Faulty::start(content, vec![(layer, Fault::Answer(307, redirect)); 9]);
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.json");
+    // The base64 of `tester:secret`.
+    let login = format!(r#"{{"auths": {{"{}": {{"auth": "dGVzdGVyOnNlY3JldA=="}}}}}}"#, registry.host);
+    std::fs::write(&config, login).unwrap();
+    let error = registry.pull_with(Credentials::read(&config).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("401"), "{error}");
+    assert_eq!(storage.froms(layer).len(), 1, "{:?}", storage.log());
+    assert_eq!(other.log().len(), 0, "{:?}", other.log());
+}
+
 #[test]
 fn an_unreachable_host_is_reported_soon() {
     let registries = Registries::new(RegistryOptions::default(), Credentials::default());

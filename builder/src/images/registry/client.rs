@@ -15,8 +15,8 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use ureq::http::{Method, Request, Response, StatusCode};
-use ureq::{Agent, Body};
+use ureq::http::{Method, Request, Response, StatusCode, Uri};
+use ureq::{Agent, Body, ResponseExt};
 
 /// The attempts of a request before its failure is reported, with pauses of 0.1, 0.2, 0.4 and 0.8 s.
 const ATTEMPTS: Backoff = Backoff { attempts: 5, first_pause: Duration::from_millis(100) };
@@ -337,14 +337,16 @@ impl Repository {
             let authorization = {
                 let known = self.host.authorizations.lock();
                 // The `Location` of an upload may be on another host, which must not get our credentials.
-                let ours = url.starts_with(&self.host.base);
+                let ours = same_origin(url, &self.host.base);
                 known.get(&scope).or_else(|| known.get("")).filter(|_| ours).cloned()
             };
             let mut all = headers.to_vec();
             all.extend(authorization.as_deref().map(|value| ("Authorization", value)));
             let response = retry(backoff, || self.host.send(request, &all));
             let response = response.map_err(|error| failed(format!("{} {url}: {error}", request.method)))?;
-            if response.status() != StatusCode::UNAUTHORIZED || last {
+            // Another host, to which a redirect or a `Location` has led, must not name the service that gets our password.
+            let asked = same_origin(&response.get_uri().to_string(), &self.host.base);
+            if response.status() != StatusCode::UNAUTHORIZED || last || !asked {
                 return Ok(response);
             }
             let challenges = response.headers().get_all("www-authenticate");
@@ -404,10 +406,46 @@ fn explain(response: &mut Response<Body>) -> String {
     }
 }
 
+/// Whether two addresses have the same scheme, host and port.
+fn same_origin(one: &str, other: &str) -> bool {
+    let origin = |address: &str| {
+        let address: Uri = address.parse().ok()?;
+        let scheme = address.scheme_str()?.to_ascii_lowercase();
+        let port = address.port_u16().unwrap_or(if scheme == "https" { 443 } else { 80 });
+        Some((scheme, address.host()?.to_ascii_lowercase(), port))
+    };
+    origin(one).is_some_and(|one| Some(one) == origin(other))
+}
+
 fn is_loopback(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(v6) => v6.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
     name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_whose_name_starts_with_another_is_not_the_same() {
+        let base = "https://r.example";
+        for same in ["https://r.example/v2/", "https://R.example:443/v2/?a=b", "HTTPS://r.example"] {
+            assert!(same_origin(same, base), "{same}");
+        }
+        for other in [
+            "https://r.example.evil.example/v2/",
+            "https://r.example:8443/v2/",
+            "https://r.example@evil.example/v2/",
+            "https://r.example:443@evil.example/v2/",
+            "http://r.example/v2/",
+            "/v2/",
+            "",
+        ] {
+            assert!(!same_origin(other, base), "{other}");
+        }
+        assert!(!same_origin("http://localhost:60011/v2/", "http://localhost:6001"));
+    }
 }
