@@ -49,6 +49,7 @@ mod step;
 mod strands;
 mod target;
 mod units;
+mod weight;
 
 pub use address::{redacted, redacted_in_place};
 pub use collect::{Collector, Trace};
@@ -74,3 +75,4 @@ pub use step::*;
 pub use strands::{Partner, StrandStep, Strands};
 pub use target::{Target, TargetOutcome};
 pub use units::{ByteSize, Nanos, StageId, StepId};
+pub use weight::{WeightError, weight};

@@ -1,15 +1,18 @@
 //! Files of variables: `.env` and `env_file`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::interpolate::interpolate;
+
+/// The most that the values of a file take, in bytes. Each use of a variable copies its value.
+const MAX_VALUES: usize = 64 << 20;
 
 /// Reads `NAME=value` lines. Values may be quoted and may use variables before them; a name alone takes the value that
 /// `outer` knows.
 pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Result<BTreeMap<String, String>, String> {
     let mut variables: BTreeMap<String, String> = BTreeMap::new();
     let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut line = 1;
+    let (mut line, mut left) = (1, MAX_VALUES);
     loop {
         let trimmed = rest.trim_start();
         line += rest[..rest.len() - trimmed.len()].matches('\n').count();
@@ -25,7 +28,10 @@ pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Resul
         let name = statement[..end].trim();
         let valid = |c: char| c.is_alphanumeric() || "_.-[]".contains(c);
         if name.is_empty() || !name.chars().all(valid) {
-            return Err(format!("line {line}: invalid name of a variable: {name}"));
+            // The line is not shown: the file may be a private one.
+            return Err(format!(
+                "line {line}: a name of a variable is expected: letters, digits, `_`, `.`, `-` and brackets"
+            ));
         }
         let after = &statement[end..];
         if after.is_empty() || after.starts_with('\n') {
@@ -38,6 +44,8 @@ pub(super) fn parse(text: &str, outer: &dyn Fn(&str) -> Option<String>) -> Resul
         let (value, remaining) = value(after[1..].trim_start_matches([' ', '\t', '\r']), &variables, outer)
             .map_err(|why| format!("line {line}: {why}"))?;
         line += after[..after.len() - remaining.len()].matches('\n').count();
+        let more = || format!("the values up to line {line} take more than {} MiB", MAX_VALUES >> 20);
+        left = left.checked_sub(value.len()).ok_or_else(more)?;
         variables.insert(name.to_owned(), value);
         rest = remaining;
     }
@@ -48,15 +56,8 @@ fn value<'t>(
     variables: &BTreeMap<String, String>,
     outer: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(String, &'t str), String> {
-    let expand = |value: &str| {
-        let mut known = variables.clone();
-        for name in names(value) {
-            if let Some(value) = outer(name) {
-                known.insert(name.to_owned(), value);
-            }
-        }
-        interpolate(value, &known)
-    };
+    let known = |name: &str| outer(name).map(Cow::Owned).or_else(|| Some(Cow::Borrowed(variables.get(name)?.as_str())));
+    let expand = |value: &str| interpolate(value, &known);
     let Some(quote @ ('"' | '\'')) = text.chars().next() else {
         let end = text.find('\n').unwrap_or(text.len());
         let line = text[..end].split(" #").next().unwrap_or_default().trim_end();
@@ -82,14 +83,6 @@ fn value<'t>(
         }
     }
     Err("a quoted value is not closed".into())
-}
-
-/// Words after a dollar sign, which may be variables.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    text.split('$').skip(1).map(|part| {
-        let part = part.trim_start_matches('{');
-        &part[..part.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(part.len())]
-    })
 }
 
 /// Escapes of a value in double quotes. `\$` is a literal dollar sign.
@@ -142,5 +135,26 @@ mod tests {
         }
         assert!(parse("A B=1", &outer).is_err());
         assert!(parse("A=\"open", &outer).is_err());
+    }
+
+    /// Values that double with each line; and the same value many times.
+    #[test]
+    fn values_do_not_take_all_memory() {
+        let none = |_: &str| None;
+        let doubling: String = (1..40).map(|n| format!("A{n}=${{A{0}}}${{A{0}}}x\n", n - 1)).collect();
+        assert_eq!(parse(&doubling, &none).unwrap_err(), "line 21: a text is longer than 1 MiB");
+        let many =
+            format!("A={}\n", "x".repeat(1 << 20)) + &(0..200).map(|line| format!("B{line}=$A\n")).collect::<String>();
+        assert_eq!(parse(&many, &none).unwrap_err(), "the values up to line 65 take more than 64 MiB");
+        // A foreign file is not shown.
+        let error = parse("-----BEGIN SECRET\n", &none).unwrap_err();
+        assert!(error.starts_with("line 1: ") && !error.contains("SECRET"), "{error}");
+    }
+
+    /// Each value is found without copying all others.
+    #[test]
+    fn many_variables_take_linear_time() {
+        let text: String = (0..20_000).map(|line| format!("A{line}=$A{}\n", line / 2)).collect();
+        assert_eq!(parse(&text, &|_| None).unwrap().len(), 20_000);
     }
 }

@@ -1,23 +1,34 @@
 //! `$NAME` and `${NAME:-default}` in compose files, by the Compose Specification.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+
+use crate::value::check_length;
 
 /// The deepest nesting of defaults.
 const MAX_DEPTH: usize = 32;
+/// The longest part of a text in an error, in characters.
+const EXCERPT: usize = 200;
+
+/// The value of a variable.
+pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<Cow<'a, str>> + 'a;
 
 /// Replaces variables. One that is not set is empty.
 ///
 /// # Errors
-/// A `$` does not start a variable, or a required variable is missing.
-pub(super) fn interpolate(text: &str, environment: &BTreeMap<String, String>) -> Result<String, String> {
+/// A `$` does not start a variable, a required variable is missing, or the result is too long.
+pub(super) fn interpolate(text: &str, environment: &Lookup<'_>) -> Result<String, String> {
     replace(text, environment, 0)
 }
 
-fn replace(text: &str, environment: &BTreeMap<String, String>, depth: usize) -> Result<String, String> {
+fn replace(text: &str, environment: &Lookup<'_>, depth: usize) -> Result<String, String> {
     if depth > MAX_DEPTH {
         return Err(format!("variables are nested more than {MAX_DEPTH} deep"));
     }
-    let invalid = || format!("invalid interpolation format: {text}; write $$ for a dollar sign");
+    let invalid = || {
+        let shown: String = text.chars().take(EXCERPT).collect();
+        let more = if shown.len() < text.len() { "…" } else { "" };
+        format!("invalid interpolation format: {shown}{more}; write $$ for a dollar sign")
+    };
     let mut output = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -31,14 +42,18 @@ fn replace(text: &str, environment: &BTreeMap<String, String>, depth: usize) -> 
             if name.is_empty() {
                 return Err(invalid());
             }
-            output.push_str(&expand(name, operation, environment, depth)?.ok_or_else(invalid)?);
+            let value = expand(name, operation, environment, depth)?.ok_or_else(invalid)?;
+            check_length(output.len() + value.len())?;
+            output.push_str(&value);
             rest = &braced[end + 1..];
         } else {
             let length = name_length(after);
             if length == 0 {
                 return Err(invalid());
             }
-            output.push_str(environment.get(&after[..length]).map_or("", String::as_str));
+            let value = environment(&after[..length]).unwrap_or_default();
+            check_length(output.len() + value.len())?;
+            output.push_str(&value);
             rest = &after[length..];
         }
     }
@@ -73,33 +88,28 @@ fn closing_brace(text: &str) -> Option<usize> {
 }
 
 /// The value of `NAME` with the operation after it in braces. `None` if it is not an operation.
-fn expand(
-    name: &str,
-    operation: &str,
-    environment: &BTreeMap<String, String>,
-    depth: usize,
-) -> Result<Option<String>, String> {
-    let set = environment.get(name);
-    let filled = set.filter(|value| !value.is_empty());
+fn expand(name: &str, operation: &str, environment: &Lookup<'_>, depth: usize) -> Result<Option<String>, String> {
+    let set = environment(name).map(Cow::into_owned);
+    let filled = set.clone().filter(|value| !value.is_empty());
     let inner = |text: &str| replace(text, environment, depth + 1);
     let missing = |text: &str| -> Result<Option<String>, String> {
         let reason = inner(text)?;
         let reason = if reason.is_empty() { reason } else { format!(": {reason}") };
         Err(format!("required variable {name} is missing a value{reason}"))
     };
-    let value = |value: Option<&String>| Ok(Some(value.cloned().unwrap_or_default()));
+    let value = |value: Option<String>| Ok(Some(value.unwrap_or_default()));
     if operation.is_empty() {
         value(set)
     } else if let Some(default) = operation.strip_prefix(":-") {
-        filled.map_or_else(|| inner(default).map(Some), |filled| Ok(Some(filled.clone())))
+        filled.map_or_else(|| inner(default).map(Some), |filled| Ok(Some(filled)))
     } else if let Some(reason) = operation.strip_prefix(":?") {
-        filled.map_or_else(|| missing(reason), |filled| Ok(Some(filled.clone())))
+        filled.map_or_else(|| missing(reason), |filled| Ok(Some(filled)))
     } else if let Some(other) = operation.strip_prefix(":+") {
         if filled.is_some() { inner(other).map(Some) } else { value(set) }
     } else if let Some(default) = operation.strip_prefix('-') {
-        set.map_or_else(|| inner(default).map(Some), |set| Ok(Some(set.clone())))
+        set.map_or_else(|| inner(default).map(Some), |set| Ok(Some(set)))
     } else if let Some(reason) = operation.strip_prefix('?') {
-        set.map_or_else(|| missing(reason), |set| Ok(Some(set.clone())))
+        set.map_or_else(|| missing(reason), |set| Ok(Some(set)))
     } else if let Some(other) = operation.strip_prefix('+') {
         if set.is_some() { inner(other).map(Some) } else { value(set) }
     } else {
@@ -109,12 +119,15 @@ fn expand(
 
 #[cfg(test)]
 mod tests {
+    use std::{borrow::Cow, collections::BTreeMap};
+
     use super::interpolate;
 
     /// The table of the Compose Specification, "Interpolation".
     #[test]
     fn operations_follow_the_compose_specification() {
-        let environment = [("SET".to_owned(), "value".to_owned()), ("EMPTY".to_owned(), String::new())].into();
+        let environment = BTreeMap::from([("SET", "value"), ("EMPTY", "")]);
+        let environment = |name: &str| environment.get(name).map(|value| Cow::Borrowed(*value));
         for (text, expected) in [
             ("$SET-${SET}", "value-value"),
             ("${EMPTY:-d} ${EMPTY-d} ${UNSET-d} ${UNSET:-d}", "d  d d"),

@@ -1,8 +1,9 @@
 //! Compose files as one merged tree: interpolation, `include`, `extends`, overriding files.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, cell::Cell, collections::BTreeMap};
 
-use serde::Deserialize;
+use buildscope_record::{WeightError, weight};
+use serde::{Deserialize, Deserializer};
 use yaml_serde::{Mapping, Value as Yaml};
 
 use super::{
@@ -18,6 +19,10 @@ use crate::{
 
 /// The most files that include or extend each other in a row.
 const MAX_FILES: usize = 32;
+/// The most files that are read. One that is included twice is read twice.
+const MAX_READ: usize = 1000;
+/// The most that the values of all files take, in bytes. Aliases, variables and `extends` repeat values in a few bytes.
+const MAX_VALUES: usize = 64 << 20;
 /// The deepest nesting of `[` and `{`. The YAML library allows 128, but takes quadratic time to find out.
 const MAX_BRACKETS: usize = 1000;
 
@@ -26,8 +31,9 @@ type Evaluation = BTreeMap<String, String>;
 /// The merged tree of all files.
 pub(super) fn model(files: &[File], environment: &Evaluation) -> Result<Mapping, Error> {
     let mut model = Yaml::Mapping(Mapping::new());
+    let budget = Budget { files: Cell::new(MAX_READ), values: Cell::new(MAX_VALUES) };
     for file in files {
-        let loader = Loader { environment, files: vec![file.name.clone()], directory: "" };
+        let loader = Loader { environment, files: vec![file.name.clone()], directory: "", budget: &budget };
         let tree = loader.load(file)?;
         let failed = |why: String| Error::new(format!("{}: {why}", file.name));
         model = merge(model, Yaml::Mapping(tree), &mut Vec::new()).map_err(failed)?;
@@ -61,8 +67,43 @@ pub(super) fn place(file: &File, path: &[&str]) -> Option<Place> {
     found.map(|start| SourceText::new(&file.name, &file.text).place(start..start))
 }
 
+/// What is left for the files of one command: they may come from elsewhere.
+struct Budget {
+    files: Cell<usize>,
+    /// In bytes.
+    values: Cell<usize>,
+}
+
+impl Budget {
+    /// Reads a file that another one names.
+    fn read(&self, path: &str, from: &str) -> Result<String, Error> {
+        let left = self.files.get().checked_sub(1);
+        self.files.set(left.ok_or_else(|| Error::new(format!("{from}: more than {MAX_READ} files are included")))?);
+        read_text(path).map_err(|error| Error::new(format!("{from}: cannot read {path}: {error}")))
+    }
+
+    /// Counts values that are copied.
+    fn take(&self, bytes: usize) -> Result<(), String> {
+        let left = self.values.get().checked_sub(bytes);
+        self.values
+            .set(left.ok_or_else(|| format!("the values of all files take more than {} MiB", MAX_VALUES >> 20))?);
+        Ok(())
+    }
+
+    /// Counts a value or a document.
+    fn weigh<'de>(&self, value: impl Deserializer<'de>) -> Result<(), String> {
+        match weight(value, self.values.get()) {
+            Ok(bytes) => self.take(bytes),
+            Err(WeightError::TooLarge) => self.take(usize::MAX),
+            // It is reported when it is parsed.
+            Err(WeightError::Invalid) => Ok(()),
+        }
+    }
+}
+
 struct Loader<'a> {
     environment: &'a Evaluation,
+    budget: &'a Budget,
     /// The files that lead here, to find cycles.
     files: Vec<String>,
     /// The directory of the paths in its file: the working directory, or the project directory of an included file.
@@ -78,7 +119,7 @@ impl Loader<'_> {
     fn load(&self, file: &File) -> Result<Mapping, Error> {
         let failed = |why: String| Error::new(format!("{}: {why}", file.name));
         let mut model = Mapping::new();
-        for document in documents(file)? {
+        for document in documents(file, self.budget)? {
             let mut document = self.interpolated(document, &mut Vec::new()).map_err(|(path, why)| {
                 let keys: Vec<&str> = path.iter().map(String::as_str).collect();
                 let error = Error::new(format!("{}: {why}", path.join(".")));
@@ -109,7 +150,9 @@ impl Loader<'_> {
     fn interpolated(&self, value: Yaml, path: &mut Vec<String>) -> Result<Yaml, (Vec<String>, String)> {
         Ok(match value {
             Yaml::String(text) => {
-                Yaml::String(interpolate(&text, self.environment).map_err(|why| (path.clone(), why))?)
+                let known = |name: &str| self.environment.get(name).map(|value| Cow::Borrowed(value.as_str()));
+                let replaced = interpolate(&text, &known).and_then(|text| self.budget.take(text.len()).map(|()| text));
+                Yaml::String(replaced.map_err(|why| (path.clone(), why))?)
             }
             Yaml::Sequence(values) => Yaml::Sequence(
                 values.into_iter().map(|value| self.interpolated(value, path)).collect::<Result<_, _>>()?,
@@ -147,7 +190,7 @@ impl Loader<'_> {
             let project = project.unwrap_or_else(|| paths::directory(&first).to_owned());
             let mut environment = self.environment.clone();
             for file in env_file {
-                let text = read(&paths::join(base, &file), &from.name)?;
+                let text = self.budget.read(&paths::join(base, &file), &from.name)?;
                 let known = |name: &str| self.environment.get(name).cloned();
                 let own = super::dotenv::parse(&text, &known).map_err(|why| Error::new(format!("{file}: {why}")))?;
                 for (name, value) in own {
@@ -156,8 +199,9 @@ impl Loader<'_> {
             }
             for path in paths {
                 let path = paths::join(base, &path);
-                let file = File { text: read(&path, &from.name)?, name: path };
-                let loader = Loader { environment: &environment, files: self.deeper(&file.name)?, directory: &project };
+                let file = File { text: self.budget.read(&path, &from.name)?, name: path };
+                let files = self.deeper(&file.name)?;
+                let loader = Loader { environment: &environment, files, directory: &project, budget: self.budget };
                 let mut tree = Yaml::Mapping(loader.load(&file)?);
                 relocate(&mut tree, &project);
                 let merged = merge(Yaml::Mapping(model), tree, &mut Vec::new());
@@ -223,9 +267,9 @@ impl Loader<'_> {
             None => self.extended(&base_name, services, file, path)?,
             Some(base_file) => {
                 let located = paths::join(self.base(file), &base_file);
-                let other = File { text: read(&located, &file.name)?, name: located };
+                let other = File { text: self.budget.read(&located, &file.name)?, name: located };
                 let mut found = None;
-                for document in documents(&other)? {
+                for document in documents(&other, self.budget)? {
                     let document = self.interpolated(document, &mut Vec::new()).map_err(|(_, why)| failed(why))?;
                     if let Some(Yaml::Mapping(services)) = document.get("services")
                         && services.get(&base_name).is_some()
@@ -241,6 +285,7 @@ impl Loader<'_> {
             }
         };
         path.pop();
+        self.budget.weigh(&base).map_err(failed)?;
         if base.is_null() {
             base = Yaml::Mapping(Mapping::new());
         }
@@ -250,13 +295,15 @@ impl Loader<'_> {
 }
 
 /// The documents of a file.
-fn documents(file: &File) -> Result<Vec<Yaml>, Error> {
+fn documents(file: &File, budget: &Budget) -> Result<Vec<Yaml>, Error> {
     if let Some(offset) = too_deep(&file.text) {
         let place = SourceText::new(&file.name, &file.text).place(offset..offset);
         return Err(Error::new(format!("brackets are nested more than {MAX_BRACKETS} deep")).at(&place));
     }
     let mut documents = Vec::new();
-    for document in yaml_serde::Deserializer::from_str(&file.text) {
+    let twice = yaml_serde::Deserializer::from_str(&file.text).zip(yaml_serde::Deserializer::from_str(&file.text));
+    for (weighed, document) in twice {
+        budget.weigh(weighed).map_err(|why| Error::new(format!("{}: {why}", file.name)))?;
         let value = Yaml::deserialize(document).map_err(|error| {
             let message = error.to_string();
             let location = error.location();
@@ -284,10 +331,6 @@ fn too_deep(text: &str) -> Option<usize> {
         }
         depth > MAX_BRACKETS
     })
-}
-
-fn read(path: &str, from: &str) -> Result<String, Error> {
-    read_text(path).map_err(|error| Error::new(format!("{from}: cannot read {path}: {error}")))
 }
 
 /// The texts of a list, or of a single text.
@@ -369,5 +412,51 @@ pub(super) fn located(directory: &str, path: &str) -> String {
         path.to_owned()
     } else {
         paths::join(directory, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: String) -> String {
+        let file = File { name: "compose.yaml".into(), text };
+        model(&[file], &Evaluation::new()).unwrap_err().message
+    }
+
+    #[test]
+    fn values_that_are_repeated_count_each_time() {
+        let long = "x".repeat(100_000);
+        let limit = "the values of all files take more than 64 MiB";
+        let aliases = ["*a"; 1000].join(",");
+        for text in [
+            format!("x-a: &a \"{long}\"\nx-b: [{aliases}]\nservices: {{}}\n"),
+            format!(
+                "x-a: &a {{b: \"{long}\"}}\nservices: {{}}\n{}",
+                (0..1000).map(|n| format!("x-{n}: {{<<: *a}}\n")).collect::<String>()
+            ),
+            format!(
+                "services:\n  a: {{image: \"{long}\"}}\n{}",
+                (0..1000).map(|n| format!("  s{n}: {{extends: a}}\n")).collect::<String>()
+            ),
+        ] {
+            let error = refused(text);
+            assert!(error.contains(limit), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_included_count_each_time() {
+        let folder = std::env::temp_dir().join(format!("buildscope-include-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = |level: u32| folder.join(format!("{level}.yaml"));
+        for level in 0..12 {
+            let next = path(level + 1);
+            std::fs::write(path(level), format!("include: [{0}, {0}]\n", next.display())).unwrap();
+        }
+        std::fs::write(path(12), "services: {a: {build: .}}\n").unwrap();
+        let error = refused(format!("include: [{}]\n", path(0).display()));
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(error.contains("more than 1000 files"), "{error}");
     }
 }

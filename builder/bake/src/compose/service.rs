@@ -1,6 +1,6 @@
 //! A service as a target.
 
-use std::collections::BTreeMap;
+use std::{cell::Cell, collections::BTreeMap};
 
 use yaml_serde::{Mapping, Value as Yaml};
 
@@ -52,7 +52,12 @@ pub(super) struct Project<'a> {
     pub(super) services: BTreeMap<String, Mapping>,
     secrets: Mapping,
     environment: &'a BTreeMap<String, String>,
+    /// What environment files may still take, in bytes.
+    env_files_left: Cell<usize>,
 }
+
+/// The most that all environment files take with their values, in bytes: each service may name many.
+const MAX_ENV_FILES: usize = 256 << 20;
 
 type Texts = BTreeMap<String, Option<String>>;
 
@@ -78,7 +83,7 @@ impl<'a> Project<'a> {
             return Err(Error::new("empty compose file"));
         }
         let secrets = model.get("secrets").and_then(Yaml::as_mapping).cloned().unwrap_or_default();
-        let project = Project { services, secrets, environment };
+        let project = Project { services, secrets, environment, env_files_left: Cell::new(MAX_ENV_FILES) };
         project.check()?;
         Ok(project)
     }
@@ -189,6 +194,9 @@ impl<'a> Project<'a> {
             };
             let known = |name: &str| self.environment.get(name).cloned();
             let parsed = dotenv::parse(&text, &known).map_err(|why| format!("env file {path}: {why}"))?;
+            let size = text.len() + parsed.values().map(String::len).sum::<usize>();
+            let more = || format!("env file {path}: all of them take more than {} MiB", MAX_ENV_FILES >> 20);
+            self.env_files_left.set(self.env_files_left.get().checked_sub(size).ok_or_else(more)?);
             variables.extend(parsed.into_iter().map(|(name, value)| (name, Some(value))));
         }
         Ok(variables)
