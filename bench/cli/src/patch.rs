@@ -11,7 +11,7 @@ use similar::TextDiff;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// A patch and what it leaves out.
 pub(super) struct Patch {
@@ -163,19 +163,55 @@ fn ignore_patch(dockerfile: &Path, ignored: &BTreeSet<&str>) -> String {
 /// The path below the current directory, unless it is elsewhere.
 fn in_current_directory(path: &Path) -> Option<PathBuf> {
     let path = path.strip_prefix(".").unwrap_or(path);
-    if path.is_relative() && !path.starts_with("..") {
+    if path.is_relative() && !path.components().any(|part| part == Component::ParentDir) {
         return Some(path.to_owned());
     }
     let here = std::env::current_dir().ok()?;
     path.strip_prefix(here).ok().map(Path::to_owned)
 }
 
+/// A name as git writes it in a patch: one with control characters, quotes or backslashes is a quoted string, so that no name is taken
+/// for another line of the patch.
+fn quoted(name: &str) -> String {
+    let special = |c: char| c.is_ascii_control() || matches!(c, '"' | '\\');
+    if !name.contains(special) {
+        return name.to_owned();
+    }
+    let mut quoted = String::from('"');
+    for c in name.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_ascii_control() => quoted += &format!("\\{:03o}", u32::from(c)),
+            c => quoted.push(c),
+        }
+    }
+    quoted + "\""
+}
+
 /// A change of one file as `diff -u` writes it; a file without a text before is new.
 fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
     // git takes paths from the directory in which it is called.
     let name = in_current_directory(path).unwrap_or_else(|| PathBuf::from(path.file_name().unwrap_or_default()));
-    let (old, new) = (format!("a/{}", name.display()), format!("b/{}", name.display()));
+    let (old, new) = (quoted(&format!("a/{}", name.display())), quoted(&format!("b/{}", name.display())));
     let old = if before.is_some() { old } else { "/dev/null".to_owned() };
     let diff = TextDiff::from_lines(before.unwrap_or_default(), after);
     diff.unified_diff().header(&old, &new).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rules are those of git's documentation of `core.quotePath`; `git apply` reads both forms.
+    #[test]
+    fn a_name_is_never_another_line_of_the_patch() {
+        for (name, written) in [
+            ("a/with space/ünï", "a/with space/ünï"),
+            ("a/new\n+++ b/evil", r#""a/new\012+++ b/evil""#),
+            ("a/tab\t", r#""a/tab\011""#),
+            ("a/quo\"te\\", r#""a/quo\"te\\""#),
+        ] {
+            assert_eq!(quoted(name), written);
+        }
+    }
 }
