@@ -96,6 +96,22 @@ pub struct RuntimeConfig {
     pub other: BTreeMap<String, serde_json::Value>,
 }
 
+impl RuntimeConfig {
+    /// The first field for a process that contains a NUL character: the kernel's strings end at one.
+    pub fn nul(&self) -> Option<String> {
+        let has = |text: &&String| text.contains('\0');
+        if let Some(variable) = self.env.iter().find(has) {
+            let name = variable.split(['=', '\0']).next().unwrap_or_default();
+            return Some(format!("the variable `{name}`"));
+        }
+        let lists = [("Entrypoint", &self.entrypoint), ("Cmd", &self.cmd), ("Shell", &self.shell)];
+        let texts = [("User", &self.user), ("WorkingDir", &self.working_dir)];
+        let list = lists.into_iter().find(|(_, list)| list.iter().flatten().any(|text| has(&text)));
+        let text = texts.into_iter().find(|(_, text)| has(text));
+        list.map(|(name, _)| name).or(text.map(|(name, _)| name)).map(|name| format!("`{name}`"))
+    }
+}
+
 /// The JSON value `{}`. Go writes a set as a map with this value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {}
@@ -183,5 +199,22 @@ mod tests {
         assert_eq!((&config.config.other["Domainname"], &config.other["container"]), (&"x".into(), &"abc".into()));
         let again: ImageConfig = serde_json::from_value(serde_json::to_value(&config).unwrap()).unwrap();
         assert_eq!(again, config);
+    }
+
+    #[test]
+    fn a_nul_character_is_found_with_its_field() {
+        let field = |config: &str| serde_json::from_str::<RuntimeConfig>(config).unwrap().nul();
+        for (config, expected) in [
+            (r#"{"Env": ["A=1", "B=x\u0000"]}"#, Some("the variable `B`")),
+            (r#"{"Env": ["A\u0000B=1"]}"#, Some("the variable `A`")),
+            (r#"{"Cmd": ["x", "\u0000"]}"#, Some("`Cmd`")),
+            (r#"{"Entrypoint": ["\u0000"]}"#, Some("`Entrypoint`")),
+            (r#"{"Shell": ["\u0000"]}"#, Some("`Shell`")),
+            (r#"{"User": "a\u0000"}"#, Some("`User`")),
+            (r#"{"WorkingDir": "/\u0000"}"#, Some("`WorkingDir`")),
+            (r#"{"Labels": {"a": "\u0000"}, "Env": ["A=1"], "Cmd": ["x"]}"#, None),
+        ] {
+            assert_eq!(field(config).as_deref(), expected, "{config}");
+        }
     }
 }

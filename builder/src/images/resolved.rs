@@ -104,6 +104,11 @@ impl ResolvedImage {
         }
         let config_bytes = read_document(&*blobs, &manifest.config)?;
         let config: ImageConfig = json(origin, "the image's configuration", &config_bytes)?;
+        if let Some(field) = config.config.nul() {
+            let reason =
+                format!("{field} in the image's configuration contains a NUL character, which no process can be given");
+            return Err(ImageError::malformed(origin, reason));
+        }
         let (layers, ids) = (&manifest.layers, &config.rootfs.diff_ids);
         if layers.len() != ids.len() {
             let reason =

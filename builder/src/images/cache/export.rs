@@ -2,6 +2,7 @@
 
 use super::super::document::Document;
 use super::super::export::{DirectorySink, PreparedBlobs, Sink};
+use super::super::layout::read_directory;
 use super::super::registry::{BlobContent, BlobUpload};
 use super::super::{ImageError, OriginalBlob, Registries};
 use super::document::{Annotations, CACHE_CONFIG, CacheConfig, DocumentLayer, DocumentRecord, INLINE, Outcome};
@@ -106,8 +107,7 @@ impl CacheExport<'_> {
         let mut top = manifest.descriptor;
         top.annotations.insert(REF_NAME.into(), tag.to_owned());
         // Other tags in the directory are kept.
-        let before = std::fs::read(dest.join("index.json")).ok();
-        let before = before.and_then(|bytes| serde_json::from_slice::<Index>(&bytes).ok());
+        let before = read_directory(dest).ok().and_then(|(_, index)| index);
         let others = before.into_iter().flat_map(|index| index.manifests);
         let others = others.filter(|entry| entry.annotations.get(REF_NAME).is_none_or(|name| name != tag));
         let index = Index {

@@ -1,8 +1,9 @@
 //! Removes the blobs of a cache directory that no cache in it names (`--cache-to type=local,reset=true`).
 
 use super::super::ImageError;
-use super::super::resolved::{Parsed, parse};
-use buildscope_oci::{Descriptor, Index};
+use super::super::layout::read_directory;
+use super::super::resolved::{Blobs, Parsed, parse, read_document};
+use buildscope_oci::Descriptor;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -12,13 +13,11 @@ const DEEPEST: usize = 4;
 
 /// Removes what no entry of the directory's index refers to. If a document cannot be read, nothing is removed.
 pub(super) fn remove(directory: &Path) -> Result<(), ImageError> {
-    let top = directory.join("index.json");
-    let bytes = fs::read(&top).map_err(ImageError::file("read", &top))?;
-    let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|error| ImageError::malformed(top.display(), format!("not an index: {error}")))?;
+    let (layout, index) = read_directory(directory)?;
+    let index = index.ok_or_else(|| ImageError::malformed(directory.display(), "it has no index.json"))?;
     let mut needed = BTreeSet::new();
     for entry in &index.manifests {
-        need(directory, entry, DEEPEST, &mut needed)?;
+        need(&layout, entry, DEEPEST, &mut needed)?;
     }
     let blobs = directory.join("blobs/sha256");
     for entry in fs::read_dir(&blobs).map_err(ImageError::file("read", &blobs))? {
@@ -35,18 +34,15 @@ pub(super) fn remove(directory: &Path) -> Result<(), ImageError> {
 
 /// Adds the blob of a descriptor and those that it refers to, by the digits of their digests.
 fn need(
-    directory: &Path,
+    layout: &dyn Blobs,
     descriptor: &Descriptor,
     depth: usize,
     needed: &mut BTreeSet<String>,
 ) -> Result<(), ImageError> {
-    let hex = descriptor.digest.hex();
-    let path = directory.join("blobs/sha256").join(&hex);
-    needed.insert(hex);
+    needed.insert(descriptor.digest.hex());
     let Some(depth) = depth.checked_sub(1) else { return Ok(()) };
-    let bytes = fs::read(&path).map_err(ImageError::file("read", &path))?;
-    match parse(&path.display().to_string(), descriptor, &bytes)? {
-        Parsed::Index(index) => index.manifests.iter().try_for_each(|entry| need(directory, entry, depth, needed)),
+    match parse(layout.origin(), descriptor, &read_document(layout, descriptor)?)? {
+        Parsed::Index(index) => index.manifests.iter().try_for_each(|entry| need(layout, entry, depth, needed)),
         Parsed::Manifest(manifest) => {
             needed.extend([&manifest.config].into_iter().chain(&manifest.layers).map(|blob| blob.digest.hex()));
             Ok(())

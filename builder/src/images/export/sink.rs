@@ -194,7 +194,16 @@ impl DirectorySink {
     /// Creates the directory, and gives the blobs their names.
     pub(crate) fn publish(&mut self) -> Result<(), ImageError> {
         let blobs = self.root.join("blobs/sha256");
-        fs::create_dir_all(&blobs).map_err(ImageError::file("create", &blobs))?;
+        for directory in [&self.root.join("blobs"), &blobs] {
+            fs::create_dir_all(directory).map_err(ImageError::file("create", directory))?;
+            // The layout may come from elsewhere, such as a cache that a CI service restores.
+            if fs::symlink_metadata(directory).is_ok_and(|found| found.is_symlink()) {
+                return Err(ImageError::malformed(
+                    directory.display(),
+                    "it is a symbolic link, which could lead out of the layout: nothing is written there",
+                ));
+            }
+        }
         self.nearby = None;
         for (digest, file) in std::mem::take(&mut self.unnamed) {
             let to = self.path(&digest);
@@ -233,7 +242,7 @@ impl Sink for DirectorySink {
             return Ok(Region::of(nameless(nearby).map_err(ImageError::file("create a file in", nearby))?));
         }
         let path = self.temporary();
-        let file = File::create(&path).map_err(ImageError::file("create", &path))?;
+        let file = create_anew(&path).map_err(ImageError::file("create", &path))?;
         Ok(Region { file: Arc::new(file), at: 0, path: Some(path) })
     }
 
@@ -255,8 +264,20 @@ impl Sink for DirectorySink {
 
     fn file(&mut self, name: &str, bytes: &[u8]) -> Result<(), ImageError> {
         let (from, to) = (self.temporary(), self.root.join(name));
-        fs::write(&from, bytes).map_err(ImageError::file("write", &from))?;
+        let written = create_anew(&from).and_then(|file| file.write_all_at(bytes, 0));
+        written.map_err(ImageError::file("write", &from))?;
         fs::rename(&from, &to).map_err(ImageError::file("rename to", to))
+    }
+}
+
+/// Creates a file in place of what a killed process with the same id may have left. A link is not followed.
+fn create_anew(path: &Path) -> io::Result<File> {
+    match File::create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            fs::remove_file(path)?;
+            File::create_new(path)
+        }
+        created => created,
     }
 }
 
@@ -266,5 +287,46 @@ impl Drop for Region {
         if let Some(path) = &self.path {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    /// A layout that a CI service has restored may lead elsewhere.
+    #[test]
+    fn nothing_is_written_through_links_of_a_layout() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, other) = (folder.path().join("layout"), folder.path().join("other"));
+        for linked in ["blobs", "blobs/sha256"] {
+            fs::create_dir_all(root.join(linked).parent().unwrap()).unwrap();
+            fs::create_dir_all(&other).unwrap();
+            symlink(&other, root.join(linked)).unwrap();
+            let error = DirectorySink::begin(&root).unwrap_err().to_string();
+            assert!(error.contains("symbolic link") && error.contains(linked), "{error}");
+            assert_eq!(names(&other), [""; 0]);
+            fs::remove_dir_all(&root).unwrap();
+        }
+        let mut sink = DirectorySink::begin(&root).unwrap();
+        let digest = BlobDigest::of(b"content");
+        fs::write(other.join("file"), "kept").unwrap();
+        symlink(other.join("file"), root.join(blob_path(digest))).unwrap();
+        for next in 1..9 {
+            let writing = format!("blobs/sha256/.writing-{}-{next}", std::process::id());
+            symlink(other.join("file"), root.join(writing)).unwrap();
+        }
+        symlink(other.join("file"), root.join("index.json")).unwrap();
+        sink.blob(&digest, b"content").unwrap();
+        sink.file("index.json", b"{}").unwrap();
+        assert_eq!(fs::read(other.join("file")).unwrap(), b"kept");
+        assert_eq!(fs::read(root.join(blob_path(digest))).unwrap(), b"content");
+        assert!(!root.join("index.json").is_symlink());
     }
 }

@@ -113,6 +113,14 @@ impl LayoutImage {
     }
 }
 
+/// A layout directory, and its index, if it has one.
+pub(super) fn read_directory(path: &Path) -> Result<(impl Blobs, Option<Index>), ImageError> {
+    let layout = Layout::open(path)?;
+    let index = layout.member("index.json", LARGEST_INDEX)?;
+    let index = index.map(|bytes| json(&layout.origin, "index.json", &bytes)).transpose()?;
+    Ok((layout, index))
+}
+
 /// Whether an entry of an index has the tag: by itself (OCI), or in a complete name (containerd, BuildKit).
 fn has_tag(entry: &Descriptor, tag: &str) -> bool {
     let whole =
