@@ -5,9 +5,10 @@
 
 use crate::error_chain::causes;
 use buildscope_storage::tar::{MemberKind, Reader, Sparse};
-use buildscope_storage::{Allowance, StorageError, open_resolved};
+use buildscope_storage::{Allowance, MAX_IMPLIED, StorageError, open_resolved};
 use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, Timespec, Timestamps};
 use rustix::io::Errno;
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -45,6 +46,7 @@ pub(super) fn unpack(from: impl Read, dir: &Path, mut allowance: Allowance) -> i
             // Directories come last: a mode may forbid writing to the directory, and writing changes its time.
             MemberKind::Directory => {
                 directories.insert(path, (mode, time));
+                root.allowed.set(root.allowed.get() + 1);
                 continue;
             }
             MemberKind::Char | MemberKind::Block | MemberKind::Fifo => {
@@ -104,19 +106,23 @@ fn explained(error: &io::Error) -> String {
 }
 
 /// The directory that is unpacked to.
-struct Root(OwnedFd);
+struct Root {
+    fd: OwnedFd,
+    /// The number of directories that may still be made.
+    allowed: Cell<usize>,
+}
 
 impl Root {
     fn open(dir: &Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(rustix::fs::open(dir, flags, Mode::empty())?))
+        Ok(Self { fd: rustix::fs::open(dir, flags, Mode::empty())?, allowed: Cell::new(MAX_IMPLIED) })
     }
 
     /// Opens an existing directory. Links are followed, but not out of the root.
     fn existing(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        open_resolved(&self.0, path, flags | OFlags::DIRECTORY, resolve)
+        open_resolved(&self.fd, path, flags | OFlags::DIRECTORY, resolve)
     }
 
     /// Opens a directory, and makes it and those above it if they are missing. Looks upwards from the path, so that a directory below an
@@ -124,6 +130,9 @@ impl Root {
     fn directory(&self, path: &Path) -> io::Result<OwnedFd> {
         match (self.existing(path, OFlags::PATH), path.parent(), path.file_name()) {
             (Err(Errno::NOENT), Some(above), Some(name)) => {
+                let over =
+                    || io::Error::other(format!("there are more than {MAX_IMPLIED} directories without a member"));
+                self.allowed.set(self.allowed.get().checked_sub(1).ok_or_else(over)?);
                 match rustix::fs::mkdirat(&self.directory(above)?, name, Mode::from_raw_mode(DIRECTORY_MODE)) {
                     // A link to nothing.
                     Ok(()) | Err(Errno::EXIST) => Ok(self.existing(path, OFlags::PATH)?),

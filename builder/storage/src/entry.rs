@@ -66,6 +66,13 @@ pub enum EntryKind {
     Fifo,
 }
 
+impl EntryKind {
+    /// Whether it is a device node.
+    pub(crate) fn is_device(&self) -> bool {
+        matches!(self, Self::CharDevice { .. } | Self::BlockDevice { .. })
+    }
+}
+
 /// The source of a regular file's bytes.
 #[derive(Clone, Debug)]
 pub enum Content {

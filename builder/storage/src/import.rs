@@ -2,15 +2,13 @@
 
 use super::index::LayerIndex;
 use super::index_builder::IndexBuilder;
+use super::limits::{MAX_NAME, MAX_PATH, MAX_TARGET};
 use super::path::{base_name, join, parent, to_path};
 use super::row::RecordKind;
 use super::tar::{Member, MemberKind, Reader, SparsePiece};
 use super::{Entry, EntryKind, Extent, StorageError, attributes};
 use std::io::Read;
 use std::path::PathBuf;
-
-/// The longest target of a symbolic link in bytes: PATH_MAX without the terminating zero.
-const MAX_TARGET: usize = 4095;
 
 /// Reads an archive to its end and returns an index without digest and size.
 pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
@@ -19,6 +17,9 @@ pub(crate) fn scan(source: impl Read) -> Result<IndexBuilder, StorageError> {
     while let Some(member) = reader.read_member()? {
         let at = member.offset;
         let path = clean(&member.name).ok_or_else(|| escapes(at, &member.name))?;
+        if path.len() > MAX_PATH {
+            return Err(StorageError::bad_layer(at, format!("a path of more than {MAX_PATH} bytes")));
+        }
         let base = base_name(&path);
         let folder = parent(&path);
         if base == b".wh..wh..opq" {
@@ -93,7 +94,7 @@ fn entry(member: Member, path: Vec<u8>) -> Result<(Entry, Option<Vec<Extent>>), 
 /// A leading slash is allowed, as in all readers. Tools disagree about `..`, so it is rejected.
 fn clean(name: &[u8]) -> Option<Vec<u8>> {
     let parts: Vec<&[u8]> = name.split(|&byte| byte == b'/').filter(|part| !part.is_empty() && *part != b".").collect();
-    let possible = |part: &&[u8]| *part != b".." && part.len() <= 255 && !part.contains(&0);
+    let possible = |part: &&[u8]| *part != b".." && part.len() <= MAX_NAME && !part.contains(&0);
     (!name.is_empty() && parts.iter().all(possible)).then(|| parts.join(&b'/'))
 }
 

@@ -106,8 +106,8 @@ impl LayerIndex {
         records.take_while(|record| record.path().is_empty()).any(|record| record.kind() == RecordKind::Opaque)
     }
 
-    /// Whether the layer looks the same on every stack: it contains all parent directories of its members, and no hard link to a
-    /// file of a lower layer.
+    /// Whether the layer looks the same on every stack: it contains all parent directories of its members, no hard link to a file of a
+    /// lower layer, and no device node, which an ordinary user's steps do not see.
     pub(crate) fn is_self_contained(&self) -> bool {
         let mut directories: Vec<&[u8]> = Vec::new();
         (0..self.len()).map(|number| self.record(number)).all(|record| {
@@ -121,7 +121,7 @@ impl LayerIndex {
             if record.kind() == RecordKind::Directory {
                 directories.push(path);
             }
-            known && (record.kind() != RecordKind::HardLink || record.link().is_some())
+            known && !record.kind().is_device() && (record.kind() != RecordKind::HardLink || record.link().is_some())
         })
     }
 

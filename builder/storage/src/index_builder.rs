@@ -4,7 +4,7 @@
 
 use super::entry_list::{EntryList, ListedEntry};
 use super::index::{HEADER, LayerIndex, MAGIC, NO_RECORD, RECORD, VERSION};
-use super::limits::Allowance;
+use super::limits::{Allowance, MAX_IMPLIED};
 use super::path::{MAX_LINKS, compare, is_below};
 use super::replay::replay;
 use super::row::{IndexRow, RecordKind};
@@ -56,7 +56,8 @@ impl IndexBuilder {
     /// Applies members to each other if their order matters, sorts them, and writes the index of a layer of `size` bytes.
     ///
     /// # Errors
-    /// [`StorageError::BadLayer`] if its files have far more bytes than the layer: holes count.
+    /// [`StorageError::BadLayer`] if its files have far more bytes than the layer (holes count), or its paths far more directories than it
+    /// has members.
     pub(crate) fn finish(mut self, diff_id: DiffId, size: u64) -> Result<LayerIndex, StorageError> {
         let too_large = || StorageError::bad_layer(0, "it has more names than an index can hold");
         let count = u32::try_from(self.entries.len()).map_err(|_| too_large())?;
@@ -65,8 +66,14 @@ impl IndexBuilder {
             let over = |error: std::io::Error| StorageError::bad_layer(self.offsets[number], error.to_string());
             allowance.take(file.size()).map_err(over)?;
         }
+        // Layers that were written here have all parents.
+        let imported = self.order.is_none();
         let mut order = self.order.take().unwrap_or_else(|| (0..count).collect());
         self.sort(&mut order);
+        if imported && self.implied(&order) > MAX_IMPLIED {
+            let reason = format!("it has more than {MAX_IMPLIED} directories without a member of their own");
+            return Err(StorageError::bad_layer(0, reason));
+        }
         if !self.is_settled(&order) {
             order.sort_unstable_by_key(|number| self.offsets[*number as usize]);
             let rows = replay(&order.iter().map(|number| self.row(*number)).collect::<Vec<_>>())?;
@@ -139,6 +146,22 @@ impl IndexBuilder {
         if !order.is_sorted_by(|a, b| compare(a, b).is_le()) {
             order.sort_unstable_by(compare);
         }
+    }
+
+    /// The number of directories that only occur in the paths of members, which are in tree order.
+    fn implied(&self, order: &[u32]) -> usize {
+        let (mut before, mut implied): (&[u8], usize) = (b"", 0);
+        for path in order.iter().map(|number| self.path(*number)) {
+            let common = before.iter().zip(path).take_while(|(a, b)| a == b).count();
+            let known = match path[..common].iter().rposition(|&byte| byte == b'/') {
+                _ if common == before.len() && path.get(common) == Some(&b'/') => common + 1,
+                Some(slash) => slash + 1,
+                None => 0,
+            };
+            implied += path[known..].iter().filter(|&&byte| byte == b'/').count();
+            before = path;
+        }
+        implied
     }
 
     /// Whether the result of these members, given in tree order, does not depend on archive order: no path occurs twice or leads
@@ -289,5 +312,32 @@ mod tests {
             bytes[HEADER + at..HEADER + at + width].copy_from_slice(&far[..width]);
             assert!(LayerIndex::parse(LayerIndex::sealed(bytes)).is_none(), "byte {at}");
         }
+    }
+
+    #[test]
+    fn directories_that_only_occur_in_paths_are_counted() {
+        let count = |paths: &[&str]| {
+            let mut builder = IndexBuilder::default();
+            paths.iter().for_each(|path| builder.entry(&Entry::directory(path), 0, None));
+            let mut order: Vec<u32> = (0..paths.len() as u32).collect();
+            builder.sort(&mut order);
+            builder.implied(&order)
+        };
+        for (paths, expected) in [
+            (&["a", "a/b", "a/b/c", "d"][..], 0),
+            (&["a/b/c"], 2),
+            (&["a/b/c", "a/bb/c", "a/b/d"], 3),
+            (&["a", "a/b/c/d", "a/b/c/e", "ab/c"], 3),
+            (&["a-b", "a/b"], 1),
+        ] {
+            assert_eq!(count(paths), expected, "{paths:?}");
+        }
+        let mut builder = IndexBuilder::default();
+        for number in 0..=MAX_IMPLIED / 5000 {
+            let path = format!("{number}/{}f", "d/".repeat(5000));
+            builder.entry(&Entry { kind: EntryKind::File { size: 0 }, ..Entry::directory(path) }, 0, None);
+        }
+        let error = builder.finish(DiffId::of("layer"), 0).unwrap_err().to_string();
+        assert!(error.contains("more than 1000000 directories"), "{error}");
     }
 }

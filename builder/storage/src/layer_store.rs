@@ -5,7 +5,9 @@ use super::error::IoContext;
 use super::index::LayerIndex;
 use super::layout::{Access, BLOBS, INDEXES, blob_path, touch};
 use super::limits::MAX_LAYERS;
+use super::lower::Marks;
 use super::options::SyncPolicy;
+use super::path::to_path;
 use super::scratch::Scratch;
 use super::tree::Tree;
 use super::{BlobStore, CacheIndex, Layer, StorageError, import, recovery, reserve};
@@ -42,10 +44,16 @@ impl LayerStore {
     pub(super) fn open(root: &Path, sync: SyncPolicy) -> Result<Self, StorageError> {
         let directory = |name: &str| root.join(name);
         // Created at every start: a store of an earlier version lacks directories that were added later.
-        for name in [BLOBS, INDEXES, "erofs", "lowers", "mounts", "claims", "tmp"] {
+        for name in ["blobs", BLOBS, INDEXES, "erofs", "lowers", "mounts", "claims", "tmp"] {
+            let directory = directory(name);
             // Images contain setuid programs and device nodes, which no other user of this host may reach.
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory(name));
-            made.context("create", directory(name))?;
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+            made.context("create", &directory)?;
+            // A store in a working directory may come from elsewhere. What is removed from it must not be outside of it.
+            if fs::symlink_metadata(&directory).context("stat", &directory)?.is_symlink() {
+                let reason = "it is a symbolic link, which could lead out of the store";
+                return Err(io::Error::other(reason)).context("use", directory);
+            }
         }
         let root = fs::canonicalize(root).context("find", root)?;
         let access = Access::of(&root.join("tmp"));
@@ -101,6 +109,25 @@ impl LayerStore {
     /// The cache index.
     pub fn cache(&self) -> &CacheIndex {
         &self.inner.cache
+    }
+
+    /// Warns if steps do not see device nodes of these layers. Those in `/dev` are hidden by the sandbox's in any case.
+    pub(crate) fn warn_of_devices(&self, layers: &[Arc<LayerIndex>]) {
+        if Marks::here().with_devices() {
+            return;
+        }
+        let records = layers.iter().flat_map(|index| (0..index.len()).map(|number| index.record(number)));
+        let mut devices = records.filter(|record| record.kind().is_device() && !record.path().starts_with(b"dev/"));
+        if let Some(first) = devices.next() {
+            let more = match devices.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            self.cache().warn(format!(
+                "steps do not see device nodes of the image (`/{}`{more}), which only root can create; the image keeps them",
+                to_path(first.path()).display()
+            ));
+        }
     }
 
     /// Warnings for the user since the last call, one sentence each: damage that was found and repaired.

@@ -6,6 +6,20 @@ use std::io::{self, Read};
 /// allows 127.
 pub const MAX_LAYERS: usize = 500;
 
+/// The longest name of a file in bytes: NAME_MAX.
+pub(crate) const MAX_NAME: usize = 255;
+/// The longest target of a symbolic link in bytes: PATH_MAX without the terminating zero.
+pub(crate) const MAX_TARGET: usize = 4095;
+
+/// The longest path of a member in bytes. docker and BuildKit refuse more than 4095; a step can make deeper directories.
+pub(crate) const MAX_PATH: usize = 16 << 10;
+/// The most directories of an archive that only occur in the paths of others. Each takes memory, and two bytes of a path make one.
+pub const MAX_IMPLIED: usize = 1_000_000;
+/// The most bytes of all names and links of an archive: those of two million files.
+pub(crate) const MAX_NAMES: u64 = 256 << 20;
+/// The most bytes of all extended attributes of an archive. A file has some twenty, if any.
+pub(crate) const MAX_ATTRIBUTES: u64 = 64 << 20;
+
 /// The part of the limit for an unpacked archive that does not depend on its size, in bytes.
 const ALLOWED_ANYWAY: u64 = 1 << 30;
 /// The largest factor of decompression that is allowed. Real layers stay below 20. gzip cannot exceed 1032, but zstd can

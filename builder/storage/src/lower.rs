@@ -4,9 +4,10 @@ use super::node::Node;
 use super::path::to_path;
 use super::row::RecordKind;
 use super::tree::Tree;
-use super::{Content, Entry, EntryKind};
+use super::{Content, Entry, EntryKind, StorageError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The form of overlayfs's marks: devices 0:0 and `trusted.` attributes, or, without privileges, `user.` attributes (Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories", "Alternative whiteouts").
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,11 +23,19 @@ impl Marks {
             .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
         if whole && rustix::process::geteuid().is_root() { Self::Trusted } else { Self::User }
     }
+
+    /// Whether this process may create device nodes. The kernel refuses that in a user namespace (mknod(2)).
+    pub(crate) fn with_devices(self) -> bool {
+        self == Self::Trusted
+    }
 }
 
 /// The entries and marks of the top layer of `stack`. Directories come before their contents.
-pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
-    let Some(index) = stack.layers().last() else { return Vec::new() };
+///
+/// # Errors
+/// None for a stack whose lower layers are a valid tree.
+pub(crate) fn entries(stack: &Tree, marks: Marks) -> Result<Vec<(Entry, Content)>, StorageError> {
+    let Some((index, below)) = stack.layers().split_last() else { return Ok(Vec::new()) };
     let own = Tree::only(stack.blobs().clone(), index.clone());
     let (mut gone, mut opaque, mut links) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for record in (0..index.len()).map(|number| index.record(number)) {
@@ -53,6 +62,12 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
             entries.push((file, stack.content(&path).unwrap_or(Content::Bytes(Default::default()))));
         }
     }
+    if !marks.with_devices() && leave_out_devices(&mut entries, |path| _ = gone.insert(path)) {
+        // What lower layers have at these paths is not visible. Other paths need no mark.
+        let empty = Tree::empty(stack.blobs().clone());
+        let below = below.iter().try_fold(empty, |tree, index| tree.with(Arc::clone(index)))?;
+        gone.retain(|path| below.node(path).is_some());
+    }
     for (entry, _) in &mut entries {
         // The lower layers have the metadata of a directory that this layer only has as a parent.
         if entry.kind == EntryKind::Directory
@@ -62,7 +77,7 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
         }
     }
     if gone.is_empty() && opaque.is_empty() {
-        return entries;
+        return Ok(entries);
     }
     let mut by_path: BTreeMap<PathBuf, (Entry, Content)> =
         entries.into_iter().map(|(entry, content)| (entry.path.clone(), (entry, content))).collect();
@@ -95,7 +110,24 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Vec<(Entry, Content)> {
         }
         by_path.insert(path, (entry, nothing()));
     }
-    by_path.into_values().collect()
+    Ok(by_path.into_values().collect())
+}
+
+/// Removes device nodes and their further names, and passes their paths to `removed`. Returns whether there were any.
+pub(crate) fn leave_out_devices(entries: &mut Vec<(Entry, Content)>, mut removed: impl FnMut(PathBuf)) -> bool {
+    let devices = entries.iter().filter(|(entry, _)| entry.kind.is_device());
+    let devices: BTreeSet<PathBuf> = devices.map(|(entry, _)| entry.path.clone()).collect();
+    entries.retain(|(entry, _)| {
+        let is_device = match &entry.kind {
+            EntryKind::HardLink { target } => devices.contains(target),
+            kind => kind.is_device(),
+        };
+        if is_device {
+            removed(entry.path.clone());
+        }
+        !is_device
+    });
+    !devices.is_empty()
 }
 
 fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[u8], value: &[u8]) {
@@ -112,5 +144,38 @@ pub(crate) fn split_link(tree: &Tree, entry: Entry, content: Content) -> (Entry,
     match (tree.lookup(&entry.path), tree.content(&entry.path)) {
         (Some(file), content) => (file, content.unwrap_or(Content::Bytes(Default::default()))),
         (None, _) => (entry, content),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::{directory, file, layer, store};
+    use crate::{DriverChoice, DriverName};
+
+    fn device(path: &str) -> (Entry, Content) {
+        let kind = EntryKind::CharDevice { major: 1, minor: 3 };
+        (Entry { kind, ..Entry::directory(path) }, Content::Bytes(Default::default()))
+    }
+
+    /// As docker, containerd and buildah in a user namespace. What is below a device node must not appear in its place.
+    #[test]
+    fn an_ordinary_user_gets_no_device_nodes() {
+        let fixture = store(DriverChoice::Named(DriverName::Copy));
+        let link = Entry { kind: EntryKind::HardLink { target: "d/new".into() }, ..Entry::directory("d/other") };
+        let below = layer(&fixture.store, [directory("d"), file("d/old", "a file")]);
+        let above = [directory("d"), device("d/old"), device("d/new"), (link, device("").1), file("d/kept", "")];
+        let stack = [below.diff_id, layer(&fixture.store, above).diff_id];
+        let tree = fixture.store.tree(&stack).unwrap();
+        let lines = |marks| -> Vec<String> {
+            let entries = entries(&tree, marks).unwrap();
+            let entries = entries.iter().filter(|(entry, _)| !entry.path.as_os_str().is_empty());
+            entries.map(|(entry, _)| format!("{} {}", entry.path.display(), entry.xattrs.len())).collect()
+        };
+        assert_eq!(lines(Marks::Trusted), ["d 0", "d/kept 0", "d/new 0", "d/old 0", "d/other 0"]);
+        // The directory has a mark because of the whiteout in it.
+        assert_eq!(lines(Marks::User), ["d 1", "d/kept 0", "d/old 1"]);
+        let index = tree.layers().last().unwrap();
+        assert!(!index.is_self_contained(), "the entries depend on the layers below");
     }
 }

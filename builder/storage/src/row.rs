@@ -23,6 +23,13 @@ pub(crate) enum RecordKind {
     Fifo,
 }
 
+impl RecordKind {
+    /// Whether it is a device node.
+    pub(crate) fn is_device(self) -> bool {
+        matches!(self, Self::Char | Self::Block)
+    }
+}
+
 /// A member of a layer before it is written to the index.
 #[derive(Debug)]
 pub(crate) struct IndexRow {

@@ -1,7 +1,7 @@
 //! Unpacks trees to files, for the drivers that need them.
 
 use super::error::IoContext;
-use super::lower::{self, Marks, split_link};
+use super::lower::{self, Marks, leave_out_devices, split_link};
 use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};
 use buildscope_record::BlobDigest;
@@ -44,7 +44,7 @@ pub(crate) fn tree(tree: &Tree, to: &Path, links: HardLinks) -> Result<Unpacked,
         HardLinks::Split => entries.map(|(entry, content)| split_link(tree, entry, content)).collect(),
         HardLinks::Keep => entries.collect(),
     };
-    write(tree, entries, to)
+    write(tree, creatable(entries), to)
 }
 
 /// Writes the contents of the directory `path` of a tree into the empty directory `to`.
@@ -56,27 +56,35 @@ pub(crate) fn subtree(tree: &Tree, path: &Path, to: &Path) -> Result<Unpacked, S
         }
         (entry, content)
     });
-    write(tree, entries.collect(), to)
+    write(tree, creatable(entries.collect()), to)
+}
+
+/// The entries that this process may create.
+fn creatable(mut entries: Vec<(Entry, Content)>) -> Vec<(Entry, Content)> {
+    if !Marks::here().with_devices() {
+        leave_out_devices(&mut entries, drop);
+    }
+    entries
 }
 
 /// Writes the top layer of `stack` alone into the empty directory `to`, as a lower directory of overlayfs.
 pub(crate) fn layer(stack: &Tree, to: &Path, marks: Marks, links: HardLinks) -> Result<Unpacked, StorageError> {
-    write(stack, top(stack, marks, links), to)
+    write(stack, top(stack, marks, links)?, to)
 }
 
 /// The entries of the top layer of `stack` as a lower directory of overlayfs.
-pub(crate) fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Vec<(Entry, Content)> {
-    let entries = lower::entries(stack, marks);
-    match links {
+pub(crate) fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Result<Vec<(Entry, Content)>, StorageError> {
+    let entries = lower::entries(stack, marks)?;
+    Ok(match links {
         HardLinks::Split => entries.into_iter().map(|(entry, content)| split_link(stack, entry, content)).collect(),
         HardLinks::Keep => entries,
-    }
+    })
 }
 
 /// Applies the top layer of `stack` to the directory `to`, which contains the rest of the stack.
 pub(crate) fn apply(stack: &Tree, to: &Path, links: HardLinks) -> Result<Unpacked, StorageError> {
     const OPAQUE: &[u8] = b"trusted.overlay.opaque";
-    let mut entries = top(stack, Marks::Trusted, links);
+    let mut entries = top(stack, Marks::Trusted, links)?;
     let whiteout = EntryKind::CharDevice { major: 0, minor: 0 };
     for (entry, _) in &mut entries {
         let host = to.join(&entry.path);

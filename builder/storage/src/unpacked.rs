@@ -91,7 +91,7 @@ pub(crate) fn difference(
         UnpackedForm::Tree => {
             tree.walk(Path::new("")).map(|(entry, content)| split_link(tree, entry, content)).collect()
         }
-        UnpackedForm::Layer(marks, links) => top(tree, marks, links),
+        UnpackedForm::Layer(marks, links) => top(tree, marks, links)?,
     };
     // What a step sees as its root is made for the step.
     entries.retain(|(entry, _)| !entry.path.as_os_str().is_empty());

@@ -3,6 +3,7 @@
 use crate::world::{World, cgroups, member, root, steps};
 use buildscope_record::{Outcome, WaitKind};
 use buildscope_testing::test;
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -566,6 +567,44 @@ fn hosts_and_limits_apply_without_a_trace() {
         world.build(&[&args[..], &["--no-cache", "--executor", executor]].concat()).record();
         assert_eq!(member(&archive, "y"), b"x\n");
         assert!(!String::from_utf8_lossy(&fs::read(&archive).unwrap()).contains("10.9.8.7"), "{executor}");
+    }
+}
+
+/// An ordinary user cannot create device nodes. Its steps do not see them, as with docker, BuildKit and buildah in a user namespace, but
+/// the image has them in any case.
+#[test]
+fn device_nodes_of_a_base_are_in_the_image() {
+    let world = World::new("FROM busybox\nADD devices.tar /opt/\nRUN touch /opt/new; ls /opt > /list\n");
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, kind) in [("null", tar::EntryType::Char), ("disk", tar::EntryType::Block)] {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(0o600);
+        header.set_size(0);
+        header.set_device_major(1).unwrap();
+        header.set_device_minor(3).unwrap();
+        archive.append_data(&mut header, name, std::io::empty()).unwrap();
+    }
+    fs::write(world.context().join("devices.tar"), archive.into_inner().unwrap()).unwrap();
+    for driver in ["auto", "copy"] {
+        let out = world.path("out.tar");
+        let output = format!("type=tar,dest={}", out.display());
+        let built = world.build(&["--driver", driver, "--no-cache", "--output", &output]);
+        built.record();
+        let mut files = tar::Archive::new(fs::File::open(&out).unwrap());
+        let kinds: BTreeMap<String, tar::EntryType> = files
+            .entries()
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.path().unwrap().display().to_string(), entry.header().entry_type()))
+            .collect();
+        assert_eq!(kinds["opt/null"], tar::EntryType::Char, "{driver}");
+        assert_eq!(kinds["opt/disk"], tar::EntryType::Block, "{driver}");
+        assert_eq!(kinds["opt/new"], tar::EntryType::Regular, "{driver}");
+        let seen = String::from_utf8(member(&out, "list")).unwrap();
+        let warned = built.stderr().contains("steps do not see device nodes of the image (`/opt/disk` and 1 more)");
+        let expected = if root() { ("disk\nnew\nnull\n", false) } else { ("new\n", true) };
+        assert_eq!((&*seen, warned), expected, "{driver}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{BLOCK, Header, Member, MemberKind, Reader, SparsePiece};
 use buildscope_storage::{
-    Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, ListedEntry, Store, Timestamp, Unpacked,
+    Allowance, CAPABILITY, Content, Entry, EntryKind, Extent, ListedEntry, MAX_IMPLIED, Store, Timestamp, Unpacked,
 };
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
@@ -71,7 +71,15 @@ impl<'a> Archive<'a> {
             file.open()?;
         }
         let (blob, _) = writer.finish(None)?;
-        members.into_iter().try_for_each(|member| self.member(member, blob, to, target))
+        let before = target.len();
+        for (number, member) in members.into_iter().enumerate() {
+            self.member(member, blob, to, target)?;
+            if target.len() - before > number + 1 + MAX_IMPLIED {
+                let reason = format!("it has more than {MAX_IMPLIED} directories without a member of their own");
+                return Err(self.bad(reason));
+            }
+        }
+        Ok(())
     }
 
     fn member(

@@ -202,8 +202,11 @@ mod tests {
     /// Writes until the disk has only this many free blocks of 1 KiB.
     fn fill(path: &Path, left: u64) {
         let mut file = File::create(path).unwrap();
-        while file.write_all(&[1; 1024]).is_ok() {}
-        file.sync_all().unwrap();
+        // The blocks of the file before are free again once the journal has been written.
+        for _ in 0..2 {
+            while file.write_all(&[1; 1024]).is_ok() {}
+            file.sync_all().unwrap();
+        }
         file.set_len(file.metadata().unwrap().len() - left * 1024).unwrap();
         file.sync_all().unwrap();
     }

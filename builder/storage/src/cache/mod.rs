@@ -469,7 +469,10 @@ impl CacheIndex {
 
     /// Adds a warning for the user; see `Store::take_warnings`.
     pub(crate) fn warn(&self, warning: String) {
-        self.state_of_warnings().push(warning);
+        let mut warnings = self.state_of_warnings();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
     }
 
     pub(crate) fn take_warnings(&self) -> Vec<String> {

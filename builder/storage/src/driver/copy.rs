@@ -4,6 +4,7 @@ use super::{Driver, Prepared, SnapshotMode, clone_mount};
 use crate::attributes::AttributeNames;
 use crate::change::{Changes, DataLocation};
 use crate::error::IoContext;
+use crate::lower::Marks;
 use crate::node::{Dir, Node, Ref};
 use crate::path::{join, to_path};
 use crate::scratch::Scratch;
@@ -40,6 +41,7 @@ impl Driver for Copy {
         let unpacked = unpack::tree(tree, &whole.dir, mode.hard_links())?;
         span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         span.end();
+        store.warn_of_devices(tree.layers());
         whole.baseline = Baseline::of(&whole.dir, tree)?;
         Ok(Box::new(whole))
     }
@@ -76,6 +78,8 @@ pub(crate) struct Baseline {
     linked: HashMap<u64, Ref>,
     /// The step did not touch files with an earlier change time (`st_ctime`): processes cannot set that time.
     before: (i64, i64),
+    /// Whether the step does not see the device nodes of the tree.
+    without_devices: bool,
 }
 
 /// The names of a hard-linked file after the step.
@@ -91,9 +95,13 @@ impl Baseline {
     pub(crate) fn of(dir: &Path, tree: &Tree) -> Result<Self, StorageError> {
         let mut directories = HashMap::new();
         note(dir, Vec::new(), &mut directories)?;
+        let without_devices = !Marks::here().with_devices();
         let mut linked = HashMap::new();
         for (entry, _) in tree.walk(Path::new("")) {
             let EntryKind::HardLink { target } = &entry.kind else { continue };
+            if without_devices && tree.lookup(target).is_some_and(|file| file.kind.is_device()) {
+                continue;
+            }
             let host = dir.join(&entry.path);
             let stat = rustix::fs::lstat(&host).context("stat", &host)?;
             if let (true, Some(Node::Leaf(leaf))) = (stat.st_nlink > 1, tree.node(target)) {
@@ -105,7 +113,7 @@ impl Baseline {
         fs::write(&mark, b"").context("write", &mark)?;
         let stat = rustix::fs::stat(&mark).context("stat", &mark)?;
         fs::remove_file(&mark).context("remove", &mark)?;
-        Ok(Self { directories, linked, before: (stat.st_ctime, stat.st_ctime_nsec as i64) })
+        Ok(Self { directories, linked, before: (stat.st_ctime, stat.st_ctime_nsec as i64), without_devices })
     }
 
     /// Compares the directory `dir` with the tree.
@@ -160,8 +168,13 @@ impl Comparison<'_, '_> {
         }
         names.sort_unstable();
         let tree = self.changes.tree();
-        for (name, _) in before.iter().flat_map(|dir| tree.entries(dir)) {
-            if names.binary_search_by(|have| have.as_slice().cmp(name)).is_err() {
+        // In a directory that was there before, a device node that the step did not see was not removed.
+        let unseen = |node: &Node| match node {
+            Node::Leaf(leaf) if same_inode && self.baseline.without_devices => tree.record(*leaf).kind().is_device(),
+            _ => false,
+        };
+        for (name, node) in before.iter().flat_map(|dir| tree.entries(dir)) {
+            if names.binary_search_by(|have| have.as_slice().cmp(name)).is_err() && !unseen(node) {
                 self.changes.gone(join(path, name));
             }
         }

@@ -102,7 +102,7 @@ impl Erofs {
         remove_damaged(&path).context("verify", &path)?;
         let made = derived::ensure(store, stack, &path, |tree| {
             let span = probe.phase(Phase::Unpack);
-            let mut image = erofs::image(store.blobs(), lower::entries(tree, self.overlay.marks), &index.layer())?;
+            let mut image = erofs::image(store.blobs(), lower::entries(tree, self.overlay.marks)?, &index.layer())?;
             span.quantity(Quantity::FilesWalked, index.layer().files)
                 .quantity(Quantity::BytesWritten, image.len() as u64);
             // The kernel reads only as many blocks as the superblock says, so a checksum can follow them.
@@ -260,7 +260,7 @@ mod tests {
         let text = "some text\n".repeat(1000);
         let made = layer(store, [directory("d"), file("d/f", &text), file("top", "t")]);
         let tree = store.tree(&[made.diff_id]).unwrap();
-        let entries = lower::entries(&tree, lower::Marks::Trusted);
+        let entries = lower::entries(&tree, lower::Marks::Trusted).unwrap();
         let image = store.root().join("image");
         fs::write(&image, erofs::image(store.blobs(), entries, &made).unwrap()).unwrap();
         let attached = || {

@@ -117,6 +117,7 @@ pub(crate) fn lower(
         let dir = store.scratch().path("unpack");
         fs::create_dir(&dir).context("create", &dir)?;
         let unpacked = unpack::layer(tree, &dir, marks, links)?;
+        store.warn_of_devices(&tree.layers()[tree.depth() - 1..]);
         span.quantity(Quantity::FilesWalked, unpacked.files).quantity(Quantity::BytesWritten, unpacked.bytes);
         Ok(dir)
     })?;

@@ -6,6 +6,7 @@ use super::member::{Member, MemberKind, Sparse};
 use super::sparse::{Numbers, pieces};
 use super::{BLOCK, padded};
 use crate::StorageError;
+use crate::limits::{MAX_ATTRIBUTES, MAX_NAMES};
 use std::io::{self, Read, Seek};
 
 /// The largest extended header that is read, in bytes. Linux allows 64 KiB per attribute; docker's limit is 1 MiB.
@@ -24,7 +25,9 @@ pub struct Reader<R> {
     next: u64,
     /// The end of the last member's data.
     data: u64,
-    global: Extended,
+    /// What all names and links, and all extended attributes, may still take.
+    names_left: u64,
+    attributes_left: u64,
     buffer: Vec<u8>,
 }
 
@@ -38,7 +41,8 @@ impl<R: Read> Reader<R> {
             at: 0,
             next: 0,
             data: 0,
-            global: Extended::default(),
+            names_left: MAX_NAMES,
+            attributes_left: MAX_ATTRIBUTES,
             buffer: vec![0; 1 << 20],
         }
     }
@@ -58,7 +62,7 @@ impl<R: Read> Reader<R> {
 
     /// The next member; `None` at the end of the archive. The rest of the source has been read then.
     pub fn read_member(&mut self) -> Result<Option<Member>, StorageError> {
-        let mut extended = self.global.clone();
+        let mut extended = Extended::default();
         let (mut long_name, mut long_link) = (None, None);
         loop {
             match self.skip_to(self.next) {
@@ -77,16 +81,14 @@ impl<R: Read> Reader<R> {
             let size = read_number(&header.size).ok_or_else(|| StorageError::bad_layer(at, "invalid size"))?;
             match header.typeflag {
                 b'x' | b'X' => extended.parse(&self.small(size)?, at)?,
-                b'g' => {
-                    let bytes = self.small(size)?;
-                    self.global.parse(&bytes, at)?;
-                    extended.parse(&bytes, at)?;
-                }
+                // Records for all following members have no effect in Go's reader, and so in docker, BuildKit, buildah and umoci.
+                b'g' => Extended::default().parse(&self.small(size)?, at)?,
                 b'L' => long_name = Some(until_zero(&self.small(size)?).to_vec()),
                 b'K' => long_link = Some(until_zero(&self.small(size)?).to_vec()),
                 _ => {
                     let headers = Headers { header, at, size, extended, long_name, long_link };
                     let mut member = headers.member(self.at, self.owners)?;
+                    self.count(&member, at)?;
                     self.data = self
                         .at
                         .checked_add(member.stored)
@@ -99,6 +101,19 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// Counts what a member takes in memory besides its data.
+    fn count(&mut self, member: &Member, at: u64) -> Result<(), StorageError> {
+        let over = |what: &str, limit: u64| {
+            StorageError::bad_layer(at, format!("the {what} of its members take more than {} MiB", limit >> 20))
+        };
+        let names = (member.name.len() + member.link.len()) as u64;
+        self.names_left = self.names_left.checked_sub(names).ok_or_else(|| over("names", MAX_NAMES))?;
+        let attributes = member.xattrs.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum();
+        self.attributes_left =
+            self.attributes_left.checked_sub(attributes).ok_or_else(|| over("attributes", MAX_ATTRIBUTES))?;
+        Ok(())
     }
 
     /// The stored data of the last member: for a sparse file its pieces, one after the other. The end of the source is an error.

@@ -384,3 +384,58 @@ fn an_owner_of_minus_one_is_rejected() {
         }
     }
 }
+
+/// The bytes of an extended header with one record (POSIX.1-2024, pax, "pax Extended Header").
+fn record(keyword: &str, value: &[u8]) -> Vec<u8> {
+    let rest = [b" ", keyword.as_bytes(), b"=", value, b"\n"].concat();
+    let length =
+        (1..8).map(|digits| rest.len() + digits).find(|length| length.to_string().len() + rest.len() == *length);
+    [length.unwrap().to_string().into_bytes(), rest].concat()
+}
+
+/// Go's reader does not apply records for all following members, nor do docker, BuildKit, buildah and umoci, which use it. Applied to
+/// each member, one attribute of a megabyte and 20,000 members would take 20 GB.
+#[test]
+fn records_for_all_members_have_no_effect() {
+    let mut archive = Vec::new();
+    for (keyword, value) in [("path", &b"other"[..]), ("uid", b"7"), ("SCHILY.xattr.user.x", b"y")] {
+        RawHeader::of(b"global", b'g', USTAR).append(&record(keyword, value), &mut archive);
+    }
+    RawHeader::of(b"name", b'0', USTAR).append(b"", &mut archive);
+    let member = Reader::new(&*archive).read_member().unwrap().unwrap();
+    assert_eq!((&*member.name, member.uid, member.xattrs.len()), (&b"name"[..], 0, 0));
+}
+
+/// What members take in memory besides their data has a limit: zeros compress well.
+#[test]
+fn names_and_attributes_have_a_limit() {
+    let refused = |keyword: &str, size: usize| {
+        let (mut one, value) = (Vec::new(), vec![b'a'; size]);
+        RawHeader::of(b"pax", b'x', USTAR).append(&record(keyword, &value), &mut one);
+        RawHeader::of(b"f", b'0', USTAR).append(b"", &mut one);
+        let mut reader = Reader::new(Repeated { bytes: one, at: 0 });
+        let failed = std::iter::from_fn(|| reader.read_member().transpose()).position(|member| match member {
+            Ok(_) => false,
+            Err(error) => error.to_string().contains("of its members take more than"),
+        });
+        failed.unwrap()
+    };
+    // The attribute's name has six letters.
+    assert_eq!(refused("SCHILY.xattr.user.x", 1_000_000), (64 << 20) / 1_000_006);
+    assert_eq!(refused("path", 1_000_000), (256 << 20) / 1_000_000);
+}
+
+/// The same bytes again and again.
+struct Repeated {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl std::io::Read for Repeated {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let length = buffer.len().min(self.bytes.len() - self.at);
+        buffer[..length].copy_from_slice(&self.bytes[self.at..self.at + length]);
+        self.at = (self.at + length) % self.bytes.len();
+        Ok(length)
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::header::{Header, MAX_7, MAX_11, write_octal};
 use super::{BLOCK, XATTR};
+use crate::limits::{MAX_NAME, MAX_TARGET};
 use crate::{Entry, EntryKind, StorageError};
 use std::os::unix::ffi::OsStrExt;
 
@@ -9,7 +10,8 @@ use std::os::unix::ffi::OsStrExt;
 /// in a slash.
 ///
 /// # Errors
-/// [`StorageError::BadEntry`] for zero bytes in names, too large device numbers, and `=` in names of attributes.
+/// [`StorageError::BadEntry`] for zero bytes in names, names and links that no file system of Linux can hold, too large device numbers,
+/// and `=` in names of attributes.
 pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), StorageError> {
     let bad = |reason| StorageError::BadEntry { path: entry.path.clone(), reason };
     let (mut header, mut records) = (Header::zeroed(), Records::default());
@@ -19,6 +21,12 @@ pub fn encode(entry: &Entry, name: &[u8], out: &mut Vec<u8>) -> Result<(), Stora
     };
     if name.contains(&0) || link.contains(&0) {
         return Err(bad("its name contains a zero byte"));
+    }
+    if entry.path.file_name().is_some_and(|name| name.len() > MAX_NAME) {
+        return Err(bad("its name is longer than 255 bytes"));
+    }
+    if matches!(entry.kind, EntryKind::Symlink { .. }) && !(1..=MAX_TARGET).contains(&link.len()) {
+        return Err(bad("the target of a symbolic link has 1 to 4095 bytes"));
     }
     match split(name) {
         Some((prefix, rest)) => {

@@ -93,6 +93,47 @@ fn an_empty_layer_is_written_once() {
     assert_eq!(write(), write());
 }
 
+/// A store in a working directory may come from elsewhere.
+#[test]
+fn a_store_does_not_lead_out_of_its_directory() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, other) = (folder.path().join("store"), folder.path().join("other"));
+    for linked in ["blobs", "blobs/sha256", "index", "erofs", "lowers", "mounts", "claims", "tmp"] {
+        std::fs::create_dir_all(root.join(linked).parent().unwrap()).unwrap();
+        std::fs::create_dir_all(&other).unwrap();
+        std::os::unix::fs::symlink(&other, root.join(linked)).unwrap();
+        let error = Store::open(&root, StoreOptions::default()).err().unwrap().to_string();
+        assert!(error.contains("symbolic link") && error.contains(linked), "{error}");
+        assert_eq!(std::fs::read_dir(&other).unwrap().count(), 0);
+        std::fs::remove_dir_all(&root).unwrap();
+    }
+    Store::open(&root, StoreOptions::default()).unwrap();
+}
+
+/// What [`Store::import_layer`] refuses, as all unpackers do.
+#[test]
+fn a_layer_has_no_names_and_links_that_no_file_system_holds() {
+    let fixture = store(DriverChoice::Named(DriverName::Copy));
+    let link = |length: usize| Entry {
+        kind: EntryKind::Symlink { target: "x".repeat(length).into() },
+        mode: 0o777,
+        ..Entry::directory("link")
+    };
+    let made = |entry: Entry| {
+        let mut builder = fixture.store.layer_builder();
+        builder.push(entry, Content::Bytes(Arc::default()));
+        let layer = builder.finish(&Probe::disabled())?;
+        let bytes = std::fs::read(fixture.store.blobs().path(layer.diff_id)).unwrap();
+        fixture.store.import_layer(&*bytes, None, &Probe::disabled())
+    };
+    for entry in [Entry::directory("n".repeat(255)), link(1), link(4095)] {
+        made(entry).unwrap();
+    }
+    for entry in [Entry::directory("n".repeat(256)), link(0), link(4096)] {
+        assert!(matches!(made(entry), Err(StorageError::BadEntry { .. })));
+    }
+}
+
 #[test]
 fn upper_layers_replace_and_whiteouts_remove() {
     let fixture = store(DriverChoice::Named(DriverName::Copy));
