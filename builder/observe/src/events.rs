@@ -236,7 +236,7 @@ fn parse(kind: u32, misc: u16, body: &[u8]) -> ParsedReport {
 /// Whether a thread works on the tasks of Gradle, by its name: "Execution worker", or before version 7 "Task worker for ':'". The kernel keeps 15
 /// bytes.
 fn is_task_worker(name: &str) -> bool {
-    ["Execution worke", "Task worker for"].contains(&name)
+    ["Execution worker", "Task worker for"].iter().any(|known| known[..15] == *name)
 }
 
 #[cfg(test)]
@@ -258,7 +258,7 @@ mod tests {
         let ParsedReport::Event(event) = parse(COMM, MISC_COMM_EXEC, &comm) else { panic!("an event") };
         assert_eq!(event.what, What::Executed { name: "cc1".into() });
         assert!(matches!(parse(COMM, 0, &comm), ParsedReport::Other), "a thread that names itself executes nothing");
-        let worker = [numbers(&[7, 9]), b"Execution worke\0".to_vec(), id.clone()].concat();
+        let worker = [numbers(&[7, 9]), b"Execution worker"[..15].to_vec(), vec![0], id.clone()].concat();
         let ParsedReport::Event(event) = parse(COMM, 0, &worker) else { panic!("an event") };
         assert_eq!((event.pid, event.tid, event.what), (7, 9, What::WorksOnTasks));
         let out = MISC_SWITCH_OUT | MISC_SWITCH_OUT_PREEMPT;

@@ -19,6 +19,8 @@ pub(crate) const EVERY: u64 = 9_900_990;
 const DEEPEST: usize = 64;
 /// The number of files whose symbols are kept.
 const FILES: usize = 400;
+/// The number of ancestors of a process that are asked for its files.
+const ANCESTORS: usize = 8;
 
 /// The name of a function at an address outside of all files.
 const UNKNOWN: &str = "[unknown]";
@@ -152,6 +154,7 @@ type MappedFile = (Arc<str>, (u64, u64, u64));
 #[derive(Default)]
 struct SymbolNames {
     maps: HashMap<i32, Arc<Vec<Map>>>,
+    parents: HashMap<i32, i32>,
     files: HashMap<MappedFile, Symbols>,
     /// The names as people read them, by the names of the symbol tables.
     names: HashMap<String, Arc<str>>,
@@ -168,11 +171,18 @@ impl SymbolNames {
                 maps.push(map);
             }
             What::Forked { pid, parent } => {
+                if pid != parent {
+                    self.parents.insert(pid, parent);
+                }
                 if let Some(maps) = self.maps.get(&parent).filter(|_| pid != parent).cloned() {
                     self.maps.insert(pid, maps);
                 }
             }
-            What::Executed { pid } | What::Exited { pid } => drop(self.maps.remove(&pid)),
+            What::Executed { pid } => drop(self.maps.remove(&pid)),
+            What::Exited { pid } => {
+                self.maps.remove(&pid);
+                self.parents.remove(&pid);
+            }
             What::Sampled { pid, tid, addresses } => {
                 let named: Vec<Arc<str>> = addresses.iter().rev().map(|&address| self.name(pid, address)).collect();
                 // Without frame pointers, a stack leads into data.
@@ -207,7 +217,11 @@ impl SymbolNames {
             if self.files.len() >= FILES {
                 self.files.clear();
             }
-            self.files.insert(key.clone(), Symbols::of(pid, &map.file));
+            // A short process may have ended by now. Those that started it mostly have the same root directory.
+            let mut alive = std::iter::successors(Some(pid), |pid| self.parents.get(pid).copied()).take(ANCESTORS);
+            if let Some(symbols) = alive.find_map(|pid| Symbols::of(pid, &map.file)) {
+                self.files.insert(key.clone(), symbols);
+            }
         }
         let symbols = self.files.get(&key);
         let function = symbols.and_then(|symbols| symbols.function(address - map.start + map.offset));
@@ -275,12 +289,14 @@ mod tests {
     fn functions_have_the_names_of_their_authors() {
         let (pid, path) = (std::process::id() as i32, std::env::current_exe().unwrap());
         let file: Arc<str> = path.to_str().unwrap().into();
-        let symbols = Symbols::of(pid, &file);
+        let symbols = Symbols::of(pid, &file).unwrap();
         let (_, offset) = symbols.any("7Symbols4read").unwrap();
         let mut names = SymbolNames::default();
-        let map = Map { start: 0x1000, end: u64::MAX, offset: 0, file, identity: (0, 0, 0) };
-        names.take(1, What::Mapped { pid, map });
-        let sampled = names.take(2, What::Sampled { pid, tid: pid, addresses: vec![0x1000 + offset + 3] });
+        // The child has ended: no process has this number.
+        let (child, maps) = (i32::MAX, Map { start: 0x1000, end: u64::MAX, offset: 0, file, identity: (0, 0, 0) });
+        names.take(1, What::Forked { pid: child, parent: pid });
+        names.take(2, What::Mapped { pid: child, map: maps });
+        let sampled = names.take(3, What::Sampled { pid: child, tid: child, addresses: vec![0x1000 + offset + 3] });
         let Some(Event { what: event::What::Sampled { frames }, .. }) = sampled else { panic!("a sample") };
         assert_eq!(&*frames[0], "buildscope_observe::symbols::Symbols::read");
     }

@@ -30,9 +30,10 @@ pub(crate) struct Symbols {
 }
 
 impl Symbols {
-    /// Reads the symbols of a file in the root directory of a process. The result is empty if the file cannot be read.
-    pub(crate) fn of(pid: i32, path: &str) -> Self {
-        open(pid, path).and_then(Self::read).unwrap_or_default()
+    /// Reads the symbols of a file in the root directory of a process. The result is empty if the file is not a program. `None` if it cannot
+    /// be opened, because the process has ended or the file is gone.
+    pub(crate) fn of(pid: i32, path: &str) -> Option<Self> {
+        open(pid, path).map(|file| Self::read(file).unwrap_or_default())
     }
 
     fn read(file: File) -> Option<Self> {
@@ -110,7 +111,7 @@ mod tests {
     #[test]
     fn a_function_is_found_by_its_place_in_the_file() {
         let path = std::env::current_exe().unwrap();
-        let symbols = Symbols::of(std::process::id() as i32, path.to_str().unwrap());
+        let symbols = Symbols::of(std::process::id() as i32, path.to_str().unwrap()).unwrap();
         let (name, offset) = symbols.any("7Symbols4read").unwrap();
         assert_eq!(symbols.function(offset + 3), Some(name));
         assert_eq!(symbols.function(u64::MAX), None);
@@ -118,7 +119,7 @@ mod tests {
 
     #[test]
     fn files_that_are_not_programs_have_no_symbols() {
-        assert!(Symbols::of(std::process::id() as i32, "/etc/passwd").functions.is_empty());
-        assert!(Symbols::of(std::process::id() as i32, "/nowhere").functions.is_empty());
+        assert!(Symbols::of(std::process::id() as i32, "/etc/passwd").unwrap().functions.is_empty());
+        assert!(Symbols::of(std::process::id() as i32, "/nowhere").is_none());
     }
 }

@@ -8,6 +8,7 @@ mod builtins;
 mod groups;
 mod names;
 mod turns;
+mod words;
 mod work;
 
 pub(super) use arguments::{Values, fits};
@@ -20,10 +21,11 @@ use brush_parser::ast::{
     IfClauseCommand, Pipeline, SeparatorOperator,
 };
 use buildscope_commands::grammar::{Offsets, lists, parse, pipelines};
-use names::{Position, Programs, exit_action, literal, steps};
+use names::{Position, Programs, exit_action, steps};
 use std::collections::HashMap;
 use std::ops::Range;
 use turns::Constants;
+use words::literal;
 use work::Works;
 
 /// The most commands that a unit may have to be divided.

@@ -2,6 +2,7 @@
 
 use super::arguments::{Argument, Piece, Variables, call};
 use super::builtins;
+use super::words::literal;
 use brush_parser::ParserOptions;
 use brush_parser::ast::{
     AndOr, AndOrList, Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand,
@@ -394,14 +395,6 @@ fn evaluated(simple: &SimpleCommand) -> Option<String> {
     });
     let words: Option<Vec<String>> = words.collect();
     words.map(|words| words.join(" "))
-}
-
-/// The value of a word without its quotes; `None` if it depends on an expansion.
-pub(super) fn literal(word: &Word) -> Option<String> {
-    if word.value.contains(['$', '`', '*', '?']) {
-        return None;
-    }
-    Some(brush_parser::unquote_str(&word.value))
 }
 
 /// The pipelines that `&&` and `||` join, and whether each may not run though everything before it did not fail the build: after `||`, and

@@ -3,7 +3,7 @@
 //! A loop has a turn for each of its words, or until a counter reaches its limit. Only values count that a variable certainly has at this
 //! place: where a condition, a loop, a function or `eval` may have changed it, it is unknown. A loop may end earlier (`break`).
 
-use super::names::literal;
+use super::words::literal;
 use brush_parser::ParserOptions;
 use brush_parser::ast::{
     Assignment, AssignmentName, AssignmentValue, Command, CommandPrefixOrSuffixItem, CompoundCommand, CompoundList,

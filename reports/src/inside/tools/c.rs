@@ -5,6 +5,12 @@ use super::{Family, LineRule, ProcessRule, begins, rule};
 
 /// The drivers (gcc, g++) only start these programs.
 const RULES: &[ProcessRule] = &[
+    // clang compiles by itself, and links if it is not told to stop before.
+    rule(&["clang*"], "=-c", Compile),
+    rule(&["clang*"], "=-S", Compile),
+    rule(&["clang*"], "=-E", Compile),
+    rule(&["clang*"], "=-cc1", Compile),
+    rule(&["clang", "clang++", "clang-1*", "clang++-1*"], "=-o", Link),
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
     // What these start and is not a compiler is a test.
@@ -62,5 +68,12 @@ mod tests {
         assert_eq!(of("/usr/lib/gcc/x86_64-linux-gnu/12/collect2 -dynamic-linker /lib64/ld.so x.o"), Some(Link));
         assert_eq!(of("/usr/bin/ld.bfd -o x x.o"), Some(Link));
         assert_eq!(of("make -j8"), Some(Plan));
+        assert_eq!(of("clang++ -O2 -c a.cc -o a.o"), Some(Compile));
+        assert_eq!(
+            of("/usr/lib/llvm-14/bin/clang -cc1 -triple x86_64-pc-linux-gnu -emit-obj -o /tmp/a.o"),
+            Some(Compile)
+        );
+        assert_eq!(of("clang++ -fuse-ld=lld -o app a.o b.o"), Some(Link));
+        assert_eq!(of("clang++ a.cc"), Some(Compile));
     }
 }
