@@ -51,9 +51,12 @@ fn a_note_and_an_issue_number_are_no_steps() {
 #[test]
 fn a_series_of_commits_is_not_read_as_steps() {
     let log = "#1 [1/2] RUN a\n#1 DONE 1.0s\n#2 [2/2] RUN b\n#2 DONE 2.0s\n#3 exporting to image\n#3 DONE 0.1s\n";
-    for before in
-        ["#2 [1/2] of the login page\n", "HEAD is now at 1a2b3c #2 [1/2] RUN of the page\n", "* #9 [2/2] FIX it\n"]
-    {
+    for before in [
+        "#2 [1/2] of the login page\n",
+        "HEAD is now at 1a2b3c #2 [1/2] RUN of the page\n",
+        "* #9 [2/2] FIX it\n",
+        "#41 [release 2/3] RUN candidate\n",
+    ] {
         let (record, _) = read(&(before.to_owned() + log));
         assert_eq!(
             (texts(&record), record.wall.0),
@@ -205,6 +208,17 @@ fn targets_are_different_builds_of_one_log() {
         (record.wall.0, explanation.path.last().map(|leg| leg.step)),
         (26_100_000_000, Some(step(&record, "[web] exporting").id))
     );
+}
+
+#[test]
+fn what_follows_an_export_belongs_to_its_target() {
+    let (record, _) = read(
+        "#1 [web internal] load build definition from Dockerfile\n#1 DONE 0.0s\n#2 [web 1/1] RUN a\n#2 DONE 30.0s\n\
+         #3 [api 1/1] RUN b\n#3 DONE 8.0s\n#4 [web] exporting to docker image format\n#4 DONE 3.0s\n#5 [web] importing to docker\n\
+         #5 DONE 1.0s\n#6 [web] resolving provenance for metadata file\n#6 DONE 0.0s\n",
+    );
+    assert_eq!((record.wall.0, times(&record, "importing")), (33_000_000_000, (30_000, 31_000)));
+    assert_eq!(times(&record, "provenance"), (33_000, 33_000));
 }
 
 #[test]
@@ -429,6 +443,70 @@ fn of_builds_without_times_the_failed_one_is_explained() {
     let failed = "Step 1/2 : FROM a\nStep 2/2 : RUN c\nThe command '/bin/sh -c c' returned a non-zero code: 3\n";
     let (_, explanation) = read(&format!("{built}{failed}{built}"));
     assert!(explanation.answer.starts_with("The build failed with exit code 3 in `RUN c`"), "{}", explanation.answer);
+}
+
+#[test]
+fn the_words_of_a_failure_are_in_every_form_of_log() {
+    let buildah = "STEP 1/2: FROM busybox\nSTEP 2/2: RUN make\ncc a.c\nmake: no rule for b\n\
+                   Error: building at STEP \"RUN make\": while running runtime: exit status 2\n";
+    let display = "[+] Building 9.9s (3/4)\n => [internal] load build definition from Dockerfile  0.0s\n => CACHED [1/2] FROM a  0.0s\n \
+                   => ERROR [2/2] RUN make   9.9s\n------\n > [2/2] RUN make:\n9.812 make: no rule for b\n------\n\
+                   ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2\n";
+    for log in [buildah, display] {
+        let (_, explanation) = read(log);
+        let answer = &explanation.answer;
+        assert!(
+            answer.starts_with("The build failed with exit code 2") && answer.contains("make: no rule for b"),
+            "{answer}"
+        );
+    }
+}
+
+#[test]
+fn a_cancelled_build_has_not_failed() {
+    let (record, explanation) = read(
+        "2026-03-01T10:00:00Z #1 [1/2] RUN a\n2026-03-01T10:00:01Z #1 DONE 1.0s\n2026-03-01T10:00:01Z #2 [2/2] RUN b\n\
+         2026-03-01T10:00:31Z #2 CANCELED\n2026-03-01T10:00:31Z ERROR: failed to solve: Canceled: context canceled\n",
+    );
+    assert_eq!((record.unfinished, times(&record, "RUN b")), (true, (1000, 31_000)));
+    assert!(explanation.answer.contains("while `RUN b` (stage stage-0) was running"), "{}", explanation.answer);
+    let (record, explanation) = read(
+        "[+] Building 9.9s (2/4)\n => [internal] load build definition from Dockerfile  0.1s\n => [1/2] RUN a  0.4s\n => [2/2] RUN b   9.0s\n => => # cc b.c\n",
+    );
+    assert!(record.unfinished);
+    assert!(explanation.answer.contains("while `RUN b` (stage stage-0) was running"), "{}", explanation.answer);
+}
+
+#[test]
+fn a_step_of_another_number_is_output() {
+    let docker = "2026-03-01T10:00:00Z Step 1/3 : FROM busybox\n2026-03-01T10:00:01Z Step 2/3 : RUN make\n\
+                  2026-03-01T10:00:02Z Step 3/9 : of the test\n2026-03-01T10:00:09Z Step 3/3 : RUN b\n\
+                  2026-03-01T10:00:10Z Successfully built aaaaaaaaaaaa\n";
+    let (record, _) = read(docker);
+    assert_eq!((texts(&record), times(&record, "make")), (vec!["FROM busybox", "RUN make", "RUN b"], (1000, 9000)));
+    // The beginning of the second build is missing, and another builder tags an image later.
+    let tail = "2026-03-01T10:01:00Z Step 2/3 : RUN c\n2026-03-01T10:01:03Z Step 3/3 : RUN d\n\
+                2026-03-01T10:01:07Z Successfully built bbbbbbbbbbbb\n2026-03-01T10:02:00Z STEP 1/1: FROM a\n\
+                2026-03-01T10:02:00Z Successfully tagged localhost/a\n";
+    assert_eq!(walls(&all(&format!("{docker}{tail}")))[..2], [10_000, 7000]);
+}
+
+#[test]
+fn times_go_on_where_the_clock_was_set_back() {
+    for log in [
+        "2026-03-01T03:00:00Z Step 1/2 : FROM a\n2026-03-01T03:00:04Z Step 2/2 : RUN b\n2026-03-01T02:00:09Z Successfully built aaaaaaaaaaaa\n",
+        "2026-03-02T03:00:00Z STEP 1/2: FROM a\n2026-03-02T03:00:04Z STEP 2/2: RUN b\n2026-03-01T03:00:05Z COMMIT c\n2026-03-01T03:00:05Z --> 0123456789ab\n",
+        "2026-10-25 02:59:00 #1 [1/2] FROM a\n2026-10-25 02:59:04 #1 DONE 4.0s\n2026-10-25 02:00:01 #2 [2/2] RUN b\n2026-10-25 02:00:01 #2 DONE 0.0s\n",
+    ] {
+        let (record, explanation) = read(log);
+        let expected =
+            "the clock was set back during the build: the time that passed meanwhile is unknown and left out";
+        assert_eq!(
+            (record.wall.0, explanation.notes.last().map(String::as_str)),
+            (4_000_000_000, Some(expected)),
+            "{log}"
+        );
+    }
 }
 
 #[test]

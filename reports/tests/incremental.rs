@@ -139,6 +139,23 @@ fn a_cached_step_that_is_printed_twice_takes_no_time() {
 }
 
 #[test]
+fn a_cached_step_without_a_need_was_known_at_the_start() {
+    // The first step of its stage, the FROM, has the name of another stage.
+    let (record, explanation) = read(&plain(&[
+        (0, "#1 [b 1/2] FROM docker.io/library/alpine"),
+        (10, "#1 CACHED"),
+        (10, "#2 [b 2/2] RUN sleep 3"),
+        (3010, "#2 DONE 3.0s"),
+        (3020, "#3 [stage-2 1/1] COPY --from=b /x /x"),
+        (3020, "#3 CACHED"),
+        (3020, "#4 [z 2/2] RUN older"),
+        (3021, "#4 CACHED"),
+    ]));
+    assert_eq!((share(&explanation, "sleep 3"), share(&explanation, "older")), (3000, 0));
+    assert_eq!(path(&record, &explanation).last(), Some(&"RUN sleep 3"));
+}
+
+#[test]
 fn a_line_that_was_printed_late_makes_no_edge_irrelevant() {
     // docker 20.10 shows one vertex at a time, and writes every 0.15 s. True: `sleep 1` 50 to 1450, `sleep 0.4` 1450 to 2150, both COPYs
     // 100 each, `sleep 0.5` 2400 to 3300. Stage b ends at 1250.

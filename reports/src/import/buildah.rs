@@ -10,6 +10,7 @@ use super::instant::Instant;
 use super::log::{Log, LogLine};
 use super::marks::buildah::step;
 use super::names;
+use super::output::LineTime;
 use crate::index::Indexed;
 use buildscope_record::{Fidelity, Instruction, Outcome, Policy, Tool};
 use std::collections::{HashMap, HashSet};
@@ -56,6 +57,8 @@ struct BuildahReader {
     ended: bool,
     /// The time of the last line.
     seen: Option<Instant>,
+    /// The lines between those of steps, each with the step that was announced last.
+    outputs: Vec<(DraftId, Option<Instant>, String)>,
 }
 
 impl BuildahReader {
@@ -73,6 +76,7 @@ impl BuildahReader {
             tagged: false,
             ended: false,
             seen: None,
+            outputs: Vec::new(),
         }
     }
 
@@ -112,6 +116,10 @@ impl BuildahReader {
             (self.tagged, self.ended) = (true, true);
         } else if is_error(words) && !self.steps.is_empty() && !self.draft.failed {
             self.fail(words);
+        } else if let Some(last) =
+            self.last.filter(|_| !words.is_empty() && self.commit.is_none() && !self.draft.failed)
+        {
+            self.outputs.push((last, at, words.to_owned()));
         }
     }
 
@@ -165,7 +173,7 @@ impl BuildahReader {
     }
 
     fn finish(self, dated: bool) -> Option<Draft> {
-        let Self { mut draft, steps, numbers, done, committed, commit, layers, ended, last, seen, .. } = self;
+        let Self { mut draft, steps, numbers, done, committed, commit, layers, ended, last, seen, outputs, .. } = self;
         last?;
         draft.unfinished = !ended && !draft.failed;
         if draft.unfinished || draft.failed {
@@ -176,6 +184,14 @@ impl BuildahReader {
         }
         let timed = draft.steps.iter().any(|step| step.start.is_some());
         let parallel = interleaved(&numbers);
+        // With several stages at the same time, a line may be of any of them.
+        for (id, at, output) in outputs.into_iter().filter(|_| !parallel) {
+            let step = &mut draft.steps[id];
+            if step.instruction == Instruction::Run {
+                at.into_iter().for_each(|at| step.output.line(LineTime::At(at), &output));
+                step.log.push(output);
+            }
+        }
         if layers {
             ends(&mut draft, &steps, &numbers, done, commit);
         } else if parallel && timed {

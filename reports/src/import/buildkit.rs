@@ -219,6 +219,7 @@ impl Vertices {
         let mut named: Vec<DraftVertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
         let mut times: Vec<_> =
             named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
+        let ran: Vec<bool> = times.iter().map(|(_, runs)| !runs.is_empty()).collect();
         draft.notes = runs::repair(&mut times);
         let ids: HashMap<String, DraftId> =
             named.iter().enumerate().map(|(at, vertex)| (vertex.digest.clone(), DraftId::from_index(at))).collect();
@@ -227,9 +228,13 @@ impl Vertices {
         let seen = named.iter().filter_map(|vertex| vertex.seen).filter(|_| draft.notes.is_empty());
         let last = ends.chain(seen).max();
         let mut runs: Indexed<DraftId, Vec<VertexRun>> = Indexed::default();
-        for (vertex, (_, times)) in named.into_iter().zip(times) {
+        for ((vertex, (_, times)), ran) in named.into_iter().zip(times).zip(ran) {
             let id = runs.push(runs::closed(times, last));
-            draft.steps.push(step(vertex, &runs[id], &targets, &ids));
+            let mut step = step(vertex, &runs[id], &targets, &ids);
+            if step.outcome == Some(Outcome::Pruned) && ran {
+                step.outcome = Some(Outcome::Executed);
+            }
+            draft.steps.push(step);
         }
         draft.failed = draft.steps.iter().any(|step| step.outcome == Some(Outcome::Failed));
         draft.unfinished = !draft.failed && runs.iter().flatten().any(|run| !run.ended);

@@ -3,7 +3,7 @@
 use super::draft::{Draft, DraftSpan, DraftStep};
 use super::instant::Instant;
 use super::log::{Log, LogLine};
-use super::marks::classic::step;
+use super::marks::{self, classic::step};
 use super::output::LineTime;
 use super::{guess, names};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
@@ -14,7 +14,8 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     for stream in log.streams(|text| step(text.trim_start()).is_some_and(|(number, ..)| number == 1)) {
         let mut reader = ClassicReader::default();
         for line in stream {
-            let first = step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1);
+            let first =
+                step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1 || reader.done || reader.failed);
             if first && !reader.steps.is_empty() {
                 builds.extend(std::mem::take(&mut reader).finish(log.dated));
             }
@@ -49,21 +50,27 @@ struct ClassicReader {
     tagged: Option<Instant>,
     /// Whether the image was built.
     done: bool,
+    /// Whether a line of another builder came after that.
+    left: bool,
     failed: bool,
 }
 
 impl ClassicReader {
     fn line(&mut self, line: &LogLine) {
         let (at, words) = (line.at, line.text.trim_start());
-        if let Some((number, of, text)) = step(words) {
+        if let Some((number, of, text)) = step(words).filter(|&(number, of, _)| self.follows(number, of)) {
             return self.step(line, number, of, text);
         }
         if words.starts_with("Sending build context to Docker daemon") && self.steps.is_empty() && self.open.is_none() {
             self.sending = self.sending.or(at);
             return;
         }
-        if words.starts_with("Successfully tagged") && self.done {
-            self.tagged = at;
+        if self.done && !self.left {
+            // A line of another builder ends the list of tags.
+            self.left = marks::find(words).is_some();
+            if words.starts_with("Successfully tagged") {
+                self.tagged = at;
+            }
         }
         let Some(current) = &mut self.open else { return };
         current.seen = at.or(current.seen);
@@ -86,6 +93,12 @@ impl ClassicReader {
             }
             current.step.log.push(words.to_owned());
         }
+    }
+
+    /// Whether a line for a step with this number may come next. Otherwise a step printed it.
+    fn follows(&self, number: u32, of: u32) -> bool {
+        let last = self.open.as_ref().map(|open| &open.step).or(self.steps.last());
+        last.and_then(|step| step.number).is_none_or(|(before, all)| all == of && number > before)
     }
 
     fn step(&mut self, line: &LogLine, number: u32, of: u32, text: &str) {

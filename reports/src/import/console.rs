@@ -4,7 +4,7 @@
 use super::draft::Draft;
 use super::duration::duration;
 use super::log::Log;
-use super::marks::plain::is_name;
+use super::marks::plain::{is_name, offset};
 use super::vertices::{Printed, draft};
 use buildscope_record::Outcome;
 use std::collections::HashMap;
@@ -34,8 +34,12 @@ struct Screen {
     indices: HashMap<String, usize>,
     first: Option<usize>,
     total: Option<i128>,
+    /// The number of vertices that are done, as the head of the display says.
+    done: Option<usize>,
     finished: bool,
     last: Option<usize>,
+    /// The failed vertex whose output the client repeats after the display.
+    repeated: Option<usize>,
 }
 
 impl Screen {
@@ -43,10 +47,14 @@ impl Screen {
         if let Some(rest) = text.strip_prefix("[+] Building ") {
             let mut words = rest.split_whitespace();
             self.total = words.next().and_then(duration).max(self.total);
-            self.finished = words.any(|word| word == "FINISHED" || word == "done");
+            for word in words {
+                let ratio = word.strip_prefix('(').and_then(|word| word.split_once('/'));
+                self.done = ratio.and_then(|(done, _)| done.parse().ok()).or(self.done);
+                self.finished |= word == "FINISHED" || word == "done";
+            }
             return;
         }
-        let Some(rest) = text.strip_prefix("=> ") else { return };
+        let Some(rest) = text.strip_prefix("=> ") else { return self.after(text) };
         if let Some(output) = rest.trim_start().strip_prefix("=> # ") {
             if let Some(last) = self.last {
                 self.vertices[last].log.push(output.to_owned());
@@ -73,7 +81,36 @@ impl Screen {
         self.last = Some(index);
     }
 
-    fn draft(self) -> Option<Draft> {
+    /// Reads a line after the display: the output of the failed vertex between two rules, and the client's message.
+    fn after(&mut self, text: &str) {
+        if let Some(name) = text.strip_prefix("> ").and_then(|name| name.strip_suffix(':')) {
+            self.repeated = self.indices.get(name).copied();
+        } else if text.starts_with("------") {
+            self.repeated = None;
+        } else if let Some(repeated) = self.repeated {
+            let output = offset(text).map_or(text, |(_, output)| output);
+            self.vertices[repeated].log.push(output.to_owned());
+        } else if let Some((_, reason)) = text.split_once("failed to solve: ") {
+            let failed = self.vertices.iter_mut().rfind(|vertex| vertex.outcome == Some(Outcome::Failed));
+            if let Some(failed) = failed {
+                failed.error = Some(reason.to_owned());
+            }
+        }
+    }
+
+    /// Lets the vertices run that are not done: the head of the display has the number of those that are. Of the others, the ones whose
+    /// output is shown run, and those that were shown last.
+    fn mark_running(&mut self) {
+        let ended = |vertex: &Printed| matches!(vertex.outcome, Some(Outcome::Executed));
+        let Some(done) = self.done.filter(|_| !self.finished) else { return };
+        let count = self.vertices.len().saturating_sub(done);
+        let mut open: Vec<usize> = (0..self.vertices.len()).filter(|&index| ended(&self.vertices[index])).collect();
+        open.sort_by_key(|&index| (self.vertices[index].log.is_empty(), std::cmp::Reverse(index)));
+        open.into_iter().take(count).for_each(|index| self.vertices[index].outcome = None);
+    }
+
+    fn draft(mut self) -> Option<Draft> {
+        self.mark_running();
         if !self.vertices.iter().any(|vertex| is_name(&vertex.name)) {
             return None;
         }

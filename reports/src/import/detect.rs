@@ -62,7 +62,10 @@ fn json_format(text: &str) -> Option<Format> {
     if text.trim_start().trim_start_matches('{').trim_start().starts_with("\"schema\"") {
         return Some(Format::Record);
     }
-    let first = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>().next();
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
+    let first = values.next();
+    // The head of a recording of a terminal has only numbers, too.
+    let alone = text[values.byte_offset()..].trim().is_empty();
     let Some(Ok(serde_json::Value::Object(first))) = first else {
         // The file is cut off within the first object: its first line still shows the format.
         let head = text.get(..text.len().min(400)).unwrap_or(text);
@@ -92,7 +95,7 @@ fn json_format(text: &str) -> Option<Format> {
         Some(Format::Inspect)
     } else if has("schema") {
         Some(Format::Record)
-    } else if !first.is_empty() && first.values().all(serde_json::Value::is_i64) {
+    } else if alone && !first.is_empty() && first.values().all(serde_json::Value::is_i64) {
         Some(Format::Kaniko)
     } else {
         None

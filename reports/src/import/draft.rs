@@ -151,11 +151,14 @@ impl Draft {
         }
     }
 
-    /// Whether the log ends between two steps: it has no failure and no export, but announced steps did not start, the last steps of a
-    /// stage are missing, or no stage started.
+    /// Whether the log ends between two steps: it has no failure and no export, but a step was cancelled, announced steps did not start, the
+    /// last steps of a stage are missing, or no stage started.
     pub(crate) fn is_cut(&self) -> bool {
         if self.failed || self.is_exported() {
             return false;
+        }
+        if self.steps.iter().any(|step| step.outcome == Some(Outcome::Cancelled)) {
+            return true;
         }
         if self.steps.iter().all(|step| step.stage.is_none() && is_preparation(&step.text)) {
             return true;

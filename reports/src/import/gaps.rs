@@ -45,6 +45,11 @@ impl UnexplainedGap {
 fn gap(draft: &Draft, id: DraftId) -> Option<UnexplainedGap> {
     let step = &draft.steps[id];
     let start = step.start.filter(|_| step.outcome != Some(Outcome::Cached))?;
+    // Something that it waited for may have ended later, at a time that is left out.
+    let unknown = |need: &DraftStep| need.end.is_none() && need.outcome == Some(Outcome::Executed);
+    if step.needs.iter().any(|&need| unknown(&draft.steps[need])) {
+        return None;
+    }
     let ends = step.needs.iter().chain(&step.after).filter_map(|&need| draft.steps[need].end);
     let free = ends.filter(|&end| end <= start).max()?;
     (free < start).then_some(UnexplainedGap { step: id, free, start })
@@ -54,11 +59,14 @@ fn gap(draft: &Draft, id: DraftId) -> Option<UnexplainedGap> {
 /// very end of the build, and stamps them then. Returns the original ends of the steps that were moved.
 fn settle_cached(draft: &mut Draft) -> BTreeMap<DraftId, Instant> {
     let mut stamps = BTreeMap::new();
+    let begin = draft.steps.iter().filter(|step| step.stage.is_some()).filter_map(|step| step.start).min();
     for id in draft.order() {
         let step = &draft.steps[id];
         let (Some(Outcome::Cached), Some(start), Some(end)) = (step.outcome, step.start, step.end) else { continue };
         let needs = step.needs.iter().chain(&step.after).filter_map(|&need| draft.steps[need].end);
-        let Some(free) = needs.max().filter(|&free| free < start) else { continue };
+        // Without a need, its result was known before the first step of a stage.
+        let free = needs.max().or(begin.filter(|_| step.stage.is_some()));
+        let Some(free) = free.filter(|&free| free < start) else { continue };
         stamps.insert(id, end);
         let step = &mut draft.steps[id];
         (step.start, step.end) = (Some(free), Some(free + (end - start)));

@@ -61,6 +61,8 @@ struct Guess<'s> {
     loaded: HashMap<Option<&'s str>, Loaded>,
     /// The last export, by target.
     exported: HashMap<Option<&'s str>, DraftId>,
+    /// The last time that a result was loaded into docker, by target.
+    imported: HashMap<Option<&'s str>, DraftId>,
 }
 
 /// Adds the guessed needs to the steps of a draft.
@@ -109,7 +111,16 @@ impl<'s> Guess<'s> {
             named.entry((key.target, key.stage.to_ascii_lowercase())).or_default().push(key);
             ends.entry(key.target).or_default().extend(own.last());
         }
-        Self { steps, stages, named, ends, contexts, loaded: HashMap::new(), exported: HashMap::new() }
+        Self {
+            steps,
+            stages,
+            named,
+            ends,
+            contexts,
+            loaded: HashMap::new(),
+            exported: HashMap::new(),
+            imported: HashMap::new(),
+        }
     }
 
     fn needs(&mut self, id: DraftId) -> Vec<DraftId> {
@@ -128,6 +139,14 @@ impl<'s> Guess<'s> {
             if names::copies_context(&step.instruction, &step.text) {
                 needs.extend(self.contexts.get(&target).or_else(|| self.contexts.get(&None)));
             }
+        } else if names::uses_result(&step.text) && step.text.contains("importing") {
+            // While the result is written.
+            match self.imported.insert(target, id) {
+                Some(earlier) => needs.push(earlier),
+                None => needs.extend(self.ends_of(target)),
+            }
+        } else if names::uses_result(&step.text) {
+            needs.extend(self.exported.get(&target).or_else(|| self.exported.get(&None)));
         } else if names::is_export(&step.text) {
             match self.exported.insert(target, id) {
                 Some(earlier) => needs.push(earlier),

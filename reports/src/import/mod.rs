@@ -171,6 +171,15 @@ fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
     if drafts.is_empty() {
         return Err(ImportError::Empty { format });
     }
+    for &line in &log.set_back {
+        let next = drafts.partition_point(|draft| draft.line <= line);
+        if let Some(draft) = next.checked_sub(1).and_then(|index| drafts.get_mut(index)) {
+            draft.notes.push(
+                "the clock was set back during the build: the time that passed meanwhile is unknown and left out"
+                    .to_owned(),
+            );
+        }
+    }
     let records = drafts.into_iter().map(record).collect::<Result<_, _>>()?;
     Ok(Builds::new(records))
 }

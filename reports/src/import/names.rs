@@ -68,7 +68,7 @@ fn target(name: &str) -> Option<&str> {
     words.first().filter(|word| !word.contains('/'))?;
     match words[..] {
         [target, "internal" | "auth"] | [target, "context", _] => Some(target),
-        [target] if !matches!(target, "internal" | "auth") && is_export(rest) => Some(target),
+        [target] if !matches!(target, "internal" | "auth") && (is_export(rest) || uses_result(rest)) => Some(target),
         [target, _, _, number] | [target, _, number] if ratio(number).is_some() => Some(target),
         _ => None,
     }
@@ -110,6 +110,13 @@ pub(crate) fn is_export(text: &str) -> bool {
         .any(|word| text.starts_with(word))
 }
 
+/// Whether the client uses the result: it loads it into docker, combines the platforms, or asks for its provenance. Also behind the name of
+/// a target.
+pub(crate) fn uses_result(text: &str) -> bool {
+    let text = bracketed(text).map_or(text, |(_, rest)| rest);
+    ["importing to docker", "merging manifest list", "resolving provenance"].iter().any(|word| text.starts_with(word))
+}
+
 /// Whether BuildKit loads a named context: `[context base] load metadata for ...`, also behind the name of a target.
 pub(crate) fn loads_context(text: &str) -> bool {
     bracketed(text).is_some_and(|(words, _)| matches!(words[..], ["context", _] | [_, "context", _]))
@@ -148,9 +155,15 @@ pub(crate) fn phase(instruction: &Instruction, text: &str) -> Phase {
         Phase::Resolve
     } else if has("load build context") || has("upload") {
         Phase::ContextScan
-    } else if has("pushing") {
+    } else if has("pushing") || has("merging manifest list") {
         Phase::Push
-    } else if has("exporting") || has("writing image") || has("sending tarball") || has("naming to") || has("COMMIT") {
+    } else if has("exporting")
+        || has("writing image")
+        || has("sending tarball")
+        || has("naming to")
+        || has("COMMIT")
+        || has("importing to docker")
+    {
         Phase::Export
     } else if has("importing cache") || has("OCI load") || has("load from client") {
         Phase::Pull

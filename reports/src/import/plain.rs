@@ -148,8 +148,9 @@ impl PlainBuild {
             return self.done > 0 && rest.starts_with("building with ");
         }
         let Some(vertex) = self.indices.get(&number).map(|&index| &self.vertices[index].printed) else {
-            // A new vertex has the next number. A lower number was skipped, and belongs to a log that starts again.
-            return false;
+            // A vertex is named before anything else is said about it. After a complete build, one without a name belongs to another build
+            // whose beginning is missing.
+            return self.is_complete() && !is_name(rest) && is_status(rest);
         };
         if !is_name(rest) || vertex.outcome.is_none() || vertex.name.is_empty() {
             return false;
@@ -190,6 +191,7 @@ impl PlainBuild {
             if self.first.is_some()
                 && (text.starts_with("ERROR: ") || text.starts_with("error: "))
                 && text.contains("failed to ")
+                && !text.contains("context canceled")
             {
                 self.failed = true;
             }
@@ -244,7 +246,8 @@ impl PlainBuild {
     }
 
     fn draft(self, log: &Log) -> Option<Draft> {
-        let Self { vertices, failed, first, last, destination, .. } = self;
+        let Self { vertices, indices, failed, first, last, destination, .. } = self;
+        let vertices = in_turn(vertices, &indices);
         let unnamed = vertices.iter().filter(|vertex| vertex.printed.name.is_empty() && vertex.known);
         let unnamed: Instant = unnamed.filter_map(|vertex| vertex.printed.took).sum();
         let named =
@@ -264,6 +267,23 @@ impl PlainBuild {
         }
         Some(draft)
     }
+}
+
+/// Without names that other programs wrote before the build: BuildKit numbers its vertices in turn, so a name with a higher number than
+/// those after it, about which nothing else is said, is none of its own.
+fn in_turn(vertices: Vec<PlainVertex>, indices: &HashMap<u32, usize>) -> Vec<PlainVertex> {
+    let mut numbers = vec![0; vertices.len()];
+    indices.iter().for_each(|(&number, &index)| numbers[index] = number);
+    let mut least = u32::MAX;
+    let mut own: Vec<PlainVertex> = Vec::with_capacity(vertices.len());
+    for (vertex, number) in vertices.into_iter().zip(numbers).rev() {
+        if vertex.known || vertex.printed.outcome.is_some() || number < least {
+            own.push(vertex);
+        }
+        least = least.min(number);
+    }
+    own.reverse();
+    own
 }
 
 /// Reads a line of a vertex.

@@ -5,6 +5,7 @@
 mod clock;
 mod decode;
 pub(crate) mod prefix;
+mod set_back;
 pub(crate) mod stamp;
 pub(crate) mod terminal;
 
@@ -36,6 +37,8 @@ pub(crate) struct Log {
     pub(crate) dated: bool,
     /// The unit of the times in nanoseconds, if it is a second; zero for finer times.
     pub(crate) resolution: Instant,
+    /// The numbers of the lines at which a clock had been set back.
+    pub(crate) set_back: Vec<usize>,
     /// The number of lines of each builder.
     pub(crate) marks: BTreeMap<Mark, usize>,
 }
@@ -66,8 +69,9 @@ impl Log {
             lines.reverse();
             lines.iter_mut().enumerate().for_each(|(number, line)| line.number = number);
         }
+        let set_back = set_back::mend(&mut lines);
         let whole = lines.iter().filter_map(|line| line.at).all(|at| at % SECOND == 0);
-        Self { lines, dated: times.dated, resolution: if whole { SECOND } else { 0 }, marks: prefixes.marks }
+        Self { lines, dated: times.dated, resolution: if whole { SECOND } else { 0 }, set_back, marks: prefixes.marks }
     }
 
     /// The lines by their source. Sources are distinguished if several of them start a build.

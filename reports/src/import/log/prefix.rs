@@ -14,6 +14,9 @@ const LONGEST: usize = 80;
 /// The number of different words at one place of a shape above which all words are accepted.
 const VARIANTS: usize = 8;
 
+/// The most words with their numbers that are kept for one place of a shape.
+const COUNTED: usize = 64;
+
 /// A shape is accepted if it has at least one line for this number of lines of the most frequent shape.
 const SHARE: usize = 20;
 
@@ -137,9 +140,17 @@ struct Learned {
     count: usize,
     /// The words at each place; no set if there are too many to matter.
     words: Vec<Option<HashSet<String>>>,
+    /// The words at each place with the numbers at their ends, at most [`COUNTED`].
+    counted: Vec<HashSet<String>>,
 }
 
 impl Learned {
+    /// Whether the words at a place count lines, as `L12` does: most lines have another one.
+    fn counts(&self, place: usize) -> bool {
+        let different = self.counted.get(place).map_or(0, HashSet::len);
+        different > VARIANTS && (different >= COUNTED || different * 2 > self.count)
+    }
+
     /// The words at all places, except at those with too many different words.
     fn names(&self) -> BTreeSet<String> {
         self.words.iter().flatten().flatten().filter(|word| !is_marker(word)).cloned().collect()
@@ -200,7 +211,11 @@ impl Prefixes {
             let learned = shapes.entry(shape).or_default();
             learned.count += 1;
             learned.words.resize(parts.len(), Some(HashSet::new()));
-            for ((part, _), words) in parts.iter().zip(&mut learned.words) {
+            learned.counted.resize(parts.len(), HashSet::new());
+            for (((part, _), words), counted) in parts.iter().zip(&mut learned.words).zip(&mut learned.counted) {
+                if part.kind == PartKind::Word && counted.len() < COUNTED && ends_in_digit(part.text) {
+                    counted.insert(part.text.to_owned());
+                }
                 if part.kind == PartKind::Word && words.as_mut().is_some_and(|words| words.len() >= VARIANTS) {
                     *words = None;
                 } else if let (PartKind::Word, Some(words)) = (part.kind, words) {
@@ -229,8 +244,8 @@ impl Prefixes {
         if let Some((at, _)) = marks::find(line) {
             let own = parts(&line[..at], LONGEST + 1);
             let shape: Shape = own.iter().map(|(part, _)| part.kind).collect();
-            if self.shapes.contains_key(&shape) {
-                return described(&own, at);
+            if let Some(learned) = self.shapes.get(&shape) {
+                return described(&own, at, learned);
             }
         }
         let own = parts(line, self.lengths.first().copied().unwrap_or(0));
@@ -239,7 +254,7 @@ impl Prefixes {
             if let Some(learned) = self.shapes.get(&kinds[..length])
                 && own[..length].iter().zip(&learned.words).all(|((part, _), words)| fits(part, words.as_ref()))
             {
-                return described(&own[..length], length.checked_sub(1).map_or(0, |last| own[last].1));
+                return described(&own[..length], length.checked_sub(1).map_or(0, |last| own[last].1), learned);
             }
         }
         Cut::default()
@@ -267,7 +282,11 @@ fn without_counter(word: &str) -> &str {
     word.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
-fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
+fn ends_in_digit(word: &str) -> bool {
+    word.ends_with(|c: char| c.is_ascii_digit())
+}
+
+fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize, learned: &Learned) -> Cut<'t> {
     let mut cut = Cut { length, known: true, ..Cut::default() };
     for (index, (part, _)) in parts.iter().enumerate() {
         let before = index.checked_sub(1).map(|before| parts[before].0.kind);
@@ -277,6 +296,7 @@ fn described<'t>(parts: &[(PrefixPart<'t>, usize)], length: usize) -> Cut<'t> {
                 cut.label.push(part.text)
             }
             PartKind::Number => cut.numbers.extend(Number::read(part.text)),
+            PartKind::Word if learned.counts(index) => cut.label.push(without_counter(part.text)),
             PartKind::Word if !is_marker(part.text) => cut.label.push(part.text),
             PartKind::Word | PartKind::Space | PartKind::Char(_) => {}
         }

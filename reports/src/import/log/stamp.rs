@@ -102,6 +102,9 @@ impl<'t> Cursor<'t> {
         if let Some(at) = self.maybe(Self::tai64n) {
             return Some(Stamp { at, origin: TimeOrigin::Zoned });
         }
+        if let Some(stamp) = self.maybe(Self::in_a_row) {
+            return Some(stamp);
+        }
         let day_name = self.maybe(|cursor| {
             cursor.name(&DAYS)?;
             cursor.eat(",");
@@ -142,6 +145,30 @@ impl<'t> Cursor<'t> {
         let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit()) && label > AHEAD && nanos < SECOND;
         self.at += 25;
         plain.then_some((label - AHEAD) * SECOND + nanos)
+    }
+
+    /// A date and a time in 14 digits, as `date +%Y%m%d%H%M%S` writes them, and perhaps a fraction or three digits of milliseconds.
+    fn in_a_row(&mut self) -> Option<Stamp> {
+        let length = self.rest().bytes().take_while(u8::is_ascii_digit).count();
+        if !matches!(length, 14 | 17) {
+            return None;
+        }
+        let (year, month, day) = (self.exactly(4)?, self.exactly(2)?, self.exactly(2)?);
+        let (hour, minute, second) = (self.exactly(2)?, self.exactly(2)?, self.exactly(2)?);
+        if !(1970..2200).contains(&year) || hour > 23 || minute > 59 || second > 60 {
+            return None;
+        }
+        let fraction = if length == 14 {
+            let separated =
+                |cursor: &mut Self| (cursor.eat(".") || cursor.eat(",")).then(|| cursor.fraction()).flatten();
+            self.maybe(separated)
+        } else {
+            self.fraction()
+        };
+        let zone = self.zone();
+        let seconds = days(year, month, day)? * DAY + hour * 3600 + minute * 60 + second - zone.unwrap_or(0);
+        let origin = if zone.is_some() { TimeOrigin::Zoned } else { TimeOrigin::Local };
+        Some(Stamp { at: seconds * SECOND + fraction.unwrap_or(0), origin })
     }
 
     /// A date as year, month and day. The year may be missing.
@@ -346,6 +373,7 @@ mod tests {
             "Sun, 01 Mar 2026 10:00:00 GMT",
             "01/Mar/2026:10:00:00 +0000",
             "20260301T100000Z",
+            "20260301100000Z",
             "@4000000069a40e2a00000000",
         ] {
             assert_eq!(whole(text), Some(Stamp { at: TEN, origin: TimeOrigin::Zoned }), "{text}");
@@ -366,6 +394,9 @@ mod tests {
             ("20260301 10:00:00", "20260301 10:00:30", 30),
             ("2026-03-01-10-00-00", "2026-03-01-10-00-30", 30),
             ("Mar 1, 2026 @ 10:00:00.000", "Mar 2, 2026 @ 10:00:00.000", 86_400),
+            ("20260301095959", "20260301100001", 2),
+            ("20260301095959.250", "20260301100001.250", 2),
+            ("20260301095959250", "20260301100001250", 2),
         ] {
             assert_eq!(
                 (at(later).at - at(earlier).at, at(earlier).origin),
@@ -393,8 +424,20 @@ mod tests {
         ] {
             assert_eq!(read(behind), None, "{behind}");
         }
-        for text in ["10", "10:0", "2026-03-01", "10:00:00x", "1.5", "abc", "", "12:75:99", "2026-13-01T10:00:00Z", "é"]
-        {
+        for text in [
+            "20261301100000",
+            "17723592001234",
+            "10",
+            "10:0",
+            "2026-03-01",
+            "10:00:00x",
+            "1.5",
+            "abc",
+            "",
+            "12:75:99",
+            "2026-13-01T10:00:00Z",
+            "é",
+        ] {
             assert_eq!(whole(text), None, "{text}");
         }
     }

@@ -21,6 +21,23 @@ pub(crate) enum Mark {
 /// The largest offset in a line at which the builder's text may start, in bytes.
 const FARTHEST: usize = 400;
 
+/// Whether a builder begins a build with this line.
+pub(crate) fn starts_build(text: &str) -> bool {
+    let text = text.trim_start();
+    plain::numbered(text).is_some_and(|(number, rest)| number <= 1 && plain::is_name(rest))
+        || text.starts_with("#0 building with ")
+        || classic::step(text).is_some_and(|(number, ..)| number == 1)
+        || buildah::step(text).is_some_and(|(stage, number, ..)| stage == 1 && number == 1)
+}
+
+/// Whether a builder writes this line after one of its steps, without a number.
+pub(crate) fn follows_a_step(text: &str) -> bool {
+    const STARTS: [&str; 6] =
+        ["---> ", "--> ", "Removing intermediate container", "Successfully built", "COMMIT", "Running in"];
+    let text = text.trim_start();
+    STARTS.iter().any(|start| text.starts_with(start))
+}
+
 /// The offset in the line at which a builder's text starts, and the form of its log.
 pub(crate) fn find(line: &str) -> Option<(usize, Mark)> {
     let mut before = ' ';
@@ -70,6 +87,8 @@ fn rawjson(text: &str) -> bool {
 /// The mark of BuildKit's display for terminals: ` => [2/3] RUN make   1.3s`. `None` if another program wrote the arrow before a builder's line.
 fn terminal(text: &str) -> Option<Mark> {
     let rest = text.strip_prefix("=> ")?.trim_start();
+    // kaniko writes this word as a level.
+    let rest = rest.strip_prefix("ERROR ").unwrap_or(rest);
     let last = rest.split_whitespace().last().unwrap_or_default();
     let other = rest.chars().next().filter(|first| *first != '=').and_then(|first| at_start(first, rest));
     (last.contains('.') && duration(last).is_some() && other.is_none()).then_some(Mark::Terminal)

@@ -1,7 +1,7 @@
 //! The lines of BuildKit's `--progress=plain`.
 
 use super::super::duration::duration;
-use super::super::names::is_export;
+use super::super::names::{is_export, uses_result};
 
 /// Parses `#12 text`.
 pub(crate) fn numbered(line: &str) -> Option<(u32, &str)> {
@@ -25,9 +25,9 @@ pub(crate) fn is_name(text: &str) -> bool {
             words[..],
             ["internal" | "auth"] | ["context", _] | [_, "internal" | "auth"] | [_, "context", _]
         ) || (words.last().is_some_and(ratio) && is_instruction(rest.trim_start()))
-            || (words.len() == 1 && is_export(rest.trim()));
+            || (words.len() == 1 && (is_export(rest.trim()) || uses_result(rest.trim())));
     }
-    const NAMES: [&str; 12] = [
+    const NAMES: [&str; 11] = [
         "exporting to ",
         "exporting cache",
         "importing cache",
@@ -38,10 +38,9 @@ pub(crate) fn is_name(text: &str) -> bool {
         "git://",
         "https://",
         "http://",
-        "resolving provenance",
         "preparing build cache",
     ];
-    NAMES.iter().any(|name| text.starts_with(name))
+    NAMES.iter().any(|name| text.starts_with(name)) || uses_result(text)
 }
 
 /// Whether the text begins with an instruction, whose name BuildKit writes in capitals. `#12 [1/2] of the plan` is in a commit message.

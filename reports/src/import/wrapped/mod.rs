@@ -25,6 +25,7 @@ mod pieces;
 mod powershell;
 mod quoted;
 mod rubydebug;
+mod suffix;
 mod table;
 mod teamcity;
 mod trailing;
@@ -65,7 +66,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 32] = [
+    let forms: [fn(&str) -> Option<String>; 33] = [
         mail::lines,
         powershell::lines,
         xml::lines,
@@ -82,6 +83,7 @@ fn once(text: &str) -> Option<String> {
         cri::lines,
         gitlab::lines,
         broken::lines,
+        suffix::lines,
         fields::lines,
         collector::lines,
         pieces::lines,

@@ -14,7 +14,7 @@ const UNSEEN: [&str; 3] = ["style", "script", "head"];
 const BLOCKS: [&str; 8] = ["br", "tr", "p", "div", "li", "pre", "h1", "table"];
 
 /// Elements at the start of a page or a part of one.
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "<!doctype",
     "<html",
     "<body",
@@ -29,6 +29,7 @@ const PAGES: [&str; 14] = [
     "<article",
     "<main",
     "<samp",
+    "<details",
 ];
 
 /// The text of a page; `None` if the text is not one.

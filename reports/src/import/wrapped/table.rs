@@ -44,11 +44,12 @@ pub(super) fn headless(text: &str) -> Option<String> {
     quoted_rows(text).or_else(|| tabbed_rows(text))
 }
 
-/// The text of a table of quoted fields without a head, if a text in it is wrapped once more. Otherwise what is before the text is a prefix
-/// like another.
+/// The text of a table of quoted fields without a head, if a text in it is wrapped once more or has its time behind it. Otherwise what is
+/// before the text is a prefix like another.
 fn quoted_rows(text: &str) -> Option<String> {
     const WRAPPED: [&str; 5] = ["{\"\"", "\"|", "\"│", "\"┃", "\"\t"];
-    if !WRAPPED.iter().any(|start| text.contains(start)) {
+    let wrapped = WRAPPED.iter().any(|start| text.contains(start));
+    if !wrapped && !text.trim_start().starts_with('"') {
         return None;
     }
     let (quoted, others): (Vec<&str>, Vec<&str>) = text.lines().map(str::trim).partition(|line| line.starts_with('"'));
@@ -58,6 +59,15 @@ fn quoted_rows(text: &str) -> Option<String> {
     let width = rows.first().map(StringRecord::len).filter(|width| *width >= FEWEST_FIELDS)?;
     let marked = others.iter().any(|line| marks::find(&terminal::plain(line)).is_some());
     if rows.len() < FEWEST_ROWS || marked || rows.iter().any(|row| row.len() != width) {
+        return None;
+    }
+    // The text has its time behind it.
+    let is_before_its_time = |row: &StringRecord| {
+        let is_marked = |field: &str| marks::find(&terminal::plain(field)).is_some();
+        let text = row.iter().position(is_marked);
+        text.is_some_and(|text| row.iter().skip(text + 1).any(|field| stamp::whole(field).is_some()))
+    };
+    if !wrapped && !rows.iter().any(is_before_its_time) {
         return None;
     }
     let entry = |row: &StringRecord| {
