@@ -7,7 +7,7 @@ use crate::others::Others;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChanges};
 use crate::wording::{percent, quote_located};
-use buildscope_record::{Nanos, Outcome, Phase};
+use buildscope_record::{Nanos, Outcome, Phase, WaitKind};
 use std::collections::BTreeMap;
 
 /// The answer for a build. `ranked` are its changes by gain.
@@ -209,6 +209,9 @@ fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation, told: Told) ->
     let mut share = format!("; {} went to {name}", told.part(step.wall));
     if let Some(phase) = step.phases.first().filter(|phase| phase.wall.0 > step.wall.0 / 2) {
         share += &format!(", mostly {}", phase.name);
+        if phase.name == Phase::Lock {
+            share += &lock_holder(analysis, step).map(|holder| format!(": it waited for {holder}")).unwrap_or_default();
+        }
     }
     // Without a step that it needs, a failed build would not have ended sooner: it would have failed otherwise. A drag that is about the share
     // says nothing new.
@@ -216,6 +219,16 @@ fn largest_share(analysis: &Analysis<'_>, step: &StepExplanation, told: Told) ->
         share += &format!("; without that step it would have ended only {} sooner", step.drag);
     }
     share
+}
+
+/// What a step waited for longest: another step, or the same step in another build.
+fn lock_holder(analysis: &Analysis<'_>, step: &StepExplanation) -> Option<String> {
+    let waits = analysis.record.waits.iter().filter(|wait| wait.step == step.id && wait.kind == WaitKind::Lock);
+    let longest = waits.max_by_key(|wait| wait.end.saturating_sub(wait.start))?;
+    match longest.on {
+        Some(on) => Some(quote_located(analysis.step(on))),
+        None => longest.name.clone().filter(|name| name.starts_with("the same step in another build")),
+    }
 }
 
 #[cfg(test)]

@@ -132,6 +132,8 @@ pub(super) fn cause(record: &Record, step: &Step, earlier: &[Counterparts<'_>]) 
         Cause::Metadata(properties) if properties.is_empty() && step.text != found.counterpart.text => {
             Cause::Instruction
         }
+        // Other mounts.
+        Cause::Source if step.text != found.counterpart.text => of_text(record, step, &found),
         cause => cause,
     }
 }

@@ -220,6 +220,12 @@ fn the_other_causes() {
         owned("COPY --chown=5 a /a", &[("content", "2"), FILE, ("entry:/", "x")]),
     );
     assert_eq!(root_misses(&now, &[before])[0].cause, Cause::Instruction);
+    // As does a mount.
+    let (before, now) = (
+        owned("RUN b", &[("from", "1")]),
+        owned("RUN --mount=type=tmpfs,target=/t b", &[("from", "1"), ("mount:0", "[\"/t\"]")]),
+    );
+    assert_eq!(root_misses(&now, &[before])[0].cause, Cause::Instruction);
 }
 
 /// docker's BuildKit never marks a FROM as cached.

@@ -125,6 +125,8 @@ fn a_wait_for_another_build_is_not_in_the_bound() {
     let explanation = explain(&record);
     assert_eq!((explanation.bounds.span, explanation.ranking.drift), (ms(40), Some(0.0)));
     assert_eq!(explanation.steps[0].own, ms(40));
+    let holder = "mostly lock: it waited for the same step in another build (process 7)";
+    assert!(explanation.answer.contains(holder), "{}", explanation.answer);
 }
 
 /// `RUN long` needs the builder's result. Only `RUN short` waited for nothing.

@@ -305,6 +305,29 @@ fn two_holders_of_a_lock_do_not_overlap() {
     assert_eq!(predict(&record, Scenario { jobs: Some(1), ..Scenario::default() }), 100);
 }
 
+/// `RUN long` needs the second step, which waits for the lock of the first. Without the second, it starts at once.
+#[test]
+fn a_step_without_any_time_waits_for_no_lock() {
+    let mut made = Synthetic::default();
+    let (a, b) = (made.stage("a"), made.stage("b"));
+    let first = made.step(a, "RUN first", 0..500);
+    let second = made.step(b, "RUN second", 10..600);
+    let long = made.step(b, "RUN long", 600..1400);
+    made.span(first, Phase::Process, 0..500);
+    made.span(second, Phase::Process, 500..600);
+    made.span(long, Phase::Process, 600..1400);
+    made.wait(second, WaitKind::Lock, first, 10..500);
+    made.data(second, long);
+    made.with(|record| {
+        record.steps[..2].iter_mut().for_each(|step| step.locks = vec!["cache-mount:lk".into()]);
+        record.waits.iter_mut().for_each(|wait| wait.name = Some("cache-mount:lk".into()));
+    });
+    let record = made.finish(1400);
+    let without = Scenario { faster: vec![("step:1".parse().unwrap(), f64::INFINITY)], ..Scenario::default() };
+    let drag = crate::explain(&record).steps[1].drag;
+    assert_eq!((predict(&record, without), drag >= ms(590)), (1400 - drag.0 / 1_000_000, true));
+}
+
 /// A cache is free when the process has ended, and then the first in the file has it.
 #[test]
 fn locks_are_released_before_the_layer_is_written() {

@@ -62,11 +62,23 @@ function showTip(event, text) {
   tip.textContent = text;
   tip.style.whiteSpace = "pre-line";
   tip.hidden = false;
+  tip.classList.remove("below");
+  Object.assign(tip.style, { left: "0", top: "0" });
   const box = tip.getBoundingClientRect();
-  // The opened panel stays readable.
+  // The opened panel stays readable: the tip is to its left or, on a narrow screen, below it.
   const drawer = byId("drawer");
   const right = drawer.hidden ? innerWidth : drawer.getBoundingClientRect().left;
+  if (!drawer.hidden && right < box.width + 12) {
+    tip.classList.add("below");
+    Object.assign(tip.style, { left: "", top: "" });
+    drawer.style.bottom = `${tip.offsetHeight}px`;
+    return;
+  }
+  drawer.style.bottom = "";
   tip.style.left = `${Math.max(4, Math.min(event.clientX + 14, right - box.width - 8))}px`;
   tip.style.top = `${Math.max(4, Math.min(event.clientY + 16, innerHeight - box.height - 8))}px`;
 }
-function hideTip() { tip.hidden = true; }
+function hideTip() {
+  tip.hidden = true;
+  byId("drawer").style.bottom = "";
+}
