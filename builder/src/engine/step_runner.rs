@@ -91,7 +91,9 @@ impl StepRunner {
                         && from.is_outside()
                         && *from != CopyFrom::Empty
                     {
-                        let files = self.select(ctx, step, &bind_as_copy(from, source), probe)?;
+                        let op = bind_as_copy(from, source, &self.origin(ctx, from, probe)?);
+                        let op = op.map_err(|error| self.failed(step, &error))?;
+                        let files = self.select(ctx, step, &op, probe)?;
                         digests.extend(files.digest.iter().flat_map(|digest| *digest.as_bytes()));
                         mounted.extend(files.selection);
                     }

@@ -281,12 +281,19 @@ fn bind_mounts_show_sources_and_discard_changes() {
          RUN --mount=type=bind,target=/ctx test -e /ctx/kept && test ! -e /ctx/ignored && ! touch /ctx/new\n\
          RUN --mount=type=bind,from=stage,source=/out,target=/in,rw echo gone > /in/file && touch /in/more && ls /in\n\
          RUN --mount=type=bind,from=stage,source=/out/file,target=/one grep -q staged /one\n\
+         RUN --mount=type=bind,source=absolute,target=/one test -s /one\n\
+         RUN --mount=type=bind,source=sub/chain,target=/in test -s /in/kept\n\
          RUN --mount=type=tmpfs,target=/fresh,size=1m touch /fresh/x && ! head -c 2m /dev/zero > /fresh/y\n\
          RUN test ! -e /ctx && test ! -e /in && test ! -e /one && test ! -e /fresh\n",
     );
     world.write("kept", "kept");
     world.write("ignored", "ignored");
     world.write(".dockerignore", "ignored\n");
+    world.write("sub/other", "");
+    // The source may be a link, to a path from the root of the context, or to another link.
+    for (target, link) in [("/kept", "absolute"), ("../up", "sub/chain"), (".", "up")] {
+        std::os::unix::fs::symlink(target, world.context().join(link)).unwrap();
+    }
     for executor in executors() {
         world.build(&["--no-cache", "--executor", executor]).record();
     }
@@ -336,6 +343,11 @@ fn mount_sources_and_targets_cannot_escape() {
         );
         let built = world.build(&[]);
         assert!(!built.stderr().contains("of-the-host"), "{source}: {}", built.stderr());
+        if !source.contains("from=") {
+            // The message is wrapped, with a line at its left.
+            let said = built.stderr().replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains("leads out of it"), "{source}: {said}");
+        }
     }
     let left: Vec<_> = fs::read_dir(&outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["file"]);

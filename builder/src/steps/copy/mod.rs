@@ -16,6 +16,7 @@ mod item_sums;
 mod key;
 mod missing;
 mod mode;
+mod mounted;
 mod names;
 mod origin;
 mod owner;
@@ -33,6 +34,7 @@ pub use select::{ListOrSummary, Selection};
 pub use summary::Summary;
 
 pub(super) use error::line_of;
+pub(super) use mounted::with_target;
 pub(super) use target::{ChangedTree, NewDirectory};
 
 use destination::CopiedFile;

@@ -26,18 +26,30 @@ pub enum MountOrigin<'a> {
 
 /// Returns the COPY that would create the same tree, at the same path, in an empty image as a bind mount from a context
 /// shows. It selects the same files, so its digest is the mount's part of the cache key.
-pub(crate) fn bind_as_copy(from: &CopyFrom, source: &str) -> plan::Copy {
-    // The source is a path, not a pattern.
+///
+/// # Errors
+/// If the source is a symbolic link that leads to nothing.
+pub(crate) fn bind_as_copy(from: &CopyFrom, source: &str, origin: &CopyOrigin<'_>) -> Result<plan::Copy, CopyError> {
+    let paths = copy::with_target(origin, source)?;
+    // A link may lead to the root.
+    if paths.iter().any(|path| path.as_os_str().is_empty()) {
+        return Ok(plan::Copy::of(from.clone(), ".", "/"));
+    }
+    let mut sources: Vec<String> = paths[1..].iter().map(|path| literal(&path.to_string_lossy())).collect();
+    sources.insert(0, literal(source.trim_matches('/')));
+    Ok(plan::Copy { parents: true, sources, ..plan::Copy::of(from.clone(), ".", "/") })
+}
+
+/// A path as a pattern that matches only this path.
+fn literal(path: &str) -> String {
     let mut literal = String::new();
-    for letter in source.trim_matches('/').chars() {
+    for letter in path.chars() {
         if matches!(letter, '*' | '?' | '[' | ']' | '\\') {
             literal.push('\\');
         }
         literal.push(letter);
     }
-    let whole = literal.is_empty();
-    let source = if whole { "." } else { &literal };
-    plan::Copy { parents: !whole, ..plan::Copy::of(from.clone(), source, "/") }
+    literal
 }
 
 /// The mounts of one step while it runs. Dropping it releases the cache directories and ends the agents.
@@ -231,8 +243,9 @@ pub(crate) fn context_layer(
     context: &Context,
     probe: &Probe,
 ) -> Result<DiffId, CopyError> {
-    let op = bind_as_copy(from, source);
-    let selection = Selection::of(&op, &CopyOrigin::Context(context), store, probe)?;
+    let origin = CopyOrigin::Context(context);
+    let op = bind_as_copy(from, source, &origin)?;
+    let selection = Selection::of(&op, &origin, store, probe)?;
     Ok(copy::copy(&op, selection, &[], Timestamp::default(), store, probe)?.diff_id)
 }
 
