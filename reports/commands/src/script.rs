@@ -294,6 +294,10 @@ impl ScriptReader {
         }
         let mut variables = self.state.variables.clone();
         variables.extend(assigned);
+        // The words that a command or a file gives.
+        if words.iter().skip(1).any(|word| is_of_input(word, &variables)) {
+            words.push(Word { text: "$@".into(), literal: false });
+        }
         let invocation = Invocation {
             words,
             variables,
@@ -366,9 +370,13 @@ impl ScriptReader {
                     }
                 }
             }
-            "set" | "unset" | "shopt" | "umask" | "trap" | "alias" | "ulimit" | "exit" | "return" | "read"
-            | "shift" => {
+            "set" | "unset" | "shopt" | "umask" | "trap" | "alias" | "ulimit" | "exit" | "return" | "shift" => {
                 found.leaks = true;
+            }
+            "read" => {
+                found.leaks = true;
+                let names = command.words[1..].iter().filter(|word| !word.is_option());
+                self.state.variables.extend(names.map(|name| (name.text.clone(), "$@".to_owned())));
             }
             "exec" => found.leaks = true,
             "." | "source" | "eval" => {
@@ -379,6 +387,13 @@ impl ScriptReader {
             _ => {}
         }
     }
+}
+
+/// Whether a word is a variable with the output of a command or a line of the input.
+fn is_of_input(word: &Word, variables: &BTreeMap<String, String>) -> bool {
+    let name = word.text.strip_prefix('$').map(|name| name.trim_start_matches('{').trim_end_matches('}'));
+    let value = name.and_then(|name| variables.get(name));
+    value.is_some_and(|value| value.contains("$(") || value.contains('`') || value == "$@")
 }
 
 fn variable(assignment: &Assignment) -> (String, String) {

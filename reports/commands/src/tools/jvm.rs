@@ -41,7 +41,9 @@ pub(super) fn maven(command: &Invocation, around: &Surroundings) -> Option<Usage
             || goal.text.contains("maven-dependency-plugin")
             || goal.text == "verify" && arguments.has(&["--fail-never"])
     });
-    let (work, needs) = if fetches && !arguments.plain.is_empty() {
+    // The files of the chosen modules are needed, too.
+    let chooses = arguments.has(&["-pl", "--projects", "-am", "--also-make"]);
+    let (work, needs) = if fetches && !chooses && !arguments.plain.is_empty() {
         (Work::Install, Needs::Files(files))
     } else {
         // dependency:go-offline leaves out what plugins fetch, and fails for some projects that build.

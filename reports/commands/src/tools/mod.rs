@@ -92,7 +92,7 @@ fn are_names(words: &[&Word]) -> bool {
         let text = word.text.as_str();
         let expanded = text.contains("$(") || text.contains('`') || text.contains("$@");
         let path = matches!(text, "." | "..") || text.starts_with(['.', '/', '~']) || text.starts_with("file:");
-        let file = [".deb", ".apk", ".rpm", ".whl", ".tar.gz", ".tgz", ".zip", ".gem", ".pkg.tar.zst"];
+        let file = [".deb", ".apk", ".rpm", ".whl", ".tar.gz", ".tgz", ".zip", ".gem", ".pkg.tar.zst", ".spec", ".dsc"];
         let url = text.contains("://");
         !expanded && !path && (url || !file.iter().any(|end| text.ends_with(end)))
     })

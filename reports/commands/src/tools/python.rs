@@ -364,6 +364,7 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
         ]
     };
     let (work, needs) = match arguments.action() {
+        "install" | "sync" if arguments.has(&["--only-root"]) => (Work::Build, Needs::Sources(None)),
         "install" | "sync" if arguments.has(&["--no-root"]) => (Work::Install, Needs::Files(files())),
         "install" | "sync" => {
             let command = format!("{} --no-root", text(command));

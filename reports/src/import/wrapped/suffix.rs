@@ -43,7 +43,7 @@ fn are_fields(text: &str) -> bool {
     let balanced = [('[', ']'), ('(', ')'), ('{', '}')]
         .into_iter()
         .all(|(opens, closes)| text.matches(opens).count() == text.matches(closes).count());
-    let quoted = text.matches('"').count() % 2 == 0;
+    let quoted = text.matches('"').count().is_multiple_of(2);
     balanced && quoted && (text.starts_with(['[', '{', '(']) || text.contains('='))
 }
 
