@@ -334,15 +334,19 @@ fn speedscope(name: &str, trace: &str) -> Vec<String> {
 #[test(AnyProgram(crate::CHROMIUM))]
 fn five_thousand_steps_stay_smooth() {
     let record = synthetic::chains(50, 100);
-    // Sixty frames of a zoom into the middle and out again.
-    let script = "const begin = performance.now();
-        for (let frame = 0; frame < 60; frame++) { const f = Math.abs(30 - frame) / 30; timeline.from = wall * (0.4 - 0.4 * f); timeline.to = wall * (0.6 + 0.4 * f); paint(); }
-        document.documentElement.dataset.frame = ((performance.now() - begin) / 60).toFixed(2);";
+    // A zoom into the middle. Another program may delay frames: of four at each level, the fastest one counts.
+    let script = "let slowest = 0;
+        for (let level = 0; level <= 30; level++) {
+            timeline.from = wall * 0.4 * level / 30; timeline.to = wall * (1 - 0.4 * level / 30);
+            const times = [1, 2, 3, 4].map(() => { const begin = performance.now(); paint(); return performance.now() - begin; });
+            slowest = Math.max(slowest, Math.min(...times));
+        }
+        document.documentElement.dataset.frame = slowest.toFixed(2);";
     let document = run("large", &page(&record), script);
     assert_eq!(attribute(&document, "data-error"), None);
     assert_eq!(attribute(&document, "data-ready"), Some("yes"));
     let frame: f64 = attribute(&document, "data-frame").unwrap().parse().unwrap();
-    eprintln!("a frame of 5,001 steps takes {frame} ms");
+    eprintln!("a frame of 5,001 steps takes at most {frame} ms");
     // A sixtieth of a second is smooth; a busy machine may take thrice that.
     assert!(frame < 50.0, "{frame} ms a frame");
 }
