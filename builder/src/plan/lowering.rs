@@ -44,6 +44,9 @@ pub(super) struct Lowering<'a> {
 /// instruction of a few bytes expand to [`MAX_LENGTH`](buildscope_dockerfile::expand::MAX_LENGTH).
 pub(super) const MAX_EXPANDED: usize = 64 << 20;
 
+/// The length of a port with its protocol and a separator, in bytes.
+const PORT: usize = 10;
+
 /// The settings of the build that apply to all RUN steps.
 pub(super) struct RunSettings {
     /// The prefix of the names of cache mounts (`BUILDKIT_CACHE_MOUNT_NS`).
@@ -70,7 +73,11 @@ impl Lowered {
         let history = match &self.history {
             CreatedBy::Text(text) => text.len(),
             CreatedBy::Run { args, .. } => args.iter().map(String::len).sum(),
-            CreatedBy::None | CreatedBy::Expose(_) => 0,
+            // Each port is a text such as `65535/tcp`, in the history and in the configuration.
+            CreatedBy::Expose(ports) => {
+                ports.iter().map(|ports| usize::from(ports.range.1 - ports.range.0) * PORT + PORT).sum()
+            }
+            CreatedBy::None => 0,
         };
         let files: usize = match &self.op {
             Op::Copy(copy) => copy.inline.iter().map(|(_, content)| content.len()).sum(),

@@ -24,6 +24,9 @@ fn many_long_values_are_an_error() {
         let error = with(&text, &args(&[("A", &long)])).unwrap_err();
         assert!(error.contains("expands to more than 64 MiB"), "{lines}: {}", &error[..error.len().min(300)]);
     }
+    let text = format!("FROM base\n{}", "EXPOSE 1-65535\n".repeat(110));
+    let error = with(&text, &LowerRequest::default()).unwrap_err();
+    assert!(error.contains("expands to more than 64 MiB"), "{error}");
     let text = format!("ARG A\n{}FROM base\n", "ARG B=$A\n".repeat(70));
     let error = with(&text, &args(&[("A", &long)])).unwrap_err();
     assert!(error.contains("expands to more than 64 MiB"), "{error}");

@@ -6,7 +6,7 @@
 
 use super::key::open;
 use super::target::{ChangedTree, NewDirectory, join};
-use super::walk::clean;
+use super::walk::{MAX_PATH, clean};
 use super::{CopyError, Owner};
 use crate::sources::decompressed;
 use buildscope_record::BlobDigest;
@@ -18,9 +18,6 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-
-/// The longest path of a member in bytes: PATH_MAX without the terminating zero, as for other builders.
-const MAX_PATH: usize = 4095;
 
 /// A file that is a tar archive, plain or compressed. It is recognised by its content, not by its name.
 pub(super) struct Archive<'a> {

@@ -1,7 +1,7 @@
 //! The image that files are copied into: its tree, and the changes of the new layer.
 
 use super::names::PathNumbers;
-use super::walk::{Stop, clean, follow};
+use super::walk::{MAX_PATH, Stop, clean, follow};
 use super::{CopyError, Owner};
 use buildscope_storage::{Content, Entry, EntryKind, EntryList, LayerBuilder, Store, Timestamp, Tree};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -138,6 +138,10 @@ impl ChangedTree {
     pub(crate) fn make_directories(&mut self, path: &Path, new: NewDirectory) -> Result<(), CopyError> {
         if self.kind(path) == Some(EntryKind::Directory) {
             return Ok(());
+        }
+        if path.as_os_str().len() > MAX_PATH {
+            let start = path.to_string_lossy().chars().take(60).chain(['…']).collect::<String>();
+            return Err(CopyError::BadPath { path: start.into(), reason: "a path has at most 4095 bytes" });
         }
         // From the root: below the first directory that is missing, nothing has to be looked up. Often it is only the last one.
         let mut missing: Vec<&Path> = path.ancestors().collect();

@@ -6,6 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
+/// The longest path in bytes, of a member of an archive and of a new directory: PATH_MAX without the terminating zero, as for other builders.
+pub(super) const MAX_PATH: usize = 4095;
+
 /// The kind of the entry at a path: what following links depends on.
 pub(super) enum Stop {
     Nothing,

@@ -14,12 +14,15 @@ use std::time::Duration;
 #[test]
 fn a_workdir_may_be_deep() {
     let mut kit = Kit::new();
-    let deep = |depth: usize| vec!["directory"; depth].join("/");
+    let deep = |depth: usize| vec!["dir"; depth].join("/");
     kit.image((1..=1000).map(|depth| dir(&deep(depth), 0o755)));
     let start = used();
     workdir(&format!("/{}", deep(1001)), "", &kit.layers, NOW, &kit.store, &Probe::disabled()).unwrap();
     let lasted = used() - start;
     assert!(lasted < Duration::from_secs(2), "{lasted:?}");
+    // All parents of each directory take memory that grows with the square of the depth.
+    let error = workdir(&"/d".repeat(2049), "", &kit.layers, NOW, &kit.store, &Probe::disabled()).unwrap_err();
+    assert!(error.to_string().contains("at most 4095 bytes") && error.to_string().len() < 200, "{error}");
 }
 
 #[test]
