@@ -1,15 +1,17 @@
-//! dnf, yum, microdnf, zypper and rpm.
+//! dnf, yum, microdnf, zypper, rpm and rpmbuild.
 
-use super::Activity::{Download, Plan, Scripts, Unpack};
+use super::Activity::{Compile, Download, Pack, Plan, Scripts, Test, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
-/// One program resolves, downloads and unpacks; scripts of packages are shells that it starts with files of rpm.
+/// One program resolves, downloads and unpacks; scripts of packages are shells that it starts with files of rpm. The shells of rpmbuild have
+/// the option `-e` and do what it does at that time.
 const RULES: &[ProcessRule] = &[
-    rule(&["*"], "/var/tmp/rpm-tmp.", Scripts),
+    rule(&["*"], ">/var/tmp/rpm-tmp.", Scripts),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "makecache", Download),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "clean", Plan),
     rule(&["dnf*", "yum", "microdnf", "zypper"], "repolist", Plan),
     by_lines(&["dnf*", "yum", "microdnf", "zypper"], "", Unpack),
+    by_lines(&["rpmbuild"], "", Pack),
     rule(&["rpm", "rpm2cpio", "rpmdb"], "", Unpack),
     rule(&["rpmkeys"], "", Plan),
 ];
@@ -47,10 +49,16 @@ const LINES: &[LineRule] = &[
     ended(">>> Stop * scriptlet: ", Scripts),
     begins("Verifying  *: ", Unpack),
     ended("Complete!", Unpack),
+    begins("Executing(%prep): ", Unpack),
+    begins("Executing(%generate_buildrequires): ", Plan),
+    begins("Executing(%build): ", Compile),
+    begins("Executing(%install): ", Pack),
+    begins("Executing(%check): ", Test),
+    begins("Processing files: ", Pack),
 ];
 
 pub(super) const FAMILY: Family =
-    Family { names: &["dnf", "dnf5", "yum", "microdnf", "zypper", "rpm"], rules: RULES, lines: LINES };
+    Family { names: &["dnf", "dnf5", "yum", "microdnf", "zypper", "rpm", "rpmbuild"], rules: RULES, lines: LINES };
 
 #[cfg(test)]
 mod tests {

@@ -67,7 +67,9 @@ const LINES: &[LineRule] = &[
     begins("➤ YN0000: ┌ Link step", Unpack),
     begins("Progress: resolved ", Download),
     begins("Packages: +", Unpack),
-    ended("Done in ", Scripts),
+    // yarn ends the line with a full stop, and pnpm has unpacked packages since its last line.
+    ended("Done in *s.", Scripts),
+    ended("Done in ", Unpack),
     ended("success Saved lockfile", Scripts),
     begins("*node_modules/* postinstall$ ", Scripts),
     begins("*node_modules/* install$ ", Scripts),
