@@ -253,7 +253,15 @@ fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
         rows.iter().any(has)
     };
     let commands = rows.iter().filter(|row| row.kind == RowKind::Command && !is_of_several(row));
-    commands.map(|row| if starts_with(&row.text, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
+    let wall = |row: &CommandRow| {
+        // The only program of a loop or a subshell has no row of its own.
+        let is_within = || {
+            let may_be = row.inner.is_empty() && row.text.contains(words);
+            may_be && shell::only_commands(&row.text).iter().any(|command| starts_with(command, words))
+        };
+        if starts_with(&row.text, words) || is_within() { row.wall } else { wall_of(&row.inner, words) }
+    };
+    commands.map(wall).sum()
 }
 
 /// Whether a command starts with these words: `sleep 2` is not the start of `sleep 2.5`.

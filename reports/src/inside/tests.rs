@@ -309,6 +309,13 @@ fn a_command_is_selected_by_its_first_words_at_any_depth() {
     assert_eq!(wall_of(&rows, "sleep"), Nanos(17));
     assert_eq!(wall_of(&rows, "sl"), Nanos::ZERO);
     assert_eq!(wall_of(&rows, "(sleep 2 | cat)"), Nanos(40), "the whole counts once");
+    let single = [
+        row(RowKind::Command, "for i in 1 2; do sleep 7; done", 1),
+        row(RowKind::Command, "(cd x; for i in 1 2; do sleep 7 > y; done)", 2),
+        row(RowKind::Command, "while read l; do cc $l; sleep 7; done", 4),
+        row(RowKind::Command, "make sleep 7", 8),
+    ];
+    assert_eq!(wall_of(&single, "sleep 7"), Nanos(3), "the only program has no row of its own");
 }
 
 /// A step of 1 ms, and one of 1 ms in which make takes 0.5: in a stage of its own, make runs alongside the first step.

@@ -419,6 +419,23 @@ impl ShellReader<'_> {
     }
 }
 
+/// The texts of the command that is the only one of a loop or a subshell with a program, of the only one within that, and so on.
+pub(super) fn only_commands(text: &str) -> Vec<&str> {
+    let units = units(text);
+    let mut within = &units[..];
+    let mut found = Vec::new();
+    while let Some(one) = only_program(within) {
+        found.push(&text[one.span.clone()]);
+        within = one.inner.units();
+    }
+    found
+}
+
+fn only_program(units: &[Unit]) -> Option<&Unit> {
+    let mut programs = units.iter().filter(|unit| !unit.is_builtin());
+    programs.next().filter(|_| programs.next().is_none())
+}
+
 /// The number of units, with the units within them.
 fn count(units: &[Unit]) -> usize {
     units.iter().map(|unit| 1 + count(unit.inner.units())).sum()

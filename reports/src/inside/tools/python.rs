@@ -4,17 +4,21 @@ use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 const RULES: &[ProcessRule] = &[
+    // Its arguments are names of packages, which may be those of other tools.
+    by_lines(&["python*"], "=-m =pip", Unpack),
+    by_lines(&["python*"], "/bin/pip", Unpack),
     rule(&["python*"], "get_requires_for_build", Configure),
     rule(&["python*"], "prepare_metadata_for_build", Configure),
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
     rule(&["uv"], "=venv", Configure),
     rule(&["python*"], "setup.py", Compile),
-    rule(&["python*"], "compileall", Compile),
-    rule(&["python*"], "py_compile", Compile),
+    rule(&["python*"], "=compileall", Compile),
+    rule(&["python*"], "=py_compile", Compile),
     rule(&["pytest", "py.test", "tox", "nox"], "", Test),
-    rule(&["python*"], "pytest", Test),
-    rule(&["python*"], "unittest", Test),
-    rule(&["python*"], "venv", Configure),
+    rule(&["python*"], "=pytest", Test),
+    rule(&["python*"], "/bin/pytest", Test),
+    rule(&["python*"], "=unittest", Test),
+    rule(&["python*"], "=venv", Configure),
     rule(&["virtualenv"], "", Configure),
     by_lines(&["pip", "pip3*", "uv"], "", Unpack),
     by_lines(&["python*"], "pip", Unpack),
@@ -82,5 +86,8 @@ mod tests {
         assert_eq!(of("python3 -m pytest tests"), Some(Test));
         assert_eq!(of("/venv/bin/python -m compileall -q /venv/lib"), Some(Compile));
         assert_eq!(of("python3 server.py"), None);
+        assert_eq!(of("python3.11 -m pip install -q poetry uv pytest"), Some(Unpack), "a package of this name");
+        assert_eq!(of("/app/venv/bin/python -m pip install flask"), Some(Unpack), "a directory of this name");
+        assert_eq!(of("/app/venv/bin/python server.py"), None);
     }
 }
