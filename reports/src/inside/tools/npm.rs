@@ -5,6 +5,13 @@ use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 use buildscope_record::Process;
 
 const RULES: &[ProcessRule] = &[
+    // The arguments of these are names of packages, which may be those of other tools.
+    by_lines(&["node"], "/npm =install", Unpack),
+    by_lines(&["node"], "/npm =i", Unpack),
+    by_lines(&["node"], "/yarn =add", Unpack),
+    by_lines(&["node"], "/pnpm =add", Unpack),
+    by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "=install", Unpack),
+    by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "=add", Unpack),
     rule(&["node", "npm*", "yarn*", "pnpm*"], "node-gyp", Compile),
     rule(&["jest", "mocha", "vitest"], "", Test),
     rule(&["node", "npm*"], "jest", Test),
@@ -30,7 +37,6 @@ const RULES: &[ProcessRule] = &[
     rule(&["node"], "/yarn =cache", Plan),
     rule(&["node"], "/yarn =config", Plan),
     by_lines(&["node"], "/yarn =install", Unpack),
-    by_lines(&["node"], "/yarn =add", Unpack),
     by_lines(&["node"], "$/yarn", Unpack),
     rule(&["node"], "/yarn", Scripts),
     rule(&["node"], "/pnpm =run", Scripts),
@@ -39,7 +45,6 @@ const RULES: &[ProcessRule] = &[
     rule(&["node"], "/pnpm =config", Plan),
     by_lines(&["node"], "/pnpm =install", Unpack),
     by_lines(&["node"], "/pnpm =i", Unpack),
-    by_lines(&["node"], "/pnpm =add", Unpack),
     by_lines(&["node"], "/pnpm =fetch", Unpack),
     by_lines(&["node"], "/pnpm =prune", Unpack),
     by_lines(&["node"], "/pnpm =deploy", Unpack),
@@ -103,5 +108,8 @@ mod tests {
         assert_eq!(of("node /usr/bin/npm prune --omit=dev"), Some(Unpack));
         assert_eq!(of("node /usr/bin/npm run build"), Some(Scripts));
         assert_eq!(of("node server.js"), None);
+        let named = "node /usr/bin/npm install --save-dev jest @types/webpack";
+        assert_eq!(of(named), Some(Unpack), "packages of these names");
+        assert_eq!(of("npm install jest"), Some(Unpack));
     }
 }
