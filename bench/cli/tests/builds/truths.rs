@@ -67,9 +67,15 @@ fn a_step_that_keeps_a_slot_has_drag() {
         [0.3, 0.9, 0.5, 0.4].iter().enumerate().map(|(number, seconds)| stage(number as u32, *seconds)).collect();
     let copies: String = (0..4).map(|number| format!("COPY --from=s{number} /l{number} /\n")).collect();
     let world = World::new(&format!("{stages}FROM busybox\n{copies}"));
-    let explanation = explain(&world.build(&["--no-cache", "--jobs", "2"]).record());
-    assert!(near(drag(&explanation, "sleep 0.9"), 0.5), "{:?}", explanation.steps);
-    assert!(explanation.bounds.least <= explanation.bounds.achieved);
+    // Other programs may delay a step, and then another one keeps the slots busy. A wrong model is wrong each time.
+    let mut seen = Vec::new();
+    let is_right = |_| {
+        let explanation = explain(&world.build(&["--no-cache", "--jobs", "2"]).record());
+        assert!(explanation.bounds.least <= explanation.bounds.achieved);
+        seen.push(drag(&explanation, "sleep 0.9"));
+        seen.last().is_some_and(|&drag| near(drag, 0.5))
+    };
+    assert!((0..6).any(is_right), "{seen:?}");
 }
 
 #[test]

@@ -24,6 +24,10 @@ struct SourceClock {
 /// Lets the times go on from the latest one where the clock of a source was set back within a build. Returns the numbers of the first lines
 /// after that.
 pub(super) fn mend(lines: &mut [LogLine]) -> Vec<usize> {
+    // Most logs are in the order of their times. What their lines mean takes longer to find out.
+    if !go_back(lines) {
+        return Vec::new();
+    }
     let mut clocks: HashMap<Option<usize>, SourceClock> = HashMap::new();
     let (mut found, mut jumps) = (Vec::new(), 0);
     let mut times = Vec::with_capacity(lines.len());
@@ -59,6 +63,17 @@ pub(super) fn mend(lines: &mut [LogLine]) -> Vec<usize> {
     }
     lines.iter_mut().zip(times).for_each(|(line, at)| line.at = at);
     found
+}
+
+/// Whether the times of a source go back by so much that its clock may have been set.
+fn go_back(lines: &[LogLine]) -> bool {
+    let mut latest: HashMap<Option<usize>, Instant> = HashMap::new();
+    lines.iter().filter_map(|line| Some((line.stream, line.at?))).any(|(stream, at)| {
+        let latest = latest.entry(stream).or_insert(at);
+        let goes_back = at < *latest - SET_BACK;
+        *latest = at.max(*latest);
+        goes_back
+    })
 }
 
 #[cfg(test)]
