@@ -188,7 +188,9 @@ impl BuildahReader {
         for (id, at, output) in outputs.into_iter().filter(|_| !parallel) {
             let step = &mut draft.steps[id];
             if step.instruction == Instruction::Run {
-                at.into_iter().for_each(|at| step.output.line(LineTime::At(at), &output));
+                if let Some(at) = at {
+                    step.output.line(LineTime::At(at), &output);
+                }
                 step.log.push(output);
             }
         }

@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::instant::{Instant, rfc3339};
-use super::names::{self, is_export, uses_result};
+use super::names::{self, follows_the_steps};
 use super::targets;
 use crate::index::Indexed;
 use buildscope_record::{
@@ -115,14 +115,7 @@ impl Draft {
             let step = &self.steps[id];
             match &step.stage {
                 Some(stage) => (1, first.get(stage.as_str()).copied(), step.number, step.lines, None, id),
-                None => (
-                    if is_export(&step.text) || uses_result(&step.text) { 2 } else { 0 },
-                    None,
-                    None,
-                    None,
-                    step.start,
-                    id,
-                ),
+                None => (if follows_the_steps(&step.text) { 2 } else { 0 }, None, None, None, step.start, id),
             }
         });
         order

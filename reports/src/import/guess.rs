@@ -139,14 +139,16 @@ impl<'s> Guess<'s> {
             if names::copies_context(&step.instruction, &step.text) {
                 needs.extend(self.contexts.get(&target).or_else(|| self.contexts.get(&None)));
             }
-        } else if names::uses_result(&step.text) && step.text.contains("importing") {
-            // While the result is written.
-            match self.imported.insert(target, id) {
-                Some(earlier) => needs.push(earlier),
-                None => needs.extend(self.ends_of(target)),
-            }
         } else if names::uses_result(&step.text) {
-            needs.extend(self.exported.get(&target).or_else(|| self.exported.get(&None)));
+            if step.text.contains("importing") {
+                // While the result is written.
+                match self.imported.insert(target, id) {
+                    Some(earlier) => needs.push(earlier),
+                    None => needs.extend(self.ends_of(target)),
+                }
+            } else {
+                needs.extend(self.exported.get(&target).or_else(|| self.exported.get(&None)));
+            }
         } else if names::is_export(&step.text) {
             match self.exported.insert(target, id) {
                 Some(earlier) => needs.push(earlier),

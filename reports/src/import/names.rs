@@ -68,7 +68,7 @@ fn target(name: &str) -> Option<&str> {
     words.first().filter(|word| !word.contains('/'))?;
     match words[..] {
         [target, "internal" | "auth"] | [target, "context", _] => Some(target),
-        [target] if !matches!(target, "internal" | "auth") && (is_export(rest) || uses_result(rest)) => Some(target),
+        [target] if !matches!(target, "internal" | "auth") && follows_the_steps(rest) => Some(target),
         [target, _, _, number] | [target, _, number] if ratio(number).is_some() => Some(target),
         _ => None,
     }
@@ -115,6 +115,11 @@ pub(crate) fn is_export(text: &str) -> bool {
 pub(crate) fn uses_result(text: &str) -> bool {
     let text = bracketed(text).map_or(text, |(_, rest)| rest);
     ["importing to docker", "merging manifest list", "resolving provenance"].iter().any(|word| text.starts_with(word))
+}
+
+/// Whether the work comes after all steps of a build.
+pub(crate) fn follows_the_steps(text: &str) -> bool {
+    is_export(text) || uses_result(text)
 }
 
 /// Whether BuildKit loads a named context: `[context base] load metadata for ...`, also behind the name of a target.

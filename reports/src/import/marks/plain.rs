@@ -1,7 +1,7 @@
 //! The lines of BuildKit's `--progress=plain`.
 
 use super::super::duration::duration;
-use super::super::names::{is_export, uses_result};
+use super::super::names::{follows_the_steps, uses_result};
 
 /// Parses `#12 text`.
 pub(crate) fn numbered(line: &str) -> Option<(u32, &str)> {
@@ -25,7 +25,7 @@ pub(crate) fn is_name(text: &str) -> bool {
             words[..],
             ["internal" | "auth"] | ["context", _] | [_, "internal" | "auth"] | [_, "context", _]
         ) || (words.last().is_some_and(ratio) && is_instruction(rest.trim_start()))
-            || (words.len() == 1 && (is_export(rest.trim()) || uses_result(rest.trim())));
+            || (words.len() == 1 && follows_the_steps(rest.trim()));
     }
     const NAMES: [&str; 11] = [
         "exporting to ",
