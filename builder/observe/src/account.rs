@@ -83,6 +83,11 @@ impl Account {
         self.since += length;
     }
 
+    /// Whether its context switches are reported.
+    pub(crate) fn has_switches(&self) -> bool {
+        self.switches == Switches::Reported
+    }
+
     /// Sets the number of threads on a processor: all others wait for something.
     pub(crate) fn has_running(&mut self, running: u32) {
         (self.running, self.ready) = (running, 0);

@@ -68,8 +68,10 @@ pub(crate) struct Rings {
     pub(crate) without_stacks: Option<Refusal>,
     /// The observed process; `None` for the whole machine.
     pid: Option<i32>,
-    /// Events that were read and may not be in order yet.
+    /// Events that were read. The first ones are in order.
     waiting: Vec<Event>,
+    /// The number of the first ones.
+    settled: usize,
     lost: Lost,
     /// The size of one ring.
     size: usize,
@@ -127,6 +129,7 @@ impl Rings {
             without_stacks: None,
             pid,
             waiting: Vec::new(),
+            settled: 0,
             lost: Lost::default(),
             size,
         })
@@ -141,25 +144,30 @@ impl Rings {
         Ok(())
     }
 
-    /// Returns the events before `now` in the order of time. Events of the last moment are returned by the next call.
-    pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
+    /// Reads the events before `now`, and returns their number. Events of the last moment are left for the next call.
+    pub(crate) fn read(&mut self, now: u64) -> usize {
         self.read_until(now.saturating_sub(SETTLED))
     }
 
-    /// Returns all remaining events.
-    pub(crate) fn rest(&mut self) -> Vec<Event> {
+    /// Reads all remaining events.
+    pub(crate) fn read_rest(&mut self) -> usize {
         self.read_until(u64::MAX)
     }
 
-    fn read_until(&mut self, until: u64) -> Vec<Event> {
+    /// The events that were read, in the order of time.
+    pub(crate) fn events(&mut self) -> impl Iterator<Item = Event> {
+        self.waiting.drain(..std::mem::take(&mut self.settled))
+    }
+
+    fn read_until(&mut self, until: u64) -> usize {
         let of_processes = emptied(&mut self.rings, &mut self.waiting);
         let of_switches = emptied(&mut self.switches, &mut self.waiting);
         self.lost += Lost { all: of_processes + of_switches, of_processes };
         self.waiting.extend(self.stacks.iter_mut().flat_map(Stacks::read));
         // A stable sort keeps the order of the reports of one processor.
         self.waiting.sort_by_key(|event| event.time);
-        let settled = self.waiting.partition_point(|event| event.time <= until);
-        self.waiting.drain(..settled).collect()
+        self.settled = self.waiting.partition_point(|event| event.time <= until);
+        self.settled
     }
 
     /// The reports that were dropped since the last call.
@@ -296,7 +304,8 @@ mod tests {
                 child.id() as i32
             })
             .collect();
-        let events = rings.rest();
+        rings.read_rest();
+        let events: Vec<_> = rings.events().collect();
         let lost = rings.take_lost();
         assert!(lost.all > 1000 && lost.of_processes == 0, "{lost:?}");
         for pid in pids {

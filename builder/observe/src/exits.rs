@@ -72,18 +72,23 @@ impl Exits {
     }
 
     /// The accounts that have arrived.
-    pub(crate) fn read(&mut self) -> Vec<Exit> {
-        let mut exits = Vec::new();
+    pub(crate) fn read(&mut self) -> impl Iterator<Item = Exit> {
         let mut message = [0; MESSAGE];
-        loop {
-            match recv(&self.socket, &mut message[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) => exits.extend(parse(&message[..length.min(MESSAGE)])),
-                Err(Errno::INTR) => {}
-                // Messages were dropped; later ones still arrive.
-                Err(Errno::NOBUFS) => self.lost = true,
-                Err(_) => return exits,
+        std::iter::from_fn(move || {
+            loop {
+                match recv(&self.socket, &mut message[..], RecvFlags::DONTWAIT) {
+                    Ok((length, _)) => {
+                        if let Some(exit) = parse(&message[..length.min(MESSAGE)]) {
+                            return Some(exit);
+                        }
+                    }
+                    Err(Errno::INTR) => {}
+                    // Messages were dropped; later ones still arrive.
+                    Err(Errno::NOBUFS) => self.lost = true,
+                    Err(_) => return None,
+                }
             }
-        }
+        })
     }
 
     /// Whether the kernel dropped messages because they were not read in time.
@@ -180,7 +185,7 @@ mod tests {
         let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
         let pid = child.id() as i32;
         child.wait().unwrap();
-        let seen = exits.read();
+        let seen: Vec<_> = exits.read().collect();
         let shell = seen.iter().find(|exit| exit.tid == pid).expect("the shell's account");
         assert_eq!(shell.status, 7 << 8);
         assert!(shell.peak_memory > 100_000 && shell.cpu > 0, "{shell:?}");

@@ -3,7 +3,6 @@
 use crate::account::Switches;
 use crate::clock::now;
 use crate::collect::Collect;
-use crate::event::Event;
 use crate::events::Rings;
 use crate::exec_arguments::Listener;
 use crate::exits::Exits;
@@ -214,10 +213,7 @@ impl ObserverThread {
     fn report_switches(&mut self) {
         let EventSource::Events(rings) = &mut self.source else { return };
         match rings.report_switches() {
-            Ok(()) => self.forest.switches_begin(now(), |pid, tid| {
-                let (cpu, delayed) = procfs::scheduled(pid, tid)?;
-                Some(ThreadState { cpu, delayed, runs: procfs::runs(pid, tid)? })
-            }),
+            Ok(()) => self.forest.switches_begin(now(), thread_state),
             Err(refusal) => self.switches = Some(refusal.to_string()),
         }
     }
@@ -239,47 +235,58 @@ impl ObserverThread {
                 EventSource::Events(_) => priority.rest(pace.after(found), begun.elapsed()),
             }
         }
-        let rest = match &mut self.source {
-            EventSource::Events(rings) => {
-                let events = rings.rest();
-                self.forest.lost(rings.take_lost());
-                events
-            }
-            EventSource::Sampled(sampler) => sampler.read(now()),
-        };
-        self.read_exits();
         if let Some(listener) = &mut self.listener {
             listener.stop();
         }
-        self.take(rest);
+        self.read(Rings::read_rest);
         self.forest.finish(now());
         self
     }
 
     /// Reads the events since the last round, and samples living processes.
     fn round(&mut self) -> ReadOutcome {
-        let events = self.read();
-        self.read_exits();
-        let (begun, count) = (self.forest.begun, events.len());
-        self.take(events);
+        let begun = self.forest.begun;
+        let count = self.read(|rings| rings.read(now()));
         self.follow();
         if self.switches.is_none() && self.forest.wants_switches(now()) {
             self.report_switches();
         }
-        self.look();
+        let fresh = self.look();
+        let begun = self.forest.begun - begun;
         match &self.source {
-            EventSource::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Activity,
+            EventSource::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Crowded,
             // The few events of other programs do not count.
-            _ if self.forest.begun != begun => ReadOutcome::Activity,
-            _ => ReadOutcome::Nothing,
+            _ => ReadOutcome::of(begun, fresh),
         }
     }
 
-    fn take(&mut self, events: Vec<Event>) {
-        self.forest.take(events);
+    /// Reads events, and returns their number. The kernel's accounts of threads that ended have to be known when the events of their ends are
+    /// taken.
+    fn read(&mut self, read: impl FnOnce(&mut Rings) -> usize) -> usize {
+        let mut sampled = Vec::new();
+        let count = match &mut self.source {
+            EventSource::Events(rings) => {
+                let count = read(rings);
+                self.forest.lost(rings.take_lost());
+                count
+            }
+            EventSource::Sampled(sampler) => {
+                sampled = sampler.read(now());
+                sampled.len()
+            }
+        };
+        if let Some(exits) = &mut self.exits {
+            self.forest.exits(now(), exits.read());
+        }
+        match &mut self.source {
+            EventSource::Events(rings) => self.forest.take(rings.events()),
+            EventSource::Sampled(_) => self.forest.take(sampled),
+        }
+        self.forest.settle(now(), thread_state);
         if let Some(listener) = &self.listener {
             self.forest.add_arguments(now(), listener.take());
         }
+        count
     }
 
     /// Reads the processes without events from `/proc`.
@@ -296,26 +303,12 @@ impl ObserverThread {
         }
     }
 
-    fn read_exits(&mut self) {
-        if let Some(exits) = &mut self.exits {
-            self.forest.exits(now(), exits.read());
-        }
-    }
-
-    fn read(&mut self) -> Vec<Event> {
-        match &mut self.source {
-            EventSource::Events(rings) => {
-                let events = rings.read(now());
-                self.forest.lost(rings.take_lost());
-                events
-            }
-            EventSource::Sampled(sampler) => sampler.read(now()),
-        }
-    }
-
-    /// Samples living processes for facts that events do not contain.
-    fn look(&mut self) {
-        for (pid, executed) in self.forest.fresh() {
+    /// Samples living processes for facts that events do not contain. Returns the number of those that have executed a program since the last
+    /// round.
+    fn look(&mut self) -> usize {
+        let fresh = self.forest.fresh();
+        let count = fresh.len();
+        for (pid, executed) in fresh {
             let time = now();
             match procfs::arguments(pid) {
                 Some(arguments) => self.forest.program(time, pid, arguments),
@@ -334,6 +327,7 @@ impl ObserverThread {
             }
             read_usage(pid, run, time, has_accounts);
         });
+        count
     }
 
     fn steps(mut self, at: impl Fn(u64) -> Nanos + Copy) -> Vec<StepProcesses> {
@@ -388,6 +382,12 @@ impl ObserverThread {
         };
         std::mem::take(&mut self.forest.steps).into_iter().map(step).collect()
     }
+}
+
+/// The state of a thread as the kernel shows it.
+fn thread_state(pid: i32, tid: i32) -> Option<ThreadState> {
+    let (cpu, delayed) = procfs::scheduled(pid, tid)?;
+    Some(ThreadState { cpu, delayed, runs: procfs::runs(pid, tid)? })
 }
 
 /// Reads the usage of a process and its waits for processors: soon after its start, then rarely. If the kernel gives accounts of ended

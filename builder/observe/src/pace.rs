@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(4);
+/// While most programs end before the next reading at the shortest interval.
+const LONGEST_OF_BRIEF: Duration = Duration::from_millis(12);
 const LONGEST: Duration = Duration::from_millis(20);
 
 /// The pauses between readings.
@@ -14,9 +16,25 @@ pub(crate) struct ReadingPace {
 /// The result of a reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadOutcome {
-    /// Processes of steps have started, or so many reports came that the buffers may be full before the longest pause is over.
-    Activity,
+    /// So many reports came that the buffers may be full before the longest pause is over.
+    Crowded,
+    /// Processes of steps have started.
+    Started,
+    /// Many have started, and nearly all of them have ended: more readings would not see more of them.
+    Brief,
     Nothing,
+}
+
+impl ReadOutcome {
+    /// The result when so many processes and programs have begun, of which so many still run.
+    pub(crate) fn of(begun: u64, running: usize) -> Self {
+        const MANY: u64 = 16;
+        match begun {
+            0 => Self::Nothing,
+            MANY.. if running as u64 <= begun / MANY => Self::Brief,
+            _ => Self::Started,
+        }
+    }
 }
 
 impl ReadingPace {
@@ -26,10 +44,12 @@ impl ReadingPace {
 
     /// The pause after a reading.
     pub(crate) fn after(&mut self, found: ReadOutcome) -> Duration {
-        self.pause = match found {
-            ReadOutcome::Activity => SHORTEST,
-            ReadOutcome::Nothing => (self.pause * 3 / 2).min(LONGEST),
+        let longest = match found {
+            ReadOutcome::Crowded | ReadOutcome::Started => SHORTEST,
+            ReadOutcome::Brief => LONGEST_OF_BRIEF,
+            ReadOutcome::Nothing => LONGEST,
         };
+        self.pause = (self.pause * 3 / 2).min(longest);
         self.pause
     }
 }
@@ -43,6 +63,18 @@ mod tests {
         let mut pace = ReadingPace::new();
         let pauses: Vec<_> = (0..5).map(|_| pace.after(ReadOutcome::Nothing).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
-        assert_eq!(pace.after(ReadOutcome::Activity), SHORTEST);
+        assert_eq!(pace.after(ReadOutcome::Started), SHORTEST);
+        let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Brief).as_micros()).collect();
+        assert_eq!(pauses, [6_000, 9_000, 12_000, 12_000]);
+        assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
+    }
+
+    /// A loop starts a shell's copy and a program for each turn; a compiler runs for longer than a pause.
+    #[test]
+    fn short_programs_do_not_need_short_pauses() {
+        assert_eq!(ReadOutcome::of(26, 1), ReadOutcome::Brief);
+        assert_eq!(ReadOutcome::of(26, 3), ReadOutcome::Started);
+        assert_eq!(ReadOutcome::of(2, 0), ReadOutcome::Started);
+        assert_eq!(ReadOutcome::of(0, 1), ReadOutcome::Nothing);
     }
 }

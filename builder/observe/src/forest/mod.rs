@@ -11,7 +11,8 @@ use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::programs::Programs;
 use crate::run::{ProgramRun, Usage};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use foldhash::{HashMap, HashSet};
+use std::collections::BTreeMap;
 
 /// The number of processes of a step above which they are folded, down to half of it.
 pub(crate) const MOST: usize = 4000;
@@ -79,6 +80,10 @@ pub(crate) struct Forest {
     lives: fn(i32) -> bool,
     reports: Reports,
     switches: Switches,
+    /// The time from which context switches are reported.
+    reported_since: u64,
+    /// Processes of which something happened before that time, but was read after it: their switches until now are not known.
+    unsettled: Vec<i32>,
     /// Processes that continue without reports.
     hidden: HashSet<i32>,
     /// Those of them that nothing follows yet.
@@ -126,18 +131,20 @@ impl Forest {
     fn below(root: Option<i32>) -> Self {
         Self {
             root,
-            threads: HashMap::new(),
-            owners: HashMap::new(),
+            threads: HashMap::default(),
+            owners: HashMap::default(),
             steps: Vec::new(),
             begun: 0,
             fresh: Vec::new(),
             arguments: Vec::new(),
-            missing: HashMap::new(),
-            exits: HashMap::new(),
+            missing: HashMap::default(),
+            exits: HashMap::default(),
             lives: |_| false,
             reports: Reports::All,
             switches: Switches::Reported,
-            hidden: HashSet::new(),
+            reported_since: 0,
+            unsettled: Vec::new(),
+            hidden: HashSet::default(),
             unfollowed: Vec::new(),
         }
     }
@@ -163,29 +170,43 @@ impl Forest {
 
     /// Context switches are reported from `now` on. `thread` reads the state of a thread, by the ids of its process and itself.
     pub(crate) fn switches_begin(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        self.switches = Switches::Reported;
-        for (&pid, owner) in &self.owners {
-            let runs = &mut self.steps[owner.step].runs;
-            let Some(run) = owner.run.and_then(|run| runs.get_mut(&run)) else { continue };
-            let ended = run.exits.unwrap_or_default();
-            let (mut cpu, mut delayed, mut running) = (ended.cpu, ended.delayed, 0);
-            let threads = self.threads.iter_mut().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
-            for (&tid, known) in threads {
-                let Some(state) = thread(pid, tid) else { continue };
-                (cpu, delayed) = (cpu + state.cpu, delayed + state.delayed);
-                running += u32::from(state.runs);
-                *known = Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now };
+        (self.switches, self.reported_since) = (Switches::Reported, now);
+        self.unsettled = self.owners.keys().copied().collect();
+        self.settle(now, thread);
+    }
+
+    /// Reads the state at `now` of the threads whose switches were not reported from their beginning.
+    pub(crate) fn settle(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
+        for pid in std::mem::take(&mut self.unsettled) {
+            let living = self.threads.iter().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
+            let states: Vec<_> = living.filter_map(|(&tid, _)| Some((tid, thread(pid, tid)?))).collect();
+            let Some(run) = self.run(pid) else { continue };
+            if run.account.has_switches() {
+                for (tid, state) in states {
+                    self.switched(now, pid, tid, if state.runs { Runs::On } else { Runs::Off });
+                }
+                continue;
             }
-            run.takes_sums(now, (cpu, delayed));
-            run.account.has_running(running);
+            let ended = run.exits.unwrap_or_default();
+            let sum = |of: fn(&ThreadState) -> u64| states.iter().map(|(_, state)| of(state)).sum::<u64>();
+            run.takes_sums(now, (ended.cpu + sum(|state| state.cpu), ended.delayed + sum(|state| state.delayed)));
+            run.account.has_running(sum(|state| u64::from(state.runs)) as u32);
+            let threads = states.into_iter().map(|(tid, state)| {
+                (tid, Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now })
+            });
+            self.threads.extend(threads);
         }
     }
 
     fn account(&self, start: u64, running: u32, ready: u32) -> Account {
         let account = Account::new(start, running, ready);
-        match self.switches {
-            Switches::Reported => account,
-            Switches::Unreported => account.by_sums(),
+        if self.switches == Switches::Unreported || start < self.reported_since { account.by_sums() } else { account }
+    }
+
+    /// Notes that something happened to a process at `time`.
+    fn happened(&mut self, time: u64, pid: i32) {
+        if time < self.reported_since {
+            self.unsettled.push(pid);
         }
     }
 
@@ -213,7 +234,7 @@ impl Forest {
     }
 
     /// Takes the kernel's accounts of threads that ended. They come before the events of their ends.
-    pub(crate) fn exits(&mut self, now: u64, exits: Vec<Exit>) {
+    pub(crate) fn exits(&mut self, now: u64, exits: impl IntoIterator<Item = Exit>) {
         self.exits.extend(exits.into_iter().map(|exit| (exit.tid, (now, exit))));
         const MANY: usize = 1000;
         if self.exits.len() > MANY {
@@ -232,6 +253,7 @@ impl Forest {
         run.threads += 1;
         run.live += 1;
         self.threads.insert(tid, Thread { pid, state: Runs::Ready, since: time });
+        self.happened(time, pid);
     }
 
     fn process_started(&mut self, time: u64, pid: i32, parent: i32) {
@@ -256,16 +278,18 @@ impl Forest {
         self.begun += 1;
         self.owners.insert(pid, ProcessOwner { step, run: Some(run) });
         self.threads.insert(pid, Thread { pid, state: Runs::Ready, since: time });
+        self.happened(time, pid);
     }
 
     fn executed(&mut self, time: u64, pid: i32, tid: i32, name: String) {
         let Some(&ProcessOwner { step, run: Some(id) }) = self.owners.get(&pid) else { return };
         // The other threads are gone, and the one that executed has the process's id.
-        self.threads.retain(|&other, thread| thread.pid != pid || other == tid);
-        let mut thread = self.threads.remove(&tid).unwrap_or(Thread { pid, state: Runs::On, since: time });
+        let thread = self.threads.remove(&tid).unwrap_or(Thread { pid, state: Runs::On, since: time });
+        self.end_threads(pid);
         let ran = if thread.state == Runs::On { time.saturating_sub(thread.since) } else { 0 };
-        (thread.state, thread.since) = (Runs::On, time);
-        self.threads.insert(pid, thread);
+        // The state may have been read after this exec.
+        let is_known = thread.since > time;
+        self.threads.insert(pid, if is_known { thread } else { Thread { pid, state: Runs::On, since: time } });
         self.begun += 1;
         self.fresh.push((pid, time));
         let account = self.account(time, 1, 0);
@@ -273,7 +297,9 @@ impl Forest {
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.account.ran(ran);
         if run.forked && !run.had_children && run.threads == 1 && run.account.most_cpu(time) < AT_ONCE {
-            run.account.settle(time);
+            if !is_known {
+                run.account.settle(time);
+            }
             (run.program, run.forked, run.live, run.threads) = (name, false, 1, 1);
             run.executed = Some(time);
             return;
@@ -306,6 +332,7 @@ impl Forest {
             inside.runs.remove(&id);
         }
         self.owners.insert(pid, ProcessOwner { step, run: Some(next) });
+        self.happened(time, pid);
     }
 
     fn exited(&mut self, time: u64, pid: i32, tid: i32) {
@@ -378,11 +405,20 @@ impl Forest {
         }
     }
 
+    /// Forgets the threads of a process.
+    fn end_threads(&mut self, pid: i32) {
+        match self.run(pid).map(|run| run.threads) {
+            None => {}
+            Some(1) => drop(self.threads.remove(&pid)),
+            Some(_) => self.threads.retain(|_, thread| thread.pid != pid),
+        }
+    }
+
     /// Ends a process.
     fn ended(&mut self, time: u64, pid: i32) {
+        self.end_threads(pid);
         let Some(ProcessOwner { step, run }) = self.owners.remove(&pid) else { return };
         let Some(id) = run else { return };
-        self.threads.retain(|_, thread| thread.pid != pid);
         let inside = &mut self.steps[step];
         let Some(run) = inside.runs.get_mut(&id) else { return };
         run.waits_at_exit();

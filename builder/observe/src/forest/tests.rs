@@ -132,6 +132,56 @@ fn reported_switches_continue_the_kernels_sums() {
     assert_eq!(time.blocked.total(), Nanos((1 + 5) * MS));
 }
 
+/// Reports are read some milliseconds late: a program that starts to sleep before context switches are reported may be seen to start after
+/// that.
+#[test]
+fn a_start_that_is_read_late_does_not_hide_a_wait() {
+    let state = |_, _| Some(ThreadState { cpu: MS, delayed: 0, runs: false });
+    let begun = || {
+        let mut forest = Forest::new(1).with(Switches::Unreported);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "sh")]);
+        forest
+    };
+    let waited = |mut forest: Forest, run: u32| {
+        forest.take([event(500, 12, What::In), event(500, 12, What::Exited)]);
+        forest.finish(500 * MS);
+        let run = &forest.steps[0].runs[&run];
+        (run.program.clone(), run.time.cpu, run.time.runnable, run.time.blocked.total())
+    };
+    // It has forked before the reports, and its program is read after them.
+    let mut forest = begun();
+    forest.take([forked(6, 12, 11)]);
+    forest.switches_begin(10 * MS, state);
+    forest.take([executed(9, 12, "sleep")]);
+    forest.settle(12 * MS, state);
+    assert_eq!(waited(forest, 1), ("sleep".into(), Nanos(MS), Nanos(0), Nanos(493 * MS)));
+    // Both are read after them.
+    let mut forest = begun();
+    forest.switches_begin(10 * MS, state);
+    forest.take([forked(8, 12, 11), executed(9, 12, "sleep")]);
+    forest.settle(12 * MS, state);
+    assert_eq!(waited(forest, 1), ("sleep".into(), Nanos(MS), Nanos(0), Nanos(491 * MS)));
+    // It has worked before it executes the program.
+    let mut forest = begun();
+    forest.switches_begin(10 * MS, state);
+    forest.take([forked(1, 12, 11), forked(2, 13, 12), executed(9, 12, "sleep")]);
+    forest.settle(12 * MS, state);
+    let (program, _, _, blocked) = waited(forest, 3);
+    assert_eq!(program, "sleep");
+    assert!(blocked > Nanos(485 * MS), "{blocked:?}");
+    // A thread of a program that is known.
+    let mut forest = begun();
+    forest.take([forked(1, 12, 11), executed(1, 12, "java")]);
+    forest.switches_begin(10 * MS, state);
+    forest.take([Event { time: 9 * MS, pid: 12, tid: 13, what: What::Forked { parent: 12 } }]);
+    forest.settle(12 * MS, state);
+    forest.take([event(500, 12, What::In), Event { time: 500 * MS, pid: 12, tid: 13, what: What::Exited }]);
+    let (program, _, runnable, blocked) = waited(forest, 1);
+    assert_eq!((program, runnable), ("java".into(), Nanos(2 * MS)));
+    // 8 of the first 9 ms, and all from the settling at 12 ms on.
+    assert_eq!(blocked, Nanos((8 + 488) * MS));
+}
+
 /// A loop of a shell waits 200 ms for a processor; the sleep that the shell executes in its own place waits 1 ms for one.
 #[test]
 fn waits_belong_to_one_program_of_a_process() {
