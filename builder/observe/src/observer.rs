@@ -252,11 +252,11 @@ impl ObserverThread {
             self.report_switches();
         }
         let fresh = self.look();
-        let begun = self.forest.begun - begun;
+        let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
         match &self.source {
-            EventSource::Events(rings) if rings.is_crowded_by(count) => ReadOutcome::Crowded,
+            EventSource::Events(rings) if rings.is_crowded_by(outcome.in_shortest(count)) => ReadOutcome::Crowded,
             // The few events of other programs do not count.
-            _ => ReadOutcome::of(begun, fresh),
+            _ => outcome,
         }
     }
 

@@ -35,6 +35,15 @@ impl ReadOutcome {
             _ => Self::Started,
         }
     }
+
+    /// The reports that come within the shortest pause, if so many were read. Pauses are long while programs are short, which make many
+    /// reports.
+    pub(crate) fn in_shortest(self, reports: usize) -> usize {
+        match self {
+            Self::Brief => reports / (LONGEST_OF_BRIEF.as_millis() / SHORTEST.as_millis()) as usize,
+            _ => reports,
+        }
+    }
 }
 
 impl ReadingPace {
@@ -76,5 +85,6 @@ mod tests {
         assert_eq!(ReadOutcome::of(26, 3), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(2, 0), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(0, 1), ReadOutcome::Nothing);
+        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|outcome| outcome.in_shortest(360)), [120, 360]);
     }
 }
