@@ -2,9 +2,10 @@
 
 use crate::blocked::ProgramWaits;
 use crate::programs::Programs;
-use crate::run::ProgramRun;
+use crate::run::{ProgramRun, ProgramRuns};
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime, is_container_runtime};
-use std::collections::{BTreeMap, HashSet};
+use foldhash::HashSet;
+use std::collections::BTreeMap;
 
 /// The most totals by program and parent. All others become one total.
 const MOST_TOTALS: usize = 1000;
@@ -112,8 +113,8 @@ impl Totals {
 
 /// The programs that a container runtime executed, each of them the first of a container, and those that they executed in their own place.
 /// Where the whole machine is observed, these tell which step a process belongs to.
-fn of_containers(runs: &BTreeMap<u32, ProgramRun>) -> HashSet<u32> {
-    let mut found = HashSet::new();
+fn of_containers(runs: &ProgramRuns) -> HashSet<u32> {
+    let mut found = HashSet::default();
     for (&id, run) in runs {
         let before = run.replaces.filter(|before| found.contains(before)).is_some();
         let by_runtime = run.replaces.or(run.parent).and_then(|other| runs.get(&other)).is_some_and(|other| {
@@ -128,20 +129,20 @@ fn of_containers(runs: &BTreeMap<u32, ProgramRun>) -> HashSet<u32> {
 }
 
 /// Folds the shortest ended processes without children, until at most `most` are left. The programs of containers are kept, but no more than half of that.
-pub(crate) fn fold(runs: &mut BTreeMap<u32, ProgramRun>, totals: &mut Totals, most: usize) {
+pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize) {
     let kept = Some(of_containers(runs)).filter(|kept| kept.len() <= most / 2).unwrap_or_default();
     while runs.len() > most {
-        let mut needed: HashSet<u32> = HashSet::new();
+        let mut needed: HashSet<u32> = HashSet::default();
         for run in runs.values() {
             needed.extend(run.parent.iter().chain(&run.replaces));
         }
-        let foldable = |(id, run): (&u32, &ProgramRun)| {
-            let leaf = run.end.is_some() && !needed.contains(id) && !kept.contains(id);
+        let foldable = |(&id, run): (&u32, &ProgramRun)| {
+            let leaf = run.end.is_some() && !needed.contains(&id) && !kept.contains(&id);
             // A short process whose children are folded explains nothing about them, but would need its own totals.
-            let useless = run.duration() < SHORT && totals.is_below(*id);
-            leaf.then(|| (if useless { 0 } else { run.duration() }, *id))
+            let useless = run.duration() < SHORT && totals.is_below(id);
+            leaf.then(|| (if useless { 0 } else { run.duration() }, id))
         };
-        let mut leaves: Vec<(u64, u32)> = runs.iter().filter_map(foldable).collect();
+        let mut leaves: Vec<(u64, u32)> = runs.iter().map(|(id, run)| (id, &**run)).filter_map(foldable).collect();
         if leaves.is_empty() {
             return;
         }

@@ -2,7 +2,7 @@
 
 use crate::blocked::ProgramWaits;
 use crate::run::ProgramRun;
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 /// The most programs whose waits are kept.
 const MOST: usize = 1000;

@@ -5,7 +5,10 @@ use crate::blocked::{Company, ProgramWaits};
 use crate::event::Frames;
 use crate::exits::Exit;
 use buildscope_record::{Nanos, Process, ProcessTime};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+
+/// The runs of a step in the order of their starts. They are boxed because a tree moves its values when one is removed.
+pub(crate) type ProgramRuns = BTreeMap<u32, Box<ProgramRun>>;
 
 /// One program in one process.
 #[derive(Clone, Debug)]

@@ -10,9 +10,8 @@ use crate::exec_arguments::ExecArguments;
 use crate::exits::Exit;
 use crate::fold::{Totals, fold};
 use crate::programs::Programs;
-use crate::run::{ProgramRun, Usage};
+use crate::run::{ProgramRun, ProgramRuns, Usage};
 use foldhash::{HashMap, HashSet};
-use std::collections::BTreeMap;
 
 /// The number of processes of a step above which they are folded, down to half of it.
 pub(crate) const MOST: usize = 4000;
@@ -49,7 +48,7 @@ pub(crate) struct Inside {
     pub(crate) init: i32,
     pub(crate) start: u64,
     pub(crate) end: Option<u64>,
-    pub(crate) runs: BTreeMap<u32, ProgramRun>,
+    pub(crate) runs: ProgramRuns,
     pub(crate) totals: Totals,
     pub(crate) programs: Programs,
     /// The number of events that were dropped while the step ran.
@@ -244,7 +243,7 @@ impl Forest {
 
     fn run(&mut self, pid: i32) -> Option<&mut ProgramRun> {
         let owner = self.owners.get(&pid)?;
-        self.steps[owner.step].runs.get_mut(&owner.run?)
+        self.steps[owner.step].runs.get_mut(&owner.run?).map(|run| &mut **run)
     }
 
     fn thread_started(&mut self, time: u64, pid: i32, tid: i32) {
@@ -565,7 +564,7 @@ impl Inside {
             init,
             start,
             end: None,
-            runs: BTreeMap::new(),
+            runs: ProgramRuns::new(),
             totals: Totals::default(),
             programs: Programs::default(),
             lost: Lost::default(),
@@ -586,14 +585,15 @@ impl Inside {
     fn executed(&mut self, pid: i32, time: u64) -> Option<&mut ProgramRun> {
         const MOMENT: u64 = 1_000_000;
         let away = |run: &ProgramRun| run.executed.map_or(u64::MAX, |executed| executed.abs_diff(time));
-        let recent = self.runs.values_mut().rev().filter(|run| run.pid == pid && away(run) < MOMENT);
+        let recent =
+            self.runs.values_mut().rev().map(|run| &mut **run).filter(|run| run.pid == pid && away(run) < MOMENT);
         recent.min_by_key(|run| away(run))
     }
 
     fn add(&mut self, run: ProgramRun) -> u32 {
         let id = self.next;
         self.next += 1;
-        self.runs.insert(id, run);
+        self.runs.insert(id, Box::new(run));
         id
     }
 }
