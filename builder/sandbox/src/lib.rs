@@ -89,7 +89,7 @@ pub use logs::{LONGEST_LINE, LogLine, LogSink, Stream};
 pub use network::IsolatedNetwork;
 pub use oci::OciRuntime;
 pub use page_cache::bytes_read;
-pub use program::{end_with_this_thread, helper, output as output_of_helper};
+pub use program::{end_helpers, end_with_this_thread, helper, output as output_of_helper, read_output as read_helper};
 pub use rlimits::knows_resource_limit;
 pub use signal::signal_names;
 pub use spec::*;

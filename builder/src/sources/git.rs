@@ -8,11 +8,13 @@ use super::SourceError;
 use crate::http::proxies;
 use buildscope_oci::go_bool;
 use buildscope_record::{Phase, Probe};
-use buildscope_sandbox::{helper, output_of_helper};
+use buildscope_sandbox::{helper, output_of_helper, read_helper};
+use buildscope_storage::{Allowance, MAX_NAMES};
 use std::ffi::OsString;
 use std::fs;
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 
 /// The variable that allows the credential helpers of the user's git configuration: `1`.
 const CREDENTIALS: &str = "BUILDSCOPE_GIT_CREDENTIALS";
@@ -140,18 +142,16 @@ impl GitAddress {
         git(&["init", "--quiet"])?;
         git(&["remote", "add", "origin", &self.remote])?;
         // Some servers do not serve a commit by its id. Then everything is fetched, and the commit is looked up in it.
-        if git(&["fetch", "--quiet", "--depth=1", "--no-tags", "origin", reference]).is_ok() {
-            git(&["checkout", "--quiet", "FETCH_HEAD"])?;
-        } else {
+        let mut commit = "FETCH_HEAD";
+        if git(&["fetch", "--quiet", "--depth=1", "--no-tags", "origin", reference]).is_err() {
             git(&["fetch", "--quiet", "--tags", "origin"])?;
             match &self.reference {
-                Some(reference) => git(&["checkout", "--quiet", reference])?,
-                None => {
-                    git(&["fetch", "--quiet", "origin", "HEAD"])?;
-                    git(&["checkout", "--quiet", "FETCH_HEAD"])?
-                }
-            };
+                Some(reference) => commit = reference,
+                None => drop(git(&["fetch", "--quiet", "origin", "HEAD"])?),
+            }
         }
+        check_size(&checkout.dir, commit).map_err(fail)?;
+        git(&["checkout", "--quiet", commit])?;
         let submodules = !self.without_submodules && checkout.dir.join(".gitmodules").exists();
         if submodules {
             // Some servers do not serve a part of the history.
@@ -192,8 +192,49 @@ impl Drop for Checkout {
     }
 }
 
+/// Fails if the files of a commit would take far more space than what was fetched, as with an archive: a repository of a few kilobytes can
+/// name one tree ten times, and this in ten trees. A commit that does not exist is not an error here.
+fn check_size(dir: &Path, commit: &str) -> Result<(), String> {
+    let counts = git(dir, &[], &["count-objects", "--verbose"])?;
+    let kilobytes = counts.lines().filter_map(|line| {
+        let (name, count) = line.split_once(": ")?;
+        ["size", "size-pack"].contains(&name).then(|| count.parse::<u64>().ok())?
+    });
+    let fetched = kilobytes.sum::<u64>().saturating_mul(1024);
+    // Each entry is `100644 blob ID SIZE<tab>PATH`, and NUL.
+    let within = |output: ChildStdout| {
+        let (mut allowance, mut names) = (Allowance::of(fetched), MAX_NAMES);
+        for entry in BufReader::new(output).split(0) {
+            let entry = entry?;
+            let mut fields = entry.splitn(2, |byte| *byte == b'\t');
+            let (about, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+            let size =
+                about.rsplit(|byte| *byte == b' ').next().and_then(|size| str::from_utf8(size).ok()?.parse().ok());
+            // A submodule has no size.
+            allowance.take(size.unwrap_or(0))?;
+            let left = names.checked_sub(path.len() as u64);
+            names =
+                left.ok_or_else(|| io::Error::other(format!("its names have more than {} MiB", MAX_NAMES >> 20)))?;
+        }
+        Ok::<_, io::Error>(())
+    };
+    let listed = read_helper(&mut command(dir, &[], &["ls-tree", "-r", "-z", "--long", commit]), within);
+    let (within, _) = listed.map_err(|error| format!("cannot run git: {error}"))?;
+    within.map_err(|error| error.to_string())
+}
+
 /// Runs git with additional settings. Returns its output, or the last line of its error output.
 fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, String> {
+    let output = output_of_helper(&mut command(dir, settings, arguments));
+    let output = output.map_err(|error| format!("cannot run git: {error}"))?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(complaint.trim().lines().last().unwrap_or("git failed").to_owned())
+}
+
+fn command(dir: &Path, settings: &[String], arguments: &[&str]) -> Command {
     let mut command = helper("git");
     command
         .envs(proxies())
@@ -215,13 +256,8 @@ fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, St
     for setting in SETTINGS.into_iter().chain(settings.iter().map(|setting| &**setting)) {
         command.args(["-c", setting]);
     }
-    let output = output_of_helper(command.args(arguments).current_dir(dir).stdin(Stdio::null()))
-        .map_err(|error| format!("cannot run git: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(complaint.trim().lines().last().unwrap_or("git failed").to_owned())
+    command.args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::piped());
+    command
 }
 
 /// A variable of this process, if it is set.
@@ -267,6 +303,30 @@ mod tests {
             let error = GitAddress::parse(&format!("https://h/a.git?{query}")).unwrap_err().to_string();
             assert!(error.contains(named), "{error}");
         }
+    }
+
+    /// One text of 2 MiB with ten names in a tree, ten of these in a tree, and so on: 20 MiB, 200 MiB, 2 GiB, 20 GiB.
+    #[test]
+    fn a_repository_that_grows_without_end_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let origin = dir.path().join("origin");
+        fs::create_dir(&origin).unwrap();
+        let run = |arguments: &[&str]| git(&origin, &[], arguments).unwrap();
+        run(&["init", "--quiet", "--initial-branch=main"]);
+        fs::write(origin.join("text"), vec![b'a'; 2 << 20]).unwrap();
+        let mut object = run(&["hash-object", "-w", "text"]).trim().to_owned();
+        let mut kind = "100644 blob";
+        for (level, fits) in [(1, true), (2, true), (3, false), (4, false)] {
+            let entries: Vec<String> = (0..10).map(|name| format!("{kind} {object}\t{name}\n")).collect();
+            fs::write(origin.join("entries"), entries.concat()).unwrap();
+            let mut make = command(&origin, &[], &["mktree"]);
+            make.stdin(fs::File::open(origin.join("entries")).unwrap());
+            object = String::from_utf8(output_of_helper(&mut make).unwrap().stdout).unwrap().trim().to_owned();
+            kind = "040000 tree";
+            let checked = check_size(&origin, &object);
+            assert_eq!(checked.is_ok(), fits, "{level}: {checked:?}");
+        }
+        assert!(check_size(&origin, &object).unwrap_err().contains("decompression bomb"));
     }
 
     #[test]

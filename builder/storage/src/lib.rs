@@ -109,7 +109,7 @@ pub use error::StorageError;
 pub use gc::{PruneOptions, Usage, UsageKind};
 pub use layer::{ContentOffsets, LayerBuilder};
 pub use layer_store::LayerStore;
-pub use limits::{Allowance, MAX_IMPLIED, MAX_LAYERS, Unpacked, unpacked_limit};
+pub use limits::{Allowance, MAX_IMPLIED, MAX_LAYERS, MAX_NAMES, Unpacked, unpacked_limit};
 pub use memory::{available_memory, spare_memory};
 pub use once_map::{Acquired, OnceMap, Turn};
 pub use options::{StoreOptions, SyncPolicy};

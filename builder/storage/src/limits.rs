@@ -16,7 +16,7 @@ pub(crate) const MAX_PATH: usize = 16 << 10;
 /// The most directories of an archive that only occur in the paths of others. Each takes memory, and two bytes of a path make one.
 pub const MAX_IMPLIED: usize = 1_000_000;
 /// The most bytes of all names and links of an archive: those of two million files.
-pub(crate) const MAX_NAMES: u64 = 256 << 20;
+pub const MAX_NAMES: u64 = 256 << 20;
 /// The most bytes of all extended attributes of an archive. A file has some twenty, if any.
 pub(crate) const MAX_ATTRIBUTES: u64 = 64 << 20;
 

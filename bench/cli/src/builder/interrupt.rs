@@ -47,6 +47,7 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
         // A command that ends because it is cancelled finds the signal here.
         let _ = FIRST.set(first);
         cancel.cancel();
+        buildscope_sandbox::end_helpers();
         match tokio::time::timeout(grace, signals.next()).await {
             Ok(second) => {
                 abandon_scratch(CLEANING);

@@ -3,7 +3,7 @@
 use crate::world::World;
 use buildscope_testing::test;
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -52,6 +52,23 @@ fn a_second_signal_ends_a_build_at_once() {
     let (status, lasted) = ended(&mut child);
     assert!(lasted < Duration::from_secs(1), "{lasted:?}");
     assert_eq!(status.code(), Some(130));
+}
+
+/// git connects by programs of its own. Their connection ends with them; they would wait a minute for the server.
+#[test(Program("git"))]
+fn the_programs_of_git_end_with_the_build() {
+    for signal in [Signal::INT, Signal::KILL] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let world = World::new(&format!("FROM scratch\nADD http://{}/a.git /\n", listener.local_addr().unwrap()));
+        let mut child = world.command(&[]).stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let (mut connection, _) = listener.accept().unwrap();
+        send(&child, signal);
+        child.wait().unwrap();
+        connection.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut request = Vec::new();
+        let end = connection.read_to_end(&mut request);
+        assert!(!matches!(&end, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock), "{signal:?}: {end:?}");
+    }
 }
 
 /// On a full disk the kernel sends SIGBUS when SQLite's shared memory is written.
