@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// Version of the format, and of the rules by which layers are read. An index of another version is rebuilt from its layer.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 pub(super) const MAGIC: [u8; 8] = *b"bsindex\0";
 /// Bytes of the header: magic, version, number of records, size of the layer, digest of the layer.
 pub(super) const HEADER: usize = 8 + 4 + 4 + 8 + 32;

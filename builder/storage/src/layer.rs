@@ -6,7 +6,7 @@
 use super::entry_list::EntryList;
 use super::error::IoContext;
 use super::index_builder::IndexBuilder;
-use super::path::MAX_LINKS;
+use super::path::{MAX_LINKS, base_name};
 use super::pieces::{Members, Plan, write_archive};
 use super::row::RecordKind;
 use super::tar::BLOCK;
@@ -141,7 +141,15 @@ impl LayerBuilder {
                 equal
             });
         }
-        Ok(order)
+        let mut paths = order.iter().map(|number| self.entries.get(*number as usize).path());
+        // In a layer, such a name would be a mark.
+        match paths.find(|path| base_name(path.as_os_str().as_bytes()).starts_with(b".wh.")) {
+            None => Ok(order),
+            Some(path) => Err(StorageError::BadEntry {
+                path: path.to_owned(),
+                reason: "names that start with `.wh.` mark removed files in a layer (whiteouts)",
+            }),
+        }
     }
 
     /// Gives the data of each hard-linked file to its first name: a streaming reader never finds a link before its target.

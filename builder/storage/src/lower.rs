@@ -89,10 +89,16 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Result<Vec<(Entry, Content)
             by_path.insert(path.to_owned(), (known.unwrap_or_else(|| Entry::directory(path)), nothing()));
         }
     }
-    if marks == Marks::User {
-        // `x`: the directory contains whiteouts in the form of attributes.
-        for parent in gone.iter().filter_map(|path| path.parent()) {
-            mark(&mut by_path, parent, b"user.overlay.opaque", b"x");
+    for parent in gone.iter().filter_map(|path| path.parent()) {
+        // The kernel looks for whiteouts only in directories that several layers have, and in those with an origin, which may be
+        // unknown (`ovl_path_check_origin_xattr` of fs/overlayfs). Elsewhere, whiteouts would be names that cannot be opened.
+        match marks {
+            Marks::Trusted => mark(&mut by_path, parent, b"trusted.overlay.origin", b""),
+            Marks::User => {
+                mark(&mut by_path, parent, b"user.overlay.origin", b"");
+                // `x`: the directory contains whiteouts in the form of attributes.
+                mark(&mut by_path, parent, b"user.overlay.opaque", b"x");
+            }
         }
     }
     let name: &[u8] = if marks == Marks::Trusted { b"trusted.overlay.opaque" } else { b"user.overlay.opaque" };
@@ -173,8 +179,8 @@ mod tests {
             entries.map(|(entry, _)| format!("{} {}", entry.path.display(), entry.xattrs.len())).collect()
         };
         assert_eq!(lines(Marks::Trusted), ["d 0", "d/kept 0", "d/new 0", "d/old 0", "d/other 0"]);
-        // The directory has a mark because of the whiteout in it.
-        assert_eq!(lines(Marks::User), ["d 1", "d/kept 0", "d/old 1"]);
+        // The directory has two marks because of the whiteout in it.
+        assert_eq!(lines(Marks::User), ["d 2", "d/kept 0", "d/old 1"]);
         let index = tree.layers().last().unwrap();
         assert!(!index.is_self_contained(), "the entries depend on the layers below");
     }

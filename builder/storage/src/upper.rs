@@ -24,8 +24,8 @@ use std::sync::Arc;
 pub(crate) struct Upper {
     dir: PathBuf,
     prefix: &'static [u8],
-    /// Whether copying up a file changes the modification time of its directory, as with fuse-overlayfs.
-    dir_mtimes_change_on_copy_up: bool,
+    /// Whether fuse-overlayfs wrote it: copying up a file changes the modification time of its directory, and names are marks, too.
+    of_fuse: bool,
 }
 
 impl Upper {
@@ -34,13 +34,13 @@ impl Upper {
             Marks::Trusted => b"trusted.overlay.",
             Marks::User => b"user.overlay.",
         };
-        Self { dir, prefix, dir_mtimes_change_on_copy_up: false }
+        Self { dir, prefix, of_fuse: false }
     }
 
     /// The upper directory of fuse-overlayfs. A directory in which nothing was created or removed counts with the time that it had
     /// before: copying up changed it, not the step.
     pub(crate) fn of_fuse(dir: PathBuf, marks: Marks) -> Self {
-        Self { dir_mtimes_change_on_copy_up: true, ..Self::new(dir, marks) }
+        Self { of_fuse: true, ..Self::new(dir, marks) }
     }
 
     /// Adds all differences to `changes`.
@@ -59,8 +59,10 @@ impl Upper {
         if !level.is_in_place() {
             level.add_moved(&names, changes);
         }
-        // fuse-overlayfs also marks opaque directories with files, as aufs did.
-        names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
+        if self.of_fuse {
+            // It also marks opaque directories with files, as aufs did.
+            names.retain(|name| !name.as_bytes().starts_with(b".wh..wh."));
+        }
         for (name, status) in look_at_all(level.host, names)? {
             self.child(level, name.as_bytes(), status, changes)?;
         }
@@ -75,10 +77,13 @@ impl Upper {
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
         let tree = changes.tree();
+        // Where fuse-overlayfs cannot make devices, it marks removed files by name.
+        let removed = name.strip_prefix(b".wh.").filter(|_| self.of_fuse);
+        let name = removed.unwrap_or(name);
         let path = join(level.path, name);
         let lower = level.base.and_then(|dir| tree.child(dir, name));
         let old = if level.is_in_place() { lower.clone() } else { level.before.and_then(|dir| tree.child(dir, name)) };
-        if self.is_whiteout(&status) {
+        if removed.is_some() || self.is_whiteout(&status) {
             if old.is_some() {
                 changes.gone(path);
             }
@@ -106,7 +111,7 @@ impl Upper {
         changes: &mut Changes<'_>,
     ) -> Result<(), StorageError> {
         let UpperChild { path, status: UpperStatus { host, mut stat, attributes }, lower } = child;
-        if let (true, Some(node @ Node::Dir(before))) = (self.dir_mtimes_change_on_copy_up, &old)
+        if let (true, Some(node @ Node::Dir(before))) = (self.of_fuse, &old)
             && only_copied_up(&host, before, changes)?
         {
             let entry = changes.tree().entry_of(node, to_path(&path));
@@ -160,7 +165,7 @@ impl Upper {
         stat: &Stat,
         changes: &Changes<'_>,
     ) -> Result<Option<Ref>, StorageError> {
-        if !self.dir_mtimes_change_on_copy_up {
+        if !self.of_fuse {
             return Ok(None);
         }
         let Some(origin) = attributes::get(host, b"user.fuseoverlayfs.origin")? else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! What layers hold, and what layers of base images mean. The expected results are BuildKit's.
 
-use crate::world::{World, member};
+use crate::world::{World, flat, member};
 use buildscope_testing::test;
 use serde_json::Value;
 use std::fs;
@@ -93,6 +93,22 @@ fn the_root_directory_has_the_same_mode_in_every_image() {
     }
     world.write("Dockerfile", "FROM busybox\nRUN mkdir /d && chmod 700 /\n");
     assert_eq!(last_layer(&world, &[]), ["d/"], "no layer holds the root");
+}
+
+/// In a layer, `.wh.bin` removes `/bin` (OCI image specification, "Whiteouts"). The image would not be what the steps see.
+#[test]
+fn a_step_cannot_leave_names_that_mean_removal() {
+    let drivers: &[&str] = if crate::world::root() { &["erofs", "overlay", "copy"] } else { &["copy"] };
+    for (step, named) in [("touch /.wh.bin", ".wh.bin"), ("mkdir -p /d/.wh..wh.x/y", "d/.wh..wh.x")] {
+        let world = World::new(&format!("FROM busybox\nRUN {step}\n"));
+        for driver in drivers {
+            let built = world.build(&["--driver", driver]);
+            let said = format!("`{named}` cannot be put in a layer: names that start with `.wh.`");
+            assert!(flat(&built.output.stderr).contains(&said), "{driver}: {}", built.stderr());
+            assert_eq!(built.output.status.code(), Some(1));
+        }
+    }
+    World::new("FROM busybox\nRUN touch /.wh.bin && rm /.wh.bin\n").build(&[]).record();
 }
 
 #[test]

@@ -91,8 +91,8 @@ fn of_directory(root: &Path, names: bool) -> Vec<String> {
         entries.sort_by_key(fs::DirEntry::file_name);
         for entry in entries {
             let (host, path) = (entry.path(), entry.path().strip_prefix(root).unwrap().to_owned());
-            // overlayfs lists the whiteouts of a directory that only one layer has, also under docker. They cannot be opened.
-            let Ok(metadata) = fs::symlink_metadata(&host) else { continue };
+            // Under docker, overlayfs also lists the whiteouts of a directory that only one layer has. They cannot be opened.
+            let metadata = fs::symlink_metadata(&host).unwrap_or_else(|error| panic!("{}: {error}", host.display()));
             assert_eq!(
                 entry.file_type().unwrap(),
                 metadata.file_type(),

@@ -18,6 +18,7 @@ struct Left {
     fixture: Fixture,
     base: DiffId,
     marks: Marks,
+    of_fuse: bool,
     upper: tempfile::TempDir,
 }
 
@@ -26,7 +27,12 @@ impl Left {
         let fixture = super::store(DriverChoice::Named(DriverName::Copy));
         let below = [directory("d"), file("d/x", "of x"), file("d/y", "of y"), directory("e")];
         let base = layer(&fixture.store, below).diff_id;
-        Self { fixture, base, marks, upper: tempfile::tempdir().unwrap() }
+        Self { fixture, base, marks, of_fuse: false, upper: tempfile::tempdir().unwrap() }
+    }
+
+    fn upper_directory(&self) -> Upper {
+        let dir = self.upper.path().to_owned();
+        if self.of_fuse { Upper::of_fuse(dir, self.marks) } else { Upper::new(dir, self.marks) }
     }
 
     fn path(&self, path: &str) -> PathBuf {
@@ -68,7 +74,7 @@ impl Left {
         let store = &self.fixture.store;
         let tree = store.tree(&[self.base]).unwrap();
         let mut changes = Changes::new(&tree);
-        Upper::new(self.upper.path().to_owned(), self.marks).compare(&mut changes)?;
+        self.upper_directory().compare(&mut changes)?;
         let mut builder = store.layer_builder();
         changes.finish(&mut builder);
         let layer = builder.finish(&Probe::disabled()).unwrap();
@@ -83,6 +89,19 @@ fn each(test: impl Fn(Left)) {
     if Marks::here() == Marks::Trusted {
         test(Left::with(Marks::Trusted));
     }
+}
+
+/// The files are those that fuse-overlayfs 1.10 makes where mknod(2) is refused (`create_whiteout` of its main.c).
+#[test]
+fn fuse_overlayfs_marks_removed_files_by_name() {
+    let left = Left { of_fuse: true, ..Left::with(Marks::User) };
+    left.directory("d");
+    fs::write(left.path("d/.wh.x"), "").unwrap();
+    fs::write(left.path(".wh.e"), "").unwrap();
+    fs::write(left.path("d/.wh..wh..opq"), "").unwrap();
+    fs::write(left.path("d/new"), "new").unwrap();
+    let (_, members, _) = left.layer().unwrap();
+    assert_eq!(members, [".wh.e", "d/", "d/.wh.x", "d/new"]);
 }
 
 fn mode(tree: &Tree, path: &str) -> u32 {
