@@ -24,7 +24,7 @@ struct Bases(BTreeMap<String, String>);
 impl ImageResolver for Bases {
     fn resolve(&self, reference: &str, _: &Platform) -> Result<ResolvedBase, ResolveError> {
         let name = reference.strip_suffix(":latest").unwrap_or(reference);
-        let base = self.0.get(name).ok_or_else(|| ResolveError("pull access denied".into()))?;
+        let base = self.0.get(name).ok_or_else(|| ResolveError::Missing("pull access denied".into()))?;
         let config = match &**base {
             "parent" => json!({
                 "Env": [PATH, "PARENT=yes", "CHAIN=a"], "Cmd": ["parent-cmd"], "Entrypoint": ["/bin/echo", "parent"],

@@ -93,8 +93,8 @@ fn exec_advice(errno: Errno) -> String {
         Errno::NOEXEC => "exec format error: a binary for another architecture, or a script without `#!`".into(),
         Errno::ACCESS => "permission denied: not executable for this user".into(),
         Errno::TOOBIG => {
-            "an argument is longer than 128 KiB, Linux's limit: begin the heredoc with `#!/bin/sh`, which makes \
-                          it a file, or COPY the script"
+            "an argument or variable is longer than 128 KiB, or all together are longer than a quarter of the stack's limit: \
+             these are Linux's limits. Begin a long heredoc with `#!/bin/sh`, which makes it a file, or COPY the script"
                 .into()
         }
         other => other.to_string(),

@@ -265,7 +265,10 @@ pub(super) fn named_contexts(
 
 impl ImageResolver for Resolver {
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
-        let image = self.image(reference, platform).map_err(|error| ResolveError(error.to_string()))?;
+        let image = self.image(reference, platform).map_err(|error| match error.is_missing_image() {
+            true => ResolveError::Missing(error.to_string()),
+            false => ResolveError::Failed(error.to_string()),
+        })?;
         Ok(ResolvedBase { manifest: image.digest, config: Arc::clone(&image.config) })
     }
 }

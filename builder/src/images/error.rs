@@ -217,6 +217,18 @@ impl ImageError {
         Self::Malformed { origin: origin.to_string(), reason: reason.into() }
     }
 
+    /// Whether no source has an image of that name for that platform.
+    pub(crate) fn is_missing_image(&self) -> bool {
+        matches!(
+            self,
+            Self::NotFound { .. }
+                | Self::NoName { .. }
+                | Self::NoPlatform { .. }
+                | Self::Reference(_)
+                | Self::Platform(_)
+        )
+    }
+
     /// Whether the source of an image or a cache is at fault, and not this machine.
     pub(crate) fn is_of_source(&self) -> bool {
         !matches!(self, Self::File { .. } | Self::Write { .. } | Self::Store(_) | Self::Stopped)

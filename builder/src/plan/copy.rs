@@ -6,6 +6,7 @@ use super::scope::Scope;
 use super::words::{expanded, out_of_range, unexpandable};
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Id, Word};
 use buildscope_record::Digest;
+use std::path::Path;
 
 /// Lowers a COPY or ADD whose source is resolved. Returns `None` if it has errors. Sources that
 /// expand to nothing are added to `warnings`.
@@ -77,6 +78,11 @@ pub(super) fn lower(
 fn documents(copy: &dockerfile::Copy<'_>, scope: &Scope, diagnostics: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
     let mut inline = Vec::with_capacity(copy.heredocs.len());
     for document in &copy.heredocs {
+        if Path::new(&*document.name).file_name().is_none() {
+            let message = format!("`{}` is not a name for a file", document.name);
+            let help = "end the heredoc with a word that can be a file's name";
+            diagnostics.push(Diagnostic::new(document.span, message).label("the file would get this name").help(help));
+        }
         let text = document.text();
         if !document.expand {
             inline.push((document.name.to_string(), text.into_owned()));

@@ -69,7 +69,7 @@ pub trait ImageResolver {
     /// Resolves a reference for a platform.
     ///
     /// # Errors
-    /// A sentence for the user that says why the image cannot be resolved.
+    /// If there is no such image, or if it could not be read, made or written.
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError>;
 }
 
@@ -98,7 +98,13 @@ impl ImageResolver for AssumeImages {
     }
 }
 
-/// The error of an image that cannot be resolved, as a sentence for the user.
+/// The error of an image that cannot be resolved, with a sentence for the user.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ResolveError(pub String);
+pub enum ResolveError {
+    /// No source has an image with this name for this platform.
+    #[error("{0}")]
+    Missing(String),
+    /// The image could not be read, made or written.
+    #[error("{0}")]
+    Failed(String),
+}

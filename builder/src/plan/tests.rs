@@ -17,7 +17,7 @@ struct Images(BTreeMap<&'static str, Vec<&'static str>>);
 
 impl ImageResolver for Images {
     fn resolve(&self, reference: &str, platform: &buildscope_oci::Platform) -> Result<ResolvedBase, ResolveError> {
-        let triggers = self.0.get(reference).ok_or_else(|| ResolveError("not found".into()))?;
+        let triggers = self.0.get(reference).ok_or_else(|| ResolveError::Missing("not found".into()))?;
         let mut config = ImageConfig { os: platform.os.clone(), ..ImageConfig::default() };
         config.config.on_build = triggers.iter().map(|&trigger| trigger.to_owned()).collect();
         config.config.env = vec!["PATH=/bin".into(), "BASE=base".into()];
@@ -130,6 +130,16 @@ fn targets_are_names_in_any_case_or_indices() {
     }
     let request = LowerRequest { target: Some("tow".into()), ..LowerRequest::default() };
     assert!(with(text, &request).unwrap_err().contains("did you mean two"));
+}
+
+/// The file would replace the destination with everything in it.
+#[test]
+fn a_heredoc_of_copy_needs_the_name_of_a_file() {
+    for name in ["..", ".", "a/.."] {
+        let error = with(&format!("FROM base\nCOPY <<{name} /d/\nx\n{name}\n"), &LowerRequest::default()).unwrap_err();
+        assert!(error.contains(&format!("`{name}` is not a name for a file")), "{error}");
+    }
+    plan("FROM base\nCOPY <<../x <<.y /d/\nx\n../x\ny\n.y\n");
 }
 
 #[test]

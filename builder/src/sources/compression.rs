@@ -1,9 +1,20 @@
 //! Decompression of archives from outside, recognised by their content.
 
 use std::io::{self, BufRead, BufReader, Read};
+use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
 
 /// The memory limit for decoding an xz stream, in bytes. `xz -9` needs 65 MiB.
 const XZ_MEMORY: u64 = 512 << 20;
+/// The largest window of the format's implementation: 2 GiB.
+const LARGEST_ZSTD_WINDOW: u32 = 31;
+
+/// Whether a decoder may need more memory than an archive of a usual compressor: 512 MiB for xz, and for zstd a window of 128 MiB.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DecoderMemory {
+    Limited,
+    /// Only for the first bytes of a file: the memory is used as far as the file is read.
+    Any,
+}
 /// Bytes that are read from the file at a time.
 const BUFFER: usize = 256 << 10;
 /// The longest magic number below, in bytes.
@@ -13,14 +24,35 @@ const MAGIC: u64 = 6;
 ///
 /// # Errors
 /// If the file cannot be read, or the decoder cannot be set up.
-pub(crate) fn decompressed<'a>(mut file: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+pub(crate) fn decompressed<'a>(file: impl Read + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+    decompressed_within(DecoderMemory::Limited, file)
+}
+
+/// Like [`decompressed`], with that limit of memory.
+pub(crate) fn decompressed_within<'a>(
+    memory: DecoderMemory,
+    mut file: impl Read + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut magic = Vec::with_capacity(MAGIC as usize);
     file.by_ref().take(MAGIC).read_to_end(&mut magic)?;
     let whole = BufReader::with_capacity(BUFFER, io::Cursor::new(magic.clone()).chain(file));
-    decoder(&magic, whole)
+    decoder(&magic, memory, whole)
 }
 
-fn decoder<'a>(magic: &[u8], whole: impl BufRead + Send + 'a) -> io::Result<Box<dyn Read + Send + 'a>> {
+/// Whether a decoder failed because there is not enough memory.
+pub(crate) fn lacks_memory(error: &io::Error) -> bool {
+    let Some(cause) = error.get_ref() else { return false };
+    let zstd = cause.downcast_ref::<zstd::Error>();
+    let xz = cause.downcast_ref::<liblzma::stream::Error>();
+    zstd.is_some_and(|error| error.is(ZSTD_ErrorCode::ZSTD_error_memory_allocation))
+        || matches!(xz, Some(liblzma::stream::Error::Mem | liblzma::stream::Error::MemLimit))
+}
+
+fn decoder<'a>(
+    magic: &[u8],
+    memory: DecoderMemory,
+    whole: impl BufRead + Send + 'a,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     Ok(match magic {
         // RFC 1952, 2.3.1: gzip with the only method that is defined.
         [0x1f, 0x8b, 8, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(whole)),
@@ -28,12 +60,17 @@ fn decoder<'a>(magic: &[u8], whole: impl BufRead + Send + 'a) -> io::Result<Box<
         [b'B', b'Z', b'h', ..] => Box::new(bzip2::bufread::MultiBzDecoder::new(whole)),
         // "The .xz file format", 2.1.1.1.
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            let stream = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, liblzma::stream::CONCATENATED)?;
+            let limit = if memory == DecoderMemory::Any { u64::MAX } else { XZ_MEMORY };
+            let stream = liblzma::stream::Stream::new_stream_decoder(limit, liblzma::stream::CONCATENATED)?;
             Box::new(liblzma::bufread::XzDecoder::new_stream(whole, stream))
         }
         // RFC 8878, 3.1.1 and 3.1.2: a frame, or a skippable frame, with which pzstd starts.
         [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
-            Box::new(zstd::Decoder::with_buffer(whole)?)
+            let mut decoder = zstd::Decoder::with_buffer(whole)?;
+            if memory == DecoderMemory::Any {
+                decoder.window_log_max(LARGEST_ZSTD_WINDOW)?;
+            }
+            Box::new(decoder)
         }
         _ => Box::new(whole),
     })

@@ -35,7 +35,7 @@ pub use stat::Identity;
 pub use text::{read_bounded, read_text, read_text_within};
 pub use tree::ScratchTree;
 
-pub(crate) use compression::decompressed;
+pub(crate) use compression::{DecoderMemory, decompressed, decompressed_within, lacks_memory};
 pub(crate) use content::StoredAt;
 pub(crate) use download::remembered;
 pub(crate) use known_files::KnownFiles;

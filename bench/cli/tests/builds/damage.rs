@@ -141,6 +141,22 @@ fn a_damaged_embedded_base_is_recreated() {
 }
 
 #[test]
+fn an_image_that_cannot_be_read_is_not_called_missing() {
+    let world = World::new("FROM x\n");
+    let layout = world.path("layout");
+    fs::create_dir(&layout).unwrap();
+    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+    let context = format!("x=oci-layout://{}", layout.display());
+    let (failed, missing) =
+        ("this image could not be prepared", "no stage above has this name, and no image was found");
+    for (index, said, other) in [("{", failed, missing), (r#"{"schemaVersion":2,"manifests":[]}"#, missing, failed)] {
+        fs::write(layout.join("index.json"), index).unwrap();
+        let shown = world.build(&["--build-context", &context]).stderr();
+        assert!(shown.contains(said) && !shown.contains(other), "{shown}");
+    }
+}
+
+#[test]
 fn check_reports_and_repairs_damage() {
     let world = World::new(DOCKERFILE);
     world.build(&[]).record();

@@ -169,7 +169,7 @@ fn a_long_heredoc_is_shown_by_its_head_and_its_tail() {
     // Linux limits an argument to 128 KiB (MAX_ARG_STRLEN).
     world.write("Dockerfile", &format!("FROM busybox\nRUN <<EOF\n{}EOF\n", "echo middle > /dev/null\n".repeat(7000)));
     let stderr = world.build(&[]).stderr();
-    assert!(words(&stderr).contains("begin the heredoc with `#!/bin/sh`"), "{stderr}");
+    assert!(words(&stderr).contains("Begin a long heredoc with `#!/bin/sh`"), "{stderr}");
     assert!(stderr.lines().count() < 100 && stderr.len() < 8000, "{} lines", stderr.lines().count());
 }
 

@@ -1,7 +1,7 @@
 //! Resolves the images that the target needs, and takes the ONBUILD triggers of bases.
 
 use super::{BaseOf, FilesFrom, Stages, Trigger};
-use crate::plan::request::ImageResolver;
+use crate::plan::request::{ImageResolver, ResolveError};
 use buildscope_dockerfile::expand::NoVariables;
 use buildscope_dockerfile::{self as dockerfile, Diagnostic, Expander, Instruction, Kind, Span, closest};
 
@@ -37,7 +37,7 @@ impl Stages<'_> {
                         Ok(found) => {
                             self.images.insert(image, found);
                         }
-                        Err(error) => diagnostics.push(self.unresolved(&word, span, &error.0)),
+                        Err(error) => diagnostics.push(self.unresolved(&word, span, &error)),
                     }
                 }
             }
@@ -56,7 +56,7 @@ impl Stages<'_> {
                     this.resolved = Some(found);
                 }
                 Err(error) => {
-                    let diagnostic = self.unresolved(&this.base_name, this.head.base.span, &error.0);
+                    let diagnostic = self.unresolved(&this.base_name, this.head.base.span, &error);
                     diagnostics.push(diagnostic);
                 }
             },
@@ -81,9 +81,12 @@ impl Stages<'_> {
         }
     }
 
-    fn unresolved(&self, word: &str, span: Span, error: &str) -> Diagnostic {
-        let diagnostic = Diagnostic::new(span, format!("{word}: {error}"))
-            .label("no stage above has this name, and no image was found");
+    fn unresolved(&self, word: &str, span: Span, error: &ResolveError) -> Diagnostic {
+        let diagnostic = Diagnostic::new(span, format!("{word}: {error}"));
+        if let ResolveError::Failed(_) = error {
+            return diagnostic.label("this image could not be prepared");
+        }
+        let diagnostic = diagnostic.label("no stage above has this name, and no image was found");
         match closest(word, self.names()) {
             Some(name) => diagnostic.help(format!("did you mean the stage {name}?")),
             None => diagnostic.help("check that the name is right, and that the image exists for this platform"),

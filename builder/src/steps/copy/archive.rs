@@ -8,7 +8,7 @@ use super::key::open;
 use super::target::{ChangedTree, NewDirectory, join};
 use super::walk::{MAX_PATH, clean};
 use super::{CopyError, Owner};
-use crate::sources::decompressed;
+use crate::sources::{DecoderMemory, decompressed_within, lacks_memory};
 use buildscope_record::BlobDigest;
 use buildscope_storage::tar::{BLOCK, Header, Member, MemberKind, Reader, SparsePiece};
 use buildscope_storage::{
@@ -45,17 +45,20 @@ impl<'a> Archive<'a> {
             return Ok(None);
         }
         let archive = Self { source, content: entry.content(), size: entry.size(), store };
-        // A file without a valid first header is not an archive. What the header says does not matter: an archive that is refused must not
-        // be copied as a file.
+        // A file without a valid first header is not an archive. What the header says does not matter, nor how much memory the decoder needs:
+        // an archive that is refused must not be copied as a file.
         let mut first = [0; BLOCK as usize];
-        let read = archive.decompressed()?.read_exact(&mut first);
-        Ok((read.is_ok() && Header::of(&first).has_valid_checksum()).then_some(archive))
+        match archive.decompressed(DecoderMemory::Any)?.read_exact(&mut first) {
+            Ok(()) => Ok(Header::of(&first).has_valid_checksum().then_some(archive)),
+            Err(error) if lacks_memory(&error) => Err(archive.bad(error.to_string())),
+            Err(_) => Ok(None),
+        }
     }
 
     /// Unpacks the archive into an image.
     pub(super) fn unpack_into_image(&self, to: &Unpacking<'_>, target: &mut ChangedTree) -> Result<(), CopyError> {
         let mut writer = self.store.blobs().writer()?;
-        let mut reader = Reader::new(Tee { from: self.decompressed()?, to: &mut writer });
+        let mut reader = Reader::new(Tee { from: self.decompressed(DecoderMemory::Limited)?, to: &mut writer });
         let mut members = Vec::new();
         let mut allowance = Allowance::of(self.size);
         while let Some(member) = reader.read_member().map_err(|error| self.bad(error.to_string()))? {
@@ -117,9 +120,9 @@ impl<'a> Archive<'a> {
         target.put(&entry, content).map(drop)
     }
 
-    fn decompressed(&self) -> Result<Box<dyn Read + Send>, CopyError> {
+    fn decompressed(&self, memory: DecoderMemory) -> Result<Box<dyn Read + Send>, CopyError> {
         let file = open(self.store.blobs(), &self.content)?;
-        let unpacked = decompressed(file).map_err(|error| self.bad(error.to_string()))?;
+        let unpacked = decompressed_within(memory, file).map_err(|error| self.bad(error.to_string()))?;
         Ok(Box::new(Unpacked::new(unpacked, self.size)))
     }
 

@@ -57,6 +57,43 @@ fn an_archive_that_is_refused_is_not_copied_as_a_file() {
     }
 }
 
+/// A zstd frame of one raw block, with a window of 1 GiB as `zstd --long=30` writes it (RFC 8878, 3.1.1).
+fn with_a_large_window(content: &[u8]) -> Vec<u8> {
+    let block = (content.len() as u32) << 3 | 1;
+    [&[0x28, 0xb5, 0x2f, 0xfd, 0, (30 - 10) << 3], &block.to_le_bytes()[..3], content].concat()
+}
+
+/// An xz file with a dictionary of 1 GiB ("The .xz file format", 3.1 and 5.3.1).
+fn with_a_large_dictionary(content: &[u8]) -> Vec<u8> {
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(content).unwrap();
+    let mut file = xz.finish().unwrap();
+    let header = &mut file[12..];
+    let end = usize::from(header[0]) * 4;
+    let at = header[..end].iter().position(|byte| *byte == 0x21).unwrap() + 2;
+    // 2 * 2^(36 / 2 + 11)
+    header[at] = 36;
+    let mut sum = flate2::Crc::new();
+    sum.update(&header[..end]);
+    header[end..end + 4].copy_from_slice(&sum.sum().to_le_bytes());
+    file
+}
+
+#[test]
+fn an_archive_that_needs_much_memory_is_not_copied_as_a_file() {
+    let mut kit = Kit::new();
+    let archive = tar(&[("f", b'0', 0o644, "", "x")]);
+    kit.write("zst", with_a_large_window(&archive)).write("xz", with_a_large_dictionary(&archive));
+    for name in ["zst", "xz"] {
+        let error = kit.try_copy(&add(&[name], "/")).unwrap_err();
+        assert!(error.to_string().contains("cannot unpack") && error.to_string().contains("memory"), "{error}");
+    }
+    kit.write("zst", with_a_large_window(b"text")).write("xz", with_a_large_dictionary(b"text"));
+    kit.copy(&add(&["zst", "xz"], "/d/"));
+    let names: Vec<String> = kit.lines().iter().map(|line| line.split('=').next().unwrap().to_owned()).collect();
+    assert_eq!(names, ["755 d/", "644 d/xz", "644 d/zst"]);
+}
+
 #[test]
 fn an_archive_replaces_files_and_merges_directories() {
     let mut kit = Kit::new();
