@@ -62,7 +62,7 @@ pub use node::{Arguments, Directive, Node, Pair, Syntax, Word};
 pub use outline::{Outline, StageOutline};
 pub use ports::Ports;
 pub use print::print;
-pub use script::{Piece, Script};
+pub use script::{Piece, Script, pieces_of_last};
 pub use span::Span;
 
 use std::borrow::Cow;

@@ -37,6 +37,39 @@ impl Run<'_> {
     }
 }
 
+/// Returns the pieces of the last string of a JSON array, which is the text of a shell (`["sh", "-c", "make"]`). Empty if its characters
+/// are not those of the Dockerfile one by one: it has an escape with a number, or is on several lines.
+pub fn pieces_of_last(file: &Dockerfile<'_>, words: &[Word<'_>]) -> Vec<Piece> {
+    let mut pieces = Pieces { file, list: Vec::new() };
+    let Some(last) = words.last() else { return pieces.list };
+    let array = last.span.range();
+    let text = file.text.get(array.clone()).unwrap_or_default();
+    let Some(end) = text.trim_end().strip_suffix(']').and_then(|text| text.trim_end().strip_suffix('"')) else {
+        return pieces.list;
+    };
+    // A quote that begins a string has no backslash before it.
+    let mut quotes = end.match_indices('"').map(|(at, _)| at);
+    let Some(start) = quotes.rfind(|&at| !end[..at].ends_with('\\')).map(|at| at + 1) else { return pieces.list };
+    let (mut read, mut at) = (String::new(), 0);
+    pieces.add(0, array.start + start);
+    while let Some(letter) = end[start + at..].chars().next() {
+        let escaped = end[start + at + letter.len_utf8()..].chars().next().filter(|_| letter == '\\');
+        let (plain, length) = match escaped {
+            None => (letter, letter.len_utf8()),
+            Some(next @ ('"' | '\\' | '/')) => (next, 2),
+            Some('n') => ('\n', 2),
+            Some('t') => ('\t', 2),
+            Some(_) => return Vec::new(),
+        };
+        read.push(plain);
+        at += length;
+        if escaped.is_some() {
+            pieces.add(read.len(), array.start + start + at);
+        }
+    }
+    if read == *last.text { pieces.list } else { Vec::new() }
+}
+
 impl Script {
     /// Returns the script of a command in the shell form with its heredocs.
     ///
@@ -105,7 +138,7 @@ impl Pieces<'_> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Kind, parse};
+    use crate::{Command, Kind, parse};
 
     /// The script of the last instruction, and what each of its pieces is in the Dockerfile.
     fn pieces(text: &str) -> (String, Vec<(String, u32, u32)>) {
@@ -131,6 +164,29 @@ mod tests {
         let (text, pieces) = pieces("FROM a\nRUN --network=none \\\n  make && \\\n# why\n\n  strip é \\\n && ls\n");
         assert_eq!(text, "make &&   strip é  && ls");
         assert_eq!(pieces, [piece("make && ", 3, 3), piece("  strip é ", 6, 1), piece(" && ls", 7, 1)]);
+    }
+
+    #[test]
+    fn the_text_of_a_shell_in_an_array_has_places() {
+        let pieces = |run: &str| {
+            let text = format!("FROM a\n{run}\n");
+            let file = parse(&text).unwrap();
+            let Kind::Run(run) = &file.instructions.last().unwrap().kind else { panic!("a RUN") };
+            let Command::Exec(words) = &run.command else { panic!("an array") };
+            let last = words.last().unwrap().text.to_string();
+            let found = super::pieces_of_last(&file, words);
+            let shown: Vec<_> =
+                found.iter().map(|piece| (last[piece.at as usize..].to_owned(), piece.column)).collect();
+            shown
+        };
+        let piece = |text: &str, column| (text.to_owned(), column);
+        assert_eq!(pieces("RUN [\"sh\", \"-c\", \"make && ls\" ]"), [piece("make && ls", 19)]);
+        assert_eq!(
+            pieces(r#"RUN ["sh","-c","é \"a\" b"]"#),
+            [piece("é \"a\" b", 17), piece("a\" b", 21), piece(" b", 24)]
+        );
+        assert_eq!(pieces(r#"RUN ["sh","-c","\u0061"]"#), []);
+        assert_eq!(pieces("RUN [\"sh\",\"-c\",\"a && \\\n b\"]"), []);
     }
 
     #[test]

@@ -43,7 +43,15 @@ impl<'a, 's> RunLowering<'a, 's> {
         let scope = self.scope;
         let (mut mounts, mut origins) = (Vec::new(), Vec::new());
         let args = match &run.command {
-            Command::Exec(words) => words.iter().map(|word| word.text.to_string()).collect(),
+            Command::Exec(words) => {
+                if let [_, .., option, _] = &words[..]
+                    && option.starts_with('-')
+                    && option.ends_with('c')
+                {
+                    origins = dockerfile::pieces_of_last(self.file, words).iter().map(origin).collect();
+                }
+                words.iter().map(|word| word.text.to_string()).collect()
+            }
             Command::Shell(word) => {
                 let script = dockerfile::Script::of(self.file, word, &run.heredocs);
                 origins = script.pieces.iter().map(origin).collect();

@@ -6,13 +6,17 @@ use super::installing::{cache_mount, copy_before_install, late_copy, split_run};
 use super::parts::independent_parts;
 use super::suggestion::Advice;
 use crate::counterpart::Counterparts;
-use crate::dialect;
-use crate::inside::advice::{StepHost, findings};
+use crate::dialect::{self, CacheMounts};
+use crate::inside::Inside;
+use crate::inside::advice::{Finding, StageStep, StepHost, findings};
 use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
-use buildscope_commands::rules::{Changer, Edit, InstructionChange, RecursiveChange, merged, recursive_changes};
+use buildscope_commands::Cache;
+use buildscope_commands::rules::{
+    CacheAdvice, Changer, Edit, InstructionChange, RecursiveChange, merged, missing_caches, recursive_changes,
+};
 use buildscope_record::{DriverName, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
 
 type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
@@ -220,22 +224,65 @@ fn commands_inside(case: &AdviceCase<'_>) -> Vec<Advice> {
     let record = case.analysis.record;
     // These drivers mount an overlayfs that does not sync.
     let syncs = !matches!(record.options.driver, Some(DriverName::Erofs | DriverName::Overlay));
-    let host = StepHost { processors: record.host.cpus.unwrap_or(1), syncs };
-    let steps = case.ran().filter(|step| case.worth(step.drag));
-    steps
-        .filter_map(|step| Some((step, step.inside.as_ref()?)))
-        .flat_map(|(step, inside)| findings(inside, host).into_iter().map(move |finding| (step, finding)))
-        .filter(|(step, finding)| finding.cache.is_none_or(|folder| !has_cache(&step.text, folder)))
-        .map(|(step, finding)| {
-            let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, finding.caveat);
-            let line = finding.place.map(|place| place.line).or(advice.line);
-            let advice = Advice { line, column: finding.place.map(|place| place.column), ..advice };
-            match finding.change.and_then(|(old, new)| replaced(step, &old, &new)) {
-                Some(edit) => case.edited(advice, vec![edit]),
-                None => advice,
-            }
-        })
-        .collect()
+    let steps: Vec<_> = case.ran().filter_map(|step| Some((step, step.inside.as_ref()?))).collect();
+    let missing = match CacheMounts::of(&record.source.tool) {
+        CacheMounts::Known => missing_caches(case.file, case.facts),
+        CacheMounts::With(_) | CacheMounts::Unknown => Vec::new(),
+    };
+    let mut found = Vec::new();
+    for (at, &(step, inside)) in steps.iter().enumerate().filter(|(_, (step, _))| case.worth(step.drag)) {
+        let before = of_stage(step, &steps[..at]);
+        let after = of_stage(step, &steps[at + 1..]);
+        let around = &case.file.steps[step.id.index()].around;
+        let host = StepHost { processors: record.host.cpus.unwrap_or(1), syncs, around };
+        let findings = findings(StageStep { before: &before, inside, after: &after }, host);
+        found.extend(findings.into_iter().filter_map(|finding| inside_step(case, step, &missing, finding)));
+    }
+    found
+}
+
+/// The insides of those steps that are of the same stage.
+fn of_stage<'c>(step: &StepExplanation, others: &[(&StepExplanation, &'c Inside)]) -> Vec<&'c Inside> {
+    others.iter().filter(|(other, _)| other.stage == step.stage).map(|(_, inside)| *inside).collect()
+}
+
+/// What is found inside a step as advice; `None` if the Dockerfile has it already.
+fn inside_step(
+    case: &AdviceCase<'_>,
+    step: &StepExplanation,
+    missing: &[CacheAdvice],
+    finding: Finding,
+) -> Option<Advice> {
+    let run = step.id.index();
+    let is_cached = finding.cache.as_ref().is_some_and(|cache| has_cache(&step.text, &cache.target));
+    // dpkg reads it from a file.
+    let is_set = |text: &str| text.contains("force-unsafe-io");
+    let is_unsafe = finding.rule == "unsafe-io"
+        && case.analysis.steps[..run].iter().any(|before| before.stage == step.stage && is_set(&before.text));
+    if is_cached || is_unsafe {
+        return None;
+    }
+    let of_cache = |advice: &&CacheAdvice| {
+        let has = |cache: &Cache| advice.caches.iter().any(|other| other.target == cache.target);
+        advice.run == run && finding.cache.as_ref().is_some_and(has)
+    };
+    let mount = missing.iter().find(of_cache);
+    let mut conditions = vec![finding.caveat];
+    conditions.extend(mount.iter().flat_map(|advice| advice.also.iter().cloned()));
+    if let (Some(_), CacheMounts::With(builder)) = (&finding.cache, CacheMounts::of(&case.analysis.record.source.tool))
+    {
+        conditions.push(builder.to_owned());
+    }
+    let caveat = conditions.join("; ");
+    let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, &caveat);
+    let line = finding.place.map(|place| place.line).or(advice.line);
+    let advice = Advice { line, column: finding.place.map(|place| place.column), ..advice };
+    let change = finding.change.and_then(|(old, new)| replaced(step, &old, &new));
+    let edits: Vec<Edit> = match mount {
+        Some(mount) => mount.edits.clone(),
+        None => change.into_iter().collect(),
+    };
+    Some(if edits.is_empty() { advice } else { case.edited(advice, edits) })
 }
 
 /// Whether a RUN has a cache mount for this directory, a directory that contains it, or one of another user's that ends like it.
@@ -247,9 +294,12 @@ fn has_cache(run: &str, folder: &str) -> bool {
     })
 }
 
-/// The change that replaces words of a step, if the step has them once.
+/// The change that replaces words of a step, if the step has them once. A string in a JSON array has no shell around it.
 fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
     step.source?;
+    if buildscope_commands::Instruction::read(&step.text).json().is_some() {
+        return None;
+    }
     let once = |words: &str| step.text.matches(words).count() == 1;
     let (mut old, mut new) = (old, new);
     if !once(old) {
@@ -378,6 +428,7 @@ mod tests {
         assert!(!pip("RUN --mount=type=cache,target=/root/.cache/pip-tools pip install x"));
         assert!(!pip("RUN --mount=type=tmpfs,target=/root/.cache/pip pip install x"));
         assert!(!pip("RUN echo --mount=type=cache,target=/root/.cache/pip && pip install x"));
-        assert!(has_cache("RUN --mount=type=cache,target=/var/lib/apt/lists apt-get update", "/var/lib/apt"));
+        assert!(has_cache("RUN --mount=type=cache,target=/var/lib/apt/lists apt-get update", "/var/lib/apt/lists"));
+        assert!(has_cache("RUN --mount=type=cache,target=/var/lib/apt apt-get update", "/var/lib/apt/lists"));
     }
 }

@@ -4,7 +4,7 @@
 
 use super::doing::Doing;
 use super::shell::{self, Name, Unit};
-use super::text::{UNATTRIBUTED, one_line, run_text};
+use super::text::{UNATTRIBUTED, command_line, run_text};
 use super::tools::{self, Says};
 use super::{Activity, ActivityRow, CommandRow, Inside, RowKind};
 use buildscope_record::{Blocked, Nanos, Observed, OutputLine, Step};
@@ -93,7 +93,7 @@ fn row(text: &str, unit: &Unit, wall: Nanos, activities: BTreeMap<Activity, Nano
         wall,
         place: Some((unit.span.start, unit.span.end)),
         activities,
-        ..CommandRow::of(RowKind::Command, one_line(&text[unit.span.clone()]))
+        ..CommandRow::of(RowKind::Command, command_line(&text[unit.span.clone()]))
     })
 }
 

@@ -239,7 +239,7 @@ fn limit_drag(rows: &mut [CommandRow], drag: Nanos) {
 /// The share of the step's time of the commands that start with these words, also within subshells, loops and pipelines.
 pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
     let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
-    wall_of(&inside.rows, &text::one_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
+    wall_of(&inside.rows, &text::command_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
 }
 
 /// The wall of the commands that start with these words.

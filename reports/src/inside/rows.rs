@@ -6,7 +6,7 @@ use super::gap::{Order, Owner};
 use super::own_time::OwnTime;
 use super::place::Places;
 use super::sum::ProcessSum;
-use super::text::{SHELL, UNATTRIBUTED, one_line, run_text, script};
+use super::text::{SHELL, UNATTRIBUTED, command_line, one_line, run_text, script};
 use super::tree::{Job, ProcessTree};
 use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
@@ -54,7 +54,9 @@ fn of_program(step: &Step, seen: &Processes, tree: &ProcessTree<'_>, (start, end
     let replaces = |job: &&Job| job.all.first().is_some_and(|&run| tree.process(run).replaces.is_some());
     command.processes += jobs.iter().filter(replaces).count() as u64;
     command.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| tree.process(job.last).exit);
-    let places = Places { text: "", origins: &[] };
+    // A heredoc for another interpreter.
+    let places = Places { text: seen.script.as_deref().unwrap_or_default(), origins: &seen.origins };
+    command.source = places.of(0..places.text.trim_end().len()).filter(|_| !places.text.is_empty());
     command.inner = Within::new(tree, places, &shell::Groups::default(), end - start).of_processes(&jobs, covered, 0);
     vec![command, ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), end - start - covered)]
 }
@@ -121,7 +123,7 @@ fn of_shell(
     let row = |span: Range<usize>, mut sum: ProcessSum, owners: &[Owner], jobs: &[Job]| {
         owners.iter().for_each(|&owner| sum.add_own(part(owner)));
         let wall = owners.iter().map(|&owner| shares.of(owner)).sum();
-        let mut row = sum.row(RowKind::Command, one_line(&text[span.clone()]), wall);
+        let mut row = sum.row(RowKind::Command, command_line(&text[span.clone()]), wall);
         within.locate(&mut row, span, jobs);
         row
     };

@@ -608,3 +608,25 @@ fn a_program_without_a_shell_has_its_time_below_a_runtime() {
     let rows: Vec<_> = inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect();
     assert_eq!(rows, [row("/bin/sleep 1", 890), row("unattributed", 100)]);
 }
+
+/// A shell executes the last command of its text in its own place: the process has the name of the text, and the command a row.
+#[test]
+fn the_last_command_of_a_nested_shell_has_a_row() {
+    let mut list = vec![
+        process(None, "sh", 0, 900_000_000, 0),
+        process(Some(0), "su", 0, 10_000_000, 0),
+        process(Some(0), "sh", 10_000_000, 500_000_000, 0),
+        process(Some(2), "cp", 20_000_000, 500_000_000, 0),
+        process(Some(0), "rm", 500_000_000, 900_000_000, 0),
+    ];
+    list[2].replaces = Some(1);
+    list[4].replaces = Some(2);
+    for (number, text) in [(1, "su|-c|cp a b; rm -r c"), (2, "sh|-c|cp a b; rm -r c"), (3, "cp|a|b"), (4, "rm|-r|c")] {
+        list[number].arguments = text.split('|').map(String::from).collect();
+    }
+    let mut record = record("su -c 'cp a b; rm -r c'", list);
+    record.steps[0].processes.as_mut().unwrap().end = Nanos(900_000_000);
+    let inside = inside(&record.steps[0], Nanos(0)).unwrap();
+    let inner: Vec<_> = inside.rows[0].inner.iter().map(|row| (row.text.as_str(), row.kind)).collect();
+    assert_eq!(inner, [("cp a b", RowKind::Process), ("rm -r c", RowKind::Process)]);
+}

@@ -10,7 +10,7 @@ use super::own_time::OwnTime;
 use super::place::Places;
 use super::shell::{Groups, Inner, Unit};
 use super::sum::ProcessSum;
-use super::text::{SHELL, one_line};
+use super::text::{SHELL, command_line, one_line};
 use super::tree::{self, Job, ProcessTree};
 use super::{CommandRow, RowKind, share};
 use buildscope_record::Nanos;
@@ -79,6 +79,11 @@ impl<'a> Within<'a> {
             return Vec::new();
         }
         let parts = match &unit.inner {
+            Inner::None if unit.is_unread() && jobs.len() > 1 => {
+                let (mut parts, alone) = self.by_label(jobs.to_vec(), span(jobs));
+                parts.push(CommandPart { weight: alone, ..CommandPart::of(RowKind::Shell, SHELL.into()) });
+                parts
+            }
             Inner::None => return self.of_processes(jobs, wall, depth),
             Inner::Piped(parts) => self.piped(parts, jobs),
             Inner::Subshell(units) => {
@@ -187,7 +192,7 @@ impl<'a> Within<'a> {
     ) -> impl Iterator<Item = (CommandPart<'u>, Vec<Owner>)> {
         let parts = self.groups.of_several(units, assigned.iter().copied().chain(more));
         parts.into_iter().map(move |((from, to), owners)| {
-            let text = one_line(self.places.text.get(from..to).unwrap_or_default());
+            let text = command_line(self.places.text.get(from..to).unwrap_or_default());
             let theirs = jobs.iter().zip(assigned).filter(|(_, owner)| owners.contains(owner));
             let jobs = theirs.map(|(job, _)| job.clone()).collect();
             (CommandPart { jobs, span: Some(from..to), ..CommandPart::of(RowKind::Command, text) }, owners)
@@ -195,7 +200,7 @@ impl<'a> Within<'a> {
     }
 
     fn part<'u>(&self, unit: &'u Unit) -> CommandPart<'u> {
-        let text = one_line(&self.places.text[unit.span.clone()]);
+        let text = command_line(&self.places.text[unit.span.clone()]);
         CommandPart { unit: Some(unit), span: Some(unit.span.clone()), ..CommandPart::of(RowKind::Command, text) }
     }
 
@@ -214,21 +219,32 @@ impl<'a> Within<'a> {
         if below.is_empty() {
             return Vec::new();
         }
-        let few = below.len() <= PARTS;
+        let (mut parts, alone) = self.by_label(below, span(jobs));
+        let mut itself = match self.executed_last(jobs) {
+            Some(text) => CommandPart::of(RowKind::Process, text),
+            None => CommandPart::of(RowKind::Shell, self.itself(jobs)),
+        };
+        jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
+            itself.own.add(self.tree, run, None);
+            self.tree.folded(run).for_each(|folded| itself.own.add_folded(self.tree, folded, None));
+        });
+        itself.weight = alone;
+        parts.push(itself);
+        self.rows(parts, wall, depth)
+    }
+
+    /// Processes by their label, those with most time first, and the time in which none of them lived.
+    fn by_label<'u>(&self, jobs: Vec<Job>, window: (Nanos, Nanos)) -> (Vec<CommandPart<'u>>, Nanos) {
+        let few = jobs.len() <= PARTS;
         let mut groups: BTreeMap<String, Vec<Job>> = BTreeMap::new();
-        for job in below {
+        for job in jobs {
             groups.entry(self.label(&job, few)).or_default().push(job);
         }
         let mut parts: Vec<CommandPart<'_>> = groups
             .into_iter()
             .map(|(text, jobs)| CommandPart { jobs, ..CommandPart::of(RowKind::Process, text) })
             .collect();
-        let mut itself = CommandPart::of(RowKind::Shell, self.itself(jobs));
-        jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
-            itself.own.add(self.tree, run, None);
-            self.tree.folded(run).for_each(|folded| itself.own.add_folded(self.tree, folded, None));
-        });
-        itself.weight = divide_instants(&mut parts, span(jobs));
+        let alone = divide_instants(&mut parts, window);
         parts.sort_by_key(|part| std::cmp::Reverse(part.weight));
         if parts.len() > PARTS {
             let others = parts.split_off(PARTS);
@@ -237,8 +253,21 @@ impl<'a> Within<'a> {
             one.jobs = others.into_iter().flat_map(|part| part.jobs).collect();
             parts.push(one);
         }
-        parts.push(itself);
-        self.rows(parts, wall, depth)
+        (parts, alone)
+    }
+
+    /// The program that the shells of these processes executed in their own place: the last command of their text.
+    fn executed_last(&self, jobs: &[Job]) -> Option<String> {
+        let of = |job: &Job| {
+            let last = self.tree.process(job.last);
+            let mut before = job.all.iter().rev().skip(1).map(|&run| self.tree.process(run));
+            let shell = before.find(|process| !process.arguments.is_empty())?;
+            let text = one_line(&last.arguments.join(" "));
+            (is_text_of_shell(&shell.arguments) && !tree::is_shell(&last.program) && !text.is_empty()).then_some(text)
+        };
+        let mut texts = jobs.iter().map(of);
+        let first = texts.next()??;
+        texts.all(|text| text.as_ref() == Some(&first)).then_some(first)
     }
 
     fn itself(&self, jobs: &[Job]) -> String {
@@ -250,14 +279,9 @@ impl<'a> Within<'a> {
     fn label(&self, job: &Job, few: bool) -> String {
         const LONGEST: usize = 100;
         let process = self.tree.process(job.last);
-        let script = match &process.arguments[..] {
-            [program, option, script, ..]
-                if tree::is_shell(program) && option.starts_with('-') && option.ends_with('c') =>
-            {
-                Some(script)
-            }
-            _ => None,
-        };
+        // A shell executes the last command of its text in its own place.
+        let mut runs = job.all.iter().map(|&run| &self.tree.process(run).arguments);
+        let script = runs.find(|arguments| is_text_of_shell(arguments)).map(|arguments| &arguments[2]);
         let whole = || one_line(&process.arguments.join(" "));
         let recursive = matches!(&*process.program, "make" | "gmake" | "ninja" | "cmake" | "npm" | "node");
         let runs_file = tree::is_shell(&process.program) && script.is_none() && process.arguments.len() > 1;
@@ -313,11 +337,21 @@ impl CommandPart<'_> {
     }
 }
 
+/// Whether these are the arguments of a shell that runs a text.
+fn is_text_of_shell(arguments: &[String]) -> bool {
+    matches!(arguments, [program, option, _, ..] if tree::is_shell(program) && option.starts_with('-') && option.ends_with('c'))
+}
+
 /// The first program that a text names. Generators of build files write `: && program` and `cd directory && program`.
 fn first_program(script: &str) -> &str {
     let words: Vec<&str> = script.split_whitespace().collect();
     let mut rest = &words[..];
     while let [":", "&&", after @ ..] | ["cd", _, "&&", after @ ..] = rest {
+        rest = after;
+    }
+    while let [assignment, after @ ..] = rest
+        && assignment.split('=').next().is_some_and(|name| name.len() < assignment.len() && !name.contains(['/', '-']))
+    {
         rest = after;
     }
     rest.first().map_or("", |word| word.trim_end_matches(';'))
@@ -373,6 +407,7 @@ mod tests {
         );
         assert_eq!(first_program("cd /b/sub && : && cmake -P x.cmake"), "cmake");
         assert_eq!(first_program("cc; ld"), "cc");
+        assert_eq!(first_program("A=b C= cc -DA=b"), "cc");
         assert_eq!(first_program(""), "");
     }
 

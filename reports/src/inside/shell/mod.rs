@@ -8,6 +8,7 @@ mod builtins;
 mod groups;
 mod names;
 mod turns;
+mod unread;
 mod words;
 mod work;
 
@@ -25,6 +26,7 @@ use names::{Position, Programs, exit_action, steps};
 use std::collections::HashMap;
 use std::ops::Range;
 use turns::Constants;
+use unread::Part;
 use words::literal;
 use work::Works;
 
@@ -107,6 +109,11 @@ impl Unit {
         }
     }
 
+    /// Whether the text does not say which programs the unit starts.
+    pub(super) fn is_unread(&self) -> bool {
+        self.names == [Name::Any] && self.repeats
+    }
+
     /// Whether the shell runs the unit without starting a process.
     pub(super) fn is_builtin(&self) -> bool {
         self.names.is_empty()
@@ -124,13 +131,19 @@ pub(super) fn units(text: &str) -> Vec<Unit> {
     script(text).units
 }
 
-/// Reads a shell's text. A text that the shell's grammar does not accept is one unit that may start anything.
+/// Reads a shell's text. What the shell's grammar does not accept is one unit that may start anything.
 pub(super) fn script(text: &str) -> Script {
     let whole = || Script {
         units: vec![Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(0..text.len(), vec![Name::Any]) }],
         groups: Groups::default(),
     };
-    let Some(program) = parse(text) else { return whole() };
+    let parts = match parse(text) {
+        Some(program) => vec![Part::Read(program)],
+        None => match unread::parts(text) {
+            Some(parts) => parts,
+            None => return whole(),
+        },
+    };
     let mut reader = ShellReader {
         text,
         offsets: Offsets::of(text),
@@ -143,8 +156,16 @@ pub(super) fn script(text: &str) -> Script {
         conditions: 0,
         exit: None,
     };
-    for list in &program {
-        reader.list(list);
+    for part in &parts {
+        match part {
+            Part::Read(lists) => lists.iter().for_each(|list| reader.list(list)),
+            Part::Background(lists) => {
+                lists.iter().flat_map(|list| &list.0).for_each(|item| reader.background(&item.0));
+            }
+            Part::Unread(span) => {
+                reader.push(Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(span.clone(), vec![Name::Any]) })
+            }
+        }
     }
     let units: Vec<Unit> = reader.units.into_iter().chain(reader.exit).collect();
     if units.is_empty() { whole() } else { Script { units, groups: reader.groups } }

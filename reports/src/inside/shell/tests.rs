@@ -152,3 +152,38 @@ fn the_action_of_a_trap_comes_last() {
     assert_eq!(inner("(trap 'rm x' EXIT; make)"), ["make", "trap 'rm x' EXIT"]);
     assert_eq!(shown("(trap 'rm x' EXIT; make); ls").len(), 2, "a subshell has traps of its own");
 }
+
+/// `coproc` with a name, and loops of zsh without `do`: what the grammar does not accept is one row, and the commands around it have theirs.
+#[test]
+fn a_text_that_is_not_accepted_has_commands() {
+    assert_eq!(
+        shown("coproc X { a; b; }; c && d"),
+        [row("{ a; b; }", "( )", false), row("c", "c", false), row("d", "d", false)]
+    );
+    assert!(units("coproc X { a; b; }; c")[0].background);
+    assert_eq!(
+        shown("a é; for i (1 2) b $i; if c; then d; fi; e"),
+        [
+            row("a é", "a", false),
+            row("for i (1 2) b $i", "*", true),
+            row("c", "c", false),
+            row("d", "d", false),
+            row("e", "e", false)
+        ]
+    );
+    assert_eq!(
+        shown("a 'b; c' >&2 # d; e\n{ f } always { g }; h & foreach i (1 2); i; end; j"),
+        [
+            row("a 'b; c'", "a", false),
+            row("{ f } always { g }", "*", true),
+            row("h", "h", false),
+            row("foreach i (1 2); i; end", "*", true),
+            row("j", "j", false)
+        ]
+    );
+    assert!(units("a & for i (1) b; c")[0].background && !units("a && for i (1) b; c")[0].background);
+    // Neither brackets that do not match nor heredocs are divided, and many attempts are not made.
+    for whole in ["a; (b; c", "a; for i (1) b <<X\nX\n", &"for i (1) b;".repeat(600)] {
+        assert_eq!(shown(whole).len(), 1, "{whole}");
+    }
+}

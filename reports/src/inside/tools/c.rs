@@ -1,6 +1,6 @@
 //! Compilers and linkers of C and its relatives.
 
-use super::Activity::{Compile, Link, Plan, Test};
+use super::Activity::{Compile, Link, Pack, Plan, Test};
 use super::{Family, LineRule, ProcessRule, begins, rule};
 
 /// The drivers (gcc, g++) only start these programs.
@@ -16,6 +16,9 @@ const RULES: &[ProcessRule] = &[
     // What these start and is not a compiler is a test.
     rule(&["make", "gmake", "ninja"], "=test", Test),
     rule(&["make", "gmake", "ninja"], "=check", Test),
+    rule(&["make", "gmake", "ninja", "samu"], "=install", Pack),
+    rule(&["make", "gmake", "ninja", "samu"], "=install-strip", Pack),
+    rule(&["make", "gmake", "ninja", "samu"], "=install/strip", Pack),
     rule(&["make", "gmake", "ninja", "samu", "bazel"], "", Plan),
 ];
 

@@ -1,6 +1,6 @@
 //! Programs that examine the machine, and test runners: configure, autoconf, CMake, meson.
 
-use super::Activity::{Configure, Plan, Test};
+use super::Activity::{Configure, Pack, Plan, Test};
 use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 const RULES: &[ProcessRule] = &[
@@ -14,6 +14,9 @@ const RULES: &[ProcessRule] = &[
     rule(&["cmake"], "=--build", Plan),
     rule(&["cmake"], "=-E", Plan),
     rule(&["meson"], "=compile", Plan),
+    rule(&["cmake"], "=--install", Pack),
+    rule(&["meson"], "=install", Pack),
+    rule(&["python*"], "/bin/meson =install", Pack),
     rule(&["cmake", "meson", "config.status"], "", Configure),
     rule(&["ctest", "prove", "bats", "phpunit", "rspec"], "", Test),
     // A project's own script is known by its name.

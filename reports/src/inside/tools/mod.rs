@@ -214,7 +214,7 @@ pub(super) fn below(above: Option<Activity>, own: Option<Known>) -> Option<Known
 
 /// The activity of a process for its parent: package managers of JavaScript and apk run the scripts of packages by a shell.
 pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
-    let scripts = is_shell(&process.program) && (npm::installs(parent) || parent.program == "apk");
+    let scripts = is_shell(&process.program) && (npm::runs_scripts(parent) || parent.program == "apk");
     scripts.then_some(Known { activity: Activity::Scripts, tells: None })
 }
 

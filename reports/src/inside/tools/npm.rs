@@ -4,8 +4,13 @@ use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 use buildscope_record::Process;
 
+/// npx is a script, which resolves packages, installs what is missing, and starts their program.
+const NPX: &str = "/npx";
+
 const RULES: &[ProcessRule] = &[
     // The arguments of these are names of packages, which may be those of other tools.
+    by_lines(&["node"], NPX, Plan),
+    by_lines(&["npx"], "", Plan),
     by_lines(&["node"], "/npm =install", Unpack),
     by_lines(&["node"], "/npm =i", Unpack),
     by_lines(&["node"], "/yarn =add", Unpack),
@@ -90,9 +95,10 @@ const LINES: &[LineRule] = &[
 pub(super) const FAMILY: Family =
     Family { names: &["npm", "npx", "yarn", "pnpm", "node", "bun"], rules: RULES, lines: LINES };
 
-/// Whether a process installs packages.
-pub(super) fn installs(process: &Process) -> bool {
-    RULES.iter().find(|rule| rule.fits(process)).is_some_and(|rule| rule.activity == Unpack)
+/// Whether a process runs scripts of packages by a shell: it installs packages, or runs a program of one.
+pub(super) fn runs_scripts(process: &Process) -> bool {
+    let rule = RULES.iter().find(|rule| rule.fits(process));
+    rule.is_some_and(|rule| rule.activity == Unpack || rule.argument == NPX || rule.programs == ["npx"])
 }
 
 #[cfg(test)]

@@ -1,0 +1,176 @@
+//! Suggestions about package managers and downloads.
+
+use super::calls::{Leaf, words};
+use super::{Finding, StepHost};
+use crate::inside::{Activity, CommandRow};
+use buildscope_commands::{Cache, Cacheless, Content, Invocation, Sharing, Tool, Work, recognise};
+use buildscope_record::Nanos;
+
+/// Lists of packages, which a command of its own fetches.
+pub(super) fn lists(leaf: &Leaf<'_>, call: &Invocation) -> Option<Finding> {
+    let folder = match (call.program(), words(call).first().copied()?) {
+        ("apt-get" | "apt" | "aptitude", "update") => "/var/lib/apt/lists",
+        ("apk", "update") => "/etc/apk/cache",
+        ("dnf", "makecache" | "check-update") => "/var/cache/dnf",
+        ("yum", "makecache" | "check-update") => "/var/cache/yum",
+        ("zypper", "refresh" | "ref") => "/var/cache/zypp",
+        _ => return None,
+    };
+    let cache = Cache { target: folder.into(), sharing: Sharing::Locked, content: Content::Downloads };
+    let waited = leaf.row.spent.blocked.network;
+    let text = format!(
+        "`{}` waits {waited} for the network: keep the lists in a cache mount (`{}`), or start from an image that has the packages",
+        leaf.row.text,
+        cache.flag()
+    );
+    let caveat = "the network may answer faster another time; each RUN that installs packages needs the same mount";
+    let finding = Finding::at("package-lists", leaf, waited, text, caveat);
+    Some(Finding { cache: Some(cache), ..finding })
+}
+
+/// The syncs of dpkg.
+pub(super) fn unsafe_io(leaf: &Leaf<'_>, host: StepHost<'_>) -> Option<Finding> {
+    let row = leaf.row;
+    let dpkg = host.syncs && row.programs.iter().any(|program| program.program.starts_with("dpkg"));
+    let waited = row.spent.blocked.disk;
+    let has_it = ["unsafe-io", "eatmydata"].iter().any(|word| row.text.contains(word));
+    if !dpkg || has_it {
+        return None;
+    }
+    let direct = leaf.calls.iter().any(|call| call.program() == "dpkg");
+    let option = if direct { "--force-unsafe-io" } else { "-o Dpkg::Options::=--force-unsafe-io" };
+    let text =
+        format!("`{}` waits {waited} for the disk: in an image, dpkg need not sync each file (`{option}`)", row.text);
+    let mut finding = Finding::at("unsafe-io", leaf, waited, text, "some of these waits may be reads");
+    if leaf.is_written() {
+        finding.change = with_unsafe_io(&row.text);
+    }
+    Some(finding)
+}
+
+/// Returns the words of a command from the program to its verb, and the same words with an option for dpkg. `None` if a quote or an
+/// expansion may change the words.
+fn with_unsafe_io(command: &str) -> Option<(String, String)> {
+    let all: Vec<&str> = command.split(' ').collect();
+    let first = all.iter().position(|word| ["apt-get", "apt", "dpkg"].contains(word))?;
+    let verbs: &[&str] = match all[first] {
+        "dpkg" => &["-i", "--install", "--unpack", "--configure"],
+        _ => &["install", "upgrade", "dist-upgrade", "full-upgrade"],
+    };
+    let verb = first + all[first..].iter().position(|word| verbs.contains(word))?;
+    let plain = |word: &&str| !word.contains(['"', '\'', '$', '`', '\\', ';', '&', '|']);
+    let option = if all[first] == "dpkg" { "--force-unsafe-io" } else { "-o Dpkg::Options::=--force-unsafe-io" };
+    let rest = all[first + 1..=verb].join(" ");
+    let between = all[first + 1..verb].iter();
+    between.clone().all(plain).then(|| (all[first..=verb].join(" "), format!("{} {option} {rest}", all[first])))
+}
+
+/// Compiled packages. The cache has also what their compilation needs and what was downloaded; the installation remains.
+pub(super) fn wheels(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> Option<Finding> {
+    let row = leaf.row;
+    let usage = recognise(call, host.around)?;
+    let keeps = matches!(usage.tool, Tool::Pip | Tool::Uv | Tool::Poetry | Tool::Pipenv | Tool::Pdm);
+    if !keeps || usage.work != Work::Install || usage.tool == Tool::Pip && is_local(call) {
+        return None;
+    }
+    row.activities.iter().find(|done| done.activity == Activity::Compile)?;
+    let all: Nanos = row.activities.iter().map(|done| done.time + done.network).sum();
+    let cached = [Activity::Compile, Activity::Configure, Activity::Download];
+    let saved = row.activities.iter().filter(|done| cached.contains(&done.activity));
+    let saved: Nanos = saved.map(|done| done.time + done.network).sum();
+    let gain = (u128::from(row.wall.0) * u128::from(saved.0)).checked_div(u128::from(all.0)).unwrap_or(0);
+    let cache = usage.caches.first().cloned();
+    let without = match usage.cacheless {
+        Some(Cacheless::Option(name) | Cacheless::Variable(name)) => format!(", without `{name}`"),
+        None => String::new(),
+    };
+    let mount = match &cache {
+        Some(cache) => format!(" (`{}`{without})", cache.flag()),
+        None => without,
+    };
+    let text = format!(
+        "`{}` compiles: keep {}'s wheels in a cache mount{mount}, or take packages that have a wheel for this platform",
+        row.text,
+        usage.tool.name(),
+    );
+    let has = |option: &str| call.arguments().iter().any(|word| word.text.starts_with(option));
+    let caveat = if usage.tool == Tool::Pip && has("--no-binary") {
+        "the first build fills the cache mount; pip before 23.1 keeps no wheels of what `--no-binary` names"
+    } else {
+        "the first build fills the cache mount"
+    };
+    let finding = Finding::at("compiled-wheels", leaf, Nanos(gain as u64), text, caveat);
+    Some(Finding { cache, ..finding })
+}
+
+/// Whether pip installs only directories, of whose wheels it keeps none.
+fn is_local(call: &Invocation) -> bool {
+    let listed = call.arguments().iter().any(|word| {
+        word.text.starts_with("-r") || word.text.starts_with("--requirement") || word.text.starts_with("--group")
+    });
+    let named = words(call);
+    let packages = named.iter().skip_while(|word| !matches!(**word, "install" | "wheel")).skip(1);
+    let is_path = |word: &&str| word.starts_with(['.', '/']) && !word.ends_with(".gz");
+    !listed && packages.clone().next().is_some() && packages.copied().all(|word| is_path(&word))
+}
+
+/// A download that nothing else in the step runs next to.
+pub(super) fn download(leaf: &Leaf<'_>, call: &Invocation) -> Option<Finding> {
+    let sends = ["-T", "--upload-file", "-d", "--data", "-F", "--form", "--post-data", "--post-file"];
+    let fetches = match call.program() {
+        "curl" | "wget" | "aria2c" => !sends.iter().any(|option| call.has(option)),
+        "git" => words(call).first().is_some_and(|verb| ["clone", "fetch", "pull", "submodule", "lfs"].contains(verb)),
+        _ => false,
+    };
+    let waited = leaf.row.spent.blocked.network;
+    let text = format!(
+        "`{}` waits {waited} for the network: download in a stage of its own, which runs in parallel, or with ADD",
+        leaf.row.text
+    );
+    let caveat = "only if other stages have work in that time";
+    (fetches && waited.0 * 2 >= leaf.row.wall.0).then(|| Finding::at("download", leaf, waited, text, caveat))
+}
+
+/// Suggests to leave out development packages that a later command deletes.
+pub(super) fn pruned(before: &[&CommandRow], prune: &CommandRow, host: StepHost<'_>) -> Option<Finding> {
+    let leaf = Leaf::of(prune, None);
+    let tool = leaf.calls.iter().find_map(prunes)?;
+    let is_production = host.around.variables.get("NODE_ENV").is_some_and(|value| value == "production");
+    let installs = |row: &&&CommandRow| Leaf::of(row, None).calls.iter().any(|call| installs_all(call, tool));
+    let install = before.iter().rev().find(installs).filter(|_| !is_production)?;
+    let text = format!(
+        "`{}` takes {} to delete packages that `{}` installed, and both read every file: install without development packages in another stage, and copy from it",
+        prune.text, prune.wall, install.text
+    );
+    let caveat = "the other stage downloads the packages once more, in parallel";
+    Some(Finding::of("install-then-prune", prune, prune.wall, text, caveat))
+}
+
+/// The options by which package managers of JavaScript leave out development packages.
+const PRODUCTION: [&str; 7] =
+    ["--omit=dev", "--omit", "--production", "--prod", "--only=production", "--only=prod", "--production=true"];
+
+/// The tool that deletes development packages. Yarn does it by an install without them.
+fn prunes(call: &Invocation) -> Option<&'static str> {
+    let verb = words(call).first().copied();
+    match (call.program(), verb) {
+        ("npm", Some("prune")) => Some("npm"),
+        ("pnpm", Some("prune")) => Some("pnpm"),
+        ("yarn", Some("install") | None) if PRODUCTION.iter().any(|option| call.has(option)) => Some("yarn"),
+        _ => None,
+    }
+}
+
+/// Whether a command installs the packages of a project, and those for its development.
+fn installs_all(call: &Invocation, tool: &str) -> bool {
+    let words = words(call);
+    let verb = match (tool, words.first().copied()) {
+        ("yarn", None) => true,
+        (_, Some(verb)) => ["ci", "install", "i", "clean-install", "install-ci-test"].contains(&verb),
+        (_, None) => false,
+    };
+    let without = |option: &&str| call.has(option);
+    let production = call.variables.get("NODE_ENV").is_some_and(|value| value == "production");
+    let global = ["-g", "--global", "--location=global"].iter().any(without);
+    call.program() == tool && verb && !global && !production && !PRODUCTION.iter().any(without)
+}
