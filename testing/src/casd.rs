@@ -1,12 +1,11 @@
 //! buildbox-casd on loopback, for one test: a server of the Remote Execution API.
 
-use crate::{free_port, program};
+use crate::{free_port, program, until};
 use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
 
 /// A running server. It is stopped on drop.
 pub struct Casd {
@@ -86,11 +85,7 @@ impl Casd {
         let log = fs::File::create(folder.path().join("log")).unwrap();
         command.arg(folder.path().join("cache")).stdout(log.try_clone().unwrap()).stderr(log);
         let casd = Self { child: command.spawn().unwrap(), port, folder };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(60), "buildbox-casd does not come up: {}", casd.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("buildbox-casd comes up", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         casd
     }
 

@@ -1,10 +1,9 @@
 //! Debian's registry on loopback, for one test.
 
-use crate::free_port;
+use crate::{free_port, until};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A running registry. It is stopped on drop.
 pub struct Registry {
@@ -65,11 +64,7 @@ impl Registry {
         let mut command = Command::new("/usr/bin/docker-registry");
         command.arg("serve").arg(folder.path().join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
         let registry = Self { child: command.spawn().unwrap(), host: format!("localhost:{port}"), folder };
-        let start = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(20), "the registry does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("the registry comes up", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         registry
     }
 

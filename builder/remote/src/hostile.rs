@@ -56,13 +56,17 @@ fn start(sends: Sends) -> Address {
 }
 
 fn client(sends: Sends) -> Client {
+    Client::new(RemoteOptions::of(start(sends))).unwrap()
+}
+
+/// A client that does not wait long.
+fn impatient(sends: Sends) -> Client {
     let options = RemoteOptions { timeout: Duration::from_millis(300), ..RemoteOptions::of(start(sends)) };
     Client::new(options).unwrap()
 }
 
 /// The error of a download, and what was received.
-fn download(sends: Sends, blob: Blob) -> (RemoteError, usize) {
-    let client = client(sends);
+fn download(client: Client, blob: Blob) -> (RemoteError, usize) {
     let own = client.clone();
     client.wait(async move {
         let mut bytes = Vec::new();
@@ -160,13 +164,13 @@ impl Execution for Hostile {
 
 #[test]
 fn a_download_without_bytes_or_without_an_end_is_an_error() {
-    let (error, _) = download(Sends::Nothing, Blob::of("abc"));
+    let (error, _) = download(impatient(Sends::Nothing), Blob::of("abc"));
     // A fast server is refused for its empty frames first (h2).
     let is_refused = error.to_string().contains("too_many_data_frames");
     assert!(matches!(error, RemoteError::Stalled { .. }) || is_refused, "{error}");
-    let (error, received) = download(Sends::Endless, Blob { size: 100_000, ..Blob::of("abc") });
+    let (error, received) = download(client(Sends::Endless), Blob { size: 100_000, ..Blob::of("abc") });
     assert!(error.to_string().ends_with("is longer than 100000 bytes") && received <= 100_000, "{error}");
-    let (error, _) = download(Sends::Others, Blob::of("abc"));
+    let (error, _) = download(client(Sends::Others), Blob::of("abc"));
     assert!(matches!(error, RemoteError::Corrupt { .. }), "{error}");
 }
 
@@ -190,7 +194,7 @@ fn only_blobs_that_were_asked_for_are_missing() {
 
 #[test]
 fn a_server_that_names_many_operations_gets_few_cancellations() {
-    let client = client(Sends::Nothing);
+    let client = impatient(Sends::Nothing);
     let own = client.clone();
     let begin = Instant::now();
     let error =

@@ -264,7 +264,7 @@ mod tests {
                 self.changed.notify_all();
             }
             while !*opened {
-                let timeout = self.changed.wait_for(&mut opened, Duration::from_secs(10)).timed_out();
+                let timeout = self.changed.wait_for(&mut opened, Duration::from_secs(120)).timed_out();
                 assert!(!timeout, "the largest layer is not among the first");
             }
             Ok(Box::new(io::Cursor::new(vec![0; blob.size as usize])))

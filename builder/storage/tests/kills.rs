@@ -61,19 +61,21 @@ fn two_hundred_kills_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut reported = 0;
-    for _ in 0..KILLS {
+    for number in 0..KILLS {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .arg("--write-layers")
             .arg(dir.path())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        // A random delay of up to 60 ms, in which some layers are written.
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        // Every second one has written a layer, however slow the machine is. The others may be killed at the start.
+        let first = (number % 2 == 1).then(|| lines.next().unwrap());
         std::thread::sleep(Duration::from_micros(random.number() % 60_000));
         child.kill().unwrap();
         child.wait().unwrap();
         let store = open(dir.path());
-        for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        for line in first.into_iter().chain(lines) {
             // The last line may be incomplete.
             let Some(Ok(key)) = line.strip_prefix("done ").map(str::parse::<LayerKey>) else { continue };
             let hit = store.cache().get(&key).unwrap().expect("a reported layer is in the cache");
@@ -86,5 +88,5 @@ fn two_hundred_kills_lose_nothing() {
         }
         layer(&store, [("after".to_owned(), "the next build works".to_owned())].into_iter());
     }
-    assert!(reported > KILLS, "only {reported} layers were written: the kills came too early to test anything");
+    assert!(reported >= KILLS / 2, "only {reported} layers were written");
 }

@@ -4,7 +4,7 @@ use buildscope_storage::abandon_scratch;
 use rustix::process::Signal;
 use std::future::poll_fn;
 use std::io;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::task::Poll;
 use std::thread;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// The time that a cancelled build has to end. Steps end within some tenths of a second; other blocking work may not end at all.
 pub(super) const GRACE: Duration = Duration::from_secs(4);
-/// The time to print the last message. Standard error may be a full pipe.
-const MESSAGE: Duration = Duration::from_millis(100);
+/// The most time to print the last message. Standard error may be a full pipe.
+const MESSAGE: Duration = Duration::from_millis(500);
 
 /// The time to remove unfinished files. The next build removes what is left.
 const CLEANING: Duration = Duration::from_millis(300);
@@ -55,10 +55,12 @@ pub(super) fn watch(cancel: CancellationToken, grace: Duration) -> io::Result<()
             }
             Err(_) => {
                 abandon_scratch(CLEANING);
-                thread::spawn(|| {
-                    eprintln!("buildscope: stopped, because it waited for something that cannot be cancelled")
+                let (printed, told) = mpsc::channel();
+                thread::spawn(move || {
+                    eprintln!("buildscope: stopped, because it waited for something that cannot be cancelled");
+                    printed.send(())
                 });
-                thread::sleep(MESSAGE);
+                let _ = told.recv_timeout(MESSAGE);
                 std::process::exit(code(first));
             }
         }

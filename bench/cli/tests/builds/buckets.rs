@@ -2,11 +2,10 @@
 
 use crate::world::{World, flat, steps};
 use buildscope_record::Outcome;
-use buildscope_testing::{free_port, program, test};
+use buildscope_testing::{free_port, program, test, until};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// A server of S3's protocol with one bucket, `caches`. It ends with this value.
 struct Server {
@@ -20,11 +19,7 @@ impl Server {
         let mut command = Command::new(program("moto_server").unwrap());
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
         let server = Self { child: command.spawn().unwrap(), port };
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(60), "the server does not come up");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until("the server comes up", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         assert!(server.request("PUT /caches").starts_with("HTTP/1.1 200"));
         server
     }

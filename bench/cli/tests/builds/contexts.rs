@@ -4,7 +4,7 @@ use crate::web::Web;
 use crate::world::{World, steps};
 use buildscope_record::Outcome::Executed;
 use buildscope_record::Record;
-use buildscope_testing::{free_port, test};
+use buildscope_testing::{free_port, test, until};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -12,7 +12,6 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
 
 pub(crate) fn git(dir: &Path, args: &[&str]) {
     let identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"];
@@ -64,11 +63,7 @@ impl Daemon {
         command.args(["daemon", "--reuseaddr", "--export-all", "--listen=127.0.0.1"]);
         command.arg(format!("--port={port}")).arg(format!("--base-path={}", root.display())).arg(root);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let begin = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(20), "git daemon does not come up");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("git daemon comes up", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         Self { child, port }
     }
 }

@@ -2,11 +2,10 @@
 
 use crate::world::{World, member, steps};
 use buildscope_record::{Outcome, Phase};
-use buildscope_testing::{program, test};
+use buildscope_testing::{program, test, until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 /// The test's own daemon, without networks. It is stopped and removed afterwards.
 struct Daemon {
@@ -25,14 +24,12 @@ impl Daemon {
         command.args(["--data-root", &path("data"), "--exec-root", &path("exec")]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let mut daemon = Self { child, host, _folder: folder };
-        let begin = Instant::now();
-        while !daemon.docker(&["version"]).0 {
+        until("dockerd comes up", || {
             if let Some(status) = daemon.child.try_wait().unwrap() {
                 panic!("dockerd does not run here ({status})");
             }
-            assert!(begin.elapsed() < Duration::from_secs(60), "dockerd does not come up");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+            daemon.docker(&["version"]).0
+        });
         daemon
     }
 

@@ -108,10 +108,10 @@ fn kept_by_registry(folder: &Path) -> Vec<String> {
     files(folder).into_iter().filter(|path| !path.contains("/hashstates/")).collect()
 }
 
-/// Whether some span of the build itself, and of this phase, ended before the last step.
+/// Whether some span of the build itself, and of this phase, began before the last step ended.
 fn has_early(record: &Record, phase: Phase) -> bool {
     let last = record.steps.iter().filter_map(|step| step.end).max().unwrap();
-    record.spans.iter().any(|span| span.step.is_none() && span.phase == phase && span.end < last)
+    record.spans.iter().any(|span| span.step.is_none() && span.phase == phase && span.start < last)
 }
 
 #[test(Program("docker-registry"))]

@@ -2,11 +2,11 @@
 
 use crate::world::{World, steps};
 use buildscope_record::Outcome::{Cached, Executed};
-use buildscope_testing::{Disk, Random, test};
+use buildscope_testing::{Disk, Random, in_time, test, undisturbed, until};
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const DRIVERS: [&str; 3] = ["erofs", "overlay", "copy"];
 const KILLS: u64 = 10;
@@ -121,22 +121,22 @@ fn a_cancelled_build_removes_its_copies() {
         "FROM busybox\nRUN dd if=/dev/zero of=/big bs=1M count=20\n\
          RUN --mount=type=cache,id=mark,target=/mark touch /mark/begun && sleep 600\n",
     );
-    let mut build = world.command(&["--driver", "copy"]);
-    let mut build = build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let begun = || {
-        let mounts = fs::read_dir(world.path("store/mounts")).ok()?;
-        mounts.flatten().any(|mount| mount.path().join("begun").exists()).then_some(())
-    };
-    for _ in 0..6000 {
-        if begun().is_some() {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    assert!(begun().is_some(), "the step never started");
-    let pid = rustix::process::Pid::from_child(&build);
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(!build.wait().unwrap().success());
-    let left: Vec<_> = fs::read_dir(world.path("store/tmp")).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
+    undisturbed(|_| {
+        world.forget();
+        let mut build = world.command(&["--driver", "copy"]);
+        let mut build = build.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let has_begun = || {
+            let mounts = fs::read_dir(world.path("store/mounts")).into_iter().flatten().flatten();
+            mounts.into_iter().any(|mount| mount.path().join("begun").exists())
+        };
+        until("the step starts", has_begun);
+        let (pid, start) = (rustix::process::Pid::from_child(&build), Instant::now());
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(!build.wait().unwrap().success());
+        // After four seconds it ends in any case.
+        in_time(start.elapsed() < Duration::from_secs(4), start.elapsed())?;
+        let left: Vec<_> = fs::read_dir(world.path("store/tmp")).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+        Ok(())
+    });
 }

@@ -1,7 +1,7 @@
 //! Failed builds: the error is reported once, with its position, and nothing is left behind.
 
 use crate::world::{World, flat};
-use buildscope_testing::test;
+use buildscope_testing::{in_time, test, undisturbed, until};
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
@@ -15,6 +15,11 @@ fn processes(mark: &str) -> usize {
             fs::read(entry.path().join("cmdline")).is_ok_and(|line| String::from_utf8_lossy(&line).contains(mark))
         })
         .count()
+}
+
+/// A time in seconds, years long, that no other test has in a command line.
+fn own_seconds(number: usize) -> String {
+    format!("7{:07}{number}", std::process::id())
 }
 
 /// Files of unfinished builds.
@@ -32,13 +37,13 @@ fn mounts(folders: &[&Path]) -> Vec<String> {
 
 #[test]
 fn the_first_failure_stops_the_build_and_cleans_up() {
-    let world = World::new(
-        "FROM busybox AS slow\nRUN sleep 7654321\nFROM busybox AS bad\nRUN sleep 0.3 && echo why >&2 && exit 7\n\
-         FROM busybox\nCOPY --from=slow /bin /a\nCOPY --from=bad /bin /b\n",
-    );
-    let start = Instant::now();
+    let seconds = own_seconds(0);
+    let world = World::new(&format!(
+        "FROM busybox AS slow\nRUN sleep {seconds}\nFROM busybox AS bad\nRUN sleep 0.3 && echo why >&2 && exit 7\n\
+         FROM busybox\nCOPY --from=slow /bin /a\nCOPY --from=bad /bin /b\n"
+    ));
+    // It does not wait for the sleeping step.
     let built = world.build(&["--policy", "stages"]);
-    assert!(start.elapsed() < Duration::from_secs(20), "the build waited for the sleeping step");
     assert_eq!(built.output.status.code(), Some(1));
     let stderr = built.stderr();
     // The cause, the position and the output, each once.
@@ -46,7 +51,7 @@ fn the_first_failure_stops_the_build_and_cleans_up() {
     for part in ["Dockerfile:4:1", "exit code: 7", "why"] {
         assert!(stderr.contains(part), "{part}: {stderr}");
     }
-    assert_eq!(processes("7654321"), 0);
+    assert_eq!(processes(&seconds), 0);
     assert_eq!(temporary(&world), [""; 0]);
     assert_eq!(mounts(&[&world.path("")]), [""; 0]);
     let record = built.read();
@@ -58,59 +63,56 @@ fn the_first_failure_stops_the_build_and_cleans_up() {
 /// Like Ctrl-C on a terminal: the signal reaches the builder, and the processes of its steps must end.
 #[test]
 fn an_interrupted_build_leaves_nothing_under_any_executor() {
-    for (executor, seconds) in [("native", "7531597"), ("crun", "7531598"), ("runc", "7531599")] {
+    for (number, executor) in ["native", "crun", "runc"].into_iter().enumerate() {
         if !installed(executor) {
             continue;
         }
-        let world = World::new(&format!(
-            "FROM busybox\nRUN trap '' INT TERM; sleep {seconds} & setsid sleep {seconds} & wait\n"
-        ));
-        let temporary_files = tempfile::tempdir().unwrap();
-        let mut command = world.command(&["--executor", executor]);
-        let mut child = command.env("TMPDIR", temporary_files.path()).stderr(Stdio::null()).spawn().unwrap();
-        let start = Instant::now();
-        // The shell's own command line, and both sleepers.
-        while processes(seconds) < 3 && child.try_wait().unwrap().is_none() {
-            assert!(start.elapsed() < Duration::from_secs(30), "{executor}: the step does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        let builder = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(builder, rustix::process::Signal::INT).unwrap();
-        assert!(!child.wait().unwrap().success(), "{executor}");
-        assert_eq!(processes(seconds), 0, "{executor}");
-        assert_eq!(mounts(&[&world.path(""), temporary_files.path()]), [""; 0], "{executor}");
-        assert_eq!(temporary(&world), [""; 0], "{executor}");
-        assert_eq!(fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}: bundles");
-        for hierarchy in ["unified", "memory", "cpu", "."] {
-            let cgroup = format!("/sys/fs/cgroup/{hierarchy}/buildscope-{}", builder.as_raw_nonzero());
-            assert!(!Path::new(&cgroup).exists(), "{executor}: {cgroup}");
-        }
+        let seconds = own_seconds(1 + number);
+        undisturbed(|_| {
+            until("no step of an earlier attempt runs", || processes(&seconds) == 0);
+            let world = World::new(&format!(
+                "FROM busybox\nRUN trap '' INT TERM; sleep {seconds} & setsid sleep {seconds} & wait\n"
+            ));
+            let temporary_files = tempfile::tempdir().unwrap();
+            let mut command = world.command(&["--executor", executor]);
+            let mut child = command.env("TMPDIR", temporary_files.path()).stderr(Stdio::null()).spawn().unwrap();
+            // The shell's own command line, and both sleepers.
+            until("the step starts", || processes(&seconds) >= 3 || child.try_wait().unwrap().is_some());
+            let (builder, start) = (rustix::process::Pid::from_child(&child), Instant::now());
+            rustix::process::kill_process(builder, rustix::process::Signal::INT).unwrap();
+            assert!(!child.wait().unwrap().success(), "{executor}");
+            // After four seconds it ends in any case.
+            in_time(start.elapsed() < Duration::from_secs(4), start.elapsed())?;
+            assert_eq!(processes(&seconds), 0, "{executor}");
+            assert_eq!(mounts(&[&world.path(""), temporary_files.path()]), [""; 0], "{executor}");
+            assert_eq!(temporary(&world), [""; 0], "{executor}");
+            assert_eq!(fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}: bundles");
+            for hierarchy in ["unified", "memory", "cpu", "."] {
+                let cgroup = format!("/sys/fs/cgroup/{hierarchy}/buildscope-{}", builder.as_raw_nonzero());
+                assert!(!Path::new(&cgroup).exists(), "{executor}: {cgroup}");
+            }
+            Ok(())
+        });
     }
 }
 
 #[test]
 fn a_killed_builder_leaves_no_process_and_no_mount() {
-    for (executor, seconds) in [("native", "8765431"), ("crun", "8765432"), ("runc", "8765433")] {
+    for (number, executor) in ["native", "crun", "runc"].into_iter().enumerate() {
         if !installed(executor) {
             continue;
         }
+        let seconds = own_seconds(4 + number);
         let world = World::new(&format!(
             "FROM busybox\nRUN trap '' TERM HUP; sleep {seconds} & setsid sleep {seconds} & wait\n"
         ));
         let temporary_files = tempfile::tempdir().unwrap();
         let mut command = world.command(&["--executor", executor]);
         let mut child = command.env("TMPDIR", temporary_files.path()).spawn().unwrap();
-        let wait_for = |what: &dyn Fn() -> bool| {
-            let start = Instant::now();
-            while !what() {
-                assert!(start.elapsed() < Duration::from_secs(30), "{executor}: waited too long");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        };
-        wait_for(&|| processes(seconds) >= 3);
+        until("the step starts", || processes(&seconds) >= 3);
         child.kill().unwrap();
         child.wait().unwrap();
-        wait_for(&|| processes(seconds) == 0);
+        until("the step ends", || processes(&seconds) == 0);
         assert_eq!(mounts(&[&world.path(""), temporary_files.path()]), [""; 0], "{executor}");
         assert_eq!(std::fs::read_dir(temporary_files.path()).unwrap().count(), 0, "{executor}");
         // The next build removes its unfinished files.

@@ -67,7 +67,7 @@ struct Seen {
 }
 
 /// How long a call waits for others.
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// Certificates of two authorities, in a directory: `ca` has signed `server`, `elsewhere`, `expired`, `client` and `former`; `other` has
 /// signed none of them.

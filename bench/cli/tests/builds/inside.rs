@@ -5,14 +5,14 @@ use buildscope_record::{Cause, Nanos, Observed, Record};
 use buildscope_reports::explain;
 use buildscope_reports::inside::{Activity, CommandRow, RowKind, folded_stacks};
 use buildscope_reports::render::{Style, text};
-use buildscope_testing::test;
+use buildscope_testing::{in_time, test, undisturbed};
 use std::path::Path;
 use std::process::Command;
 
-const STEPS: &str = "FROM busybox
-RUN sleep 0.4 && cd /tmp && (sleep 0.1; true) && i=0; while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done
-RUN [\"/bin/sleep\", \"0.2\"]
-";
+/// Tenths of a second, as `sleep` takes them.
+fn tenths(number: u32) -> String {
+    format!("{:.1}", f64::from(number) / 10.0)
+}
 
 /// Fails if processes were sampled: the expected times are those of perf events.
 fn expect_events(record: &Record) {
@@ -20,97 +20,114 @@ fn expect_events(record: &Record) {
     assert!(seen.all(|seen| seen.observed == Observed::Events), "{record:#?}");
 }
 
-fn check(record: &Record) {
-    expect_events(record);
-    let explanation = explain(record);
-    let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
-    let [chain, exec] = insides[..] else { panic!("two steps have an inside") };
-    for inside in [chain, exec] {
-        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
-    }
-    let row =
-        |text: &str| chain.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("no {text}: {chain:#?}"));
-    let first = row("sleep 0.4");
-    assert!(
-        first.wall >= Nanos(395_000_000) && first.spent.blocked[Cause::Sleep].0 * 10 >= first.wall.0 * 8,
-        "{first:?}"
-    );
-    assert!(row("(sleep 0.1; true)").wall >= Nanos(90_000_000));
-    let counted = row("while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done");
-    assert_eq!(counted.processes, 30, "{counted:?}");
-    let commands: Vec<&CommandRow> = exec.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
-    assert_eq!(commands[0].text, "/bin/sleep 0.2");
-    assert!(folded_stacks(record).contains(";sleep;[sleep] "));
+/// Builds with these arguments, and checks the rows of two steps.
+fn check(args: &[&str]) {
+    const LOOP: &str = "while [ $i -lt 30 ]; do /bin/true; i=$((i+1)); done";
+    undisturbed(|factor| {
+        let [long, short, alone] = [4, 1, 2].map(|number| format!("sleep {}", tenths(number * factor)));
+        let program = format!("/bin/{alone}").replace(' ', "\", \"");
+        let chain = format!("{long} && cd /tmp && ({short}; true) && i=0; {LOOP}");
+        let world = World::new(&format!("FROM busybox\nRUN {chain}\nRUN [\"{program}\"]\n"));
+        let record = world.build(&[&["--no-cache"], args].concat()).record();
+        expect_events(&record);
+        let explanation = explain(&record);
+        let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
+        let [chain, exec] = insides[..] else { panic!("two steps have an inside") };
+        for inside in [chain, exec] {
+            assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+        }
+        let row = |text: &str| chain.rows.iter().find(|row| row.text == text).ok_or(format!("no {text}: {chain:#?}"));
+        let first = row(&long)?;
+        let nap = Nanos(400_000_000 * u64::from(factor));
+        assert!(first.wall.0 >= nap.0 * 98 / 100, "{first:?}");
+        // The kernel may give it a processor late, before and after its sleep.
+        let slept = first.spent.blocked[Cause::Sleep];
+        in_time(slept.0 >= nap.0 * 3 / 4 && (slept + first.spent.runnable).0 * 10 >= first.wall.0 * 8, first)?;
+        assert!(row(&format!("({short}; true)"))?.wall >= Nanos(90_000_000));
+        let counted = row(LOOP)?;
+        assert_eq!(counted.processes, 30, "{counted:?}");
+        let commands: Vec<&CommandRow> = exec.rows.iter().filter(|row| row.kind == RowKind::Command).collect();
+        assert_eq!(commands[0].text, format!("/bin/{alone}"));
+        assert!(folded_stacks(&record).contains(";sleep;[sleep] "));
+        Ok(())
+    });
 }
 
 #[test(PerfEvents)]
 fn the_commands_of_a_step_have_their_time() {
-    let world = World::new(STEPS);
-    check(&world.build(&["--no-cache"]).record());
+    check(&[]);
 }
 
 /// busybox, dash and bash execute the last command of a text in the place of the shell.
 #[test(PerfEvents)]
 fn an_executed_command_and_the_shells_computing_have_their_time() {
-    let count = "while [ $i -lt 100000 ]; do i=$((i+1)); done";
-    let texts = ["sleep 0.4".to_owned(), "exec sleep 0.4".to_owned(), format!("set -e; i=0; {count}; sleep 0.4")];
-    let world = World::new(&format!("FROM busybox\n{}", texts.map(|text| format!("RUN {text}\n")).concat()));
-    let record = world.build(&["--no-cache"]).record();
-    expect_events(&record);
-    let explanation = explain(&record);
-    let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
-    assert_eq!(insides.len(), 3);
-    for inside in &insides {
-        let sleep = inside.rows.iter().find(|row| row.text.ends_with("sleep 0.4")).expect("a row");
-        let waited = sleep.spent.blocked[Cause::Sleep] + sleep.spent.runnable;
-        assert!(sleep.spent.blocked[Cause::Sleep] > Nanos(300_000_000), "{sleep:?}");
-        assert!(waited.0 * 20 >= sleep.wall.0 * 19 && sleep.cpu < Nanos(100_000_000), "{sleep:?}");
-    }
-    let loops = insides[2].rows.iter().find(|row| row.text == count).expect("a row");
-    assert!(loops.cpu > Nanos(20_000_000) && loops.cpu + loops.spent.runnable > Nanos(loops.wall.0 / 2), "{loops:?}");
-    assert!(insides[2].rows.iter().all(|row| !["set -e", "i=0"].contains(&&*row.text)), "{:#?}", insides[2]);
+    undisturbed(|factor| {
+        let count = format!("while [ $i -lt {} ]; do i=$((i+1)); done", 100_000 * factor);
+        let nap = format!("sleep {}", tenths(4 * factor));
+        let texts = [nap.clone(), format!("exec {nap}"), format!("set -e; i=0; {count}; {nap}")];
+        let world = World::new(&format!("FROM busybox\n{}", texts.map(|text| format!("RUN {text}\n")).concat()));
+        let record = world.build(&["--no-cache"]).record();
+        expect_events(&record);
+        let explanation = explain(&record);
+        let insides: Vec<_> = explanation.steps.iter().filter_map(|step| step.inside.as_ref()).collect();
+        assert_eq!(insides.len(), 3);
+        for inside in &insides {
+            let sleep = inside.rows.iter().find(|row| row.text.ends_with(&nap)).expect("a row");
+            let waited = sleep.spent.blocked[Cause::Sleep] + sleep.spent.runnable;
+            let least = Nanos(300_000_000 * u64::from(factor));
+            let has_slept = sleep.spent.blocked[Cause::Sleep] > least;
+            in_time(has_slept && waited.0 * 20 >= sleep.wall.0 * 19 && sleep.cpu < Nanos(100_000_000), sleep)?;
+        }
+        let loops = insides[2].rows.iter().find(|row| row.text == count).expect("a row");
+        assert!(insides[2].rows.iter().all(|row| !["set -e", "i=0"].contains(&&*row.text)), "{:#?}", insides[2]);
+        let has_computed = loops.cpu + loops.spent.runnable > Nanos(loops.wall.0 / 2);
+        in_time(loops.cpu > Nanos(20_000_000) && has_computed, loops)
+    });
 }
 
-/// A program of the name of a tool, which computes four times as long after its second line as after its first one.
+/// A program of the name of a tool, which computes four times as long after its second line as after its first one. A line has the time at
+/// which it is read, which may be later on a busy machine.
 #[test(PerfEvents)]
 fn the_lines_of_a_tool_divide_its_time() {
     let count = |times| format!("i=0; while [ $i -lt {times} ]; do i=$((i+1)); done");
-    let pip = format!(
-        "#!/bin/sh\necho Collecting flask\n{}\necho Installing collected packages: flask\n{}\n",
-        count(50_000),
-        count(200_000)
-    );
     let world = World::new("FROM busybox\nCOPY --chmod=755 pip /bin/pip\nRUN pip install flask && true\n");
-    world.write("pip", &pip);
-    let record = world.build(&["--no-cache"]).record();
-    expect_events(&record);
-    let step = record.steps.iter().find(|step| step.processes.is_some()).expect("a step with processes");
-    let lines: Vec<&str> = step.output.iter().map(|line| &*line.text).collect();
-    assert_eq!(lines, ["Collecting flask", "Installing collected packages: flask"]);
-    let explanation = explain(&record);
-    let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
-    let row = inside.rows.iter().find(|row| row.text == "pip install flask").expect("a row");
-    let cpu = |activity| row.activities.iter().find(|done| done.activity == activity).map_or(0, |done| done.cpu.0);
-    let (download, unpack) = (cpu(Activity::Download), cpu(Activity::Unpack));
-    assert!(download > 0 && unpack > 2 * download && unpack < 8 * download, "{row:#?}");
+    undisturbed(|factor| {
+        let (first, second) = (count(50_000 * factor), count(200_000 * factor));
+        let lines = ["Collecting flask", "Installing collected packages: flask"];
+        world.write("pip", &format!("#!/bin/sh\necho {}\n{first}\necho {}\n{second}\n", lines[0], lines[1]));
+        let record = world.build(&["--no-cache"]).record();
+        expect_events(&record);
+        let step = record.steps.iter().find(|step| step.processes.is_some()).expect("a step with processes");
+        let read: Vec<&str> = step.output.iter().map(|line| &*line.text).collect();
+        assert_eq!(read, lines);
+        let explanation = explain(&record);
+        let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
+        let row = inside.rows.iter().find(|row| row.text == "pip install flask").expect("a row");
+        let cpu = |activity| row.activities.iter().find(|done| done.activity == activity).map_or(0, |done| done.cpu.0);
+        let (download, unpack) = (cpu(Activity::Download), cpu(Activity::Unpack));
+        in_time(download > 0 && unpack > 2 * download && unpack < 8 * download, row)
+    });
 }
 
 /// The kernel reports the end of a process when it executes a set-uid program.
 #[test(PerfEvents)]
 fn a_program_that_is_executed_set_uid_has_its_time() {
-    let world = World::new(
-        "FROM busybox
-RUN mkdir /su && cp /bin/busybox /su/busybox && chmod 4755 /su/busybox
-USER 1000
-RUN /su/busybox sleep 0.4 && true
-",
-    );
-    let record = world.build(&["--no-cache"]).record();
-    expect_events(&record);
-    let explanation = explain(&record);
-    let inside = explanation.steps.iter().rev().find_map(|step| step.inside.as_ref()).expect("an inside");
-    let nap = inside.rows.iter().find(|row| row.text == "/su/busybox sleep 0.4").expect("a row");
-    assert!(nap.wall > Nanos(350_000_000), "{inside:#?}");
+    let world = World::empty();
+    undisturbed(|factor| {
+        let nap = format!("/su/busybox sleep {}", tenths(4 * factor));
+        world.write(
+            "Dockerfile",
+            &format!(
+                "FROM busybox\nRUN mkdir /su && cp /bin/busybox /su/busybox && chmod 4755 /su/busybox\nUSER 1000\nRUN {nap} && true\n"
+            ),
+        );
+        let record = world.build(&["--no-cache"]).record();
+        expect_events(&record);
+        let explanation = explain(&record);
+        let inside = explanation.steps.iter().rev().find_map(|step| step.inside.as_ref()).expect("an inside");
+        let nap = inside.rows.iter().find(|row| row.text == nap);
+        in_time(nap.is_some_and(|nap| nap.wall > Nanos(350_000_000 * u64::from(factor))), inside)
+    });
 }
 
 /// A 32-bit program that calls nanosleep for 0.5 s and exits: its call has the number of `sync` in 64-bit programs.
@@ -153,7 +170,7 @@ fn a_32_bit_program_that_sleeps_waits_for_time() {
 #[test(PerfEvents, Program("crun"), Program("runc"))]
 fn steps_of_stock_runtimes_are_observed() {
     for runtime in ["crun", "runc"] {
-        check(&World::new(STEPS).build(&["--no-cache", "--executor", runtime]).record());
+        check(&["--executor", runtime]);
     }
 }
 
@@ -166,24 +183,27 @@ fn a_build_without_perf_events_is_sampled_and_says_so() {
         ("EPERM", "Operation not permitted", "a container needs the capability PERFMON"),
         ("ENOSYS", "not implemented", "this kernel has no perf events"),
     ] {
-        let world = World::new("FROM busybox\nRUN sleep 0.5 && cd / && /bin/true\n");
-        let record = world.path("record.json");
-        let build = world.command(&["--no-cache", "--record", record.to_str().unwrap()]);
-        let inject = format!("inject=perf_event_open:error={error}");
-        let mut traced = Command::new("strace");
-        traced.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=perf_event_open", "-e", &inject]);
-        let output = traced.arg(build.get_program()).args(build.get_args()).output().unwrap();
-        let record = Built { output, record }.record();
-        let seen = record.steps.iter().find_map(|step| step.processes.as_ref()).expect("processes");
-        assert_eq!(seen.observed, Observed::Sampled);
-        let explanation = explain(&record);
-        let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
-        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
-        let sleep = inside.rows.iter().find(|row| row.text == "sleep 0.5").unwrap_or_else(|| panic!("{inside:#?}"));
-        assert!(sleep.wall >= Nanos(400_000_000), "{sleep:?}");
-        let shown = text(&explanation, Style::default());
-        assert!(shown.contains("perf_event_open failed") && shown.contains(words), "{shown}");
-        assert!(shown.contains("times to better than") && shown.contains(remedy), "{shown}");
+        undisturbed(|factor| {
+            let nap = format!("sleep {}", tenths(5 * factor));
+            let world = World::new(&format!("FROM busybox\nRUN {nap} && cd / && /bin/true\n"));
+            let record = world.path("record.json");
+            let build = world.command(&["--no-cache", "--record", record.to_str().unwrap()]);
+            let inject = format!("inject=perf_event_open:error={error}");
+            let mut traced = Command::new("strace");
+            traced.args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=perf_event_open"]);
+            let output = traced.args(["-e", &inject]).arg(build.get_program()).args(build.get_args()).output().unwrap();
+            let record = Built { output, record }.record();
+            let seen = record.steps.iter().find_map(|step| step.processes.as_ref()).ok_or("no processes")?;
+            assert_eq!(seen.observed, Observed::Sampled);
+            let explanation = explain(&record);
+            let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).ok_or("no inside")?;
+            assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+            let shown = text(&explanation, Style::default());
+            assert!(shown.contains("perf_event_open failed") && shown.contains(words), "{shown}");
+            assert!(shown.contains("times to better than") && shown.contains(remedy), "{shown}");
+            let sleep = inside.rows.iter().find(|row| row.text == nap);
+            in_time(sleep.is_some_and(|sleep| sleep.wall >= Nanos(400_000_000 * u64::from(factor))), inside)
+        });
     }
 }
 
@@ -254,23 +274,28 @@ fn a_command_can_be_free_faster_cached_or_moved() {
     assert!(near(drag, shown), "the drag of a command is {shown}, without it the build is {drag} shorter");
 }
 
-/// A builder that prints what docker's classic builder prints, and gives the text of each RUN to a shell, as all builders do.
-const BUILDER: &str = r#"
+/// A builder that prints what docker's classic builder prints, and gives the text of each RUN to a shell, as all builders do. The steps
+/// sleep for `first` and `second`.
+fn builder(first: &str, second: &str) -> String {
+    format!(
+        r#"
 echo "Sending build context to Docker daemon  2.048kB"
 echo "Step 1/3 : FROM busybox"
 echo " ---> 6858809bf669"
-echo "Step 2/3 : RUN sleep 0.5 && /bin/true"
+echo "Step 2/3 : RUN sleep {first} && /bin/true"
 echo " ---> Running in 0123456789ab"
-/bin/sh -c "sleep 0.5 && /bin/true"
+/bin/sh -c "sleep {first} && /bin/true"
 echo "Removing intermediate container 0123456789ab"
 echo " ---> 1858809bf669"
-echo "Step 3/3 : RUN sleep 0.3"
+echo "Step 3/3 : RUN sleep {second}"
 echo " ---> Running in 1123456789ab"
-/bin/sh -c "sleep 0.3"
+/bin/sh -c "sleep {second}"
 echo "Removing intermediate container 1123456789ab"
 echo " ---> 2858809bf669"
 echo "Successfully built 2858809bf669"
-"#;
+"#
+    )
+}
 
 #[test(Root)]
 fn the_steps_of_another_builder_have_an_inside() {
@@ -280,29 +305,39 @@ fn the_steps_of_another_builder_have_an_inside() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
         command.args(["observe", "--record"]).arg(&record).args(["--", "sh", "-c", script]).output().unwrap()
     };
-    let output = observe(BUILDER);
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && message.contains("processes of 2 of 2 RUN steps were found"), "{message}");
-    let explanation = explain(&Record::read(std::fs::File::open(&record).unwrap()).unwrap());
-    for (step, text, least) in [(1, "sleep 0.5", 450_000_000), (2, "sleep 0.3", 250_000_000)] {
-        let inside = explanation.steps[step].inside.as_ref().expect("an inside");
-        assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
-        let sleep = inside.rows.iter().find(|row| row.text == text).unwrap_or_else(|| panic!("{inside:#?}"));
-        assert!(sleep.wall >= Nanos(least) && sleep.spent.blocked[Cause::Sleep].0 * 10 > sleep.wall.0 * 7, "{sleep:?}");
-    }
+    let read = |file: &str| explain(&Record::read(std::fs::File::open(world.path(file)).unwrap()).unwrap());
+    undisturbed(|factor| {
+        let [first, second] = [5, 3].map(|number| tenths(number * factor));
+        let output = observe(&builder(&first, &second));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{message}");
+        in_time(message.contains("processes of 2 of 2 RUN steps were found"), message)?;
+        let explanation = read("record.json");
+        for (step, time, least) in [(1, first, 450_000_000), (2, second, 250_000_000)] {
+            let inside = explanation.steps[step].inside.as_ref().expect("an inside");
+            assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
+            let sleep = inside.rows.iter().find(|row| row.text == format!("sleep {time}"));
+            let sleep = sleep.unwrap_or_else(|| panic!("{inside:#?}"));
+            assert!(sleep.wall >= Nanos(least * u64::from(factor)), "{sleep:?}");
+            in_time(sleep.spent.blocked[Cause::Sleep].0 * 10 > sleep.wall.0 * 7, sleep)?;
+        }
+        Ok(())
+    });
     // A script may build more than once.
-    let second = BUILDER.replace("0.5", "0.05").replace("0.3", "0.03");
-    let output = observe(&format!("{}{second}", second.replace("0.05", "0.04")));
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        message.contains("processes of 4 of 4 RUN steps were found") && message.contains("record-2.json"),
-        "{message}"
-    );
-    for (file, text) in [("record.json", "sleep 0.04"), ("record-2.json", "sleep 0.05")] {
-        let explanation = explain(&Record::read(std::fs::File::open(world.path(file)).unwrap()).unwrap());
-        let inside = explanation.steps[1].inside.as_ref().expect("an inside");
-        assert!(inside.rows.iter().any(|row| row.text == text && row.wall >= Nanos(30_000_000)), "{file}: {inside:#?}");
-    }
+    undisturbed(|factor| {
+        let [one, other, last] = [40, 50, 30].map(|number| format!("{:.2}", f64::from(number * factor) / 1e3));
+        let output = observe(&(builder(&one, &last) + &builder(&other, &last)));
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(message.contains("record-2.json"), "{message}");
+        in_time(message.contains("processes of 4 of 4 RUN steps were found"), message)?;
+        for (file, time) in [("record.json", one), ("record-2.json", other)] {
+            let explanation = read(file);
+            let inside = explanation.steps[1].inside.as_ref().expect("an inside");
+            let is_nap = |row: &CommandRow| row.text == format!("sleep {time}") && row.wall >= Nanos(30_000_000);
+            assert!(inside.rows.iter().any(is_nap), "{file}: {inside:#?}");
+        }
+        Ok(())
+    });
     // A command that fails before it builds has said why.
     let output = observe("echo 'no such option' >&2; exit 7");
     let message = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -8,7 +8,6 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 /// A step that ends when its cache directory contains a certain file.
 const GATE: &str = "FROM busybox\n\
@@ -16,15 +15,14 @@ const GATE: &str = "FROM busybox\n\
 const STEP: &str =
     "RUN --mount=type=cache,id=gate,target=/gate until [ -e /gate/go ]; do sleep 0.02; done; echo made > /made";
 
-/// Waits for an event. The timeout is long because the machine may be slow.
+/// Waits for an event.
 fn until<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..6000 {
-        if let Some(found) = found() {
-            return found;
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    panic!("timed out waiting for: {what}");
+    let mut last = None;
+    buildscope_testing::until(what, || {
+        last = found();
+        last.is_some()
+    });
+    last.unwrap()
 }
 
 fn start(world: &World, record: &str) -> (Child, PathBuf) {
@@ -37,8 +35,9 @@ fn start(world: &World, record: &str) -> (Child, PathBuf) {
 fn two_builds(world: &World) -> [(Child, PathBuf); 2] {
     let first = start(world, "first.json");
     let listed = |dir: &str| fs::read_dir(world.path("store").join(dir)).ok()?.next()?.ok();
-    let lock = until("the lock of the step", || listed("claims"));
+    // With a cache directory the step runs, and the only lock is that of the step.
     until("the step's cache directory", || listed("mounts"));
+    let lock = until("the lock of the step", || listed("claims"));
     let second = start(world, "second.json");
     // proc_locks(5): a blocked lock is listed with an arrow, and with the inode at the end of `device:inode`.
     let inode = format!(":{} ", lock.metadata().unwrap().ino());

@@ -139,7 +139,7 @@ fn the_summary_at_the_end_names_the_costliest_steps() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     let summary = stderr.rsplit_once("\n\n").unwrap().1;
     let lines: Vec<_> = summary.lines().collect();
-    assert!(lines.len() <= 6 && lines[0].starts_with("The build took 1."), "{summary}");
+    assert!(lines.len() <= 6 && lines[0].starts_with("The build took "), "{summary}");
     assert!(summary.contains("No step was cached."), "{summary}");
     assert!(lines.iter().any(|line| line.contains("`RUN sleep 1.1`  0, line 3")), "{summary}");
     assert!(lines.iter().any(|line| line.starts_with("not cached: `COPY a /a` changed: `a`")), "{summary}");

@@ -3,7 +3,7 @@
 use crate::remote::{machine, ran_on, step};
 use crate::world::{World, flat};
 use buildscope_record::{Outcome, Phase, Record};
-use buildscope_testing::test;
+use buildscope_testing::{in_time, test, undisturbed};
 
 /// Whether the layer of a step is in the store of the builder.
 fn is_here(world: &World, record: &Record, part: &str) -> bool {
@@ -14,20 +14,25 @@ fn is_here(world: &World, record: &Record, part: &str) -> bool {
 #[test(Program("buildbox-casd"), Root)]
 fn a_copy_from_a_stage_fetches_only_what_it_copies() {
     let server = machine();
-    // Large enough that fetching it takes longer than a round trip of a busy machine.
-    let world = World::new(
-        "FROM busybox AS made\nRUN head -c 24000000 /dev/urandom > /big; echo word > /word\n\
-         FROM busybox AS between\nCOPY --from=made /big /between\n\
-         FROM busybox\nCOPY --from=made /word /word\nCOPY --from=between /between /other\n\
-         RUN wc -c < /other > /size; rm /other\n",
-    );
-    let record = world.build(&["--remote", &server.address(), "--remote-fallback", "fail"]).record();
-    for part in ["made /big", "made /word", "/between /other"] {
-        assert_eq!(ran_on(&record, part), Some("machine-1"), "{part}");
-        assert_eq!(step(&record, part).outcome, Outcome::Executed, "{part}");
-    }
-    assert!(!is_here(&world, &record, "urandom") && !is_here(&world, &record, "made /big"));
-    assert!(is_here(&world, &record, "made /word") && is_here(&world, &record, "/between /other"));
+    // Fetching the layer has to take longer than a round trip, which a busy machine makes long.
+    undisturbed(|factor| {
+        let world = World::new(&format!(
+            "FROM busybox AS made\nRUN head -c {} /dev/urandom > /big; echo word > /word\n\
+             FROM busybox AS between\nCOPY --from=made /big /between\n\
+             FROM busybox\nCOPY --from=made /word /word\nCOPY --from=between /between /other\n\
+             RUN wc -c < /other > /size; rm /other\n",
+            24_000_000 * factor
+        ));
+        let remote = ["--remote", &server.address(), "--remote-fallback", "fail", "--no-cache"];
+        let record = world.build(&remote).record();
+        for part in ["made /big", "made /word", "/between /other"] {
+            assert_eq!(step(&record, part).outcome, Outcome::Executed, "{part}");
+            in_time(ran_on(&record, part) == Some("machine-1"), part)?;
+        }
+        assert!(!is_here(&world, &record, "urandom") && !is_here(&world, &record, "made /big"));
+        assert!(is_here(&world, &record, "made /word") && is_here(&world, &record, "/between /other"));
+        Ok(())
+    });
 }
 
 #[test(Program("buildbox-casd"), Root)]

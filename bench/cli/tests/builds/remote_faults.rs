@@ -4,13 +4,13 @@ use crate::front::{Certificates, Demands, Front};
 use crate::remote::{machine, ran_on, step};
 use crate::world::{World, flat, steps};
 use buildscope_record::Outcome;
-use buildscope_testing::{Casd, free_port, test};
+use buildscope_testing::{Casd, free_port, in_time, test, undisturbed, until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// An address at which nothing listens.
 fn unused_address() -> String {
@@ -55,25 +55,25 @@ fn a_server_without_executors_is_named() {
 
 #[test(Program("buildbox-casd"), Root)]
 fn a_server_that_dies_during_a_step_is_replaced() {
-    let (mut first, second) = (machine(), machine());
-    let world = World::new("FROM busybox\nRUN echo start > /a; sleep 3\nRUN cat /a > /b\n");
-    let record = world.path("record.json");
-    let both = [&first.address(), &second.address()].map(String::clone);
-    let args = ["--remote", &both[0], "--remote", &both[1], "--remote-fallback", "fail", "--record"];
-    let mut build = world.command(&[&args[..], &[record.to_str().unwrap()]].concat()).spawn().unwrap();
-    // The step has begun when the worker has a store.
-    let start = Instant::now();
-    while !first.store().join("tmp").exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", first.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    first.kill();
-    assert!(build.wait().unwrap().success());
-    let record = buildscope_record::Record::read(fs::File::open(&record).unwrap()).unwrap();
-    assert_eq!(step(&record, "sleep").outcome, Outcome::Executed);
-    assert!(ran_on(&record, "cat /a").is_some());
-    let failures = &step(&record, "sleep").ran_on.as_ref().unwrap().failures;
-    assert!(failures.iter().any(|failure| failure.contains(&both[0])), "{failures:?}");
+    undisturbed(|factor| {
+        let (mut first, second) = (machine(), machine());
+        let dockerfile = format!("FROM busybox\nRUN echo start > /a; sleep {}\nRUN cat /a > /b\n", 3 * factor);
+        let world = World::new(&dockerfile);
+        let record = world.path("record.json");
+        let both = [&first.address(), &second.address()].map(String::clone);
+        let args = ["--remote", &both[0], "--remote", &both[1], "--remote-fallback", "fail", "--record"];
+        let mut build = world.command(&[&args[..], &[record.to_str().unwrap()]].concat()).spawn().unwrap();
+        // The step has begun when the worker has a store.
+        until("a step comes", || first.store().join("tmp").exists());
+        first.kill();
+        assert!(build.wait().unwrap().success());
+        let record = buildscope_record::Record::read(fs::File::open(&record).unwrap()).unwrap();
+        assert_eq!(step(&record, "sleep").outcome, Outcome::Executed);
+        assert!(ran_on(&record, "cat /a").is_some());
+        // The step had not ended before.
+        let failures = &step(&record, "sleep").ran_on.as_ref().unwrap().failures;
+        in_time(failures.iter().any(|failure| failure.contains(&both[0])), failures)
+    });
 }
 
 #[test(Program("buildbox-casd"), Root)]
@@ -87,11 +87,7 @@ fn a_layer_that_died_with_its_server_is_made_again() {
         let build = scope.spawn(|| world.digest(&["--remote", &address]));
         // The base and the layer of the first step.
         let blobs = || fs::read_dir(server.store().join("blobs/sha256")).map_or(0, Iterator::count);
-        let start = Instant::now();
-        while blobs() < 2 && !build.is_finished() {
-            assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", server.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until("a step comes", || blobs() >= 2 || build.is_finished());
         // The second step needs the layer that only the server has.
         std::thread::sleep(Duration::from_millis(500));
         server.kill();
@@ -142,26 +138,23 @@ fn a_blob_that_goes_before_the_worker_reads_it_is_sent_again() {
 
 #[test(Program("buildbox-casd"), Program("openssl"), Root)]
 fn a_step_of_a_cancelled_build_is_cancelled_on_its_server() {
-    let server = machine();
-    let front = Front::start(server.port(), &Certificates::new(), Demands::default());
-    let world = World::new("FROM busybox\nRUN sleep 1313\n");
-    let mut build = world.command(&["--remote", &front.address(), "--remote-fallback", "fail"]).spawn().unwrap();
-    let start = Instant::now();
-    while !server.store().join("tmp").exists() {
-        assert!(start.elapsed() < Duration::from_secs(60), "no step came: {}", server.log());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    // The name of the operation has come before the worker starts, or soon after.
-    std::thread::sleep(Duration::from_millis(500));
-    kill_process(Pid::from_child(&build), Signal::INT).unwrap();
-    assert_eq!(build.wait().unwrap().code(), Some(130));
-    assert_eq!(front.calls("CancelOperation"), 1);
-    // The server asks its runner to end, with a signal that it has blocked for its own threads.
-    let start = Instant::now();
-    while is_running(&["sleep", "1313"]) {
-        assert!(start.elapsed() < Duration::from_secs(60), "the step goes on");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    undisturbed(|factor| {
+        let server = machine();
+        let front = Front::start(server.port(), &Certificates::new(), Demands::default());
+        // No other test has this time.
+        let seconds = format!("13{:07}", std::process::id());
+        let world = World::new(&format!("FROM busybox\nRUN sleep {seconds}\n"));
+        let mut build = world.command(&["--remote", &front.address(), "--remote-fallback", "fail"]).spawn().unwrap();
+        until("a step comes", || server.store().join("tmp").exists());
+        // The name of the operation has come before the worker starts, or soon after.
+        std::thread::sleep(Duration::from_millis(500) * factor);
+        kill_process(Pid::from_child(&build), Signal::INT).unwrap();
+        assert_eq!(build.wait().unwrap().code(), Some(130));
+        in_time(front.calls("CancelOperation") == 1, front.calls("CancelOperation"))?;
+        // The server asks its runner to end, with a signal that it has blocked for its own threads.
+        until("the step ends", || !is_running(&["sleep", &seconds]));
+        Ok(())
+    });
 }
 
 /// Whether a process with these arguments runs.

@@ -2,7 +2,7 @@
 
 use crate::world::{World, cgroups, member, root, steps};
 use buildscope_record::{Outcome, WaitKind};
-use buildscope_testing::test;
+use buildscope_testing::{in_time, test, undisturbed};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -147,20 +147,27 @@ fn privileged_steps_need_allow() {
 
 #[test]
 fn the_number_of_processes_can_be_limited() {
-    // The shell is the fifth process. It waits, because a runtime is not counted once it has started the step.
-    let forks = "sleep 0.5; for i in 1 2 3 4 5 6 7 8; do sleep 30 & echo started; done";
-    let world = World::new(&format!("FROM busybox\nRUN {forks}\n"));
+    let world = World::empty();
     for executor in executors() {
-        let built = world.build(&["--no-cache", "--pids-limit", "5", "--executor", executor]);
-        if !cgroups() {
-            assert!(built.stderr().contains("--pids-limit: buildscope cannot use a cgroup"), "{}", built.stderr());
-            continue;
-        }
-        let record = built.read();
-        let step = record.steps.iter().find(|step| step.exit_code.is_some()).unwrap();
-        assert_eq!(step.log.iter().filter(|line| *line == "started").count(), 4, "{executor}: {:?}", step.log);
-        assert!(step.log.iter().any(|line| line.contains("can't fork")), "{executor}: {:?}", step.log);
+        undisturbed(|factor| {
+            // The shell is the fifth process. It waits, because a runtime is not counted once it has started the step.
+            let nap = 0.5 * f64::from(factor);
+            let forks = "for i in 1 2 3 4 5 6 7 8; do sleep 30 & echo started; done";
+            world.write("Dockerfile", &format!("FROM busybox\nRUN sleep {nap}; {forks}\n"));
+            let built = world.build(&["--no-cache", "--pids-limit", "5", "--executor", executor]);
+            if !cgroups() {
+                assert!(built.stderr().contains("--pids-limit: buildscope cannot use a cgroup"), "{}", built.stderr());
+                return Ok(());
+            }
+            let record = built.read();
+            let step = record.steps.iter().find(|step| step.exit_code.is_some()).unwrap();
+            assert!(step.log.iter().any(|line| line.contains("can't fork")), "{executor}: {:?}", step.log);
+            let started = step.log.iter().filter(|line| *line == "started").count();
+            assert!(started <= 4, "{executor}: {:?}", step.log);
+            in_time(started == 4, &step.log)
+        });
     }
+    world.write("Dockerfile", "FROM busybox\nRUN for i in 1 2 3 4 5 6 7 8; do sleep 30 & echo started; done\n");
     for any in ["-1", "0", "1000"] {
         if any != "1000" || cgroups() {
             let built = world.build(&["--no-cache", "--pids-limit", any]);
@@ -359,8 +366,11 @@ fn mount_sources_and_targets_cannot_escape() {
 fn large_output_stays_in_order_with_little_memory() {
     use std::io::{BufRead, BufReader};
     let text = "x".repeat(90);
-    let world =
-        World::new(&format!("FROM busybox\nRUN yes {text} | head -n 1000000 | cat -n; echo e$(: end)nd; sleep 0.5\n"));
+    // The step runs until its builder has been looked at.
+    let gate = "until [ -e /gate/go ]; do sleep 0.02; done";
+    let world = World::new(&format!(
+        "FROM busybox\nRUN --mount=type=cache,id=gate,target=/gate yes {text} | head -n 1000000 | cat -n; echo e$(: end)nd; {gate}\n"
+    ));
     let record = world.path("record.json");
     let mut command = world.command(&["--progress", "plain", "--record", record.to_str().unwrap()]);
     let piped = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
@@ -376,12 +386,19 @@ fn large_output_stays_in_order_with_little_memory() {
             let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
             let size = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
             peak = size.trim().trim_end_matches(" kB").parse::<u64>().ok();
+            open_gate(&world);
         }
     }
     assert!(child.wait().unwrap().success());
     assert_eq!(seen, 1_000_000);
     let (peak, recorded) = (peak.unwrap(), fs::metadata(&record).unwrap().len());
     assert!(peak < 100 << 10 && recorded < 1 << 20, "{peak} kB of memory, {recorded} bytes of record");
+}
+
+/// Lets a step go on that waits for the file `go` in its only cache directory.
+fn open_gate(world: &World) {
+    let mut mounts = fs::read_dir(world.path("store/mounts")).unwrap().map(|entry| entry.unwrap().path());
+    fs::write(mounts.find(|path| path.is_dir()).unwrap().join("go"), "").unwrap();
 }
 
 /// The step ends when its first line has been shown. If lines were held back, it would wait for ever.
@@ -394,7 +411,7 @@ fn output_is_shown_while_the_step_runs() {
     ));
     for executor in executors() {
         world.forget();
-        let mut command = world.command(&["--progress", "plain", "--timeout", "60", "--executor", executor]);
+        let mut command = world.command(&["--progress", "plain", "--timeout", "300", "--executor", executor]);
         let mut child =
             command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().unwrap();
         let mut times = Vec::new();
@@ -405,9 +422,7 @@ fn output_is_shown_while_the_step_runs() {
                 times.push((text.to_owned(), seconds.parse::<f64>().unwrap()));
             }
             if words.last() == Some(&"ready") && times.len() == 1 {
-                let mounts = fs::read_dir(world.path("store/mounts")).unwrap().map(|entry| entry.unwrap().path());
-                let gate = mounts.into_iter().find(|path| path.is_dir()).unwrap();
-                fs::write(gate.join("go"), "").unwrap();
+                open_gate(&world);
             }
         }
         assert!(child.wait().unwrap().success(), "{executor}: {times:?}");
@@ -419,33 +434,36 @@ fn output_is_shown_while_the_step_runs() {
 
 #[test]
 fn cache_mounts_persist_and_locked_ones_wait() {
-    let world = World::new(
-        "FROM busybox AS a\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-a >> /c/log && sleep 0.4\n\
-         FROM busybox AS b\nARG ROUND\nRUN --mount=type=cache,id=c,target=/c,sharing=locked echo $ROUND-b >> /c/log && sleep 0.4\n\
-         FROM busybox\nARG ROUND\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n\
-         RUN --mount=type=cache,id=c,target=/c wc -l < /c/log > /lines && echo round $ROUND has $(cat /lines)\n",
-    );
-    let first = world.build(&["--build-arg", "ROUND=1", "--jobs", "4"]);
-    let record = first.record();
-    // Unpacking the base image also causes a wait, but a shorter one.
-    let locks = record.waits.iter().filter(|wait| wait.kind == WaitKind::Lock);
-    let longest = locks.map(|wait| (wait.end - wait.start).as_secs_f64()).fold(0.0, f64::max);
-    assert!(longest > 0.2, "one waited for the other: {:?}", record.waits);
-    let name = "cache-mount:c";
-    let waited = |wait: &&buildscope_record::Wait| wait.name.as_deref() == Some(name);
-    let waiting = record.waits.iter().find(waited).expect("the lock has a name").step;
-    let holders: Vec<_> = record.steps.iter().filter(|step| step.locks == [name]).collect();
-    assert!(holders.len() == 2 && holders.iter().any(|step| step.id == waiting), "{holders:?}");
-    assert!(first.stderr().contains("round 1 has 2"), "{}", first.stderr());
-    let second = world.build(&["--build-arg", "ROUND=2"]);
-    second.record();
-    assert!(second.stderr().contains("round 2 has 4"), "{}", second.stderr());
+    undisturbed(|factor| {
+        let run = "RUN --mount=type=cache,id=c,target=/c,sharing=locked";
+        let nap = 0.4 * f64::from(factor);
+        let world = World::new(&format!(
+            "FROM busybox AS a\nARG ROUND\n{run} echo $ROUND-a >> /c/log && sleep {nap}\n\
+             FROM busybox AS b\nARG ROUND\n{run} echo $ROUND-b >> /c/log && sleep {nap}\n\
+             FROM busybox\nARG ROUND\nCOPY --from=a /etc/passwd /a\nCOPY --from=b /etc/passwd /b\n\
+             RUN --mount=type=cache,id=c,target=/c wc -l < /c/log > /lines && echo round $ROUND has $(cat /lines)\n"
+        ));
+        let first = world.build(&["--build-arg", "ROUND=1", "--jobs", "4"]);
+        let record = first.record();
+        assert!(first.stderr().contains("round 1 has 2"), "{}", first.stderr());
+        let second = world.build(&["--build-arg", "ROUND=2"]);
+        second.record();
+        assert!(second.stderr().contains("round 2 has 4"), "{}", second.stderr());
+        let name = "cache-mount:c";
+        let holders: Vec<_> = record.steps.iter().filter(|step| step.locks == [name]).collect();
+        assert_eq!(holders.len(), 2, "{holders:?}");
+        // One waits for the other, unless it starts when the other one has ended.
+        let waited = |wait: &&buildscope_record::Wait| wait.name.as_deref() == Some(name);
+        let wait = record.waits.iter().find(waited).ok_or("nothing waited for the lock")?;
+        assert!(wait.kind == WaitKind::Lock && holders.iter().any(|step| step.id == wait.step), "{wait:?}");
+        in_time((wait.end - wait.start).as_secs_f64() > nap / 2.0, wait)
+    });
 }
 
 #[test]
 fn cache_mounts_have_owner_mode_seed_and_privacy() {
     let meet = "--mount=type=cache,id=meet,target=/meet";
-    let wait = "i=0; while test $(ls /meet | wc -l) -lt 2 && test $i -lt 300; do sleep 0.1; i=$((i+1)); done";
+    let wait = "i=0; while test $(ls /meet | wc -l) -lt 2 && test $i -lt 3000; do sleep 0.1; i=$((i+1)); done";
     let world = World::new(&format!(
         "FROM busybox AS seed\nRUN mkdir /seed && echo seeded > /seed/file\n\
          FROM busybox AS one\n\

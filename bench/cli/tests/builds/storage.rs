@@ -2,30 +2,35 @@
 
 use crate::world::World;
 use buildscope_record::Phase;
-use buildscope_testing::test;
+use buildscope_testing::{in_time, test, undisturbed};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_step_over_the_memory_budget_reruns_on_disk() {
-    // The step ignores all errors and runs until the test has inspected it.
-    let world = World::new(
-        "FROM busybox\n\
-         RUN touch -d @1400000000 /small\n\
-         RUN dd if=/dev/zero of=/big bs=1M count=8 || true; sleep 0.3; touch -d @1400000000 /big\n",
-    );
-    let on_disk = world.digest(&["--tmpfs-upper", "0"]);
-    world.forget();
-    let record = world.build(&["--tmpfs-upper", "4m"]).record();
-    let of = |text: &str| {
-        let step = record.steps.iter().find(|step| step.text.contains(text)).unwrap().id;
-        record.spans.iter().filter(|span| span.step == Some(step) && span.phase == Phase::Process).count()
-    };
-    assert_eq!((of("/small"), of("/big")), (1, 2), "processes of a step that fits, and of one that does not");
-    for memory in ["4m", "auto"] {
+    undisturbed(|factor| {
+        // The step ignores all errors and runs until its builder has looked at the memory.
+        let world = World::new(&format!(
+            "FROM busybox\n\
+             RUN touch -d @1400000000 /small\n\
+             RUN dd if=/dev/zero of=/big bs=1M count=8 || true; sleep {:.1}; touch -d @1400000000 /big\n",
+            0.3 * f64::from(factor)
+        ));
+        let on_disk = world.digest(&["--tmpfs-upper", "0"]);
         world.forget();
-        assert_eq!(world.digest(&["--tmpfs-upper", memory]), on_disk);
-    }
+        let record = world.build(&["--tmpfs-upper", "4m"]).record();
+        let of = |text: &str| {
+            let step = record.steps.iter().find(|step| step.text.contains(text)).unwrap().id;
+            record.spans.iter().filter(|span| span.step == Some(step) && span.phase == Phase::Process).count()
+        };
+        // Processes of a step that fits, and of one that does not.
+        in_time((of("/small"), of("/big")) == (1, 2), &record.spans)?;
+        for memory in ["4m", "auto"] {
+            world.forget();
+            assert_eq!(world.digest(&["--tmpfs-upper", memory]), on_disk);
+        }
+        Ok(())
+    });
 }
 
 #[test]

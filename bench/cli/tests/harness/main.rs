@@ -1,6 +1,6 @@
 //! The harness through its command line, as a user runs it, with a corpus of two tiny workloads. Needs root.
 
-use buildscope_testing::test;
+use buildscope_testing::{test, until};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -240,12 +240,7 @@ fn an_interrupted_run_keeps_its_samples() {
     bench.arg("--export-json").arg(&timings).current_dir(world.0.path());
     bench.env("BUILDSCOPE_ROOT", world.path("root")).env("BUILDSCOPE_CORPUS", world.path("corpus"));
     let mut bench = bench.spawn().unwrap();
-    for _ in 0..600 {
-        if timings.exists() || bench.try_wait().unwrap().is_some() {
-            break;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(100));
-    }
+    until("the first sample is there", || timings.exists() || bench.try_wait().unwrap().is_some());
     let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap();
     let status = bench.wait().unwrap();
     assert!(sent.success() && status.code() == Some(130), "the run did not end as interrupted: {status}");
@@ -309,7 +304,7 @@ fn a_peer_is_explained_from_its_log() {
     let step = &record["steps"][1];
     assert_eq!(step["text"], "RUN sleep 1");
     let lasted = step["end"].as_u64().unwrap() - step["start"].as_u64().unwrap();
-    assert!((250_000_000..5_000_000_000).contains(&lasted), "{lasted} ns of a sleep of 0.3 s");
+    assert!(lasted >= 250_000_000, "{lasted} ns of a sleep of 0.3 s");
     let line = table.lines().rfind(|line| line.starts_with("right cold talker")).unwrap();
     assert!(line.contains("RUN sleep 1"), "{table}");
 }

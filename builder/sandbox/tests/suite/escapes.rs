@@ -2,8 +2,9 @@
 
 use super::{Entry, RUNTIMES, World, mode, rootfs, runtimes, step};
 use buildscope_sandbox::{Credentials, MountSource, Privileges, SandboxMount, Status};
+use buildscope_testing::until;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) const TRIALS: &[Entry] = &[
     ("shell_escapes_fail", shell_escapes, &[]),
@@ -476,26 +477,31 @@ fn descriptors(world: &World) {
     let root = rootfs();
     let zygote = world.zygote.pid().unwrap().to_string();
     let children = |pid: &str| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let descriptors = |init: &str| {
+        let paths = std::fs::read_dir(format!("/proc/{init}/fd")).into_iter().flatten().flatten();
+        paths.map(|descriptor| descriptor.path()).collect::<Vec<_>>()
+    };
+    let is_directory = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|of| of.is_dir());
     let seen = std::thread::scope(|scope| {
-        let step = scope.spawn(|| world.succeed(step(root.path(), &["sleep", "1.5"])));
-        let mut seen = 0;
-        while !step.is_finished() {
+        // The step runs until its init has been looked at.
+        let wait = "until [ -e /go ]; do sleep 0.02; done";
+        let step = scope.spawn(|| world.succeed(step(root.path(), &["sh", "-c", wait])));
+        let look = || {
+            let running = || {
+                let inits = children(&zygote);
+                let running = inits.split_ascii_whitespace().find(|init| !children(init).is_empty());
+                running.map(str::to_owned)
+            };
+            until("the step runs", || running().is_some() || step.is_finished());
             // An init with a child has set up the sandbox and soon drops its message.
-            let inits = children(&zygote);
-            let running: Vec<_> = inits.split_ascii_whitespace().filter(|init| !children(init).is_empty()).collect();
-            std::thread::sleep(std::time::Duration::from_millis(500));
-            for init in running {
-                let Ok(descriptors) = std::fs::read_dir(format!("/proc/{init}/fd")) else { continue };
-                for descriptor in descriptors.flatten() {
-                    let directory = std::fs::metadata(descriptor.path()).is_ok_and(|of| of.is_dir());
-                    let target = std::fs::read_link(descriptor.path()).unwrap_or_default();
-                    assert!(!directory, "{} of {init}", target.display());
-                    seen += 1;
-                }
-            }
-        }
+            let init = running().expect("the step runs");
+            until("the init has no directory", || !descriptors(&init).iter().any(is_directory));
+            descriptors(&init).len()
+        };
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(look));
+        std::fs::write(root.path().join("go"), "").unwrap();
         step.join().unwrap();
-        seen
+        seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     });
     assert!(seen > 0 || !world.privileged(), "no init was checked");
 }

@@ -1,9 +1,10 @@
 //! Steps with crun and runc: their exit, and the removal of everything that they used.
 
-use super::ends::{TREE, alive, holdings, soon};
+use super::ends::{TREE, alive, holdings};
 use super::{Entry, RUNTIMES, World, rootfs, runtimes, step};
 use buildscope_record::Probe;
 use buildscope_sandbox::{Limits, LogLine, SandboxError, Status, StepSpec};
+use buildscope_testing::until;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -88,11 +89,11 @@ fn killed_builder(_: &World) {
         assert!(running() > 0, "{name}: a step runs");
         child.kill().unwrap();
         child.wait().unwrap();
-        soon(&format!("{name}: the step is gone"), || running() == 0 && !alive(&zygote));
+        until(&format!("{name}: the step is gone"), || running() == 0 && !alive(&zygote));
         for hierarchy in [".", "unified", "memory", "cpu", "pids", "devices", "systemd"] {
             for name in [format!("buildscope-{}", child.id()), format!("buildscope-{}-0", child.id())] {
                 let path = Path::new("/sys/fs/cgroup").join(hierarchy).join(name);
-                soon(&format!("{} is gone", path.display()), || !path.exists());
+                until(&format!("{} is gone", path.display()), || !path.exists());
             }
         }
         // The killed process did not remove the test's root file system. There must be no other file.
@@ -163,19 +164,19 @@ fn cancelled(world: &World) {
             let guard = cancel.clone().drop_guard();
             scope.spawn(move || {
                 let _guard = guard;
-                soon("the tree runs", || sleepers() >= 3);
+                until("the tree runs", || sleepers() >= 3);
             });
             world.run_by_until(&runtime, step(root.path(), &["sh", "-c", &tree]), cancel)
         });
         assert!(matches!(exit, Err(SandboxError::Cancelled)), "{program}: {output}");
-        soon("the step is gone", || sleepers() == 0);
+        until("the step is gone", || sleepers() == 0);
         assert_eq!((mounts(), bundles()), (before.clone(), 0), "{program}");
 
         let limits = Limits { timeout: Some(Duration::from_millis(300)), ..Limits::default() };
         let spec = StepSpec { limits, ..step(root.path(), &["sh", "-c", &tree]) };
         let error = world.run_by(&runtime, spec).0.err().unwrap();
         assert!(error.to_string().contains("stopped after 0.3 s"), "{program}: {error}");
-        soon("the step is gone", || sleepers() == 0);
+        until("the step is gone", || sleepers() == 0);
         assert_eq!((mounts(), bundles()), (before, 0), "{program}");
     }
 }
@@ -190,7 +191,7 @@ fn hundred(world: &World) {
         run();
         let before = holdings(world.zygote.pid().unwrap());
         (0..100).for_each(|_| run());
-        soon("everything is released", || {
+        until("everything is released", || {
             holdings(world.zygote.pid().unwrap()).into_iter().all(|(what, count)| count <= before[what])
                 && bundles() == 0
         });

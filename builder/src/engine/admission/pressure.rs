@@ -39,8 +39,11 @@ impl Pressure {
 
     /// Whether tasks waited for memory in more than [`HIGH`] percent of the time since the question before. Without PSI it is not.
     pub(super) fn is_high(&self) -> bool {
+        self.is_high_at(Instant::now())
+    }
+
+    fn is_high_at(&self, now: Instant) -> bool {
         let mut last = self.last.lock();
-        let now = Instant::now();
         if let Some(last) = last.filter(|last| now.duration_since(last.at) < INTERVAL) {
             return last.high;
         }
@@ -75,15 +78,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("memory");
         fs::write(&file, psi(1_000)).unwrap();
-        let pressure = Pressure::of(file.clone());
-        assert!(!pressure.is_high(), "nothing to compare with");
+        let (pressure, start) = (Pressure::of(file.clone()), Instant::now());
+        assert!(!pressure.is_high_at(start), "nothing to compare with");
         // An hour of waiting in a moment.
         fs::write(&file, psi(3_600_000_000)).unwrap();
-        assert!(!pressure.is_high(), "asked again too soon");
-        std::thread::sleep(INTERVAL);
-        assert!(pressure.is_high());
-        std::thread::sleep(INTERVAL);
-        assert!(!pressure.is_high(), "no further waiting");
+        assert!(!pressure.is_high_at(start + INTERVAL / 2), "asked again too soon");
+        assert!(pressure.is_high_at(start + INTERVAL));
+        assert!(!pressure.is_high_at(start + 2 * INTERVAL), "no further waiting");
     }
 
     #[test]

@@ -222,7 +222,7 @@ mod tests {
     use super::*;
     use crate::tests::{directory, file, layer, store};
     use crate::{DriverChoice, DriverName, Store, StoreOptions};
-    use buildscope_testing::{Need, require};
+    use buildscope_testing::{Need, require, until};
     use rustix::fs::{Mode, OFlags, openat};
 
     #[test]
@@ -279,12 +279,6 @@ mod tests {
             }
         }
         // The kernel detaches a device some time after its last user has closed it.
-        let gone = (0..1000).any(|_| {
-            attached() == 0 || {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-                false
-            }
-        });
-        assert!(gone, "{} devices remain", attached());
+        until("no device remains", || attached() == 0);
     }
 }

@@ -5,9 +5,10 @@ use crate::steps::copy::CopyError;
 use crate::steps::copy::key::read;
 use buildscope_record::Probe;
 use buildscope_storage::{PinnedFile, StorageError};
+use buildscope_testing::until;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// The size of a file that is too large to be kept in memory after hashing.
 const LARGE: usize = 100 << 10;
@@ -72,9 +73,13 @@ fn a_rewrite_with_the_old_time_is_an_error() {
     let mut kit = Kit::new();
     kit.write("f", vec![b'o'; LARGE]);
     let result = kit.copy_after(&op(&["f"], "/f"), |kit| {
-        let time = fs::metadata(kit.path("f")).unwrap().modified().unwrap();
-        // More than a tick of the kernel's clock for file times.
-        std::thread::sleep(Duration::from_millis(20));
+        let time_of = |name: &str| fs::metadata(kit.path(name)).unwrap().modified().unwrap();
+        let time = time_of("f");
+        // A tick of the kernel's clock for file times.
+        until("the next tick", || {
+            fs::write(kit.path("other"), "").unwrap();
+            time_of("other") > time
+        });
         fs::write(kit.path("f"), vec![b'!'; LARGE]).unwrap();
         fs::File::options().write(true).open(kit.path("f")).unwrap().set_modified(time).unwrap();
     });
