@@ -70,7 +70,10 @@ fn replaced(text: &str, mask: impl Fn(&str) -> String) -> Cow<'_, str> {
 /// `None` if the text has no secrets.
 fn replaced_once(text: &str, mask: impl Fn(&str) -> String) -> Option<String> {
     let mut found = without_scheme(text);
-    for (start, separator) in SEPARATORS.iter().flat_map(|separator| text.match_indices(separator)) {
+    let places = |separator: &'static str| {
+        memchr::memmem::find_iter(text.as_bytes(), separator).map(move |start| (start, separator))
+    };
+    for (start, separator) in SEPARATORS.into_iter().flat_map(places) {
         let scheme = scheme(&text[..start]);
         let rest = start + separator.len();
         let inside = |&(at, c): &(usize, char)| at < LONGEST && !ends_address(c);
@@ -163,7 +166,7 @@ const NOT_USERS: [&str; 8] = ["mailto", "npm", "jsr", "pkg", "file", "link", "wo
 /// The positions of passwords in addresses like `user:password@proxy:3128` and `user:password@registry.example/image`.
 fn without_scheme(text: &str) -> Vec<Range<usize>> {
     let mut passwords = Vec::new();
-    for (at, _) in text.match_indices('@') {
+    for at in memchr::memchr_iter(b'@', text.as_bytes()) {
         let start = text[..at].char_indices().rev().take_while(|&(index, c)| {
             at - index <= LONGEST_PASSWORD && !ends_address(c) && !matches!(c, '/' | '=' | ',' | '(' | '[' | '{' | '@')
         });
