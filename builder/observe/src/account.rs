@@ -62,8 +62,19 @@ impl Account {
         Self { switches: Switches::Unreported, ..self }
     }
 
+    /// From `time` on, context switches are not reported: the account waits for the kernel's sums.
+    pub(crate) fn pause(&mut self, time: u64) {
+        self.advance(time);
+        self.switches = Switches::Unreported;
+    }
+
+    /// The instant up to which the sums are complete.
+    pub(crate) fn since(&self) -> u64 {
+        self.since
+    }
+
     /// Takes the kernel's sums of the time up to `time`, from which on context switches are reported: on a processor, and waiting for one. The
-    /// rest was blocked.
+    /// rest was blocked, for the cause of the last sample.
     pub(crate) fn takes_sums(&mut self, time: u64, cpu: u64, delayed: u64, company: Company) {
         if std::mem::replace(&mut self.switches, Switches::Reported) == Switches::Reported {
             return;
@@ -73,8 +84,10 @@ impl Account {
         let ready = delayed.min(length - on);
         self.cpu += cpu;
         self.runnable += ready;
-        self.waits.add(company, Nanos(length - on - ready), None);
+        let cause = self.sampled(time);
+        self.waits.add(company, Nanos(length - on - ready), cause);
         let likely = if company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
+        let likely = cause.unwrap_or(likely);
         // The order is not known.
         let (ran, began) = (self.since + on, self.since + on + ready);
         self.lane.add(self.since, ran, ProcessState::Running);
@@ -105,14 +118,19 @@ impl Account {
             self.runnable += length;
             ProcessState::Runnable
         } else {
-            let sampled = self.sample.take_if(|(at, _)| *at <= time);
-            let cause = sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause);
+            let cause = self.sampled(time);
             self.waits.add(self.company, Nanos(length), cause);
             let likely = if self.company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
             ProcessState::Blocked(cause.unwrap_or(likely))
         };
         self.lane.add(self.since, time, state);
         self.since = self.since.max(time);
+    }
+
+    /// The cause of the last sample, if it was taken since the last event and before `time`.
+    fn sampled(&mut self, time: u64) -> Option<Cause> {
+        let sampled = self.sample.take_if(|(at, _)| *at <= time);
+        sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause)
     }
 
     /// Changes the number of threads on a processor, and the number of those that could run.

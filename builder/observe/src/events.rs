@@ -135,13 +135,24 @@ impl Rings {
         })
     }
 
-    /// Opens the reports of the machine's context switches. The reports of a process have them from the beginning.
+    /// Opens or continues the reports of the machine's context switches. The reports of a process have them from the beginning.
     pub(crate) fn report_switches(&mut self) -> Result<(), Refusal> {
         if self.is_of_machine() && self.switches.is_empty() {
             let open = |cpu| opened(&mut switches(Software::DUMMY, cpu), self.size);
             self.switches = online().into_iter().map(open).collect::<Result<_, _>>()?;
         }
-        Ok(())
+        self.switches.iter_mut().try_for_each(|ring| ring.enable()).map_err(Refusal::Event)
+    }
+
+    /// Whether the reports of context switches can be interrupted: they have rings of their own. Sampled stacks are of threads whose switches are
+    /// reported.
+    pub(crate) fn can_pause_switches(&self) -> bool {
+        !self.switches.is_empty() && self.stacks.is_none()
+    }
+
+    /// Interrupts the reports of the machine's context switches.
+    pub(crate) fn pause_switches(&mut self) -> Result<(), Refusal> {
+        self.switches.iter_mut().try_for_each(|ring| ring.disable()).map_err(Refusal::Event)
     }
 
     /// Reads the events before `now`, and returns their number. Events of the last moment are left for the next call.

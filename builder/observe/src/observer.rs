@@ -101,6 +101,7 @@ impl Observer {
             exits: None,
             listener: None,
             followed: sampled::Sampler::of_followed(now()),
+            brief: 0,
             forest: Forest::new(root),
         };
         Self::spawn((|| false, Arc::default()), move || Some(thread)).ok()
@@ -119,8 +120,17 @@ impl Observer {
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(urgent, Arc::clone(&late)).ok());
         let followed = sampled::Sampler::of_followed(now());
-        let thread =
-            ObserverThread { source, why: None, stacks: None, switches: None, exits, listener, followed, forest };
+        let thread = ObserverThread {
+            source,
+            why: None,
+            stacks: None,
+            switches: None,
+            exits,
+            listener,
+            followed,
+            brief: 0,
+            forest,
+        };
         Self::spawn((urgent, late), move || Some(thread))
     }
 
@@ -175,6 +185,8 @@ struct ObserverThread {
     listener: Option<Listener>,
     /// Processes of which events end, while they go on.
     followed: sampled::Sampler,
+    /// The number of rounds in a row with many short processes.
+    brief: u32,
     forest: Forest,
 }
 
@@ -197,7 +209,7 @@ impl ObserverThread {
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
         let followed = sampled::Sampler::of_followed(now());
-        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, followed, forest };
+        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, followed, brief: 0, forest };
         if reports == Reports::All {
             this.forest = this.forest.with(Switches::Unreported);
             // Without the kernel's sums, context switches are needed from the beginning.
@@ -215,6 +227,28 @@ impl ObserverThread {
         match rings.report_switches() {
             Ok(()) => self.forest.switches_begin(now(), thread_state),
             Err(refusal) => self.switches = Some(refusal.to_string()),
+        }
+    }
+
+    /// Most context switches are those of short processes, whose times the kernel's accounts of ended threads have. So while nearly all
+    /// processes are short, the reports are interrupted, and those of long processes are summed up.
+    fn adapt(&mut self, outcome: ReadOutcome) {
+        /// Interrupting and continuing costs as much as hundreds of reports.
+        const SURELY: u32 = 4;
+        self.brief = if outcome == ReadOutcome::Brief { self.brief + 1 } else { 0 };
+        if self.forest.is_paused() {
+            match self.brief {
+                0 if self.switches.is_none() => self.report_switches(),
+                _ => self.forest.sum_up(now(), thread_state),
+            }
+        } else if self.brief >= SURELY
+            && self.forest.has_switches()
+            && self.exits.is_some()
+            && let EventSource::Events(rings) = &mut self.source
+            && rings.can_pause_switches()
+            && rings.pause_switches().is_ok()
+        {
+            self.forest.switches_pause(now(), thread_state);
         }
     }
 
@@ -253,6 +287,7 @@ impl ObserverThread {
         }
         let fresh = self.look();
         let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
+        self.adapt(outcome);
         match &self.source {
             EventSource::Events(rings) if rings.is_crowded_by(outcome.in_shortest(count)) => ReadOutcome::Crowded,
             // The few events of other programs do not count.

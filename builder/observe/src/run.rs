@@ -38,6 +38,8 @@ pub(crate) struct ProgramRun {
     pub(crate) before: Usage,
     /// The usage of the programs that the process executed before.
     pub(crate) past: Past,
+    /// The kernel's sums at the instant up to which the account is complete, if it waits for sums and has some already.
+    pub(crate) counted: Option<Past>,
     /// The time at which the arguments were read.
     pub(crate) named: u64,
     /// The time of the exec.
@@ -92,6 +94,7 @@ impl ProgramRun {
             usage: Usage::default(),
             before: Usage::default(),
             past: Past::default(),
+            counted: None,
             named: 0,
             executed: None,
             exits: None,
@@ -139,11 +142,20 @@ impl ProgramRun {
         }
     }
 
+    /// From `time` on, the process has no reports of context switches. These are the kernel's sums of it up to then: on a processor, and waiting
+    /// for one.
+    pub(crate) fn pause(&mut self, time: u64, (cpu, delayed): (u64, u64)) {
+        self.takes_sums(time, (cpu, delayed));
+        self.account.pause(time);
+        self.counted = Some(Past { cpu, delayed });
+    }
+
     /// Takes the kernel's sums of the process up to `time`, unless its context switches are reported: on a processor, and waiting for one.
     pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64)) {
-        let (cpu, delayed) = (cpu.saturating_sub(self.past.cpu), delayed.saturating_sub(self.past.delayed));
+        let before = self.counted.take().unwrap_or(self.past);
+        let (cpu, delayed) = (cpu.saturating_sub(before.cpu), delayed.saturating_sub(before.delayed));
         let company = if self.had_children { Company::WithChildren } else { Company::Alone };
-        let most = time.saturating_sub(self.start).saturating_mul(u64::from(self.threads));
+        let most = time.saturating_sub(self.account.since()).saturating_mul(u64::from(self.threads));
         self.account.takes_sums(time, cpu.min(most), delayed, company);
     }
 

@@ -81,6 +81,8 @@ pub(crate) struct Forest {
     switches: Switches,
     /// The time from which context switches are reported.
     reported_since: u64,
+    /// Whether their reports are interrupted, and the time of the last sums.
+    paused: Option<u64>,
     /// Processes of which something happened before that time, but was read after it: their switches until now are not known.
     unsettled: Vec<i32>,
     /// Processes that continue without reports.
@@ -112,6 +114,9 @@ const WITHIN_EXEC: u64 = 5_000_000;
 /// works for longer before it executes a step's program.
 const AT_ONCE: u64 = 2_000_000;
 
+/// The age in nanoseconds from which on it is worth its cost to know when a process ran.
+const LONG: u64 = 4_000_000;
+
 /// The time after which an account without an event belongs to a thread of another program, in nanoseconds.
 const FOREIGN: u64 = 1_000_000_000;
 
@@ -142,6 +147,7 @@ impl Forest {
             reports: Reports::All,
             switches: Switches::Reported,
             reported_since: 0,
+            paused: None,
             unsettled: Vec::new(),
             hidden: HashSet::default(),
             unfollowed: Vec::new(),
@@ -160,16 +166,15 @@ impl Forest {
 
     /// Whether a process has lived so long that its context switches are worth their cost.
     pub(crate) fn wants_switches(&self, now: u64) -> bool {
-        /// In nanoseconds.
-        const LONG: u64 = 4_000_000;
         let start = |owner: &ProcessOwner| Some(self.steps[owner.step].runs.get(&owner.run?)?.start);
         self.switches == Switches::Unreported
+            && self.paused.is_none()
             && self.owners.values().filter_map(start).any(|start| now.saturating_sub(start) > LONG)
     }
 
     /// Context switches are reported from `now` on. `thread` reads the state of a thread, by the ids of its process and itself.
     pub(crate) fn switches_begin(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        (self.switches, self.reported_since) = (Switches::Reported, now);
+        (self.switches, self.reported_since, self.paused) = (Switches::Reported, now, None);
         self.unsettled = self.owners.keys().copied().collect();
         self.settle(now, thread);
     }
@@ -177,8 +182,7 @@ impl Forest {
     /// Reads the state at `now` of the threads whose switches were not reported from their beginning.
     pub(crate) fn settle(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
         for pid in std::mem::take(&mut self.unsettled) {
-            let living = self.threads.iter().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
-            let states: Vec<_> = living.filter_map(|(&tid, _)| Some((tid, thread(pid, tid)?))).collect();
+            let states = self.states(pid, &thread);
             let Some(run) = self.run(pid) else { continue };
             if run.account.has_switches() {
                 for (tid, state) in states {
@@ -186,15 +190,60 @@ impl Forest {
                 }
                 continue;
             }
-            let ended = run.exits.unwrap_or_default();
-            let sum = |of: fn(&ThreadState) -> u64| states.iter().map(|(_, state)| of(state)).sum::<u64>();
-            run.takes_sums(now, (ended.cpu + sum(|state| state.cpu), ended.delayed + sum(|state| state.delayed)));
-            run.account.has_running(sum(|state| u64::from(state.runs)) as u32);
+            run.takes_sums(now, sums(run, &states));
+            run.account.has_running(states.iter().filter(|(_, state)| state.runs).count() as u32);
             let threads = states.into_iter().map(|(tid, state)| {
                 (tid, Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now })
             });
             self.threads.extend(threads);
         }
+    }
+
+    /// The states of the living threads of a process.
+    fn states(&self, pid: i32, thread: impl Fn(i32, i32) -> Option<ThreadState>) -> Vec<(i32, ThreadState)> {
+        let living = self.threads.iter().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
+        living.filter_map(|(&tid, _)| Some((tid, thread(pid, tid)?))).collect()
+    }
+
+    /// Context switches are not reported from `now` on, until they [begin](Self::switches_begin) again.
+    pub(crate) fn switches_pause(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
+        self.switches = Switches::Unreported;
+        self.paused = Some(now);
+        for pid in self.owners.keys().copied().collect::<Vec<_>>() {
+            let states = self.states(pid, &thread);
+            let Some(run) = self.run(pid) else { continue };
+            let is_long = run.account.has_switches() || run.counted.is_some() || now.saturating_sub(run.start) > LONG;
+            if !is_long || states.is_empty() {
+                continue;
+            }
+            let sums = sums(run, &states);
+            for &(tid, _) in &states {
+                self.switched(now, pid, tid, Runs::Off);
+            }
+            if let Some(run) = self.run(pid) {
+                run.pause(now, sums);
+            }
+        }
+    }
+
+    /// While context switches are not reported, takes the kernel's sums of long processes from time to time, so that it is known when these
+    /// ran.
+    pub(crate) fn sum_up(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
+        /// In nanoseconds.
+        const OFTEN: u64 = 50_000_000;
+        if self.paused.is_some_and(|last| now.saturating_sub(last) > OFTEN) {
+            self.switches_pause(now, thread);
+        }
+    }
+
+    /// Whether the reports of context switches are interrupted.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.is_some()
+    }
+
+    /// Whether context switches are reported.
+    pub(crate) fn has_switches(&self) -> bool {
+        self.switches == Switches::Reported
     }
 
     fn account(&self, start: u64, running: u32, ready: u32) -> Account {
@@ -556,6 +605,13 @@ impl Forest {
             self.steps[step].resolve();
         }
     }
+}
+
+/// The kernel's sums of a process, from its living threads and those that ended.
+fn sums(run: &ProgramRun, living: &[(i32, ThreadState)]) -> (u64, u64) {
+    let ended = run.exits.unwrap_or_default();
+    let sum = |of: fn(&ThreadState) -> u64| living.iter().map(|(_, state)| of(state)).sum::<u64>();
+    (ended.cpu + sum(|state| state.cpu), ended.delayed + sum(|state| state.delayed))
 }
 
 impl Inside {

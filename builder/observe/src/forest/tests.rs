@@ -182,6 +182,42 @@ fn a_start_that_is_read_late_does_not_hide_a_wait() {
     assert_eq!(blocked, Nanos((8 + 488) * MS));
 }
 
+/// A shell starts many short programs while a download runs: their switches are not reported, but the kernel's sums are read.
+#[test]
+fn sums_replace_reports_of_switches_for_a_while() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+    forest.take([forked(10, 12, 11), event(10, 12, What::In), executed(10, 12, "curl")]);
+    forest.take([event(20, 12, What::Out { wanted: false })]);
+    let sums = |shell: (u64, u64), curl: (u64, u64), runs| {
+        move |pid, _| {
+            let (cpu, delayed) = if pid == 11 { shell } else { curl };
+            Some(ThreadState { cpu: cpu * MS, delayed: delayed * MS, runs: runs && pid == 11 })
+        }
+    };
+    forest.switches_pause(30 * MS, sums((30, 0), (10, 0), true));
+    assert!(forest.is_paused() && !forest.wants_switches(50 * MS));
+    // A short program: the kernel's account of its end says how it spent its time.
+    forest.take([forked(40, 13, 11), executed(40, 13, "true")]);
+    forest.exits(43 * MS, [Exit { tid: 13, cpu: 2 * MS, delayed: MS, ..Exit::default() }]);
+    forest.take([event(43, 13, What::Exited)]);
+    forest.living(|pid, run, _| run.looked_at(60 * MS, (pid == 12).then_some(Cause::Network)));
+    forest.sum_up(70 * MS, |_, _| panic!("it is too early"));
+    // 40 of 70 ms on a processor, 10 waiting for one, and 20 blocked; the download: 5, 0 and 65.
+    forest.sum_up(100 * MS, sums((70, 10), (15, 0), false));
+    forest.switches_begin(120 * MS, sums((75, 10), (15, 0), true));
+    assert!(!forest.is_paused());
+    forest.take([event(130, 12, What::In), event(131, 12, What::Exited), event(140, 11, What::Exited)]);
+    forest.finish(140 * MS);
+    let [shell, curl, short] = [0, 1, 2].map(|run| forest.steps[0].runs[&run].time);
+    assert_eq!((shell.cpu, shell.runnable), (Nanos((30 + 40 + 5 + 20) * MS), Nanos(10 * MS)));
+    assert_eq!(shell.blocked, Blocked { child: Nanos((20 + 15) * MS), ..Blocked::default() });
+    assert_eq!((curl.cpu, curl.runnable), (Nanos((10 + 5 + 1) * MS), Nanos(0)));
+    // All waits are like the sampled one.
+    assert_eq!(curl.blocked, Blocked { network: Nanos((10 + 65 + 20 + 10) * MS), ..Blocked::default() });
+    assert_eq!((short.cpu, short.runnable, short.blocked.total()), (Nanos(2 * MS), Nanos(MS), Nanos(0)));
+}
+
 /// A loop of a shell waits 200 ms for a processor; the sleep that the shell executes in its own place waits 1 ms for one.
 #[test]
 fn waits_belong_to_one_program_of_a_process() {
