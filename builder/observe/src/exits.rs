@@ -19,8 +19,10 @@ pub(crate) struct Exit {
     /// The time in user mode by the ticks of the clock, in nanoseconds.
     pub(crate) user: u64,
     pub(crate) system: u64,
-    /// The exact time on a processor, in nanoseconds.
+    /// The time on a processor up to the last tick of the clock or context switch, in nanoseconds.
     pub(crate) cpu: u64,
+    /// The number of times that it waited for something.
+    pub(crate) waits: u64,
     /// The exact time waiting for a processor, in nanoseconds.
     pub(crate) delayed: u64,
     pub(crate) read: u64,
@@ -152,6 +154,7 @@ fn parse(message: &[u8]) -> Option<Exit> {
         peak_memory: u64_at(200)?.saturating_mul(1024),
         read: u64_at(216)?,
         written: u64_at(224)?,
+        waits: u64_at(272)?,
     })
 }
 

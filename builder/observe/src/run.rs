@@ -122,7 +122,7 @@ impl ProgramRun {
 
     pub(crate) fn end(&mut self, time: u64) {
         if self.end.is_none() {
-            self.takes_sums(time, self.sums());
+            self.takes_sums(time, self.sums(time));
             // The kernel's sum is of one thread.
             let delayed = self.delayed.filter(|_| self.threads == 1);
             self.time = self.account.end(time, delayed);
@@ -132,10 +132,15 @@ impl ProgramRun {
         }
     }
 
-    /// The kernel's sums of the ended threads: on a processor, and waiting for one. Without them, a process that has had children waited for
-    /// those, and another one ran.
-    fn sums(&self) -> (u64, u64) {
+    /// The kernel's sums of the ended threads: on a processor, and waiting for one. What follows the last tick of the clock or context switch
+    /// is not in the sum, but a process that never waited ran whenever it had a processor. Without sums, a process that has had children waited
+    /// for those, and another one ran.
+    fn sums(&self, time: u64) -> (u64, u64) {
         match self.exits {
+            Some(sum) if sum.waits == 0 && self.threads == 1 => {
+                let life = self.past.cpu + self.past.delayed + time.saturating_sub(self.start);
+                (life.saturating_sub(sum.delayed).max(sum.cpu), sum.delayed)
+            }
             Some(sum) => (sum.cpu, sum.delayed),
             None if self.had_children => (0, 0),
             None => (u64::MAX, 0),
@@ -165,6 +170,7 @@ impl ProgramRun {
         sum.user += exit.user;
         sum.system += exit.system;
         sum.cpu += exit.cpu;
+        sum.waits += exit.waits;
         sum.delayed += exit.delayed;
         sum.read += exit.read;
         sum.written += exit.written;

@@ -95,14 +95,16 @@ fn the_kernels_own_sum_has_the_switches_too() {
     );
 }
 
-/// The kernel has sums of a process that ends before context switches are reported.
+/// The kernel has sums of a process that ends before context switches are reported. They end with its last switch or tick of the clock, so a
+/// program that never waited has used the rest of its time, too.
 #[test]
 fn a_process_without_reported_switches_has_the_kernels_sums() {
     let mut forest = Forest::new(1).with(Switches::Unreported);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(1, 11, "sh"), forked(2, 12, 11), executed(2, 12, "ls")]);
-    let exit = |tid, cpu, delayed| Exit { tid, cpu: cpu * MS, delayed: delayed * MS, ..Exit::default() };
-    forest.exits(0, vec![exit(11, 2, 1), exit(12, 1, 0)]);
-    forest.take([event(6, 12, What::Exited), event(8, 11, What::Exited)]);
+    forest.take([forked(3, 13, 11), executed(3, 13, "true")]);
+    let exit = |tid, cpu, delayed, waits| Exit { tid, cpu: cpu * MS, delayed: delayed * MS, waits, ..Exit::default() };
+    forest.exits(0, vec![exit(11, 2, 1, 2), exit(12, 1, 0, 1), exit(13, 0, 1, 0)]);
+    forest.take([event(6, 12, What::Exited), event(6, 13, What::Exited), event(8, 11, What::Exited)]);
     forest.finish(9 * MS);
     let times = |id| {
         let time = forest.steps[0].runs[&id].time;
@@ -110,6 +112,7 @@ fn a_process_without_reported_switches_has_the_kernels_sums() {
     };
     assert_eq!(times(0), (Nanos(2 * MS), Nanos(MS), Blocked { child: Nanos(5 * MS), ..Blocked::default() }));
     assert_eq!(times(1), (Nanos(MS), Nanos(0), Blocked { unknown: Nanos(3 * MS), ..Blocked::default() }));
+    assert_eq!(times(2), (Nanos(2 * MS), Nanos(MS), Blocked::default()));
 }
 
 /// One thread used 6 of 20 ms and waited 4 ms for a processor when reports began, another one of two used 15 ms.
@@ -197,9 +200,9 @@ fn sums_replace_reports_of_switches_for_a_while() {
     };
     forest.switches_pause(30 * MS, sums((30, 0), (10, 0), true));
     assert!(forest.is_paused() && !forest.wants_switches(50 * MS));
-    // A short program: the kernel's account of its end says how it spent its time.
+    // A short program: the kernel's account of its end says how it spent its time. It never waited for anything else than a processor.
     forest.take([forked(40, 13, 11), executed(40, 13, "true")]);
-    forest.exits(43 * MS, [Exit { tid: 13, cpu: 2 * MS, delayed: MS, ..Exit::default() }]);
+    forest.exits(43 * MS, [Exit { tid: 13, delayed: MS, ..Exit::default() }]);
     forest.take([event(43, 13, What::Exited)]);
     forest.living(|pid, run, _| run.looked_at(60 * MS, (pid == 12).then_some(Cause::Network)));
     forest.sum_up(70 * MS, |_, _| panic!("it is too early"));
@@ -317,6 +320,7 @@ fn accounts_of_ended_threads_are_divided_among_programs() {
         user: 12 * MS,
         system: 4 * MS,
         cpu: 25 * MS,
+        waits: 1,
         read: 400,
         written: 7,
         peak_memory: 5000,
