@@ -74,15 +74,20 @@ impl Account {
     }
 
     /// Takes the kernel's sums of the time up to `time`, from which on context switches are reported: on a processor, and waiting for one. The
-    /// rest was blocked, for the cause of the last sample.
-    pub(crate) fn takes_sums(&mut self, time: u64, cpu: u64, delayed: u64, company: Company) {
+    /// rest was blocked, for the cause of the last sample. The kernel's sum of a process that `runs` ends with the last tick of its clock.
+    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool, company: Company) {
+        /// Kernels have 250 ticks a second or more.
+        const TICK: u64 = 4_000_000;
         if std::mem::replace(&mut self.switches, Switches::Reported) == Switches::Reported {
             return;
         }
         let length = time.saturating_sub(self.since);
         let on = cpu.min(length);
         let ready = delayed.min(length - on);
-        self.cpu += cpu;
+        let rest = length - on - ready;
+        let since_tick = if runs && rest <= TICK { rest } else { 0 };
+        let on = on + since_tick;
+        self.cpu += cpu + since_tick;
         self.runnable += ready;
         let cause = self.sampled(time);
         self.waits.add(company, Nanos(length - on - ready), cause);
@@ -169,6 +174,11 @@ impl Account {
     /// The processor time so far, if the process waits; `None` if it runs, because it may have more by now.
     pub(crate) fn cpu_at_rest(&self) -> Option<u64> {
         (self.switches == Switches::Reported && self.running == 0 && self.ready == 0).then_some(self.cpu)
+    }
+
+    /// The processor time so far.
+    pub(crate) fn cpu(&self) -> u64 {
+        self.cpu
     }
 
     /// The most processor time that all threads may have used up to `time`.

@@ -122,7 +122,7 @@ impl ProgramRun {
 
     pub(crate) fn end(&mut self, time: u64) {
         if self.end.is_none() {
-            self.takes_sums(time, self.sums(time));
+            self.takes_sums(time, self.sums(time), false);
             // The kernel's sum is of one thread.
             let delayed = self.delayed.filter(|_| self.threads == 1);
             self.time = self.account.end(time, delayed);
@@ -149,19 +149,20 @@ impl ProgramRun {
 
     /// From `time` on, the process has no reports of context switches. These are the kernel's sums of it up to then: on a processor, and waiting
     /// for one.
-    pub(crate) fn pause(&mut self, time: u64, (cpu, delayed): (u64, u64)) {
-        self.takes_sums(time, (cpu, delayed));
+    pub(crate) fn pause(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool) {
+        self.takes_sums(time, (cpu, delayed), runs);
         self.account.pause(time);
-        self.counted = Some(Past { cpu, delayed });
+        self.counted = Some(Past { cpu: cpu.max(self.past.cpu + self.account.cpu()), delayed });
     }
 
-    /// Takes the kernel's sums of the process up to `time`, unless its context switches are reported: on a processor, and waiting for one.
-    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64)) {
+    /// Takes the kernel's sums of the process up to `time`, unless its context switches are reported: on a processor, and waiting for one; and
+    /// whether it runs.
+    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool) {
         let before = self.counted.take().unwrap_or(self.past);
         let (cpu, delayed) = (cpu.saturating_sub(before.cpu), delayed.saturating_sub(before.delayed));
         let company = if self.had_children { Company::WithChildren } else { Company::Alone };
         let most = time.saturating_sub(self.account.since()).saturating_mul(u64::from(self.threads));
-        self.account.takes_sums(time, cpu.min(most), delayed, company);
+        self.account.takes_sums(time, (cpu.min(most), delayed), runs, company);
     }
 
     /// Adds the kernel's account of an ended thread. `first` says that it is the first thread.

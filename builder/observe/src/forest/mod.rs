@@ -190,8 +190,9 @@ impl Forest {
                 }
                 continue;
             }
-            run.takes_sums(now, sums(run, &states));
-            run.account.has_running(states.iter().filter(|(_, state)| state.runs).count() as u32);
+            let running = running(&states);
+            run.takes_sums(now, sums(run, &states), running > 0);
+            run.account.has_running(running);
             let threads = states.into_iter().map(|(tid, state)| {
                 (tid, Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now })
             });
@@ -221,7 +222,7 @@ impl Forest {
                 self.switched(now, pid, tid, Runs::Off);
             }
             if let Some(run) = self.run(pid) {
-                run.pause(now, sums);
+                run.pause(now, sums, running(&states) > 0);
             }
         }
     }
@@ -605,6 +606,11 @@ impl Forest {
             self.steps[step].resolve();
         }
     }
+}
+
+/// The number of running threads.
+fn running(threads: &[(i32, ThreadState)]) -> u32 {
+    threads.iter().filter(|(_, state)| state.runs).count() as u32
 }
 
 /// The kernel's sums of a process, from its living threads and those that ended.
