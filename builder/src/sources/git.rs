@@ -150,7 +150,10 @@ impl GitAddress {
                 None => drop(git(&["fetch", "--quiet", "origin", "HEAD"])?),
             }
         }
-        check_size(&checkout.dir, commit).map_err(fail)?;
+        // `git checkout` takes a branch of the remote by its short name, too.
+        for name in [commit, &format!("origin/{commit}")] {
+            check_size(&checkout.dir, name).map_err(fail)?;
+        }
         git(&["checkout", "--quiet", commit])?;
         let submodules = !self.without_submodules && checkout.dir.join(".gitmodules").exists();
         if submodules {
