@@ -5,7 +5,7 @@ use buildscope_builder::plan::{
     self, AssumeImages, Copy, Dependency, LowerRequest, MountKind, Network, Op, Plan, Run, Sharing, Step, is_git,
     is_url,
 };
-use buildscope_dockerfile::lint::{self, BaseImage, Family, LintContext};
+use buildscope_dockerfile::lint::{self, BaseImage, Family, LintContext, Pass, Stop};
 use buildscope_dockerfile::{self as dockerfile, Dockerfile, Kind, clean};
 use buildscope_oci::{Platform, Reference};
 use buildscope_testing::test;
@@ -71,15 +71,22 @@ fn compare(text: &str, theirs: &Value) -> Vec<(&'static str, String)> {
     differ("accept", json!(lowered.is_ok()), json!(theirs["accepted"] == true));
     differ("accept all stages", json!(all_stages.is_none()), json!(their_error.is_none()));
     differ("stages", stages(file), theirs["stages"].clone());
-    let Ok(plan) = lowered else {
-        // BuildKit reports what it found before the error, and we what there is in the whole file.
-        let ours = findings(file, &BTreeMap::new());
-        let missing: Vec<_> = their_findings(theirs).into_iter().filter(|found| !ours.contains(found)).collect();
-        differ("lint", json!(missing), json!([]));
-        return differences;
+    let plan = match lowered {
+        Ok(plan) => plan,
+        // BuildKit reports what it found before the error.
+        Err(errors) => {
+            let stop = parsed.stop.or_else(|| plan::stop(file, &request(None), &AssumeImages, &errors));
+            let bases = file.instructions.iter().filter_map(|instruction| match &instruction.kind {
+                Kind::From(from) => Some((from.base.text.to_string(), base())),
+                _ => None,
+            });
+            let ours = findings(file, &bases.collect(), stop.or(Some(Stop::after(Pass::Commands))));
+            differ("lint", json!(ours), json!(their_findings(theirs)));
+            return differences;
+        }
     };
     let bases = plan.stages.iter().map(|stage| (stage.base.clone(), base())).collect();
-    differ("lint", json!(findings(file, &bases)), json!(their_findings(theirs)));
+    differ("lint", json!(findings(file, &bases, None)), json!(their_findings(theirs)));
     differ("configuration", configuration(&plan), full(&theirs["config"]));
     differ("history", history(&plan), theirs["history"].clone());
     let classes = Classes::of(theirs);
@@ -135,11 +142,12 @@ fn stages(file: &Dockerfile<'_>) -> Value {
 }
 
 /// The findings of BuildKit's rules, by rule and line.
-fn findings(file: &Dockerfile<'_>, bases: &BTreeMap<String, BaseImage>) -> Vec<(String, u64)> {
+fn findings(file: &Dockerfile<'_>, bases: &BTreeMap<String, BaseImage>, stop: Option<Stop>) -> Vec<(String, u64)> {
     let context = LintContext {
         bases: bases.clone(),
         is_image_name: |word| word.parse::<Reference>().is_ok(),
         platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
+        stop,
         ..LintContext::default()
     };
     let report = lint::run(file, &context).unwrap();

@@ -100,8 +100,22 @@ pub struct Dockerfile<'t> {
     pub instructions: Vec<Instruction<'t>>,
     /// The positions of all comment lines.
     pub comments: Vec<Span>,
+    /// The instructions with errors.
+    broken: Vec<Broken>,
     /// The start of each line, computed at the first use.
     line_starts: OnceLock<Vec<usize>>,
+}
+
+/// An instruction with errors, as far as lint rules apply to it.
+#[derive(Clone, Debug)]
+struct Broken {
+    /// `None` if the keyword is unknown.
+    keyword: Option<Keyword>,
+    keyword_span: Span,
+    /// The first and the last line, counted from 1.
+    lines: (u32, u32),
+    comments: (u32, u32),
+    blank_inside: Option<u32>,
 }
 
 /// Parses a Dockerfile.
@@ -123,6 +137,8 @@ pub struct Parsed<'t> {
     /// Whether stages and variables are known in spite of the errors, so that the valid instructions can be checked
     /// further.
     pub stages_known: bool,
+    /// The place at which BuildKit's front end stops because of the errors.
+    pub stop: Option<lint::Stop>,
 }
 
 impl<'t> Parsed<'t> {
@@ -131,6 +147,7 @@ impl<'t> Parsed<'t> {
         // There are at most as many instructions as lines. Capacity that is not used is never touched, so it is free.
         let mut instructions = Vec::with_capacity(memchr::memchr_iter(b'\n', text.as_bytes()).count() + 1);
         let mut word_diagnostics = Vec::new();
+        let mut broken = Vec::new();
         let mut stages_known = true;
         let (mut has_stage, mut before_first_stage) = (false, None);
         let (syntax, mut diagnostics) = Syntax::read(
@@ -146,6 +163,13 @@ impl<'t> Parsed<'t> {
                 match typed::instruction(node, text) {
                     Ok(instruction) => instructions.push(instruction),
                     Err(found) => {
+                        broken.push(Broken {
+                            keyword,
+                            keyword_span: node.keyword.span,
+                            lines: node.lines,
+                            comments: node.comments,
+                            blank_inside: node.blank_inside,
+                        });
                         stages_known &= !matches!(keyword, None | Some(Keyword::From | Keyword::Arg | Keyword::Env));
                         word_diagnostics.extend(found);
                     }
@@ -153,6 +177,13 @@ impl<'t> Parsed<'t> {
             },
         );
         stages_known &= !syntax.incomplete;
+        let at = |span: Span| lint::Stop::at(lint::Pass::Instructions, span.range().start);
+        let mut stop = if diagnostics.is_empty() {
+            let broken = broken.iter().map(|broken| broken.keyword_span);
+            broken.chain(before_first_stage.iter().map(|word: &Word<'_>| word.span)).map(at).min()
+        } else {
+            Some(lint::Stop::NOTHING)
+        };
         diagnostics.append(&mut word_diagnostics);
         if let Some(word) = before_first_stage {
             stages_known = false;
@@ -163,10 +194,14 @@ impl<'t> Parsed<'t> {
             );
         } else if !has_stage && diagnostics.is_empty() {
             stages_known = false;
-            let message = match &*instructions {
-                [] => "file with no instructions: the Dockerfile is empty",
-                _ => "dockerfile contains no stages to build: there is no FROM",
+            let (message, end) = match &*instructions {
+                [] => ("file with no instructions: the Dockerfile is empty", lint::Stop::NOTHING),
+                _ => (
+                    "dockerfile contains no stages to build: there is no FROM",
+                    lint::Stop::after(lint::Pass::Instructions),
+                ),
             };
+            stop = Some(end);
             let start = Span::new(0, text.chars().next().map_or(0, char::len_utf8));
             diagnostics.push(Diagnostic::new(start, message).help("start the file with FROM image"));
         }
@@ -176,9 +211,10 @@ impl<'t> Parsed<'t> {
             escape: syntax.escape,
             instructions,
             comments: syntax.comments,
+            broken,
             line_starts: OnceLock::new(),
         };
-        Self { file, diagnostics, stages_known: stages_known && has_stage }
+        Self { file, diagnostics, stages_known: stages_known && has_stage, stop }
     }
 }
 
@@ -214,7 +250,10 @@ impl<'t> Dockerfile<'t> {
 
     /// Returns the comment lines directly above an instruction.
     pub(crate) fn comments_above(&self, instruction: &Instruction<'_>) -> &[Span] {
-        let (first, end) = instruction.comments;
+        self.comments_in(instruction.comments)
+    }
+
+    fn comments_in(&self, (first, end): (u32, u32)) -> &[Span] {
         self.comments.get(first as usize..end as usize).unwrap_or_default()
     }
 
@@ -231,7 +270,12 @@ impl<'t> Dockerfile<'t> {
 
     /// Returns an instruction as written, with its lines joined and without comments and heredocs.
     pub fn joined(&self, instruction: &Instruction<'_>) -> String {
-        let mut reader = lines::LineReader::new(&self.text[instruction.span.range().start..]);
+        self.joined_from(instruction.span.range().start)
+    }
+
+    /// Returns the instruction that starts at an offset, as [`Dockerfile::joined`] does.
+    fn joined_from(&self, start: usize) -> String {
+        let mut reader = lines::LineReader::new(&self.text[start..]);
         reader.escape = self.escape;
         reader.end_directives();
         match reader.item() {

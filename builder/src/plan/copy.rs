@@ -28,8 +28,9 @@ pub(super) fn lower(
     let destination = word(copy.destination()).unwrap_or_default();
     let chown = copy.chown().and_then(&mut word);
     let chmod = copy.chmod().and_then(&mut word);
-    let checksum = copy.checksum().and_then(&mut word);
-    let exclude: Vec<String> = copy.exclude().filter_map(&mut word).collect();
+    // BuildKit takes a checksum that expands to nothing as none, and does not expand patterns.
+    let checksum = copy.checksum().and_then(&mut word).filter(|checksum| !checksum.is_empty());
+    let exclude: Vec<String> = copy.exclude().map(|word| word.text.to_string()).collect();
     let inline = documents(copy, scope, diagnostics);
     for (source, text) in &sources {
         check_source(copy.add, source, text, diagnostics);

@@ -10,11 +10,12 @@ use super::request::{AssumeImages, ImageResolver, LowerRequest};
 use super::scope::Scope;
 use super::stages::{BaseOf, Stages};
 use super::{PlanError, arguments};
-use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction, Kind};
+use buildscope_dockerfile::lint::Stop;
+use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Expander, Instruction, Kind, Text};
 use buildscope_oci::{DEFAULT_PATH, ImageConfig, RuntimeConfig};
 use buildscope_record::{StageId, StepId};
 use petgraph::graph::NodeIndex;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Lowers a Dockerfile to the graph of its steps. Images are resolved only for stages that the target needs.
@@ -39,17 +40,7 @@ impl Fleet {
         request: &LowerRequest,
         images: &dyn ImageResolver,
     ) -> Result<End, PlanError> {
-        let mut diagnostics = Vec::new();
-        let globals = arguments::global_arguments(file, request, &mut diagnostics);
-        let mut stages = Stages::find(file, request, &globals, &mut diagnostics);
-        stages.refuse_cycles(&mut diagnostics);
-        let target = stages.target(request.target.as_deref(), &mut diagnostics);
-        if diagnostics.is_empty() {
-            stages.resolve(target, images, &mut diagnostics);
-        }
-        if !diagnostics.is_empty() {
-            return Err(Diagnostics::new(file.text, diagnostics));
-        }
+        let (globals, stages, target) = found_stages(file, request, images)?;
         let warnings = [arguments::undeclared(file, request), stages.foreign_images(file)].concat();
         let expander = Expander::new(file.escape);
         let context = LoweringContext { file, request, globals, expander, settings: arguments::run_settings(request) };
@@ -61,7 +52,7 @@ impl Fleet {
             known: &self.known,
             fresh: HashMap::new(),
             ends: Vec::new(),
-            diagnostics,
+            diagnostics: Vec::new(),
             warnings,
             expanded: 0,
         };
@@ -79,6 +70,35 @@ impl Fleet {
         self.targets.push(step);
         Ok(End { step, scope, platform })
     }
+}
+
+/// The variables of FROM lines, the stages with their images, and the target.
+fn found_stages<'f>(
+    file: &'f Dockerfile<'_>,
+    request: &LowerRequest,
+    images: &dyn ImageResolver,
+) -> Result<(BTreeMap<Text, String>, Stages<'f>, usize), PlanError> {
+    let mut diagnostics = Vec::new();
+    let globals = arguments::global_arguments(file, request, &mut diagnostics);
+    let mut stages = Stages::find(file, request, &globals, &mut diagnostics);
+    stages.refuse_cycles(&mut diagnostics);
+    let target = stages.target(request.target.as_deref(), &mut diagnostics);
+    if diagnostics.is_empty() {
+        stages.resolve(target, images, &mut diagnostics);
+    }
+    if diagnostics.is_empty() { Ok((globals, stages, target)) } else { Err(Diagnostics::new(file.text, diagnostics)) }
+}
+
+/// Returns the place at which BuildKit's front end stops in a file for which [`lower`] has these errors.
+pub fn stop(
+    file: &Dockerfile<'_>,
+    request: &LowerRequest,
+    images: &dyn ImageResolver,
+    errors: &Diagnostics,
+) -> Option<Stop> {
+    let stages = found_stages(file, request, images).is_err();
+    let offsets = errors.iter().map(|error| error.span.map(|span| span.range().start));
+    offsets.filter_map(|offset| Stop::of_lowering(file, offset, stages)).min()
 }
 
 /// Returns all errors of a text: those of its lines and, for valid lines, those of its words. Images are not resolved.

@@ -36,7 +36,7 @@ pub use environment::{Environment, Variable};
 pub use fleet::{End, Fleet};
 pub use graph::*;
 pub use history::{CreatedBy, quote};
-pub use lower::{diagnose, lower};
+pub use lower::{diagnose, lower, stop};
 pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase, SharedInputs};
 
 /// The error of lowering: every independent error of the file, with its position.

@@ -15,7 +15,7 @@ use text_only::Planner;
 use super::context_files::ContextFiles;
 use super::input::{LARGEST_DOCKERFILE, read_file, read_file_within, read_standard_input};
 use super::{Failure, Root, write_message, write_out, write_text};
-use buildscope_dockerfile::lint::{self, Finding, LintContext, Options};
+use buildscope_dockerfile::lint::{self, Finding, LintContext, Options, Pass, Stop};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
 use buildscope_oci::{Platform, Reference};
 use clap::{Args, ValueEnum};
@@ -291,7 +291,7 @@ impl CheckSubject {
                 return self.refuse(file, Diagnostics::new(file.text, all));
             }
         };
-        let mut report = match self.report(file)? {
+        let mut report = match self.report(file, None)? {
             Ok(report) => report,
             Err(errors) => return self.refuse(file, errors),
         };
@@ -320,8 +320,8 @@ impl CheckSubject {
         Ok(Answer { shown, end })
     }
 
-    /// The findings of the rules about the file. The inner error is an invalid `check` directive.
-    fn report(&self, file: &Dockerfile<'_>) -> Result<Result<lint::Report, Diagnostics>, Failure> {
+    /// The findings of the rules about the file, as far as BuildKit comes in it. The inner error is an invalid `check` directive.
+    fn report(&self, file: &Dockerfile<'_>, stop: Option<Stop>) -> Result<Result<lint::Report, Diagnostics>, Failure> {
         let options = Options::parse(self.rules.as_deref().unwrap_or_default());
         let files = ContextFiles::of(&self.context, self.ignore.as_ref());
         let context = LintContext {
@@ -332,6 +332,7 @@ impl CheckSubject {
             facts: &files,
             is_image_name: |word| word.parse::<Reference>().is_ok(),
             platform_of: |word| word.parse::<Platform>().ok().map(|platform| [platform.os, platform.architecture]),
+            stop,
         };
         Ok(lint::run(file, &context))
     }
@@ -339,13 +340,20 @@ impl CheckSubject {
     /// The errors of a text that cannot be parsed. The rules are applied to the instructions that can.
     pub(super) fn refuse_text(&self) -> Result<Answer, Failure> {
         let parsed = Parsed::of(&self.source.text);
-        self.refuse(&parsed.file, self.planner.errors(&self.source.text))
+        self.refuse_at(&parsed.file, self.planner.errors(&self.source.text), parsed.stop)
     }
 
-    /// The errors of a file, and what the rules found besides them.
+    /// The errors of a file that can be parsed, and what the rules found besides them.
     pub(super) fn refuse(&self, file: &Dockerfile<'_>, errors: Diagnostics) -> Result<Answer, Failure> {
+        let stop = self.planner.stop(file, &errors);
+        self.refuse_at(file, errors, stop)
+    }
+
+    fn refuse_at(&self, file: &Dockerfile<'_>, errors: Diagnostics, stop: Option<Stop>) -> Result<Answer, Failure> {
         let name = &self.source.name;
-        let report = self.report(file)?.ok().filter(|report| !report.findings.is_empty());
+        // An error without a place comes after everything that the rules report.
+        let stop = stop.or(Some(Stop::after(Pass::Commands)));
+        let report = self.report(file, stop)?.ok().filter(|report| !report.findings.is_empty());
         match self.format {
             FindingsFormat::Text => {
                 let found = report.map(|report| format!("{:?}\n", Report::new(report.diagnostics(file).named(name))));

@@ -6,7 +6,7 @@ use crate::{Failure, write_out, write_text};
 use buildscope_builder::images::NamedImage;
 use buildscope_builder::plan::draw::{Drawing, DrawingFormat};
 use buildscope_builder::plan::{self, LowerRequest, NamedContext, Plan};
-use buildscope_dockerfile::lint::{BaseImage, Finding};
+use buildscope_dockerfile::lint::{BaseImage, Finding, Stop};
 use buildscope_dockerfile::{Diagnostics, Dockerfile};
 use buildscope_record::Policy;
 use buildscope_schedule::order_edges;
@@ -45,6 +45,11 @@ impl Planner {
     /// All errors of a text that cannot be parsed.
     pub(super) fn errors(&self, text: &str) -> Diagnostics {
         plan::diagnose(text, &self.request)
+    }
+
+    /// The place at which BuildKit's front end stops in a file with these errors.
+    pub(super) fn stop(&self, file: &Dockerfile<'_>, errors: &Diagnostics) -> Option<Stop> {
+        plan::stop(file, &self.request, &self.bases, errors)
     }
 
     /// Lowers every stage, also those that the target does not need, so that their errors are found. Returns the

@@ -2,7 +2,7 @@
 
 use super::{CheckSubject, Request};
 use crate::Failure;
-use buildscope_dockerfile::lint::{BaseImage, Finding, Options};
+use buildscope_dockerfile::lint::{BaseImage, Finding, Options, Stop};
 use buildscope_dockerfile::{Diagnostics, Dockerfile, Parsed};
 use miette::miette;
 use std::collections::BTreeMap;
@@ -20,6 +20,11 @@ impl Planner {
         let mut parsed = Parsed::of(text);
         parsed.diagnostics.extend(Options::of_file(&parsed.file).err());
         Diagnostics::new(text, parsed.diagnostics)
+    }
+
+    /// The rules themselves meet the errors of words.
+    pub(super) fn stop(&self, _: &Dockerfile<'_>, _: &Diagnostics) -> Option<Stop> {
+        None
     }
 
     pub(super) fn lower_all(&self, _: &Dockerfile<'_>) -> Result<Vec<Finding>, Diagnostics> {

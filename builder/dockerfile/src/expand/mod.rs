@@ -32,15 +32,23 @@ impl Expander {
     /// # Errors
     /// Malformed quotes and substitutions, and `${name?message}` if the variable is not set.
     pub fn expand(&self, word: &str, variables: &dyn Variables) -> Result<Expanded, ExpandError> {
+        let (expanded, error) = self.expand_until_error(word, variables);
+        error.map_or(Ok(expanded), Err)
+    }
+
+    /// Expands one word as [`Expander::expand`] does, up to its first error. The variables are those that were looked up until then,
+    /// including the one of `${name?message}`.
+    pub fn expand_until_error(&self, word: &str, variables: &dyn Variables) -> (Expanded, Option<ExpandError>) {
         let mut reader = WordReader::new(self, word, variables);
         let mut output = ExpandedText::with_words();
-        reader.until(None, self.escapes(), &mut output)?;
-        Ok(Expanded {
+        let error = reader.until(None, self.escapes(), &mut output).err();
+        let expanded = Expanded {
             text: output.text,
             words: output.words.map(Splitter::finish).unwrap_or_default(),
             matched: reader.matched,
             unmatched: reader.unmatched,
-        })
+        };
+        (expanded, error)
     }
 
     /// Expands one word. A word without special characters costs only one scan.

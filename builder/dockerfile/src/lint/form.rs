@@ -1,14 +1,18 @@
 //! Rules about the form of single instructions.
 
+use super::triggers::Stage;
 use super::{Linter, Rule};
-use crate::{Command, Copy, Diagnostic, Instruction, Kind, Pair, Ports, Span, Word};
+use crate::{Broken, Command, Copy, Diagnostic, Instruction, Keyword, Kind, Pair, Ports, Span, Word};
 
-pub(super) fn check(linter: &mut Linter<'_>) {
+pub(super) fn check(linter: &mut Linter<'_>, stages: &[Stage<'_, '_>]) {
     let file = linter.file;
     casing(linter);
-    let mut in_stage = false;
+    file.broken.iter().for_each(|broken| self::broken(linter, broken));
+    // An ARG above the first FROM is not part of an image.
+    for instruction in stages.iter().flat_map(Stage::instructions) {
+        values(linter, instruction);
+    }
     for instruction in &file.instructions {
-        in_stage |= matches!(instruction.kind, Kind::From(_));
         if let Some(last) = instruction.blank_inside {
             // BuildKit reports it at the last line of the continuation.
             linter.find_at(
@@ -27,20 +31,7 @@ pub(super) fn check(linter: &mut Linter<'_>) {
                 "MAINTAINER is deprecated",
                 format!("write LABEL org.opencontainers.image.authors={:?}", author.text),
             ),
-            Kind::Env(pairs) => {
-                legacy(linter, instruction, pairs);
-                for pair in pairs {
-                    secret(linter, instruction, "ENV", &pair.name.text, pair.name.span);
-                }
-            }
-            Kind::Label(pairs) => legacy(linter, instruction, pairs),
-            Kind::Expose(words) => exposed(linter, instruction, words),
-            Kind::Copy(copy) => ignored(linter, instruction, copy),
             Kind::Arg(arguments) => {
-                // An ARG above the first FROM is not part of an image.
-                for argument in arguments.iter().filter(|_| in_stage) {
-                    secret(linter, instruction, "ARG", &argument.name.text, argument.name.span);
-                }
                 let names: Vec<&str> = arguments.iter().map(|argument| &*argument.name.text).collect();
                 described(linter, instruction, "ARG", &names);
             }
@@ -51,7 +42,63 @@ pub(super) fn check(linter: &mut Linter<'_>) {
             _ => {}
         }
     }
-    commands(linter);
+    commands(linter, stages);
+}
+
+/// Checks the values of an instruction that takes effect in a stage.
+fn values(linter: &mut Linter<'_>, instruction: &Instruction<'_>) {
+    match &instruction.kind {
+        Kind::Env(pairs) => {
+            legacy(linter, instruction, pairs);
+            for pair in pairs {
+                secret(linter, instruction, "ENV", &pair.name.text, pair.name.span);
+            }
+        }
+        Kind::Label(pairs) => legacy(linter, instruction, pairs),
+        Kind::Expose(words) => exposed(linter, instruction, words),
+        Kind::Copy(copy) => ignored(linter, instruction, copy),
+        Kind::Arg(arguments) => {
+            for argument in arguments {
+                secret(linter, instruction, "ARG", &argument.name.text, argument.name.span);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Checks an instruction with errors. BuildKit looks at the letter case of a FROM before it parses it.
+fn broken(linter: &mut Linter<'_>, broken: &Broken) {
+    if let Some(last) = broken.blank_inside {
+        let message = "this continued instruction contains a blank line".to_owned();
+        let help = "remove the blank line, or start it with #";
+        linter.find_broken(Rule::NoEmptyContinuation, broken, (last, last), message, help);
+    }
+    match broken.keyword {
+        Some(Keyword::Maintainer) => {
+            let message = "MAINTAINER is deprecated".to_owned();
+            let help = "write LABEL org.opencontainers.image.authors=...";
+            linter.find_broken(Rule::MaintainerDeprecated, broken, broken.lines, message, help);
+        }
+        Some(Keyword::From) => {
+            let line = linter.file.joined_from(broken.keyword_span.range().start);
+            let mut words = line.split_whitespace();
+            let keyword = words.next().unwrap_or_default();
+            let words: Vec<&str> = words.skip_while(|word| word.starts_with("--")).collect();
+            let [_, second, third, more @ ..] = &words[..] else { return };
+            let (lower, upper) = (keyword.to_lowercase(), keyword.to_uppercase());
+            let differs = (keyword == lower && *second != second.to_lowercase())
+                || (keyword == upper && *second != second.to_uppercase());
+            if differs {
+                let message = format!("{second} is not in the case of {keyword}");
+                linter.find_broken(Rule::FromAsCasing, broken, broken.lines, message, "write FROM image AS name");
+            }
+            if more.is_empty() && *third != third.to_lowercase() {
+                let message = format!("the stage name {third} is not in lower case");
+                linter.find_broken(Rule::StageNameCasing, broken, broken.lines, message, "write it in lower case");
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Reports pairs of ENV and LABEL without `=`.
@@ -202,17 +249,16 @@ fn ignored(linter: &mut Linter<'_>, instruction: &Instruction<'_>, copy: &Copy<'
 }
 
 /// Reports CMD and ENTRYPOINT in shell form.
-fn commands(linter: &mut Linter<'_>) {
-    let file = linter.file;
-    let mut stages: Vec<(Option<String>, bool)> = Vec::new();
-    for stage in super::by_stage(file) {
-        let Kind::From(from) = &stage[0].kind else { continue };
+fn commands(linter: &mut Linter<'_>, stages: &[Stage<'_, '_>]) {
+    let mut shells: Vec<(Option<String>, bool)> = Vec::new();
+    for stage in stages {
+        let from = stage.from;
         // A stage that sets a shell wants the shell form. Stages that are based on it inherit the shell.
         let base = Some(&*from.base.text);
-        let inherited = stages.iter().rev().find(|(name, _)| name.as_deref() == base).is_some_and(|(_, shell)| *shell);
+        let inherited = shells.iter().rev().find(|(name, _)| name.as_deref() == base).is_some_and(|(_, shell)| *shell);
         let known = linter.context.bases.get(&*from.base.text).is_some_and(|base| base.shell);
         let mut shell = inherited || known;
-        for instruction in stage {
+        for instruction in stage.instructions() {
             match &instruction.kind {
                 Kind::Shell(_) => shell = true,
                 Kind::Cmd(Command::Shell(word)) | Kind::Entrypoint(Command::Shell(word)) if !shell => {
@@ -239,6 +285,6 @@ fn commands(linter: &mut Linter<'_>) {
                 _ => {}
             }
         }
-        stages.push((from.name.as_ref().map(|name| name.to_lowercase()), shell));
+        shells.push((from.name.as_ref().map(|name| name.to_lowercase()), shell));
     }
 }

@@ -9,13 +9,16 @@ mod performance;
 mod report;
 mod rules;
 mod stages;
+mod stop;
+mod triggers;
 mod variables;
 
 pub use options::Options;
 pub use report::{broken, json};
 pub use rules::{Family, Rule};
+pub use stop::{Pass, Stop};
 
-use super::{Diagnostic, Diagnostics, Dockerfile, Ignore, Instruction, Kind, Span};
+use super::{Broken, Diagnostic, Diagnostics, Dockerfile, Ignore, Instruction, Kind, Span};
 use buildscope_commands::rules::{Facts, Nothing};
 use std::collections::BTreeMap;
 
@@ -38,6 +41,8 @@ pub struct LintContext<'a> {
     /// Returns the operating system and the architecture that a platform names, if it names a valid one. The grammar is
     /// not this crate's either; the default takes the words between slashes.
     pub platform_of: fn(&str) -> Option<[String; 2]>,
+    /// The place at which BuildKit's front end stops, if the file has errors. Its rules report nothing that comes after.
+    pub stop: Option<Stop>,
 }
 
 impl Default for LintContext<'_> {
@@ -53,6 +58,7 @@ impl Default for LintContext<'_> {
                 let (os, rest) = word.split_once('/')?;
                 Some([os.to_owned(), rest.split('/').next().unwrap_or(rest).to_owned()])
             },
+            stop: None,
         }
     }
 }
@@ -117,7 +123,10 @@ struct Linter<'a> {
     file: &'a Dockerfile<'a>,
     context: &'a LintContext<'a>,
     options: Options,
-    findings: Vec<Finding>,
+    /// The findings, each with the offset of the instruction at which BuildKit reports it.
+    findings: Vec<(usize, Finding)>,
+    /// The first error that the rules met.
+    stop: Option<Stop>,
 }
 
 impl Linter<'_> {
@@ -134,21 +143,41 @@ impl Linter<'_> {
 
     /// Adds a finding that is reported at other lines than those of its instruction.
     fn find_at(&mut self, rule: Rule, at: &Instruction<'_>, lines: (u32, u32), diagnostic: Diagnostic) {
-        if self.options.applies(rule) && !skipped_above(self.file, at, rule) {
-            self.findings.push(Finding::new(rule, lines, diagnostic));
+        self.find_when(at.span.range().start, at.comments, Finding::new(rule, lines, diagnostic));
+    }
+
+    /// Adds a finding about an instruction with errors.
+    fn find_broken(&mut self, rule: Rule, at: &Broken, lines: (u32, u32), message: String, help: &str) {
+        let diagnostic = Diagnostic::new(at.keyword_span, message).help(help);
+        self.find_when(at.keyword_span.range().start, at.comments, Finding::new(rule, lines, diagnostic));
+    }
+
+    /// Adds a finding that BuildKit reports at the instruction with this offset.
+    fn find_when(&mut self, offset: usize, comments: (u32, u32), finding: Finding) {
+        if self.options.applies(finding.rule) && !skipped(self.file, comments, finding.rule) {
+            self.findings.push((offset, finding));
         }
+    }
+
+    /// Notes that BuildKit stops at an instruction.
+    fn stops(&mut self, pass: Pass, at: &Instruction<'_>) {
+        self.stops_with(Stop::at(pass, at.span.range().start));
+    }
+
+    fn stops_with(&mut self, stop: Stop) {
+        self.stop = Some(self.stop.map_or(stop, |known| known.min(stop)));
     }
 }
 
 /// Returns whether a rule applies to an instruction: neither the `check` directive of the file nor a comment above the instruction
 /// skips it.
 pub fn applies_at(file: &Dockerfile<'_>, at: &Instruction<'_>, rule: Rule) -> bool {
-    Options::of_file(file).is_ok_and(|options| options.applies(rule)) && !skipped_above(file, at, rule)
+    Options::of_file(file).is_ok_and(|options| options.applies(rule)) && !skipped(file, at.comments, rule)
 }
 
-/// Returns whether a comment `# check=skip=...` directly above the instruction skips the rule for this instruction.
-fn skipped_above(file: &Dockerfile<'_>, at: &Instruction<'_>, rule: Rule) -> bool {
-    file.comments_above(at).iter().any(|span| {
+/// Returns whether a comment `# check=skip=...` directly above an instruction skips the rule for this instruction.
+fn skipped(file: &Dockerfile<'_>, comments: (u32, u32), rule: Rule) -> bool {
+    file.comments_in(comments).iter().any(|span| {
         let comment = file.text[span.range()].trim_start_matches('#').trim_start();
         let options = comment.strip_prefix("check=").map(Options::parse);
         options.is_some_and(|options| {
@@ -169,12 +198,19 @@ pub fn run(file: &Dockerfile<'_>, context: &LintContext<'_>) -> Result<Report, D
     let of_file = Options::of_file(file).map_err(|diagnostic| Diagnostics::new(file.text, vec![diagnostic]))?;
     let options = context.options.and(&of_file);
     let error = options.error;
-    let mut linter = Linter { file, context, options, findings: Vec::new() };
-    form::check(&mut linter);
-    stages::check(&mut linter);
-    variables::check(&mut linter);
+    let mut linter = Linter { file, context, options, findings: Vec::new(), stop: None };
+    let stages = triggers::stages(file);
+    form::check(&mut linter, &stages);
+    stages::check(&mut linter, &stages);
+    variables::check(&mut linter, &stages);
     performance::check(&mut linter);
-    let mut findings = linter.findings;
+    let stop = context.stop.map(|stop| linter.stop.map_or(stop, |own| own.min(stop)));
+    let reported = |(at, finding): &(usize, Finding)| {
+        let of_buildkit = finding.rule.family().is_of_buildkit();
+        !of_buildkit || stop.is_none_or(|stop| stop.comes_after(finding.rule, *at, file))
+    };
+    linter.findings.retain(reported);
+    let mut findings: Vec<Finding> = linter.findings.into_iter().map(|(_, finding)| finding).collect();
     findings.sort_by_key(|finding| (finding.diagnostic.span.map(|span| span.start), finding.rule));
     Ok(Report { findings, error })
 }

@@ -25,6 +25,15 @@ impl Options {
     /// # Errors
     /// A sentence for the user that names the unknown option or rule.
     pub fn parse(text: &str) -> Result<Self, String> {
+        Self::read(text, true)
+    }
+
+    /// Parses options. If not all rules must be known, the others are left out: BuildKit may have them.
+    fn read(text: &str, known: bool) -> Result<Self, String> {
+        let rule = |name: &str| match rule(name) {
+            Err(_) if !known => Ok(None),
+            found => found.map(Some),
+        };
         let mut options = Self::default();
         for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
             let (key, value) =
@@ -36,9 +45,7 @@ impl Options {
                     for name in value.split(',').map(str::trim) {
                         match name {
                             "performance" => options.skip_performance = true,
-                            name => {
-                                options.skip.insert(rule(name)?);
-                            }
+                            name => options.skip.extend(rule(name)?),
                         }
                     }
                 }
@@ -48,7 +55,7 @@ impl Options {
                 }
                 "experimental" => {
                     for name in value.split(',').map(str::trim) {
-                        options.experimental.insert(rule(name)?);
+                        options.experimental.extend(rule(name)?);
                     }
                 }
                 "error" => {
@@ -72,13 +79,14 @@ impl Options {
         Ok(options)
     }
 
-    /// Returns the options of the `check` directive of a file, or the defaults if it has none.
+    /// Returns the options of the `check` directive of a file, or the defaults if it has none. Unknown rules have no effect, as with
+    /// BuildKit.
     ///
     /// # Errors
-    /// Returns the same errors as [`Options::parse`], at the position of the value.
+    /// An unknown option, at the position of the value.
     pub fn of_file(file: &Dockerfile<'_>) -> Result<Self, Diagnostic> {
         file.directive("check").map_or(Ok(Self::default()), |directive| {
-            Self::parse(&directive.value).map_err(|message| at(directive.value_span, message))
+            Self::read(&directive.value, false).map_err(|message| at(directive.value_span, message))
         })
     }
 

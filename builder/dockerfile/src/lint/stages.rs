@@ -1,18 +1,17 @@
 //! Rules about stages: their names and platforms, and instructions that count once for each stage.
 
-use super::{Linter, Rule};
-use crate::{Expander, Keyword, Kind};
+use super::triggers::Stage;
+use super::{Finding, Linter, Rule};
+use crate::{Diagnostic, Expander, Instruction, Keyword};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The names with another meaning in FROM and `--from`.
 const RESERVED: [&str; 2] = ["scratch", "context"];
 
-pub(super) fn check(linter: &mut Linter<'_>) {
-    let file = linter.file;
+pub(super) fn check(linter: &mut Linter<'_>, stages: &[Stage<'_, '_>]) {
     let mut names = BTreeSet::new();
-    for stage in super::by_stage(file) {
-        let from_line = &stage[0];
-        let Kind::From(from) = &from_line.kind else { continue };
+    for stage in stages {
+        let Stage { from_line, from, .. } = *stage;
         if let Some(name) = &from.name {
             let lower = name.to_lowercase();
             if *name.text != lower {
@@ -76,19 +75,18 @@ fn platform(linter: &mut Linter<'_>, from_line: &crate::Instruction<'_>, from: &
     }
 }
 
-/// Reports every CMD, ENTRYPOINT and HEALTHCHECK but the last one of a stage, because only that one has an effect.
-fn once(linter: &mut Linter<'_>, stage: &[crate::Instruction<'_>]) {
+/// Reports every CMD, ENTRYPOINT and HEALTHCHECK but the last one of a stage, because only that one has an effect. BuildKit does so when
+/// it meets the next one.
+fn once(linter: &mut Linter<'_>, stage: &Stage<'_, '_>) {
     for keyword in [Keyword::Cmd, Keyword::Entrypoint, Keyword::Healthcheck] {
-        let all: Vec<_> = stage.iter().filter(|instruction| instruction.keyword() == keyword).collect();
-        let Some((_, without_effect)) = all.split_last() else { continue };
-        for instruction in without_effect {
-            linter.find(
-                Rule::MultipleInstructionsDisallowed,
-                instruction,
-                instruction.span,
-                format!("this {0} has no effect, because another {0} follows in this stage", keyword.name()),
-                "remove it",
-            );
+        let all: Vec<&Instruction<'_>> = stage.instructions().filter(|found| found.keyword() == keyword).collect();
+        for pair in all.windows(2) {
+            let (without_effect, next) = (pair[0], pair[1]);
+            let name = keyword.name();
+            let message = format!("this {name} has no effect, because another {name} follows in this stage");
+            let diagnostic = Diagnostic::new(without_effect.span, message).help("remove it");
+            let finding = Finding::new(Rule::MultipleInstructionsDisallowed, without_effect.lines, diagnostic);
+            linter.find_when(next.span.range().start, next.comments, finding);
         }
     }
 }

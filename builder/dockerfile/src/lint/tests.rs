@@ -295,6 +295,137 @@ fn directives_and_comments_skip_rules() {
         report.findings.iter().map(|finding| (finding.rule, finding.lines.map(|lines| lines.0))).collect();
     assert_eq!(names, [(Rule::StageNameCasing, Some(2)), (Rule::LegacyKeyValueFormat, Some(5))]);
     assert!(report.error);
-    let bad = parse("# check=skip=NoSuch\nFROM alpine\n").unwrap();
-    assert!(run(&bad, &LintContext::default()).unwrap_err().to_string().contains("NoSuch"));
+    // BuildKit may have a rule of that name.
+    let unknown = parse("# check=skip=NoSuch,StageNameCasing\nFROM alpine AS B\n").unwrap();
+    assert!(run(&unknown, &LintContext::default()).unwrap().findings.is_empty());
+    let bad = parse("# check=skips=all\nFROM alpine\n").unwrap();
+    assert!(run(&bad, &LintContext::default()).unwrap_err().to_string().contains("skips"));
+}
+/// Files with errors, and files whose stages bring triggers, with what BuildKit (its main branch of 2026-08) reports for each: lines and rules.
+const REPORTED: &[(&str, &str)] = &[
+    ("FROM scratch as a\nENV x 1\nCOPY $u /a\nRUNN x\nFROM scratch as b\nmaintainer me\n", "1:FromAsCasing"),
+    (
+        "FROM scratch as a\nMAINTAINER me\nfrom scratch AS B\nCOPY\nMAINTAINER you\nFROM scratch as c\n",
+        "1:FromAsCasing 2:MaintainerDeprecated 3:FromAsCasing 3:StageNameCasing",
+    ),
+    ("FROM scratch as Big extra\n", "1:FromAsCasing"),
+    ("FROM scratch as a\nCOPY a \\\n\n b\nBAD\n", "1:FromAsCasing 4:NoEmptyContinuation"),
+    ("FROM scratch as a\nCOPY <<EOF /x\nhi\n", ""),
+    ("FROM scratch as a\nENV x\n", ""),
+    ("maintainer x\nFROM scratch as a\n", "1:MaintainerDeprecated"),
+    ("FROM scratch as a\nFROM scratch as a\nfrom scratch as context\nLABEL\n", "1:FromAsCasing 2:FromAsCasing"),
+    ("# check=skip=FromAsCasing\nFROM scratch as a\nMAINTAINER x\nFOO\n", "3:MaintainerDeprecated"),
+    ("FROM scratch AS a\ncopy a b\nMAINTAINER z\nEXPOSE\n", "3:MaintainerDeprecated"),
+    ("ARG a=1\nRUN x\nFROM scratch as a\nMAINTAINER y\n", ""),
+    ("ARG x=1\n", ""),
+    ("FROM\nMAINTAINER z\nFROM scratch as b\n", ""),
+    ("FROM scratch as a\nMAINTAINER z\nCOPY --from=nothere --chmod a b\n", "1:FromAsCasing 2:MaintainerDeprecated"),
+    (
+        "ARG a=${b:?need b}\nFROM scratch as a\nENV x 1\nfrom scratch as a\n",
+        "2:FromAsCasing 4:ConsistentInstructionCasing 4:DuplicateStageName",
+    ),
+    ("ARG a=${b?}\nARG c=$d\nFROM $a as x\n", "3:FromAsCasing"),
+    (
+        "ARG a=${x:^}\nFROM scratch as x\nENV a b\nFROM scratch as x\n",
+        "2:FromAsCasing 4:DuplicateStageName 4:FromAsCasing",
+    ),
+    (
+        "FROM scratch as a\nENV x 1\nFROM ${b?} as c\nFROM $nope as d\n",
+        "1:FromAsCasing 3:FromAsCasing 3:UndefinedArgInFrom 4:FromAsCasing",
+    ),
+    ("FROM $x${b:?no b} as c\nFROM $y AS d\n", "1:FromAsCasing"),
+    ("FROM $blank as c\nENV a 1\n", "1:FromAsCasing 1:InvalidDefaultArgInFrom 1:UndefinedArgInFrom"),
+    (
+        "ARG b=\nFROM $b as c\nENV a 1\nFROM $z as d\n",
+        "2:FromAsCasing 2:InvalidDefaultArgInFrom 4:FromAsCasing 4:InvalidDefaultArgInFrom",
+    ),
+    (
+        "FROM --platform=$nope scratch as c\nENV a 1\nFROM $z as d\n",
+        "1:FromAsCasing 1:UndefinedArgInFrom 3:FromAsCasing 3:InvalidDefaultArgInFrom",
+    ),
+    (
+        "FROM --platform=${nope?} scratch as c\nFROM $z as d\n",
+        "1:FromAsCasing 1:UndefinedArgInFrom 2:FromAsCasing 2:InvalidDefaultArgInFrom",
+    ),
+    (
+        "FROM --platform=$TARGETPLATFORM scratch as c\nFROM --platform=linux/amd64 scratch as e\nFROM ${q?} as d\n",
+        "1:FromAsCasing 1:RedundantTargetPlatform 2:FromAsCasing 2:FromPlatformFlagConstDisallowed 3:FromAsCasing 3:UndefinedArgInFrom",
+    ),
+    ("FROM \"x as c\nFROM $z as d\n", "1:FromAsCasing 2:FromAsCasing"),
+    (
+        "FROM ${a:-scratch} as c\nFROM ${b-scratch} AS d\nFROM ${TARGETOS:+scratch} AS e\nFROM ${zz:+x}scratch AS f\nENV a=$zz\n",
+        "1:FromAsCasing 1:UndefinedArgInFrom 2:UndefinedArgInFrom 4:UndefinedArgInFrom 5:UndefinedVar",
+    ),
+    ("FROM scratch AS a\nENV a=$b${c?} d=$e\nENV x y\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV q=$r\nCOPY $s ${t:?} /\nCOPY $u /\n", "2:UndefinedVar 3:UndefinedVar"),
+    ("FROM scratch AS a\nCOPY <<EOF /x\n$a ${b:?no} $c\nEOF\nENV p q\n", "2:UndefinedVar"),
+    (
+        "FROM scratch AS a\nWORKDIR rel\nENV p q\nUSER ${u?}\nWORKDIR x\nCMD a b\n",
+        "2:WorkdirRelativePath 3:LegacyKeyValueFormat 4:UndefinedVar",
+    ),
+    ("FROM scratch AS a\nARG x=$z y=${y?} w=$v\nENV p q\n", "2:UndefinedVar"),
+    (
+        "FROM scratch AS a\nENV p q\nFROM scratch AS b\nENV r s\nENV t=${u?}\nENV v w\nFROM scratch AS c\nENV z z\n",
+        "2:LegacyKeyValueFormat 4:LegacyKeyValueFormat 5:UndefinedVar",
+    ),
+    ("FROM scratch AS a\nSTOPSIGNAL ${v?}\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nRUN --mount=type=bind,source=$s,target=${t?} x\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=${b:-$c} d=${e:+$f} g=${h-$i} j=${k+$l}\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=$b${\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=$b\"$c\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=${b:?${c:?inner $d} $e}\nCMD x\n", ""),
+    ("FROM scratch AS a\nENV a=${b:+${c:?inner}}\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nARG b\nENV a=${b:?x} c=$d\nCMD x\n", ""),
+    ("FROM scratch AS a\nADD $a ${b?} $c /\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nCOPY --chown=$a --chmod=${b?} c /\nCMD x\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nONBUILD ENV a=${b?}\nFROM a\nCMD x\n", "3:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=${b?}\nFROM scratch AS x\nCMD z\nFROM a\nCMD x\n", "2:UndefinedVar"),
+    (
+        "FROM scratch AS a\nENV PASSWORD=x\nARG TOKEN=${x?}\nENV SECRET=1\n",
+        "2:SecretsUsedInArgOrEnv 3:SecretsUsedInArgOrEnv 3:UndefinedVar",
+    ),
+    ("FROM scratch AS a\nENV KEY_SECRET=${x?}\nENV PASSWORD=1\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nLABEL k $v\nLABEL k ${v?}\n", "2:LegacyKeyValueFormat 2:UndefinedVar 3:UndefinedVar"),
+    ("FROM scratch AS a\nWORKDIR $a\nWORKDIR ${b?}\n", "2:UndefinedVar 2:WorkdirRelativePath 3:UndefinedVar"),
+    ("# escape=`\nFROM scratch AS a\nENV a=$b${c?} `\n d=$e\nCMD x\n", "3:UndefinedVar"),
+    ("FROM scratch AS a\n# check=skip=UndefinedVar\nENV a=$b${c?}\nCMD x\n", ""),
+    ("FROM scratch AS a\nCOPY --link <<A <<B /d/\n$x\nA\n${y?}\nB\nCMD z\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nENV a=${-x} b=${@:-y} c=${1?}\nCMD z\n", ""),
+    ("FROM scratch AS a\nLABEL ${k?}=$v\nCMD z\n", "2:UndefinedVar"),
+    ("FROM scratch AS a\nCMD x\nENV a=${b?}\nCMD y\n", "2:JSONArgsRecommended 3:UndefinedVar"),
+    (
+        "FROM scratch AS a\nENTRYPOINT [\"x\"]\nENTRYPOINT [\"y\"]\nHEALTHCHECK NONE\nHEALTHCHECK NONE\nENV a=${b?}\nHEALTHCHECK NONE\n",
+        "2:MultipleInstructionsDisallowed 4:MultipleInstructionsDisallowed 6:UndefinedVar",
+    ),
+    ("FROM scratch AS a\nCMD\nENTRYPOINT\nMAINTAINER\n", "4:MaintainerDeprecated"),
+    ("FROM scratch is B\nMAINTAINER x\n", "1:FromAsCasing 1:StageNameCasing"),
+    ("FROM scratch AS B-\\\n\nMAINTAINER x\nFOO\n", "3:NoEmptyContinuation"),
+    ("# check=skip=Foo\nFROM scratch as B\nMAINTAINER x\n", "2:FromAsCasing 2:StageNameCasing 3:MaintainerDeprecated"),
+    ("FROM scratch AS a\nONBUILD ENV a=$b\nFROM a\nCMD [\"x\"]\n", "3:UndefinedVar"),
+    (
+        "FROM scratch AS a\nONBUILD WORKDIR x\nONBUILD COPY $y /\nONBUILD ARG SECRET=1\nFROM a AS b\nFROM a AS c\n",
+        "6:SecretsUsedInArgOrEnv 6:UndefinedVar 6:WorkdirRelativePath",
+    ),
+    (
+        "FROM scratch AS a\nONBUILD CMD x\nONBUILD CMD y\nFROM a\n",
+        "4:JSONArgsRecommended 4:MultipleInstructionsDisallowed",
+    ),
+    ("FROM scratch AS a\nONBUILD EXPOSE 80/TCP\nFROM a\n", "3:ExposeProtoCasing"),
+    ("FROM scratch AS a\nENV b=/x\nARG b\nWORKDIR ${b}\n", ""),
+    ("FROM scratch AS a\nARG b\nWORKDIR ${b:+rel}\nWORKDIR ${b:-rel2}\n", "3:WorkdirRelativePath"),
+];
+
+#[test]
+fn the_rules_report_what_buildkit_reports_before_it_stops() {
+    for (text, expected) in REPORTED {
+        let parsed = crate::Parsed::of(text);
+        let stop = parsed.stop.or(Some(Stop::after(Pass::Commands)));
+        let report = run(&parsed.file, &LintContext { stop, ..LintContext::default() }).unwrap();
+        let found = report.findings.iter().filter(|found| found.rule.family().is_of_buildkit());
+        let mut found: Vec<_> = found.map(|found| (found.lines.unwrap().0, found.rule.name())).collect();
+        found.sort_unstable();
+        found.dedup();
+        let found: Vec<_> = found.iter().map(|(line, rule)| format!("{line}:{rule}")).collect();
+        assert_eq!(found.join(" "), *expected, "{text}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Rules about variables that are used but not declared.
 
-use super::{Linter, Rule};
+use super::triggers::Stage;
+use super::{Linter, Pass, Rule, Stop};
 use crate::{Expander, Instruction, Kind, PREDEFINED, Text, Word, closest, mount};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,81 +40,143 @@ const OFTEN_SET: [&str; 31] = [
     "ASPNET_VERSION",
 ];
 
+/// The build arguments that steps do not see.
+const UNSEEN: [&str; 2] = ["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"];
+
 /// The variables that are set at a point of a stage.
 #[derive(Clone, Default)]
 struct Known {
     values: BTreeMap<Text, String>,
+    /// The arguments that are declared and have no value.
+    declared: BTreeSet<Text>,
     /// Whether the variables of the base image are known.
     base_known: bool,
     /// Whether this stage, or a stage that it is based on, has a WORKDIR.
     workdir_set: bool,
 }
 
-pub(super) fn check(linter: &mut Linter<'_>) {
-    let file = linter.file;
-    let expander = Expander::new(file.escape);
-    let mut globals: BTreeMap<Text, String> =
-        PREDEFINED.iter().map(|name| (Text::from(*name), "linux/amd64".to_owned())).collect();
-    let mut defaults = globals.clone();
-    for instruction in &file.instructions {
-        let Kind::Arg(arguments) = &instruction.kind else { break };
-        for argument in arguments {
-            let name = &argument.name.text;
-            let expanded = |with: &BTreeMap<Text, String>| {
-                argument.default.as_ref().map(|word| expander.word(&word.text, with).unwrap_or_default())
-            };
-            let default = expanded(&defaults);
-            let value = linter.context.build_args.get(&**name).cloned().or_else(|| expanded(&globals));
-            if let Some(default) = default {
-                defaults.insert(Text::from(&**name), default);
+/// The arguments above the first FROM.
+struct Globals {
+    values: BTreeMap<Text, String>,
+    declared: BTreeSet<Text>,
+    /// The values without build arguments. `None` if a default cannot be expanded.
+    defaults: Option<BTreeMap<Text, String>>,
+    /// Whether a value cannot be expanded.
+    broken: bool,
+}
+
+impl Globals {
+    fn of(linter: &Linter<'_>, expander: &Expander) -> Self {
+        let mut values: BTreeMap<Text, String> =
+            PREDEFINED.iter().map(|name| (Text::from(*name), "linux/amd64".to_owned())).collect();
+        let mut declared: BTreeSet<Text> = values.keys().cloned().collect();
+        let mut defaults = Some(values.clone());
+        let mut broken = false;
+        for instruction in &linter.file.instructions {
+            let Kind::Arg(arguments) = &instruction.kind else { break };
+            for argument in arguments {
+                let name = Text::from(&*argument.name.text);
+                if let (Some(word), Some(known)) = (&argument.default, &mut defaults) {
+                    match expander.word(&word.text, known) {
+                        Ok(value) => drop(known.insert(name.clone(), value)),
+                        Err(_) => defaults = None,
+                    }
+                }
+                let given = linter.context.build_args.get(&*name).cloned();
+                let default = argument.default.as_ref().filter(|_| given.is_none());
+                let default = default.map(|word| expander.word(&word.text, &values));
+                broken |= matches!(default, Some(Err(_)));
+                let value = given.or_else(|| default.map(Result::unwrap_or_default));
+                declared.insert(name.clone());
+                values.extend(value.map(|value| (name, value)));
             }
-            globals.insert(Text::from(&**name), value.unwrap_or_default());
+        }
+        Self { values, declared, defaults, broken }
+    }
+}
+
+pub(super) fn check(linter: &mut Linter<'_>, stages: &[Stage<'_, '_>]) {
+    let expander = Expander::new(linter.file.escape);
+    let globals = Globals::of(linter, &expander);
+    if let Some(defaults) = &globals.defaults {
+        default_bases(linter, &expander, stages, defaults);
+    }
+    if globals.broken {
+        linter.stops_with(Stop::after(Pass::File));
+    }
+    for stage in stages {
+        if !from_words(linter, &expander, stage, &globals) {
+            linter.stops(Pass::Stages, stage.from_line);
+            break;
         }
     }
     let mut ends: BTreeMap<String, Known> = BTreeMap::new();
-    for stage in super::by_stage(file) {
-        let Kind::From(from) = &stage[0].kind else { continue };
-        for word in [Some(&from.base), from.platform.as_ref()].into_iter().flatten() {
-            let Ok(found) = expander.expand(&word.text, &globals) else { continue };
-            for name in found.unmatched {
-                let known = globals.keys().map(|name| &**name);
-                let hint = closest(&name, known).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
-                linter.find(
-                    Rule::UndefinedArgInFrom,
-                    &stage[0],
-                    word.span,
-                    format!("FROM uses {name}, which is not declared by an ARG above the first FROM{hint}"),
-                    format!("add ARG {name} above the first FROM"),
-                );
-            }
-        }
-        let with_defaults = expander.word(&from.base.text, &defaults).unwrap_or_default();
-        let valid = with_defaults == "scratch"
-            || (linter.context.is_image_name)(&with_defaults)
-            || ends.contains_key(&*with_defaults);
-        // BuildKit has one rule for a name that an ARG without a default leaves incomplete and for one that is written wrongly.
-        if !valid {
-            let base = &from.base.text;
-            let (what, help) = if base.contains('$') {
-                let what = format!("without build arguments, FROM {base} does not name a valid image");
-                (what, "give the ARG above the first FROM a default".to_owned())
-            } else {
-                (format!("FROM {base} does not name a valid image"), format!("write {}", base.to_lowercase()))
-            };
-            linter.find(Rule::InvalidDefaultArgInFrom, &stage[0], from.base.span, what, help);
-        }
-        let base = expander.word(&from.base.text, &globals).unwrap_or_default();
+    for stage in stages {
+        let from = stage.from;
+        let base = expander.word(&from.base.text, &globals.values).unwrap_or_default();
         let mut known = match ends.get(&base) {
             Some(end) => end.clone(),
             None => base_image(linter, &base),
         };
-        for instruction in &stage[1..] {
-            instruction_words(linter, &expander, instruction, &mut known, &globals);
+        for instruction in stage.instructions() {
+            instruction_words(linter, &expander, instruction, &mut known, &globals.values);
         }
         if let Some(name) = &from.name {
             ends.insert(name.to_lowercase(), known);
         }
     }
+}
+
+/// Reports a FROM that names no valid image without build arguments, up to the first one that cannot be expanded.
+fn default_bases(
+    linter: &mut Linter<'_>,
+    expander: &Expander,
+    stages: &[Stage<'_, '_>],
+    defaults: &BTreeMap<Text, String>,
+) {
+    let mut names = BTreeSet::new();
+    for stage in stages {
+        let base = &stage.from.base;
+        let Ok(expanded) = expander.word(&base.text, defaults) else { return };
+        let valid = expanded == "scratch" || (linter.context.is_image_name)(&expanded) || names.contains(&*expanded);
+        // BuildKit has one rule for a name that an ARG without a default leaves incomplete and for one that is written wrongly.
+        if !valid {
+            let text = &base.text;
+            let (what, help) = if text.contains('$') {
+                let what = format!("without build arguments, FROM {text} does not name a valid image");
+                (what, "give the ARG above the first FROM a default".to_owned())
+            } else {
+                (format!("FROM {text} does not name a valid image"), format!("write {}", text.to_lowercase()))
+            };
+            linter.find(Rule::InvalidDefaultArgInFrom, stage.from_line, base.span, what, help);
+        }
+        names.extend(stage.from.name.as_ref().map(|name| name.to_lowercase()));
+    }
+}
+
+/// Reports the undeclared arguments of a FROM. Returns whether its words can be expanded and have valid values.
+fn from_words(linter: &mut Linter<'_>, expander: &Expander, stage: &Stage<'_, '_>, globals: &Globals) -> bool {
+    let from = stage.from;
+    for word in [Some(&from.base), from.platform.as_ref()].into_iter().flatten() {
+        let (expanded, error) = expander.expand_until_error(&word.text, &globals.values);
+        for name in expanded.unmatched.into_iter().filter(|name| !globals.declared.contains(&**name)) {
+            let known = globals.declared.iter().map(|name| &**name);
+            let hint = closest(&name, known).map(|known| format!(" (did you mean {known}?)")).unwrap_or_default();
+            linter.find(
+                Rule::UndefinedArgInFrom,
+                stage.from_line,
+                word.span,
+                format!("FROM uses {name}, which is not declared by an ARG above the first FROM{hint}"),
+                format!("add ARG {name} above the first FROM"),
+            );
+        }
+        let is_platform = !std::ptr::eq(word, &from.base);
+        let invalid = is_platform && (linter.context.platform_of)(&expanded.text).is_none();
+        if error.is_some() || expanded.text.is_empty() || invalid {
+            return false;
+        }
+    }
+    true
 }
 
 fn base_image(linter: &Linter<'_>, base: &str) -> Known {
@@ -136,14 +199,12 @@ fn instruction_words(
     globals: &BTreeMap<Text, String>,
 ) {
     let mut used: Vec<&Word<'_>> = Vec::new();
+    let mut mounts: Vec<Word<'_>> = Vec::new();
     match &instruction.kind {
         Kind::Copy(copy) => {
             used.extend([copy.chown(), copy.chmod(), copy.checksum()].into_iter().flatten());
-            used.extend(copy.exclude().chain(copy.sources()).chain([copy.destination()]));
-            for document in copy.heredocs.iter().filter(|document| document.expand) {
-                let word = Word { text: document.text(), span: document.span };
-                report(linter, &Expander::heredoc(), instruction, &word, known);
-            }
+            // The patterns of `--exclude` are not expanded.
+            used.extend(copy.sources().iter().chain([copy.destination()]));
         }
         Kind::Env(pairs) | Kind::Label(pairs) => used.extend(pairs.iter().flat_map(|pair| [&pair.name, &pair.value])),
         Kind::Workdir(word) => {
@@ -152,11 +213,7 @@ fn instruction_words(
         }
         Kind::User(word) | Kind::Stopsignal(word) => used.push(word),
         Kind::Volume(words) => used.extend(words),
-        Kind::Run(run) => {
-            for value in run.mounts().flat_map(mount::values) {
-                report(linter, expander, instruction, &value, known);
-            }
-        }
+        Kind::Run(run) => mounts.extend(run.mounts().flat_map(mount::values)),
         // A default may use the arguments before it in its line, as below.
         Kind::Arg(_) => {}
         // BuildKit expands the ports of EXPOSE by a path of its own, which reports no variables.
@@ -170,8 +227,18 @@ fn instruction_words(
         | Kind::Maintainer(_)
         | Kind::Onbuild(_) => {}
     }
-    for word in used {
-        report(linter, expander, instruction, word, known);
+    let mut expands = used.into_iter().chain(&mounts).all(|word| report(linter, expander, instruction, word, known));
+    if let Kind::Copy(copy) = &instruction.kind {
+        // Heredocs come after all words.
+        let mut documents = copy.heredocs.iter().filter(|document| document.expand);
+        expands = expands
+            && documents.all(|document| {
+                let word = Word { text: document.text(), span: document.span };
+                report(linter, &Expander::heredoc(), instruction, &word, known)
+            });
+    }
+    if !expands {
+        linter.stops(Pass::Commands, instruction);
     }
     match &instruction.kind {
         Kind::Env(pairs) => {
@@ -185,14 +252,18 @@ fn instruction_words(
                 let name = &argument.name.text;
                 let given = linter.context.build_args.get(&**name).cloned();
                 // The default of an argument that the caller sets is not expanded.
-                if let Some(word) = argument.default.as_ref().filter(|_| given.is_none()) {
-                    report(linter, expander, instruction, word, known);
+                if let Some(word) = argument.default.as_ref().filter(|_| given.is_none() && expands)
+                    && !report(linter, expander, instruction, word, known)
+                {
+                    expands = false;
+                    linter.stops(Pass::Commands, instruction);
                 }
                 let default =
                     argument.default.as_ref().map(|word| expander.word(&word.text, &known.values).unwrap_or_default());
-                let value = given.or(default).or_else(|| globals.get(&**name).cloned());
                 // An argument may be declared without a value, because the caller can set it.
-                known.values.insert(Text::from(&**name), value.unwrap_or_default());
+                known.declared.insert(Text::from(&**name));
+                let value = given.or(default).or_else(|| globals.get(&**name).cloned());
+                known.values.extend(value.map(|value| (Text::from(&**name), value)));
             }
         }
         _ => {}
@@ -211,7 +282,8 @@ fn workdir(
         return;
     }
     let Ok(expanded) = expander.expand(&word.text, &known.values) else { return };
-    let unknown = !known.base_known && !expanded.unmatched.is_empty();
+    let of_base = |name: &String| !known.declared.contains(&**name);
+    let unknown = !known.base_known && expanded.unmatched.iter().any(of_base);
     if !unknown && !expanded.text.starts_with('/') {
         linter.find(
             Rule::WorkdirRelativePath,
@@ -223,17 +295,23 @@ fn workdir(
     }
 }
 
-fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instruction<'_>, word: &Word<'_>, known: &Known) {
-    if !word.contains('$') {
-        return;
+/// Reports the undefined variables of a word. Returns whether it can be expanded.
+fn report(
+    linter: &mut Linter<'_>,
+    expander: &Expander,
+    instruction: &Instruction<'_>,
+    word: &Word<'_>,
+    known: &Known,
+) -> bool {
+    if !word.contains(['$', '"', '\'']) {
+        return true;
     }
-    let unmatched = match expander.expand(&word.text, &known.values) {
-        Ok(found) => found.unmatched,
-        // `${x:?text}` reports the missing variable itself.
-        Err(_) => BTreeSet::new(),
-    };
-    for name in unmatched {
-        if !known.base_known && OFTEN_SET.contains(&&*name) {
+    let (expanded, error) = expander.expand_until_error(&word.text, &known.values);
+    for name in expanded.unmatched {
+        if (!known.base_known && OFTEN_SET.contains(&&*name))
+            || known.declared.contains(&*name)
+            || UNSEEN.contains(&&*name)
+        {
             continue;
         }
         let names = known.values.keys().map(|name| &**name);
@@ -246,4 +324,5 @@ fn report(linter: &mut Linter<'_>, expander: &Expander, instruction: &Instructio
             format!("add ARG {name} or ENV {name}=value above, or write \\${name} for the text itself"),
         );
     }
+    error.is_none()
 }
