@@ -666,3 +666,95 @@ fn the_time_grows_with_the_lines() {
         assert!(many < few * 10.0, "{few} s and {many} s");
     }
 }
+
+#[test]
+fn a_build_that_fails_outside_of_its_steps_says_so_in_the_builder_s_words() {
+    let step = "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\n#2 [1/1] RUN make\n#2 1.001 cc\n";
+    let kaniko = "INFO[0000] Retrieving image manifest a\nINFO[0001] Building stage 'a' [idx: '0', base-idx: '-1']\nINFO[0001] RUN make\n\
+                  INFO[0009] Taking snapshot of full filesystem...\nINFO[0010] Pushing image to r.example/a:1\n";
+    for (log, words) in [
+        (format!("{step}ERROR: failed to receive status: rpc error: code = Unavailable desc = EOF\n"), "desc = EOF"),
+        (
+            "#1 [internal] load build definition from Dockerfile\n#1 DONE 0.1s\nERROR: failed to build: failed to solve: \
+             dockerfile parse error on line 3: unknown instruction: RUNN\n"
+                .to_owned(),
+            "unknown instruction: RUNN",
+        ),
+        (format!("{kaniko}error pushing image: failed to push to destination r.example/a:1: 401\n"), "401"),
+        (format!("{kaniko}error checking push permissions -- make sure you entered the correct tag name\n"), "tag name"),
+    ] {
+        let (record, _) = read(&log);
+        assert!(!record.succeeded && !record.unfinished, "{log}");
+        assert!(record.notes.iter().any(|note| note.contains(words)), "{log}: {:?}", record.notes);
+    }
+    let (record, _) = read(&format!("{step}#2 ERROR: exit code: 1\nERROR: failed to solve: exit code: 1\n"));
+    assert!(record.notes.iter().all(|note| !note.contains("outside")), "{:?}", record.notes);
+}
+
+#[test]
+fn the_first_vertex_may_have_the_name_of_another_front_end() {
+    let log = "#1 [depot] launching amd64 machine\n#1 DONE 30.0s\n\n#2 [internal] load build definition from Dockerfile\n\
+               #2 DONE 0.1s\n\n#3 [1/1] RUN make\n#3 DONE 5.0s\n\n#4 exporting to image\n#4 DONE 1.0s\n";
+    let (record, _) = read(log);
+    assert_eq!((record.wall.0, record.steps.len()), (36_100_000_000, 4));
+    // Lines of other programs with the same numbers.
+    let (record, _) = read(&format!(
+        "#1 fix the login page\n#2 and another\n{}",
+        &log[log.find("#2 [int").unwrap()..].replace("#2", "#1").replace("#3", "#2").replace("#4", "#3")
+    ));
+    assert_eq!((texts(&record).len(), record.wall.0), (3, 6_100_000_000));
+}
+
+#[test]
+fn a_step_that_a_service_cancels_ends_with_its_message() {
+    for message in ["##[error]The operation was canceled.", "ERROR: Job failed: canceled", "Aborted by a user"] {
+        let (record, _) = read(&format!(
+            "2026-03-01T10:00:00Z #1 [1/1] RUN make\n2026-03-01T10:00:01Z #1 1.000 cc\n2026-03-01T10:01:00Z {message}\n\
+             2026-03-01T10:01:30Z Cleaning up\n"
+        ));
+        assert_eq!((record.wall.0, record.unfinished), (60_000_000_000, true), "{message}");
+    }
+}
+
+#[test]
+fn a_terminal_s_lines_may_be_broken_or_in_a_diff() {
+    let display = "[+] Building 5.2s (3/3) FINISHED\n => [internal] load metadata for docker.io/library/node:20  0.1s\n \
+                   => [1/2] RUN npm ci  3.0s\n => [2/2] RUN make  2.0s\n => => exporting layers  0.1s\n => exporting to image  0.1s\n";
+    let broken = display.replace("node:20  ", "node:20\n").replace("RUN make  ", "RUN\nmake\n");
+    let diff = format!("+{}", display.trim_end().replace('\n', "\n+"));
+    for log in [display, &broken, &diff] {
+        let (record, _) = read(log);
+        assert_eq!((record.wall.0, times(&record, "RUN make").1 - times(&record, "RUN make").0), (5_200_000_000, 2000));
+        assert_eq!(record.steps.len(), 4, "{log}");
+    }
+    let failed = "[+] Building 1.0s (1/2)\n => ERROR [2/2] RUN make  1.0s\nfailed to solve with frontend dockerfile.v0: failed to build LLB: \
+                  executor failed running [make]: exit code: 2\n";
+    assert_eq!(step(&read(failed).0, "RUN make").exit_code, Some(2));
+}
+
+#[test]
+fn a_stage_that_is_shown_late_does_not_start_from_the_one_shown_before() {
+    let (record, explanation) = read(
+        "2026-03-01T10:00:00.000Z #1 [internal] load build definition from Dockerfile
+2026-03-01T10:00:00.100Z #1 DONE 0.1s
+2026-03-01T10:00:00.100Z #2 [base 1/1] RUN sleep 1
+2026-03-01T10:00:01.100Z #2 DONE 1.0s
+2026-03-01T10:00:01.150Z #3 [b 1/1] RUN sleep 1.8
+2026-03-01T10:00:01.450Z #3 0.300 line 1
+2026-03-01T10:00:02.950Z #3 DONE 1.8s
+2026-03-01T10:00:02.951Z #4 [a 1/1] RUN sleep 1.7
+2026-03-01T10:00:02.951Z #4 DONE 1.7s
+2026-03-01T10:00:02.960Z #5 [stage-3 1/1] RUN sleep 1
+2026-03-01T10:00:03.960Z #5 DONE 1.0s
+",
+    );
+    let needs = |to: &str| -> Vec<&str> {
+        let to = step(&record, to).id;
+        let from =
+            record.edges.iter().filter(|edge| edge.to == to).map(|edge| &*record.steps[edge.from.0 as usize].text);
+        from.filter(|text| text.starts_with("RUN")).collect()
+    };
+    assert_eq!((needs("sleep 1.8"), needs("sleep 1.7")), (vec!["RUN sleep 1"], vec!["RUN sleep 1"]));
+    let drag = |text: &str| explanation.steps.iter().find(|found| found.id == step(&record, text).id).unwrap().drag.0;
+    assert!(drag("load build definition") > 0 && drag("sleep 1.7") > 0, "{:?}", explanation.steps);
+}

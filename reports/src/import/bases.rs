@@ -1,6 +1,8 @@
 //! The stages that other stages start from (`FROM base`). BuildKit's log for people has no line for such a FROM.
 
 use super::draft::{Draft, DraftId, DraftStep};
+use super::instant::Instant;
+use super::late::{Bounds, ROUNDING, TICK};
 use crate::index::Indexed;
 use buildscope_record::Instruction;
 use std::collections::BTreeMap;
@@ -41,8 +43,8 @@ impl VertexLines {
     }
 
     /// Lets each stage that has a RUN and no base image start from the stage that ended last before its start. A stage without a RUN may be
-    /// `FROM scratch`.
-    pub(crate) fn guess_bases(&self, draft: &mut Draft) {
+    /// `FROM scratch`. `resolution` is the unit of all times.
+    pub(crate) fn guess_bases(&self, draft: &mut Draft, bounds: &Indexed<DraftId, Bounds>, resolution: Instant) {
         let mut stages: BTreeMap<_, StageEnds> = BTreeMap::new();
         for (id, step) in draft.steps.entries() {
             if let (Some(stage), Some(_)) = (&step.stage, step.number) {
@@ -58,13 +60,21 @@ impl VertexLines {
             ends.entry(group).or_default().extend(done);
         }
         ends.values_mut().for_each(|ends| ends.sort_unstable());
+        // BuildKit shows one vertex at a time: a stage that started long before may be shown only now.
+        let possible = |first: DraftId, last: DraftId| {
+            let (start, end) = (draft.steps[first].start, draft.steps[last].end.filter(|_| !bounds[last].held));
+            start.zip(end).is_none_or(|(start, end)| end <= start + ROUNDING + TICK + resolution)
+        };
         let mut found = Vec::new();
         for ((group, _), stage) in stages.iter().filter(|(_, stage)| stage.runs) {
             let Some(((1, _), first)) = stage.first else { continue };
             let (Some(named), Some(ends)) = (self.of[first].named, ends.get(group)) else { continue };
-            let before = ends.partition_point(|&(done, _)| done < named).checked_sub(1);
-            if let Some(before) = before.filter(|_| draft.steps[first].instruction != Instruction::From) {
-                found.push((first, ends[before].1));
+            let mut before =
+                ends[..ends.partition_point(|&(done, _)| done < named)].iter().rev().map(|&(_, last)| last);
+            if draft.steps[first].instruction != Instruction::From
+                && let Some(base) = before.find(|&last| possible(first, last))
+            {
+                found.push((first, base));
             }
         }
         for (first, base) in found {

@@ -28,6 +28,9 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
     builds
 }
 
+/// The most lines into which a line is broken, less two.
+const MOST_BROKEN: usize = 4;
+
 #[derive(Default)]
 struct Screen {
     vertices: Vec<Printed>,
@@ -38,12 +41,24 @@ struct Screen {
     done: Option<usize>,
     finished: bool,
     last: Option<usize>,
+    /// A line without a time, and how many lines may go on with it so far.
+    broken: Option<(String, usize)>,
     /// The failed vertex whose output the client repeats after the display.
     repeated: Option<usize>,
 }
 
 impl Screen {
     fn line(&mut self, text: &str) {
+        if let Some((begin, count)) = self.broken.take()
+            && count < MOST_BROKEN
+            && !["=>", "[+]", "---"].iter().any(|start| text.starts_with(start))
+        {
+            let whole = format!("{begin} {text}");
+            if whole.split_whitespace().last().and_then(duration).is_some() {
+                return self.line(&whole);
+            }
+            self.broken = Some((whole, count + 1));
+        }
         if let Some(rest) = text.strip_prefix("[+] Building ") {
             let mut words = rest.split_whitespace();
             self.total = words.next().and_then(duration).max(self.total);
@@ -61,8 +76,12 @@ impl Screen {
             }
             return;
         }
-        let Some((name, took)) = rest.trim().rsplit_once(char::is_whitespace) else { return };
-        let (Some(took), false) = (duration(took), rest.starts_with("=>")) else { return };
+        let timed = rest.trim().rsplit_once(char::is_whitespace).and_then(|(name, took)| Some((name, duration(took)?)));
+        let Some((name, took)) = timed.filter(|_| !rest.starts_with("=>")) else {
+            // A mail breaks long lines: the time is in the next one.
+            self.broken = Some((text.to_owned(), 0));
+            return;
+        };
         let name = name.trim();
         let (outcome, name) = match name.split_once(' ') {
             Some(("CACHED", name)) => (Some(Outcome::Cached), name),
@@ -90,7 +109,7 @@ impl Screen {
         } else if let Some(repeated) = self.repeated {
             let output = offset(text).map_or(text, |(_, output)| output);
             self.vertices[repeated].log.push(output.to_owned());
-        } else if let Some((_, reason)) = text.split_once("failed to solve: ") {
+        } else if let Some(reason) = reason(text) {
             let failed = self.vertices.iter_mut().rfind(|vertex| vertex.outcome == Some(Outcome::Failed));
             if let Some(failed) = failed {
                 failed.error = Some(reason.to_owned());
@@ -124,4 +143,11 @@ impl Screen {
         draft.line = self.first.unwrap_or(0);
         Some(draft)
     }
+}
+
+/// The reason in a client's message that the build failed, also with the name of the front end, as clients before 2021 write it.
+fn reason(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("failed to solve")?;
+    let rest = rest.strip_prefix(" with frontend dockerfile.v0").unwrap_or(rest);
+    rest.strip_prefix(": ")
 }

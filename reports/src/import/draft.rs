@@ -176,6 +176,13 @@ impl Draft {
         last.iter().any(|(&(_, of), &number)| number + u32::from(loads_context) < of)
     }
 
+    /// Says in which words the build failed, if no step did.
+    pub(crate) fn fails_outside_of_steps(&mut self, words: &str) {
+        if self.failed && self.steps.iter().all(|step| step.outcome != Some(Outcome::Failed)) {
+            self.notes.push(format!("the build failed outside of its steps: {words}"));
+        }
+    }
+
     /// Whether a result was written.
     pub(crate) fn is_exported(&self) -> bool {
         let exports = |step: &DraftStep| step.stage.is_none() && is_export(&step.text);

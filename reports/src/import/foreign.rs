@@ -53,9 +53,20 @@ type IsLine = fn(&str) -> bool;
 /// What a log is in which no line is of a known builder.
 pub(super) fn by_lines(text: &str) -> Option<Foreign> {
     const ONLY: &str = "only builds of Dockerfiles are";
-    let kinds: [(IsLine, Foreign); 3] = [
+    let kinds: [(IsLine, Foreign); 8] = [
         (earthly, Foreign { what: "a log of Earthly", instead: ONLY }),
         (buildpacks, Foreign { what: "a log of Cloud Native Buildpacks", instead: ONLY }),
+        (bazel, Foreign { what: "a log of Bazel", instead: ONLY }),
+        (jib, Foreign { what: "a log of Jib", instead: ONLY }),
+        (ko, Foreign { what: "a log of ko", instead: ONLY }),
+        (nix, Foreign { what: "a log of Nix", instead: ONLY }),
+        (
+            tilt,
+            Foreign {
+                what: "a log of Tilt",
+                instead: "`docker build --progress=plain` of the same image shows the time of each step",
+            },
+        ),
         (
             dagger,
             Foreign {
@@ -73,6 +84,47 @@ pub(super) fn by_lines(text: &str) -> Option<Foreign> {
 /// `+target | --> RUN make`
 fn earthly(line: &str) -> bool {
     line.split_once(" | ").is_some_and(|(_, rest)| rest.trim_start_matches("*cached* ").starts_with("--> "))
+}
+
+/// `INFO: Elapsed time: 12.3s, Critical Path: 10.2s`
+fn bazel(line: &str) -> bool {
+    let starts = ["INFO: Analyzed ", "INFO: Elapsed time: ", "INFO: Build completed ", "INFO: Found "];
+    starts.iter().any(|start| line.contains(start))
+}
+
+/// `Containerizing application to acme/app...`
+fn jib(line: &str) -> bool {
+    let starts = [
+        "Containerizing application to ",
+        "Built and pushed image as ",
+        "Built image to ",
+        "Container entrypoint set to ",
+    ];
+    starts.iter().any(|start| line.contains(start))
+}
+
+/// `2026/03/01 10:00:01 Building example.com/cmd/app for linux/amd64`
+fn ko(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| !matches!(*word, "Using" | "Building" | "Publishing"));
+    match (words.next(), words.next(), words.next()) {
+        (Some("Using"), Some("base"), Some(base)) => base.contains('/'),
+        (Some("Building"), Some(path), Some("for")) => path.contains('/'),
+        (Some("Publishing"), Some(image), None) => image.contains('/'),
+        _ => false,
+    }
+}
+
+/// `building '/nix/store/…-app.drv'...`
+fn nix(line: &str) -> bool {
+    line.contains("/nix/store/") && (line.contains(".drv") || line.contains("copying path "))
+}
+
+/// `STEP 1/3 — Building Dockerfile: [web]`
+fn tilt(line: &str) -> bool {
+    line.split_once("STEP ").is_some_and(|(_, rest)| {
+        let (numbers, what) = rest.split_once(" — ").unwrap_or_default();
+        numbers.contains('/') && ["Building", "Pushing", "Deploying"].iter().any(|word| what.starts_with(word))
+    })
 }
 
 /// `===> BUILDING`
@@ -115,11 +167,25 @@ mod tests {
         for (log, what) in [
             ("  golang:1.22 | --> Load metadata golang:1.22\n +build | *cached* --> WORKDIR /app\n", "Earthly"),
             ("===> ANALYZING\n[analyzer] x\n2026-03-01T10:00:00Z ===> BUILDING\n", "Buildpacks"),
+            (
+                "INFO: Analyzed target //:app (0 packages loaded).\nINFO: Elapsed time: 12.3s, Critical Path: 10.2s\n",
+                "Bazel",
+            ),
+            ("[INFO] Containerizing application to acme/app...\n[INFO] Built and pushed image as acme/app\n", "Jib"),
+            ("10:00:00 Using base gcr.io/x/static for a/b\n10:00:01 Building a/b for linux/amd64\n", "ko"),
+            ("  /nix/store/abc-app.drv\nbuilding '/nix/store/abc-app.drv'...\n", "Nix"),
+            ("web │ STEP 1/3 — Building Dockerfile: [web]\nweb │ STEP 2/3 — Pushing web:tilt\n", "Tilt"),
             ("2   : starting engine DONE [0.1s]\n14  : .withExec DONE [3.4s]\n", "Dagger"),
         ] {
             assert!(by_lines(log).is_some_and(|found| found.what.contains(what)), "{log}");
         }
-        for other in ["a | --> b\n", "===> notes\n===> more\n", "x : y DONE [z]\n1 : y\n", ""] {
+        for other in [
+            "a | --> b\n",
+            "===> notes\n===> more\n",
+            "x : y DONE [z]\n1 : y\n",
+            "Building x for y\nUsing base x\n",
+            "",
+        ] {
             assert_eq!(by_lines(other), None, "{other}");
         }
     }

@@ -131,7 +131,8 @@ struct KanikoReader {
     /// Whether this version of kaniko says what it does with the result: versions that announce stages do.
     tells_end: bool,
     pushed: bool,
-    failed: bool,
+    /// The words in which kaniko failed.
+    failed: Option<String>,
     /// Whether the last message ends the build.
     finished: bool,
 }
@@ -140,13 +141,13 @@ impl KanikoReader {
     fn is_over(&self, at: Option<Instant>, message: &str) -> bool {
         let back = matches!((self.last, at), (Some(last), Some(at)) if at < last) && !self.steps.is_empty();
         let first = message.starts_with("Retrieving image manifest") || message.starts_with("Resolved base name");
-        first && (back || self.pushed || self.failed)
+        first && (back || self.pushed || self.failed.is_some())
     }
 
     fn output(&mut self, line: &LogLine, at: Option<Instant>) {
         self.seen = at.filter(|_| self.first.is_some()).max(self.seen);
         let text = line.text.trim();
-        if text.starts_with("error building image:") || text.starts_with("error building stage:") {
+        if is_fatal(text) {
             self.fail(text);
         } else if let Some(step) = self.steps.last_mut().filter(|_| self.open && !text.is_empty()) {
             step.log.push(text.to_owned());
@@ -154,7 +155,7 @@ impl KanikoReader {
     }
 
     fn fail(&mut self, text: &str) {
-        self.failed = true;
+        self.failed.get_or_insert_with(|| text.to_owned());
         if let Some(step) = self.steps.last_mut().filter(|_| self.open) {
             (step.outcome, step.error) = (Some(Outcome::Failed), Some(text.to_owned()));
         }
@@ -169,7 +170,7 @@ impl KanikoReader {
         }
         self.phase_ends(at);
         self.last = at.max(self.last);
-        if message.starts_with("error building") {
+        if is_fatal(message) {
             return self.fail(message);
         }
         if let Some(text) = message.strip_prefix("Using caching version of cmd: ") {
@@ -263,7 +264,7 @@ impl KanikoReader {
         let mut draft = Draft::new(Tool::Kaniko, Fidelity::default());
         draft.line = self.first?;
         let running = self.is_running();
-        draft.unfinished = (running || self.saved || self.tells_end) && !self.failed && !self.finished;
+        draft.unfinished = (running || self.saved || self.tells_end) && self.failed.is_none() && !self.finished;
         let last = if draft.unfinished { self.last.max(self.seen) } else { self.last };
         self.phase_ends(last);
         if draft.unfinished
@@ -275,7 +276,7 @@ impl KanikoReader {
         self.close(last);
         draft.options.policy = Some(Policy::Serial);
         draft.options.jobs = Some(1);
-        draft.failed = self.failed;
+        draft.failed = self.failed.is_some();
         let timed = last.is_some();
         draft.dated = timed && dated;
         draft.source.fidelity = Fidelity { starts: timed, phases: timed, ..Fidelity::default() };
@@ -283,8 +284,24 @@ impl KanikoReader {
         (draft.steps, draft.spans) = (self.steps.into(), self.spans);
         guess::guess_needs(&mut draft);
         guess::in_turn(&mut draft);
+        draft.fails_outside_of_steps(self.failed.as_deref().unwrap_or_default());
         Some(draft)
     }
+}
+
+/// Whether a text is the error with which kaniko ends.
+fn is_fatal(text: &str) -> bool {
+    const STARTS: [&str; 8] = [
+        "error building image:",
+        "error building stage:",
+        "error pushing image:",
+        "error checking push permissions",
+        "error resolving dockerfile path:",
+        "error resolving source context:",
+        "error getting source context:",
+        "failed to push to destination ",
+    ];
+    STARTS.iter().any(|start| text.starts_with(start))
 }
 
 /// The phase that starts with a message. A message that is an instruction starts the phase of its kind.

@@ -118,8 +118,8 @@ struct PlainBuild {
     done: usize,
     /// Whether the result was written.
     exported: bool,
-    /// Whether the client said that the build failed.
-    failed: bool,
+    /// The words in which the client said that the build failed.
+    failed: Option<String>,
     /// The client's messages about the result.
     destination: Destination,
     /// The client's messages after the end of a step. They may be about the next build.
@@ -156,7 +156,7 @@ impl PlainBuild {
             return false;
         }
         let other = rest.starts_with('[') && !self.targets.are_one(&vertex.name, rest);
-        let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed);
+        let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed.is_some());
         other || again
     }
 
@@ -193,13 +193,15 @@ impl PlainBuild {
                 && text.contains("failed to ")
                 && !text.contains("context canceled")
             {
-                self.failed = true;
+                self.failed.get_or_insert_with(|| text.trim_start_matches("ERROR: ").to_owned());
             }
             return;
         };
         let named = is_name(rest);
         let status = !named && is_status(rest);
-        if !named && !status && !self.indices.contains_key(&number) && !self.follows(number) {
+        // The first vertex of another front end may have any name.
+        let first = number == 1 && self.indices.is_empty();
+        if !named && !status && !first && !self.indices.contains_key(&number) && !self.follows(number) {
             return;
         }
         // A copy of a line after the build, as in a summary, adds nothing.
@@ -220,6 +222,10 @@ impl PlainBuild {
             self.targets.add(rest);
         }
         let vertex = &mut self.vertices[index];
+        if named && !vertex.sure && !vertex.known {
+            // Another program wrote the name so far.
+            *vertex = PlainVertex::default();
+        }
         let before = vertex.printed.outcome;
         vertex.known |= status;
         vertex.printed.named = vertex.printed.named.or(Some(line.number));
@@ -255,8 +261,9 @@ impl PlainBuild {
         let printed: Vec<Printed> = named.map(|vertex| vertex.printed).collect();
         let mut draft = (!printed.is_empty()).then(|| draft(printed, last, log.resolution))?;
         draft.dated |= log.dated && draft.source.fidelity.starts;
-        draft.failed |= failed;
+        draft.failed |= failed.is_some();
         draft.unfinished &= !draft.failed;
+        draft.fails_outside_of_steps(failed.as_deref().unwrap_or_default());
         destination.judge(&mut draft);
         draft.line = first.unwrap_or(0);
         if unnamed > 0 {

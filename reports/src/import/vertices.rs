@@ -150,7 +150,7 @@ pub(crate) fn draft(mut vertices: Vec<Printed>, until: Option<Instant>, resoluti
         draft.steps.push(step(vertex, interval, &targets));
     }
     draft.unfinished |= draft.is_cut();
-    lines.guess_bases(&mut draft);
+    lines.guess_bases(&mut draft, &bounds, resolution);
     guess::guess_needs(&mut draft);
     if timed {
         draft.steps.iter_mut().for_each(|step| step.end = step.end.max(step.start));

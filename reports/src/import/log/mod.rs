@@ -70,6 +70,7 @@ impl Log {
             lines.iter_mut().enumerate().for_each(|(number, line)| line.number = number);
         }
         let set_back = set_back::mend(&mut lines);
+        end_with_job(&mut lines);
         let whole = lines.iter().filter_map(|line| line.at).all(|at| at % SECOND == 0);
         Self { lines, dated: times.dated, resolution: if whole { SECOND } else { 0 }, set_back, marks: prefixes.marks }
     }
@@ -148,6 +149,16 @@ fn unquoted(text: &str, quote: Quote) -> String {
     }
     out.truncate(out.trim_end().len());
     out
+}
+
+/// Takes the times from the lines after the last message that a service ended the job: they are about its own work. A build that runs
+/// then ends with the message.
+fn end_with_job(lines: &mut [LogLine]) {
+    let Some(end) = lines.iter().rposition(|line| marks::ends_job(&line.text)) else { return };
+    let rest = &mut lines[end + 1..];
+    if !rest.iter().any(|line| marks::find(&line.text).is_some()) {
+        rest.iter_mut().for_each(|line| line.at = None);
+    }
 }
 
 /// Whether the log was exported with its last line first.

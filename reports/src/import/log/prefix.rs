@@ -225,10 +225,16 @@ impl Prefixes {
         }
         let first = shapes.values().max_by_key(|learned| learned.count);
         let (most, names) = first.map_or_else(Default::default, |first| (first.count, first.names()));
+        // The lines of a terminal's display begin with a space, but not its head.
+        let spaced: HashSet<Shape> = shapes
+            .iter()
+            .filter(|(shape, learned)| shape.last() == Some(&PartKind::Space) && learned.count == most)
+            .map(|(shape, _)| shape[..shape.len() - 1].to_vec())
+            .collect();
         shapes.retain(|shape, learned| {
             let single =
                 || most < FEW || is_header(shape) || is_fence(shape) || (!names.is_empty() && learned.names() == names);
-            learned.count * SHARE >= most && (learned.count > 1 || single())
+            spaced.contains(shape) || (learned.count * SHARE >= most && (learned.count > 1 || single()))
         });
         let mut marks = BTreeMap::new();
         for (mark, count) in shapes.keys().filter_map(|shape| counts.get(shape)).flatten() {
@@ -398,6 +404,13 @@ mod tests {
         let levels = ["[info] #1 [internal] load x", "[info] #1 DONE 0.1s"];
         assert_eq!(cut(&levels, "[error] failed").0, "failed");
         assert_eq!(cut(&levels, "[other] failed").0, "[other] failed");
+    }
+
+    #[test]
+    fn the_head_of_a_display_has_the_prefix_of_its_lines() {
+        let display = ["+[+] Building 4.2s (3/3) FINISHED", "+ => [1/2] RUN a  1.0s", "+ => [2/2] RUN b  3.0s"];
+        let more = ["+ => exporting to image  0.1s"; 4];
+        assert_eq!(cut(&[&display[..], &more].concat(), display[0]).0, "[+] Building 4.2s (3/3) FINISHED");
     }
 
     #[test]

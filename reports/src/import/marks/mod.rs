@@ -38,6 +38,26 @@ pub(crate) fn follows_a_step(text: &str) -> bool {
     STARTS.iter().any(|start| text.starts_with(start))
 }
 
+/// Whether a CI service says with this line that it ends a job before the job's commands end.
+pub(crate) fn ends_job(text: &str) -> bool {
+    const STARTS: [&str; 12] = [
+        "The operation was canceled",
+        "Error: The operation was canceled",
+        "The Operation will be canceled",
+        "The job was canceled",
+        "ERROR: Job failed",
+        "WARNING: step_script could not run to completion because the timeout was exceeded",
+        "Sending interrupt signal to process",
+        "Aborted by ",
+        "Cancelling nested steps due to timeout",
+        "# Received cancellation signal",
+        "Too long with no output (exceeded ",
+        "The job exceeded the maximum time limit for jobs",
+    ];
+    let text = text.trim_start().trim_start_matches("##[error]");
+    STARTS.iter().any(|start| text.starts_with(start))
+}
+
 /// The offset in the line at which a builder's text starts, and the form of its log.
 pub(crate) fn find(line: &str) -> Option<(usize, Mark)> {
     let mut before = ' ';

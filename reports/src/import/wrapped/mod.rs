@@ -17,6 +17,7 @@ mod encoded;
 mod entries;
 mod fields;
 mod gitlab;
+mod joined;
 mod journal;
 mod literals;
 mod mail;
@@ -66,7 +67,7 @@ pub(super) fn unwrapped(text: &str) -> Cow<'_, str> {
 }
 
 fn once(text: &str) -> Option<String> {
-    let forms: [fn(&str) -> Option<String>; 33] = [
+    let forms: [fn(&str) -> Option<String>; 34] = [
         mail::lines,
         powershell::lines,
         xml::lines,
@@ -99,6 +100,7 @@ fn once(text: &str) -> Option<String> {
         trailing::lines,
         encoded::lines,
         doubled::lines,
+        joined::lines,
         quoted::escaped,
     ];
     forms.into_iter().find_map(|form| form(text))
