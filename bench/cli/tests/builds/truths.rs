@@ -44,8 +44,9 @@ fn steps_that_share_a_lock_have_the_drag_of_their_turn() {
         in_time(waits.len() == 2, &record.waits)?;
         let explanation = explain(&record);
         let bounds = explanation.bounds;
-        let least = Nanos::from_secs_f64(times.iter().sum());
-        assert!(bounds.least >= least && bounds.least <= bounds.achieved, "{bounds:?}");
+        assert!(bounds.least <= bounds.achieved, "{bounds:?}");
+        // The waits for processors, which are left out, are an estimate.
+        in_time(bounds.least.as_secs_f64() > 0.9 * times.iter().sum::<f64>(), bounds)?;
         times.iter().try_for_each(|seconds| {
             let text = format!("sleep {seconds};");
             in_time(is_its_time(&record, &explanation, &text, *seconds), (seconds, drag(&explanation, &text)))
