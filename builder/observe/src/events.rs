@@ -140,6 +140,7 @@ impl Rings {
         if self.is_of_machine() && self.switches.is_empty() {
             let open = |cpu| opened(&mut switches(Software::DUMMY, cpu), self.size);
             self.switches = online().into_iter().map(open).collect::<Result<_, _>>()?;
+            return Ok(());
         }
         self.switches.iter_mut().try_for_each(|ring| ring.enable()).map_err(Refusal::Event)
     }

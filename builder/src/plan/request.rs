@@ -69,7 +69,7 @@ pub trait ImageResolver {
     /// Resolves a reference for a platform.
     ///
     /// # Errors
-    /// If there is no such image, or if it could not be read, made or written.
+    /// If the image does not exist, or cannot be read, made or written.
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError>;
 }
 

@@ -142,19 +142,18 @@ impl GitAddress {
         git(&["init", "--quiet"])?;
         git(&["remote", "add", "origin", &self.remote])?;
         // Some servers do not serve a commit by its id. Then everything is fetched, and the commit is looked up in it.
-        let mut commit = "FETCH_HEAD";
+        // `git checkout` takes a branch of the remote by its short name, too.
+        let branch = format!("origin/{reference}");
+        let mut commits = vec!["FETCH_HEAD"];
         if git(&["fetch", "--quiet", "--depth=1", "--no-tags", "origin", reference]).is_err() {
             git(&["fetch", "--quiet", "--tags", "origin"])?;
             match &self.reference {
-                Some(reference) => commit = reference,
+                Some(reference) => commits = vec![reference, &branch],
                 None => drop(git(&["fetch", "--quiet", "origin", "HEAD"])?),
             }
         }
-        // `git checkout` takes a branch of the remote by its short name, too.
-        for name in [commit, &format!("origin/{commit}")] {
-            check_size(&checkout.dir, name).map_err(fail)?;
-        }
-        git(&["checkout", "--quiet", commit])?;
+        check_size(&checkout.dir, &commits).map_err(fail)?;
+        git(&["checkout", "--quiet", commits[0]])?;
         let submodules = !self.without_submodules && checkout.dir.join(".gitmodules").exists();
         if submodules {
             // Some servers do not serve a part of the history.
@@ -195,9 +194,9 @@ impl Drop for Checkout {
     }
 }
 
-/// Fails if the files of a commit would take far more space than what was fetched, as with an archive: a repository of a few kilobytes can
+/// Fails if the files of one of these commits would take far more space than what was fetched, as with an archive: a repository of a few kilobytes can
 /// name one tree ten times, and this in ten trees. A commit that does not exist is not an error here.
-fn check_size(dir: &Path, commit: &str) -> Result<(), String> {
+fn check_size(dir: &Path, commits: &[&str]) -> Result<(), String> {
     let counts = git(dir, &[], &["count-objects", "--verbose"])?;
     let kilobytes = counts.lines().filter_map(|line| {
         let (name, count) = line.split_once(": ")?;
@@ -221,9 +220,11 @@ fn check_size(dir: &Path, commit: &str) -> Result<(), String> {
         }
         Ok::<_, io::Error>(())
     };
-    let listed = read_helper(&mut command(dir, &[], &["ls-tree", "-r", "-z", "--long", commit]), within);
-    let (within, _) = listed.map_err(|error| format!("cannot run git: {error}"))?;
-    within.map_err(|error| error.to_string())
+    commits.iter().try_for_each(|commit| {
+        let listed = read_helper(&mut command(dir, &[], &["ls-tree", "-r", "-z", "--long", commit]), within);
+        let (within, _) = listed.map_err(|error| format!("cannot run git: {error}"))?;
+        within.map_err(|error| error.to_string())
+    })
 }
 
 /// Runs git with additional settings. Returns its output, or the last line of its error output.
@@ -326,10 +327,10 @@ mod tests {
             make.stdin(fs::File::open(origin.join("entries")).unwrap());
             object = String::from_utf8(output_of_helper(&mut make).unwrap().stdout).unwrap().trim().to_owned();
             kind = "040000 tree";
-            let checked = check_size(&origin, &object);
+            let checked = check_size(&origin, &[&object]);
             assert_eq!(checked.is_ok(), fits, "{level}: {checked:?}");
         }
-        assert!(check_size(&origin, &object).unwrap_err().contains("decompression bomb"));
+        assert!(check_size(&origin, &[&object]).unwrap_err().contains("decompression bomb"));
     }
 
     #[test]

@@ -10,6 +10,10 @@ use std::path::Path;
 /// The attribute with a file's capabilities (capabilities(7), "File capabilities").
 pub const CAPABILITY: &str = "security.capability";
 
+/// The beginnings of the names of overlayfs's marks, and of those that an ordinary user may write.
+pub(crate) const TRUSTED_MARKS: &[u8] = b"trusted.overlay.";
+pub(crate) const USER_MARKS: &[u8] = b"user.overlay.";
+
 /// Whether the kernel takes `value` for a file's capabilities: revisions 2 and 3, each with its size (linux/capability.h,
 /// `vfs_cap_data` and `vfs_ns_cap_data`). The lowest bit of the first word is a flag.
 pub(crate) fn is_capability(value: &[u8]) -> bool {
@@ -20,8 +24,7 @@ pub(crate) fn is_capability(value: &[u8]) -> bool {
 /// Whether an attribute is part of an image: capabilities, access lists and `user.` attributes are, those of security modules and
 /// overlayfs are not.
 pub(crate) fn belongs(name: &[u8]) -> bool {
-    let user =
-        name.starts_with(b"user.") && !name.starts_with(b"user.overlay.") && !name.starts_with(b"user.fuseoverlayfs.");
+    let user = name.starts_with(b"user.") && !name.starts_with(USER_MARKS) && !name.starts_with(b"user.fuseoverlayfs.");
     let known: [&[u8]; 3] = [CAPABILITY.as_bytes(), b"system.posix_acl_access", b"system.posix_acl_default"];
     user || known.contains(&name)
 }
@@ -97,11 +100,7 @@ pub(crate) fn get(path: &Path, name: &[u8]) -> Result<Option<Vec<u8>>, StorageEr
 pub(crate) fn set(path: &Path, name: &[u8], value: &[u8]) -> Result<(), StorageError> {
     use rustix::io::Errno;
     match rustix::fs::lsetxattr(path, OsStr::from_bytes(name), value, rustix::fs::XattrFlags::empty()) {
-        Err(Errno::NOTSUP | Errno::PERM)
-            if !name.starts_with(b"trusted.overlay.") && !name.starts_with(b"user.overlay.") =>
-        {
-            Ok(())
-        }
+        Err(Errno::NOTSUP | Errno::PERM) if !name.starts_with(TRUSTED_MARKS) && !name.starts_with(USER_MARKS) => Ok(()),
         set => set.context("set an attribute of", path),
     }
 }

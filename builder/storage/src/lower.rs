@@ -4,7 +4,7 @@ use super::node::Node;
 use super::path::to_path;
 use super::row::RecordKind;
 use super::tree::Tree;
-use super::{Content, Entry, EntryKind, StorageError};
+use super::{Content, Entry, EntryKind, StorageError, attributes};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +22,15 @@ impl Marks {
         let whole = std::fs::read_to_string("/proc/self/uid_map")
             .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]));
         if whole && rustix::process::geteuid().is_root() { Self::Trusted } else { Self::User }
+    }
+
+    /// The name of the attribute for a mark.
+    pub(crate) fn attribute(self, mark: &str) -> Vec<u8> {
+        let prefix = match self {
+            Self::Trusted => attributes::TRUSTED_MARKS,
+            Self::User => attributes::USER_MARKS,
+        };
+        [prefix, mark.as_bytes()].concat()
     }
 
     /// Whether this process may create device nodes. The kernel refuses that in a user namespace (mknod(2)).
@@ -92,18 +101,14 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Result<Vec<(Entry, Content)
     for parent in gone.iter().filter_map(|path| path.parent()) {
         // The kernel looks for whiteouts only in directories that several layers have, and in those with an origin, which may be
         // unknown (`ovl_path_check_origin_xattr` of fs/overlayfs). Elsewhere, whiteouts would be names that cannot be opened.
-        match marks {
-            Marks::Trusted => mark(&mut by_path, parent, b"trusted.overlay.origin", b""),
-            Marks::User => {
-                mark(&mut by_path, parent, b"user.overlay.origin", b"");
-                // `x`: the directory contains whiteouts in the form of attributes.
-                mark(&mut by_path, parent, b"user.overlay.opaque", b"x");
-            }
+        mark(&mut by_path, parent, marks.attribute("origin"), b"");
+        if marks == Marks::User {
+            // `x`: the directory contains whiteouts in the form of attributes.
+            mark(&mut by_path, parent, marks.attribute("opaque"), b"x");
         }
     }
-    let name: &[u8] = if marks == Marks::Trusted { b"trusted.overlay.opaque" } else { b"user.overlay.opaque" };
     for path in &opaque {
-        mark(&mut by_path, path, name, b"y");
+        mark(&mut by_path, path, marks.attribute("opaque"), b"y");
     }
     for path in gone {
         let mut entry = Entry { mode: 0, ..Entry::directory(&path) };
@@ -111,7 +116,7 @@ pub(crate) fn entries(stack: &Tree, marks: Marks) -> Result<Vec<(Entry, Content)
             Marks::Trusted => entry.kind = EntryKind::CharDevice { major: 0, minor: 0 },
             Marks::User => {
                 entry.kind = EntryKind::File { size: 0 };
-                entry.xattrs.insert(b"user.overlay.whiteout".to_vec(), b"y".to_vec());
+                entry.xattrs.insert(marks.attribute("whiteout"), b"y".to_vec());
             }
         }
         by_path.insert(path, (entry, nothing()));
@@ -136,9 +141,9 @@ pub(crate) fn leave_out_devices(entries: &mut Vec<(Entry, Content)>, mut removed
     !devices.is_empty()
 }
 
-fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: &[u8], value: &[u8]) {
+fn mark(entries: &mut BTreeMap<PathBuf, (Entry, Content)>, path: &Path, name: Vec<u8>, value: &[u8]) {
     if let Some((entry, _)) = entries.get_mut(path) {
-        entry.xattrs.insert(name.to_vec(), value.to_vec());
+        entry.xattrs.insert(name, value.to_vec());
     }
 }
 

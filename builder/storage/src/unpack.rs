@@ -83,17 +83,14 @@ pub(crate) fn top(stack: &Tree, marks: Marks, links: HardLinks) -> Result<Vec<(E
 
 /// Applies the top layer of `stack` to the directory `to`, which contains the rest of the stack.
 pub(crate) fn apply(stack: &Tree, to: &Path, links: HardLinks) -> Result<Unpacked, StorageError> {
-    /// The attributes that are marks of overlayfs.
-    const MARKS: &[u8] = b"trusted.overlay.";
-    const OPAQUE: &[u8] = b"trusted.overlay.opaque";
     let mut entries = top(stack, Marks::Trusted, links)?;
     let whiteout = EntryKind::CharDevice { major: 0, minor: 0 };
     for (entry, _) in &mut entries {
         let host = to.join(&entry.path);
         let there = fs::symlink_metadata(&host);
         let stays = entry.kind == EntryKind::Directory && there.as_ref().is_ok_and(fs::Metadata::is_dir);
-        let opaque = entry.xattrs.contains_key(OPAQUE);
-        entry.xattrs.retain(|name, _| !name.starts_with(MARKS));
+        let opaque = entry.xattrs.contains_key(&Marks::Trusted.attribute("opaque"));
+        entry.xattrs.retain(|name, _| !name.starts_with(attributes::TRUSTED_MARKS));
         match there {
             _ if stays && opaque => {
                 for inner in fs::read_dir(&host).context("read", &host)? {

@@ -217,7 +217,9 @@ fn unreadable(error: impl Into<io::Error>) -> String {
 }
 
 fn is_compared(name: &[u8]) -> bool {
-    name.starts_with(b"user.") || name.starts_with(b"trusted.overlay.") || name == attributes::CAPABILITY.as_bytes()
+    name.starts_with(b"user.")
+        || name.starts_with(attributes::TRUSTED_MARKS)
+        || name == attributes::CAPABILITY.as_bytes()
 }
 
 /// What differs of a file except for its time, attributes and content.

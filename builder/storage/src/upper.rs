@@ -23,18 +23,14 @@ use std::sync::Arc;
 /// An upper directory.
 pub(crate) struct Upper {
     dir: PathBuf,
-    prefix: &'static [u8],
+    marks: Marks,
     /// Whether fuse-overlayfs wrote it: copying up a file changes the modification time of its directory, and names are marks, too.
     of_fuse: bool,
 }
 
 impl Upper {
     pub(crate) fn new(dir: PathBuf, marks: Marks) -> Self {
-        let prefix: &[u8] = match marks {
-            Marks::Trusted => b"trusted.overlay.",
-            Marks::User => b"user.overlay.",
-        };
-        Self { dir, prefix, of_fuse: false }
+        Self { dir, marks, of_fuse: false }
     }
 
     /// The upper directory of fuse-overlayfs. A directory in which nothing was created or removed counts with the time that it had
@@ -98,7 +94,9 @@ impl Upper {
     fn is_whiteout(&self, status: &UpperStatus) -> bool {
         match FileType::from_raw_mode(status.stat.st_mode) {
             FileType::CharacterDevice => status.stat.st_rdev == 0,
-            FileType::RegularFile => status.stat.st_size == 0 && status.attributes.has(&self.name("whiteout")),
+            FileType::RegularFile => {
+                status.stat.st_size == 0 && status.attributes.has(&self.marks.attribute("whiteout"))
+            }
             _ => false,
         }
     }
@@ -140,7 +138,9 @@ impl Upper {
     ) -> Result<(), StorageError> {
         let UpperChild { path, status: UpperStatus { host, stat, attributes }, lower } = child;
         let mut data = DataLocation::Host;
-        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile && attributes.has(&self.name("metacopy")) {
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+            && attributes.has(&self.marks.attribute("metacopy"))
+        {
             match self.redirect(&host, &attributes, level.base, changes)?.or(lower) {
                 Some(Node::Leaf(leaf)) => data = DataLocation::Tree(leaf),
                 _ => {
@@ -196,12 +196,8 @@ impl Upper {
         })
     }
 
-    fn name(&self, name: &str) -> Vec<u8> {
-        [self.prefix, name.as_bytes()].concat()
-    }
-
     fn attribute(&self, host: &Path, names: &AttributeNames, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let name = self.name(name);
+        let name = self.marks.attribute(name);
         if names.has(&name) { attributes::get(host, &name) } else { Ok(None) }
     }
 }

@@ -3,7 +3,9 @@
 //! Each child of the observed process (the root) is the init of a step's sandbox, and the processes that the init starts are the
 //! step's. The kernel may drop events or report them a little out of order, so nothing here relies on complete events.
 
-use crate::account::{Account, Switches};
+mod switches;
+
+use crate::account::Switches;
 use crate::event::{Event, What};
 use crate::events::Lost;
 use crate::exec_arguments::ExecArguments;
@@ -12,6 +14,7 @@ use crate::fold::{Totals, fold};
 use crate::programs::Programs;
 use crate::run::{ProgramRun, ProgramRuns, Usage};
 use foldhash::{HashMap, HashSet};
+pub(crate) use switches::ThreadState;
 
 /// The number of processes of a step above which they are folded, down to half of it.
 pub(crate) const MOST: usize = 4000;
@@ -91,14 +94,6 @@ pub(crate) struct Forest {
     unfollowed: Vec<i32>,
 }
 
-/// The kernel's sums of a thread, in nanoseconds: on a processor, and waiting for one; and whether it runs or could.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ThreadState {
-    pub(crate) cpu: u64,
-    pub(crate) delayed: u64,
-    pub(crate) runs: bool,
-}
-
 /// The processes that the kernel reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reports {
@@ -113,9 +108,6 @@ const WITHIN_EXEC: u64 = 5_000_000;
 /// The processor time, in nanoseconds, below which a forked process counts as one that executes a program at once. A container runtime
 /// works for longer before it executes a step's program.
 const AT_ONCE: u64 = 2_000_000;
-
-/// The age in nanoseconds from which on it is worth its cost to know when a process ran.
-const LONG: u64 = 4_000_000;
 
 /// The time after which an account without an event belongs to a thread of another program, in nanoseconds.
 const FOREIGN: u64 = 1_000_000_000;
@@ -162,101 +154,6 @@ impl Forest {
     /// Sets whether context switches are reported from the beginning.
     pub(crate) fn with(self, switches: Switches) -> Self {
         Self { switches, ..self }
-    }
-
-    /// Whether a process has lived so long that its context switches are worth their cost.
-    pub(crate) fn wants_switches(&self, now: u64) -> bool {
-        let start = |owner: &ProcessOwner| Some(self.steps[owner.step].runs.get(&owner.run?)?.start);
-        self.switches == Switches::Unreported
-            && self.paused.is_none()
-            && self.owners.values().filter_map(start).any(|start| now.saturating_sub(start) > LONG)
-    }
-
-    /// Context switches are reported from `now` on. `thread` reads the state of a thread, by the ids of its process and itself.
-    pub(crate) fn switches_begin(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        (self.switches, self.reported_since, self.paused) = (Switches::Reported, now, None);
-        self.unsettled = self.owners.keys().copied().collect();
-        self.settle(now, thread);
-    }
-
-    /// Reads the state at `now` of the threads whose switches were not reported from their beginning.
-    pub(crate) fn settle(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        for pid in std::mem::take(&mut self.unsettled) {
-            let states = self.states(pid, &thread);
-            let Some(run) = self.run(pid) else { continue };
-            if run.account.has_switches() {
-                for (tid, state) in states {
-                    self.switched(now, pid, tid, if state.runs { Runs::On } else { Runs::Off });
-                }
-                continue;
-            }
-            let running = running(&states);
-            run.takes_sums(now, sums(run, &states), running > 0);
-            run.account.has_running(running);
-            let threads = states.into_iter().map(|(tid, state)| {
-                (tid, Thread { pid, state: if state.runs { Runs::On } else { Runs::Off }, since: now })
-            });
-            self.threads.extend(threads);
-        }
-    }
-
-    /// The states of the living threads of a process.
-    fn states(&self, pid: i32, thread: impl Fn(i32, i32) -> Option<ThreadState>) -> Vec<(i32, ThreadState)> {
-        let living = self.threads.iter().filter(|(_, known)| known.pid == pid && known.state != Runs::Never);
-        living.filter_map(|(&tid, _)| Some((tid, thread(pid, tid)?))).collect()
-    }
-
-    /// Context switches are not reported from `now` on, until they [begin](Self::switches_begin) again.
-    pub(crate) fn switches_pause(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        self.switches = Switches::Unreported;
-        self.paused = Some(now);
-        for pid in self.owners.keys().copied().collect::<Vec<_>>() {
-            let states = self.states(pid, &thread);
-            let Some(run) = self.run(pid) else { continue };
-            let is_long = run.account.has_switches() || run.counted.is_some() || now.saturating_sub(run.start) > LONG;
-            if !is_long || states.is_empty() {
-                continue;
-            }
-            let sums = sums(run, &states);
-            for &(tid, _) in &states {
-                self.switched(now, pid, tid, Runs::Off);
-            }
-            if let Some(run) = self.run(pid) {
-                run.pause(now, sums, running(&states) > 0);
-            }
-        }
-    }
-
-    /// While context switches are not reported, takes the kernel's sums of long processes from time to time, so that it is known when these
-    /// ran.
-    pub(crate) fn sum_up(&mut self, now: u64, thread: impl Fn(i32, i32) -> Option<ThreadState>) {
-        /// In nanoseconds.
-        const OFTEN: u64 = 50_000_000;
-        if self.paused.is_some_and(|last| now.saturating_sub(last) > OFTEN) {
-            self.switches_pause(now, thread);
-        }
-    }
-
-    /// Whether the reports of context switches are interrupted.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.paused.is_some()
-    }
-
-    /// Whether context switches are reported.
-    pub(crate) fn has_switches(&self) -> bool {
-        self.switches == Switches::Reported
-    }
-
-    fn account(&self, start: u64, running: u32, ready: u32) -> Account {
-        let account = Account::new(start, running, ready);
-        if self.switches == Switches::Unreported || start < self.reported_since { account.by_sums() } else { account }
-    }
-
-    /// Notes that something happened to a process at `time`.
-    fn happened(&mut self, time: u64, pid: i32) {
-        if time < self.reported_since {
-            self.unsettled.push(pid);
-        }
     }
 
     pub(crate) fn take(&mut self, events: impl IntoIterator<Item = Event>) {
@@ -606,18 +503,6 @@ impl Forest {
             self.steps[step].resolve();
         }
     }
-}
-
-/// The number of running threads.
-fn running(threads: &[(i32, ThreadState)]) -> u32 {
-    threads.iter().filter(|(_, state)| state.runs).count() as u32
-}
-
-/// The kernel's sums of a process, from its living threads and those that ended.
-fn sums(run: &ProgramRun, living: &[(i32, ThreadState)]) -> (u64, u64) {
-    let ended = run.exits.unwrap_or_default();
-    let sum = |of: fn(&ThreadState) -> u64| living.iter().map(|(_, state)| of(state)).sum::<u64>();
-    (ended.cpu + sum(|state| state.cpu), ended.delayed + sum(|state| state.delayed))
 }
 
 impl Inside {
