@@ -1,6 +1,7 @@
 //! Bounds the size of a step with many processes: the shortest ones become totals by program and parent.
 
 use crate::blocked::ProgramWaits;
+use crate::forest::MOST;
 use crate::programs::Programs;
 use crate::run::{ProgramRun, ProgramRuns};
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime, is_container_runtime};
@@ -111,6 +112,17 @@ impl Totals {
     }
 }
 
+/// Folds the processes of a step that has ended. Where some had to be folded before, those that are too short to be seen in any view become
+/// totals as well, so that the record stays small.
+pub(crate) fn fold_ended(runs: &mut ProgramRuns, totals: &mut Totals, wall: u64) {
+    /// The part of a step that is too small to be seen.
+    const PART: u64 = 2000;
+    fold(runs, totals, MOST / 2, u64::MAX);
+    if !totals.0.is_empty() {
+        fold(runs, totals, MOST / 8, wall / PART);
+    }
+}
+
 /// The programs that a container runtime executed, each of them the first of a container, and those that they executed in their own place.
 /// Where the whole machine is observed, these tell which step a process belongs to.
 fn of_containers(runs: &ProgramRuns) -> HashSet<u32> {
@@ -128,9 +140,10 @@ fn of_containers(runs: &ProgramRuns) -> HashSet<u32> {
     found
 }
 
-/// Folds the shortest ended processes without children, until at most `most` are left. The programs of containers are kept, but no more than half of that.
-pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize) {
-    let kept = Some(of_containers(runs)).filter(|kept| kept.len() <= most / 2).unwrap_or_default();
+/// Folds the shortest ended processes without children, until at most `most` are left, or only those of at least `long` nanoseconds. The
+/// programs of containers are kept, but no more than a quarter of [`MOST`].
+pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize, long: u64) {
+    let kept = Some(of_containers(runs)).filter(|kept| kept.len() <= MOST / 4).unwrap_or_default();
     while runs.len() > most {
         let mut needed: HashSet<u32> = HashSet::default();
         for run in runs.values() {
@@ -140,7 +153,8 @@ pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize) {
             let leaf = run.end.is_some() && !needed.contains(&id) && !kept.contains(&id);
             // A short process whose children are folded explains nothing about them, but would need its own totals.
             let useless = run.duration() < SHORT && totals.is_below(id);
-            leaf.then(|| (if useless { 0 } else { run.duration() }, id))
+            let duration = if useless { 0 } else { run.duration() };
+            (leaf && duration < long).then_some((duration, id))
         };
         let mut leaves: Vec<(u64, u32)> = runs.iter().map(|(id, run)| (id, &**run)).filter_map(foldable).collect();
         if leaves.is_empty() {
@@ -160,10 +174,10 @@ pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::event::What;
+    use crate::forest::Forest;
     use crate::forest::tests::{event, executed, forked};
-    use crate::forest::{Forest, MOST};
-    use buildscope_record::Nanos;
 
     #[test]
     fn a_hundred_thousand_processes_stay_few_and_their_sums_whole() {
@@ -193,6 +207,26 @@ mod tests {
         assert_eq!(cpu, (2 * (count as u64 - 1) + 9) * 1_000_000);
         assert!(step.runs.values().any(|run| run.program == "long"), "what is long is kept");
         assert!(folded.iter().all(|folded| folded.parent == Some(0)));
+    }
+
+    /// Each of the programs takes 2 ms. Of 20 s, that is a five-thousandth, and of 2 s half a hundredth.
+    #[test]
+    fn programs_that_no_view_shows_are_few_in_the_record() {
+        let ended = |wall_ms, count: usize| {
+            let mut forest = Forest::new(1);
+            forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "sh")]);
+            for pid in 100..100 + count as i32 {
+                forest.take([forked(1, pid, 11), executed(1, pid, "true"), event(3, pid, What::Exited)]);
+            }
+            forest.finish(wall_ms);
+            let step = &mut forest.steps[0];
+            fold_ended(&mut step.runs, &mut step.totals, wall_ms * 1_000_000);
+            let folded: u64 = step.totals.folded(Nanos, Some).iter().map(|folded| folded.count).sum();
+            (step.runs.len(), folded)
+        };
+        assert_eq!(ended(20_000, 10_000), (500, 9_501));
+        assert_eq!(ended(2_000, 10_000).0, 2_000, "a view of a step of 2 s can show them");
+        assert_eq!(ended(20_000, 1_000), (1_001, 0), "nothing had to be folded before");
     }
 
     /// Of a machine, every process is seen; a step of a millisecond is recognised by its shell.

@@ -6,7 +6,7 @@ use crate::collect::Collect;
 use crate::events::Rings;
 use crate::exec_arguments::Listener;
 use crate::exits::Exits;
-use crate::forest::{Forest, Inside, MOST, Reports, ThreadState};
+use crate::forest::{Forest, Inside, Reports, ThreadState};
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
@@ -388,9 +388,8 @@ impl ObserverThread {
             Some(_) => {}
         }
         let step = |mut inside: Inside| {
-            if inside.runs.len() > MOST / 2 {
-                fold::fold(&mut inside.runs, &mut inside.totals, MOST / 2);
-            }
+            let wall = inside.end.unwrap_or(inside.start) - inside.start;
+            fold::fold_ended(&mut inside.runs, &mut inside.totals, wall);
             let mut unseen = unseen.clone();
             let resolution = match &self.source {
                 EventSource::Events(_) => 0,

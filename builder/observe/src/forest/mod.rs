@@ -379,7 +379,7 @@ impl Forest {
             parent.account.child_ended();
         }
         if inside.runs.len() > MOST {
-            fold(&mut inside.runs, &mut inside.totals, MOST / 2);
+            fold(&mut inside.runs, &mut inside.totals, MOST / 2, u64::MAX);
         }
     }
 
