@@ -1,13 +1,14 @@
 //! Bounds the size of a step with many processes: the shortest ones become totals by program and parent.
 
 use crate::blocked::ProgramWaits;
-use crate::forest::MOST;
 use crate::programs::Programs;
 use crate::run::{ProgramRun, ProgramRuns};
 use buildscope_record::{ByteSize, Folded, Nanos, ProcessTime, is_container_runtime};
 use foldhash::HashSet;
 use std::collections::BTreeMap;
 
+/// The number of processes of a step above which they are folded, down to half of it.
+pub(crate) const MOST: usize = 4000;
 /// The most totals by program and parent. All others become one total.
 const MOST_TOTALS: usize = 1000;
 /// The length below which a process is folded together with its children, in nanoseconds.

@@ -1,36 +1,10 @@
 //! Decides which command the time belongs to in which only the shell works.
 
 use super::activity::Piece;
+use super::owner::Owner;
 use super::shell::Unit;
 use buildscope_record::Nanos;
 use std::collections::BTreeSet;
-
-/// The owner of an instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Owner {
-    /// A command.
-    Unit(usize),
-    /// An unknown one of the commands from the first index to the last.
-    Several(usize, usize),
-    /// The shell, between two commands.
-    Shell,
-}
-
-impl Owner {
-    /// An unknown one of the commands from the first to the last, or the only one.
-    pub(super) fn of(first: usize, last: usize) -> Self {
-        if first == last { Self::Unit(first) } else { Self::Several(first, last) }
-    }
-
-    /// The first and the last command that it may be; `None` for the shell.
-    pub(super) fn ends(self) -> Option<(usize, usize)> {
-        match self {
-            Self::Unit(unit) => Some((unit, unit)),
-            Self::Several(first, last) => Some((first, last)),
-            Self::Shell => None,
-        }
-    }
-}
 
 /// How a shell runs its commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,6 +18,7 @@ mod folded;
 mod gap;
 mod inferred;
 mod own_time;
+mod owner;
 mod phases;
 mod place;
 mod rows;

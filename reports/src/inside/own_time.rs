@@ -1,7 +1,7 @@
 //! Divides the time and the resources of the shell itself among its commands.
 
 use super::activity::Piece;
-use super::gap::Owner;
+use super::owner::Owner;
 use buildscope_record::{Cause, Nanos, Process, ProcessTime};
 use std::collections::BTreeMap;
 

@@ -2,8 +2,9 @@
 
 use super::activity::Lane;
 use super::assign::{assign, children};
-use super::gap::{Order, Owner};
+use super::gap::Order;
 use super::own_time::OwnTime;
+use super::owner::Owner;
 use super::place::Places;
 use super::sum::ProcessSum;
 use super::text::{SHELL, UNATTRIBUTED, command_line, one_line, run_text, script};

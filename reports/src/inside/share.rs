@@ -1,7 +1,8 @@
 //! Divides a step's time among its commands, so that each instant belongs to one of them.
 
 use super::activity::{Lane, Piece};
-use super::gap::{Gap, Order, Owner};
+use super::gap::{Gap, Order};
+use super::owner::Owner;
 use super::shell::Unit;
 use buildscope_record::Nanos;
 use std::collections::{BTreeMap, BTreeSet};

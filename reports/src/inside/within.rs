@@ -5,8 +5,9 @@
 
 use super::activity::Lane;
 use super::assign::{assign, assign_repeated, children};
-use super::gap::{Order, Owner};
+use super::gap::Order;
 use super::own_time::OwnTime;
+use super::owner::Owner;
 use super::place::Places;
 use super::shell::{Groups, Inner, Unit};
 use super::sum::ProcessSum;

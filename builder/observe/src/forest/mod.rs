@@ -10,14 +10,11 @@ use crate::event::{Event, What};
 use crate::events::Lost;
 use crate::exec_arguments::ExecArguments;
 use crate::exits::Exit;
-use crate::fold::{Totals, fold};
+use crate::fold::{MOST, Totals, fold};
 use crate::programs::Programs;
 use crate::run::{ProgramRun, ProgramRuns, Usage};
 use foldhash::{HashMap, HashSet};
 pub(crate) use switches::ThreadState;
-
-/// The number of processes of a step above which they are folded, down to half of it.
-pub(crate) const MOST: usize = 4000;
 
 /// A thread.
 #[derive(Debug)]

@@ -7,7 +7,7 @@
 mod alignment;
 mod score;
 
-use super::gap::Owner;
+use super::owner::Owner;
 use super::shell::Unit;
 use super::tree::{Job, ProcessTree};
 use alignment::Alignment;

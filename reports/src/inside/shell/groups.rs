@@ -1,6 +1,6 @@
 //! The smallest part of a shell's text that is a command, or a list of commands, and contains several of its units.
 
-use super::super::gap::Owner;
+use super::super::owner::Owner;
 use super::Unit;
 use std::collections::BTreeMap;
 use std::ops::Range;
