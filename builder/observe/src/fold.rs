@@ -162,9 +162,14 @@ pub(crate) fn fold(runs: &mut ProgramRuns, totals: &mut Totals, most: usize, lon
             return;
         }
         leaves.sort_unstable();
-        // The longest leaf is left for the next round: by then its parent may be the shorter one.
-        let few = (leaves.len() / 2).clamp(1, MOST_TOTALS / 2).min(runs.len() - most);
+        // The longest leaf is left for the next round: by then its parent may be the shorter one. So are those for whose parents new totals
+        // would be needed, which move up when the parents are folded.
+        let few = (leaves.len() / 2).max(1).min(runs.len() - most);
+        let room = totals.0.len() + MOST_TOTALS / 2;
         for &(_, id) in &leaves[..few] {
+            if totals.0.len() >= room {
+                break;
+            }
             let Some(run) = runs.remove(&id) else { continue };
             totals.move_up(id, run.parent);
             let total = Total::of(&run);

@@ -1,10 +1,9 @@
-//! The interval between readings: short while processes start, so that their arguments are read before they end, and long otherwise.
+//! The interval between readings: short while processes start, so that their arguments are read before they end, and long
+//! otherwise, also while most of them end before the next reading at the shortest interval.
 
 use std::time::Duration;
 
 const SHORTEST: Duration = Duration::from_millis(4);
-/// While most programs end before the next reading at the shortest interval.
-const LONGEST_OF_BRIEF: Duration = Duration::from_millis(12);
 const LONGEST: Duration = Duration::from_millis(20);
 
 /// The pauses between readings.
@@ -40,7 +39,7 @@ impl ReadOutcome {
     /// reports.
     pub(crate) fn in_shortest(self, reports: usize) -> usize {
         match self {
-            Self::Brief => reports / (LONGEST_OF_BRIEF.as_millis() / SHORTEST.as_millis()) as usize,
+            Self::Brief => reports / (LONGEST.as_millis() / SHORTEST.as_millis()) as usize,
             _ => reports,
         }
     }
@@ -55,8 +54,7 @@ impl ReadingPace {
     pub(crate) fn after(&mut self, found: ReadOutcome) -> Duration {
         let longest = match found {
             ReadOutcome::Crowded | ReadOutcome::Started => SHORTEST,
-            ReadOutcome::Brief => LONGEST_OF_BRIEF,
-            ReadOutcome::Nothing => LONGEST,
+            ReadOutcome::Brief | ReadOutcome::Nothing => LONGEST,
         };
         self.pause = (self.pause * 3 / 2).min(longest);
         self.pause
@@ -74,7 +72,7 @@ mod tests {
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
         assert_eq!(pace.after(ReadOutcome::Started), SHORTEST);
         let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Brief).as_micros()).collect();
-        assert_eq!(pauses, [6_000, 9_000, 12_000, 12_000]);
+        assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000]);
         assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
     }
 
@@ -85,6 +83,6 @@ mod tests {
         assert_eq!(ReadOutcome::of(26, 3), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(2, 0), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(0, 1), ReadOutcome::Nothing);
-        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|outcome| outcome.in_shortest(360)), [120, 360]);
+        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|outcome| outcome.in_shortest(360)), [72, 360]);
     }
 }

@@ -290,7 +290,7 @@ mod tests {
         let (pid, path) = (std::process::id() as i32, std::env::current_exe().unwrap());
         let file: Arc<str> = path.to_str().unwrap().into();
         let symbols = Symbols::of(pid, &file).unwrap();
-        let (_, offset) = symbols.any("7Symbols4read").unwrap();
+        let (_, offset) = symbols.any("7Symbols4read17h").unwrap();
         let mut names = SymbolNames::default();
         // The child has ended: no process has this number.
         let (child, maps) = (i32::MAX, Map { start: 0x1000, end: u64::MAX, offset: 0, file, identity: (0, 0, 0) });
