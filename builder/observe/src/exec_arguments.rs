@@ -8,7 +8,7 @@
 use crate::exec_stacks::{self, ExecTracepoint, SAMPLE};
 use crate::procfs;
 use crate::ring::{Body, COMM, MISC_COMM_EXEC, execs, online};
-use crate::urgent::{Priority, Urgent};
+use crate::scheduling::{SetScheduling, ThreadScheduling};
 use perf_event::Sampler;
 use perf_event::events::Software;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -78,7 +78,7 @@ fn stack(body: Body<'_>) -> Option<(i32, u64, Vec<String>)> {
 
 impl Listener {
     /// Listens to every program of the machine.
-    pub(crate) fn start(urgent: Urgent, late: Arc<AtomicBool>) -> io::Result<Self> {
+    pub(crate) fn start(scheduling: SetScheduling, late: Arc<AtomicBool>) -> io::Result<Self> {
         let mut execs = Execs::open()?;
         let (sender, received) = channel();
         let stop = Arc::new(AtomicBool::new(false));
@@ -86,7 +86,7 @@ impl Listener {
         let thread = std::thread::Builder::new().name("arguments".into()).spawn(move || {
             // Of the calling thread alone (setpriority(2)), if the system allows it.
             let _ = rustix::process::setpriority_process(None, NICE);
-            let mut priority = Priority::new(urgent, late);
+            let mut scheduling = ThreadScheduling::new(scheduling, late);
             loop {
                 let begun = Instant::now();
                 // What was reported before the stop is read after it.
@@ -99,7 +99,7 @@ impl Listener {
                 }
                 let work = begun.elapsed();
                 execs.wait();
-                if priority.is_real_time() && work > LONG {
+                if scheduling.is_real_time() && work > LONG {
                     std::thread::sleep(work);
                 }
             }

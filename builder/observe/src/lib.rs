@@ -48,12 +48,12 @@ mod refusal;
 mod ring;
 mod run;
 mod sampled;
+mod scheduling;
 mod stacks;
 mod symbols;
 mod timeline;
-mod urgent;
 mod wait;
 
 pub use collect::Collect;
 pub use observer::{Observer, Prepared, StepProcesses};
-pub use urgent::Urgent;
+pub use scheduling::{Scheduling, SetScheduling};

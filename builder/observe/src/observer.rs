@@ -10,7 +10,7 @@ use crate::forest::{Forest, Inside, Reports, ThreadState};
 use crate::pace::{ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
-use crate::urgent::{Priority, Urgent};
+use crate::scheduling::{SetScheduling, ThreadScheduling};
 use crate::{fold, procfs, sampled, wait};
 use buildscope_record::{Nanos, Observed, Processes, StackSamples};
 use std::collections::HashMap;
@@ -66,9 +66,9 @@ pub struct StepProcesses {
 
 impl Observer {
     /// Starts to prepare events. Returns `None` if no thread can be started.
-    pub fn prepare(collect: Collect, urgent: Urgent) -> Option<Prepared> {
+    pub fn prepare(collect: Collect, scheduling: SetScheduling) -> Option<Prepared> {
         let (root, known) = channel();
-        let observer = Self::spawn((urgent, Arc::default()), move || {
+        let observer = Self::spawn((scheduling, Arc::default()), move || {
             let (machine, exits) = (Rings::of_machine(collect), Exits::open().ok());
             // Without a process to observe, the build ran no step.
             Some(ObserverThread::of_steps(known.recv().ok()?, machine, exits, collect))
@@ -78,8 +78,8 @@ impl Observer {
 
     /// Observes the steps that this process will start. Returns `None` if no thread can be started; nothing else can fail. The caller
     /// goes on while the kernel prepares events; [`wait_until_ready`](Self::wait_until_ready) before the first step.
-    pub fn start(root: u32, collect: Collect, urgent: Urgent) -> Option<Self> {
-        Self::prepare(collect, urgent)?.of(root)
+    pub fn start(root: u32, collect: Collect, scheduling: SetScheduling) -> Option<Self> {
+        Self::prepare(collect, scheduling)?.of(root)
     }
 
     /// Waits until processes are observed: those that start before are missing.
@@ -104,21 +104,21 @@ impl Observer {
             brief: 0,
             forest: Forest::new(root),
         };
-        Self::spawn((|| false, Arc::default()), move || Some(thread)).ok()
+        Self::spawn((|_| false, Arc::default()), move || Some(thread)).ok()
     }
 
     /// Observes every process that starts on this machine, as the processes of one step.
     ///
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
-    pub fn of_machine(urgent: Urgent) -> io::Result<Self> {
+    pub fn of_machine(scheduling: SetScheduling) -> io::Result<Self> {
         let refused = |refusal: Refusal| io::Error::other(refusal.to_string());
         let mut rings = Rings::of_machine(Collect::Processes).map_err(refused)?;
         rings.report_switches().map_err(refused)?;
         let source = EventSource::Events(Box::new(rings));
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let late = Arc::default();
-        let (exits, listener) = (Exits::open().ok(), Listener::start(urgent, Arc::clone(&late)).ok());
+        let (exits, listener) = (Exits::open().ok(), Listener::start(scheduling, Arc::clone(&late)).ok());
         let followed = sampled::Sampler::of_followed(now());
         let thread = ObserverThread {
             source,
@@ -131,11 +131,11 @@ impl Observer {
             brief: 0,
             forest,
         };
-        Self::spawn((urgent, late), move || Some(thread))
+        Self::spawn((scheduling, late), move || Some(thread))
     }
 
     fn spawn(
-        (urgent, late): (Urgent, Arc<AtomicBool>),
+        (scheduling, late): (SetScheduling, Arc<AtomicBool>),
         prepare: impl FnOnce() -> Option<ObserverThread> + Send + 'static,
     ) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
@@ -146,7 +146,7 @@ impl Observer {
         let thread = thread.spawn(move || {
             let prepared = prepare()?;
             drop(unready);
-            Some(prepared.until(&told, Priority::new(urgent, late)))
+            Some(prepared.until(&told, ThreadScheduling::new(scheduling, late)))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -252,7 +252,7 @@ impl ObserverThread {
         }
     }
 
-    fn until(mut self, stop: &AtomicBool, mut priority: Priority) -> Self {
+    fn until(mut self, stop: &AtomicBool, mut scheduling: ThreadScheduling) -> Self {
         let mut pace = ReadingPace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
@@ -266,9 +266,13 @@ impl ObserverThread {
             }
             match &mut self.source {
                 EventSource::Sampled(sampler) => sampler.wait(stop),
-                EventSource::Events(_) => priority.rest(pace.after(found), begun.elapsed()),
+                EventSource::Events(_) => {
+                    scheduling.yields(self.forest.is_paused());
+                    scheduling.rest(pace.after(found), begun.elapsed());
+                }
             }
         }
+        scheduling.yields(false);
         if let Some(listener) = &mut self.listener {
             listener.stop();
         }

@@ -13,7 +13,7 @@ fn observed(step: &str) -> Processes {
     shell.args(["-c", "read line; sh -c \"$0\"; exit 0", step]).stdin(Stdio::piped()).stdout(Stdio::null());
     let mut shell = shell.spawn().expect("a shell");
     let epoch = Instant::now();
-    let observer = Observer::start(shell.id(), Collect::Processes, || false).expect("a thread");
+    let observer = Observer::start(shell.id(), Collect::Processes, |_| false).expect("a thread");
     observer.wait_until_ready();
     shell.stdin.take().unwrap().write_all(b"go\n").unwrap();
     shell.wait().unwrap();

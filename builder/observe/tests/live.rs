@@ -22,7 +22,7 @@ fn observed(step: &str) -> Processes {
 }
 
 fn events_of(root: u32) -> Option<Observer> {
-    Observer::start(root, Collect::Processes, || false)
+    Observer::start(root, Collect::Processes, |_| false)
 }
 
 fn observed_by(start: fn(u32) -> Option<Observer>, step: &str) -> Processes {
@@ -71,7 +71,7 @@ fn processes_have_their_arguments_times_and_waits() {
 fn most_programs_of_the_machine_have_arguments_however_short_they_are() {
     undisturbed(|_| {
         let epoch = Instant::now();
-        let observer = Observer::of_machine(|| false).expect("events of the machine");
+        let observer = Observer::of_machine(|_| false).expect("events of the machine");
         observer.wait_until_ready();
         for number in 0..100 {
             let text = format!("true mark-{number}");
@@ -186,7 +186,7 @@ fn odd_names_and_arguments_are_escaped() {
 
 #[test(PerfEvents)]
 fn stacks_have_the_functions_of_a_program() {
-    let start = |root| Observer::start(root, Collect::Stacks, || false);
+    let start = |root| Observer::start(root, Collect::Stacks, |_| false);
     let seen = observed_by(start, "sh -c 'i=0; while [ $i -lt 400000 ]; do i=$((i+1)); done'; true");
     assert_eq!(seen.observed, Observed::Events);
     let busy = seen.list.iter().max_by_key(|process| process.time.cpu).unwrap();

@@ -93,5 +93,7 @@ pub use program::{end_helpers, end_with_this_thread, helper, output as output_of
 pub use rlimits::knows_resource_limit;
 pub use signal::signal_names;
 pub use spec::*;
-pub use sys::{end_at_bus_error, return_large_blocks, run_before_others, unblock_signals};
+pub use sys::{
+    end_at_bus_error, return_large_blocks, run_after_others, run_before_others, run_with_others, unblock_signals,
+};
 pub use zygote::{Zygote, serve_if_zygote};

@@ -257,14 +257,30 @@ pub fn unblock_signals() {
 /// Gives this thread the lowest real-time priority: it runs before all ordinary programs of the machine (sched(7)). Returns whether the
 /// kernel allows it. Nothing that the thread starts inherits the priority.
 pub fn run_before_others() -> bool {
+    schedule(libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, 1)
+}
+
+/// Runs this thread only while a processor has nothing else to do. Returns whether the kernel allows it. Without `CAP_SYS_NICE`, the thread
+/// may not be able to return to [`run_with_others`].
+pub fn run_after_others() -> bool {
+    schedule(libc::SCHED_IDLE | libc::SCHED_RESET_ON_FORK, 0)
+}
+
+/// Runs this thread as every other one. Returns whether the kernel allows it.
+pub fn run_with_others() -> bool {
+    schedule(libc::SCHED_OTHER, 0)
+}
+
+/// Sets the scheduling policy and the real-time priority of this thread (sched_setscheduler(2)).
+fn schedule(policy: c_int, priority: c_int) -> bool {
     /// `struct sched_param` of linux/sched/types.h.
     #[repr(C)]
     struct Parameters {
         priority: c_int,
     }
-    let (policy, lowest) = (libc::SCHED_RR | libc::SCHED_RESET_ON_FORK, Parameters { priority: 1 });
+    let parameters = Parameters { priority };
     // SAFETY: the structure has the layout that the kernel expects and outlives the call, which reads it. The thread 0 is the calling one.
-    check(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const lowest) }).is_ok()
+    check(unsafe { libc::syscall(libc::SYS_sched_setscheduler, 0, policy, &raw const parameters) }).is_ok()
 }
 
 /// Closes every descriptor with the number `first` or higher.
@@ -486,4 +502,30 @@ fn check(result: libc::c_long) -> Result<(), Errno> {
 
 fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The policy of the calling thread in `/proc`, after the name in parentheses: 0 is ordinary, 5 idle (linux/sched.h).
+    fn policy() -> u32 {
+        let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // proc_pid_stat(5): the name is field 2, the policy field 41.
+        stat[stat.rfind(')').unwrap() + 2..].split(' ').nth(41 - 3).unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn a_thread_runs_after_others_and_then_with_them() {
+        let policies = std::thread::spawn(|| {
+            let before = policy();
+            assert!(run_after_others());
+            let (idle, returned) = (policy(), run_with_others());
+            (before, idle, returned, policy())
+        });
+        // Without CAP_SYS_NICE, the limit of the nice value decides whether a thread may return.
+        let (before, idle, returned, after) = policies.join().unwrap();
+        assert_eq!((before, idle, after), (0, 5, if returned { 0 } else { 5 }));
+        assert!(returned || !rustix::process::geteuid().is_root());
+    }
 }

@@ -15,6 +15,7 @@ mod rawjson;
 mod recording;
 mod remote_flags;
 mod runner;
+mod scheduling;
 mod scripts;
 mod store;
 mod unverified;

@@ -4,6 +4,7 @@
 //! processes are observed; those of each RUN are found by the script that its shell receives.
 
 use super::rawjson;
+use super::scheduling;
 use super::scripts::Scripts;
 use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::Observer;
@@ -52,7 +53,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         destination::check_result("--record", path)?;
     }
     let help = "run it as root or with CAP_PERFMON";
-    let observer = Observer::of_machine(buildscope_sandbox::run_before_others)
+    let observer = Observer::of_machine(scheduling::set)
         .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
     let lines = Mutex::new(Vec::new());

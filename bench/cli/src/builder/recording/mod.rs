@@ -9,7 +9,7 @@ mod output;
 pub(crate) use flags::RecordingFlags;
 
 use super::progress::ProgressMode;
-use super::{interrupt, observe, profile, progress};
+use super::{interrupt, observe, profile, progress, scheduling};
 use crate::builds::KeptBuild;
 use crate::output::{is_stdout, write_whole};
 use crate::{Failure, builds, explain, otlp, write_message};
@@ -162,7 +162,7 @@ fn observed_zygote(collect: Option<Collect>) -> (Arc<Zygote>, Arc<Mutex<Option<O
     let observer = Arc::<Mutex<Option<Observer>>>::default();
     let started = Arc::clone(&observer);
     let observe = move || {
-        let prepared = collect.and_then(|collect| Observer::prepare(collect, sandbox::run_before_others));
+        let prepared = collect.and_then(|collect| Observer::prepare(collect, scheduling::set));
         move |pid| {
             *started.lock() = prepared.and_then(|prepared| prepared.of(pid));
             // Processes that start before it is ready are not observed.
