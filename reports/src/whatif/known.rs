@@ -2,7 +2,9 @@
 
 use crate::explain;
 use crate::synthetic::{Synthetic, ms};
-use buildscope_record::{Nanos, Outcome, Phase, Policy, Record, Resources, WaitKind};
+use buildscope_record::{
+    Nanos, Observed, Outcome, Phase, Policy, Process, ProcessTime, Processes, Record, Resources, WaitKind,
+};
 
 fn drags(record: &Record) -> Vec<Nanos> {
     explain(record).steps.iter().map(|step| step.drag).collect()
@@ -81,6 +83,31 @@ fn steps_that_share_processors_have_the_drag_of_their_share() {
     assert!(explanation.steps.iter().all(|step| step.drag == ms(50)), "{:?}", explanation.steps);
     let bounds = explanation.bounds;
     assert_eq!((bounds.work, bounds.span, bounds.least), (ms(300), ms(100), ms(150)));
+}
+
+/// Of 200 ms, a process computes for 100 ms and waits for a processor for 30 ms. The pressure of 40 ms on two processors may be a wait of 80 ms,
+/// and if two threads took turns, it is all that is known.
+#[test]
+fn exact_waits_for_processors_are_preferred_to_pressure() {
+    let least = |observed, runnable: u64, threads| {
+        let mut made = Synthetic::default();
+        let stage = made.stage("a");
+        let step = made.step(stage, "RUN compute", 0..200);
+        made.span(step, Phase::Process, 0..200);
+        made.with(|record| {
+            let step = &mut record.steps[step.index()];
+            step.resources = Some(Resources { cpu_user: ms(100), cpu_pressure: ms(40), ..Resources::default() });
+            let time = ProcessTime { cpu: ms(100), runnable: ms(runnable), ..ProcessTime::default() };
+            let process = Process { end: ms(200), threads, time, ..Process::default() };
+            step.processes = Some(Processes { list: vec![process], ..Processes::of(observed, ms(0), ms(200)) });
+        });
+        explain(&made.finish(200)).bounds.least
+    };
+    assert_eq!(least(Observed::Events, 30, 1), ms(170));
+    assert_eq!(least(Observed::Events, 0, 1), ms(200));
+    assert_eq!(least(Observed::Events, 30, 2), ms(120));
+    assert_eq!(least(Observed::Events, 130, 1), ms(120), "more than one at a time");
+    assert_eq!(least(Observed::Sampled, 30, 1), ms(120));
 }
 
 #[test]

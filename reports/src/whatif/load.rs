@@ -2,7 +2,7 @@
 
 use super::total::Total;
 use crate::attribute::{Activities, ActivityWait};
-use buildscope_record::{Nanos, Phase, StepId, WaitKind};
+use buildscope_record::{Nanos, Observed, Phase, Processes, StepId, WaitKind};
 use std::collections::BTreeMap;
 
 /// A wait of a step, cut to the interval in which the step was active.
@@ -60,7 +60,9 @@ impl Process {
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
-        let stalled = stalled(used.cpu_pressure.0 as f64, length - cpu, cpus).min(length);
+        let stalled = waited(activities.record.steps[step.index()].processes.as_ref())
+            .unwrap_or_else(|| stalled(used.cpu_pressure.0 as f64, length - cpu, cpus))
+            .min(length);
         // A process cannot run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let migration =
@@ -75,6 +77,19 @@ impl Process {
     pub(super) fn is(&self, phase: Option<Phase>) -> bool {
         if self.spanned { phase == Some(Phase::Process) } else { phase.is_none() }
     }
+}
+
+/// The time that the processes of a step waited for processors, in nanoseconds, where the kernel reported each wait and one process ran or
+/// waited at a time. Where several do, some wait while others run.
+fn waited(seen: Option<&Processes>) -> Option<f64> {
+    let seen = seen.filter(|seen| seen.observed == Observed::Events && seen.lost == 0)?;
+    if seen.list.iter().any(|process| process.threads > 1) {
+        return None;
+    }
+    let times = || seen.list.iter().map(|process| process.time).chain(seen.folded.iter().map(|folded| folded.time));
+    let runnable: Nanos = times().map(|time| time.runnable).sum();
+    let cpu: Nanos = times().map(|time| time.cpu).sum();
+    (cpu + runnable <= seen.end.saturating_sub(seen.start)).then_some(runnable.0 as f64)
 }
 
 /// The time that a process waited for processors, from the kernel's pressure stall information ("some"). `idle` is the time in which it did
