@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tool: ext4-cli 0.0.5 (PyPI, 2026), `ext4 cp --recursive`; ext2py 0.1.0 (PyPI, 2026), `ext2py get`, for
-#   comparison; mke2fs (e2fsprogs, installed) makes the image.
+#   comparison; mkfs.ext4 (e2fsprogs, installed) makes the image.
 # Expected: a recursive copy out of an image has the links and the modes of the files, as that of ext2py has,
 #   or says what it leaves out.
 # Seen: symbolic links are left out, without a message, and each file has mode 644. The exit status is 0, and
@@ -21,7 +21,7 @@ echo program >tree/bin/run
 chmod 755 tree/bin/run
 ln -s run tree/bin/start
 ln -s bin tree/current
-mke2fs -q -t ext4 -d tree image 16M >image.log
+mkfs.ext4 -q -d tree image 16M >image.log
 venv/bin/ext4 --source image ls / --output json >list
 grep -q current list
 venv/bin/ext2py get image / by-ext2py >ext2py.log
