@@ -12,7 +12,7 @@ use super::tree::{Job, ProcessTree};
 use super::unseen::{folded, unseen};
 use super::within::{Shell, Within};
 use super::{CommandRow, Inside, RowKind, share, shell, totals};
-use buildscope_record::{Nanos, Outcome, Process, Processes, Step};
+use buildscope_record::{Folded, Nanos, Outcome, Process, Processes, Step};
 use std::ops::Range;
 
 pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
@@ -111,9 +111,13 @@ fn of_shell(
     let jobs_of: Vec<Vec<Job>> = (0..units.len()).map(|unit| theirs(&[Owner::Unit(unit)])).collect();
     let mut sums: Vec<ProcessSum> = jobs_of.iter().map(|jobs| sum_of(jobs)).collect();
     let mut own = sum_of(&theirs(&[Owner::Shell]));
+    let mut totals_of: Vec<Vec<Folded>> = vec![Vec::new(); units.len()];
     for folded in tree.folded(shell) {
         for (unit, part) in totals::divide(&units, folded, |unit| shares.of(Owner::Unit(unit))) {
             unit.map_or(&mut own, |unit| &mut sums[unit]).add_folded(tree, &part, None);
+            if let Some(unit) = unit {
+                totals_of[unit].push(part);
+            }
         }
     }
     tree.loose().for_each(|folded| own.add_folded(tree, folded, None));
@@ -140,7 +144,8 @@ fn of_shell(
         }
         let owner = Owner::Unit(number);
         let mut row = row(unit.span.clone(), sum, &[owner], &jobs);
-        row.inner = within.of_unit(unit, &jobs, row.wall, 0, Shell { lane, own: part(owner) });
+        let shell = Shell { lane, own: part(owner) };
+        row.inner = within.of_unit(unit, (&jobs, &totals_of[number]), row.wall, 0, shell);
         rows.push(row);
     }
     rows.push(own.row(RowKind::Shell, SHELL.into(), shares.of(Owner::Shell)));

@@ -597,6 +597,31 @@ fn totals_are_divided_among_the_loops_of_their_program() {
     assert_eq!(rows[..3], [(first, 3001, 630), ("cp a b", 1, 200), (second, 1001, 210)]);
 }
 
+/// In a loop of a second, most short processes are totals: 400 ms of date and 100 ms of cp.
+#[test]
+fn the_time_of_totals_belongs_to_the_commands_of_a_loop() {
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "date", 0, 100, 100),
+        ms(Some(0), "cp", 100, 300, 200),
+        ms(Some(0), "date", 900, 1000, 100),
+    ];
+    let mut record = long("while test $i; do date; cp a b; done", list);
+    let totals = |dates, copies| vec![total(Some(0), "date", dates), total(Some(0), "cp", copies)];
+    let mut inner = |totals| {
+        record.steps[0].processes.as_mut().unwrap().folded = totals;
+        let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+        let rows = &inside.rows[0].inner;
+        rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000, row.processes)).collect::<Vec<_>>()
+    };
+    let row = |text: &str, wall, processes| (text.to_owned(), wall, processes);
+    let expected = [row("test $i", 100, 0), row("date", 600, 40_002), row("cp a b", 300, 10_001)];
+    assert_eq!(inner(totals(40_000, 10_000)), expected);
+    // Several at a time: there are 600 ms for the 900 of date and the 300 of cp.
+    let expected = [row("date", 650, 90_002), row("cp a b", 350, 30_001)];
+    assert_eq!(inner(totals(90_000, 30_000)), expected);
+}
+
 /// crun starts the program and ends.
 #[test]
 fn a_program_without_a_shell_has_its_time_below_a_runtime() {

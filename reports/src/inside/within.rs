@@ -13,8 +13,8 @@ use super::shell::{Groups, Inner, Unit};
 use super::sum::ProcessSum;
 use super::text::{SHELL, command_line, one_line};
 use super::tree::{self, Job, ProcessTree};
-use super::{CommandRow, RowKind, share};
-use buildscope_record::Nanos;
+use super::{CommandRow, RowKind, share, totals};
+use buildscope_record::{Folded, Nanos};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -47,10 +47,14 @@ struct CommandPart<'u> {
     kind: RowKind,
     text: String,
     weight: Nanos,
+    /// The part of that in which only the shell lived, and neither computed nor waited for anything but its children.
+    open: Nanos,
     unit: Option<&'u Unit>,
     /// Its place in the text.
     span: Option<Range<usize>>,
     jobs: Vec<Job>,
+    /// Its part of the totals of short processes.
+    totals: Vec<Folded>,
     own: ProcessSum,
 }
 
@@ -67,11 +71,11 @@ impl<'a> Within<'a> {
         row.exit = jobs.iter().max_by_key(|job| job.end).and_then(|job| self.tree.process(job.last).exit);
     }
 
-    /// The parts of a command that `shell` runs. Their times sum to `wall`.
+    /// The parts of a command that `shell` runs. Their times sum to `wall`. `totals` are of its short processes.
     pub(super) fn of_unit(
         &self,
         unit: &Unit,
-        jobs: &[Job],
+        (jobs, totals): (&[Job], &[Folded]),
         wall: Nanos,
         depth: usize,
         shell: Shell<'a>,
@@ -94,12 +98,14 @@ impl<'a> Within<'a> {
                 });
                 let inner: Vec<Job> = copies.collect();
                 let assigned = assign(units, &children(self.tree, &inner), self.places.text);
-                self.in_turn(units, &inner, &assigned, Order::Once, self.copy(jobs))
+                let first = jobs.iter().map(|job| job.all[0]).filter(|&first| self.tree.process(first).forked);
+                let totals: Vec<Folded> = first.flat_map(|copy| self.tree.folded(copy)).cloned().collect();
+                self.in_turn(units, (&inner, &totals), &assigned, Order::Once, self.copy(jobs))
             }
             Inner::Repeated(units) => {
                 let assigned = assign_repeated(units, &children(self.tree, jobs), self.places.text);
                 let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
-                self.in_turn(units, jobs, &assigned, Order::Cycle, shell)
+                self.in_turn(units, (jobs, totals), &assigned, Order::Cycle, shell)
             }
         };
         self.rows(parts, wall, depth)
@@ -140,7 +146,7 @@ impl<'a> Within<'a> {
     fn in_turn<'u>(
         &self,
         units: &'u [Unit],
-        jobs: &[Job],
+        (jobs, totals): (&[Job], &[Folded]),
         assigned: &[Owner],
         order: Order,
         shell: Shell<'a>,
@@ -161,6 +167,7 @@ impl<'a> Within<'a> {
             for owner in owners {
                 all += own.get(owner).copied().unwrap_or_default();
                 part.weight += shares.of(*owner);
+                part.open += shares.own.get(owner).map_or(Nanos::ZERO, |piece| piece.open);
             }
             part.shell = Some(Shell { own: all, ..shell });
             part.own.add_own(all);
@@ -179,7 +186,13 @@ impl<'a> Within<'a> {
         }
         let several = self.several(units, jobs, assigned, shares.walls.keys().copied());
         parts.extend(several.map(|(several, owners)| part(&owners, several)));
+        for total in totals {
+            for (unit, total) in totals::divide(units, total, |unit| shares.of(Owner::Unit(unit))) {
+                unit.map_or(&mut rest, |unit| &mut parts[unit]).totals.push(total);
+            }
+        }
         parts.push(rest);
+        give_time_of_totals(&mut parts);
         parts
     }
 
@@ -305,6 +318,7 @@ impl<'a> Within<'a> {
         for (part, wall) in parts.into_iter().zip(share::fit(&weights, wall)) {
             let mut sum = part.own;
             part.jobs.iter().flat_map(|job| &job.all).for_each(|&run| sum.add_below(self.tree, run));
+            part.totals.iter().for_each(|total| sum.add_folded(self.tree, total, None));
             let mut row = sum.row(part.kind, part.text, wall);
             if let Some(span) = part.span {
                 self.locate(&mut row, span, &part.jobs);
@@ -312,7 +326,7 @@ impl<'a> Within<'a> {
             row.inner = match part.unit {
                 Some(unit) => {
                     let shell = part.shell.unwrap_or_else(|| self.copy(&part.jobs));
-                    self.of_unit(unit, &part.jobs, wall, depth + 1, shell)
+                    self.of_unit(unit, (&part.jobs, &part.totals), wall, depth + 1, shell)
                 }
                 None => self.of_processes(&part.jobs, wall, depth + 1),
             };
@@ -330,11 +344,30 @@ impl CommandPart<'_> {
             kind,
             text,
             weight: Nanos::ZERO,
+            open: Nanos::ZERO,
             unit: None,
             span: None,
             jobs: Vec::new(),
+            totals: Vec::new(),
             own: ProcessSum::default(),
         }
+    }
+}
+
+/// Gives parts the time of their short processes, of which only totals are known. While these lived, it seems as if the shell had waited for
+/// nothing.
+fn give_time_of_totals(parts: &mut [CommandPart<'_>]) {
+    let lengths: Vec<Nanos> = parts.iter().map(|part| part.totals.iter().map(|total| total.duration).sum()).collect();
+    let open: Vec<Nanos> = parts.iter().map(|part| part.open).collect();
+    let sum = |times: &[Nanos]| times.iter().copied().sum::<Nanos>();
+    let given = sum(&lengths).min(sum(&open));
+    if given == Nanos::ZERO {
+        return;
+    }
+    for (part, (taken, given)) in
+        parts.iter_mut().zip(share::fit(&open, given).into_iter().zip(share::fit(&lengths, given)))
+    {
+        part.weight = (part.weight + given).saturating_sub(taken);
     }
 }
 
