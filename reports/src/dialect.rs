@@ -24,6 +24,15 @@ pub(crate) fn other_policy(tool: &Tool, policy: Policy) -> Option<String> {
     }
 }
 
+/// The option by which steps wait less for each other than with the policy that the build had; `None` if that builder has none.
+pub(crate) fn less_order(tool: &Tool, present: Policy) -> Option<String> {
+    match (tool, present) {
+        // Its stages are as independent as they can be. Only their number at a time is limited.
+        (Tool::Buildah, Policy::Stages) => Some("let more stages run at once (`--jobs 0`)".to_owned()),
+        _ => [Policy::Instructions, Policy::Stages].into_iter().find_map(|policy| other_policy(tool, policy)),
+    }
+}
+
 /// The option that lifts a limit of slots.
 pub(crate) fn unlimited_slots(tool: &Tool, jobs: u32) -> String {
     let how = match tool {
@@ -69,7 +78,8 @@ mod tests {
         {
             let policies = [Policy::Serial, Policy::Stages, Policy::Instructions];
             let words = policies.into_iter().filter_map(|policy| other_policy(&tool, policy));
-            let all: Vec<String> = words.chain([unlimited_slots(&tool, 2)]).collect();
+            let less = policies.into_iter().filter_map(|policy| less_order(&tool, policy));
+            let all: Vec<String> = words.chain(less).chain([unlimited_slots(&tool, 2)]).collect();
             assert!(all.iter().all(|words| !words.contains("granularity") && !words.contains("policy")), "{all:?}");
             let jobs = all.iter().any(|words| words.contains("--jobs"));
             assert_eq!(jobs, tool == Tool::Buildah, "{all:?}");

@@ -17,7 +17,7 @@ use buildscope_commands::Cache;
 use buildscope_commands::rules::{
     CacheAdvice, Changer, Edit, InstructionChange, RecursiveChange, merged, missing_caches, recursive_changes,
 };
-use buildscope_record::{DriverName, Instruction, Nanos, Outcome, Phase, Policy, WaitKind};
+use buildscope_record::{DriverName, Instruction, Nanos, Outcome, Phase, WaitKind};
 
 type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
 
@@ -101,10 +101,9 @@ fn needless_order(case: &AdviceCase<'_>) -> Vec<Advice> {
         return Vec::new();
     };
     let step = &case.analysis.steps[needless.step.index()];
-    let tool = &case.analysis.record.source.tool;
-    let finer =
-        [Policy::Instructions, Policy::Stages].into_iter().find_map(|policy| dialect::other_policy(tool, policy));
-    let Some(change) = finer else { return Vec::new() };
+    let record = case.analysis.record;
+    let present = record.options.policy.unwrap_or_default();
+    let Some(change) = dialect::less_order(&record.source.tool, present) else { return Vec::new() };
     let text = format!("{change}: {}", needless.sentence(case.analysis));
     vec![about(step, "needless-order", needless.lost, text, "steps that run at once share processors, disk and memory")]
 }

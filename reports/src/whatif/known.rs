@@ -171,6 +171,21 @@ fn a_needed_stage_is_not_a_needless_wait() {
         "{}",
         explanation.answer
     );
+    // The longest of them needs a result that came later: its own wait is named, not that of its stage.
+    let mut made = Synthetic::new(Policy::Stages, 1);
+    let [a, b, last] = ["a", "b", "2"].map(|name| made.stage(name));
+    let [make, other] = [made.step(a, "RUN make", 0..400), made.step(b, "RUN other", 400..600)];
+    let from = made.step(last, "FROM busybox", 600..601);
+    let copy = made.step(last, "COPY --from=a /x /y", 601..901);
+    made.data(from, copy).data(make, copy).order(make, from).order(other, from);
+    let explanation = explain(&made.finish(901));
+    assert!(
+        explanation
+            .answer
+            .contains("`COPY --from=a /x /y` of stage 2 waited 201 ms for stage b, which it does not need"),
+        "{}",
+        explanation.answer
+    );
     // Without the short step the end does not change: all other steps need the builder's result.
     let mut made = Synthetic::new(Policy::Serial, 1);
     let [builder, last] = ["builder", "1"].map(|name| made.stage(name));
