@@ -229,7 +229,11 @@ impl<'i> Changes<'i> {
         let (files, arguments, variables) = (self.of("file:"), self.of("arg:"), self.of("env:"));
         let options = self.of("option:");
         let named = |inputs: &Inputs| inputs.keys().any(|name| name.starts_with("file:") || name.starts_with("entry:"));
-        if self.has("content") && !(named(self.now) && named(self.before)) {
+        let mounted = |inputs: &Inputs| inputs.contains_key("content");
+        if self.has("instruction") && mounted(self.now) != mounted(self.before) {
+            // Its files come from a mount that one of the texts does not have.
+            Cause::Instruction
+        } else if self.has("content") && !(named(self.now) && named(self.before)) {
             Cause::Content
         } else if !files.is_empty() {
             Cause::Files(files)

@@ -81,6 +81,11 @@ fn setting(before: Option<&str>, now: Option<&str>) -> String {
     }
 }
 
+/// What a step does with files of the context.
+fn reads(step: &Step) -> &'static str {
+    if step.instruction == Instruction::Run { "mounts" } else { "copies" }
+}
+
 /// The reason why a single step ran.
 fn why(step: &Step, cause: &Cause) -> String {
     match cause {
@@ -92,7 +97,7 @@ fn why(step: &Step, cause: &Cause) -> String {
             format!("changed: the base image `{image}` is {} now, it was {}", short(now), short(before))
         }
         Cause::Files(files) => format!("changed: {}", list(&files.iter().map(|file| named(file)).collect::<Vec<_>>())),
-        Cause::Content => "changed: files that it copies (too many for the record to name them)".to_owned(),
+        Cause::Content => format!("changed: files that it {} (too many for the record to name them)", reads(step)),
         Cause::Metadata(properties) if properties.is_empty() => {
             "changed: a mode, owner or attribute of its files".to_owned()
         }
@@ -117,12 +122,10 @@ fn why(step: &Step, cause: &Cause) -> String {
         Cause::Unasked(stages) => format!("did not change: `{}` ignored its result", flag(stages)),
         Cause::Recorded(reason) => format!("ran: {reason}"),
         Cause::Text(before) => format!("changed: its text was {} (a log shows values of variables)", quote(before)),
-        Cause::Unnamed => {
-            let reads = if step.instruction == Instruction::Run { "mounts" } else { "copies" };
-            format!(
-                "ran again with the same text: files that it {reads} changed, or its result was not in the cache (a log does not say which)"
-            )
-        }
+        Cause::Unnamed => format!(
+            "ran again with the same text: files that it {} changed, or its result was not in the cache (a log does not say which)",
+            reads(step)
+        ),
         Cause::Missing => {
             "ran again with the same text after steps that did not change: its result was not in the cache, \
                            or a build argument changed that its text does not show"

@@ -226,6 +226,12 @@ fn the_other_causes() {
         owned("RUN --mount=type=tmpfs,target=/t b", &[("from", "1"), ("mount:0", "[\"/t\"]")]),
     );
     assert_eq!(root_misses(&now, &[before])[0].cause, Cause::Instruction);
+    // Also if only one of the texts has files of the context.
+    let (before, now) = (
+        owned("RUN make", &[("instruction", "1")]),
+        owned("RUN --mount=type=bind,target=/s make", &[("instruction", "2"), ("content", "1")]),
+    );
+    assert_eq!(root_misses(&now, &[before])[0].cause, Cause::Instruction);
 }
 
 /// docker's BuildKit never marks a FROM as cached.
