@@ -50,9 +50,9 @@ impl<'w> Arguments<'w> {
         self.plain.get(1..).unwrap_or_default()
     }
 
-    /// Whether one of these options is given.
+    /// Whether one of these options is given, and not turned off by its value: `--workspaces=false`.
     pub(crate) fn has(&self, names: &[&str]) -> bool {
-        self.options.iter().any(|(name, _)| names.contains(name))
+        self.options.iter().any(|(name, value)| names.contains(name) && *value != Some("false"))
     }
 
     /// Whether one of these options is given, alone or among the letters of a short one: `-qy`.

@@ -96,7 +96,7 @@ const WRAPPERS: &[Wrapper] = &[
     ),
     wrapper(&["retry"], &["-t", "-d", "-r"], 0),
     wrapper(&["busybox", "toybox", "corepack", "asdf-exec"], &[], 0),
-    wrapper(&["sccache", "distcc", "icecc"], &[], 0),
+    wrapper(&["distcc", "icecc"], &[], 0),
     wrapper(&["faketime"], &[], 1),
     wrapper(&["strace", "ltrace"], &["-o", "-e", "-s", "-p", "-P", "-E"], 0),
     wrapper(&["bear", "intercept-build", "scan-build", "compiledb"], &["-o", "--output"], 0),
@@ -192,7 +192,6 @@ impl Invocation {
         let second = self.words.get(1).map(|word| word.text.as_str());
         let skip = match (program, second) {
             ("bundle", Some("exec")) | ("poetry" | "pipenv" | "pdm" | "rye" | "hatch", Some("run")) => 2,
-            ("uv", Some("run")) if self.words.get(2).is_some_and(|word| !word.is_option()) => 2,
             ("mise" | "asdf" | "nvm" | "direnv" | "volta", Some("exec" | "run" | "x")) => {
                 match self.words.iter().position(|word| word.text == "--") {
                     Some(at) => at + 1,
@@ -203,9 +202,11 @@ impl Invocation {
                 let valued = ["-n", "-p", "--name", "--prefix", "--cwd"];
                 self.after_options(2, &valued)
             }
-            ("npx" | "bunx", _) => {
-                let at = self
-                    .after_options(1, &["-p", "--package", "-w", "--workspace", "--prefix", "--cache", "--registry"]);
+            ("npx" | "bunx", _) | ("npm", Some("exec" | "x")) => {
+                let at = self.after_options(
+                    if program == "npm" { 2 } else { 1 },
+                    &["-p", "--package", "-w", "--workspace", "--prefix", "--cache", "--registry"],
+                );
                 let name = self.words.get(at).map_or("", |word| word.text.as_str());
                 if !["pnpm", "yarn", "npm", "bun"].contains(&name.split('@').next().unwrap_or(name)) {
                     return false;
@@ -290,7 +291,8 @@ impl Invocation {
         }
     }
 
-    fn after_options(&self, from: usize, valued: &[&str]) -> usize {
+    /// The place of the first word from `from` on that is not an option.
+    pub(crate) fn after_options(&self, from: usize, valued: &[&str]) -> usize {
         let mut at = from;
         while let Some(word) = self.words.get(at).filter(|word| word.is_option()) {
             if word.text == "--" {

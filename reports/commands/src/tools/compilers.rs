@@ -25,6 +25,25 @@ pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "-p",
         "-count",
     ];
+    const TOOLS: [&str; 17] = [
+        "addr2line",
+        "asm",
+        "buildid",
+        "cgo",
+        "compile",
+        "covdata",
+        "cover",
+        "dist",
+        "doc",
+        "fix",
+        "link",
+        "nm",
+        "objdump",
+        "pack",
+        "pprof",
+        "test2json",
+        "trace",
+    ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let files = || {
         let always = [DependencyFile::required("go.mod"), DependencyFile::usual("go.sum")];
@@ -37,9 +56,14 @@ pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let remote = !rest.is_empty() && rest.iter().all(|word| word.text.contains('@') && !word.text.starts_with('.'));
     let (work, needs) = match (arguments.action(), rest.first().map(|word| word.text.as_str())) {
         ("mod", Some("download" | "verify")) => (Work::Install, Needs::Files(files())),
-        ("mod", Some("tidy" | "vendor")) => (Work::Install, Needs::Sources(None)),
+        ("mod", Some("tidy" | "vendor")) | ("work", Some("sync" | "vendor")) => (Work::Install, Needs::Sources(None)),
         ("install" | "run" | "get", _) if remote => (Work::Install, Needs::Nothing),
         ("build" | "install" | "test" | "vet" | "run" | "list", _) => {
+            let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
+            (Work::Build, Needs::Sources(Some(fetch)))
+        }
+        // A tool of the module; the others come with Go.
+        ("tool", Some(name)) if !TOOLS.contains(&name) => {
             let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
             (Work::Build, Needs::Sources(Some(fetch)))
         }
@@ -143,7 +167,12 @@ pub(super) fn cargo(command: &Invocation, around: &Surroundings) -> Option<Usage
     };
     let parts = ["registry", "git"]
         .map(|part| cache(home.as_ref().map(|home| format!("{home}/{part}")), Content::Store, Sharing::Locked));
-    Some(usage.caching(parts))
+    let compiles = !matches!(arguments.action(), "fetch" | "vendor" | "generate-lockfile" | "update");
+    let objects = ["RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER"]
+        .iter()
+        .any(|name| around.variable(command, name).is_some_and(|program| program.contains("ccache")));
+    let objects = (compiles && objects).then(|| super::native::compiler_cache(command, around)).flatten();
+    Some(usage.caching(parts).caching([objects]))
 }
 
 /// rustup.

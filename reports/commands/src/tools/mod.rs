@@ -20,6 +20,7 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let program = command.program();
     match program {
         "apt-get" | "apt" | "aptitude" | "nala" | "apt-fast" => systems::apt(command),
+        "install_packages" => systems::install_packages(command),
         "apk" => systems::apk(command),
         "dnf" | "dnf5" | "dnf-3" | "microdnf" | "yum" | "tdnf" => systems::dnf(command, around),
         "zypper" => systems::zypper(command),
@@ -57,7 +58,7 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "dart" | "flutter" => others::dart(command, around),
         "helm" => others::helm(command, around),
         "curl" | "wget" | "aria2c" | "git" | "svn" => downloads::download(command),
-        "ccache" => native::ccache(command, around),
+        "ccache" | "sccache" => native::ccache(command, around),
         "make" | "gmake" | "ninja" | "cmake" | "ctest" | "meson" | "gcc" | "g++" | "cc" | "c++" | "clang"
         | "clang++" | "rustc" | "scons" | "bazel" | "bazelisk" | "javac" | "ant" | "autoreconf" => {
             native::build(command, around)

@@ -11,27 +11,56 @@ fn objects(command: &Invocation, around: &Surroundings) -> Option<Cache> {
     Some(Cache::new(folder, Content::Objects, Sharing::Shared))
 }
 
-/// `ccache gcc …`.
+/// sccache's directory, unless it keeps the objects on a server. Two of its servers must not use the directory at a time.
+fn local_objects(command: &Invocation, around: &Surroundings) -> Option<Cache> {
+    const SERVERS: [&str; 8] = [
+        "SCCACHE_BUCKET",
+        "SCCACHE_GCS_BUCKET",
+        "SCCACHE_REDIS",
+        "SCCACHE_REDIS_ENDPOINT",
+        "SCCACHE_MEMCACHED",
+        "SCCACHE_GHA_ENABLED",
+        "SCCACHE_WEBDAV_ENDPOINT",
+        "SCCACHE_AZURE_CONNECTION_STRING",
+    ];
+    if SERVERS.iter().any(|name| around.variable(command, name).is_some()) {
+        return None;
+    }
+    let folder = around.below_home(command, &["SCCACHE_DIR"], ".cache/sccache")?;
+    Some(Cache::new(folder, Content::Objects, Sharing::Locked))
+}
+
+/// The directory of the compiler cache that a word of a command or a variable names.
+pub(super) fn compiler_cache(command: &Invocation, around: &Surroundings) -> Option<Cache> {
+    let words = command.words.iter().map(|word| word.text.as_str());
+    let values = command.variables.values().chain(around.variables.values()).map(String::as_str);
+    let named: Vec<&str> = words.chain(values).filter(|text| text.contains("ccache")).collect();
+    match named.iter().any(|text| text.contains("sccache")) {
+        true => local_objects(command, around),
+        false if named.is_empty() => None,
+        false => objects(command, around),
+    }
+}
+
+/// `ccache gcc …`, `sccache gcc …`.
 pub(super) fn ccache(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     if command.words.get(1).is_none_or(|word| word.is_option()) {
         return Some(Usage::new(Tool::Ccache, Work::Prepare, Needs::Nothing, command));
     }
     let inner = without_first(command, 1);
     let needs = recognise(&inner, around).map_or(Needs::Sources(None), |usage| usage.needs);
-    Some(Usage::new(Tool::Ccache, Work::Build, needs, command).caching([objects(command, around)]))
+    Some(Usage::new(Tool::Ccache, Work::Build, needs, command).caching([compiler_cache(command, around)]))
 }
 
-/// A build with a tool that fetches nothing. Its cache is that of ccache, if a word or a variable names ccache.
+/// A build with a tool that fetches nothing. Its cache is that of the compiler cache, if a word or a variable names one.
 pub(super) fn build(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &["-C", "--directory", "-f", "-B", "-S", "-G", "-o"]);
     if arguments.has(&["--version", "-v", "--help"]) && arguments.plain.is_empty() {
         return None;
     }
-    let compiler_cache = command.words.iter().chain(&[]).any(|word| word.text.contains("ccache"))
-        || command.variables.values().chain(around.variables.values()).any(|value| value.contains("ccache"));
     let folder = arguments.value(&["-C", "--directory"]).filter(|_| !matches!(command.program(), "cmake" | "meson"));
     let usage = Usage::new(Tool::Native, Work::Build, Needs::Sources(None), command).at(folder);
-    Some(usage.caching([compiler_cache.then(|| objects(command, around)).flatten()]))
+    Some(usage.caching([compiler_cache(command, around)]))
 }
 
 /// Conan. Its recipes and packages are read by later commands.

@@ -84,7 +84,7 @@ const NPM: [&str; 49] = [
 /// npm. Its cache is safe for several processes (cacache).
 pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &NPM);
-    let global = arguments.has(&["-g", "--global", "--location"]);
+    let global = arguments.has(&["-g", "--global"]) || arguments.value(&["--location"]) == Some("global");
     let installs =
         ["ci", "clean-install", "ic", "install", "i", "add", "install-clean", "in", "update", "install-ci-test", "cit"];
     let action = arguments.action();
@@ -157,9 +157,14 @@ pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage>
     ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let modern = arguments.has(&["--immutable", "--immutable-cache", "--mode", "--inline-builds", "--check-cache"])
-        || arguments.action() == "workspaces";
+        || arguments.action() == "workspaces"
+        || ["YARN_ENABLE_IMMUTABLE_INSTALLS", "YARN_ENABLE_GLOBAL_CACHE", "YARN_NODE_LINKER"]
+            .iter()
+            .any(|name| around.variable(command, name).is_some());
     let settings = [".yarnrc", ".yarnrc.yml", ".yarn/"];
     let (work, needs) = match (arguments.action(), arguments.rest()) {
+        // One package of a workspace, and the packages of the workspace that it needs.
+        ("install" | "", []) if arguments.has(&["--focus"]) => (Work::Install, Needs::Sources(None)),
         ("install" | "", []) => (Work::Install, files("yarn.lock", &settings)),
         ("workspaces", [first, ..]) if first.text == "focus" => (Work::Install, Needs::Sources(None)),
         ("global", [first, names @ ..]) if first.text == "add" && are_names(names) => (Work::Install, Needs::Nothing),
@@ -276,6 +281,7 @@ pub(super) fn bun(command: &Invocation, around: &Surroundings) -> Option<Usage> 
         ("install" | "i" | "ci", []) => files("bun.lock", &settings),
         ("add" | "install" | "i", names) if global && are_names(names) => Needs::Nothing,
         ("add" | "install" | "i", _) => Needs::Sources(None),
+        ("pm" | "upgrade", _) => return Some(Usage::new(Tool::Bun, Work::Prepare, Needs::Sources(None), command)),
         _ => return Some(builds(Tool::Bun, command).at(arguments.value(&["--cwd"]))),
     };
     let mut usage = Usage::new(Tool::Bun, Work::Install, needs, command).at(arguments.value(&["--cwd"]));
@@ -283,7 +289,10 @@ pub(super) fn bun(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     if arguments.has(&["--no-cache"]) {
         usage.cacheless = Some(Cacheless::Option("--no-cache"));
     }
-    let cache = around.below_home(command, &["BUN_INSTALL_CACHE_DIR"], ".bun/install/cache");
+    let cache = match arguments.value(&["--cache-dir"]) {
+        Some(folder) => folder.starts_with('/').then(|| folder.to_owned()),
+        None => around.below_home(command, &["BUN_INSTALL_CACHE_DIR"], ".bun/install/cache"),
+    };
     Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Downloads, Sharing::Locked))]))
 }
 

@@ -60,7 +60,12 @@ pub(super) fn bundler(command: &Invocation, around: &Surroundings) -> Option<Usa
             } else {
                 let settings =
                     [".ruby-version", ".tool-versions", ".bundle/", "*.gemspec"].map(DependencyFile::possible);
-                let always = [DependencyFile::required(file), DependencyFile::usual(format!("{file}.lock"))];
+                // Bundler names the lock file of `gems.rb` differently.
+                let lock = match file.strip_suffix("gems.rb") {
+                    Some(folder) => format!("{folder}gems.locked"),
+                    None => format!("{file}.lock"),
+                };
+                let always = [DependencyFile::required(file), DependencyFile::usual(lock)];
                 Needs::Files(always.into_iter().chain(settings).collect())
             };
             (Work::Install, needs)
@@ -122,9 +127,15 @@ pub(super) fn composer(command: &Invocation, around: &Surroundings) -> Option<Us
 
 /// .NET. It locks its packages with files in /tmp, which builds do not share.
 pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 16] = [
+    const VALUED: [&str; 22] = [
         "-c",
         "-o",
+        "-l",
+        "--logger",
+        "--packages",
+        "--artifacts-path",
+        "--version-suffix",
+        "--lock-file-path",
         "-r",
         "-f",
         "-a",
@@ -141,8 +152,11 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
         "--verbosity",
     ];
     let arguments = Arguments::of(command.arguments(), &VALUED);
-    let project = || projects(arguments.rest().first().map(|word| word.text.replace('\\', "/")).as_deref());
-    let expanded = arguments.rest().iter().any(|word| !word.literal);
+    // `--self-contained true`: the value of a yes-or-no option.
+    let rest: Vec<_> =
+        arguments.rest().iter().filter(|word| !matches!(word.text.as_str(), "true" | "false")).copied().collect();
+    let project = || projects(rest.first().map(|word| word.text.replace('\\', "/")).as_deref());
+    let expanded = rest.iter().any(|word| !word.literal);
     let (work, needs) = match arguments.action() {
         "restore" if !expanded => (Work::Install, Needs::Files(project())),
         "restore" => (Work::Install, Needs::Sources(None)),
@@ -152,8 +166,7 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
             (Work::Build, Needs::Sources(None))
         }
         "build" | "publish" | "test" | "pack" | "run" | "msbuild" => {
-            let fetch = arguments
-                .rest()
+            let fetch = rest
                 .first()
                 .map_or_else(|| "dotnet restore".to_owned(), |word| format!("dotnet restore {}", word.text));
             // A runtime or a framework in the options must be in the restore too.
@@ -165,11 +178,15 @@ pub(super) fn dotnet(command: &Invocation, around: &Surroundings) -> Option<Usag
             let global = arguments.has(&["-g", "--global", "--tool-path"]);
             (Work::Install, if global { Needs::Nothing } else { Needs::Sources(None) })
         }
-        "workload" => (Work::Install, Needs::Nothing),
+        // Its packs go into the SDK.
+        "workload" => return Some(Usage::new(Tool::Dotnet, Work::Install, Needs::Nothing, command)),
         "nuget" => (Work::Prepare, Needs::Sources(None)),
         _ => return None,
     };
-    let packages = around.below_home(command, &["NUGET_PACKAGES"], ".nuget/packages");
+    let packages = match arguments.value(&["--packages"]) {
+        Some(folder) => folder.starts_with('/').then(|| folder.to_owned()),
+        None => around.below_home(command, &["NUGET_PACKAGES"], ".nuget/packages"),
+    };
     Some(Usage::new(Tool::Dotnet, work, needs, command).caching([cache(packages, Content::Store, Sharing::Locked)]))
 }
 

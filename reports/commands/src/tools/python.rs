@@ -145,7 +145,9 @@ const PIP: [&str; 60] = [
 /// The needs of `pip install`, from its words.
 fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
     // Groups of dependencies are in pyproject.toml (PEP 735).
-    let local = arguments.has(&["-e", "--editable", "--group", "--build-constraint", "--requirements-from-script"])
+    let fetched = |place: &str| place.contains("://") && !place.starts_with("file:");
+    let local = arguments.has(&["--group", "--build-constraint", "--requirements-from-script"])
+        || arguments.values(&["-e", "--editable"]).any(|place| !fetched(place))
         || arguments.values(&["-f", "--find-links"]).any(|place| !place.contains("://"))
         || words.iter().any(|word| word.text.contains('[') && word.text.starts_with('.'));
     let mut named = arguments.values(&REQUIREMENTS).peekable();
@@ -153,7 +155,8 @@ fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
         return Needs::Sources(None);
     }
     if named.peek().is_none() {
-        return if words.is_empty() { Needs::Sources(None) } else { Needs::Nothing };
+        let nothing = words.is_empty() && !arguments.has(&["-e", "--editable"]);
+        return if nothing { Needs::Sources(None) } else { Needs::Nothing };
     }
     match requirements(named) {
         Some(files) if files.is_empty() => Needs::Nothing,
@@ -276,27 +279,34 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
             DependencyFile::possible("uv.toml"),
         ]
     };
-    let mut usage = match (command.words.get(1)?.text.as_str(), command.words.get(2).map(|word| word.text.as_str())) {
-        ("pip", Some("install" | "sync")) => {
-            let arguments = Arguments::of(&command.words[3..], &PIP);
+    // Options may stand before the action: `uv --quiet pip install flask`.
+    let actions = &command.words[command.after_options(1, &VALUED).min(command.words.len())..];
+    let elsewhere = option_value(command, "--directory");
+    let mut usage = match (actions.first()?.text.as_str(), actions.get(1).map(|word| word.text.as_str())) {
+        ("pip", Some(action @ ("install" | "sync"))) => {
+            let arguments = Arguments::of(&actions[2..], &PIP);
             let words = &arguments.plain[..];
-            let needs = if command.words[2].text == "sync" {
+            let needs = if action == "sync" {
                 let files = words.iter().map(|word| word.text.as_str());
                 requirements(files).map_or(Needs::Sources(None), Needs::Files)
             } else {
                 needs(&arguments, words)
             };
             let hooks = if needs == Needs::Nothing { Hooks::None } else { Hooks::Shown };
-            let mut usage = Usage::new(Tool::Uv, Work::Install, needs, command).hooks(hooks);
+            let mut usage = Usage::new(Tool::Uv, Work::Install, needs, command).hooks(hooks).at(elsewhere.as_deref());
             usage.offline = arguments.has(&["--no-index", "--offline"]);
             usage
         }
         ("sync", _) => {
-            let arguments = Arguments::of(&command.words[2..], &VALUED);
+            let arguments = Arguments::of(command.arguments(), &VALUED);
             let files = files();
-            let alone = ["--no-install-project", "--no-install-workspace", "--only-deps"];
-            let needs = if arguments.has(&alone) {
+            // Without the project itself; the other packages of its workspace are installed only with `--all-packages`.
+            let alone = arguments.has(&["--no-install-workspace", "--only-deps"])
+                || arguments.has(&["--no-install-project"]) && !arguments.has(&["--all-packages"]);
+            let needs = if alone {
                 Needs::Files(files)
+            } else if arguments.has(&["--all-packages"]) {
+                Needs::Sources(None)
             } else {
                 let command = format!("{} --no-install-project", text(command));
                 Needs::Sources(Some(Prefetch { files, command: Some(command) }))
@@ -307,7 +317,7 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
             usage
         }
         ("tool", Some("install")) => {
-            let arguments = Arguments::of(&command.words[3..], &VALUED);
+            let arguments = Arguments::of(&actions[2..], &VALUED);
             let needs = if are_names(&arguments.plain) { Needs::Nothing } else { Needs::Sources(None) };
             Usage::new(Tool::Uv, Work::Install, needs, command)
         }
@@ -316,15 +326,27 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         ("cache", _) => return Some(Usage::new(Tool::Uv, Work::Clean, Needs::Nothing, command)),
         // A locked export reads two files and downloads nothing. The file that it writes is not in the build context.
         ("export", _) if command.has("--frozen") => {
-            let arguments = Arguments::of(&command.words[2..], &VALUED);
+            let arguments = Arguments::of(command.arguments(), &VALUED);
             let writes = arguments.has(&["-o", "--output-file"]);
             let needs = if writes { Needs::Sources(None) } else { Needs::Files(files()) };
             return Some(
                 Usage::new(Tool::Uv, Work::Prepare, needs, command).at(arguments.value(&["--project", "--directory"])),
             );
         }
-        ("tool", Some("run")) => return uvx(&without_first(command, 1), around),
-        ("add" | "build" | "run" | "lock" | "export", _) => {
+        ("tool", Some("run")) => return uvx(&without_first(command, command.words.len() - actions.len() + 1), around),
+        ("run", _) => {
+            let options = command.words.len() - actions.len() + 1;
+            let command_at = command.after_options(options, &VALUED).min(command.words.len());
+            let arguments = Arguments::of(&command.words[1..command_at], &VALUED);
+            // It only starts the program.
+            if arguments.has(&["--no-sync", "--no-project", "--isolated", "--script", "-s", "--all-packages"]) {
+                return Some(Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command));
+            }
+            let folder = arguments.value(&["--project", "--directory"]);
+            let fetch = Prefetch { files: files(), command: Some(synchronisation(command, command_at)) };
+            Usage::new(Tool::Uv, Work::Build, Needs::Sources(Some(fetch)), command).at(folder)
+        }
+        ("add" | "build" | "lock" | "export", _) | ("pip", Some("compile")) => {
             Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command)
         }
         _ => return None,
@@ -338,6 +360,34 @@ pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     }
     let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
     Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
+}
+
+/// The `uv sync` that installs what this `uv run` does, without the project itself.
+fn synchronisation(command: &Invocation, command_at: usize) -> String {
+    const FLAGS: [&str; 8] = [
+        "--frozen",
+        "--locked",
+        "--dev",
+        "--no-dev",
+        "--only-dev",
+        "--all-extras",
+        "--all-groups",
+        "--no-default-groups",
+    ];
+    const VALUED: [&str; 8] =
+        ["--extra", "--group", "--no-group", "--only-group", "--python", "--package", "--project", "--directory"];
+    let mut text = format!("{} sync", command.words[0].text);
+    let mut words = command.words[1..command_at].iter().map(|word| word.text.as_str());
+    while let Some(word) = words.next() {
+        let valued = VALUED.contains(&word);
+        if valued || FLAGS.contains(&word) || VALUED.iter().any(|name| word.starts_with(&format!("{name}="))) {
+            text += &format!(" {word}");
+        }
+        if valued {
+            text.extend(words.next().map(|value| format!(" {value}")));
+        }
+    }
+    text + " --no-install-project"
 }
 
 /// uvx, or `uv tool run`: downloads a program and runs it. Its environment is in the cache.
@@ -373,6 +423,8 @@ pub(super) fn poetry(command: &Invocation, around: &Surroundings) -> Option<Usag
         // The file that it writes is not in the build context.
         "export" if arguments.has(&["-o", "--output"]) => (Work::Prepare, Needs::Sources(None)),
         "export" => (Work::Prepare, Needs::Files(files())),
+        // A plugin for Poetry itself.
+        "self" if arguments.rest().first().is_some_and(|word| word.text == "add") => (Work::Install, Needs::Nothing),
         "config" | "self" | "env" => return Some(Usage::new(Tool::Poetry, Work::Prepare, Needs::Nothing, command)),
         "cache" => return Some(Usage::new(Tool::Poetry, Work::Clean, Needs::Nothing, command)),
         "add" | "build" | "update" | "lock" => (Work::Build, Needs::Sources(None)),

@@ -23,7 +23,7 @@ pub(super) fn apt(command: &Invocation) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &VALUED);
     let work = match arguments.action() {
         "install" | "satisfy" | "upgrade" | "dist-upgrade" | "full-upgrade" | "safe-upgrade" | "build-dep"
-        | "reinstall" => Work::Install,
+        | "reinstall" | "download" | "source" => Work::Install,
         "update" => Work::Prepare,
         "clean" | "autoclean" | "autoremove" | "auto-remove" | "purge" | "remove" | "distclean" => Work::Clean,
         _ => return None,
@@ -32,9 +32,18 @@ pub(super) fn apt(command: &Invocation) -> Option<Usage> {
     usage.offline = arguments.has(&["--no-download"]);
     if work == Work::Install {
         // The state in /var/lib/apt belongs to the image; only the lists below it can be fetched again.
-        usage = usage.caching([locked("/var/cache/apt"), locked("/var/lib/apt/lists")]);
+        // What `download` and `source` fetch goes to the working directory.
+        let kept = !matches!(arguments.action(), "download" | "source");
+        usage = usage.caching([locked("/var/cache/apt").filter(|_| kept), locked("/var/lib/apt/lists")]);
     }
     Some(usage)
+}
+
+/// The script of minideb and Bitnami's images: updates the lists, installs, and removes the lists with their directory, which therefore
+/// cannot be a mount.
+pub(super) fn install_packages(command: &Invocation) -> Option<Usage> {
+    let arguments = Arguments::of(command.arguments(), &[]);
+    (!arguments.plain.is_empty()).then(|| Usage::new(Tool::Apt, Work::Install, of_packages(&arguments.plain), command))
 }
 
 /// apk(8): packages are kept where /etc/apk/cache exists.
