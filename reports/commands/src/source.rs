@@ -326,7 +326,7 @@ fn command_start(raw: &str) -> usize {
 }
 
 /// A text with each whole word `from` replaced. If `to` is empty, the spaces before the word are removed, too.
-fn word_changed(raw: &str, from: &str, to: &str) -> String {
+pub(crate) fn word_changed(raw: &str, from: &str, to: &str) -> String {
     let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | '&' | '|' | '(' | ')');
     let mut out = String::with_capacity(raw.len() + to.len());
     let mut rest = raw;

@@ -1,6 +1,7 @@
 //! Installs and builds without their caches: each run downloads or compiles everything again.
 
 use super::facts::Facts;
+use super::removals::{removes_more, removes_only, words_that_remove};
 use super::split::without;
 use super::{Edit, InstructionChange};
 use crate::Invocation;
@@ -8,6 +9,7 @@ use crate::file::{File, Run, Step};
 use crate::keyword::Keyword;
 use crate::path::join;
 use crate::script::Join;
+use crate::source::word_changed;
 use crate::touches::{touches, within};
 use crate::usage::{Cache, Cacheless, Content, Needs, Tool, Usage, Work};
 use std::collections::HashSet;
@@ -57,7 +59,7 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     if isolated {
         caches.retain(|cache| cache.content == Content::Objects);
     }
-    caches.retain(|cache| !must_be_empty(here, run, &cache.target));
+    caches.retain(|cache| !must_be_empty(here, run, &cache.target) && !removes_more(here, run, &cache.target));
     let mounted = here.instruction.cache_mounts();
     let all = caches.len();
     caches.retain(|cache| !mounted.iter().any(|target| target.contains('$') || is_same_place(&cache.target, target)));
@@ -155,23 +157,31 @@ fn edits(file: &File<'_>, step: usize, run: &Run, advice: &mut CacheAdvice) -> O
     }
     cacheless(run, advice, &mut change);
     // Commands that empty the caches again.
-    let emptying: Vec<usize> = (0..run.elements.len()).filter(|&at| empties(run, at, advice)).collect();
+    let emptying: Vec<usize> = (0..run.elements.len()).filter(|&at| empties(here, run, at, advice)).collect();
     for &at in &emptying {
         let text = run.script.get(run.elements[at].span.clone()).unwrap_or_default();
         advice.also.push(format!("leave out `{}`, which empties it", text.trim()));
+    }
+    let targets: Vec<&str> = advice.caches.iter().map(|cache| cache.target.as_str()).collect();
+    let apart = |command: &Invocation| emptying.iter().any(|&at| run.elements[at].commands.contains(command));
+    let removed = words_that_remove(here, run, &targets, apart);
+    for (word, certain) in &removed {
+        advice.also.push(format!("leave out `{word}` where it is removed, which empties the cache or fails"));
+        change.words.push((word.clone(), String::new()));
+        change.uncertain |= !certain;
     }
     if change.uncertain {
         return None;
     }
     if advice.caches.iter().any(|cache| cache.content == Content::Store) {
-        return store(file, step, run, advice).filter(|_| emptying.is_empty());
+        return store(file, step, run, advice).filter(|_| emptying.is_empty() && removed.is_empty());
     }
     let flags: Vec<String> = advice.caches.iter().map(Cache::flag).collect();
     if !emptying.is_empty() || change.words.iter().any(|(from, _)| !once_a_word(run, from)) {
         // The instruction is rewritten without them.
         let mut text = without(here, &emptying)?;
         for (from, to) in &change.words {
-            text = replaced(&text, from, to);
+            text = word_changed(&text, from, to);
         }
         let given =
             if here.instruction.flags.is_empty() { String::new() } else { format!(" {}", here.instruction.flags) };
@@ -277,27 +287,17 @@ fn cacheless(run: &Run, advice: &mut CacheAdvice, change: &mut Changes) {
     }
 }
 
-/// Whether an element empties one of the caches.
-fn empties(run: &Run, at: usize, advice: &CacheAdvice) -> bool {
+/// Whether an element does nothing but empty the caches.
+fn empties(step: &Step<'_>, run: &Run, at: usize, advice: &CacheAdvice) -> bool {
     let element = &run.elements[at];
+    let targets: Vec<&str> = advice.caches.iter().map(|cache| cache.target.as_str()).collect();
     !element.commands.is_empty()
         && element.commands.iter().all(|command| {
             let cleans = run
                 .usages
                 .iter()
                 .any(|(_, other, usage)| other == command && usage.tool == advice.tool && cleans_cache(command, usage));
-            let removes = command.program() == "rm"
-                && touches(command, "/").is_some_and(|paths| {
-                    !paths.is_empty()
-                        && paths.iter().all(|path| {
-                            path != "/"
-                                && advice
-                                    .caches
-                                    .iter()
-                                    .any(|cache| within(path, &cache.target) || within(&cache.target, path))
-                        })
-                });
-            cleans || removes
+            cleans || removes_only(step, command, &targets)
         })
 }
 
@@ -318,20 +318,6 @@ fn cleans_cache(command: &Invocation, usage: &Usage) -> bool {
 fn once_a_word(run: &Run, word: &str) -> bool {
     let quoted = format!("\"{word}\"");
     !run.script.contains(&quoted) && !run.script.contains(&format!("'{word}'"))
-}
-
-/// A text with each whole word `from` replaced.
-pub(super) fn replaced(text: &str, from: &str, to: &str) -> String {
-    let mut out = String::new();
-    let mut words = text.split(' ').peekable();
-    while let Some(word) = words.next() {
-        let next = if word == from { to } else { word };
-        out += next;
-        if words.peek().is_some() && !(word == from && to.is_empty()) {
-            out.push(' ');
-        }
-    }
-    out
 }
 
 /// The change for caches that later commands read: every RUN of the family of stages that may need them gets the mount. `None` if
@@ -403,6 +389,14 @@ fn store(file: &File<'_>, step: usize, run: &Run, advice: &CacheAdvice) -> Optio
             return None;
         }
         if !flags.is_empty() {
+            let cleans = |(_, command, usage): &(usize, Invocation, Usage)| {
+                usage.tool == advice.tool && cleans_cache(command, usage)
+            };
+            if at != step
+                && (found.usages.iter().any(cleans) || !words_that_remove(other, found, &targets, |_| false).is_empty())
+            {
+                return None;
+            }
             edits.push(Edit { step: at, change: InstructionChange::Flags(flags.join(" ")) });
         }
     }

@@ -10,6 +10,7 @@ mod owner;
 mod parallel;
 mod path_pattern;
 mod project;
+mod removals;
 mod split;
 mod usual;
 mod wording;
