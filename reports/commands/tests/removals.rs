@@ -89,7 +89,7 @@ fn a_mount_that_cannot_be_kept_is_not_put() {
     ] {
         assert_eq!(mounted(&format!("FROM python\nRUN {run}\n")), expected, "{run}");
     }
-    // A mount that several RUNs need is in none if one removes it. The compiled objects have a mount of their own.
+    // If one of several RUNs removes the mount that they need, no RUN gets it. The compiled objects have a mount of their own.
     let go = |first: &str, removal: &str| {
         let build = format!("COPY . .\nRUN go build -o /app .{removal}\n");
         mounted(&format!(
