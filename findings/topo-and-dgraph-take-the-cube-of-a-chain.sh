@@ -10,12 +10,11 @@
 #     dependency-graph: less than ten times the time
 #     @hapi/topo: more than ten times the time
 #     @thi.ng/dgraph: more than ten times the time
-#   In processor time, when this was written: topo 0.9 and 4 s for 1000 and 2000 steps and more than 40 s
-#   for 4000; dgraph 0.2, 0.8 and 5.4 s for 250, 500 and 1000; dependency-graph 0.03 s for 4000. With the
-#   option `manual`, topo takes 0.03 s for 4000.
-# Matters: a plan of a few thousand build steps takes minutes to put in order, with the libraries for it.
-#   topo is downloaded 74 million times a month, mostly for joi, which uses `manual`; other programs get
-#   the default.
+#   In processor time, when this was written: topo 0.15, 0.9 and 4 s for 500, 1000 and 2000 steps;
+#   dgraph 0.2, 0.8 and 5.4 s for 250, 500 and 1000; dependency-graph 0.03 s for 4000. With the option
+#   `manual`, topo takes 0.03 s for 4000.
+# Matters: a plan of a few thousand build steps takes seconds to minutes to put in order, with the libraries
+#   for it. topo is downloaded 74 million times a month; joi sets `manual`, other programs get the default.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 npm install --silent --no-audit --no-fund @hapi/topo@6.0.2 @thi.ng/dgraph@2.1.199 dependency-graph@1.0.0 >npm.log
