@@ -622,6 +622,24 @@ fn the_time_of_totals_belongs_to_the_commands_of_a_loop() {
     assert_eq!(inner(totals(90_000, 30_000)), expected);
 }
 
+/// Of the processes of make, 300 ms of cc1 and 100 ms of as are totals.
+#[test]
+fn the_time_of_totals_belongs_to_the_programs_of_make() {
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "make", 0, 1000, 100),
+        ms(Some(1), "cc1", 0, 150, 150),
+        ms(Some(1), "ld", 150, 350, 200),
+    ];
+    let mut record = long("make; true", list);
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    seen.folded = vec![total(Some(1), "as", 10_000), total(Some(1), "cc1", 30_000)];
+    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let rows = &inside.rows[0].inner;
+    let rows: Vec<_> = rows.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000, row.processes)).collect();
+    assert_eq!(rows, [("cc1", 450, 30_001), ("ld", 200, 1), ("as", 100, 10_000), ("make itself", 250, 1)]);
+}
+
 /// crun starts the program and ends.
 #[test]
 fn a_program_without_a_shell_has_its_time_below_a_runtime() {

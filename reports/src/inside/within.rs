@@ -238,12 +238,24 @@ impl<'a> Within<'a> {
             Some(text) => CommandPart::of(RowKind::Process, text),
             None => CommandPart::of(RowKind::Shell, self.itself(jobs)),
         };
-        jobs.iter().flat_map(|job| &job.all).for_each(|&run| {
+        for &run in jobs.iter().flat_map(|job| &job.all) {
             itself.own.add(self.tree, run, None);
-            self.tree.folded(run).for_each(|folded| itself.own.add_folded(self.tree, folded, None));
-        });
-        itself.weight = alone;
+            for total in self.tree.folded(run) {
+                let known = parts.iter().position(|part| part.text == total.program);
+                let number = known.or_else(|| {
+                    let room = parts.len() < PARTS;
+                    room.then(|| parts.push(CommandPart::of(RowKind::Process, total.program.clone())))?;
+                    Some(parts.len() - 1)
+                });
+                let part = number.map_or(&mut itself, |number| &mut parts[number]);
+                part.totals.push(total.clone());
+            }
+        }
+        (itself.weight, itself.open) = (alone, alone);
         parts.push(itself);
+        give_time_of_totals(&mut parts);
+        let last = parts.len() - 1;
+        parts[..last].sort_by_key(|part| std::cmp::Reverse(part.weight));
         self.rows(parts, wall, depth)
     }
 
