@@ -1,7 +1,8 @@
 //! Makes the build record from the outcome of a build.
 
 use super::outcome::UsedImage;
-use super::{DockerfileInput, Outcome, Request, StepReport, host, inside};
+use super::{BuildError, DockerfileInput, Outcome, Request, StepReport, host, inside};
+use crate::error_chain::distinct_causes;
 use crate::plan::{Dependency, Plan, Step};
 use crate::steps::copy::FileCount;
 use buildscope_dockerfile::lint::Finding;
@@ -117,6 +118,11 @@ pub fn record(
     record.counters.extend(step_counters(&record));
     for (step, report) in outcome.steps() {
         record.steps[step.id.index()].processes = report.processes.as_ref().map(|remote| remote.in_record(epoch));
+    }
+    if let Err(error) = outcome.result.as_ref()
+        && !matches!(error, BuildError::Cancelled)
+    {
+        record.fails_outside_of_steps(&distinct_causes(error));
     }
     inside::add_processes(&mut record, outcome, processes(epoch));
     record.options.cache = record.options.cache.or_else(|| cache_state(&record.steps));

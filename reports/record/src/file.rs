@@ -3,7 +3,7 @@
 //! Readers refuse a `schema` above [`SCHEMA`], read every older one, and ignore unknown fields. `schema/` has the JSON Schema of
 //! every version.
 
-use crate::{Nanos, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, escaped_json, redacted};
+use crate::{Nanos, Outcome, Processes, Record, SCHEMA, Span, SpanId, StageId, StepId, escaped_json, redacted};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::borrow::Cow;
@@ -201,6 +201,13 @@ impl Record {
         without_credentials(self)
     }
 
+    /// Notes in which words the build failed, if no step did.
+    pub fn fails_outside_of_steps(&mut self, words: &str) {
+        if !self.succeeded && self.steps.iter().all(|step| step.outcome != Outcome::Failed) {
+            self.notes.push(failure_outside_of_steps(words));
+        }
+    }
+
     /// Checks that every reference has a target, no interval ends before it starts, and no step or span contains or waits for itself.
     ///
     /// Intervals beyond the wall time are allowed. Explanations cut them.
@@ -370,6 +377,11 @@ fn span_forest(spans: &[Span]) -> Result<(), Fault> {
 /// The JSON Schema (draft 2020-12) of a record, generated from the types; `schema/record.v2.json` is its copy.
 pub fn json_schema() -> serde_json::Value {
     schemars::schema_for!(Record).to_value()
+}
+
+/// The note of a build that failed outside of its steps.
+pub fn failure_outside_of_steps(words: &str) -> String {
+    format!("the build failed outside of its steps: {words}")
 }
 
 /// The text after a change. It is not copied if nothing changes: a record may have tens of megabytes.

@@ -56,7 +56,7 @@ pub use collect::{Collector, Trace};
 pub use control::{acts_on_view, escaped_json, neutralised_json};
 pub use digest::{BlobDigest, ConfigDigest, DiffId, Digest, DigestError, LayerKey, ManifestDigest, StepKey};
 pub use event::*;
-pub use file::{Fault, RecordError, json_schema};
+pub use file::{Fault, RecordError, failure_outside_of_steps, json_schema};
 pub use head::Head;
 pub use instruction::Instruction;
 pub use listen::{RecordLayer, Recorder};

@@ -7,6 +7,7 @@ use crate::graph::topological;
 use crate::index::{Grouped, Index, Indexed};
 use buildscope_record::{
     Cache, Fidelity, Instruction, Layer, Options, Outcome, Phase, Resources, Source, Tool, WaitKind,
+    failure_outside_of_steps,
 };
 use std::collections::{BTreeMap, HashMap};
 
@@ -179,7 +180,7 @@ impl Draft {
     /// Says in which words the build failed, if no step did.
     pub(crate) fn fails_outside_of_steps(&mut self, words: &str) {
         if self.failed && self.steps.iter().all(|step| step.outcome != Some(Outcome::Failed)) {
-            self.notes.push(format!("the build failed outside of its steps: {words}"));
+            self.notes.push(failure_outside_of_steps(words));
         }
     }
 

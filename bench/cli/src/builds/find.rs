@@ -27,7 +27,11 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
             Failure::usage(miette!(
                 help = "`buildscope build` keeps a record of each build; `buildscope builds import` adds another builder's log",
                 "`{text}`: {}",
-                if count == 0 { "no build is kept".to_owned() } else { format!("only {count} builds are kept") }
+                match count {
+                    0 => "no build is kept".to_owned(),
+                    1 => "only one build is kept".to_owned(),
+                    _ => format!("only {count} builds are kept"),
+                }
             ))
         })?;
         return load(&builds, kept);

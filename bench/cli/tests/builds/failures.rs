@@ -216,3 +216,14 @@ fn an_error_says_its_cause_once() {
         assert_eq!(message.matches(cause).count(), 1, "{arguments:?}: {message}");
     }
 }
+
+#[test]
+fn a_record_says_why_a_build_failed_outside_of_its_steps() {
+    let world = World::new("FRM busybox\n");
+    let invalid = world.build(&[]).read();
+    assert_eq!(invalid.notes.len(), 1, "{:?}", invalid.notes);
+    assert!(invalid.notes[0].starts_with("the build failed outside of its steps: "), "{:?}", invalid.notes);
+    assert!(invalid.notes[0].contains("unknown instruction: FRM"), "{:?}", invalid.notes);
+    world.write("Dockerfile", "FROM busybox\nRUN exit 7\n");
+    assert!(world.build(&[]).read().notes.is_empty(), "the step has the error");
+}
