@@ -47,7 +47,7 @@ pub use script::{Element, Join, Script};
 pub use source::{Place, Source, diff};
 pub use tools::recognise;
 pub use usage::{
-    Cache, Cacheless, Content, DependencyFile, Hooks, Needs, Prefetch, Presence, Sharing, Surroundings, Tool, Usage,
-    Work,
+    Cache, Cacheless, Content, DependencyFile, Development, Hooks, Needs, Prefetch, Presence, Sharing, Surroundings,
+    Tool, Usage, Work,
 };
 pub use word::Word;

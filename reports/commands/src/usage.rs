@@ -168,7 +168,7 @@ pub struct Usage {
     pub needs: Needs,
     /// The directory that its paths start from, relative to that of the RUN unless it is absolute; `None` if an expansion decides.
     pub folder: Option<String>,
-    /// The directories that make its next run shorter.
+    /// The directories that make its next run shorter. Of a command that fetches lists of packages, those lists.
     pub caches: Vec<Cache>,
     /// The option or variable that turns the caches off.
     pub cacheless: Option<Cacheless>,
@@ -176,6 +176,19 @@ pub struct Usage {
     pub offline: bool,
     /// Whether it runs scripts of the project.
     pub hooks: Hooks,
+    /// What it does with the packages that only the development of the project needs.
+    pub development: Development,
+}
+
+/// What a command does with the packages that only the development of a project needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Development {
+    /// It neither installs nor deletes them, or this is unknown.
+    Untouched,
+    /// It installs them.
+    Installed,
+    /// It leaves them out, and deletes those that are installed.
+    LeftOut,
 }
 
 /// Whether a command runs scripts of the project, which may need any file.
@@ -371,6 +384,7 @@ impl Usage {
             cacheless: None,
             offline: false,
             hooks: Hooks::None,
+            development: Development::Untouched,
         }
     }
 

@@ -3,7 +3,9 @@
 use super::are_names;
 use crate::arguments::Arguments;
 use crate::invocation::Invocation;
-use crate::usage::{Cache, Cacheless, Content, DependencyFile, Hooks, Needs, Sharing, Surroundings, Tool, Usage, Work};
+use crate::usage::{
+    Cache, Cacheless, Content, DependencyFile, Development, Hooks, Needs, Sharing, Surroundings, Tool, Usage, Work,
+};
 
 /// The files of a project that packages and package managers read during an install: settings, patches of packages, the schema from which
 /// prisma generates its client.
@@ -22,6 +24,17 @@ fn hooks(arguments: &Arguments<'_>, quiet: &[&str]) -> Hooks {
         (false, true) => Hooks::Hidden,
         (false, false) => Hooks::Shown,
     }
+}
+
+/// What an install of the packages of a project does with those for its development. `-P` is pnpm's short form.
+fn development(arguments: &Arguments<'_>, command: &Invocation, around: &Surroundings) -> Development {
+    let given = |names: &[&str], values: &[&str]| arguments.values(names).any(|value| values.contains(&value));
+    let without = given(&["--omit"], &["dev"])
+        || given(&["--only"], &["prod", "production"])
+        || arguments.has(&["--production", "--prod", "-P"])
+        || around.variable(command, "NODE_ENV") == Some("production");
+    let with = given(&["--include"], &["dev"]) || given(&["--production", "--prod"], &["false"]);
+    if without && !with { Development::LeftOut } else { Development::Installed }
 }
 
 fn builds(tool: Tool, command: &Invocation) -> Usage {
@@ -81,6 +94,12 @@ const NPM: [&str; 49] = [
     "--python",
 ];
 
+/// Without an option, it deletes what no package needs: none of those for the development.
+fn pruning(usage: Usage, arguments: &Arguments<'_>, command: &Invocation, around: &Surroundings) -> Usage {
+    let left_out = development(arguments, command, around) == Development::LeftOut;
+    Usage { development: if left_out { Development::LeftOut } else { Development::Untouched }, ..usage }
+}
+
 /// npm. Its cache is safe for several processes (cacache).
 pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> {
     let arguments = Arguments::of(command.arguments(), &NPM);
@@ -89,12 +108,9 @@ pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> 
         ["ci", "clean-install", "ic", "install", "i", "add", "install-clean", "in", "update", "install-ci-test", "cit"];
     let action = arguments.action();
     if matches!(action, "cache" | "prune" | "uninstall" | "remove" | "rm") {
-        return Some(Usage::new(
-            Tool::Npm,
-            Work::Clean,
-            if action == "cache" { Needs::Nothing } else { Needs::Sources(None) },
-            command,
-        ));
+        let needs = if action == "cache" { Needs::Nothing } else { Needs::Sources(None) };
+        let usage = Usage::new(Tool::Npm, Work::Clean, needs, command);
+        return Some(if action == "prune" { pruning(usage, &arguments, command, around) } else { usage });
     }
     if matches!(action, "config" | "set" | "get" | "-v") || action.is_empty() && arguments.has(&["--version", "-v"]) {
         return Some(Usage::new(Tool::Npm, Work::Prepare, Needs::Nothing, command));
@@ -122,6 +138,9 @@ pub(super) fn npm(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     let mut usage = Usage::new(Tool::Npm, Work::Install, needs, command).at(folder);
     usage.offline = arguments.has(&["--offline"]);
     usage.hooks = hooks(&arguments, &["-s", "--silent", "-q", "--quiet", "--loglevel"]);
+    if !global {
+        usage.development = development(&arguments, command, around);
+    }
     let cache = cache.filter(|cache| cache.starts_with('/'));
     Some(usage.caching([cache.map(|cache| Cache::new(cache, Content::Downloads, Sharing::Shared))]))
 }
@@ -178,6 +197,9 @@ pub(super) fn yarn(command: &Invocation, around: &Surroundings) -> Option<Usage>
     usage.hooks = hooks(&arguments, &["-s", "--silent", "--json"]);
     if work != Work::Install {
         return Some(usage);
+    }
+    if arguments.action() != "global" {
+        usage.development = development(&arguments, command, around);
     }
     // The directory that a variable or an option names serves every version. Otherwise that of version 1 for root is
     // /usr/local/share/.cache/yarn.
@@ -255,6 +277,12 @@ pub(super) fn pnpm(command: &Invocation, around: &Surroundings) -> Option<Usage>
     let mut usage = Usage::new(Tool::Pnpm, work, needs, command).at(arguments.value(&["-C", "--dir"]));
     usage.offline = arguments.has(&["--offline"]);
     usage.hooks = hooks(&arguments, &["--silent", "-s", "--reporter", "--loglevel"]);
+    usage.development = match arguments.action() {
+        "prune" => return Some(pruning(usage, &arguments, command, around)),
+        "fetch" | "deploy" | "dlx" => Development::Untouched,
+        _ if global || work != Work::Install => Development::Untouched,
+        _ => development(&arguments, command, around),
+    };
     if !matches!(work, Work::Install | Work::Build) {
         return Some(usage);
     }

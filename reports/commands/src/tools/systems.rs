@@ -30,13 +30,15 @@ pub(super) fn apt(command: &Invocation) -> Option<Usage> {
     };
     let mut usage = Usage::new(Tool::Apt, work, of_packages(arguments.rest()), command);
     usage.offline = arguments.has(&["--no-download"]);
-    if work == Work::Install {
-        // The state in /var/lib/apt belongs to the image; only the lists below it can be fetched again.
-        // What `download` and `source` fetch goes to the working directory.
-        let kept = !matches!(arguments.action(), "download" | "source");
-        usage = usage.caching([locked("/var/cache/apt").filter(|_| kept), locked("/var/lib/apt/lists")]);
-    }
-    Some(usage)
+    // The state in /var/lib/apt belongs to the image; only the lists below it can be fetched again. What `download` and `source` fetch goes
+    // to the working directory.
+    let kept = !matches!(arguments.action(), "download" | "source");
+    let lists = locked("/var/lib/apt/lists");
+    Some(match work {
+        Work::Install => usage.caching([locked("/var/cache/apt").filter(|_| kept), lists]),
+        Work::Prepare => usage.caching([lists]),
+        _ => usage,
+    })
 }
 
 /// The script of minideb and Bitnami's images: updates the lists, installs, and removes the lists with their directory, which therefore
@@ -61,14 +63,13 @@ pub(super) fn apk(command: &Invocation) -> Option<Usage> {
     let needs = if work == Work::Clean { Needs::Nothing } else { of_packages(arguments.rest()) };
     let mut usage = Usage::new(Tool::Apk, work, needs, command);
     usage.offline = arguments.has(&["--no-network"]);
-    if work == Work::Install {
-        // Another root has its own cache, which belongs to the files there.
-        let elsewhere = arguments.has(&["-p", "--root"]);
-        usage = usage.caching([locked("/etc/apk/cache").filter(|_| !elsewhere)]);
-        if arguments.has(&["--no-cache"]) {
-            usage.cacheless = Some(Cacheless::Option("--no-cache"));
-        }
+    let cacheless = arguments.has(&["--no-cache"]);
+    // Another root has its own cache, which belongs to the files there.
+    let cache = locked("/etc/apk/cache").filter(|_| !arguments.has(&["-p", "--root"]));
+    if work == Work::Install || work == Work::Prepare && !cacheless {
+        usage = usage.caching([cache]);
     }
+    usage.cacheless = (work == Work::Install && cacheless).then_some(Cacheless::Option("--no-cache"));
     Some(usage)
 }
 
@@ -103,7 +104,7 @@ pub(super) fn dnf(command: &Invocation, around: &Surroundings) -> Option<Usage> 
     };
     let mut usage = Usage::new(tool, work, of_packages(arguments.rest()), command);
     usage.offline = arguments.has(&["-C", "--cacheonly"]);
-    if work == Work::Install && !arguments.has(&["--installroot"]) {
+    if work != Work::Clean && !arguments.has(&["--installroot"]) {
         // dnf 5 has another directory. Fedora has it since 41.
         let fifth = command.program() == "dnf5"
             || around.image == "fedora" && around.tag.parse::<u32>().map_or(true, |version| version >= 41);
@@ -114,7 +115,8 @@ pub(super) fn dnf(command: &Invocation, around: &Surroundings) -> Option<Usage> 
             _ if command.program() == "tdnf" => [locked("/var/cache/tdnf")],
             _ => [locked("/var/cache/yum")],
         });
-        if !command.arguments().iter().any(|word| word.text.contains("keepcache")) {
+        let keeps = command.arguments().iter().any(|word| word.text.contains("keepcache"));
+        if work == Work::Install && !keeps {
             usage.cacheless = Some(Cacheless::Option("keepcache"));
         }
     }
@@ -133,9 +135,10 @@ pub(super) fn zypper(command: &Invocation) -> Option<Usage> {
     };
     let mut usage = Usage::new(Tool::Zypper, work, of_packages(arguments.rest()), command);
     usage.offline = arguments.has(&["--no-refresh"]);
-    if work == Work::Install && !arguments.has(&["-R", "--root"]) {
+    if work != Work::Clean && !arguments.has(&["-R", "--root"]) {
         usage = usage.caching([locked("/var/cache/zypp")]);
-        usage.cacheless = Some(Cacheless::Option("keep-packages"));
+        // The lists of packages are kept.
+        usage.cacheless = (work == Work::Install).then_some(Cacheless::Option("keep-packages"));
     }
     Some(usage)
 }
@@ -163,6 +166,10 @@ pub(super) fn pacman(command: &Invocation) -> Option<Usage> {
         return None;
     };
     let usage = Usage::new(Tool::Pacman, work, of_packages(&words), command);
-    let here = work == Work::Install && !arguments.has(&["--root", "-r", "--sysroot"]);
-    Some(if here { usage.caching([locked("/var/cache/pacman/pkg")]) } else { usage })
+    let cache = match work {
+        Work::Install => locked("/var/cache/pacman/pkg"),
+        Work::Prepare => locked("/var/lib/pacman/sync"),
+        _ => None,
+    };
+    Some(usage.caching([cache.filter(|_| !arguments.has(&["--root", "-r", "--sysroot"]))]))
 }

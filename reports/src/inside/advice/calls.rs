@@ -2,21 +2,23 @@
 
 use crate::inside::{CommandRow, RowKind, SourcePlace};
 use buildscope_commands::{Invocation, Script, Surroundings, recognise};
+use std::rc::Rc;
 
-/// A row without rows of other commands in it.
+/// A row with what its text calls.
 #[derive(Clone, Debug)]
 pub(super) struct Leaf<'r> {
     pub(super) row: &'r CommandRow,
     /// The programs that its text calls, without wrappers (`env`, `sudo`) and without shells that run a text.
-    pub(super) calls: Vec<Invocation>,
+    pub(super) calls: Rc<[Invocation]>,
     /// The place of the row, or of the command that started the process.
     pub(super) place: Option<SourcePlace>,
 }
 
 impl<'r> Leaf<'r> {
+    /// Reads the text of a row. `place` is that of the command around it.
     pub(super) fn of(row: &'r CommandRow, place: Option<SourcePlace>) -> Self {
-        let commands = Script::read(&row.text).map(|script| script.commands().cloned().collect());
-        Self { row, calls: commands.unwrap_or_default(), place: row.source.or(place) }
+        let commands = Script::read(&row.text).map(|script| script.commands().cloned().collect::<Vec<_>>());
+        Self { row, calls: commands.unwrap_or_default().into(), place: row.source.or(place) }
     }
 
     /// Whether its text is written in the Dockerfile: a script may start a process with equal words.
@@ -30,7 +32,7 @@ impl<'r> Leaf<'r> {
             let name = call.program();
             TOOLS.contains(&name) || recognise(call, &Surroundings::default()).is_some()
         };
-        !matches!(&self.calls[..], [one] if known(one))
+        !matches!(&*self.calls, [one] if known(one))
     }
 }
 
@@ -53,22 +55,27 @@ pub(super) fn words(call: &Invocation) -> Vec<&str> {
     found
 }
 
+/// The commands and the processes among these rows.
+pub(super) fn read(rows: &[CommandRow], place: Option<SourcePlace>) -> Vec<Leaf<'_>> {
+    let rows = rows.iter().filter(|row| matches!(row.kind, RowKind::Command | RowKind::Process));
+    rows.map(|row| Leaf::of(row, place)).collect()
+}
+
 /// The rows that have commands of their own: those within loops, subshells and pipelines, and within shells and scripts.
-pub(super) fn leaves(rows: &[CommandRow]) -> Vec<Leaf<'_>> {
+pub(super) fn leaves<'r>(rows: &[Leaf<'r>]) -> Vec<Leaf<'r>> {
     let mut found = Vec::new();
-    add(rows, None, &mut found);
+    add(rows, &mut found);
     found
 }
 
-fn add<'r>(rows: &'r [CommandRow], place: Option<SourcePlace>, found: &mut Vec<Leaf<'r>>) {
-    for row in rows.iter().filter(|row| matches!(row.kind, RowKind::Command | RowKind::Process)) {
-        let leaf = Leaf::of(row, place);
-        let has_commands = row.inner.iter().any(|row| row.kind == RowKind::Command);
-        let has_processes = row.inner.iter().any(|row| row.kind == RowKind::Process);
+fn add<'r>(rows: &[Leaf<'r>], found: &mut Vec<Leaf<'r>>) {
+    for leaf in rows {
+        let has_commands = leaf.row.inner.iter().any(|row| row.kind == RowKind::Command);
+        let has_processes = leaf.row.inner.iter().any(|row| row.kind == RowKind::Process);
         if has_commands || has_processes && leaf.hides_commands() {
-            add(&row.inner, leaf.place, found);
+            add(&read(&leaf.row.inner, leaf.place), found);
         } else {
-            found.push(leaf);
+            found.push(leaf.clone());
         }
     }
 }

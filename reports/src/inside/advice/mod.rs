@@ -7,7 +7,7 @@ mod packages;
 use super::{CommandRow, Inside, RowKind, SourcePlace};
 use buildscope_commands::{Cache, Invocation, Surroundings};
 use buildscope_record::Nanos;
-use calls::{Leaf, leaves};
+use calls::{Leaf, leaves, read};
 
 /// A suggestion about one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,11 +62,12 @@ pub(crate) struct StageStep<'s> {
 
 /// Returns the suggestions for the commands of a step.
 pub(crate) fn findings(step: StageStep<'_>, host: StepHost<'_>) -> Vec<Finding> {
-    let leaves = leaves(&step.inside.rows);
+    let rows = read(&step.inside.rows, None);
+    let leaves = leaves(&rows);
     let alone = leaves.iter().flat_map(|leaf| {
         let of_call = |call: &Invocation| {
             let packages =
-                [packages::lists(leaf, call), packages::wheels(leaf, call, host), packages::download(leaf, call)];
+                [packages::lists(leaf, call, host), packages::wheels(leaf, call, host), packages::download(leaf, call)];
             packages.into_iter().chain([builds::jobs(leaf, call, host)])
         };
         // Of several commands with one time, the first one that a rule is about has it.
@@ -77,13 +78,12 @@ pub(crate) fn findings(step: StageStep<'_>, host: StepHost<'_>) -> Vec<Finding> 
         found
     });
     let before: Vec<&CommandRow> = step.before.iter().flat_map(|inside| commands(inside)).collect();
-    let own: Vec<&CommandRow> = commands(step.inside).collect();
+    let own: Vec<&Leaf<'_>> = rows.iter().filter(|leaf| leaf.is_written()).collect();
     let after: Vec<&CommandRow> = step.after.iter().flat_map(|inside| commands(inside)).collect();
     let together = (0..own.len()).flat_map(|at| {
         let (earlier, rest) = own.split_at(at);
-        let earlier = [&before[..], earlier].concat();
-        let later = [&rest[1..], &after[..]].concat();
-        [packages::pruned(&earlier, rest[0], host), builds::tests_first(rest[0], &later)]
+        let later: Vec<_> = rest[1..].iter().map(|leaf| leaf.row).chain(after.iter().copied()).collect();
+        [packages::pruned(&before, earlier, rest[0], host), builds::tests_first(rest[0].row, &later)]
     });
     alone.chain(together.flatten()).filter(|finding| finding.gain >= LEAST).collect()
 }

@@ -3,20 +3,13 @@
 use super::calls::{Leaf, words};
 use super::{Finding, StepHost};
 use crate::inside::{Activity, CommandRow};
-use buildscope_commands::{Cache, Cacheless, Content, Invocation, Sharing, Tool, Work, recognise};
+use buildscope_commands::{Cacheless, Development, Invocation, Tool, Usage, Work, recognise};
 use buildscope_record::Nanos;
 
 /// Lists of packages, which a command of its own fetches.
-pub(super) fn lists(leaf: &Leaf<'_>, call: &Invocation) -> Option<Finding> {
-    let folder = match (call.program(), words(call).first().copied()?) {
-        ("apt-get" | "apt" | "aptitude", "update") => "/var/lib/apt/lists",
-        ("apk", "update") => "/etc/apk/cache",
-        ("dnf", "makecache" | "check-update") => "/var/cache/dnf",
-        ("yum", "makecache" | "check-update") => "/var/cache/yum",
-        ("zypper", "refresh" | "ref") => "/var/cache/zypp",
-        _ => return None,
-    };
-    let cache = Cache { target: folder.into(), sharing: Sharing::Locked, content: Content::Downloads };
+pub(super) fn lists(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> Option<Finding> {
+    let usage = recognise(call, host.around).filter(|usage| usage.work == Work::Prepare)?;
+    let cache = usage.caches.into_iter().next()?;
     let waited = leaf.row.spent.blocked.network;
     let text = format!(
         "`{}` waits {waited} for the network: keep the lists in a cache mount (`{}`), or start from an image that has the packages",
@@ -131,46 +124,31 @@ pub(super) fn download(leaf: &Leaf<'_>, call: &Invocation) -> Option<Finding> {
     (fetches && waited.0 * 2 >= leaf.row.wall.0).then(|| Finding::at("download", leaf, waited, text, caveat))
 }
 
-/// Suggests to leave out development packages that a later command deletes.
-pub(super) fn pruned(before: &[&CommandRow], prune: &CommandRow, host: StepHost<'_>) -> Option<Finding> {
-    let leaf = Leaf::of(prune, None);
-    let tool = leaf.calls.iter().find_map(prunes)?;
-    let is_production = host.around.variables.get("NODE_ENV").is_some_and(|value| value == "production");
-    let installs = |row: &&&CommandRow| Leaf::of(row, None).calls.iter().any(|call| installs_all(call, tool));
-    let install = before.iter().rev().find(installs).filter(|_| !is_production)?;
+/// Suggests to leave out development packages that a later command deletes. `before` are the commands of earlier steps, `earlier` those of
+/// this one.
+pub(super) fn pruned(
+    before: &[&CommandRow],
+    earlier: &[&Leaf<'_>],
+    prune: &Leaf<'_>,
+    host: StepHost<'_>,
+) -> Option<Finding> {
+    let usages =
+        |calls: &[Invocation]| -> Vec<Usage> { calls.iter().filter_map(|call| recognise(call, host.around)).collect() };
+    // Yarn deletes them by an install without them.
+    let deletes = |usage: &Usage| {
+        usage.development == Development::LeftOut && (usage.work == Work::Clean || usage.tool == Tool::Yarn)
+    };
+    let tool = usages(&prune.calls).into_iter().find(deletes)?.tool;
+    let installs = |calls: &[Invocation]| {
+        usages(calls).iter().any(|usage| usage.tool == tool && usage.development == Development::Installed)
+    };
+    let here = earlier.iter().rev().find(|leaf| installs(&leaf.calls)).map(|leaf| leaf.row);
+    // The texts of other steps are read where they matter.
+    let install = here.or_else(|| before.iter().rev().copied().find(|row| installs(&Leaf::of(row, None).calls)))?;
     let text = format!(
         "`{}` takes {} to delete packages that `{}` installed, and both read every file: install without development packages in another stage, and copy from it",
-        prune.text, prune.wall, install.text
+        prune.row.text, prune.row.wall, install.text
     );
     let caveat = "the other stage downloads the packages once more, in parallel";
-    Some(Finding::of("install-then-prune", prune, prune.wall, text, caveat))
-}
-
-/// The options by which package managers of JavaScript leave out development packages.
-const PRODUCTION: [&str; 7] =
-    ["--omit=dev", "--omit", "--production", "--prod", "--only=production", "--only=prod", "--production=true"];
-
-/// The tool that deletes development packages. Yarn does it by an install without them.
-fn prunes(call: &Invocation) -> Option<&'static str> {
-    let verb = words(call).first().copied();
-    match (call.program(), verb) {
-        ("npm", Some("prune")) => Some("npm"),
-        ("pnpm", Some("prune")) => Some("pnpm"),
-        ("yarn", Some("install") | None) if PRODUCTION.iter().any(|option| call.has(option)) => Some("yarn"),
-        _ => None,
-    }
-}
-
-/// Whether a command installs the packages of a project, and those for its development.
-fn installs_all(call: &Invocation, tool: &str) -> bool {
-    let words = words(call);
-    let verb = match (tool, words.first().copied()) {
-        ("yarn", None) => true,
-        (_, Some(verb)) => ["ci", "install", "i", "clean-install", "install-ci-test"].contains(&verb),
-        (_, None) => false,
-    };
-    let without = |option: &&str| call.has(option);
-    let production = call.variables.get("NODE_ENV").is_some_and(|value| value == "production");
-    let global = ["-g", "--global", "--location=global"].iter().any(without);
-    call.program() == tool && verb && !global && !production && !PRODUCTION.iter().any(without)
+    Some(Finding::at("install-then-prune", prune, prune.row.wall, text, caveat))
 }

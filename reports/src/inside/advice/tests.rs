@@ -205,6 +205,14 @@ fn a_suggestion_is_about_a_program_that_runs() {
     lists("apk update", "target=/etc/apk/cache,sharing=locked");
     lists("sudo apt-get -qq -o A::B=c update", "target=/var/lib/apt/lists,sharing=locked");
     lists("dnf makecache", "target=/var/cache/dnf,sharing=locked");
+    lists("dnf5 -q makecache", "target=/var/cache/libdnf5,sharing=locked");
+    lists("microdnf makecache", "target=/var/cache/yum,sharing=locked");
+    lists("zypper -n refresh", "target=/var/cache/zypp,sharing=locked");
+    lists("pacman -Syy", "target=/var/lib/pacman/sync,sharing=locked");
+    // The lists of another root, lists that are not kept, and a setting.
+    for other in ["apk --root /x update", "apk --no-cache update", "pacman -Sy --root /x", "npm config set a b"] {
+        assert_eq!(found(row(other, 8 * SECOND, waits(network), SECOND)), [], "{other}");
+    }
 }
 
 /// The commands of a subshell and the processes of a script have rows of their own.
@@ -266,8 +274,18 @@ fn commands_of_other_steps_are_compared() {
     {
         assert_eq!(rules(&[&of(other, Activity::Unpack)], &prune, &[]), [""; 0], "{other}");
     }
+    // Without an option, npm and pnpm delete only what no package needs.
+    for other in ["npm prune", "pnpm prune", "npm prune --production=false", "npm prune --omit=optional"] {
+        assert_eq!(rules(&[&install], &of(other, Activity::Unpack), &[]), [""; 0], "{other}");
+    }
+    for other in ["npm prune --omit dev", "NODE_ENV=production npm prune", "npm prune --production"] {
+        assert_eq!(rules(&[&install], &of(other, Activity::Unpack), &[]), ["install-then-prune"], "{other}");
+    }
+    let pnpm = of("pnpm install --frozen-lockfile", Activity::Unpack);
+    assert_eq!(rules(&[&pnpm], &of("pnpm prune --prod", Activity::Unpack), &[]), ["install-then-prune"]);
     let yarn = of("yarn install --production", Activity::Unpack);
     assert_eq!(rules(&[&of("yarn --frozen-lockfile", Activity::Unpack)], &yarn, &[]), ["install-then-prune"]);
+    assert_eq!(rules(&[&of("yarn --prod", Activity::Unpack)], &yarn, &[]), [""; 0]);
     assert_eq!(rules(&[], &of("./run-tests", Activity::Test), &[&build]), ["tests-first"]);
     assert_eq!(rules(&[&build], &of("./run-tests", Activity::Test), &[]), [""; 0]);
 }
