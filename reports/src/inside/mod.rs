@@ -243,9 +243,15 @@ pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
     wall_of(&inside.rows, &text::command_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
 }
 
-/// The wall of the commands that start with these words.
-fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
-    // A row of one of several commands begins like the first of them.
+/// The share of the step's time that the commands before the first of those have that start with these words.
+pub(crate) fn share_before(step: &Step, words: &str) -> f64 {
+    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
+    let before = wall_before(&inside.rows, &text::command_line(words)).unwrap_or(Nanos::ZERO);
+    before.as_secs_f64() / inside.wall.as_secs_f64()
+}
+
+/// The rows of single commands: a row of one of several commands begins like the first of them.
+fn single(rows: &[CommandRow]) -> impl Iterator<Item = &CommandRow> {
     let is_of_several = |row: &&CommandRow| {
         let has = |other: &CommandRow| {
             let (Some((start, end)), Some((from, to))) = (row.place, other.place) else { return false };
@@ -253,16 +259,36 @@ fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
         };
         rows.iter().any(has)
     };
-    let commands = rows.iter().filter(|row| row.kind == RowKind::Command && !is_of_several(row));
-    let wall = |row: &CommandRow| {
-        // The only program of a loop or a subshell has no row of its own.
-        let is_within = || {
-            let may_be = row.inner.is_empty() && row.text.contains(words);
-            may_be && shell::only_commands(&row.text).iter().any(|command| starts_with(command, words))
-        };
-        if starts_with(&row.text, words) || is_within() { row.wall } else { wall_of(&row.inner, words) }
+    rows.iter().filter(move |row| row.kind == RowKind::Command && !is_of_several(row))
+}
+
+/// Whether a row is a command that starts with these words. The only program of a loop or a subshell has no row of its own.
+fn is_command(row: &CommandRow, words: &str) -> bool {
+    let is_within = || {
+        let may_be = row.inner.is_empty() && row.text.contains(words);
+        may_be && shell::only_commands(&row.text).iter().any(|command| starts_with(command, words))
     };
-    commands.map(wall).sum()
+    starts_with(&row.text, words) || is_within()
+}
+
+/// The wall of the commands that start with these words.
+fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
+    single(rows).map(|row| if is_command(row, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
+}
+
+/// The wall of the commands before the first one that starts with these words; `None` if there is none.
+fn wall_before(rows: &[CommandRow], words: &str) -> Option<Nanos> {
+    let mut before = Nanos::ZERO;
+    for row in single(rows) {
+        if is_command(row, words) {
+            return Some(before);
+        }
+        if let Some(within) = wall_before(&row.inner, words) {
+            return Some(before + within);
+        }
+        before += row.wall;
+    }
+    None
 }
 
 /// Whether a command starts with these words: `sleep 2` is not the start of `sleep 2.5`.

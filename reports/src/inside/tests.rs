@@ -341,6 +341,39 @@ fn a_moved_command_runs_together_with_what_came_before_its_step() {
     assert!(predicted("command:ninja").is_err());
 }
 
+/// One second of `sleep 1`, then two of `sleep 2`: moved, the second one runs at the same time, whichever it is.
+#[test]
+fn what_comes_before_a_moved_command_does_not_wait_for_it() {
+    use crate::whatif::{Scenario, whatif};
+    use buildscope_record::{Outcome, Phase, Span};
+    const SECOND: u64 = 1_000_000_000;
+    let mut record = chain();
+    record.wall = Nanos(3 * SECOND);
+    let step = &mut record.steps[0];
+    step.text = "RUN sleep 1 && sleep 2".into();
+    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(record.wall));
+    let sleep = |length: &str, from: u64, to: u64| Process {
+        parent: Some(0),
+        program: "sleep".into(),
+        arguments: vec!["sleep".into(), length.into()],
+        start: Nanos(from * SECOND),
+        end: Nanos(to * SECOND),
+        ..Process::default()
+    };
+    let shell = Process { program: "sh".into(), end: record.wall, ..Process::default() };
+    let list = vec![shell, sleep("1", 0, 1), sleep("2", 1, 3)];
+    let command = ["sh", "-c", "sleep 1 && sleep 2"].map(String::from).to_vec();
+    step.processes = Some(Processes { command, list, ..Processes::of(Observed::Events, Nanos::ZERO, record.wall) });
+    record.spans.push(Span { step: Some(StepId(0)), end: record.wall, ..Span::of(Phase::Process) });
+    let predicted = |what: &str| {
+        let scenario = Scenario { moved: vec![what.parse().unwrap()], ..Scenario::default() };
+        whatif(&record, &scenario).unwrap().wall.as_secs_f64().round()
+    };
+    assert_eq!(predicted("command:sleep 2"), 2.0);
+    // What comes after it waits for its result.
+    assert_eq!(predicted("command:sleep 1"), 3.0);
+}
+
 fn ms(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
     const MS: u64 = 1_000_000;
     Process { threads: 1, ..process(parent, program, start * MS, end * MS, cpu * MS) }

@@ -6,7 +6,7 @@ use super::model::{Model, Task, WorkSegment};
 use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
-use crate::inside::command_share;
+use crate::inside::{command_share, share_before};
 use crate::others::Others;
 use buildscope_record::{EdgeKind, Group, Instruction, Nanos, Phase, Policy, Record, Span, Step, StepId};
 use std::fmt;
@@ -137,6 +137,14 @@ impl Selector {
         match self {
             Self::Command(text) => command_share(step, text),
             _ => 1.0,
+        }
+    }
+
+    /// The share of those phases before the first of the selected commands.
+    fn share_before(&self, step: &Step) -> f64 {
+        match self {
+            Self::Command(text) => share_before(step, text),
+            _ => 0.0,
         }
     }
 }
@@ -302,29 +310,70 @@ impl Scenario {
     }
 }
 
-/// Moves the selected share of steps to stages of their own, which start with the base of the step's stage.
+/// Moves the selected share of steps to stages of their own, which start with the base of the step's stage. What comes before it in its step
+/// does not wait for its result; the rest does.
 fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
     for step in record.steps.iter().filter(|step| selector.step(record, step)) {
-        let share = selector.share(step);
-        let task = &mut model.tasks[step.id];
-        let of = |segment: &WorkSegment, part: f64| WorkSegment {
-            length: segment.length * part,
-            unhindered: segment.unhindered * part,
-            ..*segment
+        let (share, before) = (selector.share(step), selector.share_before(step));
+        let selected = |segment: &WorkSegment| selector.phase(Some(step), segment.phase);
+        let task = &model.tasks[step.id];
+        let own = task.segments.iter().filter(|segment| selected(segment));
+        let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..part(segment, share) }).collect();
+        let base = base(record, model, step.id).map(|step| Need { step, kind: EdgeKind::Data });
+        let moved = Task {
+            segments: own,
+            locks: Vec::new(),
+            lag: 0.0,
+            needs: base.into_iter().collect(),
+            ..model.tasks[step.id].clone()
         };
-        let own = task.segments.iter().filter(|segment| selector.phase(Some(step), segment.phase));
-        let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..of(segment, share) }).collect();
-        let rest = task
-            .segments
-            .iter()
-            .map(|segment| if selector.phase(Some(step), segment.phase) { of(segment, 1.0 - share) } else { *segment });
+        let moved = model.tasks.push(moved);
+        // A lock is held by one task.
+        let before = if model.tasks[step.id].locks.is_empty() { before } else { 0.0 };
+        if before > 0.0 {
+            let (first, rest) = divided(&model.tasks[step.id].segments, selected, before);
+            let first = model.tasks.push(Task { segments: first, ..model.tasks[step.id].clone() });
+            let task = &mut model.tasks[step.id];
+            (task.segments, task.lag) = (rest, 0.0);
+            task.needs.push(Need { step: first, kind: EdgeKind::Data });
+        }
+        let left = if before < 1.0 { (1.0 - before - share).max(0.0) / (1.0 - before) } else { 0.0 };
+        let task = &mut model.tasks[step.id];
+        let rest = task.segments.iter().map(|segment| if selected(segment) { part(segment, left) } else { *segment });
         task.segments = rest.collect();
-        let moved = Task { segments: own, locks: Vec::new(), lag: 0.0, needs: Vec::new(), ..task.clone() };
-        let base = base(record, model, step.id);
-        let needs = base.map(|step| Need { step, kind: EdgeKind::Data });
-        let moved = model.tasks.push(Task { needs: needs.into_iter().collect(), ..moved });
-        model.tasks[step.id].needs.push(Need { step: moved, kind: EdgeKind::Data });
+        task.needs.push(Need { step: moved, kind: EdgeKind::Data });
     }
+}
+
+/// A share of a segment.
+fn part(segment: &WorkSegment, share: f64) -> WorkSegment {
+    WorkSegment { length: segment.length * share, unhindered: segment.unhindered * share, ..*segment }
+}
+
+/// Divides segments where the selected ones have had this share of their time.
+fn divided(
+    segments: &[WorkSegment],
+    selected: impl Fn(&WorkSegment) -> bool,
+    share: f64,
+) -> (Vec<WorkSegment>, Vec<WorkSegment>) {
+    let whole: f64 = segments.iter().filter(|segment| selected(segment)).map(|segment| segment.length).sum();
+    let mut left = whole * share;
+    let (mut first, mut rest) = (Vec::new(), Vec::new());
+    for segment in segments {
+        let of_first = match selected(segment) {
+            _ if left <= 0.0 => 0.0,
+            true if segment.length > left => left / segment.length,
+            _ => 1.0,
+        };
+        if of_first > 0.0 {
+            first.push(part(segment, of_first));
+        }
+        if of_first < 1.0 {
+            rest.push(part(segment, 1.0 - of_first));
+        }
+        left -= if selected(segment) { segment.length * of_first } else { 0.0 };
+    }
+    (first, rest)
 }
 
 /// The `FROM` of a step's stage, where the record has it.
