@@ -12,9 +12,11 @@ const LONGEST: usize = 200;
 #[derive(Clone, Debug)]
 pub struct TellingLines<T> {
     lines: Vec<TellingLine<T>>,
-    /// What the last line said, and the programs that may have printed it.
-    last: Option<(Says, &'static [&'static str])>,
+    last: Option<Meaning>,
 }
+
+/// What a line says, and the commands that may have printed it: equal lines of two commands are not the same.
+type Meaning = (Says, &'static [&'static str], &'static str);
 
 #[derive(Clone, Debug)]
 struct TellingLine<T> {
@@ -33,13 +35,13 @@ impl<T> TellingLines<T> {
     /// Keeps a line if it says something that the line before it does not. Of several lines that say that something has ended, the last one
     /// is kept.
     pub fn add(&mut self, at: T, text: &str) {
-        let says = tools::line(text).map(|line| (line.says, line.names));
+        let says = tools::line(text).map(|line| (line.says, line.names, line.unless));
         if says.is_none() && traced(text).is_none() {
             return;
         }
         if says.is_some() && says == self.last {
             match (says, self.lines.last_mut()) {
-                (Some((Says::Ended(_), _)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
+                (Some((Says::Ended(_), ..)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
                 _ => return,
             }
             return;
@@ -49,7 +51,7 @@ impl<T> TellingLines<T> {
         }
         if self.lines.len() < MOST {
             self.last = says;
-            self.lines.push(TellingLine { at, text: shortened(text), says: says.map(|(says, _)| says) });
+            self.lines.push(TellingLine { at, text: shortened(text), says: says.map(|(says, ..)| says) });
         }
     }
 
@@ -109,6 +111,18 @@ mod tests {
         assert_eq!(kept(&lines), [(1, lines[1].into()), (3, lines[3].into())]);
         let ends = ["   Compiling a v1.0.0", "  Downloaded a v1.0.0", "  Downloaded b v1.0.0", "   Compiling b v1.0.0"];
         assert_eq!(kept(&ends), [(0, ends[0].into()), (2, ends[2].into()), (3, ends[3].into())]);
+    }
+
+    /// `apt-get update` reads lists, too. The line after it shows that an install runs, to which the next download belongs.
+    #[test]
+    fn a_line_of_another_command_is_kept() {
+        let lines = [
+            "Reading package lists...",
+            "Building dependency tree...",
+            "Reading state information...",
+            "Get:1 http://a",
+        ];
+        assert_eq!(kept(&lines).into_iter().map(|(at, _)| at).collect::<Vec<_>>(), [0, 1, 3]);
     }
 
     /// Of commands that a shell traces, each is kept.
