@@ -1,7 +1,7 @@
 //! The rows of a step: one for each command of its text, and the time that belongs to no command.
 
 use super::activity::Lane;
-use super::assign::{assign, children};
+use super::assign::{assign, children, with_functions};
 use super::gap::Order;
 use super::own_time::OwnTime;
 use super::owner::Owner;
@@ -89,7 +89,9 @@ fn of_shell(
     let text = places.text;
     let shell::Script { units, groups } = shell::script(text);
     let jobs = tree.jobs(shell);
-    let assigned = assign(&units, &children(tree, &jobs), text);
+    let children = children(tree, &jobs);
+    let units = with_functions(units, &children);
+    let assigned = assign(&units, &children, text);
     let spans: Vec<_> = jobs
         .iter()
         .zip(&assigned)

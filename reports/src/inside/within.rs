@@ -4,7 +4,7 @@
 //! The time of the parts sums to the command's. Where parts run at the same time, each instant is divided among them.
 
 use super::activity::Lane;
-use super::assign::{assign, assign_repeated, children};
+use super::assign::{assign, assign_repeated, children, with_functions};
 use super::gap::Order;
 use super::own_time::OwnTime;
 use super::owner::Owner;
@@ -83,6 +83,7 @@ impl<'a> Within<'a> {
         if depth >= DEEPEST || wall < self.least || jobs.is_empty() {
             return Vec::new();
         }
+        let known;
         let parts = match &unit.inner {
             Inner::None if unit.is_unread() && jobs.len() > 1 => {
                 let (mut parts, alone) = self.by_label(jobs.to_vec(), span(jobs));
@@ -97,10 +98,12 @@ impl<'a> Within<'a> {
                     if forked { self.tree.jobs(job.all[0]) } else { vec![job.clone()] }
                 });
                 let inner: Vec<Job> = copies.collect();
-                let assigned = assign(units, &children(self.tree, &inner), self.places.text);
+                let children = children(self.tree, &inner);
+                known = with_functions(units.clone(), &children);
+                let assigned = assign(&known, &children, self.places.text);
                 let first = jobs.iter().map(|job| job.all[0]).filter(|&first| self.tree.process(first).forked);
                 let totals: Vec<Folded> = first.flat_map(|copy| self.tree.folded(copy)).cloned().collect();
-                self.in_turn(units, (&inner, &totals), &assigned, Order::Once, self.copy(jobs))
+                self.in_turn(&known, (&inner, &totals), &assigned, Order::Once, self.copy(jobs))
             }
             Inner::Repeated(units) => {
                 let assigned = assign_repeated(units, &children(self.tree, jobs), self.places.text);

@@ -8,10 +8,10 @@ mod alignment;
 mod score;
 
 use super::owner::Owner;
-use super::shell::Unit;
+use super::shell::{Name, Unit};
 use super::tree::{Job, ProcessTree};
 use alignment::Alignment;
-use score::score;
+use score::{has_name, score};
 use std::collections::BTreeSet;
 
 /// A process that a shell started, as the alignment sees it.
@@ -36,6 +36,19 @@ pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t
     };
     jobs.iter().map(child).collect()
 }
+
+/// Returns the units as their processes show them: after a sourced file, a command without a process of its name is a function of that
+/// file (`. nvm.sh; nvm install 20`).
+pub(super) fn with_functions(mut units: Vec<Unit>, children: &[Child<'_>]) -> Vec<Unit> {
+    for unit in &mut units {
+        let program = unit.names.last().filter(|name| matches!(name, Name::Is(program) if program.sourced));
+        if program.is_some_and(|name| !children.iter().any(|&child| has_name(name, child))) {
+            unit.call_unknown();
+        }
+    }
+    units
+}
+
 /// The longest alignment, in processes. Further processes belong to the last command.
 const LONGEST: usize = 3000;
 

@@ -66,6 +66,11 @@ fn contains_arguments(text: &str, arguments: &[String]) -> bool {
     has(&wanted) || wanted.len() > 2 && wanted[1].contains('/') && has(&wanted[1..])
 }
 
+/// Whether a process has the name, or may be a copy of the shell that runs the program itself.
+pub(super) fn has_name(name: &Name, child: Child<'_>) -> bool {
+    name_score(name, child) >= 4
+}
+
 /// The score of the agreement of the name.
 fn name_score(name: &Name, child: Child<'_>) -> i32 {
     match name {

@@ -16,6 +16,7 @@ fn assigned(text: &str, children: &[&str]) -> Vec<String> {
             arguments: if *line == SELF { &[] } else { words },
         })
         .collect();
+    let units = with_functions(units, &children);
     let of = |owner| match owner {
         Owner::Unit(unit) => text[units[unit].span.clone()].to_owned(),
         Owner::Several(first, last) => format!("? {}", &text[units[first].span.start..units[last].span.end]),
@@ -48,6 +49,26 @@ fn commands_of_one_name_come_in_their_order() {
         assigned("gcc a | wc; gcc b | wc", &["gcc", "wc", "gcc", "wc"]),
         ["gcc a | wc", "gcc a | wc", "gcc b | wc", "gcc b | wc"]
     );
+}
+
+/// Processes of bash 5.2. The copy of the shell of the first substitution goes on after `sleep`; the one of the second executes its last command.
+#[test]
+fn a_copy_of_the_shell_executes_only_its_last_command() {
+    let text = "f() { local x; x=$(sleep 0.2; echo 1); sleep 0.$x; }; f; y=$(f); (f)";
+    assert_eq!(assigned(text, &["&bash", "sleep 0.1", "sleep 0.1", "&bash"]), ["f", "f", "y=$(f)", "(f)"]);
+}
+
+/// The first and the last process of two commands that may start anything are known, because each must have one.
+#[test]
+fn a_sourced_file_may_define_functions() {
+    let text = ". /nvm.sh && nvm install 20 && npm ci";
+    assert_eq!(
+        assigned(text, &["uname", "curl -L x", "tar xz", "npm ci"]),
+        [". /nvm.sh", "? . /nvm.sh && nvm install 20", "nvm install 20", "npm ci"]
+    );
+    assert_eq!(assigned(text, &["uname", "nvm install 20", "npm ci"]), [". /nvm.sh", "nvm install 20", "npm ci"]);
+    let text = ". venv/bin/activate && pip install x && make";
+    assert_eq!(assigned(text, &["uname", "pip install x", "make"]), [". venv/bin/activate", "pip install x", "make"]);
 }
 
 #[test]

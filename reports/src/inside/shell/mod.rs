@@ -114,6 +114,13 @@ impl Unit {
         self.names == [Name::Any] && self.repeats
     }
 
+    /// Makes it a function whose text is not known in place of the program of its last name.
+    pub(super) fn call_unknown(&mut self) {
+        self.names.pop();
+        self.names.push(Name::Any);
+        (self.repeats, self.turns, self.work) = (true, None, ShellWork::ANY);
+    }
+
     /// Whether the shell runs the unit without starting a process.
     pub(super) fn is_builtin(&self) -> bool {
         self.names.is_empty()
@@ -420,12 +427,13 @@ impl ShellReader<'_> {
         });
     }
 
-    /// Returns the units of a copy of the shell, which does not have the shell's traps and changes none of its variables.
+    /// Returns the units of a copy of the shell, which does not have the shell's traps and changes none of its variables and functions.
     fn units_of_copy(&mut self, read: impl FnOnce(&mut Self)) -> Vec<Unit> {
-        let (exit, constants) = (self.exit.take(), self.constants.clone());
+        let (exit, constants, sourced) = (self.exit.take(), self.constants.clone(), self.programs.sourced);
         let mut units = self.units_of(read);
         units.extend(std::mem::replace(&mut self.exit, exit));
         self.constants = constants;
+        self.programs.sourced = sourced;
         units
     }
 

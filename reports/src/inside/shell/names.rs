@@ -36,6 +36,8 @@ pub(crate) struct Program {
     pub(crate) arguments: Vec<Argument>,
     /// Whether a condition or a loop within the command decides if it runs.
     pub(crate) optional: bool,
+    /// Whether the shell read a file or an unknown text before, which may have defined a function of this name.
+    pub(crate) sourced: bool,
 }
 
 /// The context of a command. In a pipeline, a copy of the shell runs everything that is not a program.
@@ -64,6 +66,8 @@ pub(super) struct Programs {
     loops: usize,
     /// Whether a command was read that may start its programs more than once.
     repeats: bool,
+    /// Whether a command was read that may define functions.
+    pub(super) sourced: bool,
 }
 
 /// The programs of a function.
@@ -117,11 +121,11 @@ impl Programs {
         repeats
     }
 
-    /// The programs that a copy of the shell starts. How often it does so is its own affair.
+    /// The programs that a copy of the shell starts. How often it does so and what it defines is its own affair.
     fn copied(&mut self, read: impl FnOnce(&mut Self, &mut Vec<Name>)) -> Vec<Name> {
-        let before = self.repeats;
+        let before = (self.repeats, self.sourced);
         let names = self.names(read);
-        self.repeats = before;
+        (self.repeats, self.sourced) = before;
         names
     }
 
@@ -228,10 +232,10 @@ impl Programs {
         }
     }
 
-    /// Adds a copy of the shell that runs these commands. It executes a single one in its own place.
+    /// Adds a copy of the shell that runs these commands.
     fn copy(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
         let found = self.copied(|programs, names| programs.inner(list, names));
-        names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell(found) });
+        names.push(copy_of(found, Some(list)));
     }
 
     fn inner(&mut self, list: &CompoundList, names: &mut Vec<Name>) {
@@ -271,13 +275,10 @@ impl Programs {
             None => names.push(Name::Any),
             Some(path) if path.contains('/') => {
                 let name = path.rsplit('/').next().unwrap_or_default();
-                names.push(Name::Is(self.program(name, simple, before)));
+                names.push(Name::Is(Program { sourced: false, ..self.program(name, simple, before) }));
             }
             Some("eval") if let Some(text) = evaluated(simple) => self.evaluated(&text, names),
-            Some("." | "source" | "eval") => {
-                names.push(Name::Any);
-                self.repeats = true;
-            }
+            Some("." | "source" | "eval") => self.unknown(names),
             Some(function) if self.functions.contains_key(function) => {
                 let parameters = self.arguments(simple, before);
                 let function = &self.functions[function];
@@ -295,7 +296,7 @@ impl Programs {
 
     fn program(&self, name: &str, simple: &SimpleCommand, before: usize) -> Program {
         let arguments = self.arguments(simple, before);
-        Program { name: name.to_owned(), arguments, optional: self.conditions > 0 }
+        Program { name: name.to_owned(), arguments, optional: self.conditions > 0, sourced: self.sourced }
     }
 
     /// The words after the name of the program; `before` words of the suffix come before them.
@@ -338,9 +339,9 @@ impl Programs {
         for piece in pieces {
             match &piece.piece {
                 WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
-                    let found = self.substituted(text);
-                    // A shell executes a single command in the place of its copy.
-                    names.push(if let [Name::Is(_)] = &found[..] { found[0].clone() } else { Name::Subshell(found) });
+                    let program = parse(text).unwrap_or_default();
+                    let found = self.of_text(&program);
+                    names.push(copy_of(found, program.last()));
                 }
                 WordPiece::DoubleQuotedSequence(pieces) | WordPiece::GettextDoubleQuotedSequence(pieces) => {
                     self.pieces(pieces, names);
@@ -350,13 +351,15 @@ impl Programs {
         }
     }
 
+    /// Adds the programs of a text that is not known, which the shell itself runs.
+    fn unknown(&mut self, names: &mut Vec<Name>) {
+        names.push(Name::Any);
+        (self.repeats, self.sourced) = (true, true);
+    }
+
     /// Adds the programs of a text that the shell itself runs.
     fn evaluated(&mut self, text: &str, names: &mut Vec<Name>) {
-        let Some(program) = parse(text).filter(|_| self.depth < 4) else {
-            names.push(Name::Any);
-            self.repeats = true;
-            return;
-        };
+        let Some(program) = parse(text).filter(|_| self.depth < 4) else { return self.unknown(names) };
         self.depth += 1;
         program.iter().for_each(|list| self.inner(list, names));
         self.depth -= 1;
@@ -364,12 +367,27 @@ impl Programs {
 
     /// Adds the names in a text that the shell reads as commands.
     pub(super) fn substituted(&mut self, text: &str) -> Vec<Name> {
-        let Some(program) = parse(text) else { return Vec::new() };
+        self.of_text(&parse(text).unwrap_or_default())
+    }
+
+    fn of_text(&mut self, program: &[CompoundList]) -> Vec<Name> {
         self.depth += 1;
         let names = self.copied(|programs, names| program.iter().for_each(|list| programs.inner(list, names)));
         self.depth -= 1;
         names
     }
+}
+
+/// A copy of the shell with these programs, whose commands end with this list. It may execute the last one in its own place.
+fn copy_of(mut found: Vec<Name>, last: Option<&CompoundList>) -> Name {
+    let last = last.and_then(|list| list.0.last()).and_then(|item| pipelines(&item.0).last());
+    let is_builtin = || match last.map(|pipeline| &pipeline.seq[..]) {
+        Some([Command::Simple(simple)]) => {
+            named(simple).is_none_or(|name| name.is_some_and(|name| builtins::work(&name).is_some()))
+        }
+        _ => false,
+    };
+    if matches!(found[..], [Name::Is(_)]) && !is_builtin() { found.remove(0) } else { Name::Subshell(found) }
 }
 
 /// The name in a function, with the parameters of a call that runs under this number of conditions.

@@ -133,6 +133,18 @@ fn a_script_of_many_lines_is_read_as_a_whole() {
     );
 }
 
+/// Neither a path nor a function of the text is one of a sourced file, and a subshell keeps its functions for itself.
+#[test]
+fn commands_after_a_sourced_file_may_be_functions() {
+    let sourced = |text: &str| -> Vec<bool> {
+        let is = |unit: &Unit| matches!(unit.names.last(), Some(Name::Is(program)) if program.sourced);
+        units(text).iter().map(is).collect()
+    };
+    assert_eq!(sourced("a; . /x; b; ./c; d=1 e"), [false, false, true, false, true]);
+    assert_eq!(sourced("f() { g; }; eval \"$x\"; f"), [false, false]);
+    assert_eq!(sourced("(. /x; a); b; eval 'c'; d"), [false; 4]);
+}
+
 #[test]
 fn text_that_is_not_shell_is_one_command() {
     assert_eq!(shown("if then fi ((("), [row("if then fi (((", "*", true)]);
