@@ -9,7 +9,7 @@ use buildscope_oci::Platform;
 use buildscope_record::Probe;
 use buildscope_storage::{DriverChoice, DriverName, Store, StoreOptions};
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Looks for images in the store and in named contexts and asks no registry. A missing image is replaced by an image
@@ -24,6 +24,8 @@ pub(super) struct Bases {
 struct Asked {
     found: BTreeMap<String, BaseImage>,
     missing: BTreeSet<String>,
+    /// Each is looked for once, although a file is lowered for each target, and again where it has errors.
+    answers: HashMap<(String, Platform), ResolvedBase>,
 }
 
 impl Bases {
@@ -71,17 +73,23 @@ impl Bases {
 impl ImageResolver for Bases {
     fn resolve(&self, reference: &str, platform: &Platform) -> Result<ResolvedBase, ResolveError> {
         let mut asked = self.asked.lock();
-        match self.here.as_ref().map(|here| here.resolve(reference, platform)) {
+        let question = (reference.to_owned(), platform.clone());
+        if let Some(answer) = asked.answers.get(&question) {
+            return Ok(answer.clone());
+        }
+        let answer = match self.here.as_ref().map(|here| here.resolve(reference, platform)) {
             Some(Ok(base)) => {
                 let config = &base.config.config;
                 let known = BaseImage { env: config.env.clone(), shell: config.shell.is_some() };
                 asked.found.insert(reference.to_owned(), known);
-                Ok(base)
+                base
             }
             Some(Err(_)) | None => {
                 asked.missing.insert(reference.to_owned());
-                AssumeImages.resolve(reference, platform)
+                AssumeImages.resolve(reference, platform)?
             }
-        }
+        };
+        asked.answers.insert(question, answer.clone());
+        Ok(answer)
     }
 }
