@@ -2,37 +2,19 @@
 //!
 //! git runs apart from this machine's configuration, because that would get into the image: filters and line ends change
 //! files, hooks and templates are copied (and run), the user's name is in reflogs. Proxies, the SSH agent and SSH keys
-//! apply. Credential helpers of the user's configuration apply if [`CREDENTIALS`] asks for them.
+//! apply. Credential helpers of the user's configuration apply if `BUILDSCOPE_GIT_CREDENTIALS` is 1.
 
+mod command;
+mod space;
+mod submodules;
+
+use self::command::Git;
+use self::space::Space;
 use super::SourceError;
-use crate::http::proxies;
 use buildscope_oci::go_bool;
 use buildscope_record::{Phase, Probe};
-use buildscope_sandbox::{helper, output_of_helper, read_helper};
-use buildscope_storage::{Allowance, MAX_NAMES};
-use std::ffi::OsString;
 use std::fs;
-use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdout, Command, Stdio};
-
-/// The variable that allows the credential helpers of the user's git configuration: `1`.
-const CREDENTIALS: &str = "BUILDSCOPE_GIT_CREDENTIALS";
-
-/// The settings of every git command. The files of the user's configuration and of the system's are not read; these are
-/// settings whose defaults name other files of this machine, or make the content depend on the time or the user.
-const SETTINGS: [&str; 9] = [
-    // A server that sends nothing for a minute is given up. This also ends git's own helpers if git itself is killed.
-    "http.lowSpeedLimit=1",
-    "http.lowSpeedTime=60",
-    "core.hooksPath=/dev/null",
-    "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null",
-    "core.autocrlf=false",
-    "core.logAllRefUpdates=false",
-    "gc.auto=0",
-    "init.defaultBranch=master",
-];
 
 /// A repository, a reference and a directory: `https://host/a.git#branch:dir`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,9 +114,8 @@ impl GitAddress {
         let fail = |reason: String| SourceError::fetch(&self.remote, reason);
         let mut checkout = Checkout { tree: dir.clone(), dir, commit: String::new(), time: 0, keep: self.keep };
         fs::create_dir_all(&checkout.dir).map_err(|error| SourceError::io("create", &checkout.dir, error))?;
-        let user =
-            if std::env::var_os(CREDENTIALS).is_some_and(|value| value == "1") { credentials() } else { Vec::new() };
-        let git = |arguments: &[&str]| git(&checkout.dir, &user, arguments).map_err(fail);
+        let user = Git::of_user();
+        let git = |arguments: &[&str]| user.run(&checkout.dir, arguments).map_err(fail);
         let reference = self.reference.as_deref().unwrap_or("HEAD");
         if reference.starts_with('-') || self.remote.starts_with('-') {
             return Err(fail(format!("`{reference}` is not a valid reference")));
@@ -152,19 +133,14 @@ impl GitAddress {
                 None => drop(git(&["fetch", "--quiet", "origin", "HEAD"])?),
             }
         }
-        check_size(&checkout.dir, &commits).map_err(fail)?;
+        let mut space = Space::default();
+        space.add(&user, &checkout.dir, &commits).map_err(fail)?;
         git(&["checkout", "--quiet", commits[0]])?;
-        let submodules = !self.without_submodules && checkout.dir.join(".gitmodules").exists();
-        if submodules {
-            // Some servers do not serve a part of the history.
-            let update = ["submodule", "--quiet", "update", "--init", "--recursive"];
-            git(&[&update[..], &["--depth=1"]].concat()).or_else(|_| git(&update))?;
+        if !self.without_submodules {
+            submodules::check_out(&user, &checkout.dir, &mut space).map_err(fail)?;
         }
         // The index that a checkout leaves holds times and inode numbers. A new one holds only what the commit has.
         git(&["read-tree", "HEAD"])?;
-        if submodules {
-            git(&["submodule", "--quiet", "foreach", "--recursive", "git read-tree HEAD"])?;
-        }
         let commit = git(&["rev-parse", "HEAD"])?;
         let time = git(&["log", "-1", "--format=%ct"])?;
         checkout.commit = commit.trim().to_owned();
@@ -192,90 +168,6 @@ impl Drop for Checkout {
         // The directory is in the store's scratch space, which the next process empties.
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-/// Fails if the files of one of these commits would take far more space than what was fetched, as with an archive: a repository of a few kilobytes can
-/// name one tree ten times, and this in ten trees. A commit that does not exist is not an error here.
-fn check_size(dir: &Path, commits: &[&str]) -> Result<(), String> {
-    let counts = git(dir, &[], &["count-objects", "--verbose"])?;
-    let kilobytes = counts.lines().filter_map(|line| {
-        let (name, count) = line.split_once(": ")?;
-        ["size", "size-pack"].contains(&name).then(|| count.parse::<u64>().ok())?
-    });
-    let fetched = kilobytes.sum::<u64>().saturating_mul(1024);
-    // Each entry is `100644 blob ID SIZE<tab>PATH`, and NUL.
-    let within = |output: ChildStdout| {
-        let (mut allowance, mut names) = (Allowance::of(fetched), MAX_NAMES);
-        for entry in BufReader::new(output).split(0) {
-            let entry = entry?;
-            let mut fields = entry.splitn(2, |byte| *byte == b'\t');
-            let (about, path) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-            let size =
-                about.rsplit(|byte| *byte == b' ').next().and_then(|size| str::from_utf8(size).ok()?.parse().ok());
-            // A submodule has no size.
-            allowance.take(size.unwrap_or(0))?;
-            let left = names.checked_sub(path.len() as u64);
-            names =
-                left.ok_or_else(|| io::Error::other(format!("its names have more than {} MiB", MAX_NAMES >> 20)))?;
-        }
-        Ok::<_, io::Error>(())
-    };
-    commits.iter().try_for_each(|commit| {
-        let listed = read_helper(&mut command(dir, &[], &["ls-tree", "-r", "-z", "--long", commit]), within);
-        let (within, _) = listed.map_err(|error| format!("cannot run git: {error}"))?;
-        within.map_err(|error| error.to_string())
-    })
-}
-
-/// Runs git with additional settings. Returns its output, or the last line of its error output.
-fn git(dir: &Path, settings: &[String], arguments: &[&str]) -> Result<String, String> {
-    let output = output_of_helper(&mut command(dir, settings, arguments));
-    let output = output.map_err(|error| format!("cannot run git: {error}"))?;
-    if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
-    }
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(complaint.trim().lines().last().unwrap_or("git failed").to_owned())
-}
-
-fn command(dir: &Path, settings: &[String], arguments: &[&str]) -> Command {
-    let mut command = helper("git");
-    command
-        .envs(proxies())
-        .envs(["SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK"].into_iter().filter_map(inherited))
-        .env("GIT_CONFIG_NOSYSTEM", "1")
-        .env("GIT_CONFIG_GLOBAL", "/dev/null")
-        .env("GIT_ATTR_NOSYSTEM", "1")
-        // No templates, which may be hooks.
-        .env("GIT_TEMPLATE_DIR", "")
-        .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=20")
-        // git must not prompt for a password.
-        .env("GIT_TERMINAL_PROMPT", "0");
-    if !settings.is_empty() {
-        // The helpers have their own configuration, in the home directory.
-        command
-            .envs(["HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"].into_iter().filter_map(inherited));
-        command.envs(inherited("DBUS_SESSION_BUS_ADDRESS"));
-    }
-    for setting in SETTINGS.into_iter().chain(settings.iter().map(|setting| &**setting)) {
-        command.args(["-c", setting]);
-    }
-    command.args(arguments).current_dir(dir).stdin(Stdio::null()).stderr(Stdio::piped());
-    command
-}
-
-/// A variable of this process, if it is set.
-fn inherited(name: &'static str) -> Option<(&'static str, OsString)> {
-    std::env::var_os(name).map(|value| (name, value))
-}
-
-/// The settings of the user's git configuration about credentials, each as `name=value`.
-fn credentials() -> Vec<String> {
-    // git's own separators, because a value may have several lines.
-    let asked = Command::new("git").args(["config", "--null", "--get-regexp", r"^credential\."]).output();
-    let text = asked.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-    let entries = text.split('\0').filter(|entry| !entry.is_empty());
-    entries.map(|entry| entry.replacen('\n', "=", 1)).collect()
 }
 
 #[cfg(test)]
@@ -309,36 +201,12 @@ mod tests {
         }
     }
 
-    /// One text of 2 MiB with ten names in a tree, ten of these in a tree, and so on: 20 MiB, 200 MiB, 2 GiB, 20 GiB.
-    #[test]
-    fn a_repository_that_grows_without_end_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let origin = dir.path().join("origin");
-        fs::create_dir(&origin).unwrap();
-        let run = |arguments: &[&str]| git(&origin, &[], arguments).unwrap();
-        run(&["init", "--quiet", "--initial-branch=main"]);
-        fs::write(origin.join("text"), vec![b'a'; 2 << 20]).unwrap();
-        let mut object = run(&["hash-object", "-w", "text"]).trim().to_owned();
-        let mut kind = "100644 blob";
-        for (level, fits) in [(1, true), (2, true), (3, false), (4, false)] {
-            let entries: Vec<String> = (0..10).map(|name| format!("{kind} {object}\t{name}\n")).collect();
-            fs::write(origin.join("entries"), entries.concat()).unwrap();
-            let mut make = command(&origin, &[], &["mktree"]);
-            make.stdin(fs::File::open(origin.join("entries")).unwrap());
-            object = String::from_utf8(output_of_helper(&mut make).unwrap().stdout).unwrap().trim().to_owned();
-            kind = "040000 tree";
-            let checked = check_size(&origin, &[&object]);
-            assert_eq!(checked.is_ok(), fits, "{level}: {checked:?}");
-        }
-        assert!(check_size(&origin, &[&object]).unwrap_err().contains("decompression bomb"));
-    }
-
     #[test]
     fn a_tree_is_checked_out_by_branch_tag_and_commit() {
         let dir = tempfile::tempdir().unwrap();
         let origin = dir.path().join("origin");
         fs::create_dir_all(origin.join("sub")).unwrap();
-        let run = |arguments: &[&str]| git(&origin, &[], arguments).unwrap();
+        let run = |arguments: &[&str]| Git::default().run(&origin, arguments).unwrap();
         run(&["init", "--quiet", "--initial-branch=main"]);
         fs::write(origin.join("sub/f"), "one").unwrap();
         run(&["add", "."]);
