@@ -96,8 +96,8 @@ impl Images {
             annotations: Default::default(),
         }
         .to_bytes();
-        self.keep_document(&config)?;
-        self.keep_document(&manifest)?;
+        self.keep_if_writable(&config)?;
+        self.keep_if_writable(&manifest)?;
         Ok(Descriptor { platform: Some(image.platform()), ..Descriptor::of(media::OCI_MANIFEST, &manifest) })
     }
 
@@ -115,7 +115,7 @@ impl Images {
                     annotations: Default::default(),
                 }
                 .to_bytes();
-                self.keep_document(&index)?;
+                self.keep_if_writable(&index)?;
                 Descriptor::of(media::OCI_INDEX, &index)
             }
         };
@@ -134,6 +134,14 @@ impl Images {
             self.write(&self.document_path(&digest), bytes)?;
         }
         Ok(digest)
+    }
+
+    /// Keeps a document, except in a read-only store: only a name needs it there, and a name is not possible there.
+    fn keep_if_writable(&self, bytes: &[u8]) -> Result<(), ImageError> {
+        match self.keep_document(bytes) {
+            Err(ImageError::File { error, .. }) if is_read_only(&error) => Ok(()),
+            kept => kept.map(drop),
+        }
     }
 
     /// A document in the store. A damaged one counts as missing.
@@ -194,6 +202,11 @@ impl Images {
         self.store.wrote_file(path);
         Ok(())
     }
+}
+
+/// Whether a file cannot be written because its directory is read-only, by mount or by permission.
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 impl fmt::Debug for Images {
