@@ -211,6 +211,8 @@ fn modified(metadata: &fs::Metadata) -> SystemTime {
 fn disk_usage(path: &Path) -> Result<Option<(u64, SystemTime)>, StorageError> {
     let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // A step can nest directories deeper than a path may be long (4096 bytes). Deeper files do not count.
+        Err(error) if error.kind() == io::ErrorKind::InvalidFilename => return Ok(None),
         metadata => metadata.context("stat", path)?,
     };
     let mut size = metadata.blocks() * 512;

@@ -82,6 +82,7 @@ mod pieces;
 mod pinned;
 pub mod pipeline;
 mod recovery;
+mod removal;
 mod replay;
 mod reserve;
 mod row;

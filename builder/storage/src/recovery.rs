@@ -6,6 +6,7 @@
 
 use super::error::IoContext;
 use super::layout::{BLOBS, KEPT, blob_path, exclusive};
+use super::removal::remove_tree;
 use super::{BlobStore, CacheIndex, StorageError};
 use buildscope_record::BlobDigest;
 use rayon::prelude::*;
@@ -53,8 +54,7 @@ pub(crate) fn clean(root: &Path, blobs: &BlobStore, cache: &CacheIndex) -> Resul
                 continue;
             }
             let path = entry.path();
-            let directory = entry.file_type().context("stat", &path)?.is_dir();
-            if directory { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }.context("remove", path)?;
+            remove_tree(&path).context("remove", path)?;
         }
     }
     cache.settle(&whole)

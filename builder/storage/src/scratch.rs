@@ -2,6 +2,7 @@
 
 use super::StorageError;
 use super::error::IoContext;
+use super::removal::remove_tree;
 use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, IFlags, flock, ioctl_getflags, ioctl_setflags};
 use std::fs::{self, File};
@@ -33,7 +34,7 @@ fn abandon(dirs: Vec<PathBuf>, patience: Duration) {
             let dead = dir.with_extension("dead");
             if fs::rename(&dir, &dead).is_ok() {
                 let _ = fs::remove_file(dir.with_extension("lock"));
-                let _ = fs::remove_dir_all(dead);
+                let _ = remove_tree(&dead);
             }
         }
         drop(finished);
@@ -137,7 +138,7 @@ impl Scratch {
     pub(crate) fn discard(&self, path: PathBuf) {
         let mut paths = self.paths.lock();
         // Fails only if the thread has ended. The next process then removes the path.
-        let _ = paths.get_or_insert_with(|| BackgroundDrop::start(|path: PathBuf| remove(&path))).waste.send(path);
+        let _ = paths.get_or_insert_with(|| BackgroundDrop::start(remove)).waste.send(path);
     }
 
     /// Drops a mount in the background: freeing a tmpfs with 20,000 files takes the kernel a twentieth of a second.
@@ -166,12 +167,12 @@ impl Drop for Scratch {
         let unmounted = self.mounts.get_mut().take().is_none_or(BackgroundDrop::finish);
         let removed = self.paths.get_mut().take().is_none_or(BackgroundDrop::finish);
         // Work that failed, on a full disk for example, leaves unfinished files. If they cannot be removed, the next process does it.
-        if unmounted && removed && fs::remove_dir_all(&self.dir).is_ok() {
+        if unmounted && removed && remove_tree(&self.dir).is_ok() {
             let _ = fs::remove_file(&self.lock_path);
         }
         LIVE.lock().retain(|dir| *dir != self.dir);
         if let Some(own) = &self.own {
-            let _ = fs::remove_dir_all(own);
+            let _ = remove_tree(own);
         }
     }
 }
@@ -199,6 +200,11 @@ pub(crate) fn oldest_living(tmp: &Path) -> Result<Option<SystemTime>, StorageErr
     Ok(oldest)
 }
 
+/// Removes a file or tree. The next process retries what cannot be removed.
+fn remove(path: PathBuf) {
+    let _ = remove_tree(&path);
+}
+
 /// The directories of dead processes, renamed so that no other process removes them at the same time.
 fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
     let mut dead = Vec::new();
@@ -220,13 +226,6 @@ fn dead(tmp: &Path) -> Result<Vec<PathBuf>, StorageError> {
         }
     }
     Ok(dead)
-}
-
-/// Removes a file or tree. The next process retries what cannot be removed.
-fn remove(path: &Path) {
-    if fs::remove_file(path).is_err() {
-        let _ = fs::remove_dir_all(path);
-    }
 }
 
 #[cfg(test)]

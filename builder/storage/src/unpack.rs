@@ -2,6 +2,7 @@
 
 use super::error::IoContext;
 use super::lower::{self, Marks, leave_out_devices, split_link};
+use super::removal::remove_tree;
 use super::tree::{Tree, read_range};
 use super::{Content, Entry, EntryKind, StorageError, attributes, pipeline};
 use buildscope_record::BlobDigest;
@@ -112,8 +113,7 @@ pub(crate) fn apply(stack: &Tree, to: &Path, links: HardLinks) -> Result<Unpacke
 }
 
 fn remove(path: &Path) -> Result<(), StorageError> {
-    let directory = fs::symlink_metadata(path).context("stat", path)?.is_dir();
-    if directory { fs::remove_dir_all(path) } else { fs::remove_file(path) }.context("remove", path)
+    remove_tree(path).context("remove", path)
 }
 
 /// Writes entries into the directory `to`. Of their paths, only directories may exist already.
