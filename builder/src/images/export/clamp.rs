@@ -4,11 +4,15 @@
 //! it keeps its size.
 
 use buildscope_storage::tar::{self, Header, read_number, read_signed, write_octal};
+use std::ops::Range;
 
 /// The block size of a tar in bytes.
 const BLOCK: usize = tar::BLOCK as usize;
 /// The longest extended header, in bytes. Only the store's own layers are rewritten, and they do not have longer ones.
 const LONGEST_EXTENDED: u64 = 1 << 20;
+
+/// The first time that the header of a member cannot hold, in seconds since 1970: eleven octal digits end in the year 2242.
+const END_OF_HEADER_TIMES: i64 = 1 << 33;
 
 /// An error in the tar of a layer.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -50,9 +54,13 @@ impl Clamp {
             if let Some(extended) = &mut self.extended {
                 let block = &mut piece[at..(at + BLOCK).min(rest as usize + at)];
                 let take = (extended.wanted - extended.bytes.len()).min(block.len());
+                let before = extended.bytes.len();
                 extended.bytes.extend_from_slice(&block[..take]);
+                if extended.pax {
+                    clamp_records(&extended.bytes, before, &mut block[..take], self.epoch);
+                }
                 if extended.bytes.len() == extended.wanted {
-                    self.finish_extended()?;
+                    self.finish_extended();
                 }
                 at += BLOCK;
             } else if self.data > 0 {
@@ -100,32 +108,54 @@ impl Clamp {
         Ok(())
     }
 
-    fn finish_extended(&mut self) -> Result<(), ClampError> {
-        let Some(Extended { bytes, pax: true, .. }) = self.extended.take() else { return Ok(()) };
-        for (key, value) in records(&bytes) {
-            match key {
-                b"size" => self.size = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()),
-                // The store writes whole seconds into the header. It uses this record only for times that do not fit:
-                // before 1970, which is before any epoch, or after 2242.
-                b"mtime" if value.first() != Some(&b'-') => {
-                    return Err(ClampError("a file is dated after the year 2242"));
-                }
-                _ => {}
-            }
+    fn finish_extended(&mut self) {
+        let Some(Extended { bytes, pax: true, .. }) = self.extended.take() else { return };
+        for record in records(&bytes).filter(|record| record.key == b"size") {
+            let digits = bytes.get(record.value).and_then(|value| std::str::from_utf8(value).ok());
+            self.size = digits.and_then(|digits| digits.parse().ok());
         }
-        Ok(())
     }
 }
 
-/// The `LENGTH KEY=VALUE\n` records of an extended header, up to the first malformed one.
-fn records(mut bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+/// Clamps the times in the last part of the extended header `bytes`, from `from` on. `part` is that part of the tar.
+///
+/// The store writes whole seconds into the header of a member, and a record only for times that do not fit there: before 1970, which is before
+/// any epoch, or from [`END_OF_HEADER_TIMES`] on. A value keeps its length, with zeros before the digits.
+fn clamp_records(bytes: &[u8], from: usize, part: &mut [u8], epoch: i64) {
+    if epoch >= END_OF_HEADER_TIMES {
+        return;
+    }
+    for Record { value, .. } in records(bytes).filter(|record| record.key == b"mtime") {
+        if bytes.get(value.start).is_none_or(|&first| first == b'-') {
+            continue;
+        }
+        let clamped = format!("{:0>width$}", epoch.max(0), width = value.len());
+        for (place, digit) in value.zip(clamped.bytes()) {
+            if let Some(byte) = place.checked_sub(from).and_then(|place| part.get_mut(place)) {
+                *byte = digit;
+            }
+        }
+    }
+}
+
+/// A record of an extended header.
+struct Record<'h> {
+    key: &'h [u8],
+    /// The place of its value, which may be behind the end of what is known of the header.
+    value: Range<usize>,
+}
+
+/// The `LENGTH KEY=VALUE\n` records of an extended header, or of its beginning, up to the first malformed one.
+fn records(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+    let mut at = 0;
     std::iter::from_fn(move || {
-        let space = bytes.iter().position(|&byte| byte == b' ')?;
-        let length: usize = std::str::from_utf8(&bytes[..space]).ok()?.parse().ok()?;
-        let record = bytes.get(space + 1..length)?.strip_suffix(b"\n")?;
-        let equals = record.iter().position(|&byte| byte == b'=')?;
-        bytes = &bytes[length..];
-        Some((&record[..equals], &record[equals + 1..]))
+        let rest = bytes.get(at..)?;
+        let space = rest.iter().position(|&byte| byte == b' ')?;
+        let length: usize = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
+        let equals = space + rest[space..].iter().position(|&byte| byte == b'=')?;
+        let value = at + equals + 1..at.checked_add(length)?.checked_sub(1)?;
+        at += length;
+        (value.start <= value.end).then_some(Record { key: &rest[space + 1..equals], value })
     })
 }
 
@@ -166,6 +196,34 @@ mod tests {
             run(
                 "cmp in/new out/in/new; cmp in/old out/in/old; [ out/in/new -ef out/in/hard ]; [ $(find out/in | wc -l) = 8 ]",
             );
+        }
+    }
+
+    /// A record in the extended header of GNU tar, of a file of the year 2300. The name puts the record on the border of two blocks, at one length
+    /// or another.
+    #[test]
+    fn times_that_do_not_fit_into_a_header_are_clamped() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |command: &str| {
+            let output = Command::new("sh").arg("-ec").arg(command).current_dir(folder.path()).output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        for length in [1, 225, 230, 235, 240, 245] {
+            run(&format!(
+                "mkdir in; cd in; mkdir -p $(printf 'd%.0s' $(seq 240)); f=$(printf 'd%.0s' $(seq 240))/$(printf 'e%.0s' $(seq {length}))
+                 touch -d @10413792000 $f; ln -s x old; touch -h -d @-5 old
+                 tar --format=posix --pax-option=delete=atime,delete=ctime -cf ../far.tar $f old"
+            ));
+            let mut bytes = std::fs::read(folder.path().join("far.tar")).unwrap();
+            let mut clamp = Clamp::new(1_500_000_000);
+            bytes.chunks_mut(BLOCK).for_each(|piece| clamp.apply(piece).unwrap());
+            std::fs::write(folder.path().join("far.tar"), bytes).unwrap();
+            let times = run(
+                "rm -r in; mkdir out; tar -xf far.tar -C out; find out -type f -printf '%T@\\n'; find out -type l -printf '%T@\\n'; rm -r out",
+            );
+            let times: Vec<_> = times.lines().filter_map(|time| time.split('.').next()).collect();
+            assert_eq!(times, ["1500000000", "-5"], "{length}");
         }
     }
 }
