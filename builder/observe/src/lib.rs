@@ -17,7 +17,7 @@
 //!
 //! let zygote = 4711; // the process that starts steps
 //! let epoch = Instant::now();
-//! let observer = Observer::start(zygote, Collect::Processes, || false).expect("a thread for the observer");
+//! let observer = Observer::start(zygote, Collect::Processes, |_| false).expect("a thread for the observer");
 //! observer.wait_until_ready();
 //! // ... steps run ...
 //! for step in observer.finish(epoch) {
