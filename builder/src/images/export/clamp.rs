@@ -162,17 +162,21 @@ fn records(bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::process::Command;
+
+    /// The output of a script that must succeed, in a folder.
+    fn run(folder: &Path, script: &str) -> String {
+        let output = Command::new("sh").arg("-ec").arg(script).current_dir(folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
 
     /// GNU tar writes the archive and reads it back.
     #[test]
     fn only_times_after_the_epoch_change() {
         let folder = tempfile::tempdir().unwrap();
-        let run = |command: &str| {
-            let output = Command::new("sh").arg("-ec").arg(command).current_dir(folder.path()).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        };
+        let run = |command: &str| run(folder.path(), command);
         run("mkdir -p in/$(printf 'd%.0s' $(seq 120))/$(printf 'e%.0s' $(seq 120))
              head -c 3000000 /dev/urandom > in/new; head -c 700 /dev/urandom > in/old; ln -s new in/link; ln in/new in/hard
              touch in/$(printf 'd%.0s' $(seq 120))/$(printf 'e%.0s' $(seq 120))/deep
@@ -204,11 +208,7 @@ mod tests {
     #[test]
     fn times_that_do_not_fit_into_a_header_are_clamped() {
         let folder = tempfile::tempdir().unwrap();
-        let run = |command: &str| {
-            let output = Command::new("sh").arg("-ec").arg(command).current_dir(folder.path()).output().unwrap();
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        };
+        let run = |command: &str| run(folder.path(), command);
         for length in [1, 225, 230, 235, 240, 245] {
             run(&format!(
                 "mkdir in; cd in; mkdir -p $(printf 'd%.0s' $(seq 240)); f=$(printf 'd%.0s' $(seq 240))/$(printf 'e%.0s' $(seq {length}))
