@@ -23,6 +23,7 @@ pub(crate) struct Totals(BTreeMap<(Option<u32>, String), Total>);
 #[derive(Clone, Copy, Debug)]
 struct Total {
     count: u64,
+    replacing: u64,
     start: u64,
     end: u64,
     duration: u64,
@@ -38,6 +39,7 @@ impl Total {
     fn of(run: &ProgramRun) -> Self {
         Self {
             count: 1,
+            replacing: u64::from(run.replaces.is_some()),
             start: run.start,
             end: run.end.unwrap_or(run.start),
             duration: run.duration(),
@@ -52,6 +54,7 @@ impl Total {
 
     fn add(&mut self, other: Self) {
         self.count += other.count;
+        self.replacing += other.replacing;
         self.start = self.start.min(other.start);
         self.end = self.end.max(other.end);
         self.duration += other.duration;
@@ -100,6 +103,7 @@ impl Totals {
             parent: parent.and_then(&index),
             program: program.clone(),
             count: total.count,
+            replacing: total.replacing,
             start: at(total.start),
             end: at(total.end),
             duration: Nanos(total.duration),
@@ -213,6 +217,30 @@ mod tests {
         assert_eq!(cpu, (2 * (count as u64 - 1) + 9) * 1_000_000);
         assert!(step.runs.values().any(|run| run.program == "long"), "what is long is kept");
         assert!(folded.iter().all(|folded| folded.parent == Some(0)));
+    }
+
+    /// Each copy of the shell works for 3 ms before it executes a program in its own place.
+    #[test]
+    fn a_program_that_replaces_another_counts_as_one() {
+        let mut forest = Forest::new(1);
+        forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sh")]);
+        let count = 10_000;
+        for number in 0..count {
+            let (pid, ms) = (100 + number, 1 + 10 * number as u64);
+            forest.take([
+                forked(ms, pid, 11),
+                event(ms, pid, What::In),
+                executed(ms + 3, pid, "true"),
+                event(ms + 4, pid, What::Exited),
+            ]);
+        }
+        forest.finish(1_000_000);
+        let step = &forest.steps[0];
+        let folded = step.totals.folded(Nanos, Some);
+        let runs = folded.iter().map(|folded| folded.count).sum::<u64>() + step.runs.len() as u64;
+        assert_eq!(runs, 2 * count as u64 + 1);
+        let kept = step.runs.values().filter(|run| run.replaces.is_none()).count() as u64;
+        assert_eq!(folded.iter().map(Folded::processes).sum::<u64>() + kept, count as u64 + 1);
     }
 
     /// Each of the programs takes 2 ms. Of 20 s, that is a five-thousandth, and of 2 s half a hundredth.

@@ -283,6 +283,13 @@ impl std::ops::AddAssign for ProcessTime {
     }
 }
 
+impl Folded {
+    /// The number of processes whose first program is among them.
+    pub fn processes(&self) -> u64 {
+        self.count.saturating_sub(self.replacing)
+    }
+}
+
 impl Process {
     /// The length of the process.
     pub fn duration(&self) -> Nanos {
@@ -303,8 +310,11 @@ pub struct Folded {
     pub parent: Option<u32>,
     /// The program's name.
     pub program: String,
-    /// The number of processes.
+    /// The number of times it ran.
     pub count: u64,
+    /// How many of these replaced another program in the same process. The process counts where its first program does.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub replacing: u64,
     /// The start of the first process.
     pub start: Nanos,
     /// The end of the last process.

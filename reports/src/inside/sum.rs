@@ -66,10 +66,9 @@ impl ProcessSum {
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
-        let count = u64::from(process.replaces.is_none());
         self.busy.extend(phases::busy(process));
         self.alive += 1;
-        let cost = self.put(&process.program, count, process.running(), process.time);
+        let cost = self.put(&process.program, once(process), process.running(), process.time);
         let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
         let is_own = || !process.forked && !tools::is_query(process);
         let counts = is_unit(own, known) && is_own() && !is_part() && !goes_on;
@@ -96,7 +95,7 @@ impl ProcessSum {
         let length = folded.duration.saturating_sub(blocked.lock + blocked.child);
         self.busy.push((folded.start, folded.end.min(folded.start + length)));
         self.alive += 1;
-        let cost = self.put(&folded.program, folded.count, running, folded.time);
+        let cost = self.put(&folded.program, (folded.count, folded.processes()), running, folded.time);
         let own = tools::known(&process);
         if let Some(known) = tools::below(above, own) {
             let is_part = || tools::is_part_of_unit(&folded.program, tree.programs_below(folded.parent));
@@ -112,7 +111,7 @@ impl ProcessSum {
     pub(super) fn add_shell(&mut self, shell: &Process, own: OwnTime) {
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(shell.read), bytes(shell.written), bytes(shell.peak_memory));
-        self.put(&shell.program, u64::from(shell.replaces.is_none()), own.running, own.time);
+        self.put(&shell.program, once(shell), own.running, own.time);
     }
 
     /// Adds a part of the shell's own time.
@@ -133,14 +132,13 @@ impl ProcessSum {
         self.running + self.time.runnable + waits.into_iter().sum::<Nanos>()
     }
 
-    /// Adds what processes of one program spent to the whole and to the program.
-    fn put(&mut self, program: &str, count: u64, running: Nanos, time: ProcessTime) -> Cost {
+    /// Adds what a program spent to the whole and to the program: the number of its runs, and of the processes among them.
+    fn put(&mut self, program: &str, (runs, processes): (u64, u64), running: Nanos, time: ProcessTime) -> Cost {
         self.time += time;
         self.running += running;
-        self.count += count;
+        self.count += processes;
         let own = running + time.runnable + time.blocked.total().saturating_sub(time.blocked.child);
-        // A program that replaces another one adds no process, but it ran.
-        let cost = Cost { count: count.max(1), time: own, network: time.blocked.network, cpu: time.cpu };
+        let cost = Cost { count: runs, time: own, network: time.blocked.network, cpu: time.cpu };
         *self.programs.entry(program.to_owned()).or_default() += cost;
         cost
     }
@@ -189,6 +187,11 @@ impl ProcessSum {
             ..CommandRow::of(kind, text)
         }
     }
+}
+
+/// One run, and one process unless the run replaced another program.
+fn once(process: &Process) -> (u64, u64) {
+    (1, u64::from(process.replaces.is_none()))
 }
 
 /// Whether a process counts for its activity: its own, and not that of the process that started it.

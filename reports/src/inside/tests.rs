@@ -558,6 +558,21 @@ fn total(parent: Option<u32>, program: &str, count: u64) -> Folded {
     }
 }
 
+/// Of 5 runs of the compiler, 2 were executed by copies of a shell in their own place, which are among the other totals.
+#[test]
+fn a_total_counts_a_process_once() {
+    let mut record = chain();
+    let before = inside(&record.steps[0], Nanos::ZERO).unwrap();
+    let seen = record.steps[0].processes.as_mut().unwrap();
+    seen.folded = vec![Folded { replacing: 2, ..total(Some(2), "cc1", 5) }, total(Some(2), "dash", 2)];
+    let after = inside(&record.steps[0], Nanos::ZERO).unwrap();
+    assert_eq!(after.processes, before.processes + 5);
+    assert_eq!(after.rows.iter().map(|row| row.processes).sum::<u64>(), after.processes);
+    let runs = after.rows.iter().flat_map(|row| &row.programs).find(|row| row.program == "cc1").map(|row| row.count);
+    let runs_before = before.rows.iter().flat_map(|row| &row.programs).find(|row| row.program == "cc1");
+    assert_eq!(runs, Some(runs_before.map_or(0, |row| row.count) + 5), "each run of the compiler counts");
+}
+
 /// What is too much even for totals of a parent hangs on no process.
 #[test]
 fn every_total_is_in_a_row() {

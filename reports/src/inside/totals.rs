@@ -53,6 +53,7 @@ fn part(folded: &Folded, (from, to): (u128, u128), whole: u128) -> Folded {
     }
     Folded {
         count: number(folded.count),
+        replacing: number(folded.replacing),
         duration: nanos(folded.duration),
         failed: number(folded.failed),
         read: ByteSize(number(folded.read.0)),

@@ -19,7 +19,7 @@ pub(crate) fn unseen(seen: &Processes) -> Vec<String> {
 
 /// The number of processes that are kept as totals only.
 pub(crate) fn folded(seen: &Processes) -> u64 {
-    seen.folded.iter().map(|folded| folded.count).sum()
+    seen.folded.iter().map(Folded::processes).sum()
 }
 
 /// The name of a total.

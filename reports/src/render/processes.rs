@@ -89,7 +89,7 @@ fn total(folded: &Folded, group: u64, track: u64, wall: Nanos) -> Value {
     let event = json!({
         "pid": group, "tid": track, "name": total_name(folded), "cat": "process",
         "args": {
-            "processes": folded.count, "failed": folded.failed, "duration_ms": folded.duration.as_millis_f64(),
+            "runs": folded.count, "failed": folded.failed, "duration_ms": folded.duration.as_millis_f64(),
             "cpu_ms": folded.time.cpu.as_millis_f64(), "runnable_ms": folded.time.runnable.as_millis_f64(),
         },
     });
