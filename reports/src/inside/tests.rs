@@ -412,6 +412,33 @@ fn parts(script: &str, list: Vec<Process>) -> Vec<(String, u64)> {
 }
 
 #[test]
+fn the_commands_of_substitutions_have_their_time() {
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "git", 0, 300, 300),
+        Process { forked: true, ..ms(Some(0), "sh", 300, 700, 0) },
+        ms(Some(2), "ls", 300, 400, 100),
+        ms(Some(2), "sed", 400, 700, 300),
+        Process { arguments: vec!["cc".into(), "1.2".into()], ..ms(Some(0), "cc", 700, 1000, 300) },
+    ];
+    let text = "cc $(git describe) \"$(ls; sed x)\"";
+    let split = [row("git describe", 300), row("ls; sed x", 400), row("cc 1.2", 300)];
+    assert_eq!(parts(text, list.clone()), split);
+    let Some(whole) = inside(&long(text, list.clone()).steps[0], Nanos::ZERO) else { panic!("one step") };
+    let inner = &whole.rows[0].inner;
+    assert_eq!(inner.iter().map(|row| row.place).collect::<Vec<_>>(), [Some((5, 17)), Some((22, 31)), None]);
+    let nested: Vec<_> = inner[1].inner.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000)).collect();
+    assert_eq!(nested, [("ls", 100), ("sed x", 300)]);
+    let call = parts("f() { ls; sed x; cc $1; }; f $(git describe)", list.clone());
+    assert_eq!(call, [row("git describe", 300), row("f", 700)]);
+    // The order of a process substitution is not known: its processes are told apart by their programs.
+    assert_eq!(
+        parts("cc $(git describe) <(ls; sed x)", list),
+        [row("cc 1.2", 300), row("git", 300), row("sed", 300), row("ls", 100)]
+    );
+}
+
+#[test]
 fn the_commands_of_a_subshell_have_their_time() {
     let list = vec![
         ms(None, "sh", 0, 1000, 0),

@@ -85,8 +85,8 @@ impl<'a> Within<'a> {
         }
         let known;
         let parts = match &unit.inner {
-            Inner::None if unit.is_unread() && jobs.len() > 1 => {
-                let (mut parts, alone) = self.by_label(jobs.to_vec(), span(jobs));
+            Inner::None if jobs.len() > 1 => {
+                let (mut parts, alone) = self.by_label(self.without_copies(jobs), span(jobs));
                 parts.push(CommandPart { weight: alone, ..CommandPart::of(RowKind::Shell, SHELL.into()) });
                 parts
             }
@@ -110,8 +110,35 @@ impl<'a> Within<'a> {
                 let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
                 self.in_turn(units, (jobs, totals), &assigned, Order::Cycle, shell)
             }
+            Inner::Substituted(units) => {
+                let assigned = assign(units, &children(self.tree, jobs), self.places.text);
+                let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
+                let mut parts = self.in_turn(units, (jobs, totals), &assigned, Order::Once, shell);
+                // The text of the command itself is that of all of them.
+                for part in parts.iter_mut().filter(|part| part.span.as_ref() == Some(&unit.span)) {
+                    part.span = None;
+                    match part.unit.take_if(|part| matches!(part.inner, Inner::None)) {
+                        Some(_) => {
+                            part.kind = RowKind::Process;
+                            part.text = part.jobs.first().map_or_else(String::new, |job| self.label(job, true));
+                        }
+                        None => part.text = first_program(&part.text).to_owned(),
+                    }
+                }
+                parts
+            }
         };
         self.rows(parts, wall, depth)
+    }
+
+    /// The jobs, and in place of copies of the shell those that they started.
+    fn without_copies(&self, jobs: &[Job]) -> Vec<Job> {
+        let started = |job: &Job| {
+            let copy = job.all[0];
+            let below = if self.tree.process(copy).forked { self.tree.jobs(copy) } else { Vec::new() };
+            if below.is_empty() { vec![job.clone()] } else { self.without_copies(&below) }
+        };
+        jobs.iter().flat_map(started).collect()
     }
 
     /// The copy of a shell that runs a subshell.

@@ -19,10 +19,10 @@ pub(super) use names::{Name, Program};
 
 use brush_parser::ast::{
     AndOrList, CaseClauseCommand, Command, CompoundCommand, CompoundList, CompoundListItem, FunctionBody,
-    IfClauseCommand, Pipeline, SeparatorOperator,
+    IfClauseCommand, Pipeline, SeparatorOperator, SimpleCommand,
 };
 use buildscope_commands::grammar::{Offsets, lists, parse, pipelines};
-use names::{Position, Programs, exit_action, steps};
+use names::{Position, Programs, exit_action, steps, substitutions};
 use std::collections::HashMap;
 use std::ops::Range;
 use turns::Constants;
@@ -68,13 +68,15 @@ pub(super) enum Inner {
     Subshell(Vec<Unit>),
     /// The commands of a loop or a function, which the shell itself starts, perhaps several times.
     Repeated(Vec<Unit>),
+    /// The command substitutions in the words of a command (`$( … )`), and then the command itself, if it starts a program.
+    Substituted(Vec<Unit>),
 }
 
 impl Inner {
     fn units(&self) -> &[Unit] {
         match self {
             Self::None => &[],
-            Self::Piped(units) | Self::Subshell(units) | Self::Repeated(units) => units,
+            Self::Piped(units) | Self::Subshell(units) | Self::Repeated(units) | Self::Substituted(units) => units,
         }
     }
 
@@ -107,11 +109,6 @@ impl Unit {
                 Some(of(once) + of(in_turn) * turns.unwrap_or(1))
             }
         }
-    }
-
-    /// Whether the text does not say which programs the unit starts.
-    pub(super) fn is_unread(&self) -> bool {
-        self.names == [Name::Any] && self.repeats
     }
 
     /// Makes it a function whose text is not known in place of the program of its last name.
@@ -319,7 +316,7 @@ impl ShellReader<'_> {
         let once = self.in_words(pipeline);
         let turns = self.turns(pipeline);
         let inner = match &pipeline.seq[..] {
-            [one] => self.inside(one),
+            [one] => self.inside(one, &names),
             parts => Inner::of(Inner::Piped, self.units_of(|reader| parts.iter().for_each(|part| reader.part(part)))),
         };
         let work = match &pipeline.seq[..] {
@@ -369,8 +366,8 @@ impl ShellReader<'_> {
         self.push(Unit { inner, ..Unit::of(span, names) });
     }
 
-    /// The commands within one command.
-    fn inside(&mut self, command: &Command) -> Inner {
+    /// The commands within one command, which starts these programs.
+    fn inside(&mut self, command: &Command, names: &[Name]) -> Inner {
         match command {
             Command::Compound(compound @ CompoundCommand::Subshell(_), _) => {
                 Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.body(compound)))
@@ -378,12 +375,47 @@ impl ShellReader<'_> {
             Command::Compound(compound, _) => Inner::of(Inner::Repeated, self.units_of(|reader| reader.body(compound))),
             Command::Simple(simple) => {
                 let name = simple.word_or_name.as_ref().and_then(literal);
-                match name.and_then(|name| self.functions.get(&name)) {
-                    Some(units) => Inner::of(Inner::Repeated, units.clone()),
-                    None => Inner::None,
-                }
+                let units = name.and_then(|name| self.functions.get(&name)).cloned();
+                let itself = units.map_or(Inner::None, |units| Inner::of(Inner::Repeated, units));
+                self.substituted(command, simple, names, itself)
             }
             Command::Function(_) | Command::ExtendedTest(_) => Inner::None,
+        }
+    }
+
+    /// The substitutions of a command, and the command itself, which has these commands. A single one of them would say no more than the
+    /// command.
+    fn substituted(&mut self, command: &Command, simple: &SimpleCommand, names: &[Name], itself: Inner) -> Inner {
+        let texts = substitutions(simple).unwrap_or_default();
+        let Some(span) = self.offsets.commands([command]).filter(|_| names.len() >= texts.len().max(2)) else {
+            return itself;
+        };
+        let (mut units, mut from) = (Vec::new(), span.start);
+        for (text, name) in texts.iter().zip(names) {
+            let Some(at) = self.text[from..span.end].find(&**text) else { return itself };
+            let part = from + at..from + at + text.len();
+            from = part.end;
+            let inner = match name {
+                Name::Subshell(_) => {
+                    Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.part_of_text(part.clone())))
+                }
+                Name::Is(_) | Name::Any => Inner::None,
+            };
+            let start = part.end - text.trim_start().len();
+            units.push(Unit { inner, ..Unit::of(start..start + text.trim().len(), vec![name.clone()]) });
+        }
+        if units.is_empty() || count(&units) > COMMANDS {
+            return itself;
+        }
+        let own = names.get(texts.len()..).filter(|names| !names.is_empty());
+        units.extend(own.map(|names| Unit { inner: itself, ..Unit::of(span, names.to_vec()) }));
+        Inner::Substituted(units)
+    }
+
+    /// Reads a part of the text as commands.
+    fn part_of_text(&mut self, part: Range<usize>) {
+        if let Some(program) = unread::parse_part(self.text, part) {
+            program.iter().for_each(|list| self.list(list));
         }
     }
 

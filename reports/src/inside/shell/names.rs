@@ -254,18 +254,12 @@ impl Programs {
     }
 
     fn simple(&mut self, simple: &SimpleCommand, position: Position, names: &mut Vec<Name>) {
-        let items = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-        let items: Vec<_> = items.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)).collect();
         // Command substitutions run before the command itself.
-        for item in &items {
+        for item in items(simple) {
             match item {
-                CommandPrefixOrSuffixItem::Word(word) => self.substitutions(word, names),
-                CommandPrefixOrSuffixItem::AssignmentWord(Assignment { value, .. }, _) => match value {
-                    AssignmentValue::Scalar(word) => self.substitutions(word, names),
-                    AssignmentValue::Array(words) => words.iter().for_each(|(_, word)| self.substitutions(word, names)),
-                },
                 CommandPrefixOrSuffixItem::ProcessSubstitution(_, subshell) => self.copy(&subshell.list, names),
                 CommandPrefixOrSuffixItem::IoRedirect(redirect) => self.redirect(redirect, names),
+                item => words(item).into_iter().for_each(|word| self.substitutions(word, names)),
             }
         }
         simple.word_or_name.iter().for_each(|word| self.substitutions(word, names));
@@ -327,7 +321,7 @@ impl Programs {
 
     /// Adds the programs of `$( … )` and backquotes in a word.
     pub(super) fn substitutions(&mut self, word: &Word, names: &mut Vec<Name>) {
-        if self.depth < 4 && (word.value.contains("$(") || word.value.contains('`')) {
+        if self.depth < 4 && has_substitution(word) {
             match brush_parser::word::parse(&word.value, &ParserOptions::default()) {
                 Ok(pieces) => self.pieces(&pieces, names),
                 Err(_) => names.push(Name::Any),
@@ -336,18 +330,10 @@ impl Programs {
     }
 
     fn pieces(&mut self, pieces: &[WordPieceWithSource], names: &mut Vec<Name>) {
-        for piece in pieces {
-            match &piece.piece {
-                WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => {
-                    let program = parse(text).unwrap_or_default();
-                    let found = self.of_text(&program);
-                    names.push(copy_of(found, program.last()));
-                }
-                WordPiece::DoubleQuotedSequence(pieces) | WordPiece::GettextDoubleQuotedSequence(pieces) => {
-                    self.pieces(pieces, names);
-                }
-                _ => {}
-            }
+        for text in texts(pieces) {
+            let program = parse(text).unwrap_or_default();
+            let found = self.of_text(&program);
+            names.push(copy_of(found, program.last()));
         }
     }
 
@@ -376,6 +362,60 @@ impl Programs {
         self.depth -= 1;
         names
     }
+}
+
+/// Everything before and after the name of a command.
+fn items(simple: &SimpleCommand) -> impl Iterator<Item = &CommandPrefixOrSuffixItem> {
+    let prefix = simple.prefix.iter().flat_map(|prefix| &prefix.0);
+    prefix.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0))
+}
+
+/// The words of a part of a command other than a redirection.
+fn words(item: &CommandPrefixOrSuffixItem) -> Vec<&Word> {
+    match item {
+        CommandPrefixOrSuffixItem::Word(word) => vec![word],
+        CommandPrefixOrSuffixItem::AssignmentWord(Assignment { value, .. }, _) => match value {
+            AssignmentValue::Scalar(word) => vec![word],
+            AssignmentValue::Array(values) => values.iter().map(|(_, word)| word).collect(),
+        },
+        CommandPrefixOrSuffixItem::ProcessSubstitution(..) | CommandPrefixOrSuffixItem::IoRedirect(_) => Vec::new(),
+    }
+}
+
+/// The texts of the command substitutions in the words of a command, in the order in which the shell runs them. `None` if other parts of the
+/// command may have substitutions as well.
+pub(super) fn substitutions(simple: &SimpleCommand) -> Option<Vec<String>> {
+    let is_other = |item: &CommandPrefixOrSuffixItem| match item {
+        CommandPrefixOrSuffixItem::ProcessSubstitution(..) => true,
+        CommandPrefixOrSuffixItem::IoRedirect(redirect) => redirect.to_string().contains(['(', '`']),
+        _ => false,
+    };
+    if items(simple).any(is_other) {
+        return None;
+    }
+    let mut found = Vec::new();
+    let words = items(simple).flat_map(words).chain(&simple.word_or_name);
+    for word in words.filter(|word| has_substitution(word)) {
+        let pieces = brush_parser::word::parse(&word.value, &ParserOptions::default()).ok()?;
+        found.extend(texts(&pieces).into_iter().map(str::to_owned));
+    }
+    Some(found)
+}
+
+fn has_substitution(word: &Word) -> bool {
+    word.value.contains("$(") || word.value.contains('`')
+}
+
+/// The texts of the command substitutions of a word.
+fn texts(pieces: &[WordPieceWithSource]) -> Vec<&str> {
+    fn of(piece: &WordPieceWithSource) -> Vec<&str> {
+        match &piece.piece {
+            WordPiece::CommandSubstitution(text) | WordPiece::BackquotedCommandSubstitution(text) => vec![text],
+            WordPiece::DoubleQuotedSequence(pieces) | WordPiece::GettextDoubleQuotedSequence(pieces) => texts(pieces),
+            _ => Vec::new(),
+        }
+    }
+    pieces.iter().flat_map(of).collect()
 }
 
 /// A copy of the shell with these programs, whose commands end with this list. It may execute the last one in its own place.

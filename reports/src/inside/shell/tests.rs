@@ -70,6 +70,13 @@ fn commands_within_a_command_are_known() {
     assert_eq!(inner("while read x; do cc $x; done"), ["read x", "cc $x"]);
     assert_eq!(inner("f() { cc $1; ld; }; f a"), ["cc $1", "ld"]);
     assert_eq!(inner("make"), Vec::<String>::new());
+    assert_eq!(inner("x=$(git a) y=\"$(git b)\""), ["git a", "git b"]);
+    assert_eq!(inner("cc $(a é | b) `c` \"$(d; d)\""), ["a é | b", "c", "d; d", "cc $(a é | b) `c` \"$(d; d)\""]);
+    assert_eq!(inner("x=$(git a)"), Vec::<String>::new(), "it says what the command says");
+    assert_eq!(inner("cc $(a) <(b)"), Vec::<String>::new(), "their order is not known");
+    let nested = units("cc $(a) \"$(if b; then c; else d; e; fi)\"");
+    assert_eq!(nested[0].inner.units().iter().map(|unit| unit.inner.units().len()).collect::<Vec<_>>(), [0, 4, 0]);
+    assert_eq!(inner("f() { cc $1; ld; }; f $(a)"), ["a", "f $(a)"]);
     let nested = units("a | (b; (c; d))");
     let part = &nested[0].inner.units()[1];
     assert_eq!(part.inner.units().len(), 2);

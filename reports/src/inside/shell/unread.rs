@@ -61,12 +61,16 @@ fn end_of(text: &str, pieces: &[Range<usize>], at: usize) -> usize {
     at
 }
 
+/// Reads a part of a text by the grammar. The places of its words are those in the whole text.
+pub(super) fn parse_part(text: &str, part: Range<usize>) -> Option<Vec<CompoundList>> {
+    let blank: String = text[..part.start].chars().map(|_| ' ').collect();
+    parse(&(blank + &text[part]))
+}
+
 /// Reads a part. Its places are those in the whole text.
 fn part(text: &str, place: Range<usize>) -> Option<Part> {
-    let of = |from: usize| {
-        let blank: String = text[..from].chars().map(|_| ' ').collect();
-        parse(&(blank + &text[from..place.end])).filter(|lists| lists.iter().any(|list| !list.0.is_empty()))
-    };
+    let of =
+        |from: usize| parse_part(text, from..place.end).filter(|lists| lists.iter().any(|list| !list.0.is_empty()));
     let command = &text[place.clone()];
     let Some(rest) = command.strip_prefix("coproc").filter(|rest| rest.starts_with(char::is_whitespace)) else {
         return of(place.start).map(Part::Read);
