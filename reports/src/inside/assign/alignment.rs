@@ -13,13 +13,8 @@ const MISSING: i32 = 1;
 const MISSING_IN_TURN: i32 = 3;
 
 /// The most processes of a unit that count; `None` for a loop whose turns are unknown or many.
-fn most(unit: &Unit) -> Option<usize> {
-    unit.most().filter(|&most| most <= COUNTED || !unit.repeats)
-}
-
-/// The highest state of a unit.
-fn highest(unit: &Unit) -> usize {
-    most(unit).unwrap_or(unit.names.len()).min(COUNTED)
+fn most(unit: &Unit, is_last: bool) -> Option<usize> {
+    unit.most(is_last).filter(|&most| most <= COUNTED || !unit.repeats)
 }
 
 /// The programs of a unit that run in each turn of a loop, counted up to each place of its body.
@@ -81,6 +76,7 @@ struct Choices {
 /// All best alignments of processes with commands, up to one of the processes.
 pub(super) struct Alignment<'a> {
     units: Vec<&'a Unit>,
+    most: Vec<Option<usize>>,
     required: Vec<Required>,
     /// The place of the first state of each row among those of all rows, and their number.
     first: Vec<usize>,
@@ -92,12 +88,14 @@ pub(super) struct Alignment<'a> {
 impl<'a> Alignment<'a> {
     pub(super) fn of(units: Vec<&'a Unit>) -> Self {
         let mut first = vec![0];
-        for unit in &units {
-            first.push(first[first.len() - 1] + highest(unit) + 1);
+        let most: Vec<_> = (1..).zip(&units).map(|(number, unit)| most(unit, number == units.len())).collect();
+        for (unit, most) in units.iter().zip(&most) {
+            let highest = most.unwrap_or(unit.names.len()).min(COUNTED);
+            first.push(first[first.len() - 1] + highest + 1);
         }
         let best = vec![None; first[units.len()]];
         let required = units.iter().map(|unit| Required::of(unit)).collect();
-        Self { units, required, first, best, choices: Vec::new() }
+        Self { units, most, required, first, best, choices: Vec::new() }
     }
 
     /// The places of the states of a row.
@@ -107,7 +105,7 @@ impl<'a> Alignment<'a> {
 
     /// The cost of leaving a unit in this state.
     fn left(&self, row: usize, used: usize) -> i64 {
-        let is_within = most(self.units[row]).is_none() && used > 0;
+        let is_within = self.most[row].is_none() && used > 0;
         if is_within { POINT * i64::from(self.required[row].left(used)) } else { 0 }
     }
 
@@ -134,10 +132,10 @@ impl<'a> Alignment<'a> {
         // The best score of all units up to the current one.
         let mut before = self.choices.is_empty().then_some(0);
         for row in 0..rows {
-            let (unit, scores) = (self.units[row], scores(self.units[row], child, text));
+            let scores = scores(self.units[row], child, text);
             let gain = i64::from(scores.iter().copied().max().unwrap_or(0));
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
-            let (most, required) = (most(unit), &self.required[row]);
+            let (most, required) = (self.most[row], &self.required[row]);
             let states = self.states(row);
             let mut put = |used: usize, score: i64, from: States| {
                 let at = states.start + used;

@@ -198,6 +198,16 @@ fn a_subshell_at_the_end_has_its_programs() {
 }
 
 /// The shell goes on without a branch.
+/// Processes of bash 5.2, which makes a copy of itself for each of the two.
+#[test]
+fn a_subshell_before_others_has_one_process() {
+    let text = "(git a; curl b) && { wget c; make d; } | sort";
+    assert_eq!(
+        assigned(text, &["&bash", "&bash", "sort"]),
+        ["(git a; curl b)", "{ wget c; make d; } | sort", "{ wget c; make d; } | sort"]
+    );
+}
+
 #[test]
 fn commands_that_must_run_come_before_those_that_may() {
     for before in ["[ -f x ] && cc $a", "if test x; then cc $a; fi", "case $x in y) cc $a;; esac", "false || cc $a"] {

@@ -97,13 +97,16 @@ impl Unit {
         Self { span, names, optional: false, repeats: false, turns: None, once: 0, background: false, work, inner }
     }
 
-    /// The maximum number of processes that the unit starts; `None` if the text does not determine it.
-    pub(super) fn most(&self) -> Option<usize> {
+    /// The maximum number of processes that the unit starts; `None` if the text does not determine it. The last command of a shell may be a
+    /// subshell without a process of its own.
+    pub(super) fn most(&self, is_last: bool) -> Option<usize> {
         match self.turns {
             None if self.repeats => None,
             turns => {
-                // A shell may run its last subshell itself.
-                let starts = |name: &Name| if let Name::Subshell(within) = name { within.len().max(1) } else { 1 };
+                let starts = |name: &Name| match name {
+                    Name::Subshell(within) if is_last => within.len().max(1),
+                    _ => 1,
+                };
                 let (once, in_turn) = self.names.split_at(self.once.min(self.names.len()));
                 let of = |names: &[Name]| names.iter().map(starts).sum::<usize>();
                 Some(of(once) + of(in_turn) * turns.unwrap_or(1))
