@@ -262,13 +262,13 @@ fn single(rows: &[CommandRow]) -> impl Iterator<Item = &CommandRow> {
     rows.iter().filter(move |row| row.kind == RowKind::Command && !is_of_several(row))
 }
 
-/// Whether a row is a command that starts with these words. The only program of a loop or a subshell has no row of its own.
+/// Whether a row is a command that starts with these words. The only command of a loop or a subshell has no row of its own.
 fn is_command(row: &CommandRow, words: &str) -> bool {
-    let is_within = || {
-        let may_be = row.inner.is_empty() && row.text.contains(words);
+    let is_only = || {
+        let may_be = row.text.contains(words) && wall_of(&row.inner, words) == Nanos::ZERO;
         may_be && shell::only_commands(&row.text).iter().any(|command| starts_with(command, words))
     };
-    starts_with(&row.text, words) || is_within()
+    starts_with(&row.text, words) || is_only()
 }
 
 /// The wall of the commands that start with these words.

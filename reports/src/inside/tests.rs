@@ -411,6 +411,43 @@ fn parts(script: &str, list: Vec<Process>) -> Vec<(String, u64)> {
     row.inner.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect()
 }
 
+/// Three turns of a loop with one command, and two of a loop with one pipeline.
+#[test]
+fn the_turns_of_a_loop_with_one_command_have_their_time() {
+    let run = |argument: &str, start, end| Process {
+        arguments: vec!["pip".into(), "install".into(), argument.into()],
+        ..ms(Some(0), "pip", start, end, end - start)
+    };
+    let list = vec![ms(None, "sh", 0, 1000, 0), run("a", 0, 200), run("b", 200, 900), run("c", 900, 1000)];
+    let text = "for i in a b c; do pip install $i; done";
+    let turns = [row("pip install b", 700), row("pip install a", 200), row("pip install c", 100)];
+    assert_eq!(parts(text, list.clone()), turns);
+    assert_eq!(command_share(&long(text, list).steps[0], "pip install"), 1.0, "its own row is that of the loop");
+
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "curl", 0, 300, 300),
+        ms(Some(0), "tar", 300, 500, 200),
+        ms(Some(0), "curl", 500, 800, 300),
+        ms(Some(0), "tar", 800, 1000, 200),
+    ];
+    let text = "for i in a b; do curl $i | tar x; done";
+    assert_eq!(parts(text, list.clone()), [row("curl $i", 600), row("tar x", 400)]);
+    assert_eq!(command_share(&long(text, list).steps[0], "tar x"), 0.4);
+
+    let copy = |start, end| Process { forked: true, ..ms(Some(0), "sh", start, end, 0) };
+    let list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        copy(0, 500),
+        ms(Some(1), "curl", 0, 300, 300),
+        ms(Some(1), "tar", 300, 500, 200),
+        copy(500, 1000),
+        ms(Some(4), "curl", 500, 800, 300),
+        ms(Some(4), "tar", 800, 1000, 200),
+    ];
+    assert_eq!(parts("for i in a b; do (curl $i; tar x); done", list), [row("curl $i", 600), row("tar x", 400)]);
+}
+
 #[test]
 fn the_commands_of_substitutions_have_their_time() {
     let list = vec![

@@ -98,9 +98,8 @@ impl<'a> Within<'a> {
                     if forked { self.tree.jobs(job.all[0]) } else { vec![job.clone()] }
                 });
                 let inner: Vec<Job> = copies.collect();
-                let children = children(self.tree, &inner);
-                known = with_functions(units.clone(), &children);
-                let assigned = assign(&known, &children, self.places.text);
+                known = with_functions(units.clone(), &children(self.tree, &inner));
+                let assigned = self.assign(&known, &inner);
                 let first = jobs.iter().map(|job| job.all[0]).filter(|&first| self.tree.process(first).forked);
                 let totals: Vec<Folded> = first.flat_map(|copy| self.tree.folded(copy)).cloned().collect();
                 self.in_turn(&known, (&inner, &totals), &assigned, Order::Once, self.copy(jobs))
@@ -111,7 +110,7 @@ impl<'a> Within<'a> {
                 self.in_turn(units, (jobs, totals), &assigned, Order::Cycle, shell)
             }
             Inner::Substituted(units) => {
-                let assigned = assign(units, &children(self.tree, jobs), self.places.text);
+                let assigned = self.assign(units, jobs);
                 let shell = Shell { lane: shell.lane.during(span(jobs)), ..shell };
                 let mut parts = self.in_turn(units, (jobs, totals), &assigned, Order::Once, shell);
                 // The text of the command itself is that of all of them.
@@ -129,6 +128,13 @@ impl<'a> Within<'a> {
             }
         };
         self.rows(parts, wall, depth)
+    }
+
+    /// The owners of the jobs of a command that has these parts. In a loop, each turn starts all of them again.
+    fn assign(&self, units: &[Unit], jobs: &[Job]) -> Vec<Owner> {
+        let most: Option<usize> = units.iter().map(|unit| unit.most(true)).sum();
+        let assign = if most.is_some_and(|most| jobs.len() > most) { assign_repeated } else { assign };
+        assign(units, &children(self.tree, jobs), self.places.text)
     }
 
     /// The jobs, and in place of copies of the shell those that they started.
@@ -154,7 +160,7 @@ impl<'a> Within<'a> {
 
     /// The parts of a pipeline. Each has the time in which it did not wait for the others.
     fn piped<'u>(&self, units: &'u [Unit], jobs: &[Job]) -> Vec<CommandPart<'u>> {
-        let assigned = assign(units, &children(self.tree, jobs), self.places.text);
+        let assigned = self.assign(units, jobs);
         let mut parts: Vec<CommandPart<'_>> = units.iter().map(|unit| self.part(unit)).collect();
         for (job, owner) in jobs.iter().zip(&assigned) {
             match owner {
@@ -353,7 +359,8 @@ impl<'a> Within<'a> {
         }
     }
 
-    /// The rows of the parts; empty unless there are several. A part without a process may be a command that did not run.
+    /// The rows of the parts. A single part would say no more than the whole: its own parts stand for it. A part without a process may be a
+    /// command that did not run.
     fn rows(&self, parts: Vec<CommandPart<'_>>, wall: Nanos, depth: usize) -> Vec<CommandRow> {
         let weights: Vec<Nanos> = parts.iter().map(|part| part.weight).collect();
         let mut rows = Vec::new();
@@ -375,7 +382,10 @@ impl<'a> Within<'a> {
             rows.push(row);
         }
         rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
-        if rows.len() < 2 { Vec::new() } else { rows }
+        match &mut rows[..] {
+            [only] => std::mem::take(&mut only.inner),
+            _ => rows,
+        }
     }
 }
 
