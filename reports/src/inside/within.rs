@@ -85,12 +85,14 @@ impl<'a> Within<'a> {
         }
         let known;
         let parts = match &unit.inner {
-            Inner::None if jobs.len() > 1 => {
+            Inner::None => {
                 let (mut parts, alone) = self.by_label(self.without_copies(jobs), span(jobs));
+                if parts.len() < 2 {
+                    return self.of_processes(jobs, wall, depth);
+                }
                 parts.push(CommandPart { weight: alone, ..CommandPart::of(RowKind::Shell, SHELL.into()) });
                 parts
             }
-            Inner::None => return self.of_processes(jobs, wall, depth),
             Inner::Piped(parts) => self.piped(parts, jobs),
             Inner::Subshell(units) => {
                 let copies = jobs.iter().flat_map(|job| {

@@ -100,16 +100,13 @@ fn unseen<'i>(insides: impl Iterator<Item = &'i Inside>) -> Vec<String> {
 }
 
 fn commands(inside: &Inside, processors: u32, style: Style) -> String {
-    let least = Nanos::from_secs_f64(inside.wall.as_secs_f64() * LEAST);
-    let mut rows: Vec<(usize, &CommandRow)> =
-        inside.rows.iter().enumerate().filter(|(_, row)| row.wall >= least && row.wall > Nanos::ZERO).collect();
-    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.wall));
-    rows.truncate(COMMANDS);
-    rows.sort_by_key(|(at, _)| *at);
+    let top = longest(&inside.rows, inside.wall, COMMANDS);
+    let shown: Nanos = top.iter().map(|row| row.wall).sum();
+    let hidden = inside.rows.len() - top.len();
     let mut table = Table::new([Align::Right, Align::Right, Align::Flexible, Align::Left]);
-    for (_, row) in &rows {
+    for (depth, row) in with_parts(top, inside.wall) {
         let text = if row.text.chars().count() > style.width / 3 { program_first(&row.text) } else { &row.text };
-        let text = Cell::from(text.to_owned());
+        let text = Cell::from(format!("{}{text}", "  ".repeat(depth)));
         table.row([
             Cell::from(format!("  {}", row.wall)),
             percent(row.wall, inside.wall).into(),
@@ -118,12 +115,34 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
         ]);
     }
     let mut out = table.render(style.width, style.colours);
-    let shown: Nanos = rows.iter().map(|(_, row)| row.wall).sum();
-    let hidden = inside.rows.len() - rows.len();
     if hidden > 0 && inside.wall > shown {
         let _ = writeln!(out, "      and {hidden} shorter, {}", inside.wall - shown);
     }
     out
+}
+
+/// The longest of these rows that cost enough of a step of this length, at most `most`, in the order of the text.
+fn longest(rows: &[CommandRow], wall: Nanos, most: usize) -> Vec<&CommandRow> {
+    let least = Nanos::from_secs_f64(wall.as_secs_f64() * LEAST);
+    let mut rows: Vec<_> =
+        rows.iter().enumerate().filter(|(_, row)| row.wall >= least && row.wall > Nanos::ZERO).collect();
+    rows.sort_by_key(|(_, row)| std::cmp::Reverse(row.wall));
+    rows.truncate(most);
+    rows.sort_by_key(|(at, _)| *at);
+    rows.into_iter().map(|(_, row)| row).collect()
+}
+
+/// The rows with their depths. As long as there is room, a row that has most of the step's time is followed by its parts.
+fn with_parts(top: Vec<&CommandRow>, wall: Nanos) -> Vec<(usize, &CommandRow)> {
+    let mut rows: Vec<(usize, &CommandRow)> = top.into_iter().map(|row| (0, row)).collect();
+    let mut divided = 0;
+    while let Some(at) = (divided..rows.len()).find(|&at| rows[at].1.wall.0 > wall.0 / 2) {
+        let (depth, row) = rows[at];
+        let parts = longest(&row.inner, wall, COMMANDS - rows.len());
+        divided = at + 1;
+        rows.splice(divided..divided, parts.into_iter().map(|part| (depth + 1, part)));
+    }
+    rows
 }
 
 /// A command without the variables that it sets first: a line may have no room for what comes after them.
@@ -198,6 +217,29 @@ pub(super) fn name(cause: Cause) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of a step of 10 s: only one row can have most of it, and so can one of its parts. There are five lines.
+    #[test]
+    fn the_parts_of_what_costs_most_are_shown_as_long_as_there_is_room() {
+        let row = |text: &str, wall: f64, inner: &[CommandRow]| CommandRow {
+            wall: Nanos::from_secs_f64(wall),
+            inner: inner.to_vec(),
+            ..CommandRow::of(RowKind::Command, text)
+        };
+        let shown = |rows: &[CommandRow]| {
+            let wall = Nanos::from_secs_f64(10.0);
+            let lines = with_parts(longest(rows, wall, COMMANDS), wall);
+            lines.into_iter().map(|(depth, row)| format!("{}{}", "-".repeat(depth), row.text)).collect::<Vec<_>>()
+        };
+        let parts =
+            [row("make", 6.0, &[row("cc", 5.0, &[]), row("ld", 0.9, &[]), row("cp", 0.1, &[])]), row("rm", 2.0, &[])];
+        let rows = [row("apt", 1.9, &parts), row("sh x", 8.0, &parts), row("cd", 0.1, &[])];
+        assert_eq!(shown(&rows), ["apt", "sh x", "-make", "--cc", "-rm"]);
+        let halves = [row("a", 5.0, &parts), row("b", 5.0, &parts)];
+        assert_eq!(shown(&halves), ["a", "b"], "neither has more than half");
+        assert_eq!(shown(&[row("a", 10.0, &[row("b", 10.0, &[])])]), ["a", "-b"]);
+        assert_eq!(shown(&[row("a", 0.2, &[])]), Vec::<String>::new());
+    }
 
     #[test]
     fn what_was_not_seen_is_said_once_and_the_most_important_first() {
