@@ -424,6 +424,14 @@ fn the_turns_of_a_loop_with_one_command_have_their_time() {
     assert_eq!(parts(text, list.clone()), turns);
     assert_eq!(command_share(&long(text, list).steps[0], "pip install"), 1.0, "its own row is that of the loop");
 
+    // Between the turns, the shell computes.
+    let mut shell = ms(None, "sh", 0, 1000, 100);
+    shell.time.blocked.child = Nanos(900_000_000);
+    let between = long(text, vec![shell, run("a", 0, 200), run("b", 300, 1000)]);
+    let Some(between) = inside(&between.steps[0], Nanos::ZERO) else { panic!("one step") };
+    let itself = between.rows[0].inner.last().map(|row| (&*row.text, row.wall, row.spent.processor));
+    assert_eq!(itself, Some(("the shell itself", Nanos(100_000_000), Nanos(100_000_000))));
+
     let list = vec![
         ms(None, "sh", 0, 1000, 0),
         ms(Some(0), "curl", 0, 300, 300),

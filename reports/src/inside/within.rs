@@ -90,7 +90,9 @@ impl<'a> Within<'a> {
                 if parts.len() < 2 {
                     return self.of_processes(jobs, wall, depth);
                 }
-                parts.push(CommandPart { weight: alone, ..CommandPart::of(RowKind::Shell, SHELL.into()) });
+                let mut itself = CommandPart { weight: alone, ..CommandPart::of(RowKind::Shell, SHELL.into()) };
+                itself.own.add_own(shell.own);
+                parts.push(itself);
                 parts
             }
             Inner::Piped(parts) => self.piped(parts, jobs),
