@@ -44,7 +44,7 @@ pub use invocation::Invocation;
 pub use keyword::Keyword;
 pub use path::join;
 pub use script::{Element, Join, Script};
-pub use source::{Place, Source, diff};
+pub use source::{Place, Source, diff, words_at};
 pub use tools::recognise;
 pub use usage::{
     Cache, Cacheless, Content, DependencyFile, Development, Hooks, Needs, Prefetch, Presence, Sharing, Surroundings,

@@ -138,6 +138,12 @@ impl<'t> Source<'t> {
             }
             let raw = &self.text[place.range.clone()];
             let own = written.entry(place.range.start).or_insert_with(|| InstructionEdit::of(raw));
+            // Words that the file has on several lines are not found there.
+            if let InstructionChange::Word { from, .. } = &edit.change
+                && own.lines.iter().all(|line| words_at(line, from).next().is_none())
+            {
+                return None;
+            }
             match &edit.change {
                 InstructionChange::MoveAfter(other) => {
                     let moved = std::mem::take(&mut own.lines);
@@ -269,23 +275,39 @@ pub fn diff(texts: &[&str], edits: &[Edit]) -> Vec<String> {
             Some(own) => {
                 let kept = own.lines.len() == 1 && own.lines[0] == *text;
                 let plus = |lines: &[String]| lines.iter().map(|line| format!("+{line}")).collect::<Vec<_>>();
-                if own.before.is_empty() || !kept {
-                    out.push(format!("{}{text}", if kept { ' ' } else { '-' }));
-                    out.extend(plus(&own.before));
+                if kept {
+                    let (before, after) = (plus(&own.before), plus(&own.after));
+                    let whole = format!(" {}", first_line(text));
+                    // The lines before an instruction that stays are shown before it.
+                    out.extend(before.into_iter().chain([whole]).chain(after));
                 } else {
+                    let (old, new) = changed_lines(text, &own.lines);
+                    out.extend(old.iter().map(|line| format!("-{line}")));
                     out.extend(plus(&own.before));
-                    out.push(format!(" {text}"));
+                    out.extend(plus(&new));
+                    out.extend(plus(&own.after));
                 }
-                if !kept {
-                    out.extend(plus(&own.lines));
-                }
-                out.extend(plus(&own.after));
             }
-            None if moves.iter().any(|range| range.contains(&step)) => out.push(format!(" {text}")),
+            None if moves.iter().any(|range| range.contains(&step)) => out.push(format!(" {}", first_line(text))),
             None => {}
         }
     }
     out
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
+/// The lines of an instruction with heredocs that a change of its words replaces, and those that replace them.
+fn changed_lines(text: &str, lines: &[String]) -> (Vec<String>, Vec<String>) {
+    let whole = || (vec![first_line(text).to_owned()], lines.to_vec());
+    let [new] = lines else { return whole() };
+    if text.lines().count() != new.lines().count() {
+        return whole();
+    }
+    let differ = text.lines().zip(new.lines()).filter(|(old, new)| old != new);
+    differ.map(|(old, new)| (old.to_owned(), new.to_owned())).unzip()
 }
 
 /// An instruction's text, on one line or several, after a change of its flags or words.
@@ -327,24 +349,27 @@ fn command_start(raw: &str) -> usize {
 
 /// A text with each whole word `from` replaced. If `to` is empty, the spaces before the word are removed, too.
 pub(crate) fn word_changed(raw: &str, from: &str, to: &str) -> String {
-    let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | '&' | '|' | '(' | ')');
     let mut out = String::with_capacity(raw.len() + to.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find(from) {
-        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
-        let alone = before.chars().next_back().or_else(|| out.chars().next_back()).is_none_or(ends)
-            && after.chars().next().is_none_or(ends);
-        out += before;
-        if !alone {
-            out += from;
-        } else if to.is_empty() {
+    let mut last = 0;
+    for at in words_at(raw, from) {
+        out += &raw[last..at];
+        if to.is_empty() {
             out.truncate(out.trim_end_matches(' ').len());
         } else {
             out += to;
         }
-        rest = after;
+        last = at + from.len();
     }
-    out + rest
+    out + &raw[last..]
+}
+
+/// The places at which a text has a word, or several words, as a whole.
+pub fn words_at<'t>(text: &'t str, word: &'t str) -> impl Iterator<Item = usize> + 't {
+    let ends = |letter: char| letter.is_whitespace() || matches!(letter, ';' | '&' | '|' | '(' | ')');
+    let found = text.match_indices(word).map(|(at, _)| at).filter(move |_| !word.is_empty());
+    found.filter(move |&at| {
+        text[..at].chars().next_back().is_none_or(ends) && text[at + word.len()..].chars().next().is_none_or(ends)
+    })
 }
 
 /// The delimiters of the heredocs that an instruction's line begins.
@@ -442,6 +467,18 @@ mod tests {
             rewritten(text, vec![(1, InstructionChange::Lines(lines))]).unwrap(),
             "FROM a\nRUN install \\\n    one \\\n    two\n# why\nRUN make \"a  b\" \\\n    # last\n    && check\nCMD x\n"
         );
+    }
+
+    #[test]
+    fn words_are_changed_as_a_whole_or_not_at_all() {
+        let word = |from: &str| InstructionChange::Word { from: from.to_owned(), to: "make -j".to_owned() };
+        let text = "FROM a\nRUN cmake . && make \\\n    all\nRUN <<X\ncmake .\nmake all\nX\n";
+        assert_eq!(rewritten(text, vec![(1, word("make"))]).unwrap(), text.replace("&& make ", "&& make -j "));
+        assert_eq!(rewritten(text, vec![(1, word("make all"))]), None, "the file has it on two lines");
+        assert_eq!(rewritten(text, vec![(2, word("make"))]).unwrap(), text.replace("make all", "make -j all"));
+        let run = "RUN <<X\ncmake .\nmake all\nX";
+        let edit = Edit { step: 0, change: word("make") };
+        assert_eq!(diff(&[run], &[edit]), ["-make all", "+make -j all"], "the lines that change");
     }
 
     #[test]
