@@ -46,7 +46,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     };
     let places = source.places(&steps);
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
-    let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
+    let (mut edits, mut changed): (Vec<Edit>, _) = (Vec::new(), BTreeMap::new());
     for advice in explanation.advice.iter().filter(|advice| !advice.edits.is_empty()) {
         let name = name(advice);
         let is_there = |step: usize| places.get(step).is_some_and(Option::is_some);
@@ -64,11 +64,14 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
             )));
         }
         let writable = source.applied(&advice.edits, &places).is_some();
-        if writable && advice.edits.iter().all(|edit| whole(edit) && fits(edit, &changed)) {
+        if writable && advice.edits.iter().all(|edit| edits.contains(edit) || whole(edit) && fits(edit, &changed)) {
+            // Several pieces of advice may have the same change.
             for edit in &advice.edits {
-                mark(edit, &mut changed);
+                if !edits.contains(edit) {
+                    mark(edit, &mut changed);
+                    edits.push(edit.clone());
+                }
             }
-            edits.extend(advice.edits.iter().cloned());
             taken.push(name);
         } else {
             left_out.push(name);

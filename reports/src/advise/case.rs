@@ -16,6 +16,8 @@ pub(super) struct AdviceCase<'c> {
     pub(super) ranked: &'c RankedChanges,
     /// Earlier records of the same build, oldest first.
     pub(super) earlier: &'c [Record],
+    /// The texts of the instructions with their heredocs.
+    pub(super) texts: &'c [String],
     /// The instructions; its steps are those of the record.
     pub(super) file: &'c File<'c>,
     /// The facts of the record about files and output.
@@ -56,7 +58,11 @@ impl AdviceCase<'_> {
 
     /// Advice with a change of the Dockerfile.
     pub(super) fn edited(&self, advice: Advice, edits: Vec<Edit>) -> Advice {
-        let texts: Vec<&str> = self.analysis.steps.iter().map(|step| step.text.as_str()).collect();
+        let text = |(step, text): (&'_ StepExplanation, &'_ String)| -> String {
+            if text.contains('\n') { text.clone() } else { step.text.clone() }
+        };
+        let texts: Vec<String> = self.analysis.steps.iter().zip(self.texts).map(text).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         Advice { diff: diff(&texts, &edits), edits, ..advice }
     }
 }

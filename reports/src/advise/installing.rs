@@ -1,7 +1,7 @@
 //! Rules about installs: the copies before them, the stages that they wait for, and their caches.
 
 use super::case::{AdviceCase, about};
-use super::suggestion::Advice;
+use super::suggestion::{Advice, CACHE_MOUNT};
 use crate::dialect::CacheMounts;
 use crate::inside::{Inside, RowKind};
 use crate::steps::StepExplanation;
@@ -152,7 +152,7 @@ pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
             }];
             conditions.extend(advice.also.iter().cloned());
             let gain = saved.unwrap_or(Nanos::ZERO).min(run.drag);
-            let advised = about(run, "cache-mount", gain, text, &conditions.join("; "));
+            let advised = about(run, CACHE_MOUNT, gain, text, &conditions.join("; "));
             // The builder of the record would refuse the changed file.
             let edits = if mounts == CacheMounts::Known { advice.edits.clone() } else { Vec::new() };
             found.push(case.edited(advised, edits));

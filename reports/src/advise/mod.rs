@@ -14,8 +14,8 @@ pub use suggestion::{Advice, IGNORE_RULE};
 
 use crate::analysis::Analysis;
 use crate::whatif::RankedChanges;
-use buildscope_commands::rules::Facts;
-use buildscope_record::Record;
+use buildscope_commands::rules::{Edit, Facts};
+use buildscope_record::{Nanos, Record};
 
 /// All advice for a build, the largest gain first.
 pub(crate) fn advise(
@@ -26,9 +26,23 @@ pub(crate) fn advise(
 ) -> Vec<Advice> {
     let texts = case::texts(analysis.record);
     let (file, facts) = (case::file(analysis.record, &texts), case::RecordFacts::of(analysis.record, context));
-    let case = case::AdviceCase { analysis, ranked, earlier, file: &file, facts: &facts };
+    let case = case::AdviceCase { analysis, ranked, earlier, texts: &texts, file: &file, facts: &facts };
     let mut found: Vec<Advice> = rules::ALL.iter().flat_map(|rule| rule(&case)).collect();
+    found = without_repeats(found);
     found.sort_by_key(|advice| std::cmp::Reverse(advice.gain));
+    found
+}
+
+/// Leaves out a cache mount whose change a rule about a command has too, with a gain at least as large: that rule says more.
+fn without_repeats(mut found: Vec<Advice>) -> Vec<Advice> {
+    let of_command: Vec<(Vec<Edit>, Nanos)> = found
+        .iter()
+        .filter(|advice| advice.column.is_some() && !advice.edits.is_empty())
+        .map(|advice| (advice.edits.clone(), advice.gain))
+        .collect();
+    let is_said =
+        |advice: &Advice| of_command.iter().any(|(edits, gain)| *edits == advice.edits && *gain >= advice.gain);
+    found.retain(|advice| advice.rule != suggestion::CACHE_MOUNT || !is_said(advice));
     found
 }
 

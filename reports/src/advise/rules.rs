@@ -13,10 +13,10 @@ use crate::needless::NeedlessWait;
 use crate::steps::StepExplanation;
 use crate::whatif::{ChangeKind, RankedChange, Scenario, Selector};
 use crate::wording::{percent, quote, quote_located};
-use buildscope_commands::Cache;
 use buildscope_commands::rules::{
     CacheAdvice, Changer, Edit, InstructionChange, RecursiveChange, merged, missing_caches, recursive_changes,
 };
+use buildscope_commands::{Cache, words_at};
 use buildscope_record::{DriverName, Instruction, Nanos, Outcome, Phase, WaitKind};
 
 type Rule = fn(&AdviceCase<'_>) -> Vec<Advice>;
@@ -276,7 +276,7 @@ fn inside_step(
     let advice = about(step, finding.rule, finding.gain.min(step.drag), finding.text, &caveat);
     let line = finding.place.map(|place| place.line).or(advice.line);
     let advice = Advice { line, column: finding.place.map(|place| place.column), ..advice };
-    let change = finding.change.and_then(|(old, new)| replaced(step, &old, &new));
+    let change = finding.change.and_then(|(old, new)| replaced(step, &case.texts[run], &old, &new));
     let edits: Vec<Edit> = match mount {
         Some(mount) => mount.edits.clone(),
         None => change.into_iter().collect(),
@@ -293,13 +293,13 @@ fn has_cache(run: &str, folder: &str) -> bool {
     })
 }
 
-/// The change that replaces words of a step, if the step has them once. A string in a JSON array has no shell around it.
-fn replaced(step: &StepExplanation, old: &str, new: &str) -> Option<Edit> {
+/// The change that replaces words of a step, if its text has them once. A string in a JSON array has no shell around it.
+fn replaced(step: &StepExplanation, text: &str, old: &str, new: &str) -> Option<Edit> {
     step.source?;
     if buildscope_commands::Instruction::read(&step.text).json().is_some() {
         return None;
     }
-    let once = |words: &str| step.text.matches(words).count() == 1;
+    let once = |words: &str| words_at(text, words).count() == 1;
     let (mut old, mut new) = (old, new);
     if !once(old) {
         return None;

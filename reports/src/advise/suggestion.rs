@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// The rule whose change is a line of the .dockerignore.
 pub const IGNORE_RULE: &str = "dockerignore";
 
+/// The rule whose change a rule about a command may have, too.
+pub(super) const CACHE_MOUNT: &str = "cache-mount";
+
 /// A suggestion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {

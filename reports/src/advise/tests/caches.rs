@@ -96,3 +96,20 @@ fn builders_without_cache_mounts_are_not_given_any() {
     assert!(classic.diff.is_empty() && classic.edits.is_empty(), "the classic builder would refuse the file");
     assert_eq!(install(Tool::Kaniko), None);
 }
+
+/// A rule about a command names it, and may have the same change.
+#[test]
+fn one_change_is_advised_once_unless_it_gains_more() {
+    use super::super::without_repeats;
+    use buildscope_commands::rules::{Edit, InstructionChange};
+    let found = advice_for(&chain(&[("FROM base", 1), ("RUN pip install --no-cache-dir flask", 400)]).finish(401), &[]);
+    let mount = |gain, flags: &str| {
+        let edits = vec![Edit { step: 1, change: InstructionChange::Flags(flags.into()) }];
+        Advice { rule: "cache-mount".into(), gain: ms(gain), edits, ..found[0].clone() }
+    };
+    let wheels = |gain| Advice { rule: "compiled-wheels".into(), column: Some(5), ..mount(gain, "--mount=a") };
+    let rules = |found: Vec<Advice>| without_repeats(found).into_iter().map(|advice| advice.rule).collect::<Vec<_>>();
+    assert_eq!(rules(vec![wheels(9), mount(1, "--mount=a")]), ["compiled-wheels"]);
+    assert_eq!(rules(vec![wheels(1), mount(9, "--mount=a")]).len(), 2);
+    assert_eq!(rules(vec![wheels(9), mount(1, "--mount=b")]).len(), 2);
+}

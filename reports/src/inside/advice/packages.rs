@@ -149,6 +149,6 @@ pub(super) fn pruned(
         "`{}` takes {} to delete packages that `{}` installed, and both read every file: install without development packages in another stage, and copy from it",
         prune.row.text, prune.row.wall, install.text
     );
-    let caveat = "the other stage downloads the packages once more, in parallel";
+    let caveat = "the other stage downloads the packages once more, in parallel, and copying them takes time";
     Some(Finding::at("install-then-prune", prune, prune.row.wall, text, caveat))
 }
