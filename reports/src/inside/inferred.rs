@@ -3,6 +3,7 @@
 //! A tool may print a line late, or not at all.
 
 use super::doing::Doing;
+use super::saving::Savings;
 use super::shell::{self, Name, Unit};
 use super::text::{UNATTRIBUTED, command_line, run_text};
 use super::tools::{self, Says};
@@ -80,6 +81,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
         rows,
         processes: 0,
         unseen: vec!["the processes: times are inferred from the lines that tools print".into()],
+        savings: Savings::default(),
     })
 }
 

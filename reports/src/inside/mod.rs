@@ -4,8 +4,8 @@
 //! *Must never know* how processes are observed.
 //!
 //! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
-//! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`rows`] makes the
-//! rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
+//! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`saving`] knows
+//! what a step saves without some of its commands, [`rows`] makes the rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
 //! [`tools`] knows what programs do, and [`phases`] divides a program with several activities by the lines that it printed ([`telling`], [`doing`]).
 
 mod activity;
@@ -22,6 +22,7 @@ mod owner;
 mod phases;
 mod place;
 mod rows;
+mod saving;
 mod share;
 mod shell;
 mod sum;
@@ -42,6 +43,7 @@ pub use tools::Activity;
 pub(crate) use unseen::{folded as folded_count, total_name, unseen};
 
 use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step};
+use saving::Savings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +76,10 @@ pub struct Inside {
     /// Sentences about what could not be observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
+    /// What its commands save where background jobs run.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub(crate) savings: Savings,
 }
 
 /// A command of a step, or time that belongs to no command.
@@ -225,8 +231,22 @@ pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
         Some(seen) => rows::of_step(step, seen),
         None => inferred::of_output(step)?,
     };
-    limit_drag(&mut inside.rows, drag);
+    let drags: Vec<Nanos> = inside.rows.iter().map(|row| inside.drag(row).min(drag)).collect();
+    for (row, drag) in inside.rows.iter_mut().zip(drags) {
+        row.drag = drag;
+        limit_drag(&mut row.inner, drag);
+    }
     Some(inside)
+}
+
+impl Inside {
+    /// The time by which the step is shorter if the command of one of its rows takes no time.
+    fn drag(&self, row: &CommandRow) -> Nanos {
+        if self.savings.is_empty() {
+            return row.wall;
+        }
+        self.saved(|other| f64::from(u8::from(std::ptr::eq(other, row)))).min(row.wall)
+    }
 }
 
 /// Limits the drags of rows: a step that is shorter by less than its drag ends the build that much sooner.
@@ -237,10 +257,47 @@ fn limit_drag(rows: &mut [CommandRow], drag: Nanos) {
     }
 }
 
-/// The share of the step's time of the commands that start with these words, also within subshells, loops and pipelines.
-pub(crate) fn command_share(step: &Step, words: &str) -> f64 {
-    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
-    wall_of(&inside.rows, &text::command_line(words)).as_secs_f64() / inside.wall.as_secs_f64()
+/// Whether commands of a step that start with these words took time, also within subshells, loops and pipelines.
+pub(crate) fn has_command(step: &Step, words: &str) -> bool {
+    let words = text::command_line(words);
+    inside(step, Nanos::ZERO).is_some_and(|inside| sum_of(&inside.rows, &words, |row| row.wall) > Nanos::ZERO)
+}
+
+/// What a step loses without some of its commands: shares of the whole, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct CommandShare {
+    /// The share of its time.
+    pub(crate) time: f64,
+    /// The share of its processor time.
+    pub(crate) cpu: f64,
+}
+
+impl CommandShare {
+    /// What remains.
+    pub(crate) fn rest(self) -> Self {
+        Self { time: (1.0 - self.time).max(0.0), cpu: (1.0 - self.cpu).max(0.0) }
+    }
+}
+
+/// What a step loses if this part, from 0 to 1, of the commands that start with these words takes no time, also within subshells, loops and
+/// pipelines.
+pub(crate) fn command_share(step: &Step, words: &str, part: f64) -> CommandShare {
+    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else {
+        return CommandShare::default();
+    };
+    let words = text::command_line(words);
+    let of = |row: &CommandRow, whole: fn(&CommandRow) -> Nanos| {
+        let found = sum_of(std::slice::from_ref(row), &words, whole);
+        part * (found.as_secs_f64() / whole(row).as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0)
+    };
+    let named: Vec<_> = single(&inside.rows).map(|row| row.place).collect();
+    let saved = inside.saved(|row| if named.contains(&row.place) { of(row, |row| row.wall) } else { 0.0 });
+    let whole: Nanos = inside.rows.iter().map(|row| row.cpu).sum();
+    let cpu = sum_of(&inside.rows, &words, |row| row.cpu).as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
+    CommandShare {
+        time: (saved.as_secs_f64() / inside.wall.as_secs_f64()).min(1.0),
+        cpu: if whole > Nanos::ZERO { part * cpu.min(1.0) } else { 0.0 },
+    }
 }
 
 /// The share of the step's time that the commands before the first of those have that start with these words.
@@ -265,15 +322,15 @@ fn single(rows: &[CommandRow]) -> impl Iterator<Item = &CommandRow> {
 /// Whether a row is a command that starts with these words. The only command of a loop or a subshell has no row of its own.
 fn is_command(row: &CommandRow, words: &str) -> bool {
     let is_only = || {
-        let may_be = row.text.contains(words) && wall_of(&row.inner, words) == Nanos::ZERO;
+        let may_be = row.text.contains(words) && sum_of(&row.inner, words, |row| row.wall) == Nanos::ZERO;
         may_be && shell::only_commands(&row.text).iter().any(|command| starts_with(command, words))
     };
     starts_with(&row.text, words) || is_only()
 }
 
-/// The wall of the commands that start with these words.
-fn wall_of(rows: &[CommandRow], words: &str) -> Nanos {
-    single(rows).map(|row| if is_command(row, words) { row.wall } else { wall_of(&row.inner, words) }).sum()
+/// The sum of a time of the commands that start with these words.
+fn sum_of(rows: &[CommandRow], words: &str, time: fn(&CommandRow) -> Nanos) -> Nanos {
+    single(rows).map(|row| if is_command(row, words) { time(row) } else { sum_of(&row.inner, words, time) }).sum()
 }
 
 /// The wall of the commands before the first one that starts with these words; `None` if there is none.

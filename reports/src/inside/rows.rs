@@ -6,6 +6,7 @@ use super::gap::Order;
 use super::own_time::OwnTime;
 use super::owner::Owner;
 use super::place::Places;
+use super::saving::Savings;
 use super::sum::ProcessSum;
 use super::text::{SHELL, UNATTRIBUTED, command_line, one_line, run_text, script};
 use super::tree::{Job, ProcessTree};
@@ -19,11 +20,11 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
     let tree = ProcessTree::of(seen, &step.output);
     let window = (seen.start, seen.end.max(seen.start));
     let shell = if seen.script.is_some() { tree.shell_of_file(&seen.command) } else { tree.shell() };
-    let mut rows = match (script(step, seen), shell) {
+    let (mut rows, savings) = match (script(step, seen), shell) {
         (Some(text), Some(shell)) => {
             of_shell(Places { text, origins: &seen.origins }, &tree, shell, window, step.outcome)
         }
-        _ => of_program(step, seen, &tree, window),
+        _ => (of_program(step, seen, &tree, window), Savings::default()),
     };
     rows.retain(|row| row.wall > Nanos::ZERO || row.processes > 0);
     Inside {
@@ -33,6 +34,7 @@ pub(super) fn of_step(step: &Step, seen: &Processes) -> Inside {
         rows,
         processes: seen.list.iter().filter(|process| is_first(seen, process)).count() as u64 + folded(seen),
         unseen: unseen(seen),
+        savings,
     }
 }
 
@@ -78,14 +80,14 @@ fn jobs_after(tree: &ProcessTree<'_>, start: Nanos) -> Vec<Job> {
     found
 }
 
-/// The rows of a shell's commands.
+/// The rows of a shell's commands, and what they save.
 fn of_shell(
     places: Places<'_>,
     tree: &ProcessTree<'_>,
     shell: u32,
     (start, end): (Nanos, Nanos),
     outcome: Outcome,
-) -> Vec<CommandRow> {
+) -> (Vec<CommandRow>, Savings) {
     let text = places.text;
     let shell::Script { units, groups } = shell::script(text);
     let jobs = tree.jobs(shell);
@@ -135,6 +137,11 @@ fn of_shell(
         row
     };
     let mut several = groups.of_several(&units, shares.walls.keys().chain(&assigned).copied());
+    let savings = Savings::of(&units, &spans, &shares, |owner| match owner {
+        Owner::Unit(unit) => Some((units[unit].span.start, units[unit].span.end)),
+        Owner::Several(..) => several.iter().find(|(_, owners)| owners.contains(&owner)).map(|(place, _)| *place),
+        Owner::Shell => None,
+    });
     let mut rows = Vec::with_capacity(units.len() + 2);
     for (number, (unit, (sum, jobs))) in units.iter().zip(sums.into_iter().zip(jobs_of)).enumerate() {
         let rest = several.split_off(&(unit.span.start + 1, 0));
@@ -152,7 +159,7 @@ fn of_shell(
     }
     rows.push(own.row(RowKind::Shell, SHELL.into(), shares.of(Owner::Shell)));
     rows.push(ProcessSum::default().row(RowKind::Unattributed, UNATTRIBUTED.into(), shares.unattributed));
-    rows
+    (rows, savings)
 }
 
 /// The number of commands that the shell of a failed step reached: those up to the last one with a process, and the builtins after it.

@@ -22,6 +22,17 @@ pub(super) struct Shares {
     /// The part of the time in which only the shell worked.
     pub(super) own: BTreeMap<Owner, Piece>,
     pub(super) unattributed: Nanos,
+    /// The times in their order, without those that are unattributed.
+    pub(super) moments: Vec<Moment>,
+}
+
+/// A time of one owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Moment {
+    pub(super) owner: Owner,
+    pub(super) time: (Nanos, Nanos),
+    /// Whether only background jobs live, for which the shell waits.
+    pub(super) waits: bool,
 }
 
 /// The length of the union of these intervals.
@@ -53,8 +64,10 @@ pub(super) fn divide(
         points.extend([(span.start, true, index), (span.end, false, index)]);
     }
     points.sort_unstable();
-    let starts: Vec<Owner> =
-        points.iter().filter(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].owner).collect();
+    // A signal's trap may interrupt any command, so it says nothing about those before and after it.
+    let is_in_order = |owner: Owner| !matches!(owner, Owner::Unit(unit) if !units[unit].action.is_empty());
+    let starts = points.iter().filter(|(_, begins, _)| *begins).map(|&(_, _, index)| spans[index].owner);
+    let starts: Vec<Owner> = starts.filter(|&owner| is_in_order(owner)).collect();
     let mut living: BTreeSet<(Nanos, usize)> = BTreeSet::new();
     let (mut at, mut begun) = (start, 0_usize);
     let changes = points.iter().map(|&(time, begins, index)| (time, Some((begins, index))));
@@ -72,7 +85,7 @@ pub(super) fn divide(
         let key = (spans[index].start, index);
         if begins {
             living.insert(key);
-            begun += 1;
+            begun += usize::from(is_in_order(spans[index].owner));
         } else {
             living.remove(&key);
         }
@@ -90,31 +103,36 @@ impl Shares {
     fn interval(&mut self, (from, to): (Nanos, Nanos), on_top: Option<Owner>, gap: &Gap<'_>, lane: &Lane<'_>) {
         match on_top {
             Some(own @ Owner::Unit(unit)) if gap.units[unit].background => {
+                let mut at = from;
                 for piece in lane.pieces((from, to)) {
                     match gap.busy(&piece).filter(|_| piece.computes > Nanos::ZERO) {
-                        Some(owner) => self.shell_at_work(owner, piece),
-                        None => self.add(own, piece.length()),
+                        Some(owner) => self.shell_at_work(owner, at, piece),
+                        None => self.add(own, (at, at + piece.length()), true),
                     }
+                    at += piece.length();
                 }
             }
-            Some(owner) => self.add(owner, to - from),
+            Some(owner) => self.add(owner, (from, to), false),
             None => {
                 let (first, last) = (from.max(lane.life.0), to.min(lane.life.1));
                 let length = last.saturating_sub(first);
                 self.unattributed += to - from - length;
+                let mut at = first;
                 for piece in lane.pieces((first, first + length)) {
-                    self.shell_at_work(gap.owner(length, &piece), piece);
+                    self.shell_at_work(gap.owner(length, &piece), at, piece);
+                    at += piece.length();
                 }
             }
         }
     }
 
-    fn add(&mut self, owner: Owner, length: Nanos) {
-        *self.walls.entry(owner).or_default() += length;
+    fn add(&mut self, owner: Owner, time: (Nanos, Nanos), waits: bool) {
+        *self.walls.entry(owner).or_default() += time.1 - time.0;
+        self.moments.push(Moment { owner, time, waits });
     }
 
-    fn shell_at_work(&mut self, owner: Owner, piece: Piece) {
-        self.add(owner, piece.length());
+    fn shell_at_work(&mut self, owner: Owner, at: Nanos, piece: Piece) {
+        self.add(owner, (at, at + piece.length()), false);
         *self.own.entry(owner).or_default() += piece;
     }
 }
@@ -252,6 +270,15 @@ mod tests {
         let text = "sleep 1 & while [ $i ]; do i=; done; wait";
         let expected = [row("sleep 1", 70), row("while [ $i ]; do i=; done", 30)];
         assert_eq!(timed(text, &[(0, 100, Some(0))], "scccssssss"), expected);
+    }
+
+    /// The loop of the shell goes on after the action.
+    #[test]
+    fn the_action_of_a_signals_trap_does_not_end_a_command() {
+        let text = "trap 'b' TERM; a; while :; do x=1; done; c";
+        let spans = [(0, 20, Some(1)), (40, 60, Some(0)), (90, 100, Some(3))];
+        let expected = [row("trap 'b' TERM", 20), row("a", 20), row("while :; do x=1; done", 50), row("c", 10)];
+        assert_eq!(timed(text, &spans, ""), expected);
     }
 
     #[test]

@@ -305,17 +305,17 @@ fn a_command_is_selected_by_its_first_words_at_any_depth() {
         CommandRow { inner, ..row(RowKind::Command, "(sleep 2 | cat)", 40) },
         row(RowKind::Shell, "sleep 2", 80),
     ];
-    assert_eq!(wall_of(&rows, "sleep 2"), Nanos(16));
-    assert_eq!(wall_of(&rows, "sleep"), Nanos(17));
-    assert_eq!(wall_of(&rows, "sl"), Nanos::ZERO);
-    assert_eq!(wall_of(&rows, "(sleep 2 | cat)"), Nanos(40), "the whole counts once");
+    assert_eq!(sum_of(&rows, "sleep 2", |row| row.wall), Nanos(16));
+    assert_eq!(sum_of(&rows, "sleep", |row| row.wall), Nanos(17));
+    assert_eq!(sum_of(&rows, "sl", |row| row.wall), Nanos::ZERO);
+    assert_eq!(sum_of(&rows, "(sleep 2 | cat)", |row| row.wall), Nanos(40), "the whole counts once");
     let single = [
         row(RowKind::Command, "for i in 1 2; do sleep 7; done", 1),
         row(RowKind::Command, "(cd x; for i in 1 2; do sleep 7 > y; done)", 2),
         row(RowKind::Command, "while read l; do cc $l; sleep 7; done", 4),
         row(RowKind::Command, "make sleep 7", 8),
     ];
-    assert_eq!(wall_of(&single, "sleep 7"), Nanos(3), "the only program has no row of its own");
+    assert_eq!(sum_of(&single, "sleep 7", |row| row.wall), Nanos(3), "the only program has no row of its own");
 }
 
 /// A step of 1 ms, and one of 1 ms in which make takes 0.5: in a stage of its own, make runs alongside the first step.
@@ -422,7 +422,11 @@ fn the_turns_of_a_loop_with_one_command_have_their_time() {
     let text = "for i in a b c; do pip install $i; done";
     let turns = [row("pip install b", 700), row("pip install a", 200), row("pip install c", 100)];
     assert_eq!(parts(text, list.clone()), turns);
-    assert_eq!(command_share(&long(text, list).steps[0], "pip install"), 1.0, "its own row is that of the loop");
+    assert_eq!(
+        command_share(&long(text, list).steps[0], "pip install", 1.0).time,
+        1.0,
+        "its own row is that of the loop"
+    );
 
     // Between the turns, the shell computes.
     let mut shell = ms(None, "sh", 0, 1000, 100);
@@ -441,7 +445,7 @@ fn the_turns_of_a_loop_with_one_command_have_their_time() {
     ];
     let text = "for i in a b; do curl $i | tar x; done";
     assert_eq!(parts(text, list.clone()), [row("curl $i", 600), row("tar x", 400)]);
-    assert_eq!(command_share(&long(text, list).steps[0], "tar x"), 0.4);
+    assert_eq!(command_share(&long(text, list).steps[0], "tar x", 1.0).time, 0.4);
 
     let copy = |start, end| Process { forked: true, ..ms(Some(0), "sh", start, end, 0) };
     let list = vec![
@@ -521,7 +525,7 @@ fn processes_of_an_unknown_one_of_several_commands_are_a_row() {
         let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
         assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
         assert_eq!(inside.rows.iter().map(|row| row.processes).sum::<u64>(), inside.processes);
-        let share = |words| command_share(&record.steps[0], words);
+        let share = |words| command_share(&record.steps[0], words, 1.0).time;
         assert!((share("for f in $l") - 0.3).abs() < 0.01 || !script.contains("for f"), "{}", share("for f in $l"));
         inside.rows.iter().map(|row| (row.text.clone(), row.processes, row.wall.0 / 1_000_000)).collect::<Vec<_>>()
     };
@@ -792,4 +796,93 @@ fn the_last_command_of_a_nested_shell_has_a_row() {
     let inside = inside(&record.steps[0], Nanos(0)).unwrap();
     let inner: Vec<_> = inside.rows[0].inner.iter().map(|row| (row.text.as_str(), row.kind)).collect();
     assert_eq!(inner, [("cp a b", RowKind::Process), ("rm -r c", RowKind::Process)]);
+}
+
+/// A step of three seconds with these processes of a shell, in a build of that step.
+fn seconds(script: &str, list: &[(&str, u64, u64)]) -> Record {
+    use buildscope_record::{Outcome, Phase, Span};
+    const SECOND: u64 = 1_000_000_000;
+    let end = list.iter().map(|(.., end)| end * SECOND).max().map(Nanos).unwrap_or_default();
+    let mut record = chain();
+    record.wall = end;
+    let step = &mut record.steps[0];
+    step.text = format!("RUN {script}");
+    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(end));
+    let shell = Process { program: "sh".into(), end, ..Process::default() };
+    let process = |&(line, from, to): &(&str, u64, u64)| {
+        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        let mut process = Process {
+            parent: Some(0),
+            program: arguments[0].clone(),
+            start: Nanos(from * SECOND),
+            end: Nanos(to * SECOND),
+            arguments,
+            ..Process::default()
+        };
+        if process.program == "busy" {
+            // On two processors.
+            process.time.cpu = Nanos(2 * (to - from) * SECOND);
+        }
+        process
+    };
+    let list = [shell].into_iter().chain(list.iter().map(process)).collect();
+    let command = ["sh", "-c", script].map(String::from).to_vec();
+    step.processes = Some(Processes { command, list, ..Processes::of(Observed::Events, Nanos::ZERO, end) });
+    record.spans.push(Span { step: Some(StepId(0)), end, ..Span::of(Phase::Process) });
+    record
+}
+
+/// The predicted time in seconds.
+fn predicted(record: &Record, scenario: &crate::whatif::Scenario) -> f64 {
+    let wall = crate::whatif::whatif(record, scenario).unwrap().wall.as_secs_f64();
+    (wall * 100.0).round() / 100.0
+}
+
+/// One step after the other, a stage of its own takes the same time elsewhere. Where whole stages wait for each other, nothing of the step's stage
+/// runs next to it.
+#[test]
+fn a_moved_command_follows_the_policy() {
+    use crate::whatif::Scenario;
+    use buildscope_record::Policy;
+    let mut record = seconds("sleep 1; sleep 2", &[("sleep 1", 0, 1), ("sleep 2", 1, 3)]);
+    let moved = Scenario { moved: vec!["command:sleep 2".parse().unwrap()], ..Scenario::default() };
+    for (policy, wall) in [(Policy::Instructions, 2.0), (Policy::Stages, 3.0), (Policy::Serial, 3.0)] {
+        record.options.policy = Some(policy);
+        assert_eq!(predicted(&record, &moved), wall, "{policy}");
+    }
+}
+
+/// One second of sleep and one of work on two processors: without the sleep, a single processor needs the two seconds of that work.
+#[test]
+fn the_work_of_other_commands_remains() {
+    use crate::whatif::Scenario;
+    use buildscope_record::Resources;
+    let mut record = seconds("sleep 1; busy 1", &[("sleep 1", 0, 1), ("busy 1", 1, 2)]);
+    record.host.cpus = Some(2);
+    record.cpu = Some(Nanos(2_000_000_000));
+    record.steps[0].resources = Some(Resources { cpu_user: Nanos(2_000_000_000), ..Resources::default() });
+    let without = |what: &str, cores| Scenario {
+        faster: vec![(what.parse().unwrap(), f64::INFINITY)],
+        cores,
+        ..Scenario::default()
+    };
+    assert_eq!(predicted(&record, &without("command:sleep", None)), 1.0);
+    assert_eq!(predicted(&record, &without("command:sleep", Some(1.0))), 2.0);
+    assert_eq!(predicted(&record, &without("command:busy", Some(1.0))), 1.0);
+}
+
+/// The shell waits for the job, however soon it begins to wait.
+#[test]
+fn a_command_in_front_of_a_wait_for_a_job_has_no_drag() {
+    use crate::whatif::Scenario;
+    let record = seconds("sleep 3 & sleep 2; wait", &[("sleep 3", 0, 3), ("sleep 2", 0, 2)]);
+    let Some(inside) = inside(&record.steps[0], record.wall) else { panic!("one step") };
+    let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.wall.0, row.drag.0)).collect();
+    assert_eq!(rows[..2], [("sleep 3", 1_000_000_000, 1_000_000_000), ("sleep 2", 2_000_000_000, 0)]);
+    let with = |what: &str, times| Scenario { faster: vec![(what.parse().unwrap(), times)], ..Scenario::default() };
+    assert_eq!(predicted(&record, &with("command:sleep 2", f64::INFINITY)), 3.0);
+    assert_eq!(predicted(&record, &with("command:sleep 3", f64::INFINITY)), 2.0);
+    assert_eq!(predicted(&record, &with("command:sleep", f64::INFINITY)), 0.0);
+    // The job ends after 1.5 s, and the wait begins after 2.
+    assert_eq!(predicted(&record, &with("command:sleep 3", 2.0)), 2.0);
 }

@@ -250,6 +250,7 @@ mod tests {
             rows: Vec::new(),
             processes: 0,
             unseen: unseen.iter().map(|&sentence| sentence.to_owned()).collect(),
+            savings: Default::default(),
         };
         let steps = [
             inside(&["processes: 7 events were dropped", "exit codes", "9 short processes"]),

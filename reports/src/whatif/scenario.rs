@@ -6,7 +6,7 @@ use super::model::{Model, Task, WorkSegment};
 use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
-use crate::inside::{command_share, share_before};
+use crate::inside::{CommandShare, command_share, has_command, share_before};
 use crate::others::Others;
 use buildscope_record::{EdgeKind, Group, Instruction, Nanos, Phase, Policy, Record, Span, Step, StepId};
 use std::fmt;
@@ -107,7 +107,7 @@ impl Selector {
             }
             Self::Step(id) => step.id == *id,
             Self::Line(line) => step.source.is_some_and(|source| source.line == *line),
-            Self::Command(text) => command_share(step, text) > 0.0,
+            Self::Command(text) => has_command(step, text),
         }
     }
 
@@ -132,11 +132,11 @@ impl Selector {
         matches!(self, Self::Group(_) | Self::Phase(_) | Self::Class(_))
     }
 
-    /// The share of a selected step's selected phases that the selector means.
-    fn share(&self, step: &Step) -> f64 {
+    /// The share of a selected step's selected phases that is gone if this part of what the selector means takes no time.
+    fn share(&self, step: &Step, part: f64) -> CommandShare {
         match self {
-            Self::Command(text) => command_share(step, text),
-            _ => 1.0,
+            Self::Command(text) => command_share(step, text, part),
+            _ => CommandShare { time: part, cpu: part },
         }
     }
 
@@ -254,25 +254,18 @@ impl Scenario {
             order(record, &mut model, policy);
         }
         for (selector, times) in &self.faster {
-            let ease = |step: Option<&Step>, phase: Option<Phase>, length: &mut f64, share: f64| {
-                if selector.phase(step, phase) {
-                    *length *= 1.0 - share + share / times;
-                }
-            };
+            let part = 1.0 - 1.0 / times;
+            let cpus = model.cpus;
             for (step, task) in
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
-                let share = selector.share(step);
-                task.segments
-                    .iter_mut()
-                    .for_each(|segment| ease(Some(step), segment.phase, &mut segment.length, share));
+                let gone = selector.share(step, part);
+                let selected = task.segments.iter_mut().filter(|segment| selector.phase(Some(step), segment.phase));
+                selected.for_each(|segment| *segment = self::part(segment, gone.rest(), cpus));
             }
             if selector.by_phase() {
-                model
-                    .head
-                    .iter_mut()
-                    .chain(&mut model.tail)
-                    .for_each(|work| ease(None, work.phase, &mut work.length, 1.0));
+                let own = model.head.iter_mut().chain(&mut model.tail);
+                own.filter(|work| selector.phase(None, work.phase)).for_each(|work| work.length /= times);
             }
         }
         for (selector, delay) in &self.delays {
@@ -295,7 +288,7 @@ impl Scenario {
             }
         }
         for selector in &self.moved {
-            move_out(record, &mut model, selector);
+            move_out(record, &mut model, selector, self.policy.or(record.options.policy).unwrap_or_default());
         }
         // A step that takes no time is as one whose result is in the cache: it does not wait for a lock either.
         let idle = |task: &&mut Task| task.segments.iter().all(|segment| segment.length <= 0.0);
@@ -311,43 +304,65 @@ impl Scenario {
 }
 
 /// Moves the selected share of steps to stages of their own, which start with the base of the step's stage. What comes before it in its step
-/// does not wait for its result; the rest does.
-fn move_out(record: &Record, model: &mut Model, selector: &Selector) {
+/// does not wait for its result, unless the policy makes whole stages wait for each other; the rest does.
+fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Policy) {
+    // One step after the other: a stage of its own takes the same time at another place.
+    if policy == Policy::Serial {
+        return;
+    }
     for step in record.steps.iter().filter(|step| selector.step(record, step)) {
-        let (share, before) = (selector.share(step), selector.share_before(step));
+        let share = selector.share(step, 1.0);
+        let before = if policy == Policy::Stages { 0.0 } else { selector.share_before(step) };
         let selected = |segment: &WorkSegment| selector.phase(Some(step), segment.phase);
-        let task = &model.tasks[step.id];
-        let own = task.segments.iter().filter(|segment| selected(segment));
-        let own = own.map(|segment| WorkSegment { locks: false, unlocks: false, ..part(segment, share) }).collect();
-        let base = base(record, model, step.id).map(|step| Need { step, kind: EdgeKind::Data });
+        let cpus = model.cpus;
+        let own = model.tasks[step.id].segments.iter().filter(|segment| selected(segment));
+        let own =
+            own.map(|segment| WorkSegment { locks: false, unlocks: false, ..part(segment, share, cpus) }).collect();
+        let base = base(record, model, step.id);
+        let need = |step| Need { step, kind: EdgeKind::Data };
         let moved = Task {
             segments: own,
             locks: Vec::new(),
             lag: 0.0,
-            needs: base.into_iter().collect(),
+            needs: base.map(need).into_iter().collect(),
             ..model.tasks[step.id].clone()
         };
         let moved = model.tasks.push(moved);
+        let rest = |segment: &WorkSegment| if selected(segment) { part(segment, share.rest(), cpus) } else { *segment };
+        let rest: Vec<WorkSegment> = model.tasks[step.id].segments.iter().map(rest).collect();
+        model.tasks[step.id].segments = rest;
         // A lock is held by one task.
         let before = if model.tasks[step.id].locks.is_empty() { before } else { 0.0 };
+        let before = if share.time < 1.0 { (before / (1.0 - share.time)).min(1.0) } else { 0.0 };
         if before > 0.0 {
             let (first, rest) = divided(&model.tasks[step.id].segments, selected, before);
             let first = model.tasks.push(Task { segments: first, ..model.tasks[step.id].clone() });
             let task = &mut model.tasks[step.id];
             (task.segments, task.lag) = (rest, 0.0);
-            task.needs.push(Need { step: first, kind: EdgeKind::Data });
+            task.needs.push(need(first));
         }
-        let left = if before < 1.0 { (1.0 - before - share).max(0.0) / (1.0 - before) } else { 0.0 };
-        let task = &mut model.tasks[step.id];
-        let rest = task.segments.iter().map(|segment| if selected(segment) { part(segment, left) } else { *segment });
-        task.segments = rest.collect();
-        task.needs.push(Need { step: moved, kind: EdgeKind::Data });
+        model.tasks[step.id].needs.push(need(moved));
+        if let (Policy::Stages, Some(base)) = (policy, base) {
+            let is_after_base = |other: &&Step| {
+                other.stage == step.stage && model.tasks[other.id].needs.iter().any(|need| need.step == base)
+            };
+            let first: Vec<StepId> = record.steps.iter().filter(is_after_base).map(|other| other.id).collect();
+            let order = Need { step: moved, kind: EdgeKind::Order };
+            first.into_iter().filter(|&first| first != step.id).for_each(|first| model.tasks[first].needs.push(order));
+        }
     }
 }
 
-/// A share of a segment.
-fn part(segment: &WorkSegment, share: f64) -> WorkSegment {
-    WorkSegment { length: segment.length * share, unhindered: segment.unhindered * share, ..*segment }
+/// A share of a segment. Its demand is that of the share.
+fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>) -> WorkSegment {
+    if share.time == share.cpu {
+        return scaled(segment, share.time);
+    }
+    let (length, work) = (segment.length * share.time, segment.length * segment.demand * share.cpu);
+    // A share without work of its own sleeps, and no share computes on more processors than there are.
+    let length = cpus.map_or(length, |cpus| length.max((work / cpus).min(segment.length)));
+    let demand = if length > 0.0 { work / length } else { segment.demand };
+    WorkSegment { length, unhindered: (segment.unhindered * share.time).min(length), demand, ..*segment }
 }
 
 /// Divides segments where the selected ones have had this share of their time.
@@ -366,14 +381,18 @@ fn divided(
             _ => 1.0,
         };
         if of_first > 0.0 {
-            first.push(part(segment, of_first));
+            first.push(scaled(segment, of_first));
         }
         if of_first < 1.0 {
-            rest.push(part(segment, 1.0 - of_first));
+            rest.push(scaled(segment, 1.0 - of_first));
         }
         left -= if selected(segment) { segment.length * of_first } else { 0.0 };
     }
     (first, rest)
+}
+
+fn scaled(segment: &WorkSegment, share: f64) -> WorkSegment {
+    WorkSegment { length: segment.length * share, unhindered: segment.unhindered * share, ..*segment }
 }
 
 /// The `FROM` of a step's stage, where the record has it.

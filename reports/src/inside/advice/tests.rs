@@ -10,7 +10,15 @@ fn row(text: &str, wall: u64, spent: Spent, cpu: u64) -> CommandRow {
 
 fn inside(rows: Vec<CommandRow>) -> Inside {
     let wall = rows.iter().map(|row| row.wall).sum();
-    Inside { observed: Observed::Events, resolution: Nanos::ZERO, wall, rows, processes: 1, unseen: Vec::new() }
+    Inside {
+        observed: Observed::Events,
+        resolution: Nanos::ZERO,
+        wall,
+        rows,
+        processes: 1,
+        unseen: Vec::new(),
+        savings: Default::default(),
+    }
 }
 
 /// The suggestions for these rows, on a machine with eight processors.

@@ -11,7 +11,7 @@ use super::owner::Owner;
 use super::shell::{Name, Unit};
 use super::tree::{Job, ProcessTree};
 use alignment::Alignment;
-use score::{has_name, score};
+use score::{has_name, is_of_action, score};
 use std::collections::BTreeSet;
 
 /// A process that a shell started, as the alignment sees it.
@@ -55,6 +55,20 @@ const LONGEST: usize = 3000;
 /// Returns the owner of each child: a unit; several, if nothing distinguishes them; or the shell, if no unit can have started it. `text` is the
 /// shell's text.
 pub(super) fn assign(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Owner> {
+    let traps: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].action.is_empty()).collect();
+    if traps.is_empty() {
+        return assign_in_order(units, children, text);
+    }
+    let of_trap = |child: &Child<'_>| traps.iter().copied().find(|&trap| is_of_action(trap, units, *child, text));
+    let trapped: Vec<Option<usize>> = children.iter().map(of_trap).collect();
+    let others = children.iter().zip(&trapped).filter(|(_, trap)| trap.is_none()).map(|(child, _)| *child);
+    let mut others = assign_in_order(units, &others.collect::<Vec<_>>(), text).into_iter();
+    let owner = |trap: Option<usize>| trap.map(Owner::Unit).or_else(|| others.next()).unwrap_or(Owner::Shell);
+    trapped.into_iter().map(owner).collect()
+}
+
+/// The same without the actions of signals' traps.
+fn assign_in_order(units: &[Unit], children: &[Child<'_>], text: &str) -> Vec<Owner> {
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
     if able.is_empty() {
         return vec![Owner::Shell; children.len()];

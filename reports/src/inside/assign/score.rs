@@ -7,6 +7,9 @@ use super::Child;
 /// The name of a program that executed itself and ended before its arguments were read (busybox).
 pub(super) const SELF: &str = "exe";
 
+/// The score of a program of the name that the text has.
+const SAME_NAME: i32 = 8;
+
 /// The score of the arguments: those of the text, others, or those that the text rules out.
 const SAME_ARGUMENTS: i32 = 4;
 const POSSIBLE_ARGUMENTS: i32 = 2;
@@ -15,21 +18,33 @@ const OTHER_ARGUMENTS: i32 = -6;
 /// The score of assigning a process to a command, for each of the names of the command; without names that agree all are 0. It counts
 /// whether the name agrees, and whether the command's text has the arguments.
 pub(super) fn scores(unit: &Unit, child: Child<'_>, text: &str) -> Vec<i32> {
+    scores_of(&unit.names, unit, child, text)
+}
+
+fn scores_of(names: &[Name], unit: &Unit, child: Child<'_>, text: &str) -> Vec<i32> {
     let of_arguments = |name: &Name| match name {
         Name::Is(program) => argument_score(program, child.arguments),
         Name::Any | Name::Subshell(_) => None,
     };
-    let arguments: Vec<Option<i32>> = unit.names.iter().map(of_arguments).collect();
+    let arguments: Vec<Option<i32>> = names.iter().map(of_arguments).collect();
     // A text may have the arguments of programs that its programs start.
     let unknown = || contains_arguments(text.get(unit.span.clone()).unwrap_or_default(), child.arguments);
     let literal = if arguments.iter().all(Option::is_none) && unknown() { SAME_ARGUMENTS } else { 0 };
     let of_name = |(name, arguments): (&Name, Option<i32>)| name_score(name, child) + arguments.unwrap_or(literal);
-    unit.names.iter().zip(arguments).map(of_name).collect()
+    names.iter().zip(arguments).map(of_name).collect()
 }
 
 /// The highest of these scores.
 pub(super) fn score(unit: &Unit, child: Child<'_>, text: &str) -> i32 {
     scores(unit, child, text).into_iter().max().unwrap_or(0)
+}
+
+/// Whether a process is a program of the action of a signal's trap, `units[trap]`: by its name and arguments, which no other command may have. When
+/// the signal comes is not known.
+pub(super) fn is_of_action(trap: usize, units: &[Unit], child: Child<'_>, text: &str) -> bool {
+    let own = scores_of(&units[trap].action, &units[trap], child, text).into_iter().max().unwrap_or(0);
+    own >= SAME_NAME + POSSIBLE_ARGUMENTS
+        && units.iter().all(|unit| score(unit, child, text) <= SAME_NAME + OTHER_ARGUMENTS)
 }
 
 /// The score of the agreement of the arguments; `None` if they are not known to be those of a program of this name.
@@ -74,10 +89,10 @@ pub(super) fn has_name(name: &Name, child: Child<'_>) -> bool {
 /// The score of the agreement of the name.
 fn name_score(name: &Name, child: Child<'_>) -> i32 {
     match name {
-        Name::Is(program) if is_program(&program.name, child.program) => 8,
+        Name::Is(program) if is_program(&program.name, child.program) => SAME_NAME,
         // A program that the text names may be part of the shell (busybox).
         Name::Is(program) if child.program == SELF => match child.arguments.first() {
-            Some(first) if is_program(&program.name, first) => 8,
+            Some(first) if is_program(&program.name, first) => SAME_NAME,
             None if !applets::runs_without_exec(&program.name) => 4,
             _ => 2,
         },
@@ -93,7 +108,7 @@ fn name_score(name: &Name, child: Child<'_>) -> i32 {
         // A copy of the shell with a single command executes it in its own place, or the shell made no copy.
         Name::Subshell(within) => {
             let is = |name: &Name| matches!(name, Name::Is(program) if is_program(&program.name, child.program));
-            if within.iter().any(is) { 8 } else { 2 }
+            if within.iter().any(is) { SAME_NAME } else { 2 }
         }
         Name::Any if child.forked => 2,
         Name::Any => 3,

@@ -252,3 +252,27 @@ fn a_shell_that_runs_programs_itself_has_copies_of_itself() {
     );
     assert_eq!(assigned("wget x && tar xf y", &["&sh", "&sh"]), ["wget x", "tar xf y"]);
 }
+
+/// A signal may come at any time. Only a process that no other command may have is one of the trap's action.
+#[test]
+fn the_action_of_a_signals_trap_interrupts_a_command() {
+    let text = "trap 'sleep 0.2' TERM; sleep 0.1; kill $$; sleep 0.3; sleep 0.4";
+    let trap = "trap 'sleep 0.2' TERM";
+    assert_eq!(
+        assigned(text, &["sleep 0.1", "sleep 0.2", "sleep 0.3", "sleep 0.4"]),
+        ["sleep 0.1", trap, "sleep 0.3", "sleep 0.4"]
+    );
+    let text = "clean() { rm -r \"$1\"; sync; }; trap 'clean /x' INT HUP; make; cp a b";
+    assert_eq!(
+        assigned(text, &["make", "rm -r /x", "sync", "cp a b"]),
+        ["make", "trap 'clean /x' INT HUP", "trap 'clean /x' INT HUP", "cp a b"]
+    );
+    // The words of the text may have it, and so may an unknown command.
+    assert_eq!(
+        assigned("trap 'rm x' TERM; make; rm x; cp a b", &["make", "rm x", "cp a b"]),
+        ["make", "rm x", "cp a b"]
+    );
+    assert_eq!(assigned("trap 'rm x' TERM; make; $y; cp a b", &["make", "rm x", "cp a b"]), ["make", "$y", "cp a b"]);
+    assert_eq!(assigned("trap 'node a.js' TERM; npm ci", &["node"]), ["npm ci"], "its arguments are not known");
+    assert_eq!(assigned("trap 'rm x' TERM; trap - TERM; make", &["make", "make"]), ["make", "make"]);
+}

@@ -22,7 +22,7 @@ use brush_parser::ast::{
     IfClauseCommand, Pipeline, SeparatorOperator, SimpleCommand,
 };
 use buildscope_commands::grammar::{Offsets, lists, parse, pipelines};
-use names::{Position, Programs, exit_action, steps, substitutions};
+use names::{Position, Programs, Trap, steps, substitutions, trap};
 use std::collections::HashMap;
 use std::ops::Range;
 use turns::Constants;
@@ -40,6 +40,8 @@ pub(super) struct Unit {
     pub(super) span: Range<usize>,
     /// The programs that the unit starts, in order.
     pub(super) names: Vec<Name>,
+    /// The programs of the action of a signal's trap, which the shell may run while any of the units runs.
+    pub(super) action: Vec<Name>,
     /// Whether the shell may go on without it: a branch, or a command after a test or `||`.
     pub(super) optional: bool,
     /// Whether it may start them repeatedly: a loop, a function with one, a sourced file.
@@ -93,8 +95,19 @@ impl Inner {
 impl Unit {
     /// A command that runs once, and for which the shell waits.
     fn of(span: Range<usize>, names: Vec<Name>) -> Self {
-        let (work, inner) = (ShellWork::default(), Inner::None);
-        Self { span, names, optional: false, repeats: false, turns: None, once: 0, background: false, work, inner }
+        let (work, inner, action) = (ShellWork::default(), Inner::None, Vec::new());
+        Self {
+            span,
+            names,
+            action,
+            optional: false,
+            repeats: false,
+            turns: None,
+            once: 0,
+            background: false,
+            work,
+            inner,
+        }
     }
 
     /// The maximum number of processes that the unit starts; `None` if the text does not determine it. The last command of a shell may be a
@@ -195,12 +208,18 @@ struct ShellReader<'t> {
 }
 
 impl ShellReader<'_> {
-    /// Notes the action of a trap, which the shell runs after everything else. Returns whether the command sets one.
+    /// Notes the action of a trap. That of the shell's end runs after everything else. Returns whether the command sets one.
     fn trap(&mut self, command: &Command) -> bool {
-        let Some(action) = exit_action(command) else { return false };
-        let names = self.programs.substituted(&action);
-        let span = self.offsets.commands([command]).filter(|_| action != "-" && !names.is_empty());
-        self.exit = span.map(|span| Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(span, names) });
+        let Some(Trap { action, at_end }) = trap(command) else { return false };
+        let names = if action.starts_with('-') { Vec::new() } else { self.programs.substituted(&action) };
+        let span = self.offsets.commands([command]).filter(|_| !names.is_empty());
+        match span {
+            Some(span) if !at_end => self.push(Unit { action: names, ..Unit::of(span, Vec::new()) }),
+            None if !at_end => return false,
+            span => {
+                self.exit = span.map(|span| Unit { repeats: true, work: ShellWork::ANY, ..Unit::of(span, names) });
+            }
+        }
         true
     }
 

@@ -480,9 +480,16 @@ fn is_test(pipeline: &Pipeline) -> bool {
     }
 }
 
-/// The action of `trap ACTION EXIT`, without its quotes: the shell runs it when it ends or a command fails. The action `-` removes an
-/// earlier one. `None` for other commands, and if the action depends on an expansion.
-pub(super) fn exit_action(command: &Command) -> Option<String> {
+/// What `trap` sets.
+pub(super) struct Trap {
+    /// The action, without its quotes. `-` removes an earlier one.
+    pub(super) action: String,
+    /// Whether the shell runs it when it ends or a command fails, not only at a signal.
+    pub(super) at_end: bool,
+}
+
+/// The action of a `trap` with conditions. `None` for other commands.
+pub(super) fn trap(command: &Command) -> Option<Trap> {
     let Command::Simple(simple) = command else { return None };
     if named(simple).flatten().as_deref() != Some("trap") {
         return None;
@@ -493,9 +500,11 @@ pub(super) fn exit_action(command: &Command) -> Option<String> {
         _ => None,
     });
     let mut words = words.skip_while(|word| word.value == "--");
-    let action = words.next()?;
-    let ends = words.any(|word| matches!(&*word.value.to_ascii_uppercase(), "EXIT" | "0" | "ERR"));
-    ends.then(|| brush_parser::unquote_str(&action.value))
+    let action = brush_parser::unquote_str(&words.next()?.value);
+    let mut conditions = words.peekable();
+    conditions.peek()?;
+    let at_end = conditions.any(|word| matches!(&*word.value.to_ascii_uppercase(), "EXIT" | "0" | "ERR"));
+    Some(Trap { action, at_end })
 }
 
 /// The name of the command. The inner `None` is a name that depends on an expansion; the outer one is a command of assignments and
