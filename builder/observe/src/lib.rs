@@ -40,6 +40,7 @@ mod exec_stacks;
 mod exits;
 mod fold;
 mod forest;
+mod generated;
 mod observer;
 mod pace;
 mod procfs;

@@ -5,6 +5,7 @@
 
 use crate::demangle::demangled;
 use crate::event::{self, Event, Frames};
+use crate::generated::GeneratedCode;
 use crate::refusal::Refusal;
 use crate::ring::{self, Body, COMM, EXIT, FORK, MISC_COMM_EXEC};
 use crate::symbols::Symbols;
@@ -156,6 +157,7 @@ struct SymbolNames {
     maps: HashMap<i32, Arc<Vec<Map>>>,
     parents: HashMap<i32, i32>,
     files: HashMap<MappedFile, Symbols>,
+    generated: GeneratedCode,
     /// The names as people read them, by the names of the symbol tables.
     names: HashMap<String, Arc<str>>,
     stacks: HashMap<Vec<Arc<str>>, Frames>,
@@ -178,13 +180,20 @@ impl SymbolNames {
                     self.maps.insert(pid, maps);
                 }
             }
-            What::Executed { pid } => drop(self.maps.remove(&pid)),
+            What::Executed { pid } => {
+                self.maps.remove(&pid);
+                self.generated.forget(pid);
+            }
             What::Exited { pid } => {
+                self.generated.forget(pid);
                 self.maps.remove(&pid);
                 self.parents.remove(&pid);
             }
             What::Sampled { pid, tid, addresses } => {
-                let named: Vec<Arc<str>> = addresses.iter().rev().map(|&address| self.name(pid, address)).collect();
+                // All but the innermost one are addresses to which a function returns.
+                let named =
+                    addresses.iter().enumerate().rev().map(|(depth, &address)| self.name(pid, address, depth > 0));
+                let named: Vec<Arc<str>> = named.collect();
                 // Without frame pointers, a stack leads into data.
                 let outer = named.iter().take(named.len().saturating_sub(1)).take_while(|name| &***name == UNKNOWN);
                 let frames = named[outer.count()..].to_vec();
@@ -200,17 +209,18 @@ impl SymbolNames {
         None
     }
 
-    /// The function at an address, or if it is unknown, the file.
-    fn name(&mut self, pid: i32, address: u64) -> Arc<str> {
+    /// The function at an address, or if it is unknown, the file. `returns` says that a function returns there.
+    fn name(&mut self, pid: i32, address: u64, returns: bool) -> Arc<str> {
         let maps = self.maps.get(&pid);
         let map = maps.and_then(|maps| maps.iter().find(|map| (map.start..map.end).contains(&address)));
         let Some(map) = map else { return interned(&mut self.names, UNKNOWN) };
         // Code that a program generated, and the vdso, are in no file.
         if !map.file.starts_with('/') || map.file.starts_with("//") {
-            return interned(
-                &mut self.names,
-                if map.file.starts_with("[vdso]") { "[vdso]" } else { "[generated code]" },
-            );
+            if map.file.starts_with("[vdso]") {
+                return interned(&mut self.names, "[vdso]");
+            }
+            let function = self.generated.function(pid, address).unwrap_or("[generated code]");
+            return interned(&mut self.names, function);
         }
         let key = (Arc::clone(&map.file), map.identity);
         if !self.files.contains_key(&key) {
@@ -224,7 +234,11 @@ impl SymbolNames {
             }
         }
         let symbols = self.files.get(&key);
-        let function = symbols.and_then(|symbols| symbols.function(address - map.start + map.offset));
+        let offset = address - map.start + map.offset;
+        if returns && symbols.is_some_and(|symbols| !symbols.may_return_to(offset)) {
+            return interned(&mut self.names, UNKNOWN);
+        }
+        let function = symbols.and_then(|symbols| symbols.function(offset));
         match function {
             Some(function) => interned(&mut self.names, function),
             None => {

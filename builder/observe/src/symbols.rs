@@ -33,7 +33,7 @@ impl Symbols {
     /// Reads the symbols of a file in the root directory of a process. The result is empty if the file is not a program. `None` if it cannot
     /// be opened, because the process has ended or the file is gone.
     pub(crate) fn of(pid: i32, path: &str) -> Option<Self> {
-        open(pid, path).map(|file| Self::read(file).unwrap_or_default())
+        open(pid, path, LARGEST).map(|file| Self::read(file).unwrap_or_default())
     }
 
     fn read(file: File) -> Option<Self> {
@@ -61,19 +61,31 @@ impl Symbols {
 
     /// The mangled name of the function at an offset of the file.
     pub(crate) fn function(&self, offset: u64) -> Option<&str> {
+        self.at(offset).map(|(_, _, name)| &**name)
+    }
+
+    /// Whether a function can return to an offset. Nothing returns to the first instruction of a function, unless the one before it ends with a
+    /// call.
+    pub(crate) fn may_return_to(&self, offset: u64) -> bool {
+        let Some((start, ..)) = self.at(offset) else { return true };
+        let before = offset.checked_sub(1).and_then(|before| self.at(before));
+        before.is_some_and(|(other, size, _)| other == start || *size > 0)
+    }
+
+    fn at(&self, offset: u64) -> Option<&(u64, u64, String)> {
         let within =
             |segment: &&Segment| (segment.offset..segment.offset.saturating_add(segment.size)).contains(&offset);
         let segment = self.segments.iter().find(within)?;
         let address = offset.wrapping_sub(segment.offset).wrapping_add(segment.address);
         let at = self.functions.partition_point(|(start, ..)| *start <= address).checked_sub(1)?;
-        let (start, size, name) = &self.functions[at];
+        let function = &self.functions[at];
         // Functions in assembly may have no size.
-        (*size == 0 || address - start < *size).then_some(name)
+        (function.1 == 0 || address - function.0 < function.1).then_some(function)
     }
 }
 
-/// Opens a file as the process would: links are followed in its own root directory only.
-fn open(pid: i32, path: &str) -> Option<File> {
+/// Opens a file of up to this size as the process would: links are followed in its own root directory only. `None` if it is not a regular file.
+pub(crate) fn open(pid: i32, path: &str, largest: u64) -> Option<File> {
     let root = rustix::fs::open(format!("/proc/{pid}/root"), OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let open = || rustix::fs::openat2(&root, path, flags, Mode::empty(), ResolveFlags::IN_ROOT);
@@ -82,7 +94,7 @@ fn open(pid: i32, path: &str) -> Option<File> {
         std::iter::repeat_with(open).take(ATTEMPTS).find(|opened| !matches!(opened, Err(Errno::AGAIN)))?.ok()?,
     );
     let metadata = file.metadata().ok()?;
-    (metadata.is_file() && metadata.len() <= LARGEST).then_some(file)
+    (metadata.is_file() && metadata.len() <= largest).then_some(file)
 }
 
 /// The loaded segments of a file of either word size.
@@ -115,6 +127,16 @@ mod tests {
         let (name, offset) = symbols.any("7Symbols4read").unwrap();
         assert_eq!(symbols.function(offset + 3), Some(name));
         assert_eq!(symbols.function(u64::MAX), None);
+    }
+
+    /// A pointer to a function in the data of a program is not a place to which a function returns.
+    #[test]
+    fn functions_do_not_return_to_the_start_of_a_function() {
+        let functions = [(0x1000, 0, "a".to_owned()), (0x1010, 0x10, "b".to_owned()), (0x1020, 0x10, "c".to_owned())];
+        let segments = vec![Segment { offset: 0, size: 0x2000, address: 0 }];
+        let symbols = Symbols { segments, functions: functions.into() };
+        let may: Vec<u64> = (0xfff..0x1025).step_by(1).filter(|&offset| !symbols.may_return_to(offset)).collect();
+        assert_eq!(may, [0x1000, 0x1010], "b may end with a call of a function that never returns");
     }
 
     #[test]
