@@ -46,7 +46,7 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
     };
     let places = source.places(&steps);
     let (mut taken, mut left_out) = (Vec::new(), Vec::new());
-    let (mut edits, mut changed): (Vec<Edit>, _) = (Vec::new(), BTreeMap::new());
+    let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
     for advice in explanation.advice.iter().filter(|advice| !advice.edits.is_empty()) {
         let name = name(advice);
         let is_there = |step: usize| places.get(step).is_some_and(Option::is_some);
@@ -63,15 +63,11 @@ pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patc
                 dockerfile.display()
             )));
         }
-        let writable = source.applied(&advice.edits, &places).is_some();
-        if writable && advice.edits.iter().all(|edit| edits.contains(edit) || whole(edit) && fits(edit, &changed)) {
-            // Several pieces of advice may have the same change.
-            for edit in &advice.edits {
-                if !edits.contains(edit) {
-                    mark(edit, &mut changed);
-                    edits.push(edit.clone());
-                }
-            }
+        let (mut all, mut all_changed) = (edits.clone(), changed.clone());
+        let fits = advice.edits.iter().all(&whole) && add(&advice.edits, &mut all, &mut all_changed);
+        // An edit may change the words that another one is about.
+        if fits && source.applied(&all, &places).is_some() {
+            (edits, changed) = (all, all_changed);
             taken.push(name);
         } else {
             left_out.push(name);
@@ -127,6 +123,17 @@ fn kind(edit: &Edit) -> Changed {
         InstructionChange::Flags(_) | InstructionChange::Prefix(_) | InstructionChange::Word { .. } => Changed::Parts,
         _ => Changed::Whole,
     }
+}
+
+/// Adds edits to those that were made before, if they can be made together. Several pieces of advice may have the same edit.
+fn add(more: &[Edit], edits: &mut Vec<Edit>, changed: &mut BTreeMap<usize, Changed>) -> bool {
+    let new: Vec<&Edit> = more.iter().filter(|edit| !edits.contains(edit)).collect();
+    if !new.iter().all(|edit| fits(edit, changed)) {
+        return false;
+    }
+    new.iter().for_each(|edit| mark(edit, changed));
+    edits.extend(new.into_iter().cloned());
+    true
 }
 
 /// Whether an edit can be made with those that were made before.
@@ -204,6 +211,18 @@ fn unified(path: &Path, before: Option<&str>, after: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_change_is_made_once() {
+        let flags = |flags: &str| Edit { step: 1, change: InstructionChange::Flags(flags.into()) };
+        let whole = |line: &str| Edit { step: 2, change: InstructionChange::Lines(vec![line.into()]) };
+        let (mut edits, mut changed) = (Vec::new(), BTreeMap::new());
+        let mut made = |more: &[Edit]| add(more, &mut edits, &mut changed);
+        assert!(made(&[flags("--mount=a"), whole("RUN b")]));
+        assert!(made(&[flags("--mount=a")]) && made(&[whole("RUN b"), flags("--mount=c")]));
+        assert!(!made(&[flags("--mount=d"), whole("RUN e")]), "the line is another one already");
+        assert_eq!(edits, [flags("--mount=a"), whole("RUN b"), flags("--mount=c")]);
+    }
 
     /// The rules are those of git's documentation of `core.quotePath`; `git apply` reads both forms.
     #[test]
