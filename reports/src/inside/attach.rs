@@ -2,6 +2,7 @@
 //!
 //! A builder starts a step as `sh -c TEXT`, and TEXT is the text of the RUN: the process with this argument is the step's shell.
 
+use super::shown::{fixed, shows};
 use super::text::{one_line, run_text};
 use super::tree;
 use buildscope_record::{
@@ -22,19 +23,16 @@ pub struct ScriptText {
 #[derive(Clone, Debug, Default)]
 pub struct Taken(HashSet<u32>);
 
-/// Adds to each RUN of the record the processes below its shell. `zero` is the start of the record on the clock of `machine`. `script`
-/// returns a step's script if the Dockerfile is known. Shells in `taken` belong to steps of other records. Returns the number of steps
-/// that were found.
+/// Adds to each RUN of the record the processes below its shell. `zero` is the start of the record on the clock of `machine`. `scripts`
+/// returns the scripts that a step may have, if the Dockerfile is known. Shells in `taken` belong to steps of other records. Returns the
+/// number of steps that were found.
 pub fn attach(
     record: &mut Record,
     machine: &Processes,
     zero: Nanos,
     taken: &mut Taken,
-    script: impl Fn(&Step) -> Option<ScriptText>,
+    scripts: impl Fn(&Step) -> Vec<ScriptText>,
 ) -> usize {
-    let script_text = |step: &Step| {
-        script(step).unwrap_or_else(|| ScriptText { text: run_text(&step.text).into(), origins: Vec::new() })
-    };
     let mut shells: Vec<(u32, Given)> =
         (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, given_to(machine, process)?))).collect();
     let mut replaced = replaced_shells(machine);
@@ -42,36 +40,67 @@ pub fn attach(
     replaced.retain(|(shell, _)| !taken.0.contains(shell));
     let mut found = 0;
     let wall = record.wall;
+    let start = |shell: u32| machine.list[shell as usize].start.saturating_sub(zero);
     for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
-        let mut script = script_text(step);
-        let (text, exec) = (comparable(&script.text), exec_form(&script.text));
-        let start = |shell: u32| machine.list[shell as usize].start;
+        let scripts = with_shown(scripts(step), step);
         // If two steps have the same text, their shells are assigned in the order of time. The times of a log may be wrong.
-        let named: Vec<usize> = (0..shells.len()).filter(|&at| shells[at].1.is_of(&text, exec.as_deref())).collect();
-        let is_near = |&&at: &&usize| step_has(step, start(shells[at].0).saturating_sub(zero));
-        let is_of_build = |&&at: &&usize| build_has(start(shells[at].0), zero, wall);
-        let named = named.iter().find(is_near).or_else(|| named.iter().find(is_of_build)).or(named.first());
-        let shell = match named {
-            Some(&at) => {
+        let named = |accepts: &dyn Fn(u32) -> bool| {
+            let of = |script: &ScriptText| {
+                let (text, exec) = (comparable(&script.text), exec_form(&script.text));
+                let is = |(shell, given): &(u32, Given)| given.is_of(&text, exec.as_deref()) && accepts(*shell);
+                Some((shells.iter().position(is)?, script.clone()))
+            };
+            scripts.iter().find_map(of)
+        };
+        let is_of_build = |shell: u32| build_has(machine.list[shell as usize].start, zero, wall);
+        let named =
+            named(&|shell| step_has(step, start(shell))).or_else(|| named(&is_of_build)).or_else(|| named(&|_| true));
+        let (shell, script) = match named {
+            Some((at, mut script)) => {
                 let (shell, given) = shells.remove(at);
                 if let (Given::Text { text, .. }, true) = (given, heredoc_head(&script.text).is_some()) {
                     script = ScriptText { text: lines(machine, shell).unwrap_or(text), origins: Vec::new() };
                 }
-                shell
+                (shell, script)
             }
             None => {
-                let within = |shell: u32| step_has(step, start(shell).saturating_sub(zero));
-                let Some(at) = replaced.iter().position(|(shell, last)| within(*shell) && ends_so(&text, last)) else {
-                    continue;
+                let within = |shell: u32| step_has(step, start(shell));
+                let ends = |last: &[String]| scripts.iter().find(|script| ends_so(&comparable(&script.text), last));
+                let fits = |at: usize| {
+                    let (shell, last) = &replaced[at];
+                    Some((at, ends(last).filter(|_| within(*shell))?.clone()))
                 };
-                replaced.remove(at).0
+                let Some((at, script)) = (0..replaced.len()).find_map(fits) else { continue };
+                (replaced.remove(at).0, script)
             }
         };
         step.processes = Some(below(machine, shell, zero, script));
         taken.0.insert(shell);
         found += 1;
     }
-    found + attach_nameless(record, machine, zero, taken, script_text)
+    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
+        // With the values of variables a text may be that of many shells, so the time must be right, too.
+        let is_shown = |(shell, given): &(u32, Given)| {
+            let Given::Text { text, is_cut } = given else { return None };
+            let text = if *is_cut { format!("{text}…") } else { text.clone() };
+            (step_has(step, start(*shell)) && shows(run_text(&step.text), &text)).then(|| fixed(&text))
+        };
+        let fits = (0..shells.len()).filter_map(|at| Some((at, is_shown(&shells[at])?)));
+        let Some((at, _)) = fits.rev().max_by_key(|(_, fixed)| *fixed) else { continue };
+        let (shell, given) = shells.remove(at);
+        let known = scripts(step).into_iter().find(|script| given.is_of(&comparable(&script.text), None));
+        let text = || ScriptText { text: lines(machine, shell).unwrap_or_default(), origins: Vec::new() };
+        step.processes = Some(below(machine, shell, zero, known.unwrap_or_else(text)));
+        taken.0.insert(shell);
+        found += 1;
+    }
+    found + attach_nameless(record, machine, zero, taken, |step| with_shown(scripts(step), step).swap_remove(0))
+}
+
+/// The scripts of a step in the Dockerfile, and the text that the builder shows.
+fn with_shown(mut scripts: Vec<ScriptText>, step: &Step) -> Vec<ScriptText> {
+    scripts.push(ScriptText { text: run_text(&step.text).into(), origins: Vec::new() });
+    scripts
 }
 
 /// Whether a step may have processes that are not known yet.
@@ -343,7 +372,7 @@ mod tests {
             next(6, 4, &["sleep", "1"], 21 * SECOND),
         ];
         let machine = Processes { list, ..machine() };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 3);
         let starts: Vec<_> =
             record.steps.iter().map(|step| step.processes.as_ref().unwrap().list[0].start.0 / SECOND).collect();
         assert_eq!(starts, [1, 11, 21]);
@@ -386,7 +415,7 @@ mod tests {
             named(10, Some(10), None, "ls", 3101, &[]),
         ];
         let machine = Processes { list, ..machine() };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 3);
         let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
         assert_eq!(record.steps.iter().map(pid).collect::<Vec<_>>(), [Some(1), Some(5), None, Some(9)]);
     }
@@ -411,7 +440,7 @@ mod tests {
             ],
             ..machine()
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 6);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 6);
         let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command.len()));
         let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
         assert_eq!(seen, [(3, 3), (2, 3), (4, 3), (6, 3), (7, 1), (8, 3)]);
@@ -431,7 +460,7 @@ mod tests {
             ],
             ..machine()
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(50), &mut Taken::default(), |_| None), 2);
+        assert_eq!(attach(&mut record, &machine, Nanos(50), &mut Taken::default(), |_| Vec::new()), 2);
         let first = record.steps[0].processes.as_ref().unwrap();
         let list: Vec<_> =
             first.list.iter().map(|process| (&*process.program, process.parent, process.start.0)).collect();
@@ -466,7 +495,7 @@ mod tests {
         let mut taken = Taken::default();
         let mut found = |first, zero: u64| {
             let mut record = build(first);
-            attach(&mut record, &machine, Nanos(zero * SECOND), &mut taken, |_| None);
+            attach(&mut record, &machine, Nanos(zero * SECOND), &mut taken, |_| Vec::new());
             let pid = |step: &Step| step.processes.as_ref().map(|seen| seen.list[0].pid);
             record.steps.iter().map(pid).collect::<Vec<_>>()
         };
@@ -488,11 +517,38 @@ mod tests {
             ],
             ..machine()
         };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 3);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 3);
         let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command[2].clone()));
         let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
         let text = |pid, text: &str| (pid, text.to_owned());
         assert_eq!(seen, [text(2, "make\nmake install\n"), text(1, "make\n"), text(3, "cc a.c\ncc b.c\n")]);
+    }
+
+    /// BuildKit shows the values of the Dockerfile's variables, and no backslashes before characters.
+    #[test]
+    fn a_text_with_variables_is_found_by_what_the_builder_shows() {
+        let runs = ["RUN make 1", "RUN make 1 && ls", r#"RUN echo "a" 2"#, "RUN cp 1"];
+        let mut record = record_of(Tool::Buildkit, &runs);
+        record.steps[0].start = Some(Nanos(3_000_000_000));
+        let machine = Processes {
+            list: vec![
+                process(1, None, &["sh", "-c", "$COMMAND"], 0, 100),
+                process(2, None, &["sh", "-c", "make $V && ls"], 100, 200),
+                process(3, None, &["sh", "-c", r#"echo \"a\" ${V}"#], 200, 300),
+                process(4, None, &["sh", "-c", "make $V"], 3_100_000_000, 3_200_000_000),
+            ],
+            ..machine()
+        };
+        let known = ScriptText { text: "make $V && ls".into(), origins: vec![Origin { at: 0, line: 4, column: 5 }] };
+        let scripts = |step: &Step| if step.text.ends_with("ls") { vec![known.clone()] } else { Vec::new() };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), scripts), 4);
+        let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.command[2].clone()));
+        let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
+        let text = |pid, text: &str| (pid, text.to_owned());
+        let expected =
+            [text(4, "make $V"), text(2, "make $V && ls"), text(3, r#"echo \"a\" ${V}"#), text(1, "$COMMAND")];
+        assert_eq!(seen, expected);
+        assert_eq!(record.steps[1].processes.as_ref().unwrap().origins.len(), 1);
     }
 
     /// buildah's chroot isolation executes a copy of buildah from memory, which starts the program.
@@ -503,7 +559,7 @@ mod tests {
         let runtime = Process { program: "memfd:buildah-c".into(), ..runtime };
         let list = vec![runtime, process(2, Some(0), &["/bin/sleep", "1"], 100, 900)];
         let machine = Processes { list, ..machine() };
-        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| None), 1);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 1);
         assert_eq!(record.steps[0].processes.as_ref().unwrap().list[0].pid, 2);
     }
 }

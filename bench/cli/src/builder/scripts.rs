@@ -2,7 +2,7 @@
 
 use buildscope_dockerfile::{Instruction, Kind, parse};
 use buildscope_record::{Origin, Step};
-use buildscope_reports::inside::ScriptText;
+use buildscope_reports::inside::{ScriptText, shows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -37,11 +37,18 @@ impl Scripts {
         Self(file.instructions.iter().filter_map(script).collect())
     }
 
-    /// The script of a step. Builders print the instruction on one line, and what a heredoc holds after it.
-    pub(super) fn find(&self, step: &Step) -> Option<ScriptText> {
+    /// The scripts that a step may have. Those whose instruction the builder shows as it is come first. BuildKit replaces variables, and shows
+    /// of a heredoc its first line.
+    pub(super) fn find(&self, step: &Step) -> Vec<ScriptText> {
         let text = step.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let is = |line: &str| text == line || line.contains("<<") && text.starts_with(line);
-        self.0.iter().find(|(line, _)| is(line)).map(|(_, script)| script.clone())
+        let (same, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(line, _)| text == *line);
+        let is_shown = |(line, script): &&(String, ScriptText)| {
+            let head = script.text.trim().lines().next().filter(|_| line.contains("<<"));
+            let is_heredoc =
+                |head| shows(&text, &format!("{line} ({head})")) || shows(&text, &format!("{line} ({head}...)"));
+            shows(&text, line) || head.is_some_and(is_heredoc)
+        };
+        same.into_iter().chain(others.into_iter().filter(is_shown)).map(|(_, script)| script.clone()).collect()
     }
 }
 
@@ -113,7 +120,7 @@ mod tests {
             command(&file("none")).into(),
         ];
         let scripts = Scripts::of(commands.iter().map(|command| &command[..]));
-        let found = |text: &str| scripts.find(&Step::of(StepId(0), "RUN", text)).is_some();
+        let found = |text: &str| !scripts.find(&Step::of(StepId(0), "RUN", text)).is_empty();
         assert!(found("RUN make a") && found("RUN make b") && !found("RUN make c"));
     }
 
@@ -121,9 +128,23 @@ mod tests {
     fn a_step_has_the_script_of_its_instruction() {
         let scripts = Scripts::read("FROM a\nRUN make && \\\n  ls\nRUN <<EOF\nmake\nEOF\n");
         let find = |text: &str| scripts.find(&Step::of(StepId(0), "RUN", text));
-        let script = find("RUN make && ls").unwrap();
+        let script = &find("RUN make && ls")[0];
         assert_eq!((&*script.text, script.origins.len()), ("make &&   ls", 2));
-        assert_eq!(find("RUN <<EOF (make)").unwrap().text, "make\n");
-        assert_eq!(find("RUN other"), None);
+        assert_eq!(find("RUN <<EOF (make)")[0].text, "make\n");
+        assert_eq!(find("RUN other"), []);
+    }
+
+    /// The forms of BuildKit: `V` is an argument with the value 1.
+    #[test]
+    fn a_step_is_found_by_what_the_builder_shows_of_it() {
+        let heredocs = "RUN <<EOF\nmake $V\nls\nEOF\nRUN <<EOF\ncc\nEOF\nRUN <<EOF\nmake $V\ncp\nEOF\n";
+        let scripts = Scripts::read(&format!("FROM a\nARG V=1\nRUN make a=$V\nRUN make a=1\n{heredocs}"));
+        let found = |text: &str| {
+            let found = scripts.find(&Step::of(StepId(0), "RUN", text));
+            found.into_iter().map(|script| script.text).collect::<Vec<_>>()
+        };
+        assert_eq!(found("RUN make a=1"), ["make a=1", "make a=$V"]);
+        assert_eq!(found("RUN <<EOF (make 1...)"), ["make $V\nls\n", "make $V\ncp\n"]);
+        assert_eq!(found("RUN <<EOF (cc)"), ["cc\n"]);
     }
 }
