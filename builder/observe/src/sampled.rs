@@ -5,7 +5,7 @@
 //!
 //! An ordinary user gets no events of a process that executes a set-uid program. Such processes are followed in the same way.
 
-use crate::clock::{asleep, now};
+use crate::clock::{ahead, now};
 use crate::event::{Event, What};
 use crate::procfs::{self, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -299,7 +299,7 @@ impl Sampler {
 
 /// When a process was started, on the monotonic clock. `/proc` counts ticks since the machine's start, and the middle of the tick is meant.
 fn begin(stat: &Stat) -> u64 {
-    (stat.started.saturating_mul(tick()) + tick() / 2).saturating_sub(asleep())
+    (stat.started.saturating_mul(tick()) + tick() / 2).saturating_add_signed(-ahead())
 }
 
 /// A tick of the clock that `/proc` counts in.
