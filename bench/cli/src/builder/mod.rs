@@ -9,6 +9,7 @@ mod engine_trace;
 mod interrupt;
 mod layer_names;
 mod observe;
+mod passing;
 mod profile;
 mod progress;
 mod rawjson;

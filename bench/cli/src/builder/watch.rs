@@ -3,23 +3,23 @@
 //! The command runs unchanged. Its output is passed through and read as a build log. Meanwhile the machine's
 //! processes are observed; those of each RUN are found by the script that its shell receives.
 
+use super::passing::{self, Form, Line, Output};
 use super::rawjson;
 use super::scheduling;
 use super::scripts::Scripts;
+use crate::output::is_stdout;
 use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::Observer;
 use buildscope_record::{Instruction, Nanos, Record, Step};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
-use parking_lot::Mutex;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
-/// Run another builder, and record its build with the processes inside the steps (root only)
+/// Run another builder, and record its build; as root, with the processes inside the steps
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -36,52 +36,38 @@ const EXAMPLES: &str = "Examples:
   buildscope observe -- docker build --no-cache .
   buildscope observe --record b.json -- buildah build --layers . && buildscope explain b.json";
 
-/// The form of the command's output.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Text,
-    /// BuildKit's `rawjson`, which is shown as text.
-    Json,
-}
-
-/// A line of the command's output, and when it came.
-type Line = (jiff::Timestamp, Vec<u8>);
-
 /// Runs the command and explains its build.
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.record {
         destination::check_result("--record", path)?;
     }
-    let help = "run it as root or with CAP_PERFMON";
-    let observer = Observer::of_machine(scheduling::set)
-        .map_err(|error| Failure::usage(miette!(help = help, "the machine's processes cannot be observed: {error}")))?;
+    let observer = Observer::of_machine(scheduling::set);
+    if let Err(error) = &observer {
+        let message = format!("the machine's processes cannot be observed: {error}");
+        write_message(&format!("{message}. The build goes on without; as root or with CAP_PERFMON they can be"));
+    }
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
-    let lines = Mutex::new(Vec::new());
     let command = rawjson::requested(&arguments.command);
     let form = if command.is_some() { Form::Json } else { Form::Text };
     let command = command.unwrap_or(arguments.command);
     let (program, rest) = command.split_first().ok_or_else(|| Failure::usage(miette!("no command")))?;
-    let mut child = Command::new(program)
-        .args(rest)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .into_diagnostic()
-        .wrap_err_with(|| program.clone())
-        .map_err(Failure::Usage)?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    std::thread::scope(|scope| {
-        scope.spawn(|| stdout.map(|from| pass_on(from, form, &lines)));
-        scope.spawn(|| stderr.map(|from| pass_on(from, form, &lines)));
-    });
-    let status = child.wait().map_err(Failure::internal)?;
-    let seen = observer.finish(epoch);
-    let lines = lines.into_inner();
-    let failed = || Failure::failed(miette!("{program} ended with {status}"));
+    // The explanation belongs to the standard output.
+    let output =
+        if arguments.record.as_deref().is_some_and(|path| !is_stdout(path)) { Output::Standard } else { Output::Error };
+    let ended = passing::run(Command::new(program).args(rest), form, output);
+    let (status, lines) = ended.into_diagnostic().wrap_err_with(|| program.clone()).map_err(Failure::Usage)?;
+    let seen = observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
+    let ended =
+        || if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) };
     let imported = match import::builds(&log(&lines)) {
         // A command that fails early says why, in no builder's form.
-        Err(_) if !status.success() => return Err(failed()),
-        imported => imported.into_diagnostic().wrap_err("reading the command's output").map_err(Failure::Usage)?,
+        Err(_) if !status.success() => return ended(),
+        // What the command built is there.
+        Err(error) => {
+            write_message(&format!("no build is recorded: the command's output cannot be read: {error}"));
+            return Ok(());
+        }
+        Ok(imported) => imported,
     };
     let mut records = imported.into_records();
     if let Some(machine) = seen.first() {
@@ -100,7 +86,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         write_message(&format!("processes of {found} of {runs} RUN steps were found"));
     }
     show(&records, arguments.record.as_deref())?;
-    if status.success() { Ok(()) } else { Err(failed()) }
+    ended()
 }
 
 /// Writes or explains the builds of the command. A script may build more than once: each build but the first has a file with its number.
@@ -133,21 +119,6 @@ fn numbered(first: &Path, number: usize) -> PathBuf {
     let (stem, end) = (text(first.file_stem()), text(first.extension()));
     let end = if end.is_empty() { end } else { format!(".{end}") };
     first.with_file_name(format!("{stem}-{number}{end}"))
-}
-
-/// Passes each line through immediately, and keeps it with its time.
-fn pass_on(from: impl Read, form: Form, lines: &Mutex<Vec<Line>>) {
-    let mut to = std::io::stderr();
-    let mut from = BufReader::new(from);
-    let mut line = Vec::new();
-    while matches!(from.read_until(b'\n', &mut line), Ok(length) if length > 0) {
-        // A closed output does not stop the build.
-        let _ = match form {
-            Form::Text => to.write_all(&line),
-            Form::Json => to.write_all(&rawjson::shown(&line)),
-        };
-        lines.lock().push((jiff::Timestamp::now(), std::mem::take(&mut line)));
-    }
 }
 
 /// Formats the output for an importer: each line after its time, except JSON lines, which have their own times.

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Tenths of a second, as `sleep` takes them.
-fn tenths(number: u32) -> String {
+pub(crate) fn tenths(number: u32) -> String {
     format!("{:.1}", f64::from(number) / 10.0)
 }
 
@@ -56,6 +56,31 @@ fn check(args: &[&str]) {
 #[test(PerfEvents)]
 fn the_commands_of_a_step_have_their_time() {
     check(&[]);
+}
+
+/// The kernel's events have times of the machine, the builder's clock those of its namespace (time_namespaces(7)).
+#[test(PerfEvents, Program("unshare"))]
+fn a_build_in_a_time_namespace_has_the_same_inside() {
+    undisturbed(|factor| {
+        let [first, second] = [3, 2].map(|number| format!("sleep {}", tenths(number * factor)));
+        let world = World::new(&format!("FROM busybox\nRUN {first} && {second} && true\n"));
+        let record = world.path("record.json");
+        let build = world.command(&["--no-cache", "--record", record.to_str().unwrap()]);
+        let mut command = Command::new("unshare");
+        command.args(["--time", "--monotonic", "5000", "--boottime", "7000", "--fork"]).arg(build.get_program());
+        let output = command.args(build.get_args()).output().unwrap();
+        let record = Built { output, record }.record();
+        expect_events(&record);
+        let explanation = explain(&record);
+        let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).expect("an inside");
+        for (text, least) in [(first, 290_000_000), (second, 190_000_000)] {
+            let row = inside.rows.iter().find(|row| row.text == text).expect("a row");
+            assert!(row.wall.0 >= least * u64::from(factor), "{row:?}");
+            let waited = row.spent.blocked[Cause::Sleep] + row.spent.runnable;
+            in_time(waited.0 * 10 >= row.wall.0 * 9, row)?;
+        }
+        Ok(())
+    });
 }
 
 /// busybox, dash and bash execute the last command of a text in the place of the shell.
@@ -272,75 +297,4 @@ fn a_command_can_be_free_faster_cached_or_moved() {
     let drag = gain(&built.record, &["--without", "command:sleep 0.4"]);
     let shown = inside.rows.iter().find(|row| row.text == "sleep 0.4").expect("a row").drag;
     assert!(near(drag, shown), "the drag of a command is {shown}, without it the build is {drag} shorter");
-}
-
-/// A builder that prints what docker's classic builder prints, and gives the text of each RUN to a shell, as all builders do. The steps
-/// sleep for `first` and `second`.
-fn builder(first: &str, second: &str) -> String {
-    format!(
-        r#"
-echo "Sending build context to Docker daemon  2.048kB"
-echo "Step 1/3 : FROM busybox"
-echo " ---> 6858809bf669"
-echo "Step 2/3 : RUN sleep {first} && /bin/true"
-echo " ---> Running in 0123456789ab"
-/bin/sh -c "sleep {first} && /bin/true"
-echo "Removing intermediate container 0123456789ab"
-echo " ---> 1858809bf669"
-echo "Step 3/3 : RUN sleep {second}"
-echo " ---> Running in 1123456789ab"
-/bin/sh -c "sleep {second}"
-echo "Removing intermediate container 1123456789ab"
-echo " ---> 2858809bf669"
-echo "Successfully built 2858809bf669"
-"#
-    )
-}
-
-#[test(Root)]
-fn the_steps_of_another_builder_have_an_inside() {
-    let world = World::empty();
-    let record = world.path("record.json");
-    let observe = |script: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
-        command.args(["observe", "--record"]).arg(&record).args(["--", "sh", "-c", script]).output().unwrap()
-    };
-    let read = |file: &str| explain(&Record::read(std::fs::File::open(world.path(file)).unwrap()).unwrap());
-    undisturbed(|factor| {
-        let [first, second] = [5, 3].map(|number| tenths(number * factor));
-        let output = observe(&builder(&first, &second));
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{message}");
-        in_time(message.contains("processes of 2 of 2 RUN steps were found"), message)?;
-        let explanation = read("record.json");
-        for (step, time, least) in [(1, first, 450_000_000), (2, second, 250_000_000)] {
-            let inside = explanation.steps[step].inside.as_ref().expect("an inside");
-            assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
-            let sleep = inside.rows.iter().find(|row| row.text == format!("sleep {time}"));
-            let sleep = sleep.unwrap_or_else(|| panic!("{inside:#?}"));
-            assert!(sleep.wall >= Nanos(least * u64::from(factor)), "{sleep:?}");
-            in_time(sleep.spent.blocked[Cause::Sleep].0 * 10 > sleep.wall.0 * 7, sleep)?;
-        }
-        Ok(())
-    });
-    // A script may build more than once.
-    undisturbed(|factor| {
-        let [one, other, last] = [40, 50, 30].map(|number| format!("{:.2}", f64::from(number * factor) / 1e3));
-        let output = observe(&(builder(&one, &last) + &builder(&other, &last)));
-        let message = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(message.contains("record-2.json"), "{message}");
-        in_time(message.contains("processes of 4 of 4 RUN steps were found"), message)?;
-        for (file, time) in [("record.json", one), ("record-2.json", other)] {
-            let explanation = read(file);
-            let inside = explanation.steps[1].inside.as_ref().expect("an inside");
-            let is_nap = |row: &CommandRow| row.text == format!("sleep {time}") && row.wall >= Nanos(30_000_000);
-            assert!(inside.rows.iter().any(is_nap), "{file}: {inside:#?}");
-        }
-        Ok(())
-    });
-    // A command that fails before it builds has said why.
-    let output = observe("echo 'no such option' >&2; exit 7");
-    let message = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{message}");
-    assert!(message.contains("no such option") && message.contains("sh ended with exit status: 7"), "{message}");
 }

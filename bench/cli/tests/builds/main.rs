@@ -32,6 +32,7 @@ mod kept;
 mod layers;
 mod library;
 mod network;
+mod observed;
 mod platforms;
 mod reach;
 mod reasons;
