@@ -34,7 +34,8 @@ impl<'r> Analysis<'r> {
         let found = attribute(record);
         let baseline = Baseline::new(record, Model::new(&found.activities));
         let network = found.observed.drag.iter().map(|&drag| nanos(drag)).collect();
-        let steps = explain_steps(record, &found, &baseline.drags(record, &network));
+        let mut steps = explain_steps(record, &found, &baseline.drags(record, &network));
+        baseline.limit_command_drags(record, &mut steps);
         let bounds = bounds(&found.activities, &baseline.model, &found.own);
         Self {
             record,

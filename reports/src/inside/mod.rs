@@ -249,6 +249,26 @@ impl Inside {
         }
         self.saved(|other| f64::from(u8::from(std::ptr::eq(other, row)))).min(row.wall)
     }
+
+    /// Limits the drags of commands that are longer than `least` to what `drag` returns for what the step loses without them.
+    pub(crate) fn limit_drags(&mut self, least: Nanos, mut drag: impl FnMut(CommandShare) -> Option<Nanos>) {
+        let share = |part: Nanos, whole: Nanos| {
+            if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
+        };
+        let cpu: Nanos = self.rows.iter().map(|row| row.cpu).sum();
+        let of_row =
+            |row: &CommandRow| CommandShare { time: share(self.drag(row), self.wall), cpu: share(row.cpu, cpu) };
+        let shares: Vec<CommandShare> = self.rows.iter().map(of_row).collect();
+        for (row, gone) in self.rows.iter_mut().zip(shares) {
+            if row.kind != RowKind::Command || row.drag <= least {
+                continue;
+            }
+            if let Some(limit) = drag(gone).filter(|limit| *limit < row.drag) {
+                row.drag = limit;
+                limit_drag(&mut row.inner, limit);
+            }
+        }
+    }
 }
 
 /// Limits the drags of rows: a step that is shorter by less than its drag ends the build that much sooner.

@@ -886,3 +886,25 @@ fn a_command_in_front_of_a_wait_for_a_job_has_no_drag() {
     // The job ends after 1.5 s, and the wait begins after 2.
     assert_eq!(predicted(&record, &with("command:sleep 3", 2.0)), 2.0);
 }
+
+/// A step sleeps for one second and then computes for two, on one processor. The other step needs four seconds of processor time: it has both
+/// processors while the first one sleeps, and ends with it, after three seconds. Without the sleep, both processors still compute for three.
+#[test]
+fn a_sleep_that_leaves_the_processors_to_another_step_has_no_drag() {
+    use crate::analysis::Analysis;
+    use buildscope_record::{Phase, Resources, Span};
+    let second = |count: u64| Nanos(count * 1_000_000_000);
+    let mut record = seconds("sleep 1; busy 2", &[("sleep 1", 0, 1), ("busy 2", 1, 3)]);
+    let other = Step { id: StepId(1), text: "RUN other".into(), processes: None, ..record.steps[0].clone() };
+    record.steps.push(other);
+    record.spans.push(Span { step: Some(StepId(1)), end: record.wall, ..Span::of(Phase::Process) });
+    (record.host.cpus, record.cpu) = (Some(2), Some(second(6)));
+    let used = |cpu_user, cpu_pressure| Some(Resources { cpu_user, cpu_pressure, ..Resources::default() });
+    record.steps[0].resources = used(second(2), Nanos::ZERO);
+    record.steps[1].resources = used(second(4), second(1));
+    let analysis = Analysis::new(&record);
+    let (step, tenths) = (&analysis.steps[0], |time: Nanos| time.0 / 100_000_000);
+    let rows: Vec<_> =
+        step.inside.iter().flat_map(|inside| &inside.rows).map(|row| (&*row.text, tenths(row.drag))).collect();
+    assert_eq!((tenths(step.drag), &rows[..2]), (10, &[("sleep 1", 0), ("busy 2", 10)][..]));
+}

@@ -1,10 +1,13 @@
 //! Drag by replay: the time by which the build would have ended earlier without each step, with shared slots, locks and processors.
 
 use super::baseline::{Baseline, MAX_DRIFT};
+use super::model::WorkSegment;
 use super::order::Order;
 use super::replay::walls_without_each;
+use super::scenario::part;
 use crate::index::Indexed;
-use buildscope_record::{Nanos, Record, StepId};
+use crate::steps::StepExplanation;
+use buildscope_record::{Nanos, Phase, Record, StepId};
 
 /// The most work segments that may be replayed for the drags of one build, over all replays.
 const BUDGET: usize = 250_000;
@@ -22,6 +25,29 @@ impl Baseline {
             model.tasks[step] = model.tasks[step].cached();
         }
         self.gain_of(record, &model)
+    }
+
+    /// Limits the drags of the commands in these steps to those of a replay, in which other steps get the processors that a command leaves. The
+    /// commands of a large build, and those with little drag, keep theirs.
+    pub(crate) fn limit_command_drags(&self, record: &Record, steps: &mut [StepExplanation]) {
+        if self.drift > MAX_DRIFT {
+            return;
+        }
+        let mut replays = BUDGET / self.model.segment_count().max(1);
+        let least = Nanos(record.wall.0 / 100);
+        for step in steps {
+            let id = step.id;
+            let has_process = self.model.tasks[id].segments.iter().any(is_process);
+            let Some(inside) = step.inside.as_mut().filter(|_| has_process) else { continue };
+            inside.limit_drags(least, |gone| {
+                replays = replays.checked_sub(1)?;
+                let mut model = self.model.clone();
+                let cpus = model.cpus;
+                let own = model.tasks[id].segments.iter_mut().filter(|segment| is_process(segment));
+                own.for_each(|segment| *segment = part(segment, gone.rest(), cpus));
+                Some(self.gain_of(record, &model))
+            });
+        }
     }
 
     /// The drag of each step. `network` is the drag in the observed network, which does not share processors. It is kept if the replay is
@@ -42,4 +68,8 @@ impl Baseline {
         steps.iter().zip(walls).for_each(|(&step, wall)| drags[step] = self.gain_to(record, wall));
         drags
     }
+}
+
+fn is_process(segment: &WorkSegment) -> bool {
+    segment.phase == Some(Phase::Process)
 }

@@ -354,7 +354,7 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Pol
 }
 
 /// A share of a segment. Its demand is that of the share.
-fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>) -> WorkSegment {
+pub(super) fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>) -> WorkSegment {
     if share.time == share.cpu {
         return scaled(segment, share.time);
     }
