@@ -129,7 +129,7 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
             let mut words = text[units[unit].span.clone()].split_whitespace();
             names.iter().any(|name| starts(&units[unit], name)) && !words.any(|word| word == unless)
         };
-        let opaque = |&unit: &usize| units[unit].names.contains(&Name::Any);
+        let opaque = |&unit: &usize| units[unit].names.iter().any(|name| matches!(name, Name::Any | Name::Given(_)));
         let next = (from..units.len()).find(prints);
         // A script may run any tool.
         current = next.or(current).or_else(|| able.iter().copied().find(opaque)).or(only);
@@ -145,7 +145,7 @@ fn starts(unit: &Unit, name: &str) -> bool {
             .name
             .strip_prefix(name)
             .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphabetic() || next == '-')),
-        Name::Subshell(_) | Name::Any => false,
+        Name::Subshell(_) | Name::Any | Name::Given(_) => false,
     };
     let within = |one: &Name| matches!(one, Name::Subshell(names) if names.iter().any(is));
     unit.names.iter().any(|one| is(one) || within(one))

@@ -24,7 +24,7 @@ pub(super) fn scores(unit: &Unit, child: Child<'_>, text: &str) -> Vec<i32> {
 fn scores_of(names: &[Name], unit: &Unit, child: Child<'_>, text: &str) -> Vec<i32> {
     let of_arguments = |name: &Name| match name {
         Name::Is(program) => argument_score(program, child.arguments),
-        Name::Any | Name::Subshell(_) => None,
+        Name::Any | Name::Given(_) | Name::Subshell(_) => None,
     };
     let arguments: Vec<Option<i32>> = names.iter().map(of_arguments).collect();
     // A text may have the arguments of programs that its programs start.
@@ -110,8 +110,8 @@ fn name_score(name: &Name, child: Child<'_>) -> i32 {
             let is = |name: &Name| matches!(name, Name::Is(program) if is_program(&program.name, child.program));
             if within.iter().any(is) { SAME_NAME } else { 2 }
         }
-        Name::Any if child.forked => 2,
-        Name::Any => 3,
+        Name::Any | Name::Given(_) if child.forked => 2,
+        Name::Any | Name::Given(_) => 3,
     }
 }
 

@@ -276,3 +276,12 @@ fn the_action_of_a_signals_trap_interrupts_a_command() {
     assert_eq!(assigned("trap 'node a.js' TERM; npm ci", &["node"]), ["npm ci"], "its arguments are not known");
     assert_eq!(assigned("trap 'rm x' TERM; trap - TERM; make", &["make", "make"]), ["make", "make"]);
 }
+
+/// busybox runs `false` itself, so three turns of the first call only sleep.
+#[test]
+fn a_call_gives_a_function_its_command() {
+    let text =
+        "retry() { for i in 1 2 3; do \"$@\" && return; sleep 0.2; done; }; retry false || true; retry sleep 0.1";
+    let children = ["sleep 0.2", "sleep 0.2", "sleep 0.2", "sleep 0.1"];
+    assert_eq!(assigned(text, &children), ["retry false", "retry false", "retry false", "retry sleep 0.1"]);
+}

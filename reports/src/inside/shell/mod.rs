@@ -421,7 +421,7 @@ impl ShellReader<'_> {
                 Name::Subshell(_) => {
                     Inner::of(Inner::Subshell, self.units_of_copy(|reader| reader.part_of_text(part.clone())))
                 }
-                Name::Is(_) | Name::Any => Inner::None,
+                Name::Is(_) | Name::Any | Name::Given(_) => Inner::None,
             };
             let start = part.end - text.trim_start().len();
             units.push(Unit { inner, ..Unit::of(start..start + text.trim().len(), vec![name.clone()]) });

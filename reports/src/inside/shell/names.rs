@@ -23,6 +23,8 @@ pub(crate) enum Name {
     Is(Program),
     /// An unknown name: it depends on an expansion.
     Any,
+    /// A command of a function whose name may be in a call of the function (`"$@"`, `$1`). Without a call it is unknown.
+    Given(Words),
     /// A copy of the shell: `( … )`, or a compound command in a pipeline. A shell may run the last one without a copy, and then starts its
     /// programs itself.
     Subshell(Vec<Name>),
@@ -38,6 +40,13 @@ pub(crate) struct Program {
     pub(crate) optional: bool,
     /// Whether the shell read a file or an unknown text before, which may have defined a function of this name.
     pub(crate) sourced: bool,
+}
+
+/// The words of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Words {
+    words: Vec<Argument>,
+    optional: bool,
 }
 
 /// The context of a command. In a pipeline, a copy of the shell runs everything that is not a program.
@@ -64,6 +73,8 @@ pub(super) struct Programs {
     /// The depth of conditions, and of loops.
     conditions: usize,
     loops: usize,
+    /// Whether the body of a function is read.
+    in_function: bool,
     /// Whether a command was read that may start its programs more than once.
     repeats: bool,
     /// Whether a command was read that may define functions.
@@ -81,7 +92,9 @@ impl Programs {
     /// Defines a function.
     pub(super) fn define(&mut self, name: &str, body: &CompoundCommand) {
         let before = std::mem::take(&mut self.repeats);
+        let outside = std::mem::replace(&mut self.in_function, true);
         let names = self.names(|programs, names| programs.compound(body, names));
+        self.in_function = outside;
         let calls_itself = names.iter().any(|one| matches!(one, Name::Is(program) if program.name == name));
         let repeats = std::mem::replace(&mut self.repeats, before) || calls_itself;
         self.functions.insert(name.to_owned(), FunctionPrograms { names, repeats });
@@ -266,6 +279,7 @@ impl Programs {
         self.assignments(simple);
         let Some((name, before)) = started(simple) else { return };
         match name.as_deref() {
+            None if self.in_function => names.push(Name::Given(self.words(simple, before))),
             None => names.push(Name::Any),
             Some(path) if path.contains('/') => {
                 let name = path.rsplit('/').next().unwrap_or_default();
@@ -276,7 +290,8 @@ impl Programs {
             Some(function) if self.functions.contains_key(function) => {
                 let parameters = self.arguments(simple, before);
                 let function = &self.functions[function];
-                names.extend(function.names.iter().take(NAMES).map(|name| called(name, &parameters, self.conditions)));
+                let called = |name| called(name, &parameters, self.conditions);
+                names.extend(function.names.iter().take(NAMES).filter_map(called));
                 self.repeats |= function.repeats;
             }
             Some(name) if builtins::work(name).is_some() => {
@@ -304,6 +319,13 @@ impl Programs {
             CommandPrefixOrSuffixItem::IoRedirect(_) => None,
         });
         words.skip(before).collect()
+    }
+
+    /// The name of a command, if a word has it, and the words after it; `before` words of the suffix come up to the name.
+    fn words(&self, simple: &SimpleCommand, before: usize) -> Words {
+        let arguments = self.arguments(simple, before.saturating_sub(1));
+        let name = simple.word_or_name.as_ref().filter(|_| before == 0).map(|word| self.variables.read(&word.value));
+        Words { words: name.into_iter().chain(arguments).collect(), optional: self.conditions > 0 }
     }
 
     /// Notes the values of variables: before a command, or after `export` and the like.
@@ -430,19 +452,37 @@ fn copy_of(mut found: Vec<Name>, last: Option<&CompoundList>) -> Name {
     if matches!(found[..], [Name::Is(_)]) && !is_builtin() { found.remove(0) } else { Name::Subshell(found) }
 }
 
-/// The name in a function, with the parameters of a call that runs under this number of conditions.
-fn called(name: &Name, parameters: &[Argument], conditions: usize) -> Name {
-    match name {
+/// The name in a function, with the parameters of a call that runs under this number of conditions; `None` for a command that starts no
+/// program.
+fn called(name: &Name, parameters: &[Argument], conditions: usize) -> Option<Name> {
+    Some(match name {
         Name::Is(program) => Name::Is(Program {
             arguments: call(&program.arguments, parameters),
             optional: program.optional || conditions > 0,
             ..program.clone()
         }),
         Name::Subshell(within) => {
-            Name::Subshell(within.iter().map(|name| called(name, parameters, conditions)).collect())
+            Name::Subshell(within.iter().filter_map(|name| called(name, parameters, conditions)).collect())
+        }
+        Name::Given(Words { words, optional }) => {
+            return given(Words { words: call(words, parameters), optional: *optional || conditions > 0 });
         }
         Name::Any => Name::Any,
-    }
+    })
+}
+
+/// The name of a command with these words; `None` if the shell runs it itself.
+fn given(given: Words) -> Option<Name> {
+    let path = match given.words.first() {
+        Some(Argument::One(pieces) | Argument::Many(pieces)) => match &pieces[..] {
+            [Piece::Text(path)] => path.clone(),
+            _ => return Some(Name::Given(given)),
+        },
+        None => return Some(Name::Given(given)),
+    };
+    let name = path.rsplit('/').next().unwrap_or_default().to_owned();
+    let program = Program { name, arguments: given.words[1..].to_vec(), optional: given.optional, sourced: false };
+    builtins::work(&path).is_none().then_some(Name::Is(program))
 }
 
 /// The text of an `eval` without expansions.

@@ -4,7 +4,7 @@ use super::*;
 fn shown(text: &str) -> Vec<(String, String, bool)> {
     let name = |name: &Name| match name {
         Name::Is(program) => program.name.clone(),
-        Name::Any => "*".into(),
+        Name::Any | Name::Given(_) => "*".into(),
         Name::Subshell(_) => "( )".into(),
     };
     units(text)
@@ -51,6 +51,10 @@ fn loops_and_functions_start_theirs_again_and_again() {
         [row("for i in a b; do gcc -c $i.c; done", "gcc", true), row("make", "make", false)]
     );
     assert_eq!(shown("f() { cc $1; ld; }; f a; f b"), [row("f a", "cc ld", false), row("f b", "cc ld", false)]);
+    assert_eq!(
+        shown("f() { $1 x; \"$@\" && $y; }; f cc; f cd")[..2],
+        [row("f cc", "cc cc *", false), row("f cd", "*", false)]
+    );
     assert_eq!(shown("f() { while cc; do ld; done; }; f"), [row("f", "cc ld", true)]);
     assert_eq!(shown("f() { cc; f; }; f"), [row("f", "cc f", true)]);
     assert_eq!(shown(". ./env.sh; $CC x.c"), [row(". ./env.sh", "*", true), row("$CC x.c", "*", false)]);
