@@ -17,6 +17,8 @@ struct LineMark {
     says: Option<Says>,
     /// The command that printed the line, or that starts.
     unit: Option<usize>,
+    /// Whether the command prints nothing after it.
+    is_last: bool,
 }
 
 /// A command as the shell prints it before it runs it (`set -x`).
@@ -29,7 +31,8 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let (start, end) = (step.start?, step.end?);
     let text = run_text(&step.text);
     let units = shell::units(text);
-    let marks = marks(&units, text, &step.output, (start, end));
+    let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
+    let marks = marks(&units, &able, text, &step.output, (start, end));
     if marks.is_empty() || end <= start {
         return None;
     }
@@ -46,9 +49,16 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
             Some(Says::Ended(activity)) => Some((mark.unit, Some(activity))),
             _ => None,
         });
+        // The first command, and one that follows a tool's last line, runs until its own first line.
+        let starts = mark.filter(|mark| mark.says.is_some()).filter(|mark| match before {
+            Some(before) => before.is_last && before.unit != mark.unit,
+            None => mark.unit == able.first().copied(),
+        });
+        let started = starts
+            .map(|mark| (mark.unit, mark.unit.and_then(|unit| tools::only_activity(&text[units[unit].span.clone()]))));
         // After the end of an activity, the same command continues with the one that it interrupted, or with an unknown one.
         let begun = before.map(|mark| (mark.unit, doing.now()));
-        match ended.or(begun) {
+        match ended.or(started).or(begun) {
             Some((Some(unit), activity)) => {
                 walls[unit] += length;
                 if let Some(activity) = activity {
@@ -107,10 +117,17 @@ fn unknown(mut row: CommandRow) -> CommandRow {
 
 /// Returns the lines that show what runs. Commands run in the order of the text, so a line belongs to the first command, from the current
 /// one on, that can have printed it.
-fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos, Nanos)) -> Vec<LineMark> {
-    let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
+fn marks(
+    units: &[Unit],
+    able: &[usize],
+    text: &str,
+    output: &[OutputLine],
+    (start, end): (Nanos, Nanos),
+) -> Vec<LineMark> {
     let only = (able.len() == 1).then(|| able[0]);
     let mut current: Option<usize> = None;
+    // Whether the tool of the current command has printed its last line.
+    let mut is_done = false;
     let mut marks = Vec::new();
     for line in output {
         let from = current.unwrap_or(0);
@@ -119,21 +136,33 @@ fn marks(units: &[Unit], text: &str, output: &[OutputLine], (start, end): (Nanos
             let same = |&unit: &usize| common_words(&text[units[unit].span.clone()], command);
             let next = (from..units.len()).rev().max_by_key(same).filter(|unit| same(unit) > 0);
             if let Some(unit) = next {
-                current = Some(unit);
-                marks.push(LineMark { at, says: None, unit: current });
+                (current, is_done) = (Some(unit), false);
+                marks.push(LineMark { at, says: None, unit: current, is_last: false });
             }
             continue;
         }
-        let Some(tools::ToolLine { says, names, unless }) = tools::line(&line.text) else { continue };
-        let prints = |&unit: &usize| {
-            let mut words = text[units[unit].span.clone()].split_whitespace();
-            names.iter().any(|name| starts(&units[unit], name)) && !words.any(|word| word == unless)
+        let Some(line) = tools::line(&line.text) else { continue };
+        let has = |unit: usize, word: &str| {
+            let is =
+                |one: &str| one.strip_suffix(word).is_some_and(|before| before.is_empty() || before.ends_with('/'));
+            !word.is_empty() && text[units[unit].span.clone()].split_whitespace().any(is)
         };
+        let is = |unit: usize, name: &str| {
+            let mut words = name.split(' ');
+            words.next().is_some_and(|program| starts(&units[unit], program)) && words.all(|word| has(unit, word))
+        };
+        let prints = |&unit: &usize| line.names.iter().any(|name| is(unit, name)) && !has(unit, line.unless);
+        let is_named = |&unit: &usize| line.word.as_ref().is_some_and(|word| has(unit, word));
         let opaque = |&unit: &usize| units[unit].names.iter().any(|name| matches!(name, Name::Any | Name::Given(_)));
-        let next = (from..units.len()).find(prints);
+        let begins = !matches!(line.says, Says::Ended(_));
+        let after = if is_done && begins { (from + 1..units.len()).find(prints) } else { None };
+        let next = (from..units.len()).find(is_named).or(after).or_else(|| (from..units.len()).find(prints));
         // A script may run any tool.
-        current = next.or(current).or_else(|| able.iter().copied().find(opaque)).or(only);
-        marks.push(LineMark { at, says: Some(says), unit: current });
+        let unit = next.or(current).or_else(|| able.iter().copied().find(opaque)).or(only);
+        let repeats = unit.is_some_and(|unit| units[unit].repeats);
+        is_done = !repeats && (line.last || is_done && unit == current);
+        current = unit;
+        marks.push(LineMark { at, says: Some(line.says), unit, is_last: is_done });
     }
     marks
 }
@@ -199,9 +228,8 @@ mod tests {
         assert_eq!(
             rows(&step("apt-get update && apt-get install -y gcc", 100, &lines)),
             [
-                ("apt-get update".into(), 45, vec![(Download, 25), (Plan, 20)]),
+                ("apt-get update".into(), 50, vec![(Download, 30), (Plan, 20)]),
                 ("apt-get install -y gcc".into(), 50, vec![(Unpack, 20), (Scripts, 20), (Download, 10)]),
-                ("unattributed".into(), 5, vec![])
             ]
         );
     }
@@ -216,11 +244,7 @@ mod tests {
         use Activity::{Download, Unpack};
         assert_eq!(
             rows(&step("pip install flask; npm ci", 100, &lines)),
-            [
-                ("pip install flask".into(), 30, vec![(Unpack, 30)]),
-                ("npm ci".into(), 60, vec![(Unpack, 50)]),
-                ("unattributed".into(), 10, vec![]),
-            ]
+            [("pip install flask".into(), 40, vec![(Unpack, 30)]), ("npm ci".into(), 60, vec![(Unpack, 50)]),]
         );
         assert_eq!(rows(&step("./build.sh", 20, &[(5, "Collecting flask")]))[0].2, [(Download, 15)]);
     }
@@ -232,6 +256,74 @@ mod tests {
             rows(&step("set -x; apt-get update && apt-get install -y gcc && rm -rf /var/lib/apt/lists", 100, &lines));
         let walls: Vec<_> = rows.iter().map(|(text, wall, _)| (&text[..7], *wall)).collect();
         assert_eq!(walls, [("apt-get", 39), ("apt-get", 30), ("rm -rf ", 30), ("unattri", 1)]);
+    }
+
+    /// Lines of CMake 3.25 with ninja 1.11, which prints the line of a command at its end.
+    #[test]
+    fn lines_belong_to_the_command_that_prints_them() {
+        let lines = [
+            (5, "-- The C compiler identification is GNU 12.2.0"),
+            (10, "-- Build files have been written to: /app/out"),
+            (30, "[1/3] Building C object CMakeFiles/app.dir/main.c.o"),
+            (50, "[2/3] Building C object CMakeFiles/parts.dir/part0.c.o"),
+            (60, "[3/3] Linking C executable app"),
+            (62, "Test project /app/out"),
+            (90, "100% tests passed, 0 tests failed out of 1"),
+        ];
+        use Activity::{Compile, Configure, Link, Test};
+        assert_eq!(
+            rows(&step("cmake -G Ninja -B out && cmake --build out && ctest --test-dir out", 100, &lines)),
+            [
+                ("cmake -G Ninja -B out".into(), 10, vec![(Configure, 10)]),
+                ("cmake --build out".into(), 52, vec![(Compile, 40), (Link, 10)]),
+                ("ctest --test-dir out".into(), 38, vec![(Test, 28)]),
+            ]
+        );
+    }
+
+    /// Lines of npm 9 with jest 29 and webpack 5.
+    #[test]
+    fn a_line_names_its_script_and_its_tool() {
+        let lines = [
+            (10, "> app@1.0.0 build"),
+            (10, "> tsc -p ."),
+            (30, "> app@1.0.0 test"),
+            (30, "> jest"),
+            (60, "PASS ./sum.test.js"),
+            (95, "webpack 5.91.0 compiled successfully in 2455 ms"),
+        ];
+        use Activity::{Compile, Scripts, Test};
+        assert_eq!(
+            rows(&step("npm run build && npm test && npx webpack", 95, &lines)),
+            [
+                ("npm run build".into(), 30, vec![(Compile, 20), (Scripts, 10)]),
+                ("npm test".into(), 30, vec![(Test, 30)]),
+                ("npx webpack".into(), 35, vec![(Compile, 35)]),
+            ]
+        );
+    }
+
+    /// Lines of pip 23 and pytest 8.
+    #[test]
+    fn a_tool_that_has_ended_leaves_its_lines_to_the_next_command() {
+        let lines = [
+            (10, "Collecting flask"),
+            (20, "Installing collected packages: flask"),
+            (30, "Successfully installed flask-3.0"),
+            (35, "Collecting pytest"),
+            (50, "Successfully installed pytest-8.0"),
+            (60, "============================= test session starts =============================="),
+            (90, "============================== 1 passed in 0.46s ==============================="),
+        ];
+        use Activity::{Download, Test, Unpack};
+        assert_eq!(
+            rows(&step("pip install flask && pip install pytest && pytest", 90, &lines)),
+            [
+                ("pip install flask".into(), 30, vec![(Download, 10), (Unpack, 10)]),
+                ("pip install pytest".into(), 20, vec![(Unpack, 15)]),
+                ("pytest".into(), 40, vec![(Test, 40)]),
+            ]
+        );
     }
 
     #[test]

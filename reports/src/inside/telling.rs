@@ -1,22 +1,21 @@
 //! The lines of a step's output that say what its tools do. A record keeps these and no others.
 
 use super::inferred::traced;
-use super::tools::{self, Says};
+use super::tools::{self, Says, ToolLine};
 
 /// The most lines of a step that are kept. A step may print any number.
 const MOST: usize = 400;
-/// The longest line that is kept, in characters.
+/// The longest line that is kept, in characters, unless what it says is behind them.
 const LONGEST: usize = 200;
+/// The longest line that is kept in any case. A compiler's line may name hundreds of directories before `-c`.
+const LONGEST_SAYING: usize = 16 * LONGEST;
 
 /// Lines that say what a step does, each with its time.
 #[derive(Clone, Debug)]
 pub struct TellingLines<T> {
     lines: Vec<TellingLine<T>>,
-    last: Option<Meaning>,
+    last: Option<ToolLine>,
 }
-
-/// What a line says, and the commands that may have printed it: equal lines of two commands are not the same.
-type Meaning = (Says, &'static [&'static str], &'static str);
 
 #[derive(Clone, Debug)]
 struct TellingLine<T> {
@@ -35,13 +34,14 @@ impl<T> TellingLines<T> {
     /// Keeps a line if it says something that the line before it does not. Of several lines that say that something has ended, the last one
     /// is kept.
     pub fn add(&mut self, at: T, text: &str) {
-        let says = tools::line(text).map(|line| (line.says, line.names, line.unless));
+        // Equal lines of two commands are not the same.
+        let says = tools::line(text);
         if says.is_none() && traced(text).is_none() {
             return;
         }
         if says.is_some() && says == self.last {
-            match (says, self.lines.last_mut()) {
-                (Some((Says::Ended(_), ..)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
+            match (says.map(|line| line.says), self.lines.last_mut()) {
+                (Some(Says::Ended(_)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
                 _ => return,
             }
             return;
@@ -50,8 +50,8 @@ impl<T> TellingLines<T> {
             self.merge();
         }
         if self.lines.len() < MOST {
+            self.lines.push(TellingLine { at, text: shortened(text), says: says.as_ref().map(|line| line.says) });
             self.last = says;
-            self.lines.push(TellingLine { at, text: shortened(text), says: says.map(|(says, ..)| says) });
         }
     }
 
@@ -84,9 +84,14 @@ impl<T> TellingLines<T> {
     }
 }
 
+/// The beginning of a line that says the same.
 fn shortened(text: &str) -> String {
-    let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);
-    text[..end].to_owned()
+    let cut = |longest| &text[..text.char_indices().nth(longest).map_or(text.len(), |(end, _)| end)];
+    let says = tools::line(text);
+    let lengths =
+        std::iter::successors(Some(LONGEST), |length| Some(2 * length)).take_while(|&length| length <= LONGEST_SAYING);
+    let same = lengths.map(cut).find(|&cut| tools::line(cut) == says);
+    same.unwrap_or_else(|| cut(LONGEST)).to_owned()
 }
 
 #[cfg(test)]
@@ -114,6 +119,15 @@ mod tests {
     }
 
     /// `apt-get update` reads lists, too. The line after it shows that an install runs, to which the next download belongs.
+    /// A line of automake 1.16.
+    #[test]
+    fn a_kept_line_says_the_same() {
+        let line = format!("gcc {}-I. -c -o main.o main.c", "-DPACKAGE_NAME=\"app\" ".repeat(20));
+        let kept = kept(&[&line]);
+        assert_eq!(tools::line(&kept[0].1), tools::line(&line));
+        assert!(kept[0].1.len() <= 3 * LONGEST);
+    }
+
     #[test]
     fn a_line_of_another_command_is_kept() {
         let lines = [

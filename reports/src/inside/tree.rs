@@ -62,7 +62,7 @@ impl<'a> ProcessTree<'a> {
             return alone;
         }
         match &process.timeline {
-            Some(timeline) if process.time.blocked.network > Nanos::ZERO && tools::is_told_by_lines(process) => {
+            Some(timeline) if process.time.blocked.network > Nanos::ZERO && tools::waits_for_children(process) => {
                 self.with_waits_for_children(index, timeline)
             }
             _ => Cow::Borrowed(process),

@@ -20,7 +20,7 @@ const LINES: &[LineRule] = &[
     begins("Executing *.pre-install", Scripts),
     begins("Executing *.post-install", Scripts),
     begins("Executing *.trigger", Scripts),
-    ended("OK: ", Scripts),
+    ended("OK: ", Scripts).last(),
 ];
 
 pub(super) const FAMILY: Family = Family { names: &["apk"], rules: RULES, lines: LINES };

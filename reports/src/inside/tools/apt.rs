@@ -1,7 +1,7 @@
 //! apt and dpkg.
 
 use super::Activity::{Download, Pack, Plan, Scripts, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, begins_unless, ended, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// apt's methods are programs of the scheme's name in `/usr/lib/apt/methods`; dpkg's scripts lie in `/var/lib/dpkg`. A dpkg whose arguments
 /// are unknown does what its parent does: it may be a process that dpkg started, or a question of apt-key.
@@ -30,14 +30,14 @@ const LINES: &[LineRule] = &[
     begins("Ign:", Download),
     ended("Fetched ", Download),
     begins("Reading package lists", Plan),
-    begins_unless("update", "Building dependency tree", Plan),
-    begins_unless("update", "Selecting previously unselected package ", Unpack),
-    begins_unless("update", "(Reading database ", Unpack),
-    begins_unless("update", "Preparing to unpack ", Unpack),
-    begins_unless("update", "Unpacking ", Unpack),
-    begins_unless("update", "Setting up ", Scripts),
-    begins_unless("update", "Processing triggers for ", Scripts),
-    begins_unless("update", "Removing ", Scripts),
+    begins("Building dependency tree", Plan).unless("update"),
+    begins("Selecting previously unselected package ", Unpack).unless("update"),
+    begins("(Reading database ", Unpack).unless("update"),
+    begins("Preparing to unpack ", Unpack).unless("update"),
+    begins("Unpacking ", Unpack).unless("update"),
+    begins("Setting up ", Scripts).unless("update"),
+    begins("Processing triggers for ", Scripts).unless("update"),
+    begins("Removing ", Scripts).unless("update"),
 ];
 
 pub(super) const FAMILY: Family = Family { names: &["apt-get", "apt", "dpkg", "aptitude"], rules: RULES, lines: LINES };

@@ -1,7 +1,7 @@
 //! Compilers and linkers of C and its relatives.
 
 use super::Activity::{Compile, Link, Pack, Plan, Test};
-use super::{Family, LineRule, ProcessRule, begins, rule};
+use super::{Family, LineRule, ProcessRule, begins, ended, rule};
 
 /// The drivers (gcc, g++) only start these programs.
 const RULES: &[ProcessRule] = &[
@@ -13,6 +13,9 @@ const RULES: &[ProcessRule] = &[
     rule(&["clang", "clang++", "clang-1*", "clang++-1*"], "=-o", Link),
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
+    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=compile", Compile),
+    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=link", Link),
+    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=install", Pack),
     // What these start and is not a compiler is a test.
     rule(&["make", "gmake", "ninja"], "=test", Test),
     rule(&["make", "gmake", "ninja"], "=check", Test),
@@ -22,13 +25,18 @@ const RULES: &[ProcessRule] = &[
     rule(&["make", "gmake", "ninja", "samu", "bazel"], "", Plan),
 ];
 
+/// Commands that build by the rules of a file.
+const BUILDERS: &[&str] =
+    &["make", "gmake", "ninja", "samu", "cmake --build", "meson compile", "meson test", "meson install"];
+
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
-    begins("[*%] Building ", Compile),
-    begins("[*%] Linking ", Link),
-    begins("[*/*] Building ", Compile),
-    begins("[*/*] Compiling ", Compile),
-    begins("[*/*] Linking ", Link),
+    begins("[*%] Building ", Compile).by(BUILDERS),
+    begins("[*%] Linking ", Link).by(BUILDERS),
+    // Where it does not write to a terminal, ninja prints the line of a command at its end.
+    ended("[*/*] Building ", Compile).by(BUILDERS),
+    ended("[*/*] Compiling ", Compile).by(BUILDERS),
+    ended("[*/*] Linking ", Link).by(BUILDERS),
     begins("gcc *-c ", Compile),
     begins("g++ *-c ", Compile),
     begins("cc *-c ", Compile),
@@ -49,6 +57,12 @@ const LINES: &[LineRule] = &[
     begins("ar r", Link),
     begins("LD  ", Link),
     begins("AR  ", Link),
+    // automake
+    begins("make  check-TESTS", Test).by(&["make check", "make test"]),
+    ended("PASS: ", Test).by(&["make check", "make test"]),
+    ended("FAIL: ", Test).by(&["make check", "make test"]),
+    begins("libtool: install: ", Pack).by(&["make install"]),
+    begins("/usr/bin/install -c ", Pack).by(&["make install"]),
 ];
 
 pub(super) const FAMILY: Family = Family {
@@ -59,8 +73,18 @@ pub(super) const FAMILY: Family = Family {
 
 #[cfg(test)]
 mod tests {
-    use super::super::of;
+    use super::super::{below, known_by_text, of};
     use super::*;
+
+    /// Processes of `make check` in a package of automake 1.16.
+    #[test]
+    fn a_make_below_a_test_is_a_part_of_it() {
+        let within = |above, command| below(above, known_by_text(command)).map(|known| known.activity);
+        assert_eq!(within(of("make check"), "make check-TESTS"), Some(Test));
+        assert_eq!(within(Some(Test), "make t.sh.log"), Some(Test));
+        assert_eq!(within(Some(Test), "/bin/bash ./libtool --tag=CC --mode=compile gcc -c a.c"), Some(Compile));
+        assert_eq!(within(of("make -j2"), "make -C sub"), Some(Plan));
+    }
 
     /// Command lines that `gcc -v` prints (GCC 12).
     #[test]

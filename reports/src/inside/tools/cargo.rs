@@ -14,20 +14,23 @@ const RULES: &[ProcessRule] = &[
     by_lines(&["cargo*"], "", Plan),
 ];
 
+/// Commands that run tests.
+const TESTERS: &[&str] = &["cargo test", "cargo t", "cargo bench", "cargo llvm-cov"];
+
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
     begins("Updating crates.io index", Download),
     begins("Updating git repository", Download),
     begins("Downloading crates", Download),
     ended("Downloaded ", Download),
-    begins("Compiling ", Compile),
-    begins("Checking ", Compile),
-    ended("Finished *target(s)", Compile),
-    ended("Finished `", Compile),
-    begins("Running *(target/", Test),
-    begins("Running unittests ", Test),
-    begins("Doc-tests ", Test),
-    ended("test result: ", Test),
+    begins("Compiling ", Compile).unless("fetch"),
+    begins("Checking ", Compile).unless("fetch"),
+    ended("Finished *target(s)", Compile).unless("fetch").last(),
+    ended("Finished `", Compile).unless("fetch").last(),
+    begins("Running *(target/", Test).by(TESTERS),
+    begins("Running unittests ", Test).by(TESTERS),
+    begins("Doc-tests ", Test).by(TESTERS),
+    ended("test result: ", Test).by(TESTERS),
 ];
 
 pub(super) const FAMILY: Family = Family { names: &["cargo"], rules: RULES, lines: LINES };

@@ -23,23 +23,38 @@ const RULES: &[ProcessRule] = &[
     rule(&["run-tests*", "run_tests*", "runtests*", "test.sh", "tests.sh"], "", Test),
 ];
 
+/// Commands that make a `configure`.
+const AUTOTOOLS: &[&str] = &["autoreconf", "automake", "libtoolize", "autogen.sh", "bootstrap"];
+/// Commands that install what was built.
+const INSTALLERS: &[&str] = &["make install", "ninja install", "cmake --install", "meson install"];
+/// Commands that run the tests of CMake and meson.
+const TESTERS: &[&str] = &["ctest", "meson test", "make test", "make check", "ninja test"];
+
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
-    begins("checking ", Configure),
-    begins("configure: ", Configure),
-    begins("config.status: ", Configure),
-    begins("autoreconf: ", Configure),
-    begins("-- The *compiler identification", Configure),
-    begins("-- Detecting ", Configure),
-    begins("-- Looking for ", Configure),
-    begins("-- Performing Test ", Configure),
-    begins("-- Check for working ", Configure),
-    ended("-- Configuring done", Configure),
-    ended("-- Build files have been written", Configure),
+    begins("checking ", Configure).by(&["configure"]),
+    begins("configure: ", Configure).by(&["configure"]),
+    begins("config.status: ", Configure).by(&["configure", "config.status"]),
+    begins("autoreconf: ", Configure).by(AUTOTOOLS),
+    begins("libtoolize: ", Configure).by(AUTOTOOLS),
+    begins("configure.ac:", Configure).by(AUTOTOOLS),
+    begins("-- The *compiler identification", Configure).unless("--build"),
+    begins("-- Detecting ", Configure).unless("--build"),
+    begins("-- Looking for ", Configure).unless("--build"),
+    begins("-- Performing Test ", Configure).unless("--build"),
+    begins("-- Check for working ", Configure).unless("--build"),
+    ended("-- Configuring done", Configure).unless("--build"),
+    ended("-- Build files have been written", Configure).unless("--build").last(),
+    begins("-- Install configuration: ", Pack).by(INSTALLERS),
+    begins("-- Installing: ", Pack).by(INSTALLERS),
     begins("The Meson build system", Configure),
-    begins("Test project ", Test),
-    begins("Start *: ", Test),
-    ended("*% tests passed", Test),
+    ended("Found ninja-", Configure),
+    begins("Installing *.* to /", Pack).by(INSTALLERS),
+    begins("Test project ", Test).by(TESTERS),
+    begins("Start *: ", Test).by(TESTERS),
+    ended("*% tests passed", Test).by(TESTERS),
+    ended("*/* * OK ", Test).by(TESTERS),
+    ended("*/* * FAIL ", Test).by(TESTERS),
 ];
 
 pub(super) const FAMILY: Family =

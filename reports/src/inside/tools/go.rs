@@ -14,8 +14,12 @@ const RULES: &[ProcessRule] = &[
 ];
 
 /// Lines as the tools print them.
-const LINES: &[LineRule] =
-    &[begins("go: downloading ", Download), begins("=== RUN ", Test), ended("ok  \t", Test), ended("FAIL\t", Test)];
+const LINES: &[LineRule] = &[
+    begins("go: downloading ", Download),
+    begins("=== RUN ", Test).by(&["go test"]),
+    ended("ok  \t", Test).by(&["go test"]),
+    ended("FAIL\t", Test).by(&["go test"]),
+];
 
 pub(super) const FAMILY: Family = Family { names: &["go"], rules: RULES, lines: LINES };
 

@@ -126,6 +126,21 @@ pub(super) struct LineRule {
     says: Says,
     /// Commands with this word do not print the line; empty if all may.
     unless: &'static str,
+    /// The commands that print the line: the program, and words that the command has; empty if those of the family do.
+    by: &'static [&'static str],
+    /// A word that the command has rather than not.
+    word: LineWord,
+    /// Whether the tool prints it at its end.
+    last: bool,
+}
+
+/// A word of the command that printed a line.
+enum LineWord {
+    None,
+    /// This one, which may be the end of a path.
+    Is(&'static str),
+    /// The one at this place of the line.
+    At(usize),
 }
 
 /// The change of a tool's activity that a line of output shows.
@@ -148,20 +163,47 @@ const fn by_lines(programs: &'static [&'static str], argument: &'static str, act
     ProcessRule { programs, argument, activity, by: KnownBy::Lines }
 }
 
+const fn line_rule(pattern: &'static str, says: Says) -> LineRule {
+    LineRule { pattern, says, unless: "", by: &[], word: LineWord::None, last: false }
+}
+
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
-    LineRule { pattern, says: Says::Begins(activity), unless: "" }
+    line_rule(pattern, Says::Begins(activity))
 }
 
 const fn interrupts(pattern: &'static str, activity: Activity) -> LineRule {
-    LineRule { pattern, says: Says::Interrupts(activity), unless: "" }
+    line_rule(pattern, Says::Interrupts(activity))
 }
 
 const fn ended(pattern: &'static str, activity: Activity) -> LineRule {
-    LineRule { pattern, says: Says::Ended(activity), unless: "" }
+    line_rule(pattern, Says::Ended(activity))
 }
 
-const fn begins_unless(unless: &'static str, pattern: &'static str, activity: Activity) -> LineRule {
-    LineRule { pattern, says: Says::Begins(activity), unless }
+impl LineRule {
+    /// Commands with this word do not print the line.
+    const fn unless(self, unless: &'static str) -> Self {
+        Self { unless, ..self }
+    }
+
+    /// Only these commands print the line.
+    const fn by(self, by: &'static [&'static str]) -> Self {
+        Self { by, ..self }
+    }
+
+    /// The command has the word at this place of the line rather than not.
+    const fn named(self, place: usize) -> Self {
+        Self { word: LineWord::At(place), ..self }
+    }
+
+    /// The command has this word rather than not.
+    const fn with(self, word: &'static str) -> Self {
+        Self { word: LineWord::Is(word), ..self }
+    }
+
+    /// The tool prints the line at its end.
+    const fn last(self) -> Self {
+        Self { last: true, ..self }
+    }
 }
 
 /// The first rule that fits decides.
@@ -197,9 +239,11 @@ pub(super) fn known(process: &Process) -> Option<Known> {
     })
 }
 
-/// Whether the lines of a process say what it does: a package manager or a driver of compilers.
-pub(super) fn is_told_by_lines(process: &Process) -> bool {
-    known(process).is_some_and(|known| known.tells.is_some())
+/// Whether a process with children waits for them, although it has sockets: a package manager keeps its connections open, and a bundler or
+/// a test runner has a server of its own (vitest).
+pub(super) fn waits_for_children(process: &Process) -> bool {
+    let is_server = |known: Known| matches!(known.activity, Activity::Compile | Activity::Test);
+    known(process).is_some_and(|known| known.tells.is_some() || is_server(known))
 }
 
 /// The activity of a process whose parent has the activity `above`: the same if its own is unknown. Compiling as a part of examining the
@@ -208,6 +252,8 @@ pub(super) fn below(above: Option<Activity>, own: Option<Known>) -> Option<Known
     let same = above.map(|activity| Known { activity, tells: None });
     match (above, own) {
         (Some(Activity::Configure), Some(known)) if known.activity.builds() => same,
+        // A make that `make check` starts has a target of another name (automake).
+        (Some(Activity::Test | Activity::Pack), Some(Known { activity: Activity::Plan, tells: None })) => same,
         _ => own.or(same),
     }
 }
@@ -243,20 +289,43 @@ pub(super) fn line_of(family: FamilyId, text: &str) -> Option<Says> {
 }
 
 /// A line of output.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ToolLine {
     pub(super) says: Says,
-    /// The programs that may have printed the line.
+    /// The commands that may have printed the line: the program, and words that the command has.
     pub(super) names: &'static [&'static str],
     /// Commands with this word have not printed the line; empty if any may have.
     pub(super) unless: &'static str,
+    /// A word that the command has rather than not.
+    pub(super) word: Option<String>,
+    /// Whether the tool prints it at its end.
+    pub(super) last: bool,
 }
 
 /// The meaning of a line of output.
 pub(super) fn line(text: &str) -> Option<ToolLine> {
     let text = uncoloured(text);
-    let (family, rule) = rules_of(text.trim_start()).next()?;
-    Some(ToolLine { says: rule.says, names: FAMILIES[family.0].names, unless: rule.unless })
+    let text = text.trim_start();
+    let Some((family, rule)) = rules_of(text).next() else { return npm::script_line(text) };
+    let names = if rule.by.is_empty() { FAMILIES[family.0].names } else { rule.by };
+    let word = match rule.word {
+        LineWord::None => None,
+        LineWord::Is(word) => Some(word.to_owned()),
+        LineWord::At(place) => text.split_whitespace().nth(place).map(str::to_owned),
+    };
+    Some(ToolLine { says: rule.says, names, unless: rule.unless, word, last: rule.last })
+}
+
+/// What is known of a command by its text.
+fn known_by_text(text: &str) -> Option<Known> {
+    let arguments: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
+    let program = arguments.first()?.rsplit('/').next().unwrap_or_default().to_owned();
+    known(&Process { program, arguments, ..Process::default() })
+}
+
+/// The activity of a command that does one thing.
+pub(super) fn only_activity(text: &str) -> Option<Activity> {
+    known_by_text(text).filter(|known| known.tells.is_none()).map(|known| known.activity)
 }
 
 /// The rules of all families, in their order, by the first byte of the lines that they may fit: a step may print millions of lines.
@@ -337,9 +406,7 @@ impl ProcessRule {
 
 #[cfg(test)]
 fn of(command: &str) -> Option<Activity> {
-    let arguments: Vec<String> = command.split(' ').map(str::to_owned).collect();
-    let program = arguments[0].rsplit('/').next().unwrap_or_default().to_owned();
-    known(&Process { program, arguments, ..Process::default() }).map(|known| known.activity)
+    known_by_text(command).map(|known| known.activity)
 }
 
 #[cfg(test)]

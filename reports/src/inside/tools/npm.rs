@@ -1,7 +1,7 @@
 //! npm, yarn, pnpm and the tools that their packages run.
 
 use super::Activity::{Compile, Download, Plan, Scripts, Test, Unpack};
-use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
+use super::{Family, LineRule, ProcessRule, Says, ToolLine, begins, by_lines, ended, only_activity, rule};
 use buildscope_record::Process;
 
 /// npx is a script, which resolves packages, installs what is missing, and starts their program.
@@ -61,39 +61,59 @@ const RULES: &[ProcessRule] = &[
     by_lines(&["node"], "npm-cli.js", Unpack),
 ];
 
+/// Commands that run the scripts of a project.
+const MANAGERS: &[&str] = &["npm", "yarn", "pnpm", "bun", "node", "corepack"];
+/// Commands that install by npm.
+const NPM: &[&str] = &["npm", "npx"];
+/// Commands that install by yarn from 2 on, which may be a file of the project.
+const YARN: &[&str] = &["yarn", "corepack", "node"];
+
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
-    begins("npm http fetch ", Download),
-    begins("> *@* ", Scripts),
-    ended("added * package", Unpack),
-    ended("up to date", Unpack),
-    ended("removed * package", Unpack),
-    begins("[1/*] Resolving packages", Plan),
-    begins("[2/*] Fetching packages", Download),
-    begins("[3/*] Linking dependencies", Unpack),
-    begins("[4/*] Building fresh packages", Scripts),
-    begins("➤ YN0000: ┌ Resolution step", Plan),
-    begins("➤ YN0000: ┌ Fetch step", Download),
-    begins("➤ YN0000: ┌ Link step", Unpack),
-    begins("Progress: resolved ", Download),
-    begins("Packages: +", Unpack),
+    begins("npm http fetch ", Download).by(NPM),
+    // The third word is the name of the script: `> app@1.0.0 build`.
+    begins("> *@* ", Scripts).named(2),
+    ended("added * package", Unpack).by(NPM).last(),
+    ended("up to date", Unpack).by(NPM).last(),
+    ended("removed * package", Unpack).by(NPM).last(),
+    begins("[1/*] Resolving packages", Plan).by(&["yarn"]),
+    begins("[2/*] Fetching packages", Download).by(&["yarn"]),
+    begins("[3/*] Linking dependencies", Unpack).by(&["yarn"]),
+    begins("[4/*] Building fresh packages", Scripts).by(&["yarn"]),
+    begins("➤ YN0000: ┌ Resolution step", Plan).by(YARN),
+    begins("➤ YN0000: ┌ Fetch step", Download).by(YARN),
+    begins("➤ YN0000: ┌ Link step", Unpack).by(YARN),
+    begins("Progress: resolved ", Download).by(&["pnpm"]),
+    begins("Packages: +", Unpack).by(&["pnpm"]),
     // yarn ends the line with a full stop, and pnpm has unpacked packages since its last line.
-    ended("Done in *s.", Scripts),
-    ended("Done in ", Unpack),
-    ended("success Saved lockfile", Scripts),
-    begins("*node_modules/* postinstall$ ", Scripts),
-    begins("*node_modules/* install$ ", Scripts),
-    begins("vite v* building ", Compile),
-    begins("Creating an optimized production build", Compile),
-    ended("webpack *compiled ", Compile),
-    ended("Compiled successfully", Compile),
-    ended("PASS ", Test),
-    ended("FAIL ", Test),
-    ended("Test Suites: ", Test),
+    ended("Done in *s.", Scripts).by(&["yarn"]).last(),
+    ended("Done in ", Unpack).by(&["pnpm"]).last(),
+    ended("success Saved lockfile", Scripts).by(&["yarn"]),
+    begins("*node_modules/* postinstall$ ", Scripts).by(&["pnpm"]),
+    begins("*node_modules/* install$ ", Scripts).by(&["pnpm"]),
+    begins("vite v* building ", Compile).by(MANAGERS).with("vite"),
+    ended("✓ built in ", Compile).by(MANAGERS).with("vite").last(),
+    ended("⚡ Done in ", Compile).by(MANAGERS).with("esbuild").last(),
+    begins("Creating an optimized production build", Compile).by(MANAGERS).with("next"),
+    ended("Compiled successfully", Compile).by(MANAGERS).with("next"),
+    ended("webpack *compiled ", Compile).by(MANAGERS).with("webpack").last(),
+    ended("PASS ", Test).by(MANAGERS).with("jest"),
+    ended("FAIL ", Test).by(MANAGERS).with("jest"),
+    ended("Test Suites: ", Test).by(MANAGERS).with("jest").last(),
+    ended("* passing (", Test).by(MANAGERS).with("mocha").last(),
+    begins("RUN  v", Test).by(MANAGERS).with("vitest"),
+    ended("Test Files  ", Test).by(MANAGERS).with("vitest").last(),
 ];
 
 pub(super) const FAMILY: Family =
-    Family { names: &["npm", "npx", "yarn", "pnpm", "node", "bun"], rules: RULES, lines: LINES };
+    Family { names: &["npm", "npx", "yarn", "pnpm", "node", "bun", "corepack"], rules: RULES, lines: LINES };
+
+/// The line of a package manager with the command of a script, which it runs then: `> tsc -p .`, or with a `$` in yarn and bun.
+pub(super) fn script_line(line: &str) -> Option<ToolLine> {
+    let command = line.strip_prefix("> ").or_else(|| line.strip_prefix("$ "))?;
+    let says = Says::Begins(only_activity(command)?);
+    Some(ToolLine { says, names: MANAGERS, unless: "", word: None, last: false })
+}
 
 /// Whether a process runs scripts of packages by a shell: it installs packages, or runs a program of one.
 pub(super) fn runs_scripts(process: &Process) -> bool {

@@ -32,37 +32,48 @@ const RULES: &[ProcessRule] = &[
     rule(&["cython*", "maturin"], "", Compile),
 ];
 
+/// Commands that install by pip.
+const PIP: &[&str] = &["pip", "python -m pip", "pipenv", "virtualenv"];
+/// Commands that print poetry's lines.
+const POETRY: &[&str] = &["poetry", "python -m poetry"];
+/// Commands that run tests.
+const TESTERS: &[&str] =
+    &["pytest", "py.test", "python pytest", "python unittest", "python", "tox", "nox", "uv run", "poetry run", "hatch"];
+
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
-    begins("Collecting ", Download),
-    begins("Downloading *B)", Download),
-    begins("Installing build dependencies: started", Download),
-    begins("Preparing metadata ", Configure),
-    begins("Getting requirements to build wheel: started", Configure),
-    begins("Building wheel for ", Compile),
-    begins("Building wheels for collected packages", Compile),
-    begins("Building *==", Compile),
-    begins("Building * @ ", Compile),
-    ended("Built ", Compile),
-    ended("* passed in ", Test),
-    ended("* failed in ", Test),
-    ended("Created wheel for ", Compile),
-    begins("Installing collected packages: ", Unpack),
-    ended("Successfully installed ", Unpack),
-    ended("Resolved * package", Plan),
-    ended("Prepared * package", Download),
-    ended("Installed * package", Unpack),
-    begins("Resolving dependencies...", Plan),
-    ended("Writing lock file", Plan),
-    begins("Installing dependencies from lock file", Unpack),
-    begins("Package operations: ", Unpack),
-    begins("=*= test session starts =", Test),
-    ended("=* passed", Test),
-    ended("=* failed", Test),
+    begins("Collecting ", Download).by(PIP),
+    begins("Downloading *B)", Download).by(PIP),
+    begins("Installing build dependencies: started", Download).by(PIP),
+    begins("Preparing metadata ", Configure).by(PIP),
+    begins("Getting requirements to build wheel: started", Configure).by(PIP),
+    begins("Building wheel for ", Compile).by(PIP),
+    begins("Building wheels for collected packages", Compile).by(PIP),
+    begins("Building *==", Compile).by(&["uv"]),
+    begins("Building * @ ", Compile).by(&["uv"]),
+    ended("Built ", Compile).by(&["uv"]),
+    ended("Created wheel for ", Compile).by(PIP),
+    begins("Installing collected packages: ", Unpack).by(PIP),
+    ended("Successfully installed ", Unpack).by(PIP).last(),
+    ended("Resolved * package", Plan).by(&["uv"]),
+    ended("Prepared * package", Download).by(&["uv"]),
+    ended("Installed * package", Unpack).by(&["uv"]).last(),
+    begins("Resolving dependencies...", Plan).by(POETRY),
+    ended("Writing lock file", Plan).by(POETRY).last(),
+    begins("Installing dependencies from lock file", Unpack).by(POETRY),
+    begins("Package operations: ", Unpack).by(POETRY),
+    begins("=*= test session starts =", Test).by(TESTERS),
+    ended("* passed in ", Test).by(TESTERS).last(),
+    ended("* failed in ", Test).by(TESTERS).last(),
+    ended("=* passed", Test).by(TESTERS).last(),
+    ended("=* failed", Test).by(TESTERS).last(),
+    ended("Ran * test", Test).by(TESTERS).last(),
+    // setuptools
+    begins("building '*' extension", Compile),
 ];
 
 pub(super) const FAMILY: Family = Family {
-    names: &["pip", "pip3", "python", "python3", "uv", "pytest", "poetry", "pipenv", "tox"],
+    names: &["pip", "pip3", "python", "python3", "uv", "pytest", "py.test", "poetry", "pipenv", "tox", "nox", "cython"],
     rules: RULES,
     lines: LINES,
 };
