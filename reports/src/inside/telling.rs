@@ -118,7 +118,6 @@ mod tests {
         assert_eq!(kept(&ends), [(0, ends[0].into()), (2, ends[2].into()), (3, ends[3].into())]);
     }
 
-    /// `apt-get update` reads lists, too. The line after it shows that an install runs, to which the next download belongs.
     /// A line of automake 1.16.
     #[test]
     fn a_kept_line_says_the_same() {
@@ -128,6 +127,7 @@ mod tests {
         assert!(kept[0].1.len() <= 3 * LONGEST);
     }
 
+    /// `apt-get update` reads lists, too. The line after it shows that an install runs, to which the next download belongs.
     #[test]
     fn a_line_of_another_command_is_kept() {
         let lines = [

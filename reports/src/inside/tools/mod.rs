@@ -430,7 +430,7 @@ mod tests {
         }
     }
 
-    /// Lines of the output of real runs, or of published logs where the table says so.
+    /// Lines of the output of real runs with other names and numbers, or of published logs where the table says so.
     #[test]
     fn lines_of_real_runs_have_their_known_meaning() {
         for (expected, text) in rows(include_str!("lines.tsv")) {
