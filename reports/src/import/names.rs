@@ -91,6 +91,8 @@ pub(crate) fn vertex(name: &str, targets: &Targets) -> Name {
     words = &words[usize::from(target.is_some())..words.len() - 1];
     let platform = words.first().copied().filter(|word| word.contains('/'));
     words = &words[usize::from(platform.is_some()).min(words.len())..];
+    // A trigger that the base image or another stage gave to this stage is executed here.
+    let rest = rest.strip_prefix("ONBUILD ").unwrap_or(rest);
     Name {
         // BuildKit omits the name if there is only one stage.
         stage: Some(words.last().copied().unwrap_or("stage-0").to_owned()),
@@ -242,6 +244,7 @@ mod tests {
             name("[linux/arm64 build 1/2] FROM x"),
             ("build".into(), Some((1, 2)), "FROM".into(), "FROM x".into())
         );
+        assert_eq!(name("[x 1/2] ONBUILD RUN a"), ("x".into(), Some((1, 2)), "RUN".into(), "RUN a".into()));
         assert_eq!(name("[stage-16  3/17] COPY a b").1, Some((3, 17)));
         assert_eq!(name("[internal] load .dockerignore").2, Instruction::Internal);
         assert_eq!(name("exporting to image").2, Instruction::Internal);

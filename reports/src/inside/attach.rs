@@ -187,9 +187,18 @@ impl Given {
                 let whole = given.len() == exec.len() || given.last().is_some_and(|last| last == "…");
                 whole && given.iter().zip(exec).all(is)
             }
-            (Self::Arguments(_), None) => false,
+            (Self::Arguments(given), None) => is_heredoc_of(given, step),
         }
     }
+}
+
+/// Whether an interpreter was given a heredoc that names it. BuildKit mounts such a heredoc as `/dev/pipes/EOF`, and executes it.
+fn is_heredoc_of(given: &[String], step: &str) -> bool {
+    let text = heredoc_head(step).map_or(step, |(head, _)| head);
+    let interpreter = text.strip_prefix("#!").and_then(|line| line.split_whitespace().next());
+    interpreter.is_some()
+        && interpreter == given.first().map(String::as_str)
+        && given.iter().any(|word| word.starts_with("/dev/pipes/"))
 }
 
 /// The arguments of a RUN in the exec form.
@@ -308,6 +317,13 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Pr
         let parent = Some(place(folded.parent)?);
         Some(Folded { parent, start: at(folded.start), end: at(folded.end), ..folded.clone() })
     });
+    let is_executed =
+        script.text.starts_with("#!") || heredoc_head(&script.text).is_some_and(|(head, _)| head.starts_with("#!"));
+    let command = match exec_form(&script.text) {
+        Some(command) => command,
+        None if is_executed => list[0].arguments.clone(),
+        None => vec!["/bin/sh".into(), "-c".into(), script.text.clone()],
+    };
     let (start, end) =
         (list[0].start, list.iter().filter(|process| process.pid == list[0].pid).map(|process| process.end).max());
     Processes {
@@ -315,8 +331,8 @@ fn below(machine: &Processes, shell: u32, zero: Nanos, script: ScriptText) -> Pr
         resolution: machine.resolution,
         start,
         end: end.unwrap_or(start),
-        command: exec_form(&script.text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), script.text]),
-        script: None,
+        command,
+        script: script.text.starts_with("#!").then_some(script.text),
         origins: script.origins,
         functions: machine.functions.clone(),
         folded: folded.collect(),
@@ -549,6 +565,28 @@ mod tests {
             [text(4, "make $V"), text(2, "make $V && ls"), text(3, r#"echo \"a\" ${V}"#), text(1, "$COMMAND")];
         assert_eq!(seen, expected);
         assert_eq!(record.steps[1].processes.as_ref().unwrap().origins.len(), 1);
+    }
+
+    /// BuildKit executes a heredoc that names its interpreter.
+    #[test]
+    fn a_heredoc_with_an_interpreter_is_found_by_it() {
+        let mut record = record_of(Tool::Buildkit, &["RUN <<EOT (#!/bin/bash...)", "RUN <<EOT (#!/bin/dash)"]);
+        let list = vec![
+            process(1, None, &["runc", "init"], 0, 900),
+            process(2, Some(0), &["/bin/dash", "/dev/pipes/EOT"], 100, 200),
+            process(3, Some(0), &["/bin/bash", "/other"], 200, 300),
+            process(4, Some(0), &["/bin/bash", "/dev/pipes/EOT"], 300, 400),
+        ];
+        let machine = Processes { list, ..machine() };
+        let text = "#!/bin/bash\nset -e\nmake\n";
+        let known = |step: &Step| {
+            let is_bash = step.text.contains("bash");
+            Vec::from_iter(is_bash.then(|| ScriptText { text: text.into(), origins: Vec::new() }))
+        };
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), known), 2);
+        let seen = |step: &Step| step.processes.as_ref().map(|seen| (seen.list[0].pid, seen.script.clone()));
+        let seen: Vec<_> = record.steps.iter().filter_map(seen).collect();
+        assert_eq!(seen, [(4, Some(text.to_owned())), (2, None)]);
     }
 
     /// buildah's chroot isolation executes a copy of buildah from memory, which starts the program.
