@@ -232,6 +232,20 @@ impl Account {
         &self.waits
     }
 
+    /// Takes the kernel's exact sum of the processor time at the end. If the switches say that it ran for longer than that, some of them were
+    /// dropped, and it waited for something unknown.
+    pub(crate) fn ran_at_most(&mut self, time: u64, start: u64, cpu: u64) {
+        /// The kernel's sum ends with the last tick of the clock or context switch.
+        const INEXACT: u64 = 20_000_000;
+        self.advance(time);
+        let waited = self.runnable + self.waits.total().0;
+        let ran = time.saturating_sub(start).saturating_sub(waited);
+        if ran > cpu + INEXACT {
+            self.waits.add(self.company, Nanos(ran - cpu), None);
+            self.cpu = self.cpu.min(cpu);
+        }
+    }
+
     /// The final account without the causes of blocks, which [`resolved`](Self::resolved) adds. `delayed` is the kernel's sum of the waits
     /// for a processor, if known. If it is more than context switches show, the process waited for a processor after other waits were over.
     pub(crate) fn end(&mut self, time: u64, delayed: Option<u64>) -> ProcessTime {

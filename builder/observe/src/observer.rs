@@ -306,7 +306,7 @@ impl ObserverThread {
         let count = match &mut self.source {
             EventSource::Events(rings) => {
                 let count = read(rings);
-                self.forest.lost(rings.take_lost());
+                self.forest.lost(now(), rings.take_lost());
                 count
             }
             EventSource::Sampled(sampler) => {

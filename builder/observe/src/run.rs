@@ -123,6 +123,10 @@ impl ProgramRun {
     pub(crate) fn end(&mut self, time: u64) {
         if self.end.is_none() {
             self.takes_sums(time, self.sums(time), false);
+            // Of a process with threads, the account of one may be missing.
+            if let Some(sum) = self.exits.filter(|_| self.threads == 1) {
+                self.account.ran_at_most(time, self.start, sum.cpu.saturating_sub(self.past.cpu));
+            }
             // The kernel's sum is of one thread.
             let delayed = self.delayed.filter(|_| self.threads == 1);
             self.time = self.account.end(time, delayed);

@@ -85,6 +85,8 @@ pub(crate) struct Forest {
     paused: Option<u64>,
     /// Processes of which something happened before that time, but was read after it: their switches until now are not known.
     unsettled: Vec<i32>,
+    /// The times of the last two readings.
+    readings: (u64, u64),
     /// Processes that continue without reports.
     hidden: HashSet<i32>,
     /// Those of them that nothing follows yet.
@@ -138,6 +140,7 @@ impl Forest {
             reported_since: 0,
             paused: None,
             unsettled: Vec::new(),
+            readings: (0, 0),
             hidden: HashSet::default(),
             unfollowed: Vec::new(),
         }
@@ -412,11 +415,14 @@ impl Forest {
         self.threads.insert(tid, Thread { pid, state, since: time });
     }
 
-    /// Counts events that the kernel dropped, for every running step.
-    pub(crate) fn lost(&mut self, events: Lost) {
-        for step in self.steps.iter_mut().filter(|step| step.end.is_none()) {
+    /// Counts events that the kernel dropped before a reading at `now`, for every step that they may be about. The kernel reports them with the
+    /// next event that has room, which is read one reading later.
+    pub(crate) fn lost(&mut self, now: u64, events: Lost) {
+        let (before, last) = self.readings;
+        for step in self.steps.iter_mut().filter(|step| step.end.is_none_or(|end| end > before)) {
             step.lost += events;
         }
+        self.readings = (last, now);
     }
 
     /// Returns the running processes that executed a program since the last call, with the time.

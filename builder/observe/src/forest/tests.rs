@@ -338,6 +338,43 @@ fn accounts_of_ended_threads_are_divided_among_programs() {
     assert_eq!((cc.read.unwrap().0, cc.written.unwrap().0, cc.peak_memory.unwrap().0), (300, 7, 5000));
 }
 
+/// A sleep of 400 ms whose report of leaving the processor was dropped. The kernel's sum at its end says that it ran for 1 ms.
+#[test]
+fn a_dropped_switch_is_not_time_on_a_processor() {
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "sleep")]);
+    let exit = |cpu| Exit { tid: 11, cpu: cpu * MS, waits: 1, ..Exit::default() };
+    let ended = |mut forest: Forest, cpu| {
+        forest.exits(400 * MS, [exit(cpu)]);
+        forest.take([event(400, 11, What::Exited)]);
+        forest.finish(400 * MS);
+        let time = forest.steps[0].runs[&0].time;
+        (time.cpu, time.blocked.total())
+    };
+    assert_eq!(ended(forest, 1), (Nanos(MS), Nanos(399 * MS)));
+    // A program that computes; the kernel's sum lacks the time since the last tick.
+    let mut forest = Forest::new(1);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "cc")]);
+    assert_eq!(ended(forest, 390), (Nanos(400 * MS), Nanos(0)));
+}
+
+/// The reading at 200 ms empties a full ring. The number of dropped reports follows with the next report, which is read at 220 ms.
+#[test]
+fn what_was_dropped_before_the_end_of_a_step_is_said() {
+    let mut forest = Forest::new(1);
+    let lost = |all| Lost { all, of_processes: 0 };
+    forest.take([forked(0, 10, 1), forked(0, 20, 1)]);
+    forest.lost(20 * MS, lost(0));
+    forest.take([event(15, 10, What::Exited)]);
+    forest.lost(40 * MS, lost(0));
+    forest.lost(200 * MS, lost(0));
+    forest.take([event(150, 20, What::Exited)]);
+    forest.lost(220 * MS, lost(7));
+    assert_eq!(forest.steps.iter().map(|step| step.lost.all).collect::<Vec<_>>(), [0, 7]);
+    forest.lost(240 * MS, lost(3));
+    assert_eq!(forest.steps[1].lost.all, 7, "the step had ended before");
+}
+
 #[test]
 fn a_process_that_a_signal_ended_has_128_and_its_number() {
     let mut forest = Forest::new(1);
