@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(code.function(pid, 0x2000).map(str::to_owned), Some("last-one".into()));
         assert_eq!(code.left, MOST - 26 - 12 - 17, "the second line is read again until it is whole");
         std::fs::remove_file(&path).unwrap();
-        // Neither a directory nor a pipe is a list.
+        // A directory is not a list.
         std::fs::create_dir(&path).unwrap();
         assert_eq!(GeneratedCode::default().function(pid, 0x1000), None);
         std::fs::remove_dir(&path).unwrap();

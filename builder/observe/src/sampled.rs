@@ -32,6 +32,8 @@ pub(crate) struct Sampler {
     /// The process whose descendants are read; `None` if only followed processes are.
     root: Option<i32>,
     last: u64,
+    /// What the clock of `/proc` is ahead. All processes of a reading have the same, so that one of the same tick as its parent is not before it.
+    ahead: i64,
     known: HashMap<i32, Known>,
     /// The readings that were late: when, and how long after the one before.
     late: Vec<(u64, u64)>,
@@ -115,7 +117,7 @@ impl Sampler {
 
     /// Reads only the processes that are [followed](Self::follow).
     pub(crate) fn of_followed(now: u64) -> Self {
-        Self { root: None, last: now, known: HashMap::new(), late: Vec::new() }
+        Self { root: None, last: now, ahead: 0, known: HashMap::new(), late: Vec::new() }
     }
 
     /// Reads this process and its descendants from now on.
@@ -199,6 +201,7 @@ impl Sampler {
     /// Returns the events since the last reading, as far as samples show them.
     pub(crate) fn read(&mut self, now: u64) -> Vec<Event> {
         self.note_gap(now);
+        self.ahead = ahead();
         let mut events = Vec::new();
         let mut seen = HashMap::new();
         let mut gone = Vec::new();
@@ -258,7 +261,7 @@ impl Sampler {
     fn update(&self, sighting: Sighting<'_>, now: u64, events: &mut Vec<Event>) -> Known {
         let Sighting { pid, parent, above, stat, known } = sighting;
         let mut say = |time, tid, what| events.push(Event { time, pid, tid, what });
-        let from = if known.is_none() { begin(&stat).clamp(self.last, now) } else { self.last };
+        let from = if known.is_none() { begin(&stat, self.ahead).clamp(self.last, now) } else { self.last };
         if known.is_none() {
             say(from, pid, What::Forked { parent });
         }
@@ -298,8 +301,8 @@ impl Sampler {
 }
 
 /// When a process was started, on the monotonic clock. `/proc` counts ticks since the machine's start, and the middle of the tick is meant.
-fn begin(stat: &Stat) -> u64 {
-    (stat.started.saturating_mul(tick()) + tick() / 2).saturating_add_signed(-ahead())
+fn begin(stat: &Stat, ahead: i64) -> u64 {
+    (stat.started.saturating_mul(tick()) + tick() / 2).saturating_add_signed(-ahead)
 }
 
 /// A tick of the clock that `/proc` counts in.
@@ -389,6 +392,32 @@ mod tests {
             INTERVAL.as_nanos() as u64 + tick(),
             "no reading was late since"
         );
+    }
+
+    /// Most of them start in one tick of the clock of `/proc`.
+    #[test]
+    fn a_process_starts_after_its_parent() {
+        let nested = "(((((((read line); true); true); true); true); true); true); true";
+        for _ in 0..10 {
+            let mut shell =
+                Command::new("sh").args(["-c", nested]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let root = shell.id() as i32;
+            let mut sampler = Sampler::new(root, now());
+            let deepest = || std::iter::successors(Some(root), |&pid| children(pid).first().copied()).count();
+            while deepest() < 8 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            let mut begun = vec![root];
+            for event in sampler.read(now()) {
+                if let What::Forked { parent } = event.what {
+                    assert!(begun.contains(&parent), "{parent} starts {} before it is there", event.pid);
+                    begun.push(event.pid);
+                }
+            }
+            assert_eq!(begun.len(), 8);
+            drop(shell.stdin.take());
+            shell.wait().unwrap();
+        }
     }
 
     /// Some of them are found before the process that is followed, some below it.
