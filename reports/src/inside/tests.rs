@@ -1,3 +1,6 @@
+mod parts;
+mod selected;
+
 use super::text::{SHELL, UNATTRIBUTED, one_line, run_text};
 use super::*;
 use buildscope_record::{
@@ -275,105 +278,6 @@ fn flags_are_no_part_of_the_text() {
     assert_eq!(one_line("a \\\n   b\n"), "a \\ b");
 }
 
-/// The process takes the whole build, 1 ms: curl takes 0.4 of it, make 0.5.
-#[test]
-fn a_command_selector_scales_its_share_of_the_step() {
-    use crate::whatif::{Scenario, whatif};
-    use buildscope_record::{Outcome, Phase, Span};
-    let mut record = chain();
-    record.wall = Nanos(1_000_000);
-    let step = &mut record.steps[0];
-    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(record.wall));
-    record.spans.push(Span { step: Some(StepId(0)), end: record.wall, ..Span::of(Phase::Process) });
-    let predicted = |what: &str, times: f64| {
-        let scenario = Scenario { faster: vec![(what.parse().unwrap(), times)], ..Scenario::default() };
-        whatif(&record, &scenario).map(|prediction| prediction.wall.0.div_ceil(1000))
-    };
-    assert_eq!(predicted("command:curl", f64::INFINITY), Ok(600));
-    assert_eq!(predicted("command:make", 2.0), Ok(750));
-    assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
-}
-
-#[test]
-fn a_command_is_selected_by_its_first_words_at_any_depth() {
-    let row = |kind, text: &str, wall| CommandRow { wall: Nanos(wall), ..CommandRow::of(kind, text) };
-    let inner = vec![row(RowKind::Command, "sleep 2", 10), row(RowKind::Process, "sleep 2", 20)];
-    let rows = [
-        row(RowKind::Command, "sleep 2.5", 1),
-        row(RowKind::Command, "sleep 2;", 2),
-        row(RowKind::Command, "sleep 2 3", 4),
-        CommandRow { inner, ..row(RowKind::Command, "(sleep 2 | cat)", 40) },
-        row(RowKind::Shell, "sleep 2", 80),
-    ];
-    assert_eq!(sum_of(&rows, "sleep 2", |row| row.wall), Nanos(16));
-    assert_eq!(sum_of(&rows, "sleep", |row| row.wall), Nanos(17));
-    assert_eq!(sum_of(&rows, "sl", |row| row.wall), Nanos::ZERO);
-    assert_eq!(sum_of(&rows, "(sleep 2 | cat)", |row| row.wall), Nanos(40), "the whole counts once");
-    let single = [
-        row(RowKind::Command, "for i in 1 2; do sleep 7; done", 1),
-        row(RowKind::Command, "(cd x; for i in 1 2; do sleep 7 > y; done)", 2),
-        row(RowKind::Command, "while read l; do cc $l; sleep 7; done", 4),
-        row(RowKind::Command, "make sleep 7", 8),
-    ];
-    assert_eq!(sum_of(&single, "sleep 7", |row| row.wall), Nanos(3), "the only program has no row of its own");
-}
-
-/// A step of 1 ms, and one of 1 ms in which make takes 0.5: in a stage of its own, make runs alongside the first step.
-#[test]
-fn a_moved_command_runs_together_with_what_came_before_its_step() {
-    use crate::whatif::{Scenario, whatif};
-    use buildscope_record::{Edge, EdgeKind, Outcome, Phase, Span};
-    let mut record = chain();
-    record.steps.insert(0, Step::of(StepId(0), "COPY", "COPY . ."));
-    record.wall = Nanos(2_000_000);
-    for (number, step) in (0..).zip(&mut record.steps) {
-        let (start, end) = (Nanos(u64::from(number) * 1_000_000), Nanos(u64::from(number + 1) * 1_000_000));
-        (step.id, step.outcome, step.start, step.end) = (StepId(number), Outcome::Executed, Some(start), Some(end));
-        record.spans.push(Span { step: Some(step.id), start, end, ..Span::of(Phase::Process) });
-    }
-    record.edges.push(Edge { from: StepId(0), to: StepId(1), kind: EdgeKind::Data });
-    let predicted = |what: &str| {
-        let scenario = Scenario { moved: vec![what.parse().unwrap()], ..Scenario::default() };
-        whatif(&record, &scenario).map(|prediction| (prediction.wall.0.div_ceil(1000), prediction.steps.len()))
-    };
-    assert_eq!(predicted("command:make"), Ok((1500, 2)));
-    assert_eq!(predicted("command:curl"), Ok((1600, 2)));
-    assert!(predicted("command:ninja").is_err());
-}
-
-/// One second of `sleep 1`, then two of `sleep 2`: moved, the second one runs at the same time, whichever it is.
-#[test]
-fn what_comes_before_a_moved_command_does_not_wait_for_it() {
-    use crate::whatif::{Scenario, whatif};
-    use buildscope_record::{Outcome, Phase, Span};
-    const SECOND: u64 = 1_000_000_000;
-    let mut record = chain();
-    record.wall = Nanos(3 * SECOND);
-    let step = &mut record.steps[0];
-    step.text = "RUN sleep 1 && sleep 2".into();
-    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(record.wall));
-    let sleep = |length: &str, from: u64, to: u64| Process {
-        parent: Some(0),
-        program: "sleep".into(),
-        arguments: vec!["sleep".into(), length.into()],
-        start: Nanos(from * SECOND),
-        end: Nanos(to * SECOND),
-        ..Process::default()
-    };
-    let shell = Process { program: "sh".into(), end: record.wall, ..Process::default() };
-    let list = vec![shell, sleep("1", 0, 1), sleep("2", 1, 3)];
-    let command = ["sh", "-c", "sleep 1 && sleep 2"].map(String::from).to_vec();
-    step.processes = Some(Processes { command, list, ..Processes::of(Observed::Events, Nanos::ZERO, record.wall) });
-    record.spans.push(Span { step: Some(StepId(0)), end: record.wall, ..Span::of(Phase::Process) });
-    let predicted = |what: &str| {
-        let scenario = Scenario { moved: vec![what.parse().unwrap()], ..Scenario::default() };
-        whatif(&record, &scenario).unwrap().wall.as_secs_f64().round()
-    };
-    assert_eq!(predicted("command:sleep 2"), 2.0);
-    // What comes after it waits for its result.
-    assert_eq!(predicted("command:sleep 1"), 3.0);
-}
-
 fn ms(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Process {
     const MS: u64 = 1_000_000;
     Process { threads: 1, ..process(parent, program, start * MS, end * MS, cpu * MS) }
@@ -381,18 +285,6 @@ fn ms(parent: Option<u32>, program: &str, start: u64, end: u64, cpu: u64) -> Pro
 
 fn row(text: &str, ms: u64) -> (String, u64) {
     (text.to_owned(), ms)
-}
-
-/// curl works 900 ms, tar 100 ms and waits for curl otherwise: they share the time as 9 to 1.
-#[test]
-fn waits_within_a_pipeline_are_not_time_of_its_parts() {
-    let mut tar = ms(Some(0), "tar", 0, 1000, 100);
-    tar.time.blocked = Blocked { lock: Nanos(900_000_000), ..Blocked::default() };
-    let list = vec![ms(None, "sh", 0, 1000, 0), ms(Some(0), "curl", 0, 900, 90), tar];
-    let Some(inside) = inside(&long("curl x | tar xz", list).steps[0], Nanos::ZERO) else { panic!("one step") };
-    let parts: Vec<_> = inside.rows[0].inner.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000)).collect();
-    assert_eq!(parts, [("curl x", 900), ("tar xz", 100)]);
-    assert_eq!(inside.rows[0].inner[0].place, Some((0, 6)));
 }
 
 fn long(script: &str, list: Vec<Process>) -> Record {
@@ -409,93 +301,6 @@ fn parts(script: &str, list: Vec<Process>) -> Vec<(String, u64)> {
         assert_eq!(row.inner.iter().map(|row| row.wall).sum::<Nanos>(), row.wall, "{row:#?}");
     }
     row.inner.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect()
-}
-
-/// Three turns of a loop with one command, and two of a loop with one pipeline.
-#[test]
-fn the_turns_of_a_loop_with_one_command_have_their_time() {
-    let run = |argument: &str, start, end| Process {
-        arguments: vec!["pip".into(), "install".into(), argument.into()],
-        ..ms(Some(0), "pip", start, end, end - start)
-    };
-    let list = vec![ms(None, "sh", 0, 1000, 0), run("a", 0, 200), run("b", 200, 900), run("c", 900, 1000)];
-    let text = "for i in a b c; do pip install $i; done";
-    let turns = [row("pip install b", 700), row("pip install a", 200), row("pip install c", 100)];
-    assert_eq!(parts(text, list.clone()), turns);
-    assert_eq!(
-        command_share(&long(text, list).steps[0], "pip install", 1.0).time,
-        1.0,
-        "its own row is that of the loop"
-    );
-
-    // Between the turns, the shell computes.
-    let mut shell = ms(None, "sh", 0, 1000, 100);
-    shell.time.blocked.child = Nanos(900_000_000);
-    let between = long(text, vec![shell, run("a", 0, 200), run("b", 300, 1000)]);
-    let Some(between) = inside(&between.steps[0], Nanos::ZERO) else { panic!("one step") };
-    let itself = between.rows[0].inner.last().map(|row| (&*row.text, row.wall, row.spent.processor));
-    assert_eq!(itself, Some(("the shell itself", Nanos(100_000_000), Nanos(100_000_000))));
-
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        ms(Some(0), "curl", 0, 300, 300),
-        ms(Some(0), "tar", 300, 500, 200),
-        ms(Some(0), "curl", 500, 800, 300),
-        ms(Some(0), "tar", 800, 1000, 200),
-    ];
-    let text = "for i in a b; do curl $i | tar x; done";
-    assert_eq!(parts(text, list.clone()), [row("curl $i", 600), row("tar x", 400)]);
-    assert_eq!(command_share(&long(text, list).steps[0], "tar x", 1.0).time, 0.4);
-
-    let copy = |start, end| Process { forked: true, ..ms(Some(0), "sh", start, end, 0) };
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        copy(0, 500),
-        ms(Some(1), "curl", 0, 300, 300),
-        ms(Some(1), "tar", 300, 500, 200),
-        copy(500, 1000),
-        ms(Some(4), "curl", 500, 800, 300),
-        ms(Some(4), "tar", 800, 1000, 200),
-    ];
-    assert_eq!(parts("for i in a b; do (curl $i; tar x); done", list), [row("curl $i", 600), row("tar x", 400)]);
-}
-
-#[test]
-fn the_commands_of_substitutions_have_their_time() {
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        ms(Some(0), "git", 0, 300, 300),
-        Process { forked: true, ..ms(Some(0), "sh", 300, 700, 0) },
-        ms(Some(2), "ls", 300, 400, 100),
-        ms(Some(2), "sed", 400, 700, 300),
-        Process { arguments: vec!["cc".into(), "1.2".into()], ..ms(Some(0), "cc", 700, 1000, 300) },
-    ];
-    let text = "cc $(git describe) \"$(ls; sed x)\"";
-    let split = [row("git describe", 300), row("ls; sed x", 400), row("cc 1.2", 300)];
-    assert_eq!(parts(text, list.clone()), split);
-    let Some(whole) = inside(&long(text, list.clone()).steps[0], Nanos::ZERO) else { panic!("one step") };
-    let inner = &whole.rows[0].inner;
-    assert_eq!(inner.iter().map(|row| row.place).collect::<Vec<_>>(), [Some((5, 17)), Some((22, 31)), None]);
-    let nested: Vec<_> = inner[1].inner.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000)).collect();
-    assert_eq!(nested, [("ls", 100), ("sed x", 300)]);
-    let call = parts("f() { ls; sed x; cc $1; }; f $(git describe)", list.clone());
-    assert_eq!(call, [row("git describe", 300), row("f", 700)]);
-    // The order of a process substitution is not known: its processes are told apart by their programs.
-    assert_eq!(
-        parts("cc $(git describe) <(ls; sed x)", list),
-        [row("cc 1.2", 300), row("git", 300), row("sed", 300), row("ls", 100)]
-    );
-}
-
-#[test]
-fn the_commands_of_a_subshell_have_their_time() {
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        Process { forked: true, ..ms(Some(0), "sh", 0, 1000, 0) },
-        ms(Some(1), "make", 100, 600, 500),
-        ms(Some(1), "cp", 600, 900, 300),
-    ];
-    assert_eq!(parts("(make; cp a b)", list), [row("make", 500), row("cp a b", 300), row("the shell itself", 200)]);
 }
 
 /// uv 0.13 builds a package for 0.6 s, with its connections to the index open; vitest 1.6 has a server of its own while its worker runs.
@@ -552,34 +357,6 @@ fn processes_of_an_unknown_one_of_several_commands_are_a_row() {
         list
     });
     assert_eq!(inner, [super::tests::row("ar x", 500), super::tests::row(turns, 500)]);
-}
-
-#[test]
-fn the_commands_of_a_loop_have_the_sum_of_their_runs() {
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        ms(Some(0), "gcc", 0, 300, 300),
-        ms(Some(0), "strip", 300, 400, 100),
-        ms(Some(0), "gcc", 400, 900, 500),
-        ms(Some(0), "strip", 900, 1000, 100),
-    ];
-    assert_eq!(parts("for i in a b; do gcc $i; strip $i; done", list), [row("gcc $i", 800), row("strip $i", 200)]);
-}
-
-/// Two compilers run at the same time from 100 to 500 ms, one of another directory from 500 to 900 ms.
-#[test]
-fn a_recursive_make_is_divided_by_directory() {
-    let named =
-        |process: Process, words: &str| Process { arguments: words.split(' ').map(str::to_owned).collect(), ..process };
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        named(ms(Some(0), "make", 0, 1000, 0), "make all"),
-        named(ms(Some(1), "make", 100, 500, 0), "make -C lib"),
-        named(ms(Some(1), "make", 100, 900, 0), "make -C bin"),
-        ms(Some(2), "cc1", 100, 500, 400),
-        ms(Some(3), "cc1", 100, 900, 800),
-    ];
-    assert_eq!(parts("make all", list), [row("make -C bin", 600), row("make -C lib", 200), row("make itself", 200)]);
 }
 
 /// 30 of 40 samples are in one function.
@@ -727,49 +504,6 @@ fn totals_are_divided_among_the_loops_of_their_program() {
     assert_eq!(rows[..3], [(first, 3001, 630), ("cp a b", 1, 200), (second, 1001, 210)]);
 }
 
-/// In a loop of a second, most short processes are totals: 400 ms of date and 100 ms of cp.
-#[test]
-fn the_time_of_totals_belongs_to_the_commands_of_a_loop() {
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        ms(Some(0), "date", 0, 100, 100),
-        ms(Some(0), "cp", 100, 300, 200),
-        ms(Some(0), "date", 900, 1000, 100),
-    ];
-    let mut record = long("while test $i; do date; cp a b; done", list);
-    let totals = |dates, copies| vec![total(Some(0), "date", dates), total(Some(0), "cp", copies)];
-    let mut inner = |totals| {
-        record.steps[0].processes.as_mut().unwrap().folded = totals;
-        let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
-        let rows = &inside.rows[0].inner;
-        rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000, row.processes)).collect::<Vec<_>>()
-    };
-    let row = |text: &str, wall, processes| (text.to_owned(), wall, processes);
-    let expected = [row("test $i", 100, 0), row("date", 600, 40_002), row("cp a b", 300, 10_001)];
-    assert_eq!(inner(totals(40_000, 10_000)), expected);
-    // Several at a time: there are 600 ms for the 900 of date and the 300 of cp.
-    let expected = [row("date", 650, 90_002), row("cp a b", 350, 30_001)];
-    assert_eq!(inner(totals(90_000, 30_000)), expected);
-}
-
-/// Of the processes of make, 300 ms of cc1 and 100 ms of as are totals.
-#[test]
-fn the_time_of_totals_belongs_to_the_programs_of_make() {
-    let list = vec![
-        ms(None, "sh", 0, 1000, 0),
-        ms(Some(0), "make", 0, 1000, 100),
-        ms(Some(1), "cc1", 0, 150, 150),
-        ms(Some(1), "ld", 150, 350, 200),
-    ];
-    let mut record = long("make; true", list);
-    let seen = record.steps[0].processes.as_mut().unwrap();
-    seen.folded = vec![total(Some(1), "as", 10_000), total(Some(1), "cc1", 30_000)];
-    let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
-    let rows = &inside.rows[0].inner;
-    let rows: Vec<_> = rows.iter().map(|row| (&*row.text, row.wall.0 / 1_000_000, row.processes)).collect();
-    assert_eq!(rows, [("cc1", 450, 30_001), ("ld", 200, 1), ("as", 100, 10_000), ("make itself", 250, 1)]);
-}
-
 /// crun starts the program and ends.
 #[test]
 fn a_program_without_a_shell_has_its_time_below_a_runtime() {
@@ -780,137 +514,4 @@ fn a_program_without_a_shell_has_its_time_below_a_runtime() {
     let Some(inside) = inside(&record.steps[0], Nanos::ZERO) else { panic!("one step") };
     let rows: Vec<_> = inside.rows.iter().map(|row| (row.text.clone(), row.wall.0 / 1_000_000)).collect();
     assert_eq!(rows, [row("/bin/sleep 1", 890), row("unattributed", 100)]);
-}
-
-/// A shell executes the last command of its text in its own place: the process has the name of the text, and the command a row.
-#[test]
-fn the_last_command_of_a_nested_shell_has_a_row() {
-    let mut list = vec![
-        process(None, "sh", 0, 900_000_000, 0),
-        process(Some(0), "su", 0, 10_000_000, 0),
-        process(Some(0), "sh", 10_000_000, 500_000_000, 0),
-        process(Some(2), "cp", 20_000_000, 500_000_000, 0),
-        process(Some(0), "rm", 500_000_000, 900_000_000, 0),
-    ];
-    list[2].replaces = Some(1);
-    list[4].replaces = Some(2);
-    for (number, text) in [(1, "su|-c|cp a b; rm -r c"), (2, "sh|-c|cp a b; rm -r c"), (3, "cp|a|b"), (4, "rm|-r|c")] {
-        list[number].arguments = text.split('|').map(String::from).collect();
-    }
-    let mut record = record("su -c 'cp a b; rm -r c'", list);
-    record.steps[0].processes.as_mut().unwrap().end = Nanos(900_000_000);
-    let inside = inside(&record.steps[0], Nanos(0)).unwrap();
-    let inner: Vec<_> = inside.rows[0].inner.iter().map(|row| (row.text.as_str(), row.kind)).collect();
-    assert_eq!(inner, [("cp a b", RowKind::Process), ("rm -r c", RowKind::Process)]);
-}
-
-/// A step of three seconds with these processes of a shell, in a build of that step.
-fn seconds(script: &str, list: &[(&str, u64, u64)]) -> Record {
-    use buildscope_record::{Outcome, Phase, Span};
-    const SECOND: u64 = 1_000_000_000;
-    let end = list.iter().map(|(.., end)| end * SECOND).max().map(Nanos).unwrap_or_default();
-    let mut record = chain();
-    record.wall = end;
-    let step = &mut record.steps[0];
-    step.text = format!("RUN {script}");
-    (step.outcome, step.start, step.end) = (Outcome::Executed, Some(Nanos::ZERO), Some(end));
-    let shell = Process { program: "sh".into(), end, ..Process::default() };
-    let process = |&(line, from, to): &(&str, u64, u64)| {
-        let arguments: Vec<String> = line.split(' ').map(str::to_owned).collect();
-        let mut process = Process {
-            parent: Some(0),
-            program: arguments[0].clone(),
-            start: Nanos(from * SECOND),
-            end: Nanos(to * SECOND),
-            arguments,
-            ..Process::default()
-        };
-        if process.program == "busy" {
-            // On two processors.
-            process.time.cpu = Nanos(2 * (to - from) * SECOND);
-        }
-        process
-    };
-    let list = [shell].into_iter().chain(list.iter().map(process)).collect();
-    let command = ["sh", "-c", script].map(String::from).to_vec();
-    step.processes = Some(Processes { command, list, ..Processes::of(Observed::Events, Nanos::ZERO, end) });
-    record.spans.push(Span { step: Some(StepId(0)), end, ..Span::of(Phase::Process) });
-    record
-}
-
-/// The predicted time in seconds.
-fn predicted(record: &Record, scenario: &crate::whatif::Scenario) -> f64 {
-    let wall = crate::whatif::whatif(record, scenario).unwrap().wall.as_secs_f64();
-    (wall * 100.0).round() / 100.0
-}
-
-/// One step after the other, a stage of its own takes the same time elsewhere. Where whole stages wait for each other, nothing of the step's stage
-/// runs next to it.
-#[test]
-fn a_moved_command_follows_the_policy() {
-    use crate::whatif::Scenario;
-    use buildscope_record::Policy;
-    let mut record = seconds("sleep 1; sleep 2", &[("sleep 1", 0, 1), ("sleep 2", 1, 3)]);
-    let moved = Scenario { moved: vec!["command:sleep 2".parse().unwrap()], ..Scenario::default() };
-    for (policy, wall) in [(Policy::Instructions, 2.0), (Policy::Stages, 3.0), (Policy::Serial, 3.0)] {
-        record.options.policy = Some(policy);
-        assert_eq!(predicted(&record, &moved), wall, "{policy}");
-    }
-}
-
-/// One second of sleep and one of work on two processors: without the sleep, a single processor needs the two seconds of that work.
-#[test]
-fn the_work_of_other_commands_remains() {
-    use crate::whatif::Scenario;
-    use buildscope_record::Resources;
-    let mut record = seconds("sleep 1; busy 1", &[("sleep 1", 0, 1), ("busy 1", 1, 2)]);
-    record.host.cpus = Some(2);
-    record.cpu = Some(Nanos(2_000_000_000));
-    record.steps[0].resources = Some(Resources { cpu_user: Nanos(2_000_000_000), ..Resources::default() });
-    let without = |what: &str, cores| Scenario {
-        faster: vec![(what.parse().unwrap(), f64::INFINITY)],
-        cores,
-        ..Scenario::default()
-    };
-    assert_eq!(predicted(&record, &without("command:sleep", None)), 1.0);
-    assert_eq!(predicted(&record, &without("command:sleep", Some(1.0))), 2.0);
-    assert_eq!(predicted(&record, &without("command:busy", Some(1.0))), 1.0);
-}
-
-/// The shell waits for the job, however soon it begins to wait.
-#[test]
-fn a_command_in_front_of_a_wait_for_a_job_has_no_drag() {
-    use crate::whatif::Scenario;
-    let record = seconds("sleep 3 & sleep 2; wait", &[("sleep 3", 0, 3), ("sleep 2", 0, 2)]);
-    let Some(inside) = inside(&record.steps[0], record.wall) else { panic!("one step") };
-    let rows: Vec<_> = inside.rows.iter().map(|row| (&*row.text, row.wall.0, row.drag.0)).collect();
-    assert_eq!(rows[..2], [("sleep 3", 1_000_000_000, 1_000_000_000), ("sleep 2", 2_000_000_000, 0)]);
-    let with = |what: &str, times| Scenario { faster: vec![(what.parse().unwrap(), times)], ..Scenario::default() };
-    assert_eq!(predicted(&record, &with("command:sleep 2", f64::INFINITY)), 3.0);
-    assert_eq!(predicted(&record, &with("command:sleep 3", f64::INFINITY)), 2.0);
-    assert_eq!(predicted(&record, &with("command:sleep", f64::INFINITY)), 0.0);
-    // The job ends after 1.5 s, and the wait begins after 2.
-    assert_eq!(predicted(&record, &with("command:sleep 3", 2.0)), 2.0);
-}
-
-/// A step sleeps for one second and then computes for two, on one processor. The other step needs four seconds of processor time: it has both
-/// processors while the first one sleeps, and ends with it, after three seconds. Without the sleep, both processors still compute for three.
-#[test]
-fn a_sleep_that_leaves_the_processors_to_another_step_has_no_drag() {
-    use crate::analysis::Analysis;
-    use buildscope_record::{Phase, Resources, Span};
-    let second = |count: u64| Nanos(count * 1_000_000_000);
-    let mut record = seconds("sleep 1; busy 2", &[("sleep 1", 0, 1), ("busy 2", 1, 3)]);
-    let other = Step { id: StepId(1), text: "RUN other".into(), processes: None, ..record.steps[0].clone() };
-    record.steps.push(other);
-    record.spans.push(Span { step: Some(StepId(1)), end: record.wall, ..Span::of(Phase::Process) });
-    (record.host.cpus, record.cpu) = (Some(2), Some(second(6)));
-    let used = |cpu_user, cpu_pressure| Some(Resources { cpu_user, cpu_pressure, ..Resources::default() });
-    record.steps[0].resources = used(second(2), Nanos::ZERO);
-    record.steps[1].resources = used(second(4), second(1));
-    let analysis = Analysis::new(&record);
-    let (step, tenths) = (&analysis.steps[0], |time: Nanos| time.0 / 100_000_000);
-    let rows: Vec<_> =
-        step.inside.iter().flat_map(|inside| &inside.rows).map(|row| (&*row.text, tenths(row.drag))).collect();
-    assert_eq!((tenths(step.drag), &rows[..2]), (10, &[("sleep 1", 0), ("busy 2", 10)][..]));
 }
