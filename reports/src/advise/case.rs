@@ -58,11 +58,9 @@ impl AdviceCase<'_> {
 
     /// Advice with a change of the Dockerfile.
     pub(super) fn edited(&self, advice: Advice, edits: Vec<Edit>) -> Advice {
-        let text = |(step, text): (&'_ StepExplanation, &'_ String)| -> String {
-            if text.contains('\n') { text.clone() } else { step.text.clone() }
-        };
-        let texts: Vec<String> = self.analysis.steps.iter().zip(self.texts).map(text).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let steps = self.analysis.steps.iter().zip(self.texts);
+        let texts: Vec<&str> =
+            steps.map(|(step, text)| if text.contains('\n') { text.as_str() } else { step.text.as_str() }).collect();
         Advice { diff: diff(&texts, &edits), edits, ..advice }
     }
 }

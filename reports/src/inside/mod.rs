@@ -252,12 +252,9 @@ impl Inside {
 
     /// Limits the drags of commands that are longer than `least` to what `drag` returns for what the step loses without them.
     pub(crate) fn limit_drags(&mut self, least: Nanos, mut drag: impl FnMut(CommandShare) -> Option<Nanos>) {
-        let share = |part: Nanos, whole: Nanos| {
-            if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
-        };
         let cpu: Nanos = self.rows.iter().map(|row| row.cpu).sum();
         let of_row =
-            |row: &CommandRow| CommandShare { time: share(self.drag(row), self.wall), cpu: share(row.cpu, cpu) };
+            |row: &CommandRow| CommandShare { time: ratio(self.drag(row), self.wall), cpu: ratio(row.cpu, cpu) };
         let shares: Vec<CommandShare> = self.rows.iter().map(of_row).collect();
         for (row, gone) in self.rows.iter_mut().zip(shares) {
             if row.kind != RowKind::Command || row.drag <= least {
@@ -308,18 +305,19 @@ pub(crate) fn command_share(step: &Step, words: &str, part: f64) -> CommandShare
         return CommandShare::default();
     };
     let words = text::command_line(words);
-    let of = |row: &CommandRow, whole: fn(&CommandRow) -> Nanos| {
-        let found = sum_of(std::slice::from_ref(row), &words, whole);
-        part * (found.as_secs_f64() / whole(row).as_secs_f64().max(f64::MIN_POSITIVE)).min(1.0)
-    };
     let named: Vec<_> = single(&inside.rows).map(|row| row.place).collect();
-    let saved = inside.saved(|row| if named.contains(&row.place) { of(row, |row| row.wall) } else { 0.0 });
-    let whole: Nanos = inside.rows.iter().map(|row| row.cpu).sum();
-    let cpu = sum_of(&inside.rows, &words, |row| row.cpu).as_secs_f64() / whole.as_secs_f64().max(f64::MIN_POSITIVE);
+    let of = |row: &CommandRow| part * ratio(sum_of(std::slice::from_ref(row), &words, |row| row.wall), row.wall);
+    let saved = inside.saved(|row| if named.contains(&row.place) { of(row) } else { 0.0 });
+    let cpu: Nanos = inside.rows.iter().map(|row| row.cpu).sum();
     CommandShare {
-        time: (saved.as_secs_f64() / inside.wall.as_secs_f64()).min(1.0),
-        cpu: if whole > Nanos::ZERO { part * cpu.min(1.0) } else { 0.0 },
+        time: ratio(saved, inside.wall),
+        cpu: part * ratio(sum_of(&inside.rows, &words, |row| row.cpu), cpu),
     }
+}
+
+/// A part of a whole, from 0 to 1; 0 if there is no whole.
+fn ratio(part: Nanos, whole: Nanos) -> f64 {
+    if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
 }
 
 /// The share of the step's time that the commands before the first of those have that start with these words.

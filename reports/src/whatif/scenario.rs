@@ -254,14 +254,14 @@ impl Scenario {
             order(record, &mut model, policy);
         }
         for (selector, times) in &self.faster {
-            let part = 1.0 - 1.0 / times;
+            let saved = 1.0 - 1.0 / times;
             let cpus = model.cpus;
             for (step, task) in
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
-                let gone = selector.share(step, part);
+                let gone = selector.share(step, saved);
                 let selected = task.segments.iter_mut().filter(|segment| selector.phase(Some(step), segment.phase));
-                selected.for_each(|segment| *segment = self::part(segment, gone.rest(), cpus));
+                selected.for_each(|segment| *segment = part(segment, gone.rest(), cpus));
             }
             if selector.by_phase() {
                 let own = model.head.iter_mut().chain(&mut model.tail);

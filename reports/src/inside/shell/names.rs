@@ -330,8 +330,7 @@ impl Programs {
 
     /// Notes the values of variables: before a command, or after `export` and the like.
     fn assignments(&mut self, simple: &SimpleCommand) {
-        let items = simple.prefix.iter().flat_map(|prefix| &prefix.0);
-        for item in items.chain(simple.suffix.iter().flat_map(|suffix| &suffix.0)) {
+        for item in items(simple) {
             if let CommandPrefixOrSuffixItem::AssignmentWord(assignment, _) = item
                 && let (AssignmentName::VariableName(name), AssignmentValue::Scalar(value)) =
                     (&assignment.name, &assignment.value)
