@@ -2,13 +2,13 @@
 //!
 //! A sample of the tracepoint `sched:sched_process_exec` may contain the stack of the program. At that moment, the stack has only what the
 //! kernel has put there: the arguments, the environment and the auxiliary vector. So a program is never too
-//! short. But there is a random gap of up to 8 KiB below the strings, and the copy ends at a page that nothing has touched: one stack in
-//! five has no arguments.
+//! short. But there is a random gap of up to 8 KiB below the strings, and the copy ends at a page that nothing has touched. A stack with a few
+//! hundred bytes of arguments and environment nearly always has them; the more strings, the more often they are missing.
 
 use crate::refusal::Refusal;
-use crate::ring::{Body, execs, opened};
+use crate::ring::{Body, execs};
 use perf_event::events::Tracepoint;
-use perf_event::{SampleFlag, Sampler};
+use perf_event::{Builder, SampleFlag};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags};
@@ -47,19 +47,18 @@ impl ExecTracepoint {
         number.trim().parse().map(Self).map_err(|_| Errno::INVAL)
     }
 
-    /// Opens the samples of one processor, and the reports of execs, which come shortly before them.
-    pub(crate) fn ring(self, cpu: usize, size: usize) -> Result<Sampler, Refusal> {
+    /// An event of the samples of one processor, and of the reports of execs, which come shortly before them.
+    pub(crate) fn event(self, cpu: usize) -> Result<Builder<'static>, Refusal> {
         let registers = STACK_POINTER.ok_or_else(|| Refusal::Event(Errno::NOTSUP.into()))?;
         let mut event = execs(Tracepoint::with_id(self.0), cpu);
         event
-            .wakeup_watermark(1)
             // The kernel is in an exec at the tracepoint.
             .exclude_kernel(false)
             .sample_period(1)
             .sample(SampleFlag::TID | SampleFlag::TIME | SampleFlag::REGS_USER | SampleFlag::STACK_USER)
             .sample_regs_user(registers)
             .sample_stack_user(PART);
-        opened(&mut event, size)
+        Ok(event)
     }
 }
 

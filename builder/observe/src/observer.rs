@@ -4,7 +4,7 @@ use crate::account::Switches;
 use crate::clock::now;
 use crate::collect::Collect;
 use crate::events::Rings;
-use crate::exec_arguments::Listener;
+use crate::exec_arguments::{ExecStacks, Listener};
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, Reports, ThreadState};
 use crate::pace::{ReadOutcome, ReadingPace};
@@ -99,6 +99,7 @@ impl Observer {
             stacks: None,
             switches: None,
             exits: None,
+            stacks_of_execs: None,
             listener: None,
             followed: sampled::Sampler::of_followed(now()),
             brief: 0,
@@ -126,6 +127,7 @@ impl Observer {
             stacks: None,
             switches: None,
             exits,
+            stacks_of_execs: None,
             listener,
             followed,
             brief: 0,
@@ -181,6 +183,8 @@ struct ObserverThread {
     switches: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
+    /// The arguments of programs, as their starts are reported.
+    stacks_of_execs: Option<ExecStacks>,
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
     /// Processes of which events end, while they go on.
@@ -209,7 +213,19 @@ impl ObserverThread {
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
         let followed = sampled::Sampler::of_followed(now());
-        let mut this = Self { source, why, stacks, switches: None, exits, listener: None, followed, brief: 0, forest };
+        let stacks_of_execs = (reports == Reports::All).then(ExecStacks::open).flatten();
+        let mut this = Self {
+            source,
+            why,
+            stacks,
+            switches: None,
+            exits,
+            stacks_of_execs,
+            listener: None,
+            followed,
+            brief: 0,
+            forest,
+        };
         if reports == Reports::All {
             this.forest = this.forest.with(Switches::Unreported);
             // Without the kernel's sums, context switches are needed from the beginning.
@@ -236,6 +252,9 @@ impl ObserverThread {
         /// Interrupting and continuing costs as much as hundreds of reports.
         const SURELY: u32 = 4;
         self.brief = if outcome == ReadOutcome::Brief { self.brief + 1 } else { 0 };
+        if let Some(stacks) = &mut self.stacks_of_execs {
+            stacks.pause(self.brief >= SURELY);
+        }
         if self.forest.is_paused() {
             match self.brief {
                 0 if self.switches.is_none() => self.report_switches(),
@@ -253,11 +272,11 @@ impl ObserverThread {
     }
 
     fn until(mut self, stop: &AtomicBool, mut scheduling: ThreadScheduling) -> Self {
-        let mut pace = ReadingPace::new();
+        let mut pace = ReadingPace::new(self.stacks_of_execs.is_some());
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
             let begun = Instant::now();
-            let found = self.round();
+            let found = self.round(&pace);
             let time = now();
             self.forest.end_hidden(time);
             if time.saturating_sub(checked) > CHECK {
@@ -282,7 +301,7 @@ impl ObserverThread {
     }
 
     /// Reads the events since the last round, and samples living processes.
-    fn round(&mut self) -> ReadOutcome {
+    fn round(&mut self, pace: &ReadingPace) -> ReadOutcome {
         let begun = self.forest.begun;
         let count = self.read(|rings| rings.read(now()));
         self.follow();
@@ -293,7 +312,7 @@ impl ObserverThread {
         let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
         self.adapt(outcome);
         match &self.source {
-            EventSource::Events(rings) if rings.is_crowded_by(outcome.in_shortest(count)) => ReadOutcome::Crowded,
+            EventSource::Events(rings) if rings.is_crowded_by(pace.in_shortest(outcome, count)) => ReadOutcome::Crowded,
             // The few events of other programs do not count.
             _ => outcome,
         }
@@ -322,8 +341,9 @@ impl ObserverThread {
             EventSource::Sampled(_) => self.forest.take(sampled),
         }
         self.forest.settle(now(), thread_state);
-        if let Some(listener) = &self.listener {
-            self.forest.add_arguments(now(), listener.take());
+        let arguments = self.stacks_of_execs.as_mut().map(ExecStacks::read);
+        if let Some(arguments) = arguments.or_else(|| Some(self.listener.as_ref()?.take())) {
+            self.forest.add_arguments(arguments);
         }
         count
     }
@@ -349,9 +369,11 @@ impl ObserverThread {
         let count = fresh.len();
         for (pid, executed) in fresh {
             let time = now();
-            match procfs::arguments(pid) {
-                Some(arguments) => self.forest.program(time, pid, arguments),
-                None => self.forest.not_yet(pid, executed, time),
+            if !self.forest.has_arguments(pid) {
+                match procfs::arguments(pid) {
+                    Some(arguments) => self.forest.program(time, pid, arguments),
+                    None => self.forest.not_yet(pid, executed, time),
+                }
             }
             self.forest.executed_before(pid, || Some(procfs::scheduled(pid, pid)?.1));
         }
@@ -362,7 +384,7 @@ impl ObserverThread {
             if looks > 0 && (run.wants_look(time) || programs.want_look(run)) {
                 looks -= 1;
                 let at = now();
-                run.looked_at(at, wait::cause(pid, run.has_children()));
+                run.looked_at(at, wait::cause(pid, run.threads, run.has_children()));
             }
             read_usage(pid, run, time, has_accounts);
         });

@@ -1,5 +1,5 @@
-//! The interval between readings: short while processes start, so that their arguments are read before they end, and long
-//! otherwise, also while most of them end before the next reading at the shortest interval.
+//! The interval between readings: short while processes start whose arguments have to be read before they end, and long otherwise, also
+//! while most of them end before the next reading at the shortest interval.
 
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ const LONGEST: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct ReadingPace {
     pause: Duration,
+    /// The longest pause while programs start.
+    started: Duration,
 }
 
 /// The result of a reading.
@@ -34,30 +36,35 @@ impl ReadOutcome {
             _ => Self::Started,
         }
     }
-
-    /// The reports that come within the shortest pause, if so many were read. Pauses are long while programs are short, which make many
-    /// reports.
-    pub(crate) fn in_shortest(self, reports: usize) -> usize {
-        match self {
-            Self::Brief => reports / (LONGEST.as_millis() / SHORTEST.as_millis()) as usize,
-            _ => reports,
-        }
-    }
 }
 
 impl ReadingPace {
-    pub(crate) fn new() -> Self {
-        Self { pause: SHORTEST }
+    /// `has_arguments` says that the arguments of programs come with the reports of their starts.
+    pub(crate) fn new(has_arguments: bool) -> Self {
+        Self { pause: SHORTEST, started: if has_arguments { LONGEST } else { SHORTEST } }
     }
 
     /// The pause after a reading.
     pub(crate) fn after(&mut self, found: ReadOutcome) -> Duration {
-        let longest = match found {
-            ReadOutcome::Crowded | ReadOutcome::Started => SHORTEST,
-            ReadOutcome::Brief | ReadOutcome::Nothing => LONGEST,
-        };
-        self.pause = (self.pause * 3 / 2).min(longest);
+        self.pause = (self.pause * 3 / 2).min(self.longest(found));
         self.pause
+    }
+
+    fn longest(&self, found: ReadOutcome) -> Duration {
+        match found {
+            ReadOutcome::Crowded => SHORTEST,
+            ReadOutcome::Started => self.started,
+            ReadOutcome::Brief | ReadOutcome::Nothing => LONGEST,
+        }
+    }
+
+    /// The reports that come within the shortest pause, if so many were read. Pauses are long while steps start many programs, which make
+    /// many reports.
+    pub(crate) fn in_shortest(&self, found: ReadOutcome, reports: usize) -> usize {
+        match found {
+            ReadOutcome::Nothing => reports,
+            _ => reports / (self.longest(found).as_millis() / SHORTEST.as_millis()) as usize,
+        }
     }
 }
 
@@ -67,11 +74,19 @@ mod tests {
 
     #[test]
     fn without_activity_pauses_become_longer() {
-        let mut pace = ReadingPace::new();
+        let mut pace = ReadingPace::new(false);
         let pauses: Vec<_> = (0..5).map(|_| pace.after(ReadOutcome::Nothing).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
         assert_eq!(pace.after(ReadOutcome::Started), SHORTEST);
         let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Brief).as_micros()).collect();
+        assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000]);
+        assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
+    }
+
+    #[test]
+    fn programs_whose_arguments_come_need_no_short_pauses() {
+        let mut pace = ReadingPace::new(true);
+        let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Started).as_micros()).collect();
         assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000]);
         assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
     }
@@ -83,6 +98,8 @@ mod tests {
         assert_eq!(ReadOutcome::of(26, 3), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(2, 0), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(0, 1), ReadOutcome::Nothing);
-        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|outcome| outcome.in_shortest(360)), [72, 360]);
+        let in_shortest = |has_arguments, found| ReadingPace::new(has_arguments).in_shortest(found, 360);
+        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|found| in_shortest(false, found)), [72, 360]);
+        assert_eq!([ReadOutcome::Crowded, ReadOutcome::Started].map(|found| in_shortest(true, found)), [360, 72]);
     }
 }

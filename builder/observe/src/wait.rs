@@ -9,8 +9,11 @@ const THREADS: usize = 16;
 /// The most descriptors that are read for a call that waits for several.
 const DESCRIPTORS: usize = 32;
 
-/// The cause of a process's wait; `None` if it does not wait, or has ended.
-pub(crate) fn cause(pid: i32, has_children: bool) -> Option<Cause> {
+/// The cause of a process's wait; `None` if it does not wait, or has ended. `threads` is the number of threads that it has had.
+pub(crate) fn cause(pid: i32, threads: u32, has_children: bool) -> Option<Cause> {
+    if threads == 1 {
+        return of_thread(pid, pid, has_children);
+    }
     let mut found: Option<Cause> = None;
     for tid in procfs::threads(pid, THREADS) {
         let cause = of_thread(pid, tid, has_children)?;
@@ -400,6 +403,6 @@ mod tests {
     }
 
     fn cause_of(pid: i32) -> Option<Cause> {
-        super::cause(pid, false)
+        super::cause(pid, 1, false)
     }
 }

@@ -468,22 +468,26 @@ impl Forest {
         }
     }
 
+    /// Whether the arguments of a process are known, or not needed.
+    pub(crate) fn has_arguments(&mut self, pid: i32) -> bool {
+        self.run(pid).is_none_or(|run| !run.arguments.is_empty())
+    }
+
     /// Sets the program that a process has just executed, as read at `now`.
     pub(crate) fn program(&mut self, now: u64, pid: i32, arguments: Vec<String>) {
-        if let Some(run) = self.run(pid).filter(|run| run.arguments.is_empty()) {
+        if let Some(run) = self.run(pid) {
             run.has_arguments(now, arguments);
         }
     }
 
     /// Takes arguments that were read at the start of a program. The program may have ended since, or its start may not be among the events
-    /// yet.
-    pub(crate) fn add_arguments(&mut self, now: u64, arguments: Vec<ExecArguments>) {
-        const LATEST: u64 = 1_000_000_000;
+    /// before the next reading.
+    pub(crate) fn add_arguments(&mut self, arguments: Vec<ExecArguments>) {
         self.arguments.extend(arguments);
-        let steps = &mut self.steps;
+        let (steps, before) = (&mut self.steps, self.readings.0);
         self.arguments.retain_mut(|exec| {
             let found = steps.iter_mut().rev().find_map(|step| step.executed(exec.pid, exec.executed));
-            let Some(run) = found else { return now.saturating_sub(exec.read) < LATEST };
+            let Some(run) = found else { return exec.read >= before };
             run.has_arguments(exec.read, std::mem::take(&mut exec.arguments));
             false
         });

@@ -479,9 +479,16 @@ fn arguments_belong_to_the_program_of_that_time() {
     };
     let mut forest = Forest::of_machine(0);
     let early = exec(11, 36, &["strip", "x"]);
-    forest.add_arguments(36 * MS, vec![exec(11, 2, &["sh", "-c", "gcc x.c; strip x"]), early]);
+    forest.lost(36 * MS, Lost::default());
+    forest.add_arguments(vec![exec(11, 2, &["sh", "-c", "gcc x.c; strip x"]), early]);
     forest.take(shell());
-    forest.add_arguments(50 * MS, vec![exec(12, 5, &["gcc", "x.c"]), exec(99, 5, &["other"])]);
+    forest.lost(50 * MS, Lost::default());
+    forest.add_arguments(vec![exec(12, 5, &["gcc", "x.c"]), exec(99, 40, &["other"])]);
+    assert_eq!(forest.arguments.len(), 1, "its start may come with the next reading");
+    forest.lost(55 * MS, Lost::default());
+    forest.lost(60 * MS, Lost::default());
+    forest.add_arguments(Vec::new());
+    assert!(forest.arguments.is_empty(), "a program of another build");
     forest.finish(60 * MS);
     let arguments: Vec<_> = forest.steps[0].runs.values().map(|run| run.arguments.join(" ")).collect();
     assert_eq!(arguments, ["", "sh -c gcc x.c; strip x", "gcc x.c", "strip x"], "the runtime's init has none");
