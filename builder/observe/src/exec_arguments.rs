@@ -42,10 +42,11 @@ pub(crate) struct Listener {
 
 /// The size of a ring: several hundred reports.
 const SIZE: usize = 32 << 10;
-/// The size of all rings with stacks together, and of one of them: from 20 stacks to 300.
+/// The size of all rings with stacks together, and of one of them: from 20 stacks to 80, or to 300 where each exec matters.
 const STACKS: usize = 16 << 20;
 const FEWEST: usize = 256 << 10;
-const MOST: usize = 4 << 20;
+const MOST: usize = 1 << 20;
+const MOST_WITH_WAKES: usize = 4 << 20;
 /// The pause between two attempts to read arguments, and the time after which reading is given up, in nanoseconds. The kernel reports an
 /// exec up to some tenths of a millisecond before it has copied the arguments.
 const AGAIN: i64 = 100_000;
@@ -91,16 +92,16 @@ impl std::fmt::Debug for ExecStacks {
 impl ExecStacks {
     /// Opens the rings. Returns `None` if the system does not give stacks of execs: that takes root.
     pub(crate) fn open() -> Option<Self> {
-        Some(Self::of(Self::rings(|_| {})?))
+        Some(Self::of(Self::rings(MOST, |_| {})?))
     }
 
     fn of(rings: Vec<Sampler>) -> Self {
         Self { rings, pending: Vec::new(), early: Vec::new(), paused: false }
     }
 
-    fn rings(with: impl Fn(&mut Builder<'_>)) -> Option<Vec<Sampler>> {
+    fn rings(most: usize, with: impl Fn(&mut Builder<'_>)) -> Option<Vec<Sampler>> {
         let (tracepoint, cpus) = (ExecTracepoint::find().ok()?, online());
-        let size = (STACKS / cpus.len().max(1)).clamp(FEWEST, MOST).next_power_of_two();
+        let size = (STACKS / cpus.len().max(1)).clamp(FEWEST, most).next_power_of_two();
         let ring = |cpu| {
             let mut event = tracepoint.event(cpu).ok()?;
             with(&mut event);
@@ -127,6 +128,10 @@ impl ExecStacks {
                 let _ = if paused { ring.disable() } else { ring.enable() };
             }
         }
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused
     }
 
     fn take_reports(&mut self) {
@@ -220,7 +225,7 @@ impl Execs {
         let wakes = |event: &mut Builder<'_>| {
             event.wakeup_watermark(1);
         };
-        let (rings, has_stacks) = match ExecStacks::rings(wakes) {
+        let (rings, has_stacks) = match ExecStacks::rings(MOST_WITH_WAKES, wakes) {
             Some(rings) => (rings, true),
             None => (Self::without_stacks()?, false),
         };

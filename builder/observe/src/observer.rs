@@ -7,7 +7,7 @@ use crate::events::Rings;
 use crate::exec_arguments::{ExecStacks, Listener};
 use crate::exits::Exits;
 use crate::forest::{Forest, Inside, Reports, ThreadState};
-use crate::pace::{ReadOutcome, ReadingPace};
+use crate::pace::{Arguments, ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
 use crate::run::ProgramRun;
 use crate::scheduling::{SetScheduling, ThreadScheduling};
@@ -213,14 +213,13 @@ impl ObserverThread {
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
         let followed = sampled::Sampler::of_followed(now());
-        let stacks_of_execs = (reports == Reports::All).then(ExecStacks::open).flatten();
         let mut this = Self {
             source,
             why,
             stacks,
             switches: None,
             exits,
-            stacks_of_execs,
+            stacks_of_execs: None,
             listener: None,
             followed,
             brief: 0,
@@ -237,12 +236,22 @@ impl ObserverThread {
     }
 
     /// Reports of context switches cost each of them half a microsecond, and opening them costs the kernel up to ten milliseconds. So they begin
-    /// when a process has lived for some milliseconds.
+    /// when a process has lived for some milliseconds, and with them the stacks of programs that start.
     fn report_switches(&mut self) {
         let EventSource::Events(rings) = &mut self.source else { return };
+        if rings.is_of_machine() && self.listener.is_none() && !self.forest.is_paused() {
+            self.stacks_of_execs = ExecStacks::open();
+        }
         match rings.report_switches() {
             Ok(()) => self.forest.switches_begin(now(), thread_state),
             Err(refusal) => self.switches = Some(refusal.to_string()),
+        }
+    }
+
+    fn arguments(&self) -> Arguments {
+        match &self.stacks_of_execs {
+            Some(stacks) if !stacks.is_paused() => Arguments::Reported,
+            _ => Arguments::Read,
         }
     }
 
@@ -272,11 +281,11 @@ impl ObserverThread {
     }
 
     fn until(mut self, stop: &AtomicBool, mut scheduling: ThreadScheduling) -> Self {
-        let mut pace = ReadingPace::new(self.stacks_of_execs.is_some());
+        let mut pace = ReadingPace::new();
         let mut checked = now();
         while !stop.load(Ordering::Acquire) {
             let begun = Instant::now();
-            let found = self.round(&pace);
+            let found = self.round();
             let time = now();
             self.forest.end_hidden(time);
             if time.saturating_sub(checked) > CHECK {
@@ -287,7 +296,7 @@ impl ObserverThread {
                 EventSource::Sampled(sampler) => sampler.wait(stop),
                 EventSource::Events(_) => {
                     scheduling.yields(self.forest.is_paused());
-                    scheduling.rest(pace.after(found), begun.elapsed());
+                    scheduling.rest(pace.after(found, self.arguments()), begun.elapsed());
                 }
             }
         }
@@ -301,7 +310,7 @@ impl ObserverThread {
     }
 
     /// Reads the events since the last round, and samples living processes.
-    fn round(&mut self, pace: &ReadingPace) -> ReadOutcome {
+    fn round(&mut self) -> ReadOutcome {
         let begun = self.forest.begun;
         let count = self.read(|rings| rings.read(now()));
         self.follow();
@@ -312,7 +321,9 @@ impl ObserverThread {
         let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
         self.adapt(outcome);
         match &self.source {
-            EventSource::Events(rings) if rings.is_crowded_by(pace.in_shortest(outcome, count)) => ReadOutcome::Crowded,
+            EventSource::Events(rings) if rings.is_crowded_by(outcome.in_shortest(count, self.arguments())) => {
+                ReadOutcome::Crowded
+            }
             // The few events of other programs do not count.
             _ => outcome,
         }

@@ -10,8 +10,15 @@ const LONGEST: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct ReadingPace {
     pause: Duration,
-    /// The longest pause while programs start.
-    started: Duration,
+}
+
+/// How the arguments of programs become known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arguments {
+    /// They come with the reports of the starts.
+    Reported,
+    /// They are read while the program runs.
+    Read,
 }
 
 /// The result of a reading.
@@ -36,35 +43,34 @@ impl ReadOutcome {
             _ => Self::Started,
         }
     }
-}
 
-impl ReadingPace {
-    /// `has_arguments` says that the arguments of programs come with the reports of their starts.
-    pub(crate) fn new(has_arguments: bool) -> Self {
-        Self { pause: SHORTEST, started: if has_arguments { LONGEST } else { SHORTEST } }
-    }
-
-    /// The pause after a reading.
-    pub(crate) fn after(&mut self, found: ReadOutcome) -> Duration {
-        self.pause = (self.pause * 3 / 2).min(self.longest(found));
-        self.pause
-    }
-
-    fn longest(&self, found: ReadOutcome) -> Duration {
-        match found {
-            ReadOutcome::Crowded => SHORTEST,
-            ReadOutcome::Started => self.started,
-            ReadOutcome::Brief | ReadOutcome::Nothing => LONGEST,
+    /// The longest pause after this result.
+    fn longest(self, arguments: Arguments) -> Duration {
+        match (self, arguments) {
+            (Self::Crowded, _) | (Self::Started, Arguments::Read) => SHORTEST,
+            (Self::Started, Arguments::Reported) | (Self::Brief | Self::Nothing, _) => LONGEST,
         }
     }
 
     /// The reports that come within the shortest pause, if so many were read. Pauses are long while steps start many programs, which make
     /// many reports.
-    pub(crate) fn in_shortest(&self, found: ReadOutcome, reports: usize) -> usize {
-        match found {
-            ReadOutcome::Nothing => reports,
-            _ => reports / (self.longest(found).as_millis() / SHORTEST.as_millis()) as usize,
+    pub(crate) fn in_shortest(self, reports: usize, arguments: Arguments) -> usize {
+        match self {
+            Self::Nothing => reports,
+            _ => reports / (self.longest(arguments).as_millis() / SHORTEST.as_millis()) as usize,
         }
+    }
+}
+
+impl ReadingPace {
+    pub(crate) fn new() -> Self {
+        Self { pause: SHORTEST }
+    }
+
+    /// The pause after a reading.
+    pub(crate) fn after(&mut self, found: ReadOutcome, arguments: Arguments) -> Duration {
+        self.pause = (self.pause * 3 / 2).min(found.longest(arguments));
+        self.pause
     }
 }
 
@@ -74,21 +80,23 @@ mod tests {
 
     #[test]
     fn without_activity_pauses_become_longer() {
-        let mut pace = ReadingPace::new(false);
-        let pauses: Vec<_> = (0..5).map(|_| pace.after(ReadOutcome::Nothing).as_micros()).collect();
-        assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000, 20_000]);
-        assert_eq!(pace.after(ReadOutcome::Started), SHORTEST);
-        let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Brief).as_micros()).collect();
-        assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000]);
-        assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
+        let mut pace = ReadingPace::new();
+        let mut after = |found| pace.after(found, Arguments::Read);
+        assert_eq!(
+            [ReadOutcome::Nothing; 5].map(|found| after(found).as_micros()),
+            [6_000, 9_000, 13_500, 20_000, 20_000]
+        );
+        assert_eq!(after(ReadOutcome::Started), SHORTEST);
+        assert_eq!([ReadOutcome::Brief; 4].map(|found| after(found).as_micros()), [6_000, 9_000, 13_500, 20_000]);
+        assert_eq!(after(ReadOutcome::Crowded), SHORTEST);
     }
 
     #[test]
-    fn programs_whose_arguments_come_need_no_short_pauses() {
-        let mut pace = ReadingPace::new(true);
-        let pauses: Vec<_> = (0..4).map(|_| pace.after(ReadOutcome::Started).as_micros()).collect();
-        assert_eq!(pauses, [6_000, 9_000, 13_500, 20_000]);
-        assert_eq!(pace.after(ReadOutcome::Crowded), SHORTEST);
+    fn programs_whose_arguments_are_reported_need_no_short_pauses() {
+        let mut pace = ReadingPace::new();
+        let mut after = |found| pace.after(found, Arguments::Reported);
+        assert_eq!([ReadOutcome::Started; 4].map(|found| after(found).as_micros()), [6_000, 9_000, 13_500, 20_000]);
+        assert_eq!(after(ReadOutcome::Crowded), SHORTEST);
     }
 
     /// A loop starts a shell's copy and a program for each turn; a compiler runs for longer than a pause.
@@ -98,8 +106,12 @@ mod tests {
         assert_eq!(ReadOutcome::of(26, 3), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(2, 0), ReadOutcome::Started);
         assert_eq!(ReadOutcome::of(0, 1), ReadOutcome::Nothing);
-        let in_shortest = |has_arguments, found| ReadingPace::new(has_arguments).in_shortest(found, 360);
-        assert_eq!([ReadOutcome::Brief, ReadOutcome::Started].map(|found| in_shortest(false, found)), [72, 360]);
-        assert_eq!([ReadOutcome::Crowded, ReadOutcome::Started].map(|found| in_shortest(true, found)), [360, 72]);
+        let in_shortest = |arguments, found: ReadOutcome| found.in_shortest(360, arguments);
+        assert_eq!(
+            [ReadOutcome::Brief, ReadOutcome::Started].map(|found| in_shortest(Arguments::Read, found)),
+            [72, 360]
+        );
+        let with_reports = [ReadOutcome::Crowded, ReadOutcome::Started, ReadOutcome::Nothing];
+        assert_eq!(with_reports.map(|found| in_shortest(Arguments::Reported, found)), [360, 72, 360]);
     }
 }
