@@ -5,7 +5,7 @@
 //!
 //! [`shell`] splits the text into commands, [`mod@assign`] assigns processes to commands, [`share`] divides the time among the commands
 //! ([`gap`]: the time of the shell itself, by its activity in its [`activity`]), [`own_time`] divides the shell's own resources, [`saving`] knows
-//! what a step saves without some of its commands, [`rows`] makes the rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
+//! what a step saves without some of its commands, [`cuts`] when, [`rows`] makes the rows, [`inferred`] makes them from the step's output alone, [`within`] divides a command further, [`sum`] adds up processes,
 //! [`tools`] knows what programs do, and [`phases`] divides a program with several activities by the lines that it printed ([`telling`], [`doing`]).
 
 mod activity;
@@ -13,6 +13,7 @@ pub(crate) mod advice;
 mod applets;
 mod assign;
 mod attach;
+mod cuts;
 mod doing;
 mod folded;
 mod gap;
@@ -36,6 +37,7 @@ mod unseen;
 mod within;
 
 pub use attach::{ScriptText, Taken, attach};
+pub(crate) use cuts::{Cut, command_cuts};
 pub use folded::folded_stacks;
 pub(crate) use folded::stacks;
 pub use place::SourcePlace;
@@ -78,7 +80,7 @@ pub struct Inside {
     /// Sentences about what could not be observed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
-    /// What its commands save where background jobs run.
+    /// The times of its commands, and what these save where background jobs run.
     #[serde(skip)]
     #[schemars(skip)]
     pub(crate) savings: Savings,
@@ -244,23 +246,30 @@ pub fn inside(step: &Step, drag: Nanos) -> Option<Inside> {
 impl Inside {
     /// The time by which the step is shorter if the command of one of its rows takes no time.
     fn drag(&self, row: &CommandRow) -> Nanos {
-        if self.savings.is_empty() {
+        if !self.savings.has_jobs() {
             return row.wall;
         }
         self.saved(|other| f64::from(u8::from(std::ptr::eq(other, row)))).min(row.wall)
     }
 
-    /// Limits the drags of commands that are longer than `least` to what `drag` returns for what the step loses without them.
-    pub(crate) fn limit_drags(&mut self, least: Nanos, mut drag: impl FnMut(CommandShare) -> Option<Nanos>) {
-        let cpu: Nanos = self.rows.iter().map(|row| row.cpu).sum();
-        let of_row =
-            |row: &CommandRow| CommandShare { time: ratio(self.drag(row), self.wall), cpu: ratio(row.cpu, cpu) };
-        let shares: Vec<CommandShare> = self.rows.iter().map(of_row).collect();
-        for (row, gone) in self.rows.iter_mut().zip(shares) {
+    /// Limits the drags of commands that are longer than `least` to what `drag` returns for what the step loses without them. `process` is the
+    /// time of the step's process.
+    pub(crate) fn limit_drags(
+        &mut self,
+        least: Nanos,
+        process: (Nanos, Nanos),
+        mut drag: impl FnMut(&[Cut]) -> Option<Nanos>,
+    ) {
+        for number in 0..self.rows.len() {
+            let row = &self.rows[number];
             if row.kind != RowKind::Command || row.drag <= least {
                 continue;
             }
-            if let Some(limit) = drag(gone).filter(|limit| *limit < row.drag) {
+            let all = CommandShare { time: 1.0, cpu: 1.0 };
+            let gone = |other: &CommandRow| if std::ptr::eq(other, row) { all } else { CommandShare::default() };
+            let limit = drag(&self.cuts(gone, process));
+            let row = &mut self.rows[number];
+            if let Some(limit) = limit.filter(|limit| *limit < row.drag) {
                 row.drag = limit;
                 limit_drag(&mut row.inner, limit);
             }
@@ -298,33 +307,9 @@ impl CommandShare {
     }
 }
 
-/// What a step loses if this part, from 0 to 1, of the commands that start with these words takes no time, also within subshells, loops and
-/// pipelines.
-pub(crate) fn command_share(step: &Step, words: &str, part: f64) -> CommandShare {
-    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else {
-        return CommandShare::default();
-    };
-    let words = text::command_line(words);
-    let named: Vec<_> = single(&inside.rows).map(|row| row.place).collect();
-    let of = |row: &CommandRow| part * ratio(sum_of(std::slice::from_ref(row), &words, |row| row.wall), row.wall);
-    let saved = inside.saved(|row| if named.contains(&row.place) { of(row) } else { 0.0 });
-    let cpu: Nanos = inside.rows.iter().map(|row| row.cpu).sum();
-    CommandShare {
-        time: ratio(saved, inside.wall),
-        cpu: part * ratio(sum_of(&inside.rows, &words, |row| row.cpu), cpu),
-    }
-}
-
 /// A part of a whole, from 0 to 1; 0 if there is no whole.
 fn ratio(part: Nanos, whole: Nanos) -> f64 {
     if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
-}
-
-/// The share of the step's time that the commands before the first of those have that start with these words.
-pub(crate) fn share_before(step: &Step, words: &str) -> f64 {
-    let Some(inside) = inside(step, Nanos::ZERO).filter(|inside| inside.wall > Nanos::ZERO) else { return 0.0 };
-    let before = wall_before(&inside.rows, &text::command_line(words)).unwrap_or(Nanos::ZERO);
-    before.as_secs_f64() / inside.wall.as_secs_f64()
 }
 
 /// The rows of single commands: a row of one of several commands begins like the first of them.
@@ -351,21 +336,6 @@ fn is_command(row: &CommandRow, words: &str) -> bool {
 /// The sum of a time of the commands that start with these words.
 fn sum_of(rows: &[CommandRow], words: &str, time: fn(&CommandRow) -> Nanos) -> Nanos {
     single(rows).map(|row| if is_command(row, words) { time(row) } else { sum_of(&row.inner, words, time) }).sum()
-}
-
-/// The wall of the commands before the first one that starts with these words; `None` if there is none.
-fn wall_before(rows: &[CommandRow], words: &str) -> Option<Nanos> {
-    let mut before = Nanos::ZERO;
-    for row in single(rows) {
-        if is_command(row, words) {
-            return Some(before);
-        }
-        if let Some(within) = wall_before(&row.inner, words) {
-            return Some(before + within);
-        }
-        before += row.wall;
-    }
-    None
 }
 
 /// Whether a command starts with these words: `sleep 2` is not the start of `sleep 2.5`.

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 /// The range of a command in the text, by which its row is found.
 type Place = (usize, usize);
 
-/// The times of a step with background jobs. Empty for other steps.
+/// The times of a step's commands, and its background jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Savings {
     stretches: Vec<Stretch>,
@@ -56,9 +56,7 @@ impl Savings {
             .filter(is_job)
             .map(|span| Job { place: place(span.owner), start: span.start, end: span.end })
             .collect();
-        if jobs.is_empty() || jobs.len().saturating_mul(shares.moments.len()) > MOST {
-            return Self::default();
-        }
+        let jobs = if jobs.len().saturating_mul(shares.moments.len()) > MOST { Vec::new() } else { jobs };
         let mut reached = 0;
         let stretch = |moment: &Moment| {
             let first = moment.owner.ends().map_or(reached, |(first, _)| first).max(reached);
@@ -67,11 +65,29 @@ impl Savings {
             let (from, to) = moment.time;
             Stretch { place: place(moment.owner), from, to, waits: moment.waits, joined }
         };
-        Self { stretches: shares.moments.iter().map(stretch).collect(), jobs }
+        let mut stretches: Vec<Stretch> = shares.moments.iter().map(stretch).collect();
+        if jobs.is_empty() {
+            stretches.dedup_by(|next, before| {
+                let continues = before.place == next.place && before.to == next.from;
+                before.to = if continues { next.to } else { before.to };
+                continues
+            });
+        }
+        Self { stretches, jobs }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
+    pub(super) fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// Whether the command with this place is a background job.
+    pub(super) fn is_job(&self, place: Place) -> bool {
+        self.jobs.iter().any(|job| job.place == Some(place))
+    }
+
+    /// The times of the commands, in order.
+    pub(super) fn times(&self) -> impl Iterator<Item = (Place, Nanos, Nanos)> {
+        self.stretches.iter().filter_map(|stretch| Some((stretch.place?, stretch.from, stretch.to)))
     }
 
     /// The time by which the step is shorter if these shares, from 0 to 1, of the commands take no time.
@@ -110,7 +126,7 @@ impl Savings {
 impl Inside {
     /// The time by which the step is shorter if these shares, from 0 to 1, of the commands in its rows take no time.
     pub(super) fn saved(&self, gone: impl Fn(&CommandRow) -> f64) -> Nanos {
-        if self.savings.is_empty() {
+        if !self.savings.has_jobs() {
             return self.rows.iter().map(|row| Nanos((row.wall.0 as f64 * gone(row)).round() as u64)).sum();
         }
         let of_place = |place| self.rows.iter().find(|row| row.place == Some(place)).map_or(0.0, &gone);

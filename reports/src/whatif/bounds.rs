@@ -166,7 +166,7 @@ fn longest_chain(
 /// For each exclusive lock, the summed least length of the work of the steps that held it.
 fn under_one_lock(model: &Model, counts: &Indexed<StepId, bool>) -> impl Iterator<Item = Nanos> {
     let holders = |lock: usize| {
-        let steps = model.tasks.indices().filter(|&step| counts[step]);
+        let steps = counts.indices().filter(|&step| counts[step]);
         steps.map(|step| &model.tasks[step]).filter(move |task| task.locks.iter().any(|held| held.index() == lock))
     };
     (0..model.locks).map(move |lock| {

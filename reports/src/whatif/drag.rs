@@ -4,7 +4,7 @@ use super::baseline::{Baseline, MAX_DRIFT};
 use super::model::WorkSegment;
 use super::order::Order;
 use super::replay::walls_without_each;
-use super::scenario::part;
+use super::scenario::{time_of, without};
 use crate::index::Indexed;
 use crate::steps::StepExplanation;
 use buildscope_record::{Nanos, Phase, Record, StepId};
@@ -37,14 +37,12 @@ impl Baseline {
         let least = Nanos(record.wall.0 / 100);
         for step in steps {
             let id = step.id;
-            let has_process = self.model.tasks[id].segments.iter().any(is_process);
-            let Some(inside) = step.inside.as_mut().filter(|_| has_process) else { continue };
-            inside.limit_drags(least, |gone| {
+            let Some(inside) = step.inside.as_mut() else { continue };
+            let Some(process) = time_of(&self.model.tasks[id].segments, is_process) else { continue };
+            inside.limit_drags(least, process, |cuts| {
                 replays = replays.checked_sub(1)?;
                 let mut model = self.model.clone();
-                let cpus = model.cpus;
-                let own = model.tasks[id].segments.iter_mut().filter(|segment| is_process(segment));
-                own.for_each(|segment| *segment = part(segment, gone.rest(), cpus));
+                model.tasks[id].segments = without(&model.tasks[id].segments, is_process, cuts, model.cpus);
                 Some(self.gain_of(record, &model))
             });
         }

@@ -85,6 +85,27 @@ fn steps_that_share_processors_have_the_drag_of_their_share() {
     assert_eq!((bounds.work, bounds.span, bounds.least), (ms(300), ms(100), ms(150)));
 }
 
+/// Two stages begin with a third one, whose base image is pulled when the first RUN needs it. Both wait for the 30 ms of the pull.
+#[test]
+fn a_base_that_several_stages_wait_for_has_the_drag_of_its_pull() {
+    let mut made = Synthetic::default();
+    let [base, a, b] = ["base", "a", "b"].map(|name| made.stage(name));
+    let from = made.step(base, "FROM debian", 0..1);
+    let from_each = [made.step(a, "FROM base", 1..2), made.step(b, "FROM base", 1..2)];
+    let runs = [made.step(a, "RUN a", 2..45), made.step(b, "RUN b", 2..42)];
+    made.span(from, Phase::Pull, 2..32);
+    for ((run, from_base), end) in runs.into_iter().zip(from_each).zip([45, 42]) {
+        made.span(run, Phase::Process, 32..end);
+        made.wait(run, WaitKind::Lock, from, 2..32).data(from, from_base).data(from_base, run);
+    }
+    let record = made.finish(45);
+    let explanation = explain(&record);
+    assert_eq!(explanation.ranking.drift, Some(0.0));
+    // The pull starts when the first RUN is ready: a millisecond earlier without its FROM. Without that RUN, the other one ends 3 ms earlier.
+    assert_eq!(drags(&record), [ms(30), ms(1), ms(0), ms(3), ms(0)]);
+    assert!(explanation.answer.contains("went to `FROM debian`"), "{}", explanation.answer);
+}
+
 /// Of 200 ms, a process computes for 100 ms and waits for a processor for 30 ms. The pressure of 40 ms on two processors may be a wait of 80 ms,
 /// and if two threads took turns, it is all that is known.
 #[test]

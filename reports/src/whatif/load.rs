@@ -1,7 +1,9 @@
 //! The demand of the steps of a record for processors, and the contention of the processors.
 
+use super::profile::{self, Activity};
 use super::total::Total;
 use crate::attribute::{Activities, ActivityWait};
+use crate::index::Indexed;
 use buildscope_record::{Nanos, Observed, Phase, Processes, StepId, WaitKind};
 use std::collections::BTreeMap;
 
@@ -34,10 +36,23 @@ pub(super) struct Process {
     /// Whether a span marks the process. Otherwise all time without a span is the process.
     spanned: bool,
     /// The number of processors that the process demands.
-    pub(super) demand: f64,
+    demand: f64,
     /// The share of its time, from 0 to 1, that comes from child processes that start on another processor than their parent's.
     pub(super) migration: f64,
     /// The share of its time, from 0 to 1, that remains if it never waits for a processor, also not for other programs.
+    unhindered: f64,
+    /// The same over its time, in order and without gaps; empty where one demand stands for all of it.
+    pieces: Vec<DemandPiece>,
+}
+
+/// A part of a process's time with one demand.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct DemandPiece {
+    pub(super) start: Nanos,
+    pub(super) end: Nanos,
+    /// The number of processors that the process demands.
+    pub(super) demand: f64,
+    /// The share of the time, from 0 to 1, that remains if the process never waits for a processor.
     pub(super) unhindered: f64,
 }
 
@@ -49,20 +64,21 @@ const MIGRATION_COST: f64 = 100_000.0;
 const MOST_MIGRATION: f64 = 0.2;
 
 impl Process {
-    /// The demand is the CPU time divided by the time in which the process did not wait for a processor.
-    pub(super) fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>) -> Self {
+    /// The demand is the CPU time divided by the time in which the process did not wait for a processor: over all of its time, and in at most
+    /// `most` parts of it.
+    fn new(activities: &Activities<'_>, step: StepId, cpus: Option<f64>, most: usize) -> Self {
         let pieces = activities.pieces(step);
         let process = pieces.iter().filter(|piece| piece.phase == Phase::Process);
         let process: u64 = process.map(|piece| piece.end.0 - piece.start.0).sum();
         let whole = activities.interval(step).map_or(0, |interval| interval.length().0);
         let length = if process > 0 { process } else { whole } as f64;
-        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0, unhindered: 1.0 };
+        let none = Self { spanned: process > 0, demand: 0.0, migration: 0.0, unhindered: 1.0, pieces: Vec::new() };
         let used = activities.record.steps[step.index()].resources;
         let (Some(used), Some(cpus), true) = (used, cpus, length > 0.0) else { return none };
         let cpu = (used.cpu_user + used.cpu_system).0 as f64;
-        let stalled = waited(activities.record.steps[step.index()].processes.as_ref())
-            .unwrap_or_else(|| stalled(used.cpu_pressure.0 as f64, length - cpu, cpus))
-            .min(length);
+        let seen = activities.record.steps[step.index()].processes.as_ref();
+        let stalled =
+            waited(seen).unwrap_or_else(|| stalled(used.cpu_pressure.0 as f64, length - cpu, cpus)).min(length);
         // A process cannot run faster than on all processors at once.
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let migration =
@@ -70,13 +86,75 @@ impl Process {
         let demand = cpu / alone;
         // A process that mostly sleeps does so on a single processor too.
         let migration = if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 };
-        Self { demand, migration, unhindered: (alone / length).min(1.0), ..none }
+        let pieces = seen.filter(|_| most > 1).map(|seen| demands(seen, cpu, stalled, cpus, most)).unwrap_or_default();
+        Self { demand, migration, unhindered: (alone / length).min(1.0), pieces, ..none }
+    }
+
+    /// The parts of an interval with one demand each.
+    pub(super) fn during(&self, from: Nanos, to: Nanos) -> Vec<DemandPiece> {
+        let (Some(first), Some(last)) = (self.pieces.first(), self.pieces.last()) else {
+            return vec![DemandPiece { start: from, end: to, demand: self.demand, unhindered: self.unhindered }];
+        };
+        // Nothing is known of the moment before its program starts, and after it ends.
+        let idle = |start, end| DemandPiece { start, end, demand: 0.0, unhindered: 1.0 };
+        let next = self.pieces.partition_point(|piece| piece.end <= from);
+        let known = self.pieces[next..].iter().take_while(|piece| piece.start < to).copied();
+        let all = [idle(from, first.start)].into_iter().chain(known).chain([idle(last.end, to)]);
+        let cut = all.map(|piece| DemandPiece { start: piece.start.max(from), end: piece.end.min(to), ..piece });
+        cut.filter(|piece| piece.start < piece.end).collect()
     }
 
     /// Whether time of that phase is time of the process.
     pub(super) fn is(&self, phase: Option<Phase>) -> bool {
         if self.spanned { phase == Some(Phase::Process) } else { phase.is_none() }
     }
+}
+
+/// The demand of a step's processes over its time, in at most `most` pieces; empty if there is only one, or if the processes do not account for
+/// the step's CPU time. `cpu`, and the time that it was `stalled`, are of the whole step, in nanoseconds.
+fn demands(seen: &Processes, cpu: f64, stalled: f64, cpus: f64, most: usize) -> Vec<DemandPiece> {
+    let pieces = profile::pieces(seen, most);
+    let sum = |of: fn(&Activity) -> f64| -> f64 {
+        pieces.iter().map(|piece| (piece.end.0 - piece.start.0) as f64 * of(&piece.activity)).sum()
+    };
+    let (running, runnable) = (sum(|activity| activity.running), sum(|activity| activity.runnable));
+    let scale = cpu / running.max(1.0);
+    if pieces.len() < 2 || !(0.5..=2.0).contains(&scale) {
+        return Vec::new();
+    }
+    // Of a process with threads that run and wait at the same time, only the running ones count: the rest of the step's wait is spread over
+    // its work.
+    let threads = seen.list.iter().any(|process| process.threads > 1);
+    let hidden = if threads { (stalled - runnable).max(0.0) / running } else { 0.0 };
+    let demand = |piece: &profile::ActivePiece| {
+        let Activity { running, runnable } = piece.activity;
+        let waits = runnable + running * hidden;
+        let running = (running * scale).min(cpus);
+        let (demand, unhindered) = match running + waits {
+            // One process at a time runs or waits.
+            all if all <= 1.0 => (if all > 0.0 { running / (1.0 - waits).max(running) } else { 0.0 }, 1.0 - waits),
+            all => (all, running / all),
+        };
+        let unhindered = unhindered.max(running / cpus).clamp(0.0, 1.0);
+        DemandPiece { start: piece.start, end: piece.end, demand, unhindered }
+    };
+    pieces.iter().map(demand).collect()
+}
+
+/// The most pieces of all steps of a record, and of one of them. A replay takes time for each.
+const MOST_PIECES: usize = 2_000;
+const MOST_OF_STEP: usize = 32;
+
+/// Steps that are shorter than one of this many parts of the build have one demand.
+const LONG: u64 = 500;
+
+/// The most pieces of each step.
+fn most_pieces(activities: &Activities<'_>) -> Vec<usize> {
+    let record = activities.record;
+    let is_long = |seen: &Processes| seen.end.saturating_sub(seen.start).0 > record.wall.0 / LONG;
+    let long: Vec<bool> = record.steps.iter().map(|step| step.processes.as_ref().is_some_and(is_long)).collect();
+    let count = long.iter().filter(|&&long| long).count().max(1);
+    long.iter().map(|&long| if long { (MOST_PIECES / count).min(MOST_OF_STEP) } else { 0 }).collect()
 }
 
 /// The time that the processes of a step waited for processors, in nanoseconds, where the kernel reported each wait and one process ran or
@@ -123,6 +201,8 @@ pub(super) fn kernel(phase: Option<Phase>) -> bool {
 /// that it would take alone. Pressure from outside the build stays in the times.
 pub(super) struct Load {
     pub(super) cpus: Option<f64>,
+    /// The demand of each step's process.
+    pub(super) processes: Indexed<StepId, Process>,
     /// The fair share from each instant on: the number of processors that each step gets that demands more than that.
     shares: Vec<Share>,
     /// The work with a demand of one processor that was done from the first of these instants to each of them, in nanoseconds.
@@ -157,30 +237,40 @@ struct DemandChange {
 impl Load {
     pub(super) fn new(activities: &Activities<'_>, cpus: Option<f64>) -> Self {
         let kernel = Self::of_kernel(activities);
-        let Some(count) = cpus else { return Self { cpus, shares: Vec::new(), of_one: Vec::new(), kernel } };
+        let most = most_pieces(activities);
+        let processes: Indexed<StepId, Process> =
+            activities.steps().map(|step| Process::new(activities, step, cpus, most[step.index()])).collect();
+        let Some(count) = cpus else { return Self { cpus, processes, shares: Vec::new(), of_one: Vec::new(), kernel } };
         let mut changes: Vec<DemandChange> = Vec::new();
         for step in activities.steps() {
-            let process = Process::new(activities, step, cpus);
-            let mut add = |start: Nanos, end: Nanos, demand: f64| {
+            let process = &processes[step];
+            let mut add_one = |start: Nanos, end: Nanos, demand: f64| {
                 if demand > 0.0 && end > start {
                     let demand = Total(demand);
                     changes.push(DemandChange { at: start, starts: true, demand });
                     changes.push(DemandChange { at: end, starts: false, demand });
                 }
             };
+            let mut add = |start: Nanos, end: Nanos, phase: Option<Phase>| {
+                if process.is(phase) {
+                    let parts = process.during(start, end);
+                    parts.iter().for_each(|part| add_one(part.start, part.end, part.demand));
+                } else if computes(phase) {
+                    add_one(start, end, 1.0);
+                }
+            };
             let waits = active_waits(activities, step);
             for piece in activities.pieces(step) {
                 let phase = Some(piece.phase);
-                let demand = if process.is(phase) { process.demand } else { f64::from(u8::from(computes(phase))) };
                 let mut at = piece.start;
                 for wait in &waits {
-                    add(at, wait.start.min(piece.end), demand);
+                    add(at, wait.start.min(piece.end), phase);
                     at = at.max(wait.end);
                 }
-                add(at, piece.end, demand);
+                add(at, piece.end, phase);
             }
             if let Some(active) = activities.interval(step).filter(|_| !process.spanned) {
-                add(active.start, active.end, process.demand);
+                add(active.start, active.end, None);
             }
         }
         changes.sort_unstable();
@@ -207,7 +297,7 @@ impl Load {
             done
         });
         let of_one = of_one.collect();
-        Self { cpus, shares, of_one, kernel }
+        Self { cpus, processes, shares, of_one, kernel }
     }
 
     fn of_kernel(activities: &Activities<'_>) -> Vec<KernelUse> {

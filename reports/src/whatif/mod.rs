@@ -16,6 +16,7 @@ mod model;
 mod order;
 mod page;
 mod prediction;
+mod profile;
 mod rank;
 mod replay;
 mod scenario;

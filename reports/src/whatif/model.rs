@@ -1,8 +1,8 @@
 //! A record as tasks that can be replayed: the work of each, its demand for processors, and its waits.
 
-use super::load::{Load, Process, active_waits, busy, computes, kernel};
+use super::load::{DemandPiece, Load, active_waits, busy, computes, kernel};
 use super::machines::cluster::Cluster;
-use crate::attribute::{Activities, Piece, deferred};
+use crate::attribute::{Activities, Deferred, Piece, deferred};
 use crate::graph::Need;
 use crate::index::{Index, Indexed};
 use buildscope_record::{EdgeKind, Nanos, Outcome, Phase, StepId, Tool, WaitKind};
@@ -19,6 +19,8 @@ pub(crate) struct WorkSegment {
     pub(crate) demand: f64,
     /// The share of its length, from 0 to 1, that comes from migrations between processors and is absent on a single one.
     pub(crate) migration: f64,
+    /// The recorded time of the work, from its start to its end.
+    pub(crate) time: (Nanos, Nanos),
     /// `None` if no span says what was done.
     pub(crate) phase: Option<Phase>,
     /// Whether the task acquires its locks before it.
@@ -83,6 +85,7 @@ impl Task {
                 Some(last) => {
                     last.length += segment.length;
                     last.unhindered += segment.unhindered;
+                    last.time.1 = segment.time.1;
                     last.unlocks = segment.unlocks;
                 }
                 None => segments.push(*segment),
@@ -234,28 +237,53 @@ impl Model {
 }
 
 /// Adds deferred work (a lazy pull, for example). It is charged to the end of its step if every dependent goes through the
-/// requester. Otherwise each waiter is charged for as long as it waited.
+/// requester. Otherwise it is all that the step's task does, and what the step did before is a task of its own, which the dependents need that
+/// did not wait for the work.
 fn defer(activities: &Activities<'_>, tasks: &mut Indexed<StepId, Task>) {
-    for (step, work) in deferred(activities) {
+    let mut all: Vec<(StepId, Deferred)> = deferred(activities).into_iter().collect();
+    all.sort_unstable_by_key(|(step, _)| *step);
+    for (step, work) in all {
         let after = activities.interval(step).map_or(Nanos::ZERO, |interval| interval.end);
         let pieces = activities.pieces(step);
-        let phase = pieces.iter().find(|piece| piece.start >= after).map(|piece| piece.phase);
-        let done = |length: Nanos| WorkSegment { length: length.0 as f64, phase, ..WorkSegment::default() };
-        let mut needed_by = tasks.indices().filter(|&task| tasks[task].needs.iter().any(|need| need.step == step));
-        let in_chain = needed_by.all(|task| work.holds(task));
-        tasks[work.asker].lag += work.delay.0 as f64;
-        if in_chain {
-            tasks[step].segments.push(done(work.length));
-            for other in &work.others {
-                tasks[other.step].needs.push(Need { step, kind: EdgeKind::Data });
+        let late: Vec<&Piece> = pieces.iter().filter(|piece| piece.start >= after).collect();
+        let (Some(first), Some(last)) = (late.first(), late.last()) else { continue };
+        let time = (first.start, last.end.max(first.start));
+        let done =
+            WorkSegment { length: work.length.0 as f64, time, phase: Some(first.phase), ..WorkSegment::default() };
+        let dependents: Vec<StepId> =
+            tasks.indices().filter(|&task| tasks[task].needs.iter().any(|need| need.step == step)).collect();
+        if dependents.iter().all(|&task| work.holds(task)) {
+            tasks[work.asker].lag += work.delay.0 as f64;
+            tasks[step].segments.push(done);
+        } else {
+            let is_waiter = |task: StepId| task == work.asker || work.others.iter().any(|other| other.step == task);
+            let began = |task: StepId| activities.interval(task).is_some_and(|interval| interval.start < time.1);
+            let before = tasks.push(tasks[step].clone());
+            for task in dependents.into_iter().filter(|&task| began(task) && !is_waiter(task)) {
+                let needs = tasks[task].needs.iter_mut().filter(|need| need.step == step);
+                needs.for_each(|need| need.step = before);
             }
-            continue;
+            // The work begins when the requester is ready for it.
+            let mut needs = tasks[work.asker].needs.clone();
+            needs.retain(|need| need.step != step);
+            needs.push(Need { step: before, kind: EdgeKind::Data });
+            let lag = std::mem::replace(&mut tasks[work.asker].lag, work.delay.0 as f64);
+            tasks[step] = Task {
+                segments: vec![done],
+                locks: Vec::new(),
+                slot: false,
+                lag,
+                needs,
+                started: time.0.0 as f64,
+                ..tasks[step].clone()
+            };
+            tasks[work.asker].needs.push(Need { step, kind: EdgeKind::Data });
+            for other in &work.others {
+                tasks[other.step].lag = other.until.saturating_sub(time.1).0 as f64;
+            }
         }
-        tasks[work.asker].segments.insert(0, done(work.length));
         for other in &work.others {
-            let waits = activities.waits(other.step).filter(|wait| wait.on == Some(step) && wait.end == other.until);
-            let waited = waits.map(|wait| wait.end - wait.start).max().unwrap_or(Nanos::ZERO);
-            tasks[other.step].segments.insert(0, done(waited));
+            tasks[other.step].needs.push(Need { step, kind: EdgeKind::Data });
         }
     }
 }
@@ -317,22 +345,28 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
     let Some(active) = activities.interval(step) else { return Vec::new() };
     let waits = active_waits(activities, step);
     let locked = waits.iter().rev().find(|wait| wait.kind == WaitKind::Lock).map(|wait| wait.end);
-    let process = Process::new(activities, step, load.cpus);
+    let process = &load.processes[step];
     let mut found: Vec<WorkSegment> = Vec::new();
     let (mut at, mut taken) = (active.start, locked.is_none());
-    let mut add = |from: Nanos, to: Nanos, phase: Option<Phase>| {
-        if from >= to {
-            return;
-        }
-        let takes = !taken && locked.is_some_and(|locked| from >= locked);
+    let mut add_one = |segment: WorkSegment| {
+        let takes = !taken && locked.is_some_and(|locked| segment.time.0 >= locked);
         taken |= takes;
-        let segment = WorkSegment { locks: takes, ..segment(from, to, phase, &process, load) };
-        match found.last_mut().filter(|last| last.phase == phase && !takes) {
+        let continued = |last: &&mut WorkSegment| last.phase == segment.phase && last.demand == segment.demand;
+        match found.last_mut().filter(continued).filter(|_| !takes) {
             Some(last) => {
                 last.length += segment.length;
                 last.unhindered += segment.unhindered;
+                last.time.1 = segment.time.1;
             }
-            None => found.push(segment),
+            None => found.push(WorkSegment { locks: takes, ..segment }),
+        }
+    };
+    let mut add = |from: Nanos, to: Nanos, phase: Option<Phase>| {
+        if from < to && process.is(phase) {
+            let parts = process.during(from, to);
+            parts.iter().for_each(|part| add_one(process_segment(part, phase, process.migration, load)));
+        } else if from < to {
+            add_one(segment((from, to), phase, load));
         }
     };
     let pieces = activities.pieces(step);
@@ -369,25 +403,26 @@ fn segments(activities: &Activities<'_>, step: StepId, load: &Load) -> Vec<WorkS
     found
 }
 
-/// The work of one phase in an interval: its length if it runs alone, and its demand.
-fn segment(from: Nanos, to: Nanos, phase: Option<Phase>, process: &Process, load: &Load) -> WorkSegment {
-    let measured = (to.0 - from.0) as f64;
-    let (length, demand) = if process.is(phase) {
-        (load.eased(from, to, process.demand), process.demand)
-    } else if kernel(phase) {
+/// The work of a step's process in a part of its time with one demand. `migration` is the share of it that comes from migrations.
+fn process_segment(part: &DemandPiece, phase: Option<Phase>, migration: f64, load: &Load) -> WorkSegment {
+    let length = load.eased(part.start, part.end, part.demand);
+    let unhindered = length.min((part.end.0 - part.start.0) as f64 * part.unhindered);
+    let time = (part.start, part.end);
+    WorkSegment { length, unhindered, demand: part.demand, migration, time, phase, ..WorkSegment::default() }
+}
+
+/// The work of another phase in an interval: its length if it runs alone, and its demand.
+fn segment(time: (Nanos, Nanos), phase: Option<Phase>, load: &Load) -> WorkSegment {
+    let (from, to) = time;
+    let (length, demand) = if kernel(phase) {
         (load.alone(from, to), 0.0)
     } else if computes(phase) {
         (load.eased(from, to, 1.0), if load.cpus.is_some() { 1.0 } else { 0.0 })
     } else {
-        (measured, 0.0)
+        ((to.0 - from.0) as f64, 0.0)
     };
-    let migration = if process.is(phase) { process.migration } else { 0.0 };
-    let unhindered = match phase {
-        Some(Phase::Lock) => 0.0,
-        _ if process.is(phase) => length.min(measured * process.unhindered),
-        _ => length,
-    };
-    WorkSegment { length, unhindered, demand, migration, phase, locks: false, unlocks: false, kernel: kernel(phase) }
+    let unhindered = if phase == Some(Phase::Lock) { 0.0 } else { length };
+    WorkSegment { length, unhindered, demand, time, phase, kernel: kernel(phase), ..WorkSegment::default() }
 }
 
 /// The build's own work in an interval, by phase.

@@ -6,7 +6,7 @@ use super::model::{Model, Task, WorkSegment};
 use crate::attribute::DesktopClass;
 use crate::graph::{Need, topological};
 use crate::index::{Grouped, Indexed};
-use crate::inside::{CommandShare, command_share, has_command, share_before};
+use crate::inside::{CommandShare, Cut, command_cuts, has_command};
 use crate::others::Others;
 use buildscope_record::{EdgeKind, Group, Instruction, Nanos, Phase, Policy, Record, Span, Step, StepId};
 use std::fmt;
@@ -132,19 +132,11 @@ impl Selector {
         matches!(self, Self::Group(_) | Self::Phase(_) | Self::Class(_))
     }
 
-    /// The share of a selected step's selected phases that is gone if this part of what the selector means takes no time.
-    fn share(&self, step: &Step, part: f64) -> CommandShare {
+    /// What is gone of a selected step, whose selected phases took this time, if this part of what the selector means takes no time.
+    fn cuts(&self, step: &Step, part: f64, time: (Nanos, Nanos)) -> Vec<Cut> {
         match self {
-            Self::Command(text) => command_share(step, text, part),
-            _ => CommandShare { time: part, cpu: part },
-        }
-    }
-
-    /// The share of those phases before the first of the selected commands.
-    fn share_before(&self, step: &Step) -> f64 {
-        match self {
-            Self::Command(text) => share_before(step, text),
-            _ => 0.0,
+            Self::Command(text) => command_cuts(step, text, part, time),
+            _ => vec![Cut { start: time.0, end: time.1, gone: CommandShare { time: part, cpu: part } }],
         }
     }
 }
@@ -259,9 +251,9 @@ impl Scenario {
             for (step, task) in
                 record.steps.iter().zip(model.tasks.iter_mut()).filter(|(step, _)| selector.step(record, step))
             {
-                let gone = selector.share(step, saved);
-                let selected = task.segments.iter_mut().filter(|segment| selector.phase(Some(step), segment.phase));
-                selected.for_each(|segment| *segment = part(segment, gone.rest(), cpus));
+                let selected = |segment: &WorkSegment| selector.phase(Some(step), segment.phase);
+                let Some(time) = time_of(&task.segments, selected) else { continue };
+                task.segments = without(&task.segments, selected, &selector.cuts(step, saved, time), cpus);
             }
             if selector.by_phase() {
                 let own = model.head.iter_mut().chain(&mut model.tail);
@@ -311,13 +303,16 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Pol
         return;
     }
     for step in record.steps.iter().filter(|step| selector.step(record, step)) {
-        let share = selector.share(step, 1.0);
-        let before = if policy == Policy::Stages { 0.0 } else { selector.share_before(step) };
         let selected = |segment: &WorkSegment| selector.phase(Some(step), segment.phase);
+        let Some(time) = time_of(&model.tasks[step.id].segments, selected) else { continue };
+        let cuts = selector.cuts(step, 1.0, time);
         let cpus = model.cpus;
-        let own = model.tasks[step.id].segments.iter().filter(|segment| selected(segment));
-        let own =
-            own.map(|segment| WorkSegment { locks: false, unlocks: false, ..part(segment, share, cpus) }).collect();
+        let portions = portions(&model.tasks[step.id].segments, selected, &cuts);
+        let own = portions.iter().filter_map(|portion| {
+            let own = part(&portion.segment, portion.gone?, cpus);
+            Some(WorkSegment { locks: false, unlocks: false, ..own })
+        });
+        let own = own.collect();
         let base = base(record, model, step.id);
         let need = |step| Need { step, kind: EdgeKind::Data };
         let moved = Task {
@@ -328,18 +323,18 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Pol
             ..model.tasks[step.id].clone()
         };
         let moved = model.tasks.push(moved);
-        let rest = |segment: &WorkSegment| if selected(segment) { part(segment, share.rest(), cpus) } else { *segment };
-        let rest: Vec<WorkSegment> = model.tasks[step.id].segments.iter().map(rest).collect();
-        model.tasks[step.id].segments = rest;
-        // A lock is held by one task.
-        let before = if model.tasks[step.id].locks.is_empty() { before } else { 0.0 };
-        let before = if share.time < 1.0 { (before / (1.0 - share.time)).min(1.0) } else { 0.0 };
-        if before > 0.0 {
-            let (first, rest) = divided(&model.tasks[step.id].segments, selected, before);
-            let first = model.tasks.push(Task { segments: first, ..model.tasks[step.id].clone() });
+        // Where whole stages wait for each other, nothing comes before the stage of its own. A lock is held by one task.
+        let together = policy == Policy::Stages || !model.tasks[step.id].locks.is_empty();
+        let before = portions.iter().take_while(|portion| portion.gone.is_none()).count();
+        let (first, rest) = portions.split_at(if together { 0 } else { before });
+        if first.iter().any(|portion| selected(&portion.segment)) {
+            let segments = self::rest(first, cpus);
+            let first = model.tasks.push(Task { segments, ..model.tasks[step.id].clone() });
             let task = &mut model.tasks[step.id];
-            (task.segments, task.lag) = (rest, 0.0);
+            (task.segments, task.lag) = (self::rest(rest, cpus), 0.0);
             task.needs.push(need(first));
+        } else {
+            model.tasks[step.id].segments = self::rest(&portions, cpus);
         }
         model.tasks[step.id].needs.push(need(moved));
         if let (Policy::Stages, Some(base)) = (policy, base) {
@@ -353,8 +348,77 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Pol
     }
 }
 
+/// A part of a segment, and what is gone of it.
+struct Portion {
+    segment: WorkSegment,
+    gone: Option<CommandShare>,
+}
+
+/// The selected segments, divided where cuts begin and end, between the others.
+fn portions(segments: &[WorkSegment], selected: impl Fn(&WorkSegment) -> bool, cuts: &[Cut]) -> Vec<Portion> {
+    let mut found = Vec::new();
+    for segment in segments {
+        let (start, end) = segment.time;
+        if start >= end || !selected(segment) {
+            found.push(Portion { segment: *segment, gone: None });
+            continue;
+        }
+        let mut at = start;
+        let mut add = |to: Nanos, gone: Option<CommandShare>| {
+            if to > at {
+                found.push(Portion { segment: between(segment, at, to), gone });
+                at = to;
+            }
+        };
+        let first = cuts.partition_point(|cut| cut.end <= start);
+        for cut in cuts[first..].iter().take_while(|cut| cut.start < end) {
+            add(cut.start, None);
+            add(cut.end.min(end), Some(cut.gone));
+        }
+        add(end, None);
+    }
+    found
+}
+
+/// The part of a segment from one recorded time to another.
+fn between(segment: &WorkSegment, from: Nanos, to: Nanos) -> WorkSegment {
+    let (start, end) = segment.time;
+    let share = (to.0 - from.0) as f64 / (end.0 - start.0) as f64;
+    WorkSegment {
+        time: (from, to),
+        locks: segment.locks && from == start,
+        unlocks: segment.unlocks && to == end,
+        ..scaled(segment, share)
+    }
+}
+
+/// What remains of segments.
+fn rest(portions: &[Portion], cpus: Option<f64>) -> Vec<WorkSegment> {
+    let rest = |portion: &Portion| match portion.gone {
+        Some(gone) => part(&portion.segment, gone.rest(), cpus),
+        None => portion.segment,
+    };
+    portions.iter().map(rest).collect()
+}
+
+/// What remains of segments if these cuts of the selected ones are gone.
+pub(super) fn without(
+    segments: &[WorkSegment],
+    selected: impl Fn(&WorkSegment) -> bool,
+    cuts: &[Cut],
+    cpus: Option<f64>,
+) -> Vec<WorkSegment> {
+    rest(&portions(segments, selected, cuts), cpus)
+}
+
+/// The recorded time from the start of the selected segments to their end.
+pub(super) fn time_of(segments: &[WorkSegment], selected: impl Fn(&WorkSegment) -> bool) -> Option<(Nanos, Nanos)> {
+    let selected = || segments.iter().filter(|segment| selected(segment)).map(|segment| segment.time);
+    Some((selected().map(|(start, _)| start).min()?, selected().map(|(_, end)| end).max()?))
+}
+
 /// A share of a segment. Its demand is that of the share.
-pub(super) fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>) -> WorkSegment {
+fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>) -> WorkSegment {
     if share.time == share.cpu {
         return scaled(segment, share.time);
     }
@@ -363,32 +427,6 @@ pub(super) fn part(segment: &WorkSegment, share: CommandShare, cpus: Option<f64>
     let length = cpus.map_or(length, |cpus| length.max((work / cpus).min(segment.length)));
     let demand = if length > 0.0 { work / length } else { segment.demand };
     WorkSegment { length, unhindered: (segment.unhindered * share.time).min(length), demand, ..*segment }
-}
-
-/// Divides segments where the selected ones have had this share of their time.
-fn divided(
-    segments: &[WorkSegment],
-    selected: impl Fn(&WorkSegment) -> bool,
-    share: f64,
-) -> (Vec<WorkSegment>, Vec<WorkSegment>) {
-    let whole: f64 = segments.iter().filter(|segment| selected(segment)).map(|segment| segment.length).sum();
-    let mut left = whole * share;
-    let (mut first, mut rest) = (Vec::new(), Vec::new());
-    for segment in segments {
-        let of_first = match selected(segment) {
-            _ if left <= 0.0 => 0.0,
-            true if segment.length > left => left / segment.length,
-            _ => 1.0,
-        };
-        if of_first > 0.0 {
-            first.push(scaled(segment, of_first));
-        }
-        if of_first < 1.0 {
-            rest.push(scaled(segment, 1.0 - of_first));
-        }
-        left -= if selected(segment) { segment.length * of_first } else { 0.0 };
-    }
-    (first, rest)
 }
 
 fn scaled(segment: &WorkSegment, share: f64) -> WorkSegment {
@@ -419,14 +457,22 @@ fn delay(step: &Step, task: &mut Task, selector: &Selector, delay: f64) -> bool 
     task.segments[index].locks = false;
     task.segments.insert(
         index,
-        WorkSegment { length: delay, demand: 0.0, migration: 0.0, kernel: false, unlocks: false, ..first },
+        WorkSegment {
+            length: delay,
+            demand: 0.0,
+            migration: 0.0,
+            kernel: false,
+            unlocks: false,
+            time: (first.time.0, first.time.0),
+            ..first
+        },
     );
     true
 }
 
 /// Replaces the order edges of the record's own policy by those of another one.
 fn order(record: &Record, model: &mut Model, policy: Policy) {
-    let stage = |step: StepId| record.steps[step.index()].stage;
+    let stage = |step: StepId| record.steps.get(step.index()).and_then(|step| step.stage);
     for step in model.tasks.indices().filter(|&step| stage(step).is_some()) {
         model.tasks[step].needs.retain(|need| need.kind != EdgeKind::Order);
     }

@@ -25,11 +25,7 @@ fn the_turns_of_a_loop_with_one_command_have_their_time() {
     let text = "for i in a b c; do pip install $i; done";
     let turns = [row("pip install b", 700), row("pip install a", 200), row("pip install c", 100)];
     assert_eq!(parts(text, list.clone()), turns);
-    assert_eq!(
-        command_share(&long(text, list).steps[0], "pip install", 1.0).time,
-        1.0,
-        "its own row is that of the loop"
-    );
+    assert_eq!(share_of(&long(text, list), "pip install"), 1.0, "its own row is that of the loop");
 
     // Between the turns, the shell computes.
     let mut shell = ms(None, "sh", 0, 1000, 100);
@@ -48,7 +44,7 @@ fn the_turns_of_a_loop_with_one_command_have_their_time() {
     ];
     let text = "for i in a b; do curl $i | tar x; done";
     assert_eq!(parts(text, list.clone()), [row("curl $i", 600), row("tar x", 400)]);
-    assert_eq!(command_share(&long(text, list).steps[0], "tar x", 1.0).time, 0.4);
+    assert_eq!(share_of(&long(text, list), "tar x"), 0.4);
 
     let copy = |start, end| Process { forked: true, ..ms(Some(0), "sh", start, end, 0) };
     let list = vec![

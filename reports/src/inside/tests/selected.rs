@@ -58,6 +58,10 @@ fn a_moved_command_runs_together_with_what_came_before_its_step() {
         (step.id, step.outcome, step.start, step.end) = (StepId(number), Outcome::Executed, Some(start), Some(end));
         record.spans.push(Span { step: Some(step.id), start, end, ..Span::of(Phase::Process) });
     }
+    if let Some(seen) = &mut record.steps[1].processes {
+        let times = seen.list.iter_mut().flat_map(|process| [&mut process.start, &mut process.end]);
+        times.chain([&mut seen.start, &mut seen.end]).for_each(|time| *time += Nanos(1_000_000));
+    }
     record.edges.push(Edge { from: StepId(0), to: StepId(1), kind: EdgeKind::Data });
     let predicted = |what: &str| {
         let scenario = Scenario { moved: vec![what.parse().unwrap()], ..Scenario::default() };
@@ -210,4 +214,30 @@ fn a_sleep_that_leaves_the_processors_to_another_step_has_no_drag() {
     let rows: Vec<_> =
         step.inside.iter().flat_map(|inside| &inside.rows).map(|row| (&*row.text, tenths(row.drag))).collect();
     assert_eq!((tenths(step.drag), &rows[..2]), (10, &[("sleep 1", 0), ("busy 2", 10)][..]));
+}
+
+/// One step sleeps for a second and then computes on both processors for another one; the other step computes on both in the first second. They
+/// take turns. Without the sleep, they need four seconds of processor time together, which is two seconds.
+#[test]
+fn a_step_demands_what_it_did_at_each_moment() {
+    use crate::whatif::Scenario;
+    use buildscope_record::{Phase, Resources, Span};
+    let mut record = seconds("sleep 1; busy 1", &[("sleep 1", 0, 1), ("busy 1", 1, 2)]);
+    let mut other = Step { id: StepId(1), ..seconds("busy 1", &[("busy 1", 0, 1)]).steps[0].clone() };
+    other.end = Some(Nanos(1_000_000_000));
+    record.spans.push(Span { step: Some(StepId(1)), end: Nanos(1_000_000_000), ..Span::of(Phase::Process) });
+    record.steps.push(other);
+    (record.host.cpus, record.cpu) = (Some(2), Some(Nanos(4_000_000_000)));
+    let used = Some(Resources { cpu_user: Nanos(2_000_000_000), ..Resources::default() });
+    record.steps.iter_mut().for_each(|step| step.resources = used);
+    let with = |times, cores| Scenario {
+        faster: vec![("command:sleep".parse().unwrap(), times)],
+        cores,
+        ..Scenario::default()
+    };
+    assert_eq!(predicted(&record, &Scenario::default()), 2.0);
+    assert_eq!(predicted(&record, &with(f64::INFINITY, None)), 2.0);
+    // One step computes alone for half a second, both share the processors for one, and the other one has half a second left for both.
+    assert_eq!(predicted(&record, &with(2.0, None)), 2.0);
+    assert_eq!(predicted(&record, &with(f64::INFINITY, Some(4.0))), 1.0);
 }
