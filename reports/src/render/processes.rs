@@ -21,17 +21,23 @@ pub(super) fn tracks(record: &Record, group: impl Fn(usize) -> u64) -> Vec<Value
             }
             let lanes = lanes(&seen.list);
             let first = lanes.iter().max().map_or(0, |last| last + 1);
+            for lane in 0..first {
+                let name = if lane == 0 { "processes".to_owned() } else { format!("processes ({})", lane + 1) };
+                events.push(track(group, lane, &name));
+            }
             for (process, lane) in seen.list.iter().zip(lanes) {
                 events.push(slice(process, group, lane, record.wall));
             }
             for (folded, track) in largest(&seen.folded).into_iter().zip(first..) {
-                let name =
-                    json!({"ph": "M", "pid": group, "tid": track, "name": "thread_name", "args": {"name": "totals"}});
-                events.extend([name, total(folded, group, track, record.wall)]);
+                events.extend([self::track(group, track, "totals"), total(folded, group, track, record.wall)]);
             }
         }
     }
     events
+}
+
+fn track(group: u64, track: u64, name: &str) -> Value {
+    json!({"ph": "M", "pid": group, "tid": track, "name": "thread_name", "args": {"name": name}})
 }
 
 /// The method of observation, and what is unknown of the processes; `None` if there is nothing to say.
@@ -217,5 +223,8 @@ mod tests {
         assert_eq!(labels["args"]["labels"], said);
         let total = events.iter().find(|event| event["name"] == "cc1 ×9").unwrap();
         assert_eq!((&total["tid"], &total["ts"], &total["dur"]), (&json!(1), &json!(1.0), &json!(4.0)));
+        let tracks = events.iter().filter(|event| event["name"] == "thread_name");
+        let tracks: Vec<_> = tracks.map(|event| (event["tid"].clone(), event["args"]["name"].clone())).collect();
+        assert_eq!(tracks, [(json!(0), json!("processes")), (json!(1), json!("totals"))]);
     }
 }
