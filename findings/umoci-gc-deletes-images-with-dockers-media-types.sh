@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tool: umoci 0.4.7 (umoci 0.4.7+ds-3+b7, Debian 12), `umoci gc` on an OCI layout. The layout is written here. Its two
-#   images differ in the media types only: those of OCI, and those of Docker, for which builders have an option.
+#   images differ in the media types only: those of OCI and those of Docker.
 # Expected: gc removes blobs that no name leads to. What it cannot follow it keeps, or it fails, as `umoci unpack` does for
 #   this image with the message that the type is not implemented.
 # Seen: gc follows manifests with the types of OCI only. Of an image with Docker's types it keeps the manifest, which the index
