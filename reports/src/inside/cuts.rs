@@ -44,12 +44,27 @@ impl Inside {
             let cuts = times.iter().map(|&(row, start, end)| Cut { start, end, gone: gone[row] });
             return cuts.filter(|cut| is_gone(&cut.gone)).collect();
         }
-        // What runs when depends on the jobs: what is gone is spread over all that comes after its first part.
+        let number_of =
+            |place: Option<(usize, usize)>| self.rows.iter().position(|row| place.is_some() && row.place == place);
+        let is_job = |row: &CommandRow| row.place.is_some_and(|place| self.savings.is_job(place));
+        let computes =
+            |(row, share): (&CommandRow, &CommandShare)| is_job(row) && share.cpu * row.cpu.as_secs_f64() > 0.0;
+        if !self.rows.iter().zip(&gone).any(computes) {
+            let saved = self.savings.saved_after(|place| number_of(Some(place)).map_or(0.0, |row| gone[row].time));
+            let before = [0.0].into_iter().chain(saved.clone());
+            let cuts = self.savings.times().zip(before.zip(saved)).map(|((place, start, end), (before, after))| {
+                let cpu = number_of(place).map_or(0.0, |row| gone[row].cpu);
+                let time = (after - before) / (end.saturating_sub(start).0 as f64).max(1.0);
+                Cut { start, end, gone: CommandShare { time, cpu } }
+            });
+            return cuts.filter(|cut| cut.gone != CommandShare::default()).collect();
+        }
+        // A job computes while other commands have the time: what is gone is spread over all that comes after its first part.
         let Some(&(_, start, _)) = times.iter().find(|(row, ..)| is_gone(&gone[*row])) else { return Vec::new() };
         let end = process.1.max(start);
         let is_before = |number: usize, row: &CommandRow| {
             let ended = times.iter().all(|&(other, _, to)| other != number || to <= start);
-            ended && !row.place.is_some_and(|place| self.savings.is_job(place))
+            ended && !is_job(row)
         };
         let sum = |of: &dyn Fn(usize, &CommandRow) -> f64| -> f64 {
             self.rows.iter().enumerate().map(|(number, row)| of(number, row)).sum()
@@ -68,7 +83,7 @@ impl Inside {
     fn times(&self, (start, end): (Nanos, Nanos)) -> Vec<(usize, Nanos, Nanos)> {
         let rows: HashMap<_, usize> =
             self.rows.iter().enumerate().filter_map(|(number, row)| Some((row.place?, number))).collect();
-        let known = self.savings.times().filter_map(|(place, from, to)| Some((*rows.get(&place)?, from, to)));
+        let known = self.savings.times().filter_map(|(place, from, to)| Some((*rows.get(&place?)?, from, to)));
         let known: Vec<_> = known.collect();
         if !known.is_empty() {
             return known;

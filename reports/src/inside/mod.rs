@@ -294,7 +294,7 @@ pub(crate) fn has_command(step: &Step, words: &str) -> bool {
 /// What a step loses without some of its commands: shares of the whole, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct CommandShare {
-    /// The share of its time.
+    /// The share of its time. It is negative where the step waits longer.
     pub(crate) time: f64,
     /// The share of its processor time.
     pub(crate) cpu: f64,

@@ -85,18 +85,24 @@ impl Savings {
         self.jobs.iter().any(|job| job.place == Some(place))
     }
 
-    /// The times of the commands, in order.
-    pub(super) fn times(&self) -> impl Iterator<Item = (Place, Nanos, Nanos)> {
-        self.stretches.iter().filter_map(|stretch| Some((stretch.place?, stretch.from, stretch.to)))
+    /// The times of the commands, and of the shell between them, in order.
+    pub(super) fn times(&self) -> impl Iterator<Item = (Option<Place>, Nanos, Nanos)> {
+        self.stretches.iter().map(|stretch| (stretch.place, stretch.from, stretch.to))
     }
 
     /// The time by which the step is shorter if these shares, from 0 to 1, of the commands take no time.
     fn without(&self, gone: impl Fn(Place) -> f64) -> Nanos {
+        let saved = self.saved_after(gone).last().copied().unwrap_or(0.0);
+        Nanos(saved.max(0.0).round() as u64)
+    }
+
+    /// That time at the end of each time of a command, in nanoseconds. It falls where the shell waits longer than it did.
+    pub(super) fn saved_after(&self, gone: impl Fn(Place) -> f64) -> Vec<f64> {
         let share = |place: Option<Place>| place.map_or(0.0, &gone).clamp(0.0, 1.0);
         let length = |from: Nanos, to: Nanos| to.saturating_sub(from).0 as f64;
         // How much sooner than it did each job ends: it starts sooner, and is shorter.
         let mut sooner: HashMap<usize, f64> = HashMap::new();
-        let mut saved = 0.0_f64;
+        let (mut saved, mut found) = (0.0_f64, Vec::with_capacity(self.stretches.len()));
         for (number, stretch) in self.stretches.iter().enumerate() {
             for (index, job) in self.jobs.iter().enumerate().filter(|(_, job)| job.start <= stretch.from) {
                 sooner.entry(index).or_insert(saved + share(job.place) * length(job.start, job.end));
@@ -118,8 +124,9 @@ impl Savings {
             } else {
                 saved += share(stretch.place) * length(stretch.from, stretch.to);
             }
+            found.push(saved);
         }
-        Nanos(saved.max(0.0).round() as u64)
+        found
     }
 }
 

@@ -309,7 +309,8 @@ fn move_out(record: &Record, model: &mut Model, selector: &Selector, policy: Pol
         let cpus = model.cpus;
         let portions = portions(&model.tasks[step.id].segments, selected, &cuts);
         let own = portions.iter().filter_map(|portion| {
-            let own = part(&portion.segment, portion.gone?, cpus);
+            let gone = portion.gone?;
+            let own = part(&portion.segment, CommandShare { time: gone.time.max(0.0), ..gone }, cpus);
             Some(WorkSegment { locks: false, unlocks: false, ..own })
         });
         let own = own.collect();
