@@ -136,6 +136,8 @@ impl<'a> Alignment<'a> {
             let gain = i64::from(scores.iter().copied().max().unwrap_or(0));
             let fitting = || scores.iter().enumerate().filter(|(_, score)| **score > 0);
             let (most, required) = (self.most[row], &self.required[row]);
+            // A subshell at the end of a text may have no copy of the shell, but if it has one, that is all of it.
+            let is_whole = child.copied && self.units[row].is_subshell();
             let states = self.states(row);
             let mut put = |used: usize, score: i64, from: States| {
                 let at = states.start + used;
@@ -155,7 +157,7 @@ impl<'a> Alignment<'a> {
                         put((place + 1).min(COUNTED), after(score, 0, place, gain), ENTERED);
                     });
                 } else {
-                    put(1, score + POINT * gain, ENTERED);
+                    put(most.filter(|_| is_whole).unwrap_or(1), score + POINT * gain, ENTERED);
                 }
             }
             for (used, score) in self.best[states.clone()].iter().enumerate() {
@@ -166,7 +168,10 @@ impl<'a> Alignment<'a> {
                     None => fitting().for_each(|(place, &gain)| {
                         put((place + 1).min(COUNTED), after(score, used, place, gain), from);
                     }),
-                    Some(most) if used < most.min(COUNTED) => put(used + 1, score + POINT * gain, from),
+                    Some(_) if is_whole && used > 0 => put(used, score, from),
+                    Some(most) if used < most.min(COUNTED) => {
+                        put(if is_whole { most } else { used + 1 }, score + POINT * gain, from);
+                    }
                     Some(_) => put(used, score, from),
                 }
             }

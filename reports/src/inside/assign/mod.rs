@@ -21,6 +21,8 @@ pub(super) struct Child<'a> {
     pub(super) program: &'a str,
     /// Whether the process executed nothing: it is a copy of the shell.
     pub(super) forked: bool,
+    /// Whether a copy of the shell started other processes before it executed the program: it ran a whole subshell.
+    pub(super) copied: bool,
     pub(super) arguments: &'a [String],
 }
 
@@ -32,7 +34,11 @@ pub(super) fn children<'t>(tree: &ProcessTree<'t>, jobs: &[Job]) -> Vec<Child<'t
         let first = runs().find(|run| !run.forked).unwrap_or(last);
         // A short program may have ended before its arguments were read.
         let arguments = runs().find(|run| !run.forked && !run.arguments.is_empty()).unwrap_or(last);
-        Child { program: &first.program, forked: first.forked, arguments: &arguments.arguments }
+        let head = job.all[0];
+        let copied = tree.process(head).forked
+            && !first.forked
+            && tree.children(head).any(|child| Some(&child) != job.all.get(1));
+        Child { program: &first.program, forked: first.forked, copied, arguments: &arguments.arguments }
     };
     jobs.iter().map(child).collect()
 }

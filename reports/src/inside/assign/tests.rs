@@ -2,10 +2,11 @@ use super::score::SELF;
 use super::*;
 use crate::inside::shell::units;
 
-/// Assigns children, which are given as names of programs with arguments. `&` before a name marks a process that executed nothing.
+/// Assigns children, which are given as names of programs with arguments. `&` before a name marks a process that executed nothing, and `+` a
+/// copy of the shell that executed it after others.
 fn assigned(text: &str, children: &[&str]) -> Vec<String> {
     let units = units(text);
-    let words = |line: &&str| line.trim_start_matches('&').split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let words = |line: &&str| line.trim_start_matches(['&', '+']).split(' ').map(str::to_owned).collect::<Vec<_>>();
     let programs: Vec<Vec<String>> = children.iter().map(words).collect();
     let children: Vec<_> = children
         .iter()
@@ -13,6 +14,7 @@ fn assigned(text: &str, children: &[&str]) -> Vec<String> {
         .map(|(line, words)| Child {
             program: &words[0],
             forked: line.starts_with('&'),
+            copied: line.starts_with('+'),
             arguments: if *line == SELF { &[] } else { words },
         })
         .collect();
@@ -174,7 +176,7 @@ fn what_nothing_distinguishes_belongs_to_all_that_may_have_it() {
 fn branches_of_a_loop_are_not_distinguished_by_their_order() {
     let repeated = |text: &str, children: &[&str]| {
         let units = units(text);
-        let child = |program| Child { program, forked: false, arguments: &[] };
+        let child = |program| Child { program, forked: false, copied: false, arguments: &[] };
         let children: Vec<_> = children.iter().copied().map(child).collect();
         assign_repeated(&units, &children, text)
     };
@@ -195,6 +197,17 @@ fn a_subshell_at_the_end_has_its_programs() {
     let (copies, last) = ("for f in $l; do (cc $f; ar x); done", "(cc last; ar x)");
     let assigned = assigned(&format!("{copies}; {last}"), &["&sh", "&sh", "cc last", "ar x"]);
     assert_eq!(assigned, [copies, copies, last, last]);
+}
+
+/// Processes of bash 5.2: a copy for each turn, which executes its last command in its own place.
+#[test]
+fn a_copy_of_the_shell_is_a_whole_subshell() {
+    let (copies, last) = ("for f in $l; do (sleep $f; sleep 0.05); done", "(sleep 0.2; sleep 0.05)");
+    for words in ["0.1 0.12", "0.1 0.12 0.13"] {
+        let turns = words.split(' ').count();
+        let assigned = assigned(&format!("l='{words}'; {copies}; {last}"), &["+sleep 0.05"].repeat(turns + 1));
+        assert_eq!(assigned, [vec![copies; turns], vec![last]].concat());
+    }
 }
 
 /// The shell goes on without a branch.
@@ -226,7 +239,7 @@ fn each_command_has_a_process_if_there_are_enough() {
 fn the_commands_of_a_loop_come_in_turn() {
     let text = "gcc $i; strip $i; cp $i x";
     let units = units(text);
-    let child = |program| Child { program, forked: false, arguments: &[] };
+    let child = |program| Child { program, forked: false, copied: false, arguments: &[] };
     let children = ["gcc", "strip", "cp", "gcc", "strip", "other", "gcc"].map(child);
     let assigned = assign_repeated(&units, &children, text);
     assert_eq!(assigned, [0, 1, 2, 0, 1, 1, 0].map(Owner::Unit));

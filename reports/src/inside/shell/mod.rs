@@ -127,6 +127,13 @@ impl Unit {
         }
     }
 
+    /// Whether the unit is a subshell of few programs that runs once.
+    pub(super) fn is_subshell(&self) -> bool {
+        const FEW: usize = 32;
+        let is_single = matches!(&self.names[..], [Name::Subshell(within)] if within.len() <= FEW);
+        is_single && !self.repeats && self.turns.is_none()
+    }
+
     /// Makes it a function whose text is not known in place of the program of its last name.
     pub(super) fn call_unknown(&mut self) {
         self.names.pop();
