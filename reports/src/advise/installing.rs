@@ -11,7 +11,7 @@ use buildscope_commands::rules::{
     split_install,
 };
 use buildscope_commands::{Content, Script, Surroundings, Tool, Usage, Work, recognise};
-use buildscope_record::{Instruction, Nanos};
+use buildscope_record::{Instruction, Nanos, Observed};
 use std::collections::BTreeSet;
 
 /// `COPY . .` before an install: any changed file makes the install run again.
@@ -40,7 +40,7 @@ pub(super) fn copy_before_install(case: &AdviceCase<'_>) -> Vec<Advice> {
                 "gained when the sources change and the dependencies do not; what follows the install runs again in any case",
             ),
             ReorderKind::Fetch(_) | ReorderKind::Hard => (
-                time_of(run, reorder.tool, |row| row.spent.blocked.network).unwrap_or(run.drag),
+                network_of(run, reorder.tool).unwrap_or(run.drag),
                 "an upper bound: the sources themselves are compiled again in any case",
             ),
         };
@@ -164,11 +164,17 @@ pub(super) fn cache_mount(case: &AdviceCase<'_>) -> Vec<Advice> {
 /// The time of a RUN that its caches would save; `None` if the record does not contain it.
 fn saved(run: &StepExplanation, advice: &CacheAdvice) -> Option<Nanos> {
     let compiled = advice.caches.iter().any(|cache| cache.content == Content::Objects);
-    let share = |row: &crate::inside::CommandRow| if compiled { row.wall } else { row.spent.blocked.network };
-    time_of(run, advice.tool, share).or_else(|| compiled.then_some(run.drag))
+    if compiled { time_of(run, advice.tool, |row| row.wall).or(Some(run.drag)) } else { network_of(run, advice.tool) }
 }
 
-/// The sum over the commands of a tool that install or build. `None` if no processes were seen.
+/// How long the commands of a tool that install or build waited for the network. `None` if no processes were seen: the lines of a log do not
+/// show it.
+fn network_of(run: &StepExplanation, tool: Tool) -> Option<Nanos> {
+    run.inside.as_ref().filter(|inside| inside.observed != Observed::Inferred)?;
+    time_of(run, tool, |row| row.spent.blocked.network)
+}
+
+/// The sum over the commands of a tool that install or build. `None` if the inside of the RUN is not known.
 fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&crate::inside::CommandRow) -> Nanos) -> Option<Nanos> {
     let inside: &Inside =
         run.inside.as_ref().filter(|inside| inside.rows.iter().any(|row| row.kind == RowKind::Command))?;
@@ -180,7 +186,7 @@ fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&crate::inside::Comm
     )
 }
 
-/// The time of the commands that install or prepare an install. `None` if no processes were seen.
+/// The time of the commands that install or prepare an install. `None` if the inside of the RUN is not known.
 fn time_of_installs(run: &StepExplanation) -> Option<Nanos> {
     let rows = run.inside.as_ref()?.rows.iter().filter(|row| row.kind == RowKind::Command);
     let installs = |text: &str| usages(text).any(|usage| matches!(usage.work, Work::Install | Work::Prepare));
