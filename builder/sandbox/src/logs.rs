@@ -22,7 +22,7 @@ pub enum Stream {
 pub struct LogLine<'a> {
     /// The stream to which it was written.
     pub stream: Stream,
-    /// The time at which its last byte was read.
+    /// The time at which its first byte was read. A tool may print what it does now, and the line feed before what it does next.
     pub at: Instant,
     /// The line without its line feed; not necessarily UTF-8.
     pub text: &'a [u8],
@@ -61,15 +61,16 @@ struct Lines {
     pipe: Receiver,
     /// The bytes that were read and not passed on yet.
     buffer: Vec<u8>,
-    /// The length of the prefix of the buffer that has no line feed.
+    /// The length of the prefix of the buffer that has no line feed, and the time at which it began to be read.
     searched: usize,
+    begun: Option<Instant>,
     ended: bool,
 }
 
 impl Lines {
     fn new(stream: Stream, pipe: OwnedFd) -> std::io::Result<Self> {
         let pipe = Receiver::from_owned_fd(pipe)?;
-        Ok(Self { stream, pipe, buffer: Vec::new(), searched: 0, ended: false })
+        Ok(Self { stream, pipe, buffer: Vec::new(), searched: 0, begun: None, ended: false })
     }
 
     /// Reads once. It is cancel safe: bytes are either in the buffer or still in the pipe.
@@ -80,8 +81,13 @@ impl Lines {
     }
 
     fn hand_on(&mut self, sink: &mut dyn LogSink) {
-        let at = Instant::now();
-        let mut line = |text: &[u8], ended| sink.line(LogLine { stream: self.stream, at, text, ended });
+        let now = Instant::now();
+        let mut begun = self.begun.take();
+        let mut line = |text: &[u8], ended: bool| {
+            let at = begun.unwrap_or(now);
+            begun = begun.filter(|_| !ended);
+            sink.line(LogLine { stream: self.stream, at, text, ended });
+        };
         let mut start = 0;
         while let Some(length) = memchr::memchr(b'\n', &self.buffer[start.max(self.searched)..]) {
             let end = start.max(self.searched) + length;
@@ -99,6 +105,8 @@ impl Lines {
         }
         self.buffer.drain(..start);
         self.searched = self.buffer.len();
+        // Some of the line was read before now only if no line has ended since.
+        self.begun = (self.searched > 0).then(|| begun.unwrap_or(now));
     }
 }
 
@@ -139,6 +147,31 @@ mod tests {
         let expected = [("one", true), ("two", true), ("", true), ("three", false)];
         let expected: Vec<_> = expected.map(|(text, ended)| (Stream::Stdout, text.as_bytes().to_vec(), ended)).into();
         assert_eq!(collect(chunks.into()).await, expected);
+    }
+
+    /// The time of a line that is written in two parts is that of the first one.
+    #[tokio::test]
+    async fn a_line_has_the_time_of_its_start() {
+        let (out, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let (err, other) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        drop(other);
+        let mut lines = Lines::new(Stream::Stdout, out).unwrap();
+        drop(err);
+        let mut write = std::fs::File::from(write);
+        let mut found: Vec<(Vec<u8>, Instant)> = Vec::new();
+        let mut times = vec![Instant::now()];
+        for part in ["one\ntw", "o", "\nthree\n"] {
+            write.write_all(part.as_bytes()).unwrap();
+            lines.read().await.unwrap();
+            lines.hand_on(&mut |line: LogLine<'_>| found.push((line.text.to_vec(), line.at)));
+            times.push(Instant::now());
+        }
+        let texts: Vec<_> = found.iter().map(|(text, _)| text.as_slice()).collect();
+        assert_eq!(texts, [b"one".as_slice(), b"two", b"three"]);
+        let during = |part: usize| times[part]..times[part + 1];
+        assert!(during(0).contains(&found[0].1), "one");
+        assert!(during(0).contains(&found[1].1), "two was begun with one");
+        assert!(during(2).contains(&found[2].1), "three");
     }
 
     #[tokio::test]
