@@ -19,6 +19,8 @@ struct LineMark {
     unit: Option<usize>,
     /// Whether the command prints nothing after it.
     is_last: bool,
+    /// How long the activity lasted that has ended, if the line says so.
+    lasted: Option<Nanos>,
 }
 
 /// A command as the shell prints it before it runs it (`set -x`).
@@ -32,13 +34,26 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let text = run_text(&step.text);
     let units = shell::units(text);
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
+    let slow: Vec<usize> =
+        able.iter().copied().filter(|&unit| !tools::is_quick(&text[units[unit].span.clone()])).collect();
     let marks = marks(&units, &able, text, &step.output, (start, end));
-    if marks.is_empty() || end <= start {
+    let silent = |unit: usize| tools::silent_activity(&text[units[unit].span.clone()]);
+    let only = slow.first().copied().filter(|_| slow.len() == 1);
+    if end <= start || marks.is_empty() && only.and_then(silent).is_none() {
         return None;
     }
     let mut walls = vec![Nanos::ZERO; units.len()];
     let mut activities: Vec<BTreeMap<Activity, Nanos>> = vec![BTreeMap::new(); units.len()];
     let mut unattributed = Nanos::ZERO;
+    let mut put = |unit: Option<usize>, activity: Option<Activity>, length: Nanos| match unit {
+        Some(unit) => {
+            walls[unit] += length;
+            if let Some(activity) = activity {
+                *activities[unit].entry(activity).or_default() += length;
+            }
+        }
+        None => unattributed += length,
+    };
     let ends = marks.iter().map(|mark| (mark.at, Some(mark))).chain([(end, None)]);
     let mut before: Option<&LineMark> = None;
     let mut doing = Doing::default();
@@ -46,27 +61,44 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     for (time, mark) in ends {
         let length = time.saturating_sub(at);
         let ended = mark.and_then(|mark| match mark.says {
-            Some(Says::Ended(activity)) => Some((mark.unit, Some(activity))),
+            Some(Says::Ended(activity)) => Some((mark, activity)),
             _ => None,
         });
         // The first command, and one that follows a tool's last line, runs until its own first line.
         let starts = mark.filter(|mark| mark.says.is_some()).filter(|mark| match before {
             Some(before) => before.is_last && before.unit != mark.unit,
-            None => mark.unit == able.first().copied(),
+            None => mark.unit == slow.first().copied(),
         });
-        let started = starts
-            .map(|mark| (mark.unit, mark.unit.and_then(|unit| tools::only_activity(&text[units[unit].span.clone()]))));
         // After the end of an activity, the same command continues with the one that it interrupted, or with an unknown one.
         let begun = before.map(|mark| (mark.unit, doing.now()));
-        match ended.or(started).or(begun) {
-            Some((Some(unit), activity)) => {
-                walls[unit] += length;
-                if let Some(activity) = activity {
-                    *activities[unit].entry(activity).or_default() += length;
+        let rest = match ended {
+            Some((mark, activity)) => {
+                let lasted = mark.lasted.map_or(length, |lasted| lasted.min(length));
+                put(mark.unit, Some(activity), lasted);
+                length - lasted
+            }
+            None => length,
+        };
+        // What a tool does before a line that says how long something lasted is not what the line says.
+        let continues = || before.is_some_and(|before| before.unit == mark.and_then(|mark| mark.unit));
+        let (unit, activity) = match (ended, starts, begun) {
+            (Some((mark, _)), Some(_), _) => (mark.unit, mark.unit.and_then(silent)),
+            (Some((mark, _)), None, Some((_, None))) if continues() => (mark.unit, mark.unit.and_then(silent)),
+            (None, Some(mark), _) => {
+                (mark.unit, mark.unit.and_then(|unit| tools::first_activity(&text[units[unit].span.clone()])))
+            }
+            (None, None, None) if mark.is_none() => (only, only.and_then(silent)),
+            (None, None, Some((Some(done), _))) if mark.is_none() && before.is_some_and(|before| before.is_last) => {
+                let mut after = slow.iter().copied().filter(|&unit| unit > done);
+                match (after.next(), after.next()) {
+                    (None, _) => (Some(done), None),
+                    (Some(next), None) => (Some(next), silent(next)),
+                    (Some(_), Some(_)) => (None, None),
                 }
             }
-            _ => unattributed += length,
-        }
+            (_, None, begun) => begun.unwrap_or_default(),
+        };
+        put(unit, activity, rest);
         at = at.max(time);
         if let Some(mark) = mark {
             let same = before.is_some_and(|before| before.unit == mark.unit);
@@ -137,7 +169,7 @@ fn marks(
             let next = (from..units.len()).rev().max_by_key(same).filter(|unit| same(unit) > 0);
             if let Some(unit) = next {
                 (current, is_done) = (Some(unit), false);
-                marks.push(LineMark { at, says: None, unit: current, is_last: false });
+                marks.push(LineMark { at, says: None, unit: current, is_last: false, lasted: None });
             }
             continue;
         }
@@ -151,10 +183,13 @@ fn marks(
             let mut words = name.split(' ');
             words.next().is_some_and(|program| starts(&units[unit], program)) && words.all(|word| has(unit, word))
         };
-        let prints = |&unit: &usize| line.names.iter().any(|name| is(unit, name)) && !has(unit, line.unless);
+        let prints = |&unit: &usize| {
+            let named = line.names.iter().any(|name| is(unit, name));
+            named && !line.unless.split(' ').any(|word| has(unit, word))
+        };
         let is_named = |&unit: &usize| line.word.as_ref().is_some_and(|word| has(unit, word));
         let opaque = |&unit: &usize| units[unit].names.iter().any(|name| matches!(name, Name::Any | Name::Given(_)));
-        let begins = !matches!(line.says, Says::Ended(_));
+        let begins = !matches!(line.says, Says::Ended(_)) && !line.follows;
         let after = if is_done && begins { (from + 1..units.len()).find(prints) } else { None };
         let next = (from..units.len()).find(is_named).or(after).or_else(|| (from..units.len()).find(prints));
         // A script may run any tool.
@@ -162,7 +197,8 @@ fn marks(
         let repeats = unit.is_some_and(|unit| units[unit].repeats);
         is_done = !repeats && (line.last || is_done && unit == current);
         current = unit;
-        marks.push(LineMark { at, says: Some(line.says), unit, is_last: is_done });
+        let is_last = is_done && !line.follows;
+        marks.push(LineMark { at, says: Some(line.says), unit, is_last, lasted: line.lasted });
     }
     marks
 }
@@ -241,10 +277,13 @@ mod tests {
             (40, "Successfully installed flask-3.0"),
             (90, "added 200 packages, and audited 201 packages in 5s"),
         ];
-        use Activity::{Download, Unpack};
+        use Activity::{Download, Plan, Unpack};
         assert_eq!(
             rows(&step("pip install flask; npm ci", 100, &lines)),
-            [("pip install flask".into(), 40, vec![(Unpack, 30)]), ("npm ci".into(), 60, vec![(Unpack, 50)]),]
+            [
+                ("pip install flask".into(), 40, vec![(Unpack, 30), (Plan, 10)]),
+                ("npm ci".into(), 60, vec![(Unpack, 50)]),
+            ]
         );
         assert_eq!(rows(&step("./build.sh", 20, &[(5, "Collecting flask")]))[0].2, [(Download, 15)]);
     }
@@ -315,14 +354,72 @@ mod tests {
             (60, "============================= test session starts =============================="),
             (90, "============================== 1 passed in 0.46s ==============================="),
         ];
-        use Activity::{Download, Test, Unpack};
+        use Activity::{Download, Plan, Test, Unpack};
         assert_eq!(
             rows(&step("pip install flask && pip install pytest && pytest", 90, &lines)),
             [
-                ("pip install flask".into(), 30, vec![(Download, 10), (Unpack, 10)]),
-                ("pip install pytest".into(), 20, vec![(Unpack, 15)]),
+                ("pip install flask".into(), 30, vec![(Download, 10), (Unpack, 10), (Plan, 10)]),
+                ("pip install pytest".into(), 20, vec![(Unpack, 15), (Plan, 5)]),
                 ("pytest".into(), 40, vec![(Test, 40)]),
             ]
+        );
+    }
+
+    /// Lines of go 1.19, whose times are 1.2 s and 0.3 s: before its tests run, they are compiled.
+    #[test]
+    fn a_line_with_the_length_of_what_ended_begins_there() {
+        const S: u64 = 1_000_000_000;
+        use Activity::{Compile, Test};
+        let lines = [(9 * S, "ok  \texample.com/m/pkg/a\t1.200s"), (10 * S, "ok  \texample.com/m/pkg/b\t0.300s")];
+        let tested = vec![(Compile, 8 * S + S / 2), (Test, S + S / 2)];
+        let step = |text: &str| step(text, 10 * S, &lines);
+        assert_eq!(
+            rows(&step("CGO_ENABLED=0 go test ./...")),
+            [("CGO_ENABLED=0 go test ./...".into(), 10 * S, tested)]
+        );
+        let expected: [Row; 2] = [
+            ("go test ./...".into(), 2 * S + S / 5, vec![(Test, S + S / 2), (Compile, S - S * 3 / 10)]),
+            ("unattributed".into(), 8 * S - S / 5, vec![]),
+        ];
+        assert_eq!(rows(&step("go build ./... && go test ./...")), expected, "go build prints nothing");
+    }
+
+    /// Lines of cargo 1.96: a test runs after the line that other commands print last.
+    #[test]
+    fn each_of_two_test_commands_has_its_lines() {
+        let lines = [
+            (10, "   Compiling a v0.1.0 (/app/a)"),
+            (20, "    Finished `test` profile [unoptimized + debuginfo] target(s) in 0.10s"),
+            (21, "     Running unittests src/lib.rs (target/debug/deps/a-81c8f77a8a4f1a75)"),
+            (40, "   Compiling b v0.1.0 (/app/b)"),
+            (50, "    Finished `test` profile [unoptimized + debuginfo] target(s) in 0.10s"),
+            (51, "     Running tests/it.rs (/t/debug/deps/it-1fd3aa9c3ad3b4b1)"),
+        ];
+        use Activity::{Compile, Plan, Test};
+        assert_eq!(
+            rows(&step("cargo test -p a && cargo test -p b", 80, &lines)),
+            [
+                ("cargo test -p a".into(), 40, vec![(Test, 19), (Compile, 10), (Plan, 10)]),
+                ("cargo test -p b".into(), 40, vec![(Test, 29), (Compile, 10)]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_command_that_prints_nothing_does_what_it_is_for() {
+        use Activity::{Compile, Configure, Pack};
+        assert_eq!(
+            rows(&step("rm -rf out; go build -o out .", 10, &[])),
+            [("go build -o out .".into(), 10, vec![(Compile, 10)])]
+        );
+        for unknown in ["go build -o out . && ./out", "mvn -q test", "make -s"] {
+            assert_eq!(of_output(&step(unknown, 10, &[])), None, "{unknown}");
+        }
+        let lines = [(4, "The Meson build system"), (6, "Found ninja-1.11.1 at /usr/bin/ninja")];
+        assert_eq!(
+            rows(&step("rm -rf b && meson setup b && meson install -C b", 10, &lines)),
+            [("meson setup b".into(), 6, vec![(Configure, 6)]), ("meson install -C b".into(), 4, vec![(Pack, 4)]),],
+            "setup has printed its last line"
         );
     }
 

@@ -13,12 +13,21 @@ pub(super) struct Phase {
     pub(super) end: Nanos,
 }
 
+/// What a line says at its time, and how long the activity lasted that has ended, if it says so.
+struct Said {
+    at: Nanos,
+    says: Says,
+    lasted: Option<Nanos>,
+}
+
 /// The phases of a process of which this is known.
 pub(super) fn of(process: &Process, known: Known, output: &[OutputLine]) -> Vec<Phase> {
     let (start, end) = (process.start, process.end.max(process.start));
     let Some(family) = known.tells else { return vec![Phase { activity: known.activity, start, end }] };
     let during = output.iter().filter(|line| start < line.at && line.at < end);
-    let said: Vec<(Nanos, Says)> = during.filter_map(|line| Some((line.at, line_of(family, &line.text)?))).collect();
+    let said: Vec<Said> = during
+        .filter_map(|line| line_of(family, &line.text).map(|(says, lasted)| Said { at: line.at, says, lasted }))
+        .collect();
     let phases = match &said[..] {
         [] => vec![Phase { activity: known.activity, start, end }],
         said => divided(said, (start, end)),
@@ -40,17 +49,23 @@ fn prepared(phase: Phase, tasks: Nanos) -> Vec<Phase> {
 
 /// A process's life, divided by what its lines say. Between the end of one thing and the beginning of another, and before the first, it
 /// decides what to do next.
-fn divided(said: &[(Nanos, Says)], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
+fn divided(said: &[Said], (start, end): (Nanos, Nanos)) -> Vec<Phase> {
     let mut phases: Vec<Phase> = Vec::new();
     let mut until = |activity, end| match phases.last_mut() {
-        Some(last) if last.activity == activity => last.end = end,
+        Some(last) if last.activity == activity => last.end = last.end.max(end),
         last => {
+            let is_first = last.is_none();
             let start = last.map_or(start, |last| last.end);
-            phases.push(Phase { activity, start, end });
+            if is_first || start < end {
+                phases.push(Phase { activity, start, end });
+            }
         }
     };
     let mut doing = Doing::default();
-    for &(at, says) in said {
+    for &Said { at, says, lasted } in said {
+        if let Some(lasted) = lasted {
+            until(doing.now().unwrap_or(Activity::Plan), at.saturating_sub(lasted).max(start));
+        }
         until(doing.until(says).unwrap_or(Activity::Plan), at);
         doing = doing.after(says);
     }
@@ -206,6 +221,19 @@ mod tests {
         let expected =
             [(Plan, 100, 120), (Compile, 120, 130), (Download, 130, 140), (Compile, 140, 190), (Plan, 190, 200)];
         assert_eq!(shown, expected);
+    }
+
+    /// Lines of go 1.19: its tests took 30 and 10 of the time, and what comes before them is not known by lines.
+    #[test]
+    fn a_line_with_a_length_ends_no_more_than_that() {
+        use Activity::{Plan, Test};
+        let arguments = ["go", "test", "./..."].map(str::to_owned).to_vec();
+        let process =
+            Process { program: "go".into(), arguments, start: Nanos(0), end: Nanos(100_000_000), ..Process::default() };
+        let output = lines(&[(70_000_000, "ok  \texample.com/a\t0.030s"), (90_000_000, "ok  \texample.com/b\t0.010s")]);
+        let phases = of(&process, tools::known(&process).unwrap(), &output);
+        let shown: Vec<_> = phases.iter().map(|phase| (phase.activity, phase.end.0 / 1_000_000)).collect();
+        assert_eq!(shown, [(Plan, 40), (Test, 70), (Plan, 80), (Test, 90), (Plan, 100)]);
     }
 
     #[test]

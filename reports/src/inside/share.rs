@@ -46,6 +46,19 @@ pub(super) fn union(mut spans: Vec<(Nanos, Nanos)>) -> Nanos {
     sum
 }
 
+/// The parts of an interval that are in none of these.
+pub(super) fn without(mut spans: Vec<(Nanos, Nanos)>, (start, end): (Nanos, Nanos)) -> Vec<(Nanos, Nanos)> {
+    spans.sort_unstable();
+    let (mut parts, mut until) = (Vec::new(), start);
+    for (from, to) in spans.into_iter().chain([(end, end)]) {
+        if until < from.min(end) {
+            parts.push((until, from.min(end)));
+        }
+        until = until.max(to);
+    }
+    parts
+}
+
 /// Divides the time from `start` to `end`. An instant with several living processes belongs to the one that started last. An instant
 /// without one is a [`Gap`], and so is one in which the shell computes while only background jobs live. Outside of the shell's `life` it is
 /// unattributed.
@@ -156,6 +169,17 @@ mod tests {
     use super::super::shell::units;
     use super::*;
     use buildscope_record::{Process, Timeline};
+
+    #[test]
+    fn the_rest_of_an_interval_is_what_nothing_covers() {
+        let of = |spans: &[(u64, u64)]| {
+            let spans = spans.iter().map(|&(from, to)| (Nanos(from), Nanos(to))).collect();
+            without(spans, (Nanos(10), Nanos(50))).into_iter().map(|(from, to)| (from.0, to.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&[]), [(10, 50)]);
+        assert_eq!(of(&[(30, 40), (0, 15), (20, 35), (45, 99)]), [(15, 20), (40, 45)]);
+        assert_eq!(of(&[(0, 60)]), []);
+    }
 
     #[test]
     fn parts_sum_to_the_whole() {

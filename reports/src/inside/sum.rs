@@ -56,23 +56,20 @@ impl ProcessSum {
     /// Adds a process without its children, and returns its phases: of the activity `above` if its own is unknown.
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
         let process = &*tree.with_own_time(index);
-        let scripts = || tools::for_parent(process, tree.process(process.parent?));
-        // A script is replaced by its interpreter, and `env` by a program: it is a part of what that does.
-        let next = tree.replaced_by(index).filter_map(tools::known).next();
-        let goes_on = next.is_some();
-        let part = next.map(|next| Known { tells: None, ..next });
-        let own = part.or_else(|| tools::known(process)).or_else(scripts);
-        let known = tools::below(above, own);
+        let (own, goes_on) = own_activity(tree, index);
+        let known = tools::below(above, own, builds(tree, above, &process.program, process.parent));
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));
         self.busy.extend(phases::busy(process));
         self.alive += 1;
         let cost = self.put(&process.program, once(process), process.running(), process.time);
-        let is_part = || tools::is_part_of_unit(&process.program, tree.programs_below(process.parent));
+        let is_part =
+            || tools::is_part_of_unit(&process.program, &process.arguments, tree.programs_below(process.parent));
         let is_own = || !process.forked && !tools::is_query(process);
         let counts = is_unit(own, known) && is_own() && !is_part() && !goes_on;
-        self.put_phases(process, &phases, cost, |activity| counts && !has_unit_below(tree, index, activity));
+        let whole = whole_phase(tree, index, &phases, above);
+        self.put_phases(process, &phases, whole, cost, |activity| counts && !has_unit_below(tree, index, activity));
         phases
     }
 
@@ -97,8 +94,8 @@ impl ProcessSum {
         self.alive += 1;
         let cost = self.put(&folded.program, (folded.count, folded.processes()), running, folded.time);
         let own = tools::known(&process);
-        if let Some(known) = tools::below(above, own) {
-            let is_part = || tools::is_part_of_unit(&folded.program, tree.programs_below(folded.parent));
+        if let Some(known) = tools::below(above, own, builds(tree, above, &folded.program, folded.parent)) {
+            let is_part = || tools::is_part_of_unit(&folded.program, &[], tree.programs_below(folded.parent));
             let units = if is_unit(own, Some(known)) && !is_part() { folded.count } else { 0 };
             let done = self.activities.entry(known.activity).or_default();
             done.cost += Cost { count: units, ..cost };
@@ -144,7 +141,14 @@ impl ProcessSum {
     }
 
     /// Adds what a process spent to what it did.
-    fn put_phases(&mut self, process: &Process, phases: &[Phase], cost: Cost, is_unit: impl Fn(Activity) -> bool) {
+    fn put_phases(
+        &mut self,
+        process: &Process,
+        phases: &[Phase],
+        whole: Option<Vec<(Nanos, Nanos)>>,
+        cost: Cost,
+        is_unit: impl Fn(Activity) -> bool,
+    ) {
         let divided = |amount, letters: &[char]| phases::divide(amount, process, phases, letters);
         let times = divided(cost.time, &['c', 'r', 'd', 'n', 'l', 's', 'u']);
         // On a busy machine, a process also ran in the parts in which it mostly waited for a processor.
@@ -153,7 +157,7 @@ impl ProcessSum {
             let again = phases[..number].iter().any(|before| before.activity == phase.activity);
             let done = self.activities.entry(phase.activity).or_default();
             done.cost += Cost { count: u64::from(!again && is_unit(phase.activity)), time, network, cpu };
-            done.spans.extend(phases::active(process, phase));
+            done.spans.extend(whole.clone().unwrap_or_else(|| phases::active(process, phase)));
         }
     }
 
@@ -194,9 +198,63 @@ fn once(process: &Process) -> (u64, u64) {
     (1, u64::from(process.replaces.is_none()))
 }
 
+/// Whether a program that something starts to examine the machine builds a library.
+fn builds(tree: &ProcessTree<'_>, above: Option<Activity>, program: &str, parent: Option<u32>) -> bool {
+    let ancestors = std::iter::successors(parent, |&parent| tree.process(parent).parent);
+    above == Some(Activity::Configure) && tools::builds_library(program, ancestors.map(|index| tree.process(index)))
+}
+
 /// Whether a process counts for its activity: its own, and not that of the process that started it.
 fn is_unit(own: Option<Known>, known: Option<Known>) -> bool {
     own.is_some_and(|own| known.is_some_and(|known| own.activity == known.activity))
+}
+
+/// What is known of a process by itself, and whether it goes on as another program that is known. A script is replaced by its interpreter, and
+/// `env` by a program: it is a part of what that does.
+fn own_activity(tree: &ProcessTree<'_>, index: u32) -> (Option<Known>, bool) {
+    let process = tree.process(index);
+    let next = tree.replaced_by(index).filter_map(tools::known).next();
+    let part = next.map(|next| Known { tells: None, ..next });
+    let scripts = || tools::for_parent(process, tree.process(process.parent?));
+    (part.or_else(|| tools::known(process)).or_else(scripts), next.is_some())
+}
+
+/// The times of a process with one activity that nothing above it has: its life without that of processes below it that do something else. It
+/// may wait for thousands of short ones that are kept as totals (`configure`). `None` if totals do something else, whose times are unknown, or
+/// if the process decides what others do.
+fn whole_phase(
+    tree: &ProcessTree<'_>,
+    index: u32,
+    phases: &[Phase],
+    above: Option<Activity>,
+) -> Option<Vec<(Nanos, Nanos)>> {
+    let [phase] = phases else { return None };
+    if phase.activity == Activity::Plan || above == Some(phase.activity) {
+        return None;
+    }
+    let does_other = |known: Option<Known>, program: &str, parent| {
+        let known = tools::below(Some(phase.activity), known, builds(tree, Some(phase.activity), program, parent));
+        known.is_some_and(|known| known.activity != phase.activity)
+    };
+    let (mut others, mut in_totals, mut below) = (Vec::new(), Nanos::ZERO, vec![index]);
+    while let Some(parent) = below.pop() {
+        for folded in tree.folded(parent) {
+            let process = Process { program: folded.program.clone(), ..Process::default() };
+            if does_other(tools::known(&process), &folded.program, Some(parent)) {
+                in_totals += folded.duration;
+            }
+        }
+        for child in tree.children(parent) {
+            let process = tree.process(child);
+            if does_other(own_activity(tree, child).0, &process.program, Some(parent)) {
+                others.push((process.start, process.end));
+            } else {
+                below.push(child);
+            }
+        }
+    }
+    let is_known = in_totals.0 <= (phase.end - phase.start).0 / 100;
+    is_known.then(|| share::without(others, (phase.start, phase.end)))
 }
 
 /// Whether a process started others that do the same: then it only drives them. A copy of a process that executes nothing does not count.

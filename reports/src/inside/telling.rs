@@ -5,6 +5,8 @@ use super::tools::{self, Says, ToolLine};
 
 /// The most lines of a step that are kept. A step may print any number.
 const MOST: usize = 400;
+/// The most lines of a shell that traces its commands: a script of a tool (rpmbuild) may trace a loop.
+const MOST_TRACED: usize = MOST / 2;
 /// The longest line that is kept, in characters, unless what it says is behind them.
 const LONGEST: usize = 200;
 /// The longest line that is kept in any case. A compiler's line may name hundreds of directories before `-c`.
@@ -15,6 +17,7 @@ const LONGEST_SAYING: usize = 16 * LONGEST;
 pub struct TellingLines<T> {
     lines: Vec<TellingLine<T>>,
     last: Option<ToolLine>,
+    traced: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -26,7 +29,7 @@ struct TellingLine<T> {
 
 impl<T> Default for TellingLines<T> {
     fn default() -> Self {
-        Self { lines: Vec::new(), last: None }
+        Self { lines: Vec::new(), last: None, traced: 0 }
     }
 }
 
@@ -36,10 +39,13 @@ impl<T> TellingLines<T> {
     pub fn add(&mut self, at: T, text: &str) {
         // Equal lines of two commands are not the same.
         let says = tools::line(text);
-        if says.is_none() && traced(text).is_none() {
-            return;
+        if says.is_none() {
+            if traced(text).is_none() || self.traced == MOST_TRACED {
+                return;
+            }
+            self.traced += 1;
         }
-        if says.is_some() && says == self.last {
+        if says.is_some() && (says == self.last || self.ends_again(says.as_ref())) {
             match (says.map(|line| line.says), self.lines.last_mut()) {
                 (Some(Says::Ended(_)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
                 _ => return,
@@ -53,6 +59,12 @@ impl<T> TellingLines<T> {
             self.lines.push(TellingLine { at, text: shortened(text), says: says.as_ref().map(|line| line.says) });
             self.last = says;
         }
+    }
+
+    /// Whether the last line says the same with another length, of which there are many.
+    fn ends_again(&self, line: Option<&ToolLine>) -> bool {
+        let ended = |line: Option<&ToolLine>| line.filter(|line| line.lasted.is_some()).map(|line| line.says);
+        self.lines.len() >= MOST / 2 && ended(line).is_some() && ended(line) == ended(self.last.as_ref())
     }
 
     /// Makes one of two downloads that follow each other: there may be thousands between two lines of another kind.
@@ -163,6 +175,17 @@ mod tests {
         assert_eq!(kept[1], (1, one[0].into()));
         assert_eq!(kept[kept.len() - 2], (3000, one[1].into()), "the end of the last download");
         assert_eq!(kept[kept.len() - 1], (3001, test.into()));
+    }
+
+    /// rpmbuild traces the shells of its phases.
+    #[test]
+    fn a_traced_loop_leaves_room_for_what_tools_say() {
+        let mut lines = vec!["Executing(%install): /bin/sh -e /var/tmp/rpm-tmp.a"];
+        lines.extend(["+ echo 1", "+ i=1"].repeat(MOST));
+        lines.push("Executing(%check): /bin/sh -e /var/tmp/rpm-tmp.b");
+        let kept = kept(&lines);
+        assert_eq!(kept.len(), MOST_TRACED + 2);
+        assert_eq!(kept[kept.len() - 1].0, lines.len() - 1);
     }
 
     #[test]

@@ -41,6 +41,87 @@ fn chain() -> Record {
     )
 }
 
+/// Processes of `make -j2 CC="ccache gcc"` with ccache 4.7: cold, it has the source preprocessed and then compiled; warm, it starts nothing.
+#[test]
+fn a_unit_that_a_cache_has_is_compiled_once_or_taken_from_it() {
+    let with = |words: &str, mut process: Process| {
+        process.arguments = words.split(' ').map(str::to_owned).collect();
+        process
+    };
+    let cold = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        process(Some(0), "make", 20_000, 980_000, 10_000),
+        with("ccache gcc -O2 -c -o a.o a.c", process(Some(1), "ccache", 30_000, 900_000, 10_000)),
+        with("gcc -O2 -E a.c", process(Some(2), "gcc", 40_000, 200_000, 10_000)),
+        with("cc1 -E -quiet a.c", process(Some(3), "cc1", 50_000, 190_000, 140_000)),
+        with("gcc -O2 -c -o a.o a.i", process(Some(2), "gcc", 210_000, 800_000, 10_000)),
+        with("cc1 -fpreprocessed a.i -quiet", process(Some(5), "cc1", 220_000, 700_000, 480_000)),
+        with("as --64 -o a.o /tmp/a.s", process(Some(5), "as", 700_000, 790_000, 90_000)),
+    ];
+    let warm = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        process(Some(0), "make", 20_000, 980_000, 10_000),
+        with("ccache gcc -O2 -c -o a.o a.c", process(Some(1), "ccache", 30_000, 100_000, 10_000)),
+        with("gcc -O2 -c -o b.o b.c", process(Some(1), "gcc", 110_000, 200_000, 10_000)),
+    ];
+    for (list, units) in [(cold, 1), (warm, 2)] {
+        let found = inside(&record("make", list).steps[0], Nanos::ZERO).unwrap();
+        let compiled = found.rows[0].activities.iter().find(|done| done.activity == Activity::Compile).unwrap();
+        assert_eq!(compiled.count, units);
+    }
+}
+
+/// Processes of a `configure` of autoconf 2.71: most are kept as totals, and one that it starts only compiles an example.
+#[test]
+fn a_configure_lasts_from_its_start_to_its_end() {
+    let list = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        process(Some(0), "configure", 20_000, 920_000, 10_000),
+        process(Some(1), "cc1", 40_000, 200_000, 150_000),
+        process(Some(1), "curl", 300_000, 350_000, 10_000),
+    ];
+    let mut record = record("./configure", list);
+    let sed = Folded {
+        parent: Some(1),
+        program: "sed".into(),
+        count: 900,
+        start: Nanos(30_000),
+        end: Nanos(910_000),
+        duration: Nanos(90_000),
+        ..Folded::default()
+    };
+    record.steps[0].processes.as_mut().unwrap().folded.push(sed);
+    // It waits for its children almost always.
+    let waits = Timeline { every: Nanos(100_000), states: "wwwwwwwww".into() };
+    record.steps[0].processes.as_mut().unwrap().list[1].timeline = Some(waits);
+    let wall = |record: &Record| {
+        let found = inside(&record.steps[0], Nanos::ZERO).unwrap();
+        let of = |activity| found.rows[0].activities.iter().find(|done| done.activity == activity).unwrap().wall;
+        (of(Activity::Configure), of(Activity::Download))
+    };
+    assert_eq!(wall(&record), (Nanos(850_000), Nanos(50_000)), "900,000 without the download");
+}
+
+/// A build script of libz-sys starts `cc` for its library, and rustc to examine the compiler.
+#[test]
+fn a_build_script_examines_the_machine_and_builds_a_library() {
+    let list = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        process(Some(0), "cargo", 20_000, 980_000, 10_000),
+        process(Some(1), "build-script-bu", 30_000, 900_000, 10_000),
+        process(Some(2), "rustc", 40_000, 140_000, 100_000),
+        process(Some(2), "cc", 150_000, 800_000, 10_000),
+        process(Some(4), "cc1", 160_000, 700_000, 540_000),
+        process(Some(2), "configure", 810_000, 890_000, 10_000),
+        process(Some(6), "cc1", 820_000, 880_000, 60_000),
+    ];
+    let found = inside(&record("cargo build", list).steps[0], Nanos::ZERO).unwrap();
+    let done = |activity| found.rows[0].activities.iter().find(|done| done.activity == activity).unwrap();
+    // `cc` does what its parent does.
+    assert_eq!((done(Activity::Compile).count, done(Activity::Compile).wall), (1, Nanos(540_000)));
+    assert_eq!(done(Activity::Configure).count, 1, "that of libz-sys, with its configure");
+}
+
 /// dh_auto_build drives make and its compilers; rustc forks before it executes the linker, which may take so long that the copy is kept; and
 /// cargo asks it for its version, which is so short that the arguments are not read.
 #[test]

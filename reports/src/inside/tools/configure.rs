@@ -10,7 +10,7 @@ const RULES: &[ProcessRule] = &[
         Configure,
     ),
     rule(&["sh", "bash", "dash"], "/configure", Configure),
-    rule(&["meson"], "test", Test),
+    rule(&["meson"], "=test", Test),
     rule(&["cmake"], "=--build", Plan),
     rule(&["cmake"], "=-E", Plan),
     rule(&["meson"], "=compile", Plan),
@@ -48,13 +48,15 @@ const LINES: &[LineRule] = &[
     begins("-- Install configuration: ", Pack).by(INSTALLERS),
     begins("-- Installing: ", Pack).by(INSTALLERS),
     begins("The Meson build system", Configure),
-    ended("Found ninja-", Configure),
-    begins("Installing *.* to /", Pack).by(INSTALLERS),
+    ended("Found ninja-", Configure).last(),
+    begins("[0/1] Installing files", Pack).by(INSTALLERS),
+    begins("Installing * to /", Pack).by(INSTALLERS),
     begins("Test project ", Test).by(TESTERS),
     begins("Start *: ", Test).by(TESTERS),
     ended("*% tests passed", Test).by(TESTERS),
     ended("*/* * OK ", Test).by(TESTERS),
     ended("*/* * FAIL ", Test).by(TESTERS),
+    ended("Full log written to ", Test).by(TESTERS).last(),
 ];
 
 pub(super) const FAMILY: Family =

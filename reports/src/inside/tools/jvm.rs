@@ -14,6 +14,7 @@ const RULES: &[ProcessRule] = &[
     rule(&["mvn*", "mvnw", "java"], "dependency:go-offline", Download),
     rule(&["mvn*", "mvnw", "java"], "dependency:resolve", Download),
     by_lines(&["java"], "plexus-classworlds", Compile),
+    rule(&["java"], "gradle =--stop", Plan),
     by_lines(&["java"], "gradle", Compile),
     by_lines(&["java"], "sbt-launch", Compile),
     rule(&["mvn*", "mvnw", "gradle*", "sbt"], "", Plan),
@@ -44,6 +45,14 @@ const LINES: &[LineRule] = &[
     begins("Starting a Gradle Daemon", Plan),
     ended("Welcome to Gradle ", Download),
     begins("To honour the JVM settings for this build", Plan),
+    // Such a task did nothing.
+    ended("> Task * UP-TO-DATE", Plan),
+    ended("> Task * NO-SOURCE", Plan),
+    ended("> Task * FROM-CACHE", Plan),
+    ended("> Task * SKIPPED", Plan),
+    ended(":* UP-TO-DATE", Plan),
+    ended(":* NO-SOURCE", Plan),
+    ended(":* SKIPPED", Plan),
     ended("> Task *:compile", Compile),
     ended("> Task *:kapt", Compile),
     ended("> Task *:ksp", Compile),
@@ -116,7 +125,7 @@ mod tests {
         // Gradle 4.4.
         assert_eq!(says(":compileJava"), Some(Says::Ended(Compile)));
         assert_eq!(says(":app:jar"), Some(Says::Ended(Pack)));
-        assert_eq!(says(":processResources NO-SOURCE"), Some(Says::Ended(Unpack)));
+        assert_eq!(says(":processResources NO-SOURCE"), Some(Says::Ended(Plan)));
         assert_eq!(says(":assemble"), None);
     }
 }

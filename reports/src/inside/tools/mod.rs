@@ -11,6 +11,7 @@ mod cargo;
 mod configure;
 mod debian;
 mod dnf;
+mod duration;
 mod fetch;
 mod git;
 mod go;
@@ -18,11 +19,13 @@ mod jvm;
 mod npm;
 mod python;
 
-use buildscope_record::Process;
+use buildscope_record::{Nanos, Process};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::LazyLock;
+
+pub(super) use cargo::builds_library;
 
 /// The names of shells.
 const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "busybox", "hush"];
@@ -105,6 +108,8 @@ enum KnownBy {
     Name,
     /// It does one thing until a line of its family says that it does another.
     Lines,
+    /// It decides what its children do, which is one thing, until a line of its family says otherwise.
+    Children,
 }
 
 /// A family, by its place in the list.
@@ -124,7 +129,7 @@ pub(super) struct LineRule {
     /// The start of the line after its spaces; a `*` in it stands for any text.
     pattern: &'static str,
     says: Says,
-    /// Commands with this word do not print the line; empty if all may.
+    /// Commands with one of these words do not print the line.
     unless: &'static str,
     /// The commands that print the line: the program, and words that the command has; empty if those of the family do.
     by: &'static [&'static str],
@@ -132,6 +137,10 @@ pub(super) struct LineRule {
     word: LineWord,
     /// Whether the tool prints it at its end.
     last: bool,
+    /// Whether it says how long the activity lasted that has ended.
+    timed: bool,
+    /// Whether a command prints it only after another one of its lines.
+    follows: bool,
 }
 
 /// A word of the command that printed a line.
@@ -163,8 +172,13 @@ const fn by_lines(programs: &'static [&'static str], argument: &'static str, act
     ProcessRule { programs, argument, activity, by: KnownBy::Lines }
 }
 
+/// One process starts others, which do this.
+const fn by_children(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> ProcessRule {
+    ProcessRule { programs, argument, activity, by: KnownBy::Children }
+}
+
 const fn line_rule(pattern: &'static str, says: Says) -> LineRule {
-    LineRule { pattern, says, unless: "", by: &[], word: LineWord::None, last: false }
+    LineRule { pattern, says, unless: "", by: &[], word: LineWord::None, last: false, timed: false, follows: false }
 }
 
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
@@ -180,7 +194,7 @@ const fn ended(pattern: &'static str, activity: Activity) -> LineRule {
 }
 
 impl LineRule {
-    /// Commands with this word do not print the line.
+    /// Commands with one of these words do not print the line.
     const fn unless(self, unless: &'static str) -> Self {
         Self { unless, ..self }
     }
@@ -204,6 +218,21 @@ impl LineRule {
     const fn last(self) -> Self {
         Self { last: true, ..self }
     }
+
+    /// The first duration of the line is that of the activity that has ended.
+    const fn timed(self) -> Self {
+        Self { timed: true, ..self }
+    }
+
+    /// A command prints it only after another one of its lines.
+    const fn follows(self) -> Self {
+        Self { follows: true, ..self }
+    }
+
+    /// How long the activity lasted that has ended with this line, if the line says so.
+    fn lasted(&self, line: &str) -> Option<Nanos> {
+        if self.timed { duration::named(line) } else { None }
+    }
 }
 
 /// The first rule that fits decides.
@@ -224,8 +253,8 @@ const FAMILIES: &[Family] = &[
     archive::FAMILY,
 ];
 
-/// The activity of a process, by its own name and arguments. A program that is asked for its version does nothing else.
-pub(super) fn known(process: &Process) -> Option<Known> {
+/// The rule of a process, by its own name and arguments, and its family. A program that is asked for its version does nothing else.
+fn rule_of(process: &Process) -> Option<(FamilyId, &'static ProcessRule)> {
     if let [_, .., last] = &process.arguments[..]
         && process.arguments.len() <= 3
         && last == "--version"
@@ -234,9 +263,16 @@ pub(super) fn known(process: &Process) -> Option<Known> {
     }
     FAMILIES.iter().enumerate().find_map(|(number, family)| {
         let rule = family.rules.iter().find(|rule| rule.fits(process))?;
-        let tells = (rule.by == KnownBy::Lines).then_some(FamilyId(number));
-        Some(Known { activity: rule.activity, tells })
+        Some((FamilyId(number), rule))
     })
+}
+
+/// The activity of a process, by its own name and arguments.
+pub(super) fn known(process: &Process) -> Option<Known> {
+    let (family, rule) = rule_of(process)?;
+    let tells = (rule.by != KnownBy::Name).then_some(family);
+    let activity = if rule.by == KnownBy::Children { Activity::Plan } else { rule.activity };
+    Some(Known { activity, tells })
 }
 
 /// Whether a process with children waits for them, although it has sockets: a package manager keeps its connections open, and a bundler or
@@ -247,11 +283,11 @@ pub(super) fn waits_for_children(process: &Process) -> bool {
 }
 
 /// The activity of a process whose parent has the activity `above`: the same if its own is unknown. Compiling as a part of examining the
-/// machine counts as that.
-pub(super) fn below(above: Option<Activity>, own: Option<Known>) -> Option<Known> {
+/// machine counts as that, unless the process `builds` a library: a build script of cargo does both.
+pub(super) fn below(above: Option<Activity>, own: Option<Known>, builds: bool) -> Option<Known> {
     let same = above.map(|activity| Known { activity, tells: None });
     match (above, own) {
-        (Some(Activity::Configure), Some(known)) if known.activity.builds() => same,
+        (Some(Activity::Configure), Some(known)) if known.activity.builds() && !builds => same,
         // A make that `make check` starts has a target of another name (automake).
         (Some(Activity::Test | Activity::Pack), Some(Known { activity: Activity::Plan, tells: None })) => same,
         _ => own.or(same),
@@ -266,8 +302,18 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
 
 /// Whether a program only does a part of a unit of work. A unit is compiled by a compiler and an assembler that the same parent started, and a
 /// static library is made by ar and ranlib. For each package, dpkg starts dpkg-split and dpkg-deb twice, and the first dpkg-deb starts tar.
-pub(super) fn is_part_of_unit<'p>(program: &str, mut siblings: impl Iterator<Item = &'p str>) -> bool {
+/// ccache has a source preprocessed before it has it compiled.
+pub(super) fn is_part_of_unit<'p>(
+    program: &str,
+    arguments: &[String],
+    mut siblings: impl Iterator<Item = &'p str>,
+) -> bool {
     match program {
+        _ if (program.starts_with("cc1") || program.starts_with("clang"))
+            && arguments.iter().any(|word| word == "-E") =>
+        {
+            true
+        }
         "as" => siblings.any(|sibling| sibling.starts_with("cc1")),
         "ranlib" => siblings.any(|sibling| sibling == "ar"),
         "collect2" | "lto-wrapper" | "dpkg-deb" | "dpkg-split" => true,
@@ -282,10 +328,11 @@ pub(super) fn is_query(process: &Process) -> bool {
     builds && process.arguments.is_empty()
 }
 
-/// What a line says if a tool of this family printed it.
-pub(super) fn line_of(family: FamilyId, text: &str) -> Option<Says> {
+/// What a line says if a tool of this family printed it, and how long the activity lasted that has ended, if the line says so.
+pub(super) fn line_of(family: FamilyId, text: &str) -> Option<(Says, Option<Nanos>)> {
     let text = uncoloured(text);
-    rules_of(text.trim_start()).find(|(of, _)| *of == family).map(|(_, rule)| rule.says)
+    let text = text.trim_start();
+    rules_of(text).find(|(of, _)| *of == family).map(|(_, rule)| (rule.says, rule.lasted(text)))
 }
 
 /// A line of output.
@@ -294,38 +341,84 @@ pub(super) struct ToolLine {
     pub(super) says: Says,
     /// The commands that may have printed the line: the program, and words that the command has.
     pub(super) names: &'static [&'static str],
-    /// Commands with this word have not printed the line; empty if any may have.
+    /// Commands with one of these words have not printed the line.
     pub(super) unless: &'static str,
     /// A word that the command has rather than not.
     pub(super) word: Option<String>,
     /// Whether the tool prints it at its end.
     pub(super) last: bool,
+    /// How long the activity lasted that has ended, if the line says so.
+    pub(super) lasted: Option<Nanos>,
+    /// Whether a command prints it only after another one of its lines.
+    pub(super) follows: bool,
+}
+
+impl ToolLine {
+    /// A line that one of these commands may have printed, for struct update syntax.
+    fn of(says: Says, names: &'static [&'static str]) -> Self {
+        Self { says, names, unless: "", word: None, last: false, lasted: None, follows: false }
+    }
+}
+
+/// Programs that take no time worth mentioning, as a command of the text names them.
+const QUICK: &[&str] =
+    &["cd", "chmod", "echo", "export", "ln", "mkdir", "mv", "printf", "rm", "rmdir", "test", "touch", "true"];
+
+/// Whether a command takes no time worth mentioning.
+pub(super) fn is_quick(text: &str) -> bool {
+    process_of(text).is_some_and(|process| QUICK.contains(&&*process.program))
 }
 
 /// The meaning of a line of output.
 pub(super) fn line(text: &str) -> Option<ToolLine> {
     let text = uncoloured(text);
     let text = text.trim_start();
-    let Some((family, rule)) = rules_of(text).next() else { return npm::script_line(text) };
+    let Some((family, rule)) = rules_of(text).next() else {
+        return npm::script_line(text).or_else(|| c::command_line(text));
+    };
     let names = if rule.by.is_empty() { FAMILIES[family.0].names } else { rule.by };
     let word = match rule.word {
         LineWord::None => None,
         LineWord::Is(word) => Some(word.to_owned()),
         LineWord::At(place) => text.split_whitespace().nth(place).map(str::to_owned),
     };
-    Some(ToolLine { says: rule.says, names, unless: rule.unless, word, last: rule.last })
+    let (last, lasted, follows) = (rule.last, rule.lasted(text), rule.follows);
+    Some(ToolLine { unless: rule.unless, word, last, lasted, follows, ..ToolLine::of(rule.says, names) })
+}
+
+/// The process of a command with this text.
+fn process_of(text: &str) -> Option<Process> {
+    let words = text.split_whitespace().skip_while(|word| is_assignment(word));
+    let arguments: Vec<String> = words.map(str::to_owned).collect();
+    let program = arguments.first()?.rsplit('/').next().unwrap_or_default().to_owned();
+    Some(Process { program, arguments, ..Process::default() })
+}
+
+/// Whether a word in front of a program sets a variable of its environment.
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| name.chars().all(|next| next.is_alphanumeric() || next == '_'))
 }
 
 /// What is known of a command by its text.
 fn known_by_text(text: &str) -> Option<Known> {
-    let arguments: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let program = arguments.first()?.rsplit('/').next().unwrap_or_default().to_owned();
-    known(&Process { program, arguments, ..Process::default() })
+    known(&process_of(text)?)
 }
 
 /// The activity of a command that does one thing.
 pub(super) fn only_activity(text: &str) -> Option<Activity> {
     known_by_text(text).filter(|known| known.tells.is_none()).map(|known| known.activity)
+}
+
+/// The activity of a command before its first line: one that does several things decides what to do.
+pub(super) fn first_activity(text: &str) -> Option<Activity> {
+    known_by_text(text).map(|known| if known.tells.is_some() { Activity::Plan } else { known.activity })
+}
+
+/// The activity of a command that does one thing, or whose children do one thing, as far as its lines do not say otherwise. What only decides
+/// what others do (`make`) does not say what that is.
+pub(super) fn silent_activity(text: &str) -> Option<Activity> {
+    let (_, rule) = rule_of(&process_of(text)?)?;
+    (rule.by != KnownBy::Lines && rule.activity != Activity::Plan).then_some(rule.activity)
 }
 
 /// The rules of all families, in their order, by the first byte of the lines that they may fit: a step may print millions of lines.

@@ -112,7 +112,7 @@ pub(super) const FAMILY: Family =
 pub(super) fn script_line(line: &str) -> Option<ToolLine> {
     let command = line.strip_prefix("> ").or_else(|| line.strip_prefix("$ "))?;
     let says = Says::Begins(only_activity(command)?);
-    Some(ToolLine { says, names: MANAGERS, unless: "", word: None, last: false })
+    Some(ToolLine::of(says, MANAGERS))
 }
 
 /// Whether a process runs scripts of packages by a shell: it installs packages, or runs a program of one.
