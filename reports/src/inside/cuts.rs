@@ -15,6 +15,9 @@ pub(crate) struct Cut {
     pub(crate) gone: CommandShare,
 }
 
+/// A job that has less than one of this many parts of a step's processor time does not compute.
+const LITTLE: f64 = 50.0;
+
 /// What is gone, in the order of time, if this part, from 0 to 1, of the commands that start with these words takes no time, also within
 /// subshells, loops and pipelines. `process` is the time of the step's process.
 pub(crate) fn command_cuts(step: &Step, words: &str, part: f64, process: (Nanos, Nanos)) -> Vec<Cut> {
@@ -47,8 +50,10 @@ impl Inside {
         let number_of =
             |place: Option<(usize, usize)>| self.rows.iter().position(|row| place.is_some() && row.place == place);
         let is_job = |row: &CommandRow| row.place.is_some_and(|place| self.savings.is_job(place));
-        let computes =
-            |(row, share): (&CommandRow, &CommandShare)| is_job(row) && share.cpu * row.cpu.as_secs_f64() > 0.0;
+        let all: Nanos = self.rows.iter().map(|row| row.cpu).sum();
+        let computes = |(row, share): (&CommandRow, &CommandShare)| {
+            is_job(row) && share.cpu * row.cpu.as_secs_f64() * LITTLE > all.as_secs_f64()
+        };
         if !self.rows.iter().zip(&gone).any(computes) {
             let saved = self.savings.saved_after(|place| number_of(Some(place)).map_or(0.0, |row| gone[row].time));
             let before = [0.0].into_iter().chain(saved.clone());
