@@ -137,8 +137,8 @@ impl AsyncChannel {
             match receive(self.0.get_ref(), REPORT, &mut bytes, &mut fds) {
                 Ok(more) => return Ok(more.then_some((bytes, fds))),
                 Err(Errno::AGAIN) => ready.clear_ready(),
-                // The peer was killed with unread data in its buffer.
-                Err(Errno::CONNRESET) => return Ok(None),
+                // The peer has ended with unread data in its buffer. The kernel says so once; then comes what the peer sent before.
+                Err(Errno::CONNRESET) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }

@@ -26,7 +26,7 @@ pub enum SandboxError {
     #[error("the process from which steps are cloned has died; run the build again")]
     Gone,
     /// The sandbox could not be set up.
-    #[error("cannot set up the step's sandbox: {what}: {errno}")]
+    #[error("cannot set up the step's sandbox: {what}: {errno}{}", setup_advice(*.errno))]
     Setup {
         /// The operation that failed.
         what: String,
@@ -81,6 +81,15 @@ fn isolate_advice(errno: Errno) -> &'static str {
             " (an ordinary user needs unprivileged user namespaces: see kernel.unprivileged_userns_clone, user.max_user_namespaces and the AppArmor restriction on them; in a container, start the container with these allowed; in a chroot, only root can build)"
         }
         Errno::NOSPC => " (user.max_user_namespaces or user.max_mnt_namespaces is used up)",
+        _ => "",
+    }
+}
+
+fn setup_advice(errno: Errno) -> &'static str {
+    match errno {
+        Errno::PERM => {
+            " (in a container: its seccomp profile forbids this, or it lacks a capability. Start it with `--security-opt seccomp=unconfined --cap-add SYS_ADMIN --cap-add NET_ADMIN`)"
+        }
         _ => "",
     }
 }

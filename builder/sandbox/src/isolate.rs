@@ -62,8 +62,10 @@ pub enum NoRange {
 /// # Errors
 /// Fails if the kernel or its configuration forbids namespaces.
 pub fn isolate_process() -> Result<Isolation, SandboxError> {
-    // In another mount namespace, `/proc/self/exe` has a path from the root of this one, which is not that of a chroot.
+    // In another mount namespace, `/proc/self/exe` has a path from the root of this one, which is not that of a chroot. If this process was
+    // the last one here, as in a container, it has a path from the root of a mount that is gone.
     let program = rustix::fs::readlink("/proc/self/exe", Vec::new());
+    let _ = program.map(|program| PROGRAM.set(program));
     let isolation = match sys::unshare(libc::CLONE_NEWNS) {
         Ok(()) => Isolation::Root,
         Err(Errno::PERM) => user_namespace()?,
@@ -71,10 +73,7 @@ pub fn isolate_process() -> Result<Isolation, SandboxError> {
     };
     match make_private("/") {
         // The root of a chroot: a directory that is not a mount point.
-        Err(Errno::INVAL) => {
-            let _ = program.map(|program| PROGRAM.set(program));
-            mount_root()
-        }
+        Err(Errno::INVAL) => mount_root(),
         made => made.map_err(|errno| ("making mounts private", errno)),
     }
     .map_err(|(what, errno)| SandboxError::Isolate { what, errno })?;
@@ -118,7 +117,7 @@ fn mount_root() -> Result<(), (&'static str, Errno)> {
     rustix::process::chdir(&here).map_err(at("entering the current directory"))
 }
 
-/// The path of this program, if its process has entered a mount of its own in a chroot.
+/// The path of this program before its process entered a mount namespace of its own.
 static PROGRAM: OnceLock<CString> = OnceLock::new();
 
 /// The path of this program's file from the root directory.

@@ -174,10 +174,11 @@ impl RunningStep {
         let mut bytes = Vec::new();
         message.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-        self.channel
-            .send_long(&bytes, &borrowed)
-            .await
-            .map_err(SandboxError::io("sending the step's message to its init"))?;
+        if let Err(error) = self.channel.send_long(&bytes, &borrowed).await {
+            // There is no init if its sandbox could not be made. The reason was sent before the channel was closed.
+            let reported = self.report().await.ok().flatten().and_then(|report| started(report, program).err());
+            return Err(reported.unwrap_or(SandboxError::Io { what: "sending the step's message to its init", error }));
+        }
         // Only the root's descriptor is kept: the write ends of the pipes must be the step's alone.
         let rootfs = fds.into_iter().nth(message.rootfs as usize).ok_or(SandboxError::Gone)?;
         Ok((program, rootfs))
@@ -185,20 +186,7 @@ impl RunningStep {
 
     /// Waits until the program runs. Returns the mountpoints that were made for it.
     async fn started(&mut self, program: String) -> Result<Vec<Mountpoint>, SandboxError> {
-        match self.report().await? {
-            Some(InitReport::Running { made }) => Ok(made),
-            Some(InitReport::Failed { what, errno }) => {
-                let what = String::from_utf8_lossy(&what.0).into_owned();
-                Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) })
-            }
-            Some(InitReport::NotExecuted { errno }) => {
-                Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) })
-            }
-            Some(InitReport::Refused { reason }) => {
-                Err(SandboxError::Runtime { runtime: program, reason: oci::log_message(&reason.0) })
-            }
-            Some(InitReport::Ended(_)) | None => Err(SandboxError::Gone),
-        }
+        self.report().await?.map_or(Err(SandboxError::Gone), |report| started(report, program))
     }
 
     /// Runs the program to its end.
@@ -290,6 +278,24 @@ impl RunningStep {
         }
         self.dead = true;
         Ok(())
+    }
+}
+
+/// The mountpoints that were made for a program, by the first report of its init; or the reason why the program does not run.
+fn started(report: InitReport, program: String) -> Result<Vec<Mountpoint>, SandboxError> {
+    match report {
+        InitReport::Running { made } => Ok(made),
+        InitReport::Failed { what, errno } => {
+            let what = String::from_utf8_lossy(&what.0).into_owned();
+            Err(SandboxError::Setup { what, errno: Errno::from_raw_os_error(errno) })
+        }
+        InitReport::NotExecuted { errno } => {
+            Err(SandboxError::Exec { program, errno: Errno::from_raw_os_error(errno) })
+        }
+        InitReport::Refused { reason } => {
+            Err(SandboxError::Runtime { runtime: program, reason: oci::log_message(&reason.0) })
+        }
+        InitReport::Ended(_) => Err(SandboxError::Gone),
     }
 }
 

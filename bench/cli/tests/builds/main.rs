@@ -14,6 +14,7 @@ mod cache;
 mod cache_transfer;
 mod chroots;
 mod ci_docs;
+mod containers;
 mod contexts;
 mod daemon;
 mod damage;
