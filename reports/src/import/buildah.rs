@@ -8,7 +8,8 @@ use super::draft::{Draft, DraftId, DraftSpan, DraftStep};
 use super::guess;
 use super::instant::Instant;
 use super::log::{Log, LogLine};
-use super::marks::buildah::step;
+use super::marks::buildah::{is_error, step, without_numbers};
+use super::mixed::{self, buildah::BuildahState};
 use super::names;
 use super::output::LineTime;
 use crate::index::Indexed;
@@ -16,21 +17,25 @@ use buildscope_record::{Fidelity, Instruction, Outcome, Policy, Tool};
 use std::collections::{HashMap, HashSet};
 
 /// Reads the builds of a log.
-pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+pub(crate) fn builds(log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
+    let streams =
+        log.streams(|text| step(text.trim_start()).is_some_and(|(stage, number, ..)| stage == 1 && number == 1));
+    let streams = streams.into_iter().flat_map(|stream| mixed::separated::<BuildahState>(stream, files));
+    streams.flat_map(|stream| stream.noted(|lines| of_stream(lines, log.dated))).collect()
+}
+
+/// The builds of a stream, one after the other.
+fn of_stream(lines: &[&LogLine], dated: bool) -> Vec<Draft> {
     let mut builds = Vec::new();
-    for stream in
-        log.streams(|text| step(text.trim_start()).is_some_and(|(stage, number, ..)| stage == 1 && number == 1))
-    {
-        let mut reader = BuildahReader::new();
-        for line in stream {
-            let text = line.text.trim_start();
-            if step(text).is_some_and(|(stage, number, ..)| reader.steps.contains_key(&(stage, number))) {
-                builds.extend(std::mem::replace(&mut reader, BuildahReader::new()).finish(log.dated));
-            }
-            reader.see(line, text);
+    let mut reader = BuildahReader::new();
+    for line in lines {
+        let text = line.text.trim_start();
+        if step(text).is_some_and(|(stage, number, ..)| reader.steps.contains_key(&(stage, number))) {
+            builds.extend(std::mem::replace(&mut reader, BuildahReader::new()).finish(dated));
         }
-        builds.extend(reader.finish(log.dated));
+        reader.see(line, text);
     }
+    builds.extend(reader.finish(dated));
     builds
 }
 
@@ -226,11 +231,6 @@ impl BuildahReader {
     }
 }
 
-/// Whether a line says that the build failed. Versions of buildah and podman write it in upper or lower case.
-fn is_error(words: &str) -> bool {
-    words.starts_with("Error:") || words.starts_with("error: building at") || words.starts_with("error building")
-}
-
 /// Whether announcements of several stages are interleaved, so that the stages ran at the same time.
 fn interleaved(numbers: &Indexed<DraftId, (u32, u32)>) -> bool {
     let mut left = HashSet::new();
@@ -266,11 +266,6 @@ fn unknown_ends(draft: &mut Draft) {
 /// The name of a stage without `AS`: its index. The log counts stages from 1.
 fn unnamed(stage: u32) -> String {
     stage.saturating_sub(1).to_string()
-}
-
-/// A line without the numbers of stage and step before its text.
-fn without_numbers(words: &str) -> &str {
-    words.trim_start_matches(|c: char| "[]/0123456789 ".contains(c))
 }
 
 /// Orders stages that waited for their turn (`--jobs`): a stage that starts late without a need comes after the stage that ended before it.

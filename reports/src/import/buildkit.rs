@@ -133,6 +133,32 @@ impl Vertices {
             && !self.exported.contains(&None)
     }
 
+    /// Whether a vertex was named.
+    pub(crate) fn knows(&self, digest: &str) -> bool {
+        self.indices.contains_key(digest)
+    }
+
+    /// The number of vertices.
+    pub(crate) fn count(&self) -> usize {
+        self.vertices.len()
+    }
+
+    /// Whether the build reads a Dockerfile with this name: no other vertex of it has the same one.
+    pub(crate) fn has_definition(&self, name: &str) -> bool {
+        name.contains("load build definition") && self.vertices.iter().any(|vertex| vertex.name == name)
+    }
+
+    /// Whether a message says something new about the build.
+    pub(crate) fn is_news(&self, update: &Update) -> bool {
+        let Some(vertex) = self.indices.get(&update.digest).and_then(|&index| self.vertices.get(index)) else {
+            return true;
+        };
+        let run = update.started.and_then(|started| vertex.starts.get(&started)).map(|&run| vertex.runs[run].1);
+        let is_new_run = update.started.is_some() && run.is_none();
+        let is_new_end = update.completed.is_some() && run.is_none_or(|end| end != update.completed);
+        is_new_run || is_new_end || (update.cached && !vertex.cached) || update.error != vertex.error
+    }
+
     pub(crate) fn update(&mut self, update: Update) {
         let ended = update.completed.is_some() && names::is_export(&update.name);
         if ended {

@@ -3,26 +3,35 @@
 use super::draft::{Draft, DraftSpan, DraftStep};
 use super::instant::Instant;
 use super::log::{Log, LogLine};
-use super::marks::{self, classic::step};
+use super::marks::{
+    self,
+    classic::{fails, removed, step},
+};
+use super::mixed::{self, classic::ClassicState};
 use super::output::LineTime;
 use super::{guess, names};
 use buildscope_record::{Fidelity, Instruction, Outcome, Phase, Policy, Tool};
 
 /// Reads the builds of a log.
-pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+pub(crate) fn builds(log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
+    let streams = log.streams(|text| step(text.trim_start()).is_some_and(|(number, ..)| number == 1));
+    let streams = streams.into_iter().flat_map(|stream| mixed::separated::<ClassicState>(stream, files));
+    streams.flat_map(|stream| stream.noted(|lines| of_stream(lines, log.dated))).collect()
+}
+
+/// The builds of a stream, one after the other.
+fn of_stream(lines: &[&LogLine], dated: bool) -> Vec<Draft> {
     let mut builds = Vec::new();
-    for stream in log.streams(|text| step(text.trim_start()).is_some_and(|(number, ..)| number == 1)) {
-        let mut reader = ClassicReader::default();
-        for line in stream {
-            let first =
-                step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1 || reader.done || reader.failed);
-            if first && !reader.steps.is_empty() {
-                builds.extend(std::mem::take(&mut reader).finish(log.dated));
-            }
-            reader.line(line);
+    let mut reader = ClassicReader::default();
+    for line in lines {
+        let first =
+            step(line.text.trim_start()).is_some_and(|(number, ..)| number == 1 || reader.done || reader.failed);
+        if first && !reader.steps.is_empty() {
+            builds.extend(std::mem::take(&mut reader).finish(dated));
         }
-        builds.extend(reader.finish(log.dated));
+        reader.line(line);
     }
+    builds.extend(reader.finish(dated));
     builds
 }
 
@@ -78,7 +87,7 @@ impl ClassicReader {
             current.running = at;
         } else if words.starts_with("---> Using cache") {
             current.step.outcome = Some(Outcome::Cached);
-        } else if words.starts_with("Removing intermediate container") {
+        } else if removed(words).is_some() {
             current.removed = at;
         } else if words.starts_with("Successfully built") {
             (self.built, self.done) = (at, true);
@@ -179,12 +188,4 @@ impl ClassicReader {
         guess::in_turn(&mut draft);
         Some(draft)
     }
-}
-
-/// Whether a line says that the build failed.
-fn fails(words: &str) -> bool {
-    words.contains("returned a non-zero code:")
-        || ["COPY failed:", "ADD failed:", "Error response from daemon:", "pull access denied", "manifest for "]
-            .iter()
-            .any(|start| words.starts_with(start))
 }

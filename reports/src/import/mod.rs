@@ -17,6 +17,7 @@ mod dockerbuild;
 mod draft;
 mod duration;
 mod ending;
+mod families;
 mod finish;
 mod foreign;
 mod format;
@@ -29,10 +30,12 @@ mod kaniko_log;
 mod late;
 mod log;
 mod marks;
+mod mixed;
 pub(crate) mod names;
 mod output;
 mod package;
 mod plain;
+mod possible;
 mod protobuf;
 mod provenance;
 mod rawjson;
@@ -115,17 +118,26 @@ pub fn import(bytes: &[u8]) -> Result<Record, ImportError> {
 /// # Errors
 /// Every [`ImportError`] but [`ImportError::NoBuild`].
 pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
+    builds_of(bytes, &[])
+}
+
+/// Reads all builds of a file of any known format. `files` has the instructions of each Dockerfile that may have been built, each on one
+/// line: they tell the lines of builds apart that ran at the same time.
+///
+/// # Errors
+/// Every [`ImportError`] but [`ImportError::NoBuild`].
+pub fn builds_of(bytes: &[u8], files: &[Vec<String>]) -> Result<Builds, ImportError> {
     if let Some(Foreign { what, instead }) = foreign::by_start(bytes) {
         return Err(ImportError::Foreign { what, instead });
     }
     match package::open(bytes).map_err(ImportError::TooLarge)? {
         Package::Layout => document(Format::DockerBuild, bytes, ""),
-        Package::One(file) => of_file(&file),
-        Package::Several(files) => {
+        Package::One(file) => of_file(&file, files),
+        Package::Several(packed) => {
             let mut records = Vec::new();
             let mut wrong = None;
-            for file in &files {
-                match of_file(file) {
+            for file in &packed {
+                match of_file(file, files) {
                     Ok(found) => records.extend(found.into_records()),
                     // An archive also has files without a build.
                     Err(ImportError::Unknown | ImportError::Empty { .. } | ImportError::Foreign { .. }) => {}
@@ -142,7 +154,7 @@ pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
 }
 
 /// Reads all builds of a file that is not packed.
-fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
+fn of_file(bytes: &[u8], files: &[Vec<String>]) -> Result<Builds, ImportError> {
     let text = log::decode(bytes);
     if let Some((format, json)) = detect::document(&text) {
         return document(format, json.as_bytes(), json);
@@ -159,7 +171,7 @@ fn of_file(bytes: &[u8]) -> Result<Builds, ImportError> {
             None => ImportError::Unknown,
         });
     };
-    let mut drafts: Vec<Draft> = formats.into_iter().flat_map(|format| from_log(format, &log)).collect();
+    let mut drafts: Vec<Draft> = formats.into_iter().flat_map(|format| from_log(format, &log, files)).collect();
     drafts.retain(|draft| !draft.steps.is_empty());
     // The start of BuildKit itself is a build only if there is no other.
     let boots =
@@ -196,18 +208,18 @@ pub mod fuzzing {
             return document(format, bytes, &text)?.choose(None);
         }
         let text = wrapped::unwrapped(&text);
-        let draft = from_log(format, &Log::read(&text)).into_iter().find(|draft| !draft.steps.is_empty());
+        let draft = from_log(format, &Log::read(&text), &[]).into_iter().find(|draft| !draft.steps.is_empty());
         record(draft.ok_or(ImportError::Empty { format })?)
     }
 }
 
 /// Reads the builds of a log of that format.
-fn from_log(format: Format, log: &Log) -> Vec<Draft> {
+fn from_log(format: Format, log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
     match format {
-        Format::RawJson => rawjson::builds(log),
-        Format::Plain => plain::builds(log),
-        Format::Classic => classic::builds(log),
-        Format::Buildah => buildah::builds(log),
+        Format::RawJson => rawjson::builds(log, files),
+        Format::Plain => plain::builds(log, files),
+        Format::Classic => classic::builds(log, files),
+        Format::Buildah => buildah::builds(log, files),
         Format::KanikoLog => kaniko_log::builds(log),
         Format::Terminal => console::builds(log),
         Format::Record

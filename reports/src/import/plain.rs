@@ -9,16 +9,19 @@ use super::instant::Instant;
 use super::log::{Log, LogLine, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
 use super::names::{Targets, is_export};
+use super::possible::PossibleFiles;
 use super::vertices::{Printed, draft};
 use buildscope_record::{Nanos, Outcome};
 use std::collections::HashMap;
 
 /// Reads the builds of a log.
-pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+pub(crate) fn builds(log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
     let starts = |text: &str| numbered(text.trim_start()).is_some_and(|(number, rest)| number <= 1 && is_name(rest));
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut reader = PlainReader { log, open: vec![PlainBuild::default()], builds: Vec::new() };
+        let files = PossibleFiles::of(files);
+        let mut reader = PlainReader { log, files, open: Vec::new(), builds: Vec::new() };
+        reader.begin();
         stream.into_iter().for_each(|line| reader.line(line));
         builds.extend(reader.finish());
     }
@@ -31,70 +34,130 @@ const MOST_AT_ONCE: usize = 16;
 /// Lines that are written at once arrive within this time.
 const AT_ONCE: Instant = 20_000_000;
 
-/// The builds of a stream of lines. Several may run at the same time. Then only names, times and durations show the build of a line.
+/// The builds of a stream of lines. Several may run at the same time. Then only names, the vertex that a build shows, times and durations show
+/// the build of a line.
 struct PlainReader<'l> {
     log: &'l Log,
-    open: Vec<PlainBuild>,
+    /// The Dockerfiles that may have been built.
+    files: PossibleFiles<'l>,
+    open: Vec<PlainBuild<'l>>,
     builds: Vec<Draft>,
+}
+
+/// How surely a build wrote the name of a vertex.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum NameFit {
+    /// The build has another name for the number, or has ended.
+    Other,
+    /// It has said so before, and need not say it again.
+    Again,
+    /// Numbers are left out.
+    Later,
+    /// It is the next number, but another vertex is shown.
+    Next,
+    /// It is the next number, or a vertex that was hidden is shown again.
+    Sure,
 }
 
 impl PlainReader<'_> {
     fn line(&mut self, line: &LogLine) {
-        let named = numbered(line.text.trim_start()).filter(|(number, rest)| *number > 0 && is_name(rest));
-        if let [build] = &mut self.open[..] {
-            if build.is_over(&line.text) {
-                let next = PlainBuild { destination: build.later, ..PlainBuild::default() };
-                self.builds.extend(std::mem::replace(build, next).draft(self.log));
-            } else if named.is_some_and(|(number, name)| build.is_taken(number, name)) {
-                self.open.push(PlainBuild::default());
+        let text = line.text.trim_start();
+        let named = numbered(text).filter(|(number, rest)| *number > 0 && is_name(rest));
+        let index = match &mut self.open[..] {
+            [build] if build.is_over(text) => {
+                if build.is_complete() || build.failed.is_some() {
+                    let (destination, files) = (build.later, self.files.clone());
+                    let next = PlainBuild { destination, files, ..PlainBuild::default() };
+                    self.builds.extend(std::mem::replace(build, next).draft(self.log));
+                    0
+                } else {
+                    // It goes on, or was cut off.
+                    self.begin()
+                }
             }
-        }
-        let index = match (self.open.len(), named) {
-            (1, _) => 0,
-            (_, Some((number, name))) => self.of_name(number, name),
-            (_, None) => self.of_line(line),
+            [build] if named.is_some_and(|(number, name)| build.is_taken(number, name)) => self.begin(),
+            [_] => 0,
+            _ => match (numbered(text), named) {
+                (Some((0, rest)), _) if rest.starts_with("building with ") => self.begin(),
+                (_, Some((number, name))) => self.of_name(number, name),
+                _ => self.of_line(line),
+            },
         };
         self.open[index].line(line);
     }
 
-    /// The build that a name belongs to: the one that has it, or the first one without another name for its number.
-    fn of_name(&mut self, number: u32, name: &str) -> usize {
-        let has =
-            |build: &PlainBuild| build.vertex(number).is_some_and(|vertex| build.targets.are_one(&vertex.name, name));
-        let free = |build: &PlainBuild| !build.is_taken(number, name);
-        let found = self.open.iter().position(has).or_else(|| self.open.iter().position(free));
-        found.unwrap_or_else(|| {
-            if self.open.len() < MOST_AT_ONCE {
-                self.open.push(PlainBuild::default());
-            }
-            self.open.len() - 1
-        })
+    /// Adds a build, whose index it returns. One that has ended, or wrote nothing for the longest time, makes room for it.
+    fn begin(&mut self) -> usize {
+        if self.open.len() >= MOST_AT_ONCE {
+            let rank =
+                |(_, build): &(usize, &PlainBuild<'_>)| (!build.is_complete() && build.failed.is_none(), build.wrote);
+            let last = self.open.iter().enumerate().min_by_key(rank).map_or(0, |(index, _)| index);
+            self.builds.extend(self.open.remove(last).draft(self.log));
+        }
+        // What the client says after one build may be about the next.
+        let before = self.open.iter().max_by_key(|build| build.wrote);
+        let destination = before.map(|build| build.later).unwrap_or_default();
+        let files = self.files.clone();
+        self.open.push(PlainBuild { destination, files, ..PlainBuild::default() });
+        self.open.len() - 1
     }
 
-    /// The build that another line belongs to: of those in which the vertex runs, the one whose start fits its time best.
+    /// The build that a name belongs to: the one that has to write it next, otherwise the one that wrote last.
+    fn of_name(&mut self, number: u32, name: &str) -> usize {
+        let rank = |(index, build): (usize, &PlainBuild<'_>)| {
+            let fit = build.fits(number, name);
+            (fit > NameFit::Again && build.files.have(name), fit, build.wrote, index)
+        };
+        match self.open.iter().enumerate().map(rank).max() {
+            // The first vertex of another build.
+            Some((_, NameFit::Other, ..)) => self.begin(),
+            Some((_, NameFit::Again, ..)) if number == 1 => self.begin(),
+            Some((.., index)) => index,
+            None => 0,
+        }
+    }
+
+    /// The build that another line belongs to: of those in which the vertex runs, the one that shows it, or whose start fits its time best.
     fn of_line(&self, line: &LogLine) -> usize {
-        let Some((number, rest)) = numbered(line.text.trim_start()) else { return 0 };
+        let text = line.text.trim_start();
+        let builds = || self.open.iter().enumerate();
+        let last = |found: &dyn Fn(&PlainBuild<'_>) -> bool| {
+            builds().filter(|(_, build)| found(build)).max_by_key(|(_, build)| build.wrote).map(|(index, _)| index)
+        };
+        let Some((number, rest)) = numbered(text) else {
+            let fails = |build: &PlainBuild<'_>| build.failed.is_none() && build.has_failed();
+            let failed = is_failure(text).then(|| last(&fails)).flatten();
+            return failed.or_else(|| last(&|_| true)).unwrap_or(0);
+        };
         let since = duration(rest.strip_prefix("DONE ").unwrap_or_default()).or(offset(rest).map(|(after, _)| after));
         let start = line.at.zip(since).map(|(at, since)| at - since);
-        let runs = |build: &PlainBuild| {
-            build.vertex(number).filter(|vertex| vertex.outcome.is_none()).map(|vertex| vertex.first)
+        let rank = |(index, build): (usize, &PlainBuild<'_>)| {
+            let vertex = build.vertex(number).filter(|vertex| vertex.outcome.is_none())?;
+            let distance = start.zip(vertex.first).map_or(0, |(start, first)| (start - first).abs());
+            Some((build.current != Some(number), distance, std::cmp::Reverse(build.wrote), index))
         };
-        let running = self.open.iter().enumerate().filter_map(|(index, build)| Some((index, runs(build)?)));
-        let distance =
-            |(_, first): &(usize, Option<Instant>)| start.zip(*first).map(|(start, first)| (start - first).abs());
-        let known = || self.open.iter().position(|build| build.vertex(number).is_some());
-        running.min_by_key(distance).map(|(index, _)| index).or_else(known).unwrap_or(0)
+        let running = builds().filter_map(rank).min().map(|(.., index)| index);
+        running.or_else(|| last(&|build| build.vertex(number).is_some())).or_else(|| last(&|_| true)).unwrap_or(0)
     }
 
     fn finish(mut self) -> Vec<Draft> {
-        let several = self.open.len() > 1;
-        for mut build in self.open {
-            if several {
+        let spans: Vec<(usize, usize)> =
+            self.open.iter().map(|build| (build.first.unwrap_or(usize::MAX), build.wrote)).collect();
+        for (index, mut build) in self.open.into_iter().enumerate() {
+            let (first, last) = spans[index];
+            let overlaps = |&(other, &(began, ended)): &(usize, &(usize, usize))| {
+                other != index && began <= last && first <= ended
+            };
+            let is_mixed = spans.iter().enumerate().any(|other| overlaps(&other));
+            if is_mixed {
                 // The export of one build may have been assigned to another.
                 build.destination = Destination::Nowhere;
             }
+            let is_done = build.done == build.vertices.len();
             let mut draft = build.draft(self.log);
-            if let Some(draft) = draft.as_mut().filter(|_| several) {
+            if let Some(draft) = draft.as_mut().filter(|_| is_mixed) {
+                // Its first steps may have been assigned to another.
+                draft.unfinished &= !is_done;
                 draft.notes.push(
                     "the lines of several builds are mixed: names, times and durations tell them apart, and some lines may be \
                      counted with the wrong one"
@@ -109,8 +172,10 @@ impl PlainReader<'_> {
 
 /// The lines of one build that were read so far.
 #[derive(Default)]
-struct PlainBuild {
+struct PlainBuild<'f> {
     vertices: Vec<PlainVertex>,
+    /// The Dockerfiles that may have been built.
+    files: PossibleFiles<'f>,
     indices: HashMap<u32, usize>,
     /// The targets that names of vertices show.
     targets: Targets,
@@ -129,6 +194,10 @@ struct PlainBuild {
     last: Option<Instant>,
     /// The vertex that is shown, and since when.
     shown: Option<(usize, Option<Instant>)>,
+    /// The number of the vertex whose lines may follow: it was named, and is neither done nor hidden.
+    current: Option<u32>,
+    /// The number of the last line.
+    wrote: usize,
 }
 
 #[derive(Default)]
@@ -140,7 +209,7 @@ struct PlainVertex {
     known: bool,
 }
 
-impl PlainBuild {
+impl PlainBuild<'_> {
     /// Whether a line starts another build: it gives another name to a vertex that is done, or names the first vertex again.
     fn is_over(&self, text: &str) -> bool {
         let Some((number, rest)) = numbered(text.trim_start()) else { return false };
@@ -156,7 +225,9 @@ impl PlainBuild {
             return false;
         }
         let other = rest.starts_with('[') && !self.targets.are_one(&vertex.name, rest);
-        let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed.is_some());
+        // A build reads its Dockerfile once.
+        let defines = || rest.contains("load build definition") && self.vertices.len() > 1 && vertex.began.is_none();
+        let again = number == 1 && rest == vertex.name && (self.done > 2 || self.failed.is_some() || defines());
         other || again
     }
 
@@ -171,6 +242,26 @@ impl PlainBuild {
         self.vertex(number).filter(other).is_some()
     }
 
+    /// How surely the build writes this name next.
+    fn fits(&self, number: u32, name: &str) -> NameFit {
+        if self.is_complete() || self.failed.is_some() || self.is_taken(number, name) {
+            return NameFit::Other;
+        }
+        let highest = self.indices.keys().max().copied().unwrap_or(0);
+        match self.vertex(number) {
+            Some(vertex) if vertex.outcome.is_none() && self.current != Some(number) => NameFit::Sure,
+            Some(_) => NameFit::Again,
+            None if number == highest + 1 && self.current.is_none() => NameFit::Sure,
+            None if number == highest + 1 => NameFit::Next,
+            None => NameFit::Later,
+        }
+    }
+
+    /// Whether a step failed.
+    fn has_failed(&self) -> bool {
+        self.vertices.iter().any(|vertex| vertex.printed.outcome == Some(Outcome::Failed))
+    }
+
     /// Whether all started vertices are done and the result is written.
     fn is_complete(&self) -> bool {
         self.exported && self.done == self.vertices.len()
@@ -178,6 +269,7 @@ impl PlainBuild {
 
     fn line(&mut self, line: &LogLine) {
         let text = line.text.trim_start();
+        self.wrote = line.number;
         if self.first.is_some() {
             self.last = line.at.or(self.last);
         }
@@ -188,11 +280,7 @@ impl PlainBuild {
             if self.done > 0 {
                 self.later.line(text);
             }
-            if self.first.is_some()
-                && (text.starts_with("ERROR: ") || text.starts_with("error: "))
-                && text.contains("failed to ")
-                && !text.contains("context canceled")
-            {
+            if self.first.is_some() && is_failure(text) {
                 self.failed.get_or_insert_with(|| text.trim_start_matches("ERROR: ").to_owned());
             }
             return;
@@ -220,6 +308,10 @@ impl PlainBuild {
         }
         if named {
             self.targets.add(rest);
+            self.files.narrow(rest);
+            self.current = Some(number);
+        } else if rest == "..." {
+            self.current = None;
         }
         let vertex = &mut self.vertices[index];
         if named && !vertex.sure && !vertex.known {
@@ -242,6 +334,7 @@ impl PlainBuild {
             let since = self.shown.and_then(|(_, since)| since);
             vertex.printed.held = since.zip(line.at).is_some_and(|(since, at)| at - since <= AT_ONCE);
             self.done += 1;
+            self.current = self.current.filter(|&current| current != number);
         }
         self.exported |= vertex.printed.outcome == Some(Outcome::Executed) && is_export(&vertex.printed.name);
     }
@@ -274,6 +367,13 @@ impl PlainBuild {
         }
         Some(draft)
     }
+}
+
+/// Whether the client says that the build failed.
+fn is_failure(text: &str) -> bool {
+    (text.starts_with("ERROR: ") || text.starts_with("error: "))
+        && text.contains("failed to ")
+        && !text.contains("context canceled")
 }
 
 /// Without names that other programs wrote before the build: BuildKit numbers its vertices in turn, so a name with a higher number than

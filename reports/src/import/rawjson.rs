@@ -3,10 +3,13 @@
 use super::buildkit::{Status, Update, Vertices};
 use super::draft::Draft;
 use super::ending::Destination;
+use super::families::Families;
 use super::instant::parse_time;
-use super::log::Log;
+use super::log::{Log, LogLine};
+use super::possible::PossibleFiles;
 use base64::Engine as _;
 use serde::Deserialize;
+use std::collections::HashSet;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -57,11 +60,11 @@ fn nullable<'d, D: serde::Deserializer<'d>, T: Deserialize<'d>>(from: D) -> Resu
 }
 
 /// Reads the builds of a log. Truncated objects and lines of another kind are skipped.
-pub(crate) fn builds(log: &Log) -> Vec<Draft> {
+pub(crate) fn builds(log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
     let starts = |text: &str| text.contains("load build definition");
     let mut builds = Vec::new();
     for stream in log.streams(starts) {
-        let mut reader = RawjsonReader::default();
+        let mut destination = Destination::default();
         let mut text = String::new();
         let mut several = false;
         for line in &stream {
@@ -73,17 +76,24 @@ pub(crate) fn builds(log: &Log) -> Vec<Draft> {
                 && serde_json::from_str::<serde::de::IgnoredAny>(trimmed)
                     .is_err_and(|error| error.is_eof() || error.is_syntax());
             several |= trimmed.starts_with('[');
-            reader.client_line(&line.text);
-        }
-        if several {
-            objects(&text, |status, at| reader.status(status, at));
-        } else {
-            for line in &stream {
-                if let Ok(status) = serde_json::from_str::<SolveStatus>(line.text.trim()) {
-                    reader.status(status, line.number);
-                }
+            // Messages of the client apply to all builds of the log: they come before or after BuildKit's lines. Texts of steps are in base64.
+            if !line.text.contains("\"vertexes\"") {
+                destination.line(&line.text);
             }
         }
+        let mut statuses: Vec<(SolveStatus, usize)> = Vec::new();
+        if several {
+            objects(&text, |status, at| statuses.push((status, at)));
+        } else {
+            let read = |line: &&LogLine| Some((serde_json::from_str(line.text.trim()).ok()?, line.number));
+            statuses.extend(stream.iter().filter_map(read));
+        }
+        let vertices = statuses.iter().flat_map(|(status, _)| &status.vertexes);
+        let families = Families::of(vertices.map(|vertex| (&*vertex.digest, &*vertex.name, &vertex.inputs[..])));
+        let files = PossibleFiles::of(files);
+        let open = vec![RawjsonBuild { files: files.clone(), ..RawjsonBuild::default() }];
+        let mut reader = RawjsonReader { files, families, open, destination, builds: Vec::new() };
+        statuses.into_iter().for_each(|(status, line)| reader.status(status, line));
         builds.extend(reader.finish());
     }
     builds
@@ -109,43 +119,63 @@ fn objects(text: &str, mut found: impl FnMut(SolveStatus, usize)) {
     }
 }
 
-#[derive(Default)]
-struct RawjsonReader {
-    vertices: Vertices,
-    first: Option<usize>,
+/// The builds of a stream. If several run at the same time, vertices show the build of an object.
+struct RawjsonReader<'f> {
+    /// The Dockerfiles that may have been built.
+    files: PossibleFiles<'f>,
+    families: Families,
+    open: Vec<RawjsonBuild<'f>>,
     destination: Destination,
     builds: Vec<Draft>,
 }
 
-impl RawjsonReader {
-    /// Reads a line. Messages of the client apply to all builds of the log: they come before or after BuildKit's lines.
-    fn client_line(&mut self, line: &str) {
-        // Texts of steps are in base64.
-        if !line.contains("\"vertexes\"") {
-            self.destination.line(line);
-        }
-    }
+/// What one build has said so far.
+#[derive(Default)]
+struct RawjsonBuild<'f> {
+    vertices: Vertices,
+    /// The families of its vertices.
+    families: HashSet<usize>,
+    /// The Dockerfiles that may have been built.
+    files: PossibleFiles<'f>,
+    /// The numbers of the lines of its first object and of its last.
+    first: Option<usize>,
+    last: usize,
+    is_mixed: bool,
+}
 
+/// The most concurrent builds that are distinguished.
+const MOST_AT_ONCE: usize = 16;
+
+impl RawjsonReader<'_> {
     fn status(&mut self, status: SolveStatus, line: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
-        for vertex in status.vertexes {
-            let update = Update {
-                digest: vertex.digest,
-                name: vertex.name,
-                inputs: vertex.inputs,
-                cached: vertex.cached,
-                started: time(vertex.started),
-                completed: time(vertex.completed),
-                error: vertex.error,
-            };
-            if self.vertices.is_over(&update) {
-                self.close();
+        let update = |vertex: RawjsonVertex| Update {
+            digest: vertex.digest,
+            name: vertex.name,
+            inputs: vertex.inputs,
+            cached: vertex.cached,
+            started: time(vertex.started),
+            completed: time(vertex.completed),
+            error: vertex.error,
+        };
+        let updates: Vec<Update> = status.vertexes.into_iter().map(update).collect();
+        let others =
+            status.statuses.iter().map(|status| &*status.vertex).chain(status.logs.iter().map(|log| &*log.vertex));
+        let index = self.owner(&updates, others);
+        let build = &mut self.open[index];
+        for update in updates {
+            if build.vertices.is_over(&update) {
+                let next = RawjsonBuild { files: self.files.clone(), ..RawjsonBuild::default() };
+                self.builds.push(std::mem::replace(build, next).draft(self.destination));
             }
-            self.first = self.first.or(Some(line));
-            self.vertices.update(update);
+            build.first = build.first.or(Some(line));
+            build.families.extend(self.families.find(&update.digest));
+            build.files.narrow(&update.name);
+            build.vertices.update(update);
         }
+        build.last = line;
         for status in status.statuses {
-            self.vertices.status(Status {
+            build.vertices.status(Status {
                 id: status.id,
                 vertex: status.vertex,
                 current: u64::try_from(status.current).unwrap_or(0),
@@ -158,19 +188,60 @@ impl RawjsonReader {
             // Go writes bytes as base64.
             let bytes = base64::engine::general_purpose::STANDARD.decode(&log.data);
             let text = bytes.map_or(log.data, |bytes| String::from_utf8_lossy(&bytes).into_owned());
-            self.vertices.log(&log.vertex, &text, time(log.timestamp));
+            build.vertices.log(&log.vertex, &text, time(log.timestamp));
         }
     }
 
-    fn close(&mut self) {
-        let mut draft = std::mem::take(&mut self.vertices).draft().0;
-        self.destination.judge(&mut draft);
-        draft.line = self.first.take().unwrap_or(0);
-        self.builds.push(draft);
+    /// The build that an object belongs to.
+    fn owner<'s>(&mut self, updates: &'s [Update], others: impl Iterator<Item = &'s str>) -> usize {
+        let is_known = |update: &Update| self.open.iter().any(|build| build.vertices.knows(&update.digest));
+        let defines = |update: &Update| {
+            !is_known(update) && self.open.iter().all(|build| build.vertices.has_definition(&update.name))
+        };
+        let is_last_over = |update: &Update| self.open.iter().any(|build| build.vertices.is_over(update));
+        if updates.iter().any(|update| defines(update) && !is_last_over(update)) && self.open.len() < MOST_AT_ONCE {
+            self.open.push(RawjsonBuild { files: self.files.clone(), ..RawjsonBuild::default() });
+            return self.open.len() - 1;
+        }
+        if self.open.len() == 1 {
+            return 0;
+        }
+        let digests: Vec<&str> = updates.iter().map(|update| &*update.digest).chain(others).collect();
+        let rank = |(index, build): (usize, &RawjsonBuild<'_>)| {
+            let vertices = &build.vertices;
+            let has_news = updates.is_empty() || updates.iter().any(|update| vertices.is_news(update));
+            let is_related = |digest: &str| self.families.find(digest).is_some_and(|own| build.families.contains(&own));
+            let known = digests.iter().filter(|digest| vertices.knows(digest) || is_related(digest)).count();
+            let have = updates.iter().filter(|update| build.files.have(&update.name)).count();
+            (has_news, known, have, std::cmp::Reverse(vertices.count()), build.last, index)
+        };
+        self.open.iter().enumerate().map(rank).max().map_or(0, |(.., index)| index)
     }
 
     fn finish(mut self) -> Vec<Draft> {
-        self.close();
+        let spans: Vec<_> = self.open.iter().map(|build| (build.first, build.last)).collect();
+        for build in &mut self.open {
+            let overlaps = |&(first, last): &(Option<usize>, usize)| {
+                first != build.first && first <= Some(build.last) && build.first <= Some(last)
+            };
+            build.is_mixed = spans.iter().any(|span| overlaps(span));
+        }
+        self.builds.extend(self.open.into_iter().map(|build| build.draft(self.destination)));
         self.builds
+    }
+}
+
+impl RawjsonBuild<'_> {
+    fn draft(self, destination: Destination) -> Draft {
+        let mut draft = self.vertices.draft().0;
+        destination.judge(&mut draft);
+        draft.line = self.first.unwrap_or(0);
+        if self.is_mixed {
+            draft.notes.push(
+                "the lines of several builds are mixed: their vertices tell them apart, and some lines may be counted with the wrong one"
+                    .to_owned(),
+            );
+        }
+        draft
     }
 }

@@ -1,0 +1,205 @@
+//! Separates the lines of builds that wrote to one log at the same time, for builders that announce each step with its number.
+//!
+//! *Takes* the lines of a log, what each line says about the state of its build, and the Dockerfiles that may have been built. *Gives* the
+//! lines of each build. A line that several running builds may have written belongs to the one whose Dockerfile has the step, otherwise to
+//! the one that wrote last.
+
+pub(crate) mod buildah;
+pub(crate) mod classic;
+
+use super::draft::Draft;
+use super::log::LogLine;
+
+/// The most concurrent builds that are distinguished.
+const MOST_AT_ONCE: usize = 16;
+
+/// What the record of such a build says.
+const NOTE: &str = "the lines of several builds are mixed: the numbers and texts of steps tell them apart, and some lines may be \
+                               counted with the wrong one";
+
+/// A step that a line announces. Stages and steps are counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Announced<'t> {
+    pub(crate) stage: u32,
+    /// The number of stages.
+    pub(crate) stages: u32,
+    pub(crate) number: u32,
+    /// The number of steps in the stage.
+    pub(crate) of: u32,
+    pub(crate) text: &'t str,
+}
+
+/// How surely a build wrote a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fit {
+    /// Only if no other build did.
+    Unlikely,
+    Possible,
+    Likely,
+    /// Only a build in this state writes it.
+    Sure,
+}
+
+/// A line that belongs to the same build as a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// The first step of a build.
+    Start,
+    /// The next sure line of a build that goes on.
+    Next,
+}
+
+/// The state of a build, by the lines that it wrote so far.
+pub(crate) trait BuildState: Default {
+    /// Reads a line that announces a step.
+    fn announced(text: &str) -> Option<Announced<'_>>;
+
+    /// The instruction of a Dockerfile that a step executes.
+    fn instruction<'f>(file: &'f [String], step: &Announced<'_>) -> Option<&'f String>;
+
+    /// The later line that shows which build wrote this one.
+    fn before(text: &str) -> Option<Before>;
+
+    /// How surely the build announces this step next.
+    fn expects(&self, step: &Announced<'_>) -> Fit;
+
+    /// Whether builds write this line in the order in which they began to wait for it.
+    fn is_in_turn(text: &str) -> bool;
+
+    /// How surely the build wrote another line.
+    fn fits(&self, text: &str) -> Fit;
+
+    /// Takes a line of the build.
+    fn add(&mut self, text: &str);
+}
+
+/// The lines of a build.
+pub(crate) struct BuildLines<'l> {
+    pub(crate) lines: Vec<&'l LogLine>,
+    /// Whether another build wrote lines in between.
+    pub(crate) is_mixed: bool,
+}
+
+impl BuildLines<'_> {
+    /// The builds that a function reads from the lines. Their records say that lines were mixed.
+    pub(crate) fn noted(self, read: impl Fn(&[&LogLine]) -> Vec<Draft>) -> Vec<Draft> {
+        let mut drafts = read(&self.lines);
+        drafts.iter_mut().filter(|_| self.is_mixed).for_each(|draft| draft.notes.push(NOTE.to_owned()));
+        drafts
+    }
+}
+
+/// A build that wrote some of the lines.
+struct Writer<'l, 'f, S> {
+    state: S,
+    lines: Vec<&'l LogLine>,
+    /// The numbers of its first line, its last line, and the last line that is surely its own.
+    first: usize,
+    last: usize,
+    sure: usize,
+    /// The number of sure lines.
+    known: usize,
+    /// The Dockerfiles that have all steps so far.
+    files: Vec<&'f [String]>,
+}
+
+impl<'l, S: BuildState> Writer<'l, '_, S> {
+    fn has_file_with(&self, step: Option<&Announced<'_>>) -> bool {
+        step.is_some_and(|step| self.files.iter().any(|file| has::<S>(file, step)))
+    }
+
+    fn add(&mut self, line: &'l LogLine, fit: Fit) {
+        let text = line.text.trim_start();
+        if let Some(step) = S::announced(text) {
+            self.files.retain(|file| has::<S>(file, &step));
+        }
+        self.state.add(text);
+        self.lines.push(line);
+        self.last = line.number;
+        if fit == Fit::Sure {
+            self.sure = line.number;
+            self.known += 1;
+        }
+    }
+}
+
+/// Separates the builds of a log. Builds one after the other stay together.
+pub(crate) fn separated<'l, S: BuildState>(lines: Vec<&'l LogLine>, files: &[Vec<String>]) -> Vec<BuildLines<'l>> {
+    let mut writers: Vec<Writer<'l, '_, S>> = Vec::new();
+    let mut held: Vec<(Before, &LogLine)> = Vec::new();
+    let mut current = 0;
+    for &line in &lines {
+        let text = line.text.trim_start();
+        let step = S::announced(text);
+        let fit = |writer: &Writer<'_, '_, S>| match &step {
+            Some(step) => writer.state.expects(step),
+            None => writer.state.fits(text),
+        };
+        let rank = |(index, writer): (usize, &Writer<'_, '_, S>)| {
+            let fit = fit(writer);
+            let turn = if S::is_in_turn(text) { usize::MAX - writer.last } else { writer.last };
+            (fit > Fit::Unlikely, writer.has_file_with(step.as_ref()), fit, turn, index)
+        };
+        let recent = writers.len().saturating_sub(MOST_AT_ONCE);
+        let best = writers.iter().enumerate().skip(recent).map(rank).max();
+        let (fit, index) = best.map_or((Fit::Unlikely, current), |(.., fit, _, index)| (fit, index));
+        let starts = step.is_some_and(|step| step.number == 1 || writers.is_empty()) && fit < Fit::Sure;
+        let wanted = if starts { Before::Start } else { Before::Next };
+        match S::before(text).filter(|_| fit < Fit::Sure) {
+            Some(before) => {
+                held.push((before, line));
+                continue;
+            }
+            None if starts => {
+                let files = files.iter().map(Vec::as_slice).collect();
+                let number = line.number;
+                writers.push(Writer {
+                    state: S::default(),
+                    lines: Vec::new(),
+                    first: number,
+                    last: number,
+                    sure: number,
+                    known: 0,
+                    files,
+                });
+                current = writers.len() - 1;
+            }
+            None if fit > Fit::Unlikely => current = index,
+            None => {}
+        }
+        let Some(writer) = writers.get_mut(current) else { continue };
+        if (starts || fit == Fit::Sure)
+            && let Some(at) = held.iter().position(|(before, _)| *before == wanted)
+        {
+            writer.add(held.remove(at).1, Fit::Possible);
+        }
+        writer.add(line, if starts { Fit::Possible } else { fit });
+    }
+    if let Some(writer) = writers.get_mut(current) {
+        held.into_iter().for_each(|(_, line)| writer.add(line, Fit::Possible));
+    }
+    // A step may print what a build prints at its start.
+    let count = writers.len();
+    let spans: Vec<(usize, usize)> = writers.iter().map(|writer| (writer.first, writer.sure)).collect();
+    writers.retain(|writer| {
+        writer.known > 0 || !spans.iter().any(|&(first, sure)| first < writer.first && writer.first < sure)
+    });
+    let spans: Vec<(usize, usize)> = writers.iter().map(|writer| (writer.first, writer.sure)).collect();
+    let is_mixed = |own: &Writer<'_, '_, S>| {
+        spans.iter().any(|&(first, sure)| first != own.first && first <= own.sure && own.first <= sure)
+    };
+    if writers.len() == count && !writers.iter().any(is_mixed) {
+        return vec![BuildLines { lines, is_mixed: false }];
+    }
+    let separate = |writer: Writer<'l, '_, S>| BuildLines { is_mixed: is_mixed(&writer), lines: writer.lines };
+    writers.into_iter().map(separate).collect()
+}
+
+/// Whether a Dockerfile has this step.
+fn has<S: BuildState>(file: &[String], step: &Announced<'_>) -> bool {
+    S::instruction(file, step).is_some_and(|own| {
+        let (mut own, mut shown) = (own.split_whitespace(), step.text.split_whitespace());
+        let (keyword, named) = (own.next().unwrap_or_default(), shown.next().unwrap_or_default());
+        keyword.eq_ignore_ascii_case(named) && own.eq(shown)
+    })
+}
