@@ -103,9 +103,14 @@ fn with_shown(mut scripts: Vec<ScriptText>, step: &Step) -> Vec<ScriptText> {
     scripts
 }
 
+/// Whether a step is a RUN that was executed. The result of another one was in a cache, or not needed.
+pub fn ran(step: &Step) -> bool {
+    step.instruction == Instruction::Run && !matches!(step.outcome, Outcome::Cached | Outcome::Pruned)
+}
+
 /// Whether a step may have processes that are not known yet.
 fn may_have_run(step: &Step) -> bool {
-    step.instruction == Instruction::Run && step.processes.is_none() && step.outcome != Outcome::Cached
+    ran(step) && step.processes.is_none()
 }
 
 /// Whether a process that started at that time may belong to a build of this length. The times of a log are those at which its lines were
@@ -196,9 +201,12 @@ impl Given {
 fn is_heredoc_of(given: &[String], step: &str) -> bool {
     let text = heredoc_head(step).map_or(step, |(head, _)| head);
     let interpreter = text.strip_prefix("#!").and_then(|line| line.split_whitespace().next());
-    interpreter.is_some()
-        && interpreter == given.first().map(String::as_str)
-        && given.iter().any(|word| word.starts_with("/dev/pipes/"))
+    interpreter.is_some() && interpreter == given.first().map(String::as_str) && has_heredoc(given)
+}
+
+/// Whether arguments name a heredoc that BuildKit mounted.
+fn has_heredoc(arguments: &[String]) -> bool {
+    arguments.iter().any(|word| word.starts_with("/dev/pipes/"))
 }
 
 /// The arguments of a RUN in the exec form.
@@ -220,7 +228,9 @@ fn given_to(machine: &Processes, process: &Process) -> Option<Given> {
         let beginning = last.strip_suffix('…');
         return Some(Given::Text { text: comparable(beginning.unwrap_or(last)), is_cut: beginning.is_some() });
     }
-    let is_known = !process.arguments.is_empty() && is_started_by_runtime(machine, process);
+    // A shell executes the heredoc that names its interpreter.
+    let is_heredoc = process.replaces.is_some() && has_heredoc(&process.arguments);
+    let is_known = !process.arguments.is_empty() && (is_heredoc || is_started_by_runtime(machine, process));
     is_known.then(|| Given::Arguments(process.arguments.clone()))
 }
 
@@ -573,9 +583,11 @@ mod tests {
         let mut record = record_of(Tool::Buildkit, &["RUN <<EOT (#!/bin/bash...)", "RUN <<EOT (#!/bin/dash)"]);
         let list = vec![
             process(1, None, &["runc", "init"], 0, 900),
-            process(2, Some(0), &["/bin/dash", "/dev/pipes/EOT"], 100, 200),
+            process(2, Some(0), &["/bin/sh", "-c", "/dev/pipes/EOT"], 90, 100),
+            Process { replaces: Some(1), ..process(2, Some(0), &["/bin/dash", "/dev/pipes/EOT"], 100, 200) },
             process(3, Some(0), &["/bin/bash", "/other"], 200, 300),
-            process(4, Some(0), &["/bin/bash", "/dev/pipes/EOT"], 300, 400),
+            process(4, Some(0), &["/bin/sh", "-c", "/dev/pipes/EOT"], 290, 300),
+            Process { replaces: Some(4), ..process(4, Some(0), &["/bin/bash", "/dev/pipes/EOT"], 300, 400) },
         ];
         let machine = Processes { list, ..machine() };
         let text = "#!/bin/bash\nset -e\nmake\n";

@@ -36,7 +36,7 @@ mod tree;
 mod unseen;
 mod within;
 
-pub use attach::{ScriptText, Taken, attach};
+pub use attach::{ScriptText, Taken, attach, ran};
 pub(crate) use cuts::{Cut, command_cuts};
 pub use folded::folded_stacks;
 pub(crate) use folded::stacks;

@@ -6,9 +6,14 @@ use buildscope_reports::inside::{ScriptText, shows};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// The scripts of a Dockerfile's RUN instructions: each instruction on one line, and its script.
+/// The instructions of Dockerfiles, and their scripts.
 #[derive(Debug, Default)]
-pub(super) struct Scripts(Vec<(String, ScriptText)>);
+pub(super) struct Scripts {
+    /// The instructions of each Dockerfile, each on one line.
+    files: Vec<Vec<String>>,
+    /// Each RUN on one line, and its script.
+    runs: Vec<(String, ScriptText)>,
+}
 
 /// The size of the largest Dockerfile that is read, in bytes.
 const MOST: u64 = 1 << 20;
@@ -21,7 +26,17 @@ impl Scripts {
         // Other programs' arguments may name anything.
         let is_small_file = |path: &&PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.len() <= MOST);
         let texts = paths.iter().filter(is_small_file).filter_map(|path| std::fs::read_to_string(path).ok());
-        Self(texts.flat_map(|text| Self::read(&text).0).collect())
+        let mut all = Self::default();
+        for read in texts.map(|text| Self::read(&text)) {
+            all.files.extend(read.files);
+            all.runs.extend(read.runs);
+        }
+        all
+    }
+
+    /// The instructions of each Dockerfile, each on one line.
+    pub(super) fn files(&self) -> &[Vec<String>] {
+        &self.files
     }
 
     fn read(text: &str) -> Self {
@@ -34,14 +49,18 @@ impl Scripts {
             let origins = script.pieces.iter().map(origin).collect();
             Some((file.one_line(instruction), ScriptText { text: script.text, origins }))
         };
-        Self(file.instructions.iter().filter_map(script).collect())
+        let lines = file.instructions.iter().map(|instruction| file.one_line(instruction)).collect();
+        Self { files: vec![lines], runs: file.instructions.iter().filter_map(script).collect() }
     }
 
     /// The scripts that a step may have. Those whose instruction the builder shows as it is come first. BuildKit replaces variables, and shows
     /// of a heredoc its first line.
     pub(super) fn find(&self, step: &Step) -> Vec<ScriptText> {
         let text = step.text.split_whitespace().collect::<Vec<_>>().join(" ");
-        let (same, others): (Vec<_>, Vec<_>) = self.0.iter().partition(|(line, _)| text == *line);
+        // BuildKit shows the name of an instruction in capitals, which ends at the first space.
+        let is_loud = step.text.starts_with("RUN\t");
+        let is_same = |line: &str| text == line || (is_loud && text.eq_ignore_ascii_case(line));
+        let (same, others): (Vec<_>, Vec<_>) = self.runs.iter().partition(|(line, _)| is_same(line));
         let is_shown = |(line, script): &&(String, ScriptText)| {
             let head = script.text.trim().lines().next().filter(|_| line.contains("<<"));
             let is_heredoc =
@@ -132,6 +151,8 @@ mod tests {
         assert_eq!((&*script.text, script.origins.len()), ("make &&   ls", 2));
         assert_eq!(find("RUN <<EOF (make)")[0].text, "make\n");
         assert_eq!(find("RUN other"), []);
+        // A tab after the name (BuildKit HEAD of 2026-08-21).
+        assert_eq!(find("RUN\tMAKE && \tls")[0].text, "make &&   ls");
     }
 
     /// The forms of BuildKit: `V` is an argument with the value 1.

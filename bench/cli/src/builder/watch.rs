@@ -10,7 +10,7 @@ use super::scripts::Scripts;
 use crate::output::is_stdout;
 use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::Observer;
-use buildscope_record::{Instruction, Nanos, Record, Step};
+use buildscope_record::{Instruction, Nanos, Outcome, Record, Step};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let observer = Observer::of_machine(scheduling::set);
     if let Err(error) = &observer {
         let message = format!("the machine's processes cannot be observed: {error}");
-        write_message(&format!("{message}. The build goes on without; as root or with CAP_PERFMON they can be"));
+        write_message(&format!("{message}. The build goes on without"));
     }
     let (epoch, began) = (Instant::now(), jiff::Timestamp::now());
     let command = rawjson::requested(&arguments.command);
@@ -59,7 +59,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let seen = observer.map(|observer| observer.finish(epoch)).unwrap_or_default();
     let ended =
         || if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) };
-    let imported = match import::builds(&log(&lines)) {
+    let machine = seen.first().map(|seen| &seen.processes);
+    // A script may run the command that builds.
+    const BUILDERS: [&str; 7] = ["docker", "docker-buildx", "buildx", "buildctl", "nerdctl", "buildah", "podman"];
+    let started = machine.iter().flat_map(|seen| &seen.list).filter(|process| BUILDERS.contains(&&*process.program));
+    let scripts = Scripts::of(std::iter::once(&command[..]).chain(started.map(|process| &process.arguments[..])));
+    let imported = match import::builds_of(&log(&lines), scripts.files()) {
         // A command that fails early says why, in no builder's form.
         Err(_) if !status.success() => return ended(),
         // What the command built is there.
@@ -70,35 +75,48 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         Ok(imported) => imported,
     };
     let mut records = imported.into_records();
-    if let Some(machine) = seen.first() {
-        let is_run = |step: &&Step| step.instruction == Instruction::Run;
-        let runs: usize = records.iter().map(|record| record.steps.iter().filter(is_run).count()).sum();
-        // A script may run the command that builds.
-        const BUILDERS: [&str; 7] = ["docker", "docker-buildx", "buildx", "buildctl", "nerdctl", "buildah", "podman"];
-        let started = machine.processes.list.iter().filter(|process| BUILDERS.contains(&&*process.program));
-        let scripts = Scripts::of(std::iter::once(&command[..]).chain(started.map(|process| &process.arguments[..])));
+    if let Some(machine) = machine {
+        let count = |is: &dyn Fn(&Step) -> bool| {
+            records.iter().flat_map(|record| &record.steps).filter(|step| is(step)).count()
+        };
+        let ran = count(&inside::ran);
+        let cached = count(&|step| step.instruction == Instruction::Run && step.outcome == Outcome::Cached);
         let mut taken = inside::Taken::default();
         let attach = |record: &mut Record| {
             let zero = zero(record, &lines, began);
-            inside::attach(record, &machine.processes, zero, &mut taken, |step| scripts.find(step))
+            inside::attach(record, machine, zero, &mut taken, |step| scripts.find(step))
         };
         let found: usize = records.iter_mut().map(attach).sum();
-        write_message(&format!("processes of {found} of {runs} RUN steps were found"));
+        write_message(&said_of_steps(found, ran, cached));
     }
-    show(&records, arguments.record.as_deref())?;
+    show(&records, arguments.record.as_deref());
     ended()
 }
 
+/// The number of steps whose processes were found, in words. A cached step has no processes.
+fn said_of_steps(found: usize, ran: usize, cached: usize) -> String {
+    let cached = if cached > 0 { format!("; {cached} cached") } else { String::new() };
+    if ran == 0 && !cached.is_empty() {
+        return format!("no RUN step ran{cached}");
+    }
+    format!("processes of {found} of {ran} RUN steps were found{cached}")
+}
+
 /// Writes or explains the builds of the command. A script may build more than once: each build but the first has a file with its number.
-fn show(records: &[Record], file: Option<&Path>) -> Result<(), Failure> {
+/// The build is done, so a record that cannot be written does not fail it.
+fn show(records: &[Record], file: Option<&Path>) {
     for (record, number) in records.iter().zip(1..) {
         let heading = format!("build {number} of {}", records.len());
         match file {
             Some(first) => {
                 let path = numbered(first, number);
-                builds::write_record(Some(&path), record)?;
-                if records.len() > 1 {
-                    write_message(&format!("{heading}: {}", path.display()));
+                match builds::write_record(Some(&path), record) {
+                    Err(failure) => write_message(&format!(
+                        "warning: no record is written: {failure}. The build is not affected; free space or name another file, and \
+                         observe the next one"
+                    )),
+                    Ok(()) if records.len() > 1 => write_message(&format!("{heading}: {}", path.display())),
+                    Ok(()) => {}
                 }
             }
             None => {
@@ -107,7 +125,6 @@ fn show(records: &[Record], file: Option<&Path>) -> Result<(), Failure> {
             }
         }
     }
-    Ok(())
 }
 
 /// The file of a build: `b.json`, `b-2.json`. The standard output gets all of them.

@@ -120,6 +120,80 @@ fn a_daemon_does_not_delay_the_end() {
     });
 }
 
+/// The disk becomes full while the command runs. A path that cannot be written is refused before.
+#[test(Root, Program("mount"))]
+fn a_record_that_cannot_be_written_does_not_fail_the_build() {
+    let world = World::empty();
+    let disk = world.path("disk");
+    std::fs::create_dir(&disk).unwrap();
+    // The mount is in a namespace of its own.
+    let script = "mount -t tmpfs -o size=64k none \"$0\"; exec \"$@\"";
+    for (end, code) in [("true", 0), ("exit 7", 1)] {
+        let build =
+            format!("{}\ndd if=/dev/zero of={}/rest 2> /dev/null; {end}", builder("0.1", "0.1"), disk.display());
+        let record = disk.join("record.json");
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", script]).arg(&disk).arg(env!("CARGO_BIN_EXE_buildscope"));
+        let output =
+            command.args(["observe", "--record"]).arg(&record).args(["--", "sh", "-c", &build]).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(message.contains("no record is written") && message.contains("No space left on device"), "{message}");
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_buildscope"));
+    let output = command
+        .args(["observe", "--record"])
+        .arg(world.path("missing/record.json"))
+        .args(["--", "echo", "ran"])
+        .output();
+    let output = output.unwrap();
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]), "the command must not start");
+}
+
+/// A cached step has no processes.
+#[test(Root)]
+fn cached_steps_are_not_missing() {
+    let world = World::empty();
+    let cached = |text: &str| text.replace(" ---> Running in", " ---> Using cache #").replace("Removing", "# Removing");
+    let text = builder("0.1", "0.1");
+    for (script, words) in [
+        (cached(&text).replace("/bin/sh -c", ": "), "no RUN step ran; 2 cached"),
+        (
+            text.replacen(" ---> Running in 0123456789ab", " ---> Using cache", 1).replacen("/bin/sh -c", ": ", 1),
+            "processes of 1 of 1 RUN steps were found; 1 cached",
+        ),
+    ] {
+        let output = observing(&world, &script).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && message.contains(words), "{message}");
+    }
+}
+
+/// Two builds run at the same time and write to one pipe (`docker build a & docker build b & wait`).
+#[test(Root)]
+fn the_steps_of_builds_at_the_same_time_have_an_inside() {
+    let world = World::empty();
+    undisturbed(|factor| {
+        let [one, other, last] = [10, 14, 6].map(|number| tenths(number * factor));
+        let builds =
+            [&one, &other].map(|nap| format!("({})", builder(nap, &last))).map(|text| text.replace("0123", "4567"));
+        let output = observing(&world, &format!("{} & {} & wait", builds[0], builds[1].replace("4567", "89ab")))
+            .output()
+            .unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        in_time(message.contains("processes of 4 of 4 RUN steps were found"), message)?;
+        for file in ["record.json", "record-2.json"] {
+            let record = Record::read(std::fs::File::open(world.path(file)).unwrap()).unwrap();
+            assert!(
+                record.notes.iter().any(|note| note.contains("lines of several builds are mixed")),
+                "{:?}",
+                record.notes
+            );
+        }
+        Ok(())
+    });
+}
+
 /// The command's result is that of the build: what cannot be observed or recorded does not fail it.
 #[test]
 fn a_build_that_cannot_be_observed_is_built() {
@@ -133,6 +207,7 @@ fn a_build_that_cannot_be_observed_is_built() {
         let output = observing(&world, &builder("0.1", "0.1")).output().unwrap();
         let message = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && message.contains("cannot be observed"), "{message}");
+        assert!(message.contains("needs root or the capability PERFMON"), "{message}");
         assert!(world.path("record.json").exists());
     }
 }
