@@ -113,7 +113,7 @@ impl Observer {
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
     pub fn of_machine(scheduling: SetScheduling) -> io::Result<Self> {
-        let refused = |refusal: Refusal| io::Error::other(refusal.to_string());
+        let refused = |refusal: Refusal| io::Error::other(refusal.of_machine());
         let mut rings = Rings::of_machine(Collect::Processes).map_err(refused)?;
         rings.report_switches().map_err(refused)?;
         let source = EventSource::Events(Box::new(rings));
@@ -386,7 +386,7 @@ impl ObserverThread {
                     None => self.forest.not_yet(pid, executed, time),
                 }
             }
-            self.forest.executed_before(pid, || Some(procfs::scheduled(pid, pid)?.1));
+            self.forest.executed_before(pid, || procfs::scheduled(pid, pid));
         }
         let mut looks = LOOKS;
         let has_accounts = self.exits.is_some();

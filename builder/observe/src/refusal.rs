@@ -15,16 +15,18 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// The setting that explains the refusal, and its remedy; `None` if the error says all that is known.
-    fn remedy(&self, settings: Settings) -> Option<String> {
+    fn remedy(&self, scope: Scope, settings: Settings) -> Option<String> {
         let (Self::Event(error) | Self::Buffer { error, .. }) = self;
         match (self, Errno::from_io_error(error)?) {
-            (Self::Event(_), Errno::ACCESS | Errno::PERM) => Some(match settings.paranoid {
-                Some(level) if level > 2 => format!(
+            (Self::Event(_), Errno::ACCESS | Errno::PERM) => Some(match (scope, settings.paranoid) {
+                _ if settings.is_root => FORBIDDEN.into(),
+                (Scope::Machine, _) => {
+                    "observing all processes of the machine needs root or the capability PERFMON".into()
+                }
+                (Scope::Steps, Some(level)) if level > 2 => format!(
                     "kernel.perf_event_paranoid is {level}: build as root, or allow it with `sysctl kernel.perf_event_paranoid=2`"
                 ),
-                _ => {
-                    "a seccomp filter or a security module forbids it; a container needs the capability PERFMON".into()
-                }
+                (Scope::Steps, _) => FORBIDDEN.into(),
             }),
             (Self::Event(_), Errno::NOSYS | Errno::NOENT | Errno::NODEV) => {
                 Some("this kernel has no perf events".into())
@@ -43,18 +45,37 @@ impl Refusal {
     }
 }
 
+/// The remedy for root, whom the kernel's settings forbid nothing.
+const FORBIDDEN: &str = "a seccomp filter or a security module forbids it; a container needs the capability PERFMON";
+
+/// The processes to observe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// Those that this user starts.
+    Steps,
+    Machine,
+}
+
+impl Refusal {
+    /// The refusal to observe all processes of the machine, in words.
+    pub(crate) fn of_machine(&self) -> String {
+        self.said(Scope::Machine, Settings::read())
+    }
+
+    fn said(&self, scope: Scope, settings: Settings) -> String {
+        let what = match self {
+            Self::Event(error) => format!("perf_event_open failed ({error})"),
+            Self::Buffer { size, error } => {
+                format!("the kernel refused a ring buffer of {} KiB ({error})", size >> 10)
+            }
+        };
+        self.remedy(scope, settings).map_or(what.clone(), |remedy| format!("{what}; {remedy}"))
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Event(error) => write!(f, "perf_event_open failed ({error})")?,
-            Self::Buffer { size, error } => {
-                write!(f, "the kernel refused a ring buffer of {} KiB ({error})", size >> 10)?
-            }
-        }
-        match self.remedy(Settings::read()) {
-            Some(remedy) => write!(f, "; {remedy}"),
-            None => Ok(()),
-        }
+        f.write_str(&self.said(Scope::Steps, Settings::read()))
     }
 }
 
@@ -63,6 +84,7 @@ impl fmt::Display for Refusal {
 struct Settings {
     paranoid: Option<i32>,
     locked_kib: Option<u64>,
+    is_root: bool,
 }
 
 impl Settings {
@@ -71,6 +93,7 @@ impl Settings {
         Self {
             paranoid: text("perf_event_paranoid").and_then(|text| text.trim().parse().ok()),
             locked_kib: text("perf_event_mlock_kb").and_then(|text| text.trim().parse().ok()),
+            is_root: rustix::process::geteuid().is_root(),
         }
     }
 }
@@ -79,8 +102,31 @@ impl Settings {
 mod tests {
     use super::*;
 
+    fn settings(paranoid: i32, is_root: bool) -> Settings {
+        Settings { paranoid: Some(paranoid), locked_kib: Some(16), is_root }
+    }
+
     fn remedy(refusal: &Refusal, paranoid: i32) -> String {
-        refusal.remedy(Settings { paranoid: Some(paranoid), locked_kib: Some(16) }).unwrap_or_default()
+        refusal.remedy(Scope::Steps, settings(paranoid, false)).unwrap_or_default()
+    }
+
+    /// Root in a container without PERFMON is refused whatever the setting is, and cannot become root.
+    #[test]
+    fn root_and_other_users_have_different_remedies() {
+        let said =
+            |scope, paranoid, is_root| Refusal::Event(Errno::ACCESS.into()).said(scope, settings(paranoid, is_root));
+        for paranoid in [2, 3, 4] {
+            for scope in [Scope::Steps, Scope::Machine] {
+                let root = said(scope, paranoid, true);
+                assert!(
+                    root.contains("a container needs the capability PERFMON") && !root.contains("as root"),
+                    "{root}"
+                );
+            }
+            let user = said(Scope::Machine, paranoid, false);
+            assert!(user.contains("needs root or the capability PERFMON") && !user.contains("seccomp"), "{user}");
+            assert_eq!(said(Scope::Steps, paranoid, false).contains("build as root"), paranoid > 2);
+        }
     }
 
     #[test]

@@ -221,9 +221,10 @@ impl ProgramRun {
         Past { cpu: self.past.cpu + self.time.cpu.0, delayed: self.past.delayed + self.time.runnable.0 }
     }
 
-    /// Takes the kernel's sum of the waits for a processor, soon after the exec of this program. The part that events of both programs do
-    /// not show belongs to the time before.
-    pub(crate) fn begun(&mut self, delayed: u64) {
+    /// Takes the kernel's sums, on a processor and waiting for one, soon after the exec of this program. The waits that events of both
+    /// programs do not show belong to the time before. Without sums, the program before was taken to have been on a processor.
+    pub(crate) fn begun(&mut self, (cpu, delayed): (u64, u64)) {
+        self.past.cpu = self.past.cpu.min(cpu);
         self.past.delayed = self.past.delayed.max(delayed.saturating_sub(self.account.runnable()));
     }
 

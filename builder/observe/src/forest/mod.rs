@@ -493,11 +493,11 @@ impl Forest {
         });
     }
 
-    /// Takes the kernel's sum of the times that a process waited for a processor, if it executed another program before this one.
-    pub(crate) fn executed_before(&mut self, pid: i32, delayed: impl FnOnce() -> Option<u64>) {
+    /// Takes the kernel's sums of a process, on a processor and waiting for one, if it executed another program before this one.
+    pub(crate) fn executed_before(&mut self, pid: i32, sums: impl FnOnce() -> Option<(u64, u64)>) {
         let run = self.run(pid).filter(|run| run.executed == Some(run.start));
-        if let Some((run, delayed)) = run.and_then(|run| Some((run, delayed()?))) {
-            run.begun(delayed);
+        if let Some((run, sums)) = run.and_then(|run| Some((run, sums()?))) {
+            run.begun(sums);
         }
     }
 

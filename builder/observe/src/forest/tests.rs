@@ -248,7 +248,7 @@ fn waits_belong_to_one_program_of_a_process() {
     // What the shell waited for a processor after its own waits is not among the events.
     let mut late = Forest::new(1);
     started(&mut late);
-    late.executed_before(11, || Some(260 * MS));
+    late.executed_before(11, || Some((200 * MS, 260 * MS)));
     late.living(|_, run, _| run.scheduled(200 * MS, 261 * MS));
     assert_eq!(ended(&mut late), (Nanos(0), Nanos(MS), Nanos(499 * MS)));
 }
@@ -356,6 +356,21 @@ fn a_dropped_switch_is_not_time_on_a_processor() {
     let mut forest = Forest::new(1);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(0, 11, "cc")]);
     assert_eq!(ended(forest, 390), (Nanos(400 * MS), Nanos(0)));
+}
+
+/// On a loaded machine, a step's first process waits for a processor before it executes the program. Context switches are not reported yet.
+#[test]
+fn waits_before_an_exec_are_not_time_on_a_processor() {
+    let mut forest = Forest::new(1).with(Switches::Unreported);
+    forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(500, 11, "sh")]);
+    // The kernel's sums at 510 ms.
+    forest.executed_before(11, || Some((2 * MS, 508 * MS)));
+    forest.switches_begin(510 * MS, |_, _| Some(ThreadState { cpu: 2 * MS, delayed: 508 * MS, runs: false }));
+    forest.exits(1100 * MS, [Exit { tid: 11, cpu: 72 * MS, waits: 1, delayed: 1028 * MS, ..Exit::default() }]);
+    forest.take([event(1030, 11, What::In), event(1100, 11, What::Exited)]);
+    forest.finish(1100 * MS);
+    let process = forest.steps[0].runs.values().next_back().unwrap().process(Nanos);
+    assert!(process.time.cpu >= Nanos(70 * MS) && process.time.cpu <= Nanos(72 * MS), "{process:?}");
 }
 
 /// The reading at 200 ms empties a full ring. The number of dropped reports follows with the next report, which is read at 220 ms.
