@@ -224,7 +224,7 @@ impl RawjsonReader<'_> {
             let overlaps = |&(first, last): &(Option<usize>, usize)| {
                 first != build.first && first <= Some(build.last) && build.first <= Some(last)
             };
-            build.is_mixed = spans.iter().any(|span| overlaps(span));
+            build.is_mixed = spans.iter().any(overlaps);
         }
         self.builds.extend(self.open.into_iter().map(|build| build.draft(self.destination)));
         self.builds

@@ -363,9 +363,13 @@ mod tests {
         Process { pid, parent, program, arguments, start: Nanos(start), end: Nanos(end), ..Process::default() }
     }
 
+    fn executed(id: u32, text: &str) -> Step {
+        Step { outcome: Outcome::Executed, ..Step::of(StepId(id), "RUN", text) }
+    }
+
     /// A record whose steps have these texts.
     fn record_of(tool: Tool, runs: &[&str]) -> Record {
-        let steps = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let steps = runs.iter().zip(0..).map(|(text, id)| executed(id, text)).collect();
         Record { steps, ..Record::of(Source { tool, version: None, fidelity: Fidelity::default() }) }
     }
 
@@ -412,7 +416,7 @@ mod tests {
         const MS: u64 = 1_000_000;
         let source = Source { tool: Tool::Buildah, version: None, fidelity: Fidelity::default() };
         let runs = ["RUN echo a > /b", "RUN true", "RUN make", "RUN test -e /b; ls"];
-        let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| Step::of(StepId(id), "RUN", *text)).collect();
+        let mut steps: Vec<Step> = runs.iter().zip(0..).map(|(text, id)| executed(id, text)).collect();
         for (step, start) in steps.iter_mut().zip([0, 1000, 2000, 3000]) {
             (step.start, step.end) = (Some(Nanos(start * MS)), Some(Nanos((start + 300) * MS)));
         }
