@@ -9,7 +9,7 @@
 #     repeated: below 0.3 s (4 runs of 0.1 s)
 #     suite: below 0.4 s (beforeAll 0.5 s, a test 0.1 s, an inner suite 0.4 s)
 #     file: above 1.8 s
-# Matters: the sum over the tests explains a third of the time of the file, and a flaky test looks fast and stable.
+# Matters: the sum over the tests is less than the time of the file, and a flaky test looks fast and stable.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 npm init -y >/dev/null

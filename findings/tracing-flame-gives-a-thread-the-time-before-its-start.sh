@@ -5,7 +5,6 @@
 #   thread that starts after 600 ms, and has 100 ms in a span and 200 ms after it, has 700 ms in two rows. Output:
 #     worker: 600 ms outside of spans, 100 ms in the span
 # Matters: each thread that a program starts later, as one per build step, adds the age of the program to the graph.
-#   A hundred short threads in a run of ten minutes are sixteen hours of it.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 cargo init -q --name a --vcs none
