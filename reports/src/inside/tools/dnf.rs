@@ -32,19 +32,20 @@ const LINES: &[LineRule] = &[
     begins("Running transaction check", Plan),
     begins("Running transaction test", Plan),
     begins("Running transaction", Unpack),
-    begins("Installing : ", Unpack),
-    begins("Installing  *: ", Unpack),
-    begins("Reinstalling *: ", Unpack),
-    begins("Updating  *: ", Unpack),
-    begins("Upgrading  *: ", Unpack),
-    begins("Cleanup  *: ", Unpack),
-    begins("Erasing  *: ", Unpack),
+    // Where they do not write to a terminal, dnf 4 and yum print the line of a package or a script at its end.
+    ended("Installing : ", Unpack),
+    ended("Installing  *: ", Unpack),
+    ended("Reinstalling *: ", Unpack),
+    ended("Updating  *: ", Unpack),
+    ended("Upgrading  *: ", Unpack),
+    ended("Cleanup  *: ", Unpack),
+    ended("Erasing  *: ", Unpack),
     begins("[*/*] Verify package files", Unpack),
     begins("[*/*] Prepare transaction", Unpack),
     begins("[*/*] Installing *% | ", Unpack),
     begins("[*/*] Upgrading *% | ", Unpack),
     begins("[*/*] Removing *% | ", Unpack),
-    begins("Running scriptlet: ", Scripts),
+    ended("Running scriptlet: ", Scripts),
     begins(">>> Running * scriptlet: ", Scripts),
     ended(">>> Stop * scriptlet: ", Scripts),
     begins("Verifying  *: ", Unpack),
@@ -78,8 +79,8 @@ mod tests {
     fn lines_name_its_activity() {
         let says = |text| line(text).map(|line| line.says);
         assert_eq!(says("Downloading Packages:"), Some(Says::Begins(Download)));
-        assert_eq!(says("  Running scriptlet: glibc-2.34-60.el9.x86_64      3/5"), Some(Says::Begins(Scripts)));
-        assert_eq!(says("  Installing       : gcc-11.3.1-4.el9.x86_64       4/5"), Some(Says::Begins(Unpack)));
+        assert_eq!(says("  Running scriptlet: glibc-2.34-60.el9.x86_64      3/5"), Some(Says::Ended(Scripts)));
+        assert_eq!(says("  Installing       : gcc-11.3.1-4.el9.x86_64       4/5"), Some(Says::Ended(Unpack)));
         assert_eq!(says("Complete!"), Some(Says::Ended(Unpack)));
     }
 }
