@@ -3,7 +3,7 @@
 use super::case::{AdviceCase, about};
 use super::suggestion::{Advice, CACHE_MOUNT};
 use crate::dialect::CacheMounts;
-use crate::inside::{Inside, RowKind};
+use crate::inside::{Activity, CommandRow, Inside, RowKind};
 use crate::steps::StepExplanation;
 use crate::wording::quote_located;
 use buildscope_commands::rules::{
@@ -167,15 +167,22 @@ fn saved(run: &StepExplanation, advice: &CacheAdvice) -> Option<Nanos> {
     if compiled { time_of(run, advice.tool, |row| row.wall).or(Some(run.drag)) } else { network_of(run, advice.tool) }
 }
 
-/// How long the commands of a tool that install or build waited for the network. `None` if no processes were seen: the lines of a log do not
+/// How long the commands of a tool that install or build downloaded. `None` if no processes were seen: the lines of a log do not
 /// show it.
 fn network_of(run: &StepExplanation, tool: Tool) -> Option<Nanos> {
     run.inside.as_ref().filter(|inside| inside.observed != Observed::Inferred)?;
-    time_of(run, tool, |row| row.spent.blocked.network)
+    time_of(run, tool, downloads)
+}
+
+/// The time in which a command downloads: its waits for the network, or the phases that its tool's lines show. A program that has to wait for a
+/// processor, too, hardly waits for the network, and it verifies and unpacks what it downloads.
+fn downloads(row: &CommandRow) -> Nanos {
+    let phases = row.activities.iter().filter(|done| done.activity == Activity::Download);
+    phases.map(|done| done.wall).sum::<Nanos>().max(row.spent.blocked.network).min(row.wall)
 }
 
 /// The sum over the commands of a tool that install or build. `None` if the inside of the RUN is not known.
-fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&crate::inside::CommandRow) -> Nanos) -> Option<Nanos> {
+fn time_of(run: &StepExplanation, tool: Tool, part: impl Fn(&CommandRow) -> Nanos) -> Option<Nanos> {
     let inside: &Inside =
         run.inside.as_ref().filter(|inside| inside.rows.iter().any(|row| row.kind == RowKind::Command))?;
     let rows = inside.rows.iter().filter(|row| row.kind == RowKind::Command);

@@ -57,7 +57,9 @@ impl ProcessSum {
     pub(super) fn add(&mut self, tree: &ProcessTree<'_>, index: u32, above: Option<Activity>) -> Vec<Phase> {
         let process = &*tree.with_own_time(index);
         let (own, goes_on) = own_activity(tree, index);
-        let known = tools::below(above, own, builds(tree, above, &process.program, process.parent));
+        let parent = process.parent.map(|parent| tree.process(parent));
+        let for_it = tools::passed_on(above, parent, own);
+        let known = tools::below(for_it, own, builds(tree, for_it, &process.program, process.parent));
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));

@@ -122,6 +122,31 @@ fn a_build_script_examines_the_machine_and_builds_a_library() {
     assert_eq!(done(Activity::Configure).count, 1, "that of libz-sys, with its configure");
 }
 
+/// Process tree of meson-python 0.22 under pip 23: the backend has no hook for the metadata, so the package is built for it. What meson
+/// compiles to examine the machine is not a unit.
+#[test]
+fn what_a_hook_of_a_build_backend_compiles_is_compiling() {
+    let hook = "/usr/lib/python3/dist-packages/pip/_vendor/pyproject_hooks/_in_process/_in_process.py";
+    let mut list = vec![
+        process(None, "sh", 0, 990_000, 0),
+        process(Some(0), "pip", 0, 980_000, 10_000),
+        process(Some(1), "python3", 100_000, 900_000, 10_000),
+        process(Some(2), "meson", 110_000, 200_000, 10_000),
+        process(Some(3), "cc1", 120_000, 150_000, 30_000),
+        process(Some(2), "ninja", 200_000, 890_000, 10_000),
+        process(Some(5), "cc1", 210_000, 500_000, 290_000),
+        process(Some(5), "cc1", 500_000, 880_000, 380_000),
+    ];
+    let words = |text: &str| text.split(' ').map(String::from).collect();
+    list[1].arguments = words("/usr/bin/python3 /usr/bin/pip install ./pkg");
+    list[2].arguments = words(&format!("/usr/bin/python3 {hook} prepare_metadata_for_build_wheel /tmp/x"));
+    list[3].arguments = words("meson setup /app/pkg /app/pkg/.mesonpy-x");
+    let record = record("pip install ./pkg", list);
+    let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
+    let of = |activity| inside.rows[0].activities.iter().find(|done| done.activity == activity).unwrap();
+    assert_eq!((of(Activity::Compile).count, of(Activity::Compile).wall), (2, Nanos(670_000)));
+}
+
 /// dh_auto_build drives make and its compilers; rustc forks before it executes the linker, which may take so long that the copy is kept; and
 /// cargo asks it for its version, which is so short that the arguments are not read.
 #[test]

@@ -294,6 +294,12 @@ pub(super) fn below(above: Option<Activity>, own: Option<Known>, builds: bool) -
     }
 }
 
+/// The activity that a process has for one below it that is known by itself. What examines the machine compiles for that only, except for a
+/// hook of a package's build backend.
+pub(super) fn passed_on(above: Option<Activity>, parent: Option<&Process>, own: Option<Known>) -> Option<Activity> {
+    above.filter(|_| own.is_none() || !parent.is_some_and(python::runs_hook))
+}
+
 /// The activity of a process for its parent: package managers of JavaScript and apk run the scripts of packages by a shell.
 pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
     let scripts = is_shell(&process.program) && (npm::runs_scripts(parent) || parent.program == "apk");
@@ -324,7 +330,7 @@ pub(super) fn is_part_of_unit<'p>(
 /// Whether a process was too short for its arguments to be read, although its program takes longer for a unit: then it was asked for its
 /// version, as `go` and `cargo` do.
 pub(super) fn is_query(process: &Process) -> bool {
-    let builds = ["compile", "asm", "cgo", "link", "vet", "rustc"].contains(&&*process.program);
+    let builds = ["compile", "asm", "cgo", "link", "vet", "rustc", "esbuild"].contains(&&*process.program);
     builds && process.arguments.is_empty()
 }
 

@@ -2,6 +2,7 @@
 
 use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
+use buildscope_record::Process;
 
 const RULES: &[ProcessRule] = &[
     // Its arguments are names of packages, which may be those of other tools.
@@ -36,28 +37,51 @@ const RULES: &[ProcessRule] = &[
 const PIP: &[&str] = &["pip", "python -m pip", "pipenv", "virtualenv"];
 /// Commands that print poetry's lines.
 const POETRY: &[&str] = &["poetry", "python -m poetry"];
-/// Commands that run tests.
-const TESTERS: &[&str] =
-    &["pytest", "py.test", "python pytest", "python unittest", "python", "tox", "nox", "uv run", "poetry run", "hatch"];
+/// Commands that print uv's lines about packages: `uv venv` does not.
+const UV: &[&str] = &["uv pip", "uv sync", "uv add", "uv lock", "uv run", "uv tool", "uv build", "uvx"];
+/// Commands that run tests by pytest.
+const TESTERS: &[&str] = &[
+    "pytest",
+    "py.test",
+    "python pytest",
+    "tox",
+    "nox",
+    "uv run",
+    "poetry run",
+    "pdm run",
+    "hatch",
+    "coverage",
+    "python",
+];
+/// Commands that run tests by unittest.
+const UNITTEST: &[&str] =
+    &["python unittest", "python test", "tox", "nox", "uv run", "poetry run", "pdm run", "hatch", "coverage", "python"];
 
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
     begins("Collecting ", Download).by(PIP),
     begins("Downloading *B)", Download).by(PIP),
-    begins("Installing build dependencies: started", Download).by(PIP),
+    // pip installs them in a process of its own, whose lines it does not print.
+    begins("Installing build dependencies: started", Unpack).by(PIP),
+    begins("Installing backend dependencies: started", Unpack).by(PIP),
     begins("Preparing metadata ", Configure).by(PIP),
     begins("Getting requirements to build wheel: started", Configure).by(PIP),
     begins("Building wheel for ", Compile).by(PIP),
     begins("Building wheels for collected packages", Compile).by(PIP),
-    begins("Building *==", Compile).by(&["uv"]),
-    begins("Building * @ ", Compile).by(&["uv"]),
-    ended("Built ", Compile).by(&["uv"]),
+    begins("Creating virtual environment at: ", Configure).by(&["uv"]),
+    begins("Building *==", Compile).by(UV),
+    begins("Building * @ ", Compile).by(UV),
+    ended("Built ", Compile).by(UV),
     ended("Created wheel for ", Compile).by(PIP),
     begins("Installing collected packages: ", Unpack).by(PIP),
     ended("Successfully installed ", Unpack).by(PIP).last(),
-    ended("Resolved * package", Plan).by(&["uv"]),
-    ended("Prepared * package", Download).by(&["uv"]),
-    ended("Installed * package", Unpack).by(&["uv"]).last(),
+    // Also with `-q`.
+    ended("WARNING: Running pip as the 'root' user", Unpack).by(PIP).last(),
+    ended("Resolved * package", Plan).by(UV),
+    ended("Prepared * package", Download).by(UV),
+    ended("Installed * package", Unpack).by(UV).last(),
+    ended("Bytecode compiled * file", Compile).by(UV).last(),
+    begins("Creating virtualenv ", Configure).by(POETRY),
     begins("Resolving dependencies...", Plan).by(POETRY),
     ended("Writing lock file", Plan).by(POETRY).last(),
     begins("Installing dependencies from lock file", Unpack).by(POETRY),
@@ -67,13 +91,41 @@ const LINES: &[LineRule] = &[
     ended("* failed in ", Test).by(TESTERS).last(),
     ended("=* passed", Test).by(TESTERS).last(),
     ended("=* failed", Test).by(TESTERS).last(),
-    ended("Ran * test", Test).by(TESTERS).last(),
+    ended("Ran * test", Test).by(UNITTEST).last(),
+    // tox and nox, which name what they run
+    begins("*: install_deps> ", Unpack).by(&["tox"]),
+    begins("*: commands[", Test).by(&["tox"]),
+    begins("nox > python -m pip install ", Unpack).by(&["nox"]),
+    begins("nox > pytest", Test).by(&["nox"]),
+    // Cython
+    begins("Compiling *.pyx because it ", Compile),
+    begins("[*/*] Cythonizing ", Compile),
     // setuptools
     begins("building '*' extension", Compile),
 ];
 
+/// Whether a process runs a hook of a package's build backend. A backend without a hook for the metadata builds the package for it
+/// (meson-python), so what the hook starts is known by itself.
+pub(super) fn runs_hook(process: &Process) -> bool {
+    process.arguments.iter().any(|word| word.contains("pyproject_hooks/_in_process"))
+}
+
 pub(super) const FAMILY: Family = Family {
-    names: &["pip", "pip3", "python", "python3", "uv", "pytest", "py.test", "poetry", "pipenv", "tox", "nox", "cython"],
+    names: &[
+        "pip",
+        "pip3",
+        "python",
+        "python3",
+        "uv",
+        "pytest",
+        "py.test",
+        "poetry",
+        "pipenv",
+        "tox",
+        "nox",
+        "cython",
+        "cythonize",
+    ],
     rules: RULES,
     lines: LINES,
 };
