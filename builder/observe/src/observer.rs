@@ -100,6 +100,7 @@ impl Observer {
             switches: None,
             exits: None,
             stacks_of_execs: None,
+            may_have_stacks_of_execs: false,
             listener: None,
             followed: sampled::Sampler::of_followed(now()),
             brief: 0,
@@ -128,6 +129,7 @@ impl Observer {
             switches: None,
             exits,
             stacks_of_execs: None,
+            may_have_stacks_of_execs: false,
             listener,
             followed,
             brief: 0,
@@ -183,8 +185,9 @@ struct ObserverThread {
     switches: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
-    /// The arguments of programs, as their starts are reported.
+    /// The arguments of programs, as their starts are reported, while a step has processes that live for long.
     stacks_of_execs: Option<ExecStacks>,
+    may_have_stacks_of_execs: bool,
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
     /// Processes of which events end, while they go on.
@@ -220,6 +223,7 @@ impl ObserverThread {
             switches: None,
             exits,
             stacks_of_execs: None,
+            may_have_stacks_of_execs: reports == Reports::All,
             listener: None,
             followed,
             brief: 0,
@@ -236,15 +240,26 @@ impl ObserverThread {
     }
 
     /// Reports of context switches cost each of them half a microsecond, and opening them costs the kernel up to ten milliseconds. So they begin
-    /// when a process has lived for some milliseconds, and with them the stacks of programs that start.
+    /// when a process has lived for some milliseconds.
     fn report_switches(&mut self) {
         let EventSource::Events(rings) = &mut self.source else { return };
-        if rings.is_of_machine() && self.listener.is_none() && !self.forest.is_paused() {
-            self.stacks_of_execs = ExecStacks::open();
-        }
         match rings.report_switches() {
             Ok(()) => self.forest.switches_begin(now(), thread_state),
             Err(refusal) => self.switches = Some(refusal.to_string()),
+        }
+    }
+
+    /// Opening the stacks of programs that start takes a millisecond, so a process has to live for longer. The kernel closes them in up to twenty
+    /// milliseconds, so that happens between steps, and not when the build ends.
+    fn report_stacks_of_execs(&mut self) {
+        const WORTH: u64 = 100_000_000;
+        match (&self.stacks_of_execs, self.forest.longest_life(now())) {
+            (None, Some(life)) if life > WORTH && self.may_have_stacks_of_execs => {
+                self.stacks_of_execs = ExecStacks::open();
+                self.may_have_stacks_of_execs = self.stacks_of_execs.is_some();
+            }
+            (Some(_), None) => self.stacks_of_execs = None,
+            _ => {}
         }
     }
 
@@ -317,6 +332,7 @@ impl ObserverThread {
         if self.switches.is_none() && self.forest.wants_switches(now()) {
             self.report_switches();
         }
+        self.report_stacks_of_execs();
         let fresh = self.look();
         let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
         self.adapt(outcome);

@@ -25,10 +25,15 @@ const LONG: u64 = 4_000_000;
 impl Forest {
     /// Whether a process has lived so long that its context switches are worth their cost.
     pub(crate) fn wants_switches(&self, now: u64) -> bool {
-        let start = |owner: &ProcessOwner| Some(self.steps[owner.step].runs.get(&owner.run?)?.start);
         self.switches == Switches::Unreported
             && self.paused.is_none()
-            && self.owners.values().filter_map(start).any(|start| now.saturating_sub(start) > LONG)
+            && self.longest_life(now).is_some_and(|life| life > LONG)
+    }
+
+    /// The longest life so far of the living processes of steps.
+    pub(crate) fn longest_life(&self, now: u64) -> Option<u64> {
+        let start = |owner: &ProcessOwner| Some(self.steps[owner.step].runs.get(&owner.run?)?.start);
+        Some(now.saturating_sub(self.owners.values().filter_map(start).min()?))
     }
 
     /// Context switches are reported from `now` on. `thread` reads the state of a thread, by the ids of its process and itself.
