@@ -70,7 +70,9 @@ impl ProcessSum {
             || tools::is_part_of_unit(&process.program, &process.arguments, tree.programs_below(process.parent));
         let is_own = || !process.forked && !tools::is_query(process);
         let counts = is_unit(own, known) && is_own() && !is_part() && !goes_on;
-        let whole = whole_phase(tree, index, &phases, above);
+        // What a program does whose lines name it, it may leave to a daemon.
+        let by_name = known.is_some_and(|known| known.tells.is_none());
+        let whole = if by_name { whole_phase(tree, index, &phases, above) } else { None };
         self.put_phases(process, &phases, whole, cost, |activity| counts && !has_unit_below(tree, index, activity));
         phases
     }

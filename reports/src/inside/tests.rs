@@ -102,6 +102,25 @@ fn a_configure_lasts_from_its_start_to_its_end() {
     assert_eq!(wall(&record), (Nanos(850_000), Nanos(50_000)), "900,000 without the download");
 }
 
+/// The client of `gradle -q` waits for its daemon, also when that does nothing. Neither prints a line.
+#[test]
+fn a_client_that_waits_for_its_daemon_compiles_while_that_runs() {
+    let java = |parent, main: &str, start, end, cpu| Process {
+        arguments: ["java", main].map(String::from).to_vec(),
+        ..process(Some(parent), "java", start, end, cpu)
+    };
+    let waits = Timeline { every: Nanos(100_000), states: "wwwwwwwww".into() };
+    let list = vec![
+        process(None, "sh", 10_000, 990_000, 20_000),
+        Process { timeline: Some(waits), ..java(0, "org.gradle.launcher.GradleMain", 20_000, 920_000, 0) },
+        java(1, "org.gradle.launcher.daemon.bootstrap.GradleDaemon", 100_000, 500_000, 400_000),
+    ];
+    let record = record("gradle -q test", list);
+    let found = inside(&record.steps[0], Nanos::ZERO).unwrap();
+    let compile = found.rows[0].activities.iter().find(|done| done.activity == Activity::Compile).unwrap();
+    assert_eq!(compile.wall, Nanos(400_000));
+}
+
 /// A build script of libz-sys starts `cc` for its library, and rustc to examine the compiler.
 #[test]
 fn a_build_script_examines_the_machine_and_builds_a_library() {
