@@ -231,3 +231,16 @@ fn builds_one_after_the_other_are_not_mixed() {
         assert!(records.iter().flat_map(|record| &record.notes).all(|note| !note.contains("mixed")), "{log}");
     }
 }
+
+/// Two builds of BuildKit with so many vertices that a search among all of them for each takes minutes.
+#[test]
+fn concurrent_builds_of_very_many_vertices_are_read() {
+    let vertex = |number: usize| {
+        format!(
+            "#{number} [{number}/40000] RUN a\n#{number} DONE 0.0s\n#{number} [{number}/40000] RUN b\n#{number} DONE 0.0s\n"
+        )
+    };
+    let log: String = (1..=40_000).map(vertex).collect();
+    let read = builds(log.as_bytes()).unwrap();
+    assert_eq!(read.records().iter().map(|record| record.steps.len()).sum::<usize>(), 80_000);
+}

@@ -177,6 +177,8 @@ struct PlainBuild<'f> {
     /// The Dockerfiles that may have been built.
     files: PossibleFiles<'f>,
     indices: HashMap<u32, usize>,
+    /// The highest number of a vertex.
+    highest: u32,
     /// The targets that names of vertices show.
     targets: Targets,
     /// The number of vertices that are done.
@@ -247,12 +249,11 @@ impl PlainBuild<'_> {
         if self.is_complete() || self.failed.is_some() || self.is_taken(number, name) {
             return NameFit::Other;
         }
-        let highest = self.indices.keys().max().copied().unwrap_or(0);
         match self.vertex(number) {
             Some(vertex) if vertex.outcome.is_none() && self.current != Some(number) => NameFit::Sure,
             Some(_) => NameFit::Again,
-            None if number == highest + 1 && self.current.is_none() => NameFit::Sure,
-            None if number == highest + 1 => NameFit::Next,
+            None if self.follows(number) && self.current.is_none() => NameFit::Sure,
+            None if self.follows(number) => NameFit::Next,
             None => NameFit::Later,
         }
     }
@@ -299,6 +300,7 @@ impl PlainBuild<'_> {
         self.first = self.first.or(Some(line.number));
         self.last = line.at.or(self.last);
         let next = self.vertices.len();
+        self.highest = self.highest.max(number);
         let index = *self.indices.entry(number).or_insert(next);
         if index == next {
             self.vertices.push(PlainVertex::default());
@@ -341,7 +343,7 @@ impl PlainBuild<'_> {
 
     /// Whether a number is the one after those that were named.
     fn follows(&self, number: u32) -> bool {
-        self.indices.keys().max().is_some_and(|&last| number == last + 1)
+        self.highest.checked_add(1) == Some(number)
     }
 
     fn draft(self, log: &Log) -> Option<Draft> {

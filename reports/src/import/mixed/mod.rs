@@ -9,6 +9,7 @@ pub(crate) mod classic;
 
 use super::draft::Draft;
 use super::log::LogLine;
+use std::collections::VecDeque;
 
 /// The most concurrent builds that are distinguished.
 const MOST_AT_ONCE: usize = 16;
@@ -126,7 +127,7 @@ impl<'l, S: BuildState> Writer<'l, '_, S> {
 /// Separates the builds of a log. Builds one after the other stay together.
 pub(crate) fn separated<'l, S: BuildState>(lines: Vec<&'l LogLine>, files: &[Vec<String>]) -> Vec<BuildLines<'l>> {
     let mut writers: Vec<Writer<'l, '_, S>> = Vec::new();
-    let mut held: Vec<(Before, &LogLine)> = Vec::new();
+    let mut held = HeldLines::default();
     let mut current = 0;
     for &line in &lines {
         let text = line.text.trim_start();
@@ -147,7 +148,7 @@ pub(crate) fn separated<'l, S: BuildState>(lines: Vec<&'l LogLine>, files: &[Vec
         let wanted = if starts { Before::Start } else { Before::Next };
         match S::before(text).filter(|_| fit < Fit::Sure) {
             Some(before) => {
-                held.push((before, line));
+                held.of(before).push_back(line);
                 continue;
             }
             None if starts => {
@@ -169,30 +170,64 @@ pub(crate) fn separated<'l, S: BuildState>(lines: Vec<&'l LogLine>, files: &[Vec
         }
         let Some(writer) = writers.get_mut(current) else { continue };
         if (starts || fit == Fit::Sure)
-            && let Some(at) = held.iter().position(|(before, _)| *before == wanted)
+            && let Some(before) = held.of(wanted).pop_front()
         {
-            writer.add(held.remove(at).1, Fit::Possible);
+            writer.add(before, Fit::Possible);
         }
         writer.add(line, if starts { Fit::Possible } else { fit });
     }
     if let Some(writer) = writers.get_mut(current) {
-        held.into_iter().for_each(|(_, line)| writer.add(line, Fit::Possible));
+        held.rest().into_iter().for_each(|line| writer.add(line, Fit::Possible));
     }
     // A step may print what a build prints at its start.
     let count = writers.len();
-    let spans: Vec<(usize, usize)> = writers.iter().map(|writer| (writer.first, writer.sure)).collect();
+    let mut before = 0;
     writers.retain(|writer| {
-        writer.known > 0 || !spans.iter().any(|&(first, sure)| first < writer.first && writer.first < sure)
+        let is_build = writer.known > 0 || writer.first >= before;
+        before = before.max(writer.sure);
+        is_build
     });
-    let spans: Vec<(usize, usize)> = writers.iter().map(|writer| (writer.first, writer.sure)).collect();
-    let is_mixed = |own: &Writer<'_, '_, S>| {
-        spans.iter().any(|&(first, sure)| first != own.first && first <= own.sure && own.first <= sure)
-    };
-    if writers.len() == count && !writers.iter().any(is_mixed) {
+    let mixed = are_mixed(&writers);
+    if writers.len() == count && !mixed.contains(&true) {
         return vec![BuildLines { lines, is_mixed: false }];
     }
-    let separate = |writer: Writer<'l, '_, S>| BuildLines { is_mixed: is_mixed(&writer), lines: writer.lines };
-    writers.into_iter().map(separate).collect()
+    let separate = |(writer, is_mixed): (Writer<'l, '_, S>, bool)| BuildLines { is_mixed, lines: writer.lines };
+    writers.into_iter().zip(mixed).map(separate).collect()
+}
+
+/// Whether each of these builds ran at the same time as another. They are in the order of their first lines.
+fn are_mixed<S>(writers: &[Writer<'_, '_, S>]) -> Vec<bool> {
+    let mut before = 0;
+    let mut mixed = Vec::with_capacity(writers.len());
+    for (index, writer) in writers.iter().enumerate() {
+        let next = writers.get(index + 1).is_some_and(|next| next.first <= writer.sure);
+        mixed.push(next || index > 0 && writer.first <= before);
+        before = before.max(writer.sure);
+    }
+    mixed
+}
+
+/// Lines that belong to the same build as a later one.
+#[derive(Default)]
+struct HeldLines<'l> {
+    start: VecDeque<&'l LogLine>,
+    next: VecDeque<&'l LogLine>,
+}
+
+impl<'l> HeldLines<'l> {
+    fn of(&mut self, before: Before) -> &mut VecDeque<&'l LogLine> {
+        match before {
+            Before::Start => &mut self.start,
+            Before::Next => &mut self.next,
+        }
+    }
+
+    /// All lines, in their order.
+    fn rest(self) -> Vec<&'l LogLine> {
+        let mut lines: Vec<_> = self.start.into_iter().chain(self.next).collect();
+        lines.sort_by_key(|line| line.number);
+        lines
+    }
 }
 
 /// Whether a Dockerfile has this step.
