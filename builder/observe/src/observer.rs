@@ -93,19 +93,7 @@ impl Observer {
         let root = i32::try_from(root).ok()?;
         let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
         let why = Some("events were not requested".into());
-        let thread = ObserverThread {
-            source,
-            why,
-            stacks: None,
-            switches: None,
-            exits: None,
-            stacks_of_execs: None,
-            may_have_stacks_of_execs: false,
-            listener: None,
-            followed: sampled::Sampler::of_followed(now()),
-            brief: 0,
-            forest: Forest::new(root),
-        };
+        let thread = ObserverThread { why, ..ObserverThread::new(source, Forest::new(root)) };
         Self::spawn((|_| false, Arc::default()), move || Some(thread)).ok()
     }
 
@@ -121,20 +109,7 @@ impl Observer {
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(scheduling, Arc::clone(&late)).ok());
-        let followed = sampled::Sampler::of_followed(now());
-        let thread = ObserverThread {
-            source,
-            why: None,
-            stacks: None,
-            switches: None,
-            exits,
-            stacks_of_execs: None,
-            may_have_stacks_of_execs: false,
-            listener,
-            followed,
-            brief: 0,
-            forest,
-        };
+        let thread = ObserverThread { exits, listener, ..ObserverThread::new(source, forest) };
         Self::spawn((scheduling, late), move || Some(thread))
     }
 
@@ -187,6 +162,7 @@ struct ObserverThread {
     exits: Option<Exits>,
     /// The arguments of programs, as their starts are reported, while a step has processes that live for long.
     stacks_of_execs: Option<ExecStacks>,
+    /// Whether the kernel may give them.
     may_have_stacks_of_execs: bool,
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
@@ -198,6 +174,23 @@ struct ObserverThread {
 }
 
 impl ObserverThread {
+    /// Observes by this source alone, for struct update syntax.
+    fn new(source: EventSource, forest: Forest) -> Self {
+        Self {
+            source,
+            why: None,
+            stacks: None,
+            switches: None,
+            exits: None,
+            stacks_of_execs: None,
+            may_have_stacks_of_execs: false,
+            listener: None,
+            followed: sampled::Sampler::of_followed(now()),
+            brief: 0,
+            forest,
+        }
+    }
+
     /// Observes the descendants of `root`: by the events of the machine, otherwise by those of the process, otherwise by samples.
     fn of_steps(root: i32, machine: Result<Rings, Refusal>, exits: Option<Exits>, collect: Collect) -> Self {
         let (source, why, stacks) = match machine.or_else(|_| Rings::of_process(root, collect)) {
@@ -215,20 +208,8 @@ impl ObserverThread {
             _ => Reports::Ordinary,
         };
         let forest = Forest::new(root).asking(procfs::lives, reports);
-        let followed = sampled::Sampler::of_followed(now());
-        let mut this = Self {
-            source,
-            why,
-            stacks,
-            switches: None,
-            exits,
-            stacks_of_execs: None,
-            may_have_stacks_of_execs: reports == Reports::All,
-            listener: None,
-            followed,
-            brief: 0,
-            forest,
-        };
+        let may_have_stacks_of_execs = reports == Reports::All;
+        let mut this = Self { why, stacks, exits, may_have_stacks_of_execs, ..Self::new(source, forest) };
         if reports == Reports::All {
             this.forest = this.forest.with(Switches::Unreported);
             // Without the kernel's sums, context switches are needed from the beginning.
