@@ -4,7 +4,7 @@
 //! in all builds: they connect nothing.
 
 use petgraph::unionfind::UnionFind;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Vertices that are connected have one number.
 #[derive(Debug, Default)]
@@ -20,8 +20,7 @@ impl Families {
         }
         let is_image =
             |(_, name, _): &(&str, &str, &[String])| name.contains("FROM ") || name.starts_with("docker-image://");
-        let images: std::collections::HashSet<&str> =
-            vertices.clone().filter(is_image).map(|(digest, ..)| digest).collect();
+        let images: HashSet<&str> = vertices.clone().filter(is_image).map(|(digest, ..)| digest).collect();
         let mut union = UnionFind::<usize>::new(numbers.len());
         for (digest, _, needs) in vertices {
             for need in needs.iter().filter(|need| !images.contains(&***need)) {

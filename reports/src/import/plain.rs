@@ -8,6 +8,7 @@ use super::ending::Destination;
 use super::instant::Instant;
 use super::log::{Log, LogLine, stamp};
 use super::marks::plain::{is_name, is_status, numbered, offset};
+use super::mixed::{self, MOST_AT_ONCE, are_mixed};
 use super::names::{Targets, is_export};
 use super::possible::PossibleFiles;
 use super::vertices::{Printed, draft};
@@ -27,9 +28,6 @@ pub(crate) fn builds(log: &Log, files: &[Vec<String>]) -> Vec<Draft> {
     }
     builds
 }
-
-/// The most concurrent builds that are distinguished.
-const MOST_AT_ONCE: usize = 16;
 
 /// Lines that are written at once arrive within this time.
 const AT_ONCE: Instant = 20_000_000;
@@ -143,12 +141,7 @@ impl PlainReader<'_> {
     fn finish(mut self) -> Vec<Draft> {
         let spans: Vec<(usize, usize)> =
             self.open.iter().map(|build| (build.first.unwrap_or(usize::MAX), build.wrote)).collect();
-        for (index, mut build) in self.open.into_iter().enumerate() {
-            let (first, last) = spans[index];
-            let overlaps = |&(other, &(began, ended)): &(usize, &(usize, usize))| {
-                other != index && began <= last && first <= ended
-            };
-            let is_mixed = spans.iter().enumerate().any(|other| overlaps(&other));
+        for (mut build, is_mixed) in self.open.into_iter().zip(are_mixed(&spans)) {
             if is_mixed {
                 // The export of one build may have been assigned to another.
                 build.destination = Destination::Nowhere;
@@ -158,11 +151,7 @@ impl PlainReader<'_> {
             if let Some(draft) = draft.as_mut().filter(|_| is_mixed) {
                 // Its first steps may have been assigned to another.
                 draft.unfinished &= !is_done;
-                draft.notes.push(
-                    "the lines of several builds are mixed: names, times and durations tell them apart, and some lines may be \
-                     counted with the wrong one"
-                        .to_owned(),
-                );
+                draft.notes.push(mixed::note("names, times and durations"));
             }
             self.builds.extend(draft);
         }

@@ -6,6 +6,7 @@ use super::ending::Destination;
 use super::families::Families;
 use super::instant::parse_time;
 use super::log::{Log, LogLine};
+use super::mixed::{self, MOST_AT_ONCE, are_mixed};
 use super::possible::PossibleFiles;
 use base64::Engine as _;
 use serde::Deserialize;
@@ -143,9 +144,6 @@ struct RawjsonBuild<'f> {
     is_mixed: bool,
 }
 
-/// The most concurrent builds that are distinguished.
-const MOST_AT_ONCE: usize = 16;
-
 impl RawjsonReader<'_> {
     fn status(&mut self, status: SolveStatus, line: usize) {
         let time = |text: Option<String>| text.as_deref().and_then(parse_time);
@@ -219,12 +217,10 @@ impl RawjsonReader<'_> {
     }
 
     fn finish(mut self) -> Vec<Draft> {
-        let spans: Vec<_> = self.open.iter().map(|build| (build.first, build.last)).collect();
-        for build in &mut self.open {
-            let overlaps = |&(first, last): &(Option<usize>, usize)| {
-                first != build.first && first <= Some(build.last) && build.first <= Some(last)
-            };
-            build.is_mixed = spans.iter().any(overlaps);
+        let spans: Vec<(usize, usize)> =
+            self.open.iter().map(|build| (build.first.unwrap_or(usize::MAX), build.last)).collect();
+        for (build, is_mixed) in self.open.iter_mut().zip(are_mixed(&spans)) {
+            build.is_mixed = is_mixed;
         }
         self.builds.extend(self.open.into_iter().map(|build| build.draft(self.destination)));
         self.builds
@@ -237,10 +233,7 @@ impl RawjsonBuild<'_> {
         destination.judge(&mut draft);
         draft.line = self.first.unwrap_or(0);
         if self.is_mixed {
-            draft.notes.push(
-                "the lines of several builds are mixed: their vertices tell them apart, and some lines may be counted with the wrong one"
-                    .to_owned(),
-            );
+            draft.notes.push(mixed::note("their vertices"));
         }
         draft
     }

@@ -12,11 +12,29 @@ use super::log::LogLine;
 use std::collections::VecDeque;
 
 /// The most concurrent builds that are distinguished.
-const MOST_AT_ONCE: usize = 16;
+pub(super) const MOST_AT_ONCE: usize = 16;
 
-/// What the record of such a build says.
-const NOTE: &str = "the lines of several builds are mixed: the numbers and texts of steps tell them apart, and some lines may be \
-                               counted with the wrong one";
+/// What the record of a build says whose lines are mixed with those of others.
+pub(super) fn note(told_apart_by: &str) -> String {
+    format!(
+        "the lines of several builds are mixed: {told_apart_by} tell them apart, and some lines may be counted with the wrong one"
+    )
+}
+
+/// Whether each of these builds wrote at the same time as another, by the numbers of their first and last lines.
+pub(super) fn are_mixed(spans: &[(usize, usize)]) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..spans.len()).collect();
+    order.sort_by_key(|&index| spans[index].0);
+    let mut mixed = vec![false; spans.len()];
+    let mut before: Option<usize> = None;
+    for (at, &index) in order.iter().enumerate() {
+        let (first, last) = spans[index];
+        let next = order.get(at + 1).is_some_and(|&next| spans[next].0 <= last);
+        mixed[index] = next || before.is_some_and(|before| first <= before);
+        before = before.max(Some(last));
+    }
+    mixed
+}
 
 /// A step that a line announces. Stages and steps are counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +103,10 @@ impl BuildLines<'_> {
     /// The builds that a function reads from the lines. Their records say that lines were mixed.
     pub(crate) fn noted(self, read: impl Fn(&[&LogLine]) -> Vec<Draft>) -> Vec<Draft> {
         let mut drafts = read(&self.lines);
-        drafts.iter_mut().filter(|_| self.is_mixed).for_each(|draft| draft.notes.push(NOTE.to_owned()));
+        drafts
+            .iter_mut()
+            .filter(|_| self.is_mixed)
+            .for_each(|draft| draft.notes.push(note("the numbers and texts of steps")));
         drafts
     }
 }
@@ -187,24 +208,13 @@ pub(crate) fn separated<'l, S: BuildState>(lines: Vec<&'l LogLine>, files: &[Vec
         before = before.max(writer.sure);
         is_build
     });
-    let mixed = are_mixed(&writers);
+    let spans: Vec<(usize, usize)> = writers.iter().map(|writer| (writer.first, writer.sure)).collect();
+    let mixed = are_mixed(&spans);
     if writers.len() == count && !mixed.contains(&true) {
         return vec![BuildLines { lines, is_mixed: false }];
     }
     let separate = |(writer, is_mixed): (Writer<'l, '_, S>, bool)| BuildLines { is_mixed, lines: writer.lines };
     writers.into_iter().zip(mixed).map(separate).collect()
-}
-
-/// Whether each of these builds ran at the same time as another. They are in the order of their first lines.
-fn are_mixed<S>(writers: &[Writer<'_, '_, S>]) -> Vec<bool> {
-    let mut before = 0;
-    let mut mixed = Vec::with_capacity(writers.len());
-    for (index, writer) in writers.iter().enumerate() {
-        let next = writers.get(index + 1).is_some_and(|next| next.first <= writer.sure);
-        mixed.push(next || index > 0 && writer.first <= before);
-        before = before.max(writer.sure);
-    }
-    mixed
 }
 
 /// Lines that belong to the same build as a later one.
@@ -237,4 +247,17 @@ fn has<S: BuildState>(file: &[String], step: &Announced<'_>) -> bool {
         let (keyword, named) = (own.next().unwrap_or_default(), shown.next().unwrap_or_default());
         keyword.eq_ignore_ascii_case(named) && own.eq(shown)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn builds_that_wrote_at_the_same_time_are_mixed() {
+        assert_eq!(are_mixed(&[(1, 4), (5, 9)]), [false, false], "one after the other");
+        assert_eq!(are_mixed(&[(5, 9), (1, 5), (20, 30)]), [true, true, false]);
+        assert_eq!(are_mixed(&[(1, 90), (10, 20), (30, 40), (91, 95)]), [true, true, true, false]);
+        assert_eq!(are_mixed(&[(1, 4), (usize::MAX, 0)]), [false, false], "one wrote nothing");
+    }
 }
