@@ -175,7 +175,7 @@ impl RunningStep {
         message.put(&mut bytes);
         let borrowed: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
         if let Err(error) = self.channel.send_long(&bytes, &borrowed).await {
-            // There is no init if its sandbox could not be made. The reason was sent before the channel was closed.
+            // An init whose sandbox could not be made has ended. It sent the reason before the channel was closed.
             let reported = self.report().await.ok().flatten().and_then(|report| started(report, program).err());
             return Err(reported.unwrap_or(SandboxError::Io { what: "sending the step's message to its init", error }));
         }

@@ -34,10 +34,10 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
     let text = run_text(&step.text);
     let units = shell::units(text);
     let able: Vec<usize> = (0..units.len()).filter(|&unit| !units[unit].is_builtin()).collect();
-    let slow: Vec<usize> =
-        able.iter().copied().filter(|&unit| !tools::is_quick(&text[units[unit].span.clone()])).collect();
+    let command = |unit: usize| &text[units[unit].span.clone()];
+    let slow: Vec<usize> = able.iter().copied().filter(|&unit| !tools::is_quick(command(unit))).collect();
     let marks = marks(&units, &able, text, &step.output, (start, end));
-    let silent = |unit: usize| tools::silent_activity(&text[units[unit].span.clone()]);
+    let silent = |unit: usize| tools::silent_activity(command(unit));
     let only = slow.first().copied().filter(|_| slow.len() == 1);
     if end <= start || marks.is_empty() && only.and_then(silent).is_none() {
         return None;
@@ -84,9 +84,7 @@ pub(super) fn of_output(step: &Step) -> Option<Inside> {
         let (unit, activity) = match (ended, starts, begun) {
             (Some((mark, _)), Some(_), _) => (mark.unit, mark.unit.and_then(silent)),
             (Some((mark, _)), None, Some((_, None))) if continues() => (mark.unit, mark.unit.and_then(silent)),
-            (None, Some(mark), _) => {
-                (mark.unit, mark.unit.and_then(|unit| tools::first_activity(&text[units[unit].span.clone()])))
-            }
+            (None, Some(mark), _) => (mark.unit, mark.unit.and_then(|unit| tools::first_activity(command(unit)))),
             (None, None, None) if mark.is_none() => (only, only.and_then(silent)),
             (None, None, Some((Some(done), _))) if mark.is_none() && before.is_some_and(|before| before.is_last) => {
                 let mut after = slow.iter().copied().filter(|&unit| unit > done);

@@ -307,7 +307,7 @@ impl CommandShare {
     }
 }
 
-/// A part of a whole, from 0 to 1; 0 if there is no whole.
+/// A part divided by its whole, from 0 to 1; 0 for a whole of 0.
 fn ratio(part: Nanos, whole: Nanos) -> f64 {
     if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
 }

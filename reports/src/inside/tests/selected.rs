@@ -18,7 +18,7 @@ fn a_command_selector_scales_its_share_of_the_step() {
     };
     assert_eq!(predicted("command:curl", f64::INFINITY), Ok(600));
     assert_eq!(predicted("command:make", 2.0), Ok(750));
-    assert!(predicted("command:ninja", 2.0).is_err(), "there is no such command");
+    assert!(predicted("command:ninja", 2.0).is_err(), "unknown command");
 }
 
 #[test]

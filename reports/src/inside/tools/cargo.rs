@@ -25,7 +25,7 @@ const RULES: &[ProcessRule] = &[
     by_lines(&["cargo*"], "", Plan),
 ];
 
-/// Whether a process with these ancestors, the nearest first, builds a library for a build script, as `cc` and `cmake` of crates.io do. What
+/// Whether a process with these ancestors, the nearest first, builds a library for a build script, as the crates `cc` and `cmake` do. What
 /// the script compiles of Rust only examines the compiler, and a `configure` that it starts examines the machine.
 pub(in crate::inside) fn builds_library<'p>(program: &str, mut ancestors: impl Iterator<Item = &'p Process>) -> bool {
     let configures = |process: &&Process| known(process).is_some_and(|known| known.activity == Configure);
