@@ -82,7 +82,6 @@ pub(crate) fn scheduled(pid: i32, tid: i32) -> Option<(u64, u64)> {
 
 /// A line of `stat`.
 pub(crate) struct Stat {
-    pub(crate) name: String,
     pub(crate) state: char,
     /// Whether the kernel has begun to end the process. Its state does not show this until it is a zombie.
     exiting: bool,
@@ -90,6 +89,26 @@ pub(crate) struct Stat {
     pub(crate) started: u64,
     /// Time in user mode and in the kernel, in clock ticks.
     ticks: (u64, u64),
+    /// The program that is executed.
+    pub(crate) program: Program,
+}
+
+/// The program that a process executes, as far as `stat` distinguishes it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Program {
+    pub(crate) name: String,
+    /// The address at which its stack begins, which is random for each exec. `None` if it may not be read, or at the end of the process.
+    stack: Option<u64>,
+}
+
+impl Program {
+    /// Whether the process executed another program since it was `before`. It may also execute the same one again, or only change its name.
+    pub(crate) fn was_executed_after(&self, before: &Self) -> bool {
+        match (before.stack, self.stack) {
+            (Some(before), Some(stack)) => before != stack,
+            _ => before.name != self.name,
+        }
+    }
 }
 
 impl Stat {
@@ -122,7 +141,8 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
     /// linux/sched.h
     const PF_EXITING: u64 = 4;
     let exiting = number(6)? & PF_EXITING != 0;
-    Some(Stat { name, state, exiting, started: number(19)?, ticks: (number(11)?, number(12)?) })
+    let program = Program { name, stack: number(25).filter(|&address| address != 0) };
+    Some(Stat { state, exiting, started: number(19)?, ticks: (number(11)?, number(12)?), program })
 }
 
 /// Whether a thread is on a processor or could be.
@@ -167,8 +187,24 @@ mod tests {
     fn a_name_with_parentheses_is_read_whole() {
         let line = b"12 (a) S (b) R 3 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 4242 1 1";
         let stat = parse_stat(line).unwrap();
-        assert_eq!((stat.name.as_str(), stat.state), ("a) S (b", 'R'));
+        assert_eq!((stat.program.name.as_str(), stat.state), ("a) S (b", 'R'));
         assert_eq!((stat.started, stat.ticks), (4242, (5, 6)));
+    }
+
+    /// The fields are those of proc_pid_stat(5): the 26th is the start of the code, the 28th that of the stack.
+    #[test]
+    fn a_new_stack_is_a_new_program() {
+        let program = |name: &str, stack: &str| {
+            let line = format!(
+                "12 ({name}) S 3 12 12 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 9 0 4242 1 1 9 4194304 4194999 {stack} 0"
+            );
+            parse_stat(line.as_bytes()).unwrap().program
+        };
+        let shell = program("sh", "140720000000016");
+        assert!(program("sh", "140730000000016").was_executed_after(&shell), "sh executed sh");
+        assert!(!program("worker-1", "140720000000016").was_executed_after(&shell), "it gave itself a name");
+        assert!(program("sleep", "0").was_executed_after(&shell), "only the names are known");
+        assert!(!program("sh", "0").was_executed_after(&shell));
     }
 
     /// On a loaded machine, a process may wait for a processor between the report of its end and its last instruction.

@@ -7,7 +7,7 @@
 
 use crate::clock::{ahead, now};
 use crate::event::{Event, What};
-use crate::procfs::{self, Stat};
+use crate::procfs::{self, Program, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -45,7 +45,7 @@ struct Known {
     started: u64,
     /// The process that started it.
     parent: i32,
-    name: String,
+    program: Program,
     threads: HashMap<i32, ThreadTimes>,
     end: End,
 }
@@ -103,8 +103,8 @@ struct Sighting<'a> {
     pid: i32,
     /// The process that started it; 0 if that is unknown.
     parent: i32,
-    /// The name of the parent, which a process has until it executes a program.
-    above: &'a str,
+    /// The program of the parent, which a process has until it executes another.
+    above: &'a Program,
     stat: Stat,
     /// The state at the last reading.
     known: Option<Known>,
@@ -128,7 +128,7 @@ impl Sampler {
             Some((tid, ThreadTimes { cpu, delay, waits: false }))
         };
         let threads = procfs::threads(pid, THREADS).into_iter().filter_map(times).collect();
-        let known = Known { started: stat.started, parent: 0, name: stat.name, threads, end: End::Unknown };
+        let known = Known { started: stat.started, parent: 0, program: stat.program, threads, end: End::Unknown };
         self.known.insert(pid, known);
     }
 
@@ -205,7 +205,7 @@ impl Sampler {
         let mut events = Vec::new();
         let mut seen = HashMap::new();
         let mut gone = Vec::new();
-        let mut below: Vec<_> = self.root.map(|root| (root, String::new())).into_iter().collect();
+        let mut below: Vec<_> = self.root.map(|root| (root, Program::default())).into_iter().collect();
         loop {
             while let Some((parent, above)) = below.pop() {
                 for pid in children(parent) {
@@ -214,11 +214,11 @@ impl Sampler {
                     }
                     // A zombie does nothing.
                     let Some(stat) = procfs::stat(pid).filter(|stat| stat.state != 'Z') else { continue };
-                    let name = stat.name.clone();
+                    let program = stat.program.clone();
                     let known = self.known.remove(&pid).filter(|known| known.started == stat.started);
                     let known = self.update(Sighting { pid, parent, above: &above, stat, known }, now, &mut events);
                     seen.insert(pid, known);
-                    below.push((pid, name));
+                    below.push((pid, program));
                 }
             }
             // An orphan has another parent now, but is a known process. So is one that is followed.
@@ -228,7 +228,7 @@ impl Sampler {
                 gone.push((pid, known));
                 continue;
             };
-            let above = stat.name.clone();
+            let above = stat.program.clone();
             let sighting = Sighting { pid, parent: 0, above: &above, stat, known: Some(known) };
             let known = self.update(sighting, now, &mut events);
             seen.insert(pid, known);
@@ -268,15 +268,15 @@ impl Sampler {
         let mut known = known.unwrap_or_else(|| Known {
             started: stat.started,
             parent,
-            name: above.to_owned(),
+            program: above.clone(),
             threads: HashMap::new(),
             end: End::Unknown,
         });
-        let executed = known.name != stat.name;
+        let executed = stat.program.was_executed_after(&known.program);
         if executed {
-            say(from, pid, What::Executed { name: stat.name.clone() });
-            known.name = stat.name;
+            say(from, pid, What::Executed { name: stat.program.name.clone() });
         }
+        known.program = stat.program;
         let mut threads = HashMap::new();
         for tid in procfs::threads(pid, THREADS) {
             let Some((cpu, delay)) = procfs::scheduled(pid, tid) else { continue };
@@ -335,7 +335,6 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// The children of the only child of a process.
     /// A sample is taken right after a reading. It belongs to a wait, also if the thread runs as much as it waits.
     #[test]
     fn a_wait_begins_at_the_reading_before_it() {
@@ -350,6 +349,7 @@ mod tests {
         assert_eq!(waiting, [(60, off), (60, ready.clone()), (80, What::In), (80, ready)]);
     }
 
+    /// The children of the only child of a process.
     fn below(pid: i32) -> Vec<i32> {
         children(pid).first().map(|&shell| children(shell)).unwrap_or_default()
     }
