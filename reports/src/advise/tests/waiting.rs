@@ -74,10 +74,18 @@ fn compression_and_bases_where_they_take_a_tenth() {
     let compress = advice(&zstd, "compression").unwrap();
     assert_eq!(compress.gain, ms(80), "nothing faster is to be had: all of it or none");
     assert!(compress.text.starts_with("do not compress"), "{}", compress.text);
-    let mut made = chain(&[("FROM debian", 50), ("RUN make", 50)]);
-    made.span(StepId(0), Phase::Pull, 0..40);
-    let pull = advice(&made.finish(100), "base-pull").unwrap();
-    assert_eq!((pull.gain, pull.line), (ms(40), Some(1)));
+    let base = |phase: Phase| {
+        let mut made = chain(&[("FROM debian", 50), ("RUN make", 50)]);
+        made.span(StepId(0), phase, 0..40);
+        let pull = advice(&made.finish(100), "base-pull").unwrap();
+        assert_eq!((pull.gain, pull.line), (ms(40), Some(1)));
+        pull.text
+    };
+    let named =
+        |text: &str| ["a local mirror", "a smaller base", "a pinned digest"].map(|remedy| text.contains(remedy));
+    assert_eq!(named(&base(Phase::Pull)), [true, true, false]);
+    assert_eq!(named(&base(Phase::Unpack)), [false, true, false], "it is on this machine already");
+    assert_eq!(named(&base(Phase::Resolve)), [false, false, true]);
     assert_eq!(advice(&chain(&[("FROM debian", 50), ("RUN make", 50)]).finish(100), "base-pull"), None);
 }
 
