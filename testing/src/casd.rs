@@ -57,6 +57,8 @@ impl Casd {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut command = Command::new(program("buildbox-casd").unwrap());
+        // Its worker leaves folders with results there.
+        command.env("TMPDIR", folder.path());
         command.arg(format!("--bind=127.0.0.1:{port}"));
         let mut run = |runner: &Path| {
             command.arg(format!("--buildbox-run={}", runner.display())).arg("--jobs=4");
