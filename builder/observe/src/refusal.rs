@@ -84,6 +84,7 @@ impl fmt::Display for Refusal {
 struct Settings {
     paranoid: Option<i32>,
     locked_kib: Option<u64>,
+    /// Whether this process is root of the machine.
     is_root: bool,
 }
 
@@ -93,9 +94,16 @@ impl Settings {
         Self {
             paranoid: text("perf_event_paranoid").and_then(|text| text.trim().parse().ok()),
             locked_kib: text("perf_event_mlock_kb").and_then(|text| text.trim().parse().ok()),
-            is_root: rustix::process::geteuid().is_root(),
+            is_root: rustix::process::geteuid().is_root()
+                && std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| has_all_users(&map)),
         }
     }
+}
+
+/// Whether the ids of a process are those of the machine (user_namespaces(7)). An ordinary user builds as root of a namespace of its own, for which
+/// the kernel's settings count as for that user.
+fn has_all_users(uid_map: &str) -> bool {
+    uid_map.split_ascii_whitespace().eq(["0", "0", "4294967295"])
 }
 
 #[cfg(test)]
@@ -127,6 +135,14 @@ mod tests {
             assert!(user.contains("needs root or the capability PERFMON") && !user.contains("seccomp"), "{user}");
             assert_eq!(said(Scope::Steps, paranoid, false).contains("build as root"), paranoid > 2);
         }
+    }
+
+    #[test]
+    fn an_ordinary_user_is_not_root_in_its_own_namespace() {
+        assert!(has_all_users("         0          0 4294967295\n"));
+        // Of one user, and of a user with a range in /etc/subuid.
+        assert!(!has_all_users("         0       1000          1\n"));
+        assert!(!has_all_users("         0       1000          1\n         1     100000      65536\n"));
     }
 
     #[test]
