@@ -2,13 +2,16 @@
 //!
 //! A builder starts a step as `sh -c TEXT`, and TEXT is the text of the RUN: the process with this argument is the step's shell.
 
+mod begin;
+
 use super::shown::{fixed, shows};
 use super::text::{one_line, run_text};
 use super::tree;
 use buildscope_record::{
     Folded, Instruction, Nanos, Origin, Outcome, Process, Processes, Record, Step, is_container_runtime,
 };
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The text that a RUN gives to its shell, and its place in the Dockerfile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +21,9 @@ pub struct ScriptText {
     /// The pieces of the Dockerfile that make it up.
     pub origins: Vec<Origin>,
 }
+
+/// How much later than it happened a line of a log may be read.
+const LATE: Nanos = Nanos(1_000_000_000);
 
 /// The shells that belong to steps. A command may build more than once, with the same texts.
 #[derive(Clone, Debug, Default)]
@@ -33,68 +39,142 @@ pub fn attach(
     taken: &mut Taken,
     scripts: impl Fn(&Step) -> Vec<ScriptText>,
 ) -> usize {
-    let mut shells: Vec<(u32, Given)> =
-        (0..).zip(&machine.list).filter_map(|(index, process)| Some((index, given_to(machine, process)?))).collect();
-    let mut replaced = replaced_shells(machine);
-    shells.retain(|(shell, _)| !taken.0.contains(shell));
-    replaced.retain(|(shell, _)| !taken.0.contains(shell));
-    let mut found = 0;
-    let wall = record.wall;
-    let start = |shell: u32| machine.list[shell as usize].start.saturating_sub(zero);
-    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
-        let scripts = with_shown(scripts(step), step);
-        // If two steps have the same text, their shells are assigned in the order of time. The times of a log may be wrong.
+    let found = Assignment::of(record, machine, zero, taken, scripts).found;
+    let starts = found.values().map(|(shell, _)| machine.list[*shell as usize].start);
+    // The first line of the log may have been read after the start of a step.
+    let begin = starts.filter(|&start| start + LATE >= zero).fold(zero, Nanos::min);
+    begin::earlier(record, zero - begin);
+    let count = found.len();
+    for (step, (shell, script)) in found {
+        taken.0.insert(shell);
+        record.steps[step].processes = Some(below(machine, shell, begin, script));
+    }
+    count
+}
+
+/// The shells of a record's steps.
+struct Assignment<'m> {
+    machine: &'m Processes,
+    /// The start of the record.
+    zero: Nanos,
+    /// Shells that belong to no step yet.
+    shells: Vec<(u32, Given)>,
+    replaced: Vec<(u32, &'m [String])>,
+    nameless: Vec<u32>,
+    /// Programs that were executed in the place of others.
+    next: HashMap<u32, u32>,
+    /// The shell and the script of each step, by its index.
+    found: BTreeMap<usize, (u32, ScriptText)>,
+}
+
+impl<'m> Assignment<'m> {
+    fn of(
+        record: &Record,
+        machine: &'m Processes,
+        zero: Nanos,
+        taken: &Taken,
+        scripts: impl Fn(&Step) -> Vec<ScriptText>,
+    ) -> Self {
+        let is_free = |shell: u32| !taken.0.contains(&shell);
+        let given = |(shell, process)| Some((shell, given_to(machine, process)?));
+        let replaced_by = |(index, process): (u32, &Process)| Some((process.replaces?, index));
+        let mut this = Self {
+            machine,
+            zero,
+            shells: (0..).zip(&machine.list).filter(|(shell, _)| is_free(*shell)).filter_map(given).collect(),
+            replaced: replaced_shells(machine).into_iter().filter(|(shell, _)| is_free(*shell)).collect(),
+            nameless: nameless_shells(machine).into_iter().filter(|shell| is_free(*shell)).collect(),
+            next: (0..).zip(&machine.list).filter_map(replaced_by).collect(),
+            found: BTreeMap::new(),
+        };
+        let ways = [Self::by_text, Self::by_shown_text, Self::by_time];
+        for way in ways {
+            for (index, step) in record.steps.iter().enumerate().filter(|(_, step)| may_have_run(step)) {
+                if !this.found.contains_key(&index)
+                    && let Some(found) = way(&mut this, record.wall, step, scripts(step))
+                {
+                    this.nameless.retain(|&shell| shell != found.0);
+                    this.found.insert(index, found);
+                }
+            }
+        }
+        this
+    }
+
+    fn start(&self, shell: u32) -> Nanos {
+        self.machine.list[shell as usize].start.saturating_sub(self.zero)
+    }
+
+    /// The end of a shell, or of the program that it executed in its own place.
+    fn end(&self, shell: u32) -> Nanos {
+        let last = std::iter::successors(Some(shell), |shell| self.next.get(shell).copied()).last().unwrap_or(shell);
+        self.machine.list[last as usize].end.saturating_sub(self.zero)
+    }
+
+    /// How far the times of a shell are from those of a step.
+    fn distance(&self, step: &Step, shell: u32) -> u64 {
+        let away = |known: Option<Nanos>, seen: Nanos| known.map_or(0, |known| known.0.abs_diff(seen.0));
+        away(step.start, self.start(shell)).saturating_add(away(step.end, self.end(shell)))
+    }
+
+    /// Finds a shell that was given the text of the step. Of several ones, the times decide: a step may be that of two builds at the same
+    /// time. The times of a log may be wrong.
+    fn by_text(&mut self, wall: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+        let scripts = with_shown(scripts, step);
         let named = |accepts: &dyn Fn(u32) -> bool| {
             let of = |script: &ScriptText| {
                 let (text, exec) = (comparable(&script.text), exec_form(&script.text));
                 let is = |(shell, given): &(u32, Given)| given.is_of(&text, exec.as_deref()) && accepts(*shell);
-                Some((shells.iter().position(is)?, script.clone()))
+                let fits = (0..self.shells.len()).filter(|&at| is(&self.shells[at]));
+                Some((fits.min_by_key(|&at| self.distance(step, self.shells[at].0))?, script.clone()))
             };
             scripts.iter().find_map(of)
         };
-        let is_of_build = |shell: u32| build_has(machine.list[shell as usize].start, zero, wall);
-        let named =
-            named(&|shell| step_has(step, start(shell))).or_else(|| named(&is_of_build)).or_else(|| named(&|_| true));
-        let (shell, script) = match named {
-            Some((at, mut script)) => {
-                let (shell, given) = shells.remove(at);
-                if let (Given::Text { text, .. }, true) = (given, heredoc_head(&script.text).is_some()) {
-                    script = ScriptText { text: lines(machine, shell).unwrap_or(text), origins: Vec::new() };
+        let within = |shell: u32| step_has(step, self.start(shell));
+        let is_of_build = |shell: u32| build_has(self.machine.list[shell as usize].start, self.zero, wall);
+        if let Some((at, script)) = named(&within).or_else(|| named(&is_of_build)).or_else(|| named(&|_| true)) {
+            let (shell, given) = self.shells.remove(at);
+            return Some(match given {
+                Given::Text { text, .. } if heredoc_head(&script.text).is_some() => {
+                    (shell, ScriptText { text: lines(self.machine, shell).unwrap_or(text), origins: Vec::new() })
                 }
-                (shell, script)
-            }
-            None => {
-                let within = |shell: u32| step_has(step, start(shell));
-                let ends = |last: &[String]| scripts.iter().find(|script| ends_so(&comparable(&script.text), last));
-                let fits = |at: usize| {
-                    let (shell, last) = &replaced[at];
-                    Some((at, ends(last).filter(|_| within(*shell))?.clone()))
-                };
-                let Some((at, script)) = (0..replaced.len()).find_map(fits) else { continue };
-                (replaced.remove(at).0, script)
-            }
-        };
-        step.processes = Some(below(machine, shell, zero, script));
-        taken.0.insert(shell);
-        found += 1;
+                _ => (shell, script),
+            });
+        }
+        let ends = |last: &[String]| scripts.iter().find(|script| ends_so(&comparable(&script.text), last));
+        let fits = |(shell, last): &(u32, &[String])| ends(last).filter(|_| within(*shell)).cloned();
+        let (at, script) = self.replaced.iter().enumerate().find_map(|(at, shell)| Some((at, fits(shell)?)))?;
+        Some((self.replaced.remove(at).0, script))
     }
-    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
-        // With the values of variables a text may be that of many shells, so the time must be right, too.
+
+    /// Finds a shell whose text is what the builder shows of the step, with the values of variables. It may be that of many shells, so the
+    /// time must be right, too.
+    fn by_shown_text(&mut self, _: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
         let is_shown = |(shell, given): &(u32, Given)| {
             let Given::Text { text, is_cut } = given else { return None };
             let text = if *is_cut { format!("{text}…") } else { text.clone() };
-            (step_has(step, start(*shell)) && shows(run_text(&step.text), &text)).then(|| fixed(&text))
+            let is_step = step_has(step, self.start(*shell)) && shows(run_text(&step.text), &text);
+            is_step.then(|| (fixed(&text), Reverse(self.distance(step, *shell))))
         };
-        let fits = (0..shells.len()).filter_map(|at| Some((at, is_shown(&shells[at])?)));
-        let Some((at, _)) = fits.rev().max_by_key(|(_, fixed)| *fixed) else { continue };
-        let (shell, given) = shells.remove(at);
-        let known = scripts(step).into_iter().find(|script| given.is_of(&comparable(&script.text), None));
-        let text = || ScriptText { text: lines(machine, shell).unwrap_or_default(), origins: Vec::new() };
-        step.processes = Some(below(machine, shell, zero, known.unwrap_or_else(text)));
-        taken.0.insert(shell);
-        found += 1;
+        let fits = (0..self.shells.len()).filter_map(|at| Some((at, is_shown(&self.shells[at])?)));
+        let (at, _) = fits.rev().max_by_key(|(_, fit)| *fit)?;
+        let (shell, given) = self.shells.remove(at);
+        let known = scripts.into_iter().find(|script| given.is_of(&comparable(&script.text), None));
+        let text = || ScriptText { text: lines(self.machine, shell).unwrap_or_default(), origins: Vec::new() };
+        Some((shell, known.unwrap_or_else(text)))
     }
-    found + attach_nameless(record, machine, zero, taken, |step| with_shown(scripts(step), step).swap_remove(0))
+
+    /// Finds a shell of a container whose text could not be read, because it was too short.
+    fn by_time(&mut self, _: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+        let script = with_shown(scripts, step).swap_remove(0);
+        let fits = |&shell: &u32| {
+            let process = &self.machine.list[shell as usize];
+            let end = process.end.saturating_sub(self.zero);
+            step_spans(step, self.start(shell), end) && starts_only(self.machine, shell, &script.text)
+        };
+        let at = self.nameless.iter().position(fits)?;
+        Some((self.nameless.remove(at), script))
+    }
 }
 
 /// The scripts of a step in the Dockerfile, and the text that the builder shows.
@@ -116,7 +196,6 @@ fn may_have_run(step: &Step) -> bool {
 /// Whether a process that started at that time may belong to a build of this length. The times of a log are those at which its lines were
 /// printed.
 fn build_has(start: Nanos, zero: Nanos, wall: Nanos) -> bool {
-    const LATE: Nanos = Nanos(1_000_000_000);
     start + LATE >= zero && start <= zero + wall + LATE
 }
 
@@ -130,33 +209,6 @@ fn heredoc_head(text: &str) -> Option<(&str, bool)> {
 /// The text that a shell was given, with its lines. Newlines of arguments are escaped.
 fn lines(machine: &Processes, shell: u32) -> Option<String> {
     Some(machine.list.get(shell as usize)?.arguments.last()?.replace("\\n", "\n"))
-}
-
-/// Assigns shells of containers whose text could not be read, because they were too short, to steps without processes, by time.
-fn attach_nameless(
-    record: &mut Record,
-    machine: &Processes,
-    zero: Nanos,
-    taken: &mut Taken,
-    script_text: impl Fn(&Step) -> ScriptText,
-) -> usize {
-    let mut shells = nameless_shells(machine);
-    shells.retain(|shell| !taken.0.contains(shell));
-    let mut found = 0;
-    for step in record.steps.iter_mut().filter(|step| may_have_run(step)) {
-        let script = script_text(step);
-        let fits = |&shell: &u32| {
-            let process = &machine.list[shell as usize];
-            let (start, end) = (process.start.saturating_sub(zero), process.end.saturating_sub(zero));
-            step_spans(step, start, end) && starts_only(machine, shell, &script.text)
-        };
-        let Some(at) = shells.iter().position(fits) else { continue };
-        let shell = shells.remove(at);
-        step.processes = Some(below(machine, shell, zero, script));
-        taken.0.insert(shell);
-        found += 1;
-    }
-    found
 }
 
 /// What a container's first program was given: the text for a shell, or its arguments.
@@ -288,7 +340,6 @@ fn ends_so(text: &str, arguments: &[String]) -> bool {
 
 /// Whether a step ran at that time. The times of a log are those at which its lines were printed.
 fn step_has(step: &Step, time: Nanos) -> bool {
-    const LATE: Nanos = Nanos(1_000_000_000);
     let start = step.start.map_or(Nanos::ZERO, |start| start.saturating_sub(LATE));
     start <= time && step.end.is_none_or(|end| time <= end)
 }

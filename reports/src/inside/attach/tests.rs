@@ -177,6 +177,55 @@ fn two_builds_with_the_same_texts_have_their_own_processes() {
     assert_eq!(found(Outcome::Executed, 20), [Some(4), None]);
 }
 
+/// Two builds of the same Dockerfile at the same time, with other contexts. The first one takes longer.
+#[test]
+fn of_equal_texts_at_the_same_time_the_times_decide() {
+    const MS: u64 = 1_000_000;
+    let build = |end: u64| {
+        let mut record = record_of(Tool::Buildkit, &["RUN make"]);
+        (record.steps[0].start, record.steps[0].end) = (Some(Nanos(100 * MS)), Some(Nanos(end * MS)));
+        Record { wall: Nanos(2000 * MS), ..record }
+    };
+    let shell = |pid, start: u64, end: u64| process(pid, None, &["sh", "-c", "make"], start * MS, end * MS);
+    // The second one executes its last command in its own place.
+    let second = Process { replaces: Some(1), ..process(2, None, &["make"], 160 * MS, 1600 * MS) };
+    let machine = Processes { list: vec![shell(1, 150, 700), shell(2, 155, 160), second], ..machine() };
+    let mut taken = Taken::default();
+    let mut pid = |end| {
+        let mut record = build(end);
+        assert_eq!(attach(&mut record, &machine, Nanos(0), &mut taken, |_| Vec::new()), 1);
+        record.steps[0].processes.as_ref().unwrap().list[0].pid
+    };
+    assert_eq!([pid(1700), pid(800)], [2, 1]);
+}
+
+/// The first line was read 0.4 s after it was written, and the second one 0.1 s. Meanwhile, the first step had started.
+#[test]
+fn a_step_that_starts_before_the_first_line_is_read_keeps_its_time() {
+    const MS: u64 = 1_000_000;
+    let mut record = record_of(Tool::DockerClassic, &["RUN sleep 1", "RUN true"]);
+    for (step, (start, end)) in record.steps.iter_mut().zip([(0, 600), (600, 700)]) {
+        (step.start, step.end) = (Some(Nanos(start * MS)), Some(Nanos(end * MS)));
+    }
+    record.wall = Nanos(700 * MS);
+    record.started = Some("2026-11-30T10:00:00.5Z".into());
+    let list = vec![
+        process(1, None, &["sh", "-c", "sleep 1"], 2100 * MS, 3100 * MS),
+        process(2, None, &["sh", "-c", "true"], 3110 * MS, 3120 * MS),
+        // Another build, long before.
+        process(3, None, &["sh", "-c", "true"], 100 * MS, 110 * MS),
+    ];
+    let machine = Processes { list, ..machine() };
+    assert_eq!(attach(&mut record, &machine, Nanos(2500 * MS), &mut Taken::default(), |_| Vec::new()), 2);
+    let first = record.steps[0].processes.as_ref().unwrap();
+    assert_eq!((first.start, first.end), (Nanos(0), Nanos(1000 * MS)));
+    let times: Vec<_> =
+        record.steps.iter().map(|step| (step.start.unwrap().0 / MS, step.end.unwrap().0 / MS)).collect();
+    assert_eq!((times, record.wall), (vec![(0, 1000), (1000, 1100)], Nanos(1100 * MS)));
+    assert_eq!(record.started.as_deref(), Some("2026-11-30T10:00:00.1Z"));
+    record.validate().unwrap();
+}
+
 /// Without the Dockerfile, only the first line of a heredoc is known.
 #[test]
 fn a_heredoc_is_found_by_its_first_line() {
