@@ -6,7 +6,7 @@
 //!
 //! [`events`] come from the kernel's [`ring`] buffers (perf_event_open(2)); without permission for those, [`sampled`] makes similar ones
 //! from `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`] finds out
-//! what a process waits for; [`exec_arguments`] are those of the machine's programs; [`stacks`] are samples of what processors run, if they
+//! what a process waits for; [`exec_arguments`] are those of the machine's programs, and [`commands`] are whole; [`stacks`] are samples of what processors run, if they
 //! are requested; [`Observer`] is the thread that runs them.
 //!
 //! # Start here
@@ -31,6 +31,7 @@ mod account;
 mod blocked;
 mod clock;
 mod collect;
+mod commands;
 mod compat;
 mod demangle;
 mod event;
@@ -56,5 +57,6 @@ mod timeline;
 mod wait;
 
 pub use collect::Collect;
+pub use commands::StartedCommand;
 pub use observer::{Observer, Prepared, StepProcesses};
 pub use scheduling::{Scheduling, SetScheduling};

@@ -3,6 +3,7 @@
 use crate::account::Switches;
 use crate::clock::now;
 use crate::collect::Collect;
+use crate::commands::{StartedCommand, StartedCommands};
 use crate::events::Rings;
 use crate::exec_arguments::{ExecStacks, Listener};
 use crate::exits::Exits;
@@ -62,6 +63,8 @@ pub struct StepProcesses {
     pub init: u32,
     /// The observed processes.
     pub processes: Processes,
+    /// The commands of the programs that the caller named.
+    pub commands: Vec<StartedCommand>,
 }
 
 impl Observer {
@@ -97,11 +100,11 @@ impl Observer {
         Self::spawn((|_| false, Arc::default()), move || Some(thread)).ok()
     }
 
-    /// Observes every process that starts on this machine, as the processes of one step.
+    /// Observes every process that starts on this machine, as the processes of one step, and keeps the whole commands of these programs.
     ///
     /// # Errors
     /// Fails if the kernel does not allow it: root or CAP_PERFMON is needed.
-    pub fn of_machine(scheduling: SetScheduling) -> io::Result<Self> {
+    pub fn of_machine(scheduling: SetScheduling, programs: &'static [&'static str]) -> io::Result<Self> {
         let refused = |refusal: Refusal| io::Error::other(refusal.of_machine());
         let mut rings = Rings::of_machine(Collect::Processes).map_err(refused)?;
         rings.report_switches().map_err(refused)?;
@@ -109,7 +112,8 @@ impl Observer {
         let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(scheduling, Arc::clone(&late)).ok());
-        let thread = ObserverThread { exits, listener, ..ObserverThread::new(source, forest) };
+        let commands = StartedCommands::of(programs);
+        let thread = ObserverThread { exits, listener, commands, ..ObserverThread::new(source, forest) };
         Self::spawn((scheduling, late), move || Some(thread))
     }
 
@@ -166,6 +170,7 @@ struct ObserverThread {
     may_have_stacks_of_execs: bool,
     /// The arguments of all programs, if they tell which step a process belongs to.
     listener: Option<Listener>,
+    commands: StartedCommands,
     /// Processes of which events end, while they go on.
     followed: sampled::Sampler,
     /// The number of rounds in a row with many short processes.
@@ -185,6 +190,7 @@ impl ObserverThread {
             stacks_of_execs: None,
             may_have_stacks_of_execs: false,
             listener: None,
+            commands: StartedCommands::default(),
             followed: sampled::Sampler::of_followed(now()),
             brief: 0,
             forest,
@@ -377,11 +383,16 @@ impl ObserverThread {
         let count = fresh.len();
         for (pid, executed) in fresh {
             let time = now();
+            let is_wanted = self.forest.program_of(pid).is_some_and(|program| self.commands.wants(program));
+            let mut is_read = !is_wanted || self.commands.read(pid);
             if !self.forest.has_arguments(pid) {
                 match procfs::arguments(pid) {
                     Some(arguments) => self.forest.program(time, pid, arguments),
-                    None => self.forest.not_yet(pid, executed, time),
+                    None => is_read = false,
                 }
+            }
+            if !is_read {
+                self.forest.not_yet(pid, executed, time);
             }
             self.forest.executed_before(pid, || procfs::scheduled(pid, pid));
         }
@@ -448,7 +459,11 @@ impl ObserverThread {
             step.processes.resolution = Nanos(resolution);
             step
         };
-        std::mem::take(&mut self.forest.steps).into_iter().map(step).collect()
+        let mut steps: Vec<_> = std::mem::take(&mut self.forest.steps).into_iter().map(step).collect();
+        if let Some(machine) = steps.first_mut() {
+            machine.commands = std::mem::take(&mut self.commands).finish();
+        }
+        steps
     }
 }
 
@@ -498,6 +513,7 @@ fn processes(
     let list = list.collect();
     StepProcesses {
         init: inside.init as u32,
+        commands: Vec::new(),
         processes: Processes {
             list,
             functions: functions.names,

@@ -71,7 +71,7 @@ fn processes_have_their_arguments_times_and_waits() {
 fn most_programs_of_the_machine_have_arguments_however_short_they_are() {
     undisturbed(|_| {
         let epoch = Instant::now();
-        let observer = Observer::of_machine(|_| false).expect("events of the machine");
+        let observer = Observer::of_machine(|_| false, &[]).expect("events of the machine");
         observer.wait_until_ready();
         for number in 0..100 {
             let text = format!("true mark-{number}");

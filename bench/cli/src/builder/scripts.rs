@@ -1,10 +1,11 @@
 //! The scripts of the Dockerfile that another builder's command builds, if its arguments name one.
 
 use buildscope_dockerfile::{Instruction, Kind, parse};
+use buildscope_observe::StartedCommand;
 use buildscope_record::{Origin, Step};
 use buildscope_reports::inside::{ScriptText, shows};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The instructions of Dockerfiles, and their scripts.
 #[derive(Debug, Default)]
@@ -21,8 +22,9 @@ const MOST: u64 = 1 << 20;
 impl Scripts {
     /// Reads the Dockerfiles that commands such as `docker build -f FILE CONTEXT` name. Commands that build nothing are ignored. There are
     /// no scripts if no command names a Dockerfile that can be read.
-    pub(super) fn of<'c>(commands: impl Iterator<Item = &'c [String]>) -> Self {
-        let paths: BTreeSet<PathBuf> = commands.filter_map(dockerfile).collect();
+    pub(super) fn of<'c>(commands: impl Iterator<Item = &'c StartedCommand>) -> Self {
+        let paths: BTreeSet<PathBuf> =
+            commands.flat_map(dockerfiles).filter_map(|path| path.canonicalize().ok()).collect();
         // Other programs' arguments may name anything.
         let is_small_file = |path: &&PathBuf| path.metadata().is_ok_and(|it| it.is_file() && it.len() <= MOST);
         let texts = paths.iter().filter(is_small_file).filter_map(|path| std::fs::read_to_string(path).ok());
@@ -71,11 +73,14 @@ impl Scripts {
     }
 }
 
-/// The path of the Dockerfile: the value of `-f` or `--file`, else the file in the directory that is the last argument, or that
-/// `buildctl build --local dockerfile=DIRECTORY` names.
-fn dockerfile(command: &[String]) -> Option<PathBuf> {
-    let at = command.iter().position(|word| matches!(&**word, "build" | "bud" | "b"))? + 1;
-    let rest = &command[at..];
+/// The paths that may be that of the Dockerfile: the value of `-f` or `--file`, else the file in a directory among the arguments, or that
+/// `buildctl build --local dockerfile=DIRECTORY` names. An option may follow the context, so its value may be another directory.
+fn dockerfiles(command: &StartedCommand) -> Vec<PathBuf> {
+    let StartedCommand { directory, arguments } = command;
+    let Some(at) = arguments.iter().position(|word| matches!(&**word, "build" | "bud" | "b")) else {
+        return Vec::new();
+    };
+    let rest = &arguments[at + 1..];
     // The values of options of buildctl, in one word with the option or in the next.
     let value = |option: &str, name: &str| {
         let word = |word: &String| Some(word.strip_prefix(option).unwrap_or(word).strip_prefix(name)?.to_owned());
@@ -83,44 +88,61 @@ fn dockerfile(command: &[String]) -> Option<PathBuf> {
     };
     if let Some(folder) = value("--local=", "dockerfile=") {
         let name = value("--opt=", "filename=").unwrap_or_else(|| "Dockerfile".into());
-        return Some(Path::new(&folder).join(name));
+        return vec![directory.join(folder).join(name)];
     }
     let given = rest.iter().enumerate().find_map(|(number, word)| match &**word {
         "-f" | "--file" => rest.get(number + 1).map(String::as_str),
         word => word.strip_prefix("--file=").or_else(|| word.strip_prefix("-f").filter(|path| !path.is_empty())),
     });
-    let context = Path::new(rest.last()?);
-    match given {
-        // podman and buildah look for it in the context too.
-        Some(path) => Some(PathBuf::from(path)).filter(|path| path.exists()).or_else(|| Some(context.join(path))),
+    // podman and buildah look for the file in the context, too.
+    let outside = given.map(|path| directory.join(path)).filter(|path| path.exists());
+    let contexts = rest.iter().map(|word| directory.join(word));
+    let inside = contexts.filter_map(|context| match given {
+        Some(path) => Some(context.join(path)).filter(|path| path.exists()),
         None => ["Containerfile", "Dockerfile"].map(|name| context.join(name)).into_iter().find(|path| path.exists()),
-    }
+    });
+    outside.map_or_else(|| inside.collect(), |path| vec![path])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use buildscope_record::StepId;
+    use std::path::Path;
+
+    fn command(directory: &Path, text: &str) -> StartedCommand {
+        StartedCommand { directory: directory.into(), arguments: text.split(' ').map(str::to_owned).collect() }
+    }
 
     #[test]
     fn the_dockerfile_is_found_in_the_arguments() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("Dockerfile"), "").unwrap();
-        std::fs::write(folder.path().join("other"), "").unwrap();
-        let context = folder.path().to_str().unwrap();
-        let found = |text: &str| dockerfile(&text.split(' ').map(str::to_owned).collect::<Vec<_>>());
-        assert_eq!(found(&format!("docker build -t x {context}")), Some(folder.path().join("Dockerfile")));
-        assert_eq!(found(&format!("docker build -f {context}/other .")), Some(folder.path().join("other")));
-        assert_eq!(found(&format!("buildah bud --file=other {context}")), Some(folder.path().join("other")));
-        assert_eq!(
-            found(&format!("buildctl build --local dockerfile={context} --opt=filename=other --local=context=.")),
-            Some(folder.path().join("other"))
-        );
-        assert_eq!(
-            found(&format!("buildctl build --frontend=dockerfile.v0 --local=dockerfile={context}")),
-            Some(folder.path().join("Dockerfile"))
-        );
-        assert_eq!(found("make image"), None);
+        let (place, elsewhere) = (folder.path(), Path::new("/"));
+        for name in ["Dockerfile", "other"] {
+            std::fs::write(place.join(name), "").unwrap();
+        }
+        let context = place.to_str().unwrap();
+        for (directory, text, name) in [
+            (elsewhere, format!("docker build -t x {context}"), "Dockerfile"),
+            (elsewhere, format!("docker build -f {context}/other ."), "other"),
+            (elsewhere, format!("buildah bud --file=other {context}"), "other"),
+            (
+                elsewhere,
+                format!("buildctl build --local dockerfile={context} --opt=filename=other --local=context=."),
+                "other",
+            ),
+            (elsewhere, format!("buildctl build --frontend=dockerfile.v0 --local=dockerfile={context}"), "Dockerfile"),
+            // `cd DIRECTORY && docker build .`
+            (place, "docker build .".into(), "Dockerfile"),
+            (place, "docker build . --tag x".into(), "Dockerfile"),
+            (place, "podman build -f other . -t x".into(), "other"),
+            (place, "buildctl build --local=dockerfile=. --opt filename=other".into(), "other"),
+        ] {
+            let found: Vec<_> = dockerfiles(&command(directory, &text));
+            let found: BTreeSet<_> = found.iter().map(|path| path.canonicalize().unwrap()).collect();
+            assert_eq!(found, BTreeSet::from([place.canonicalize().unwrap().join(name)]), "{text}");
+        }
+        assert_eq!(dockerfiles(&command(place, "make image")), Vec::<PathBuf>::new());
     }
 
     /// `make image` starts `docker build`. What other programs name need not be a Dockerfile.
@@ -129,16 +151,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a"), "FROM x\nRUN make a\n").unwrap();
         std::fs::write(folder.path().join("b"), "FROM x\nRUN make b\n").unwrap();
-        let file = |name: &str| folder.path().join(name).display().to_string();
-        let command = |path: &str| ["docker", "build", "-f", path, "."].map(str::to_owned);
-        let commands = [
-            vec!["make".to_owned(), "image".to_owned()],
-            command(&file("a")).into(),
-            command(&file("b")).into(),
-            command("/dev/zero").into(),
-            command(&file("none")).into(),
+        let texts = [
+            "make image",
+            "docker build -f a .",
+            "docker build -f b .",
+            "docker build -f /dev/zero .",
+            "docker build -f none .",
         ];
-        let scripts = Scripts::of(commands.iter().map(|command| &command[..]));
+        let scripts = Scripts::of(texts.map(|text| command(folder.path(), text)).iter());
         let found = |text: &str| !scripts.find(&Step::of(StepId(0), "RUN", text)).is_empty();
         assert!(found("RUN make a") && found("RUN make b") && !found("RUN make c"));
     }

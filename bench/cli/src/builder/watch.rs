@@ -9,7 +9,7 @@ use super::scheduling;
 use super::scripts::Scripts;
 use crate::output::is_stdout;
 use crate::{Failure, builds, destination, write_message, write_text};
-use buildscope_observe::Observer;
+use buildscope_observe::{Observer, StartedCommand};
 use buildscope_record::{Instruction, Nanos, Outcome, Record, Step};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     command: Vec<String>,
 }
 
+/// The programs that build. The wrapped command may start them, in any directory.
+const BUILDERS: [&str; 7] = ["docker", "docker-buildx", "buildx", "buildctl", "nerdctl", "buildah", "podman"];
+
 const EXAMPLES: &str = "Examples:
   buildscope observe -- docker build --no-cache .
   buildscope observe --record b.json -- buildah build --layers . && buildscope explain b.json";
@@ -41,7 +44,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(path) = &arguments.record {
         destination::check_result("--record", path)?;
     }
-    let observer = Observer::of_machine(scheduling::set);
+    let observer = Observer::of_machine(scheduling::set, &BUILDERS);
     if let Err(error) = &observer {
         let message = format!("the machine's processes cannot be observed: {error}");
         write_message(&format!("{message}. The build goes on without"));
@@ -60,10 +63,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let ended =
         || if status.success() { Ok(()) } else { Err(Failure::failed(miette!("{program} ended with {status}"))) };
     let machine = seen.first().map(|seen| &seen.processes);
-    // A script may run the command that builds.
-    const BUILDERS: [&str; 7] = ["docker", "docker-buildx", "buildx", "buildctl", "nerdctl", "buildah", "podman"];
-    let started = machine.iter().flat_map(|seen| &seen.list).filter(|process| BUILDERS.contains(&&*process.program));
-    let scripts = Scripts::of(std::iter::once(&command[..]).chain(started.map(|process| &process.arguments[..])));
+    let own = StartedCommand { directory: std::env::current_dir().unwrap_or_default(), arguments: command.clone() };
+    let scripts = Scripts::of(seen.iter().flat_map(|seen| &seen.commands).chain([&own]));
     let imported = match import::builds_of(&log(&lines), scripts.files()) {
         // A command that fails early says why, in no builder's form.
         Err(_) if !status.success() => return ended(),

@@ -468,6 +468,11 @@ impl Forest {
         }
     }
 
+    /// The program of a running process.
+    pub(crate) fn program_of(&mut self, pid: i32) -> Option<&str> {
+        self.run(pid).map(|run| &*run.program)
+    }
+
     /// Whether the arguments of a process are known, or not needed.
     pub(crate) fn has_arguments(&mut self, pid: i32) -> bool {
         self.run(pid).is_none_or(|run| !run.arguments.is_empty())
