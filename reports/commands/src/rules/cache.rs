@@ -3,6 +3,7 @@
 use super::facts::Facts;
 use super::removals::{removes_more, removes_only, words_that_remove};
 use super::split::without;
+use super::yarn;
 use super::{Edit, InstructionChange};
 use crate::Invocation;
 use crate::file::{File, Run, Step};
@@ -56,6 +57,11 @@ fn missing(file: &File<'_>, step: usize, run: &Run, tool: Tool, facts: &dyn Fact
     }
     let isolated = here.instruction.flag("network") == Some("none") || offline(file, here, tool);
     let mut caches = caches_of(run, tool);
+    if tool == Tool::Yarn
+        && let Some(known) = yarn::caches(file, step, run, facts)
+    {
+        caches = known;
+    }
     if isolated {
         caches.retain(|cache| cache.content == Content::Objects);
     }

@@ -1,5 +1,7 @@
 //! A COPY of a directory of the build context, and the places of its files in the image.
 
+use super::facts::Facts;
+use super::path_pattern::matches;
 use crate::file::{File, Step};
 use crate::keyword::Keyword;
 use crate::path::join;
@@ -21,12 +23,7 @@ impl CopiedDirectory {
     /// The directory that an instruction copies; `None` if it copies something else, or to an unknown place. `listed` are the files of the
     /// context: without them, only a path that ends with a slash is known to be a directory.
     pub(crate) fn of(step: &Step<'_>, listed: Option<&BTreeSet<String>>) -> Option<Self> {
-        let instruction = &step.instruction;
-        let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
-        if !(instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
-            || instruction.each_flag().any(|(name, _)| special.contains(&name))
-            || instruction.rest.contains("<<")
-        {
+        if !is_plain(step) {
             return None;
         }
         let [source, target] = &step.words[..] else { return None };
@@ -50,6 +47,43 @@ impl CopiedDirectory {
         let rest = path[self.target.trim_end_matches('/').len()..].trim_start_matches('/');
         Some(join(&self.source, rest))
     }
+}
+
+/// Whether an instruction copies files of the build context as they are.
+fn is_plain(step: &Step<'_>) -> bool {
+    let instruction = &step.instruction;
+    let special = ["from", "parents", "exclude", "checksum", "unpack", "keep-git-dir"];
+    (instruction.is(Keyword::Copy) || instruction.is(Keyword::Add))
+        && !instruction.each_flag().any(|(name, _)| special.contains(&name))
+        && !instruction.rest.contains("<<")
+}
+
+/// The path in the context of a file in the image, as a step finds it. `None` if no COPY of its stage is known to bring it.
+pub(crate) fn origin(file: &File<'_>, step: usize, path: &str, facts: &dyn Facts) -> Option<String> {
+    file.before(step).find_map(|at| {
+        let (step, listed) = (&file.steps[at], facts.files(at));
+        let tree = CopiedDirectory::of(step, listed).and_then(|tree| tree.origin(path));
+        let has = |tree: &String| listed.is_some_and(|listed| listed.contains(tree));
+        tree.filter(has).or_else(|| single(step, path, listed?))
+    })
+}
+
+/// The path in the context of a file that a COPY names, by itself or by a pattern.
+fn single(step: &Step<'_>, path: &str, listed: &BTreeSet<String>) -> Option<String> {
+    let (target, sources) = step.words.split_last().filter(|_| is_plain(step))?;
+    if !target.literal {
+        return None;
+    }
+    let to = destination(step)?;
+    // A pattern has no expansion besides the ones that name several files.
+    let known = sources.iter().filter(|word| !word.text.contains(['$', '`', '?', '[']));
+    let named = known.map(|word| join("", word.text.trim_start_matches('/')));
+    let mut files = named.flat_map(|source| listed.iter().filter(move |file| matches(&source, file)));
+    let goes_to = |file: &&String| {
+        let name = file.rsplit('/').next().unwrap_or(file);
+        to == path && !target.text.ends_with('/') && sources.len() == 1 || join(&to, name) == path
+    };
+    files.find(goes_to).cloned()
 }
 
 /// Whether a path is a directory of the context.

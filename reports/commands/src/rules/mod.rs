@@ -14,6 +14,7 @@ mod removals;
 mod split;
 mod usual;
 mod wording;
+mod yarn;
 
 pub use cache::{CacheAdvice, missing_caches};
 pub use facts::{Facts, Nothing};
