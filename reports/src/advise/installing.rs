@@ -178,7 +178,7 @@ fn network_of(run: &StepExplanation, tool: Tool) -> Option<Nanos> {
 /// processor, too, hardly waits for the network, and it verifies and unpacks what it downloads.
 fn downloads(row: &CommandRow) -> Nanos {
     let phases = row.activities.iter().filter(|done| done.activity == Activity::Download);
-    phases.map(|done| done.wall).sum::<Nanos>().max(row.spent.blocked.network).min(row.wall)
+    phases.map(|done| done.wall).sum::<Nanos>().max(row.spent.blocked.network)
 }
 
 /// The sum over the commands of a tool that install or build. `None` if the inside of the RUN is not known.

@@ -218,7 +218,8 @@ pub struct ActivityRow {
     pub activity: Activity,
     /// The number of processes with this activity. A compiler and its assembler count as one.
     pub count: u64,
-    /// The time in which at least one of them had it.
+    /// The time in which at least one of them had it, at most that of the row: where other rows have a share of the same time, this row's
+    /// share of it.
     #[serde(default)]
     pub wall: Nanos,
     /// The sum of the processes' own times, without waits for children and for the network.

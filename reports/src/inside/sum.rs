@@ -3,7 +3,7 @@
 use super::own_time::OwnTime;
 use super::phases::{self, Phase};
 use super::tools::Known;
-use super::tree::ProcessTree;
+use super::tree::{self, ProcessTree};
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, share, tools};
 use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
 use std::collections::{BTreeMap, HashMap};
@@ -171,9 +171,15 @@ impl ProcessSum {
             programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
         programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
         programs.truncate(PROGRAMS);
+        // Where other rows have a share of the same time, the phases have this row's share of it, too.
+        let all = share::union(self.activities.values().flat_map(|sum| sum.spans.iter().copied()).collect());
+        let own = |time: Nanos| {
+            let share = u128::from(time.0) * u128::from(wall.0) / u128::from(all.0.max(1));
+            if all > wall { Nanos(share as u64) } else { time }
+        };
         let activities = self.activities.into_iter().map(|(activity, ActivitySum { cost, spans })| {
             let Cost { count, time, network, cpu } = cost;
-            let wall = share::union(spans);
+            let wall = own(share::union(spans));
             ActivityRow { activity, count, wall, time: time.saturating_sub(network), network, cpu }
         });
         let mut activities: Vec<_> = activities.collect();
@@ -220,7 +226,20 @@ fn own_activity(tree: &ProcessTree<'_>, index: u32) -> (Option<Known>, bool) {
     let next = tree.replaced_by(index).filter_map(tools::known).next();
     let part = next.map(|next| Known { tells: None, ..next });
     let scripts = || tools::for_parent(process, tree.process(process.parent?));
-    (part.or_else(|| tools::known(process)).or_else(scripts), next.is_some())
+    let own = part.or_else(|| tools::known(process)).or_else(scripts);
+    (own.or_else(|| as_others_do(tree, index)), next.is_some())
+}
+
+/// What a process does that ended before its arguments were read: the same as another one with its program and its parent. A warm ccache takes
+/// some milliseconds for a unit.
+fn as_others_do(tree: &ProcessTree<'_>, index: u32) -> Option<Known> {
+    let process = tree.process(index);
+    if !process.arguments.is_empty() || process.forked || tree::is_shell(&process.program) {
+        return None;
+    }
+    let is_alike = |other: &&Process| other.program == process.program && !other.arguments.is_empty();
+    let known = tools::known(tree.children(process.parent?).map(|child| tree.process(child)).find(is_alike)?)?;
+    tree.children(index).next().is_none().then_some(Known { tells: None, ..known })
 }
 
 /// The times of a process with one activity that nothing above it has: its life without that of processes below it that do something else. It

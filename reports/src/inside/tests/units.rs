@@ -25,7 +25,15 @@ fn a_unit_that_a_cache_has_is_compiled_once_or_taken_from_it() {
         with("ccache gcc -O2 -c -o a.o a.c", process(Some(1), "ccache", 30_000, 100_000, 10_000)),
         with("gcc -O2 -c -o b.o b.c", process(Some(1), "gcc", 110_000, 200_000, 10_000)),
     ];
-    for (list, units) in [(cold, 1), (warm, 2)] {
+    // The arguments of programs that end at once are not read.
+    let short = |parent| {
+        [
+            process(Some(parent), "ccache", 210_000, 220_000, 10_000),
+            process(Some(parent), "c++", 230_000, 240_000, 10_000),
+        ]
+    };
+    let unread = [warm.clone(), short(1).to_vec(), short(0).to_vec()].concat();
+    for (list, units) in [(cold, 1), (warm, 2), (unread, 3)] {
         let found = inside(&record("make", list).steps[0], Nanos::ZERO).unwrap();
         let compiled = found.rows[0].activities.iter().find(|done| done.activity == Activity::Compile).unwrap();
         assert_eq!(compiled.count, units);
@@ -80,6 +88,28 @@ fn a_client_that_waits_for_its_daemon_compiles_while_that_runs() {
     let found = inside(&record.steps[0], Nanos::ZERO).unwrap();
     let compile = found.rows[0].activities.iter().find(|done| done.activity == Activity::Compile).unwrap();
     assert_eq!(compile.wall, Nanos(400_000));
+}
+
+/// dpkg unpacks for 800 ms, in 600 of which a dpkg-deb gives it the files. Both are a row: each has its part of the time, and of the phase.
+#[test]
+fn a_phase_is_no_longer_than_its_row() {
+    let mut list = vec![
+        ms(None, "sh", 0, 1000, 0),
+        ms(Some(0), "apt-get", 0, 1000, 0),
+        ms(Some(1), "dpkg", 100, 900, 800),
+        ms(Some(2), "dpkg-deb", 200, 800, 600),
+    ];
+    list[2].arguments = ["dpkg", "--unpack", "x.deb"].map(String::from).to_vec();
+    let found = inside(&long("apt-get install x", list).steps[0], Nanos::ZERO).unwrap();
+    let unpacks = |row: &CommandRow| {
+        let done = row.activities.iter().find(|done| done.activity == Activity::Unpack);
+        (row.text.clone(), row.wall.0 / 1_000_000, done.map_or(0, |done| done.wall.0 / 1_000_000))
+    };
+    let install = &found.rows[0];
+    assert_eq!(unpacks(install), ("apt-get install x".into(), 1000, 800));
+    let dpkg = install.inner.iter().find(|row| row.text.starts_with("dpkg --unpack")).unwrap();
+    let parts: Vec<_> = dpkg.inner.iter().map(unpacks).collect();
+    assert_eq!(parts, [("dpkg-deb".into(), 600, 600), ("dpkg itself".into(), 200, 200)]);
 }
 
 /// A build script of libz-sys starts `cc` for its library, and rustc to examine the compiler.
