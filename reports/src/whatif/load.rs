@@ -83,7 +83,8 @@ impl Process {
         let alone = (length - stalled).max((cpu / cpus).min(length)).max(length * 0.01);
         let migration =
             used.processes.map_or(0.0, |started| (started as f64 * MIGRATION_COST / cpu.max(1.0)).min(MOST_MIGRATION));
-        let demand = cpu / alone;
+        // A quota of one and a half processors counts as one: a step that used more is as fast as on a larger machine, for all that is known.
+        let demand = (cpu / alone).min(cpus);
         // A process that mostly sleeps does so on a single processor too.
         let migration = if cpus > 1.0 { migration * demand.min(1.0) } else { 0.0 };
         let pieces = seen.filter(|_| most > 1).map(|seen| demands(seen, cpu, stalled, cpus, most)).unwrap_or_default();

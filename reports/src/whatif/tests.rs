@@ -98,6 +98,23 @@ fn a_waiting_step_demands_no_processor() {
     assert_eq!(predict(&made.finish(101), Scenario::default()), 101);
 }
 
+/// A control group may allow one and a half processors, of which the record has one.
+#[test]
+fn a_step_that_used_more_processors_than_there_are_gains_nothing_by_more() {
+    let mut made = Synthetic::default();
+    let stage = made.stage("a");
+    let step = made.step(stage, "RUN make", 0..100);
+    made.span(step, Phase::Process, 0..100);
+    made.with(|record| {
+        record.host.cpus = Some(1);
+        record.steps[0].resources = Some(Resources { cpu_user: ms(150), ..Resources::default() });
+    });
+    let record = made.finish(100);
+    for cores in [1.0, 2.0, 64.0] {
+        assert_eq!(predict(&record, Scenario { cores: Some(cores), ..Scenario::default() }), 100);
+    }
+}
+
 #[test]
 fn a_slot_goes_to_the_step_that_was_ready_first() {
     // A log of a builder whose scheduler is unknown: the step that was ready first goes first. `b` was ready at 0, `c` when `a` had ended.
