@@ -34,7 +34,7 @@ pub(super) fn unsafe_io(leaf: &Leaf<'_>, host: StepHost<'_>) -> Option<Finding> 
     let option = if direct { "--force-unsafe-io" } else { "-o Dpkg::Options::=--force-unsafe-io" };
     let text =
         format!("`{}` waits {waited} for the disk: in an image, dpkg need not sync each file (`{option}`)", row.text);
-    let caveat = "some of these waits may be reads; the syncs' own processor time, which is gone too, is not known";
+    let caveat = "an upper bound: dpkg syncs its own database in any case, and reads";
     let mut finding = Finding::at("unsafe-io", leaf, waited, text, caveat);
     if leaf.is_written() {
         finding.change = with_unsafe_io(&row.text);
