@@ -313,14 +313,15 @@ fn ratio(part: Nanos, whole: Nanos) -> f64 {
     if whole == Nanos::ZERO { 0.0 } else { (part.as_secs_f64() / whole.as_secs_f64()).min(1.0) }
 }
 
-/// The rows of single commands: a row of one of several commands begins like the first of them.
+/// The rows of single commands: a row of several commands begins like the first of them.
 fn single(rows: &[CommandRow]) -> impl Iterator<Item = &CommandRow> {
     let is_of_several = |row: &&CommandRow| {
         let has = |other: &CommandRow| {
             let (Some((start, end)), Some((from, to))) = (row.place, other.place) else { return false };
             start <= from && to <= end && row.place != other.place
         };
-        rows.iter().any(has)
+        // From a log alone, silent commands may have only a row of all of them.
+        rows.iter().any(has) || row.processes == 0 && shell::units(&row.text).len() > 1
     };
     rows.iter().filter(move |row| row.kind == RowKind::Command && !is_of_several(row))
 }

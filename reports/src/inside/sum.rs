@@ -59,7 +59,8 @@ impl ProcessSum {
         let (own, goes_on) = own_activity(tree, index);
         let parent = process.parent.map(|parent| tree.process(parent));
         let for_it = tools::passed_on(above, parent, own);
-        let known = tools::below(for_it, own, builds(tree, for_it, &process.program, process.parent));
+        let known = tools::below(for_it, own, builds(tree, for_it, &process.program, process.parent))
+            .filter(|_| !tools::only_waits(process));
         let phases = known.map(|known| phases::of(process, known, tree.output)).unwrap_or_default();
         let bytes = |size: Option<ByteSize>| size.map_or(0, |size| size.0);
         self.take_bytes(bytes(process.read), bytes(process.written), bytes(process.peak_memory));

@@ -45,7 +45,9 @@ impl<T> TellingLines<T> {
             }
             self.traced += 1;
         }
-        if says.is_some() && (says == self.last || self.ends_again(says.as_ref())) {
+        // Two lines at the end are those of two commands.
+        let is_same = says == self.last && !says.as_ref().is_some_and(|line| line.order.is_end());
+        if says.is_some() && (is_same || self.ends_again(says.as_ref())) {
             match (says.map(|line| line.says), self.lines.last_mut()) {
                 (Some(Says::Ended(_)), Some(last)) => (last.at, last.text) = (at, shortened(text)),
                 _ => return,
@@ -63,7 +65,8 @@ impl<T> TellingLines<T> {
 
     /// Whether the last line says the same with another length, of which there are many.
     fn ends_again(&self, line: Option<&ToolLine>) -> bool {
-        let ended = |line: Option<&ToolLine>| line.filter(|line| line.lasted.is_some()).map(|line| line.says);
+        let has_length = |line: &&ToolLine| line.lasted.or(line.took).is_some();
+        let ended = |line: Option<&ToolLine>| line.filter(has_length).map(|line| line.says);
         self.lines.len() >= MOST / 2 && ended(line).is_some() && ended(line) == ended(self.last.as_ref())
     }
 

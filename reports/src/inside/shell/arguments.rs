@@ -19,6 +19,18 @@ pub(crate) enum Argument {
     Many(Vec<Piece>),
 }
 
+impl Argument {
+    /// The word, if the text determines it.
+    pub(super) fn text(&self) -> Option<String> {
+        let Self::One(pieces) = self else { return None };
+        let texts = pieces.iter().map(|piece| match piece {
+            Piece::Text(text) => Some(text.as_str()),
+            _ => None,
+        });
+        texts.collect()
+    }
+}
+
 /// A part of a word.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Piece {

@@ -42,6 +42,14 @@ pub(crate) struct Program {
     pub(crate) sourced: bool,
 }
 
+impl Program {
+    /// Its name and the words after it. A word that the text does not determine is empty.
+    pub(crate) fn command(&self) -> Vec<String> {
+        let words = self.arguments.iter().map(|word| word.text().unwrap_or_default());
+        std::iter::once(self.name.clone()).chain(words).collect()
+    }
+}
+
 /// The words of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Words {

@@ -217,3 +217,22 @@ fn a_package_is_one_unit_of_unpacking() {
     let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
     assert_eq!((inside.rows[0].activities[0].activity, inside.rows[0].activities[0].count), (Activity::Unpack, 2));
 }
+
+/// Process tree of pnpm 12, which leaves a shell that waits for its end. What that shell does is not a script of a package.
+#[test]
+fn a_shell_that_waits_for_the_end_of_pnpm_does_nothing() {
+    let mut list = vec![
+        process(None, "sh", 0, 990_000, 0),
+        process(Some(0), "pnpm", 0, 980_000, 10_000),
+        process(Some(1), "sh", 500_000, 980_000, 10_000),
+        process(Some(1), "sh", 500_000, 600_000, 90_000),
+    ];
+    let words = |text: &str| text.split('|').map(String::from).collect();
+    list[1].arguments = words("pnpm|install|--frozen-lockfile");
+    list[2].arguments = words("sh|-c|trap '' INT TERM HUP\ngroups=' '\nwhile read -r line; do\n");
+    list[3].arguments = words("sh|-c|node install.js");
+    let record = record("pnpm install --frozen-lockfile", list);
+    let Some(inside) = inside(&record.steps[0], Nanos(0)) else { panic!("one step") };
+    let scripts = inside.rows[0].activities.iter().find(|done| done.activity == Activity::Scripts).unwrap();
+    assert_eq!((scripts.count, scripts.wall), (1, Nanos(100_000)));
+}

@@ -111,13 +111,14 @@ pub(super) const FAMILY: Family = Family {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{below, known_by_text, of};
+    use super::super::{below, known_by_words, of, words_of};
     use super::*;
 
     /// Processes of `make check` in a package of automake 1.16.
     #[test]
     fn a_make_below_a_test_is_a_part_of_it() {
-        let within = |above, command| below(above, known_by_text(command), false).map(|known| known.activity);
+        let within =
+            |above, command| below(above, known_by_words(&words_of(command)), false).map(|known| known.activity);
         assert_eq!(within(of("make check"), "make check-TESTS"), Some(Test));
         assert_eq!(within(Some(Test), "make t.sh.log"), Some(Test));
         assert_eq!(within(Some(Test), "/bin/bash ./libtool --tag=CC --mode=compile gcc -c a.c"), Some(Compile));

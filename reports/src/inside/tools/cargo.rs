@@ -44,12 +44,12 @@ const LINES: &[LineRule] = &[
     ended("Downloaded ", Download),
     begins("Compiling ", Compile).unless("fetch"),
     begins("Checking ", Compile).unless("fetch"),
-    ended("Finished *target(s)", Compile).unless("fetch").last(),
-    ended("Finished `", Compile).unless("fetch").last(),
+    ended("Finished *target(s)", Compile).unless("fetch").took().last(),
+    ended("Finished `", Compile).unless("fetch").took().last(),
     begins("Running `*rustc --crate-name ", Compile).unless("fetch"),
     begins("Running *deps/", Test).by(TESTERS).follows(),
     begins("Doc-tests ", Test).by(TESTERS).follows(),
-    ended("test result: ", Test).by(TESTERS).timed(),
+    ended("test result: ", Test).by(TESTERS).timed().each(),
 ];
 
 pub(super) const FAMILY: Family = Family { names: &["cargo"], rules: RULES, lines: LINES };

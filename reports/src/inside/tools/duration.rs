@@ -4,7 +4,8 @@ use buildscope_record::Nanos;
 
 /// The first duration in a line: `1.203s`, `587ms`, `1m 05s`, `2455 ms`, `1h 2m 3s`.
 pub(super) fn named(line: &str) -> Option<Nanos> {
-    let mut words = line.split_whitespace().map(|word| word.trim_matches(['(', ')', ',', ';', '.'])).peekable();
+    let mut words =
+        line.split_whitespace().map(|word| word.trim_matches(['(', ')', '[', ']', ',', ';', '.'])).peekable();
     let mut total = None;
     while let Some(word) = words.next() {
         let digits = word.len() - word.trim_start_matches(|next: char| next.is_ascii_digit() || next == '.').len();
@@ -39,7 +40,7 @@ fn seconds(unit: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Lines of go, cargo, pytest, uv, CTest and webpack.
+    /// Lines of go, cargo, pytest, uv, CTest, webpack, bun, jest, mocha and yarn.
     #[test]
     fn durations_are_read_in_the_forms_of_tools() {
         let read = |line| named(line).map(|time| time.0 / 1_000_000);
@@ -55,5 +56,9 @@ mod tests {
         assert_eq!(read("Resolved 7 packages in 587ms"), Some(587));
         assert_eq!(read("Total Test time (real) =   1.02 sec"), Some(1020));
         assert_eq!(read("webpack 5.91.0 compiled with 1 error in 2455 ms"), Some(2455));
+        assert_eq!(read("144 packages installed [1388.00ms]"), Some(1388));
+        assert_eq!(read("Time:        8.524 s, estimated 9 s"), Some(8524));
+        assert_eq!(read("1 passing (1s)"), Some(1000));
+        assert_eq!(read("➤ YN0000: · Done with warnings in 59s 337ms"), Some(59_337));
     }
 }

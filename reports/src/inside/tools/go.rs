@@ -25,8 +25,8 @@ const LINES: &[LineRule] = &[
     begins("go: downloading ", Download),
     begins("=== RUN ", Test).by(&["go test"]),
     // With the time of the package's tests; before that, they were compiled.
-    ended("ok  \t", Test).by(&["go test"]).timed().last(),
-    ended("FAIL\t", Test).by(&["go test"]).timed().last(),
+    ended("ok  \t", Test).by(&["go test"]).timed().each(),
+    ended("FAIL\t", Test).by(&["go test"]).timed().each(),
     // `-x` prints the commands before they run.
     begins("WORK=/tmp/go-build", Plan).by(PRINTERS),
     begins("/*/pkg/tool/*/compile -o", Compile).by(PRINTERS),

@@ -83,8 +83,8 @@ const LINES: &[LineRule] = &[
     ended(":*:war", Pack),
     ended(":dist", Pack),
     ended(":*:dist", Pack),
-    begins("BUILD SUCCESSFUL in ", Plan).last(),
-    begins("BUILD FAILED in ", Plan).last(),
+    begins("BUILD SUCCESSFUL in ", Plan).took().last(),
+    begins("BUILD FAILED in ", Plan).took().last(),
     begins("[info] compiling ", Compile),
     begins("[info] resolving ", Plan),
 ];

@@ -135,12 +135,41 @@ pub(super) struct LineRule {
     by: &'static [&'static str],
     /// A word that the command has rather than not.
     word: LineWord,
-    /// Whether the tool prints it at its end.
-    last: bool,
-    /// Whether it says how long the activity lasted that has ended.
-    timed: bool,
-    /// Whether a command prints it only after another one of its lines.
-    follows: bool,
+    order: Order,
+    duration: LineDuration,
+}
+
+/// The place of a line among those of one command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Before the line at the end, if the tool has one.
+    Any,
+    /// At the end, once.
+    Last,
+    /// At the end, perhaps after another line at the end.
+    AfterLast,
+    /// Perhaps several times, of which the last one is at the end.
+    Each,
+    /// After another line of the command, also after one at the end.
+    Follows,
+}
+
+impl Order {
+    /// Whether the tool may have ended with this line.
+    pub(super) fn is_end(self) -> bool {
+        matches!(self, Self::Last | Self::AfterLast | Self::Each)
+    }
+}
+
+/// What the first duration in a line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineDuration {
+    /// Nothing.
+    None,
+    /// How long the activity lasted that has ended.
+    OfActivity,
+    /// How long the tool has run, without its start.
+    OfTool,
 }
 
 /// A word of the command that printed a line.
@@ -163,6 +192,15 @@ pub(super) enum Says {
     Ended(Activity),
 }
 
+impl Says {
+    /// The activity that starts or has ended.
+    pub(super) fn activity(self) -> Activity {
+        match self {
+            Self::Begins(activity) | Self::Interrupts(activity) | Self::Ended(activity) => activity,
+        }
+    }
+}
+
 const fn rule(programs: &'static [&'static str], argument: &'static str, activity: Activity) -> ProcessRule {
     ProcessRule { programs, argument, activity, by: KnownBy::Name }
 }
@@ -178,7 +216,15 @@ const fn by_children(programs: &'static [&'static str], argument: &'static str, 
 }
 
 const fn line_rule(pattern: &'static str, says: Says) -> LineRule {
-    LineRule { pattern, says, unless: "", by: &[], word: LineWord::None, last: false, timed: false, follows: false }
+    LineRule {
+        pattern,
+        says,
+        unless: "",
+        by: &[],
+        word: LineWord::None,
+        order: Order::Any,
+        duration: LineDuration::None,
+    }
 }
 
 const fn begins(pattern: &'static str, activity: Activity) -> LineRule {
@@ -216,22 +262,37 @@ impl LineRule {
 
     /// The tool prints the line at its end.
     const fn last(self) -> Self {
-        Self { last: true, ..self }
+        Self { order: Order::Last, ..self }
     }
 
-    /// The first duration of the line is that of the activity that has ended.
-    const fn timed(self) -> Self {
-        Self { timed: true, ..self }
+    /// The tool prints the line at its end, perhaps after another one.
+    const fn after_last(self) -> Self {
+        Self { order: Order::AfterLast, ..self }
+    }
+
+    /// The tool may print the line several times, at last at its end.
+    const fn each(self) -> Self {
+        Self { order: Order::Each, ..self }
     }
 
     /// A command prints it only after another one of its lines.
     const fn follows(self) -> Self {
-        Self { follows: true, ..self }
+        Self { order: Order::Follows, ..self }
     }
 
-    /// How long the activity lasted that has ended with this line, if the line says so.
-    fn lasted(&self, line: &str) -> Option<Nanos> {
-        if self.timed { duration::named(line) } else { None }
+    /// The first duration of the line is that of the activity that has ended.
+    const fn timed(self) -> Self {
+        Self { duration: LineDuration::OfActivity, ..self }
+    }
+
+    /// The first duration of the line is the time that the tool took.
+    const fn took(self) -> Self {
+        Self { duration: LineDuration::OfTool, ..self }
+    }
+
+    /// The duration in a line, if it says this.
+    fn duration(&self, of: LineDuration, line: &str) -> Option<Nanos> {
+        if self.duration == of { duration::named(line) } else { None }
     }
 }
 
@@ -306,6 +367,11 @@ pub(super) fn for_parent(process: &Process, parent: &Process) -> Option<Known> {
     scripts.then_some(Known { activity: Activity::Scripts, tells: None })
 }
 
+/// Whether a process does nothing but wait for another one.
+pub(super) fn only_waits(process: &Process) -> bool {
+    npm::only_waits(process)
+}
+
 /// Whether a program only does a part of a unit of work. A unit is compiled by a compiler and an assembler that the same parent started, and a
 /// static library is made by ar and ranlib. For each package, dpkg starts dpkg-split and dpkg-deb twice, and the first dpkg-deb starts tar.
 /// ccache has a source preprocessed before it has it compiled.
@@ -338,7 +404,9 @@ pub(super) fn is_query(process: &Process) -> bool {
 pub(super) fn line_of(family: FamilyId, text: &str) -> Option<(Says, Option<Nanos>)> {
     let text = uncoloured(text);
     let text = text.trim_start();
-    rules_of(text).find(|(of, _)| *of == family).map(|(_, rule)| (rule.says, rule.lasted(text)))
+    rules_of(text)
+        .find(|(of, _)| *of == family)
+        .map(|(_, rule)| (rule.says, rule.duration(LineDuration::OfActivity, text)))
 }
 
 /// A line of output.
@@ -351,28 +419,23 @@ pub(super) struct ToolLine {
     pub(super) unless: &'static str,
     /// A word that the command has rather than not.
     pub(super) word: Option<String>,
-    /// Whether the tool prints it at its end.
-    pub(super) last: bool,
+    pub(super) order: Order,
     /// How long the activity lasted that has ended, if the line says so.
     pub(super) lasted: Option<Nanos>,
-    /// Whether a command prints it only after another one of its lines.
-    pub(super) follows: bool,
+    /// How long the tool has run, without its start, if the line says so.
+    pub(super) took: Option<Nanos>,
 }
 
 impl ToolLine {
     /// A line that one of these commands may have printed, for struct update syntax.
     fn of(says: Says, names: &'static [&'static str]) -> Self {
-        Self { says, names, unless: "", word: None, last: false, lasted: None, follows: false }
+        Self { says, names, unless: "", word: None, order: Order::Any, lasted: None, took: None }
     }
-}
 
-/// Programs that take no time worth mentioning, as a command of the text names them.
-const QUICK: &[&str] =
-    &["cd", "chmod", "echo", "export", "ln", "mkdir", "mv", "printf", "rm", "rmdir", "test", "touch", "true"];
-
-/// Whether a command takes no time worth mentioning.
-pub(super) fn is_quick(text: &str) -> bool {
-    process_of(text).is_some_and(|process| QUICK.contains(&&*process.program))
+    /// Whether a program of a package printed it, which a package manager runs, and not that itself.
+    pub(super) fn is_of_package(&self) -> bool {
+        self.word.is_some() && self.says.activity() != Activity::Scripts
+    }
 }
 
 /// The meaning of a line of output.
@@ -388,16 +451,48 @@ pub(super) fn line(text: &str) -> Option<ToolLine> {
         LineWord::Is(word) => Some(word.to_owned()),
         LineWord::At(place) => text.split_whitespace().nth(place).map(str::to_owned),
     };
-    let (last, lasted, follows) = (rule.last, rule.lasted(text), rule.follows);
-    Some(ToolLine { unless: rule.unless, word, last, lasted, follows, ..ToolLine::of(rule.says, names) })
+    let lasted = rule.duration(LineDuration::OfActivity, text);
+    let took = rule.duration(LineDuration::OfTool, text);
+    Some(ToolLine { unless: rule.unless, word, order: rule.order, lasted, took, ..ToolLine::of(rule.says, names) })
 }
 
-/// The process of a command with this text.
-fn process_of(text: &str) -> Option<Process> {
-    let words = text.split_whitespace().skip_while(|word| is_assignment(word));
-    let arguments: Vec<String> = words.map(str::to_owned).collect();
-    let program = arguments.first()?.rsplit('/').next().unwrap_or_default().to_owned();
-    Some(Process { program, arguments, ..Process::default() })
+/// What is known of a command by its words, of which the first is the program. Some programs only run another one.
+pub(super) fn known_by_words(words: &[String]) -> Option<Known> {
+    known(&process_of(words)?)
+}
+
+/// The process of a command with these words.
+fn process_of(words: &[String]) -> Option<Process> {
+    let program = words.first()?.rsplit('/').next().unwrap_or_default();
+    if let Some(ran) = ran(program, words).and_then(process_of).filter(|process| rule_of(process).is_some()) {
+        return Some(ran);
+    }
+    let (program, arguments) = match program {
+        // Scripts, whose process is their interpreter.
+        "npm" | "npx" | "yarn" | "pnpm" => {
+            let script = ["node".to_owned(), format!("/bin/{program}")];
+            ("node", script.into_iter().chain(words[1..].iter().cloned()).collect())
+        }
+        program => (program, words.to_vec()),
+    };
+    Some(Process { program: program.to_owned(), arguments, ..Process::default() })
+}
+
+/// The words of the command that a program runs.
+fn ran<'w>(program: &str, words: &'w [String]) -> Option<&'w [String]> {
+    let first = match (program, words.get(1).map_or("", String::as_str)) {
+        ("npx" | "bunx" | "uvx", _) => 1,
+        ("npm" | "pnpm" | "yarn" | "bun", "exec" | "x" | "dlx") => 2,
+        ("yarn" | "pnpm" | "poetry" | "pipenv" | "pdm" | "hatch" | "uv", "run") => 2,
+        _ => return None,
+    };
+    let rest = &words[first..];
+    Some(&rest[rest.iter().position(|word| !word.starts_with('-'))?..])
+}
+
+/// The words of a command, without the variables that it sets.
+fn words_of(text: &str) -> Vec<String> {
+    text.split_whitespace().skip_while(|word| is_assignment(word)).map(str::to_owned).collect()
 }
 
 /// Whether a word in front of a program sets a variable of its environment.
@@ -405,26 +500,27 @@ fn is_assignment(word: &str) -> bool {
     word.split_once('=').is_some_and(|(name, _)| name.chars().all(|next| next.is_alphanumeric() || next == '_'))
 }
 
-/// What is known of a command by its text.
-fn known_by_text(text: &str) -> Option<Known> {
-    known(&process_of(text)?)
-}
-
 /// The activity of a command that does one thing.
 pub(super) fn only_activity(text: &str) -> Option<Activity> {
-    known_by_text(text).filter(|known| known.tells.is_none()).map(|known| known.activity)
+    known_by_words(&words_of(text)).filter(|known| known.tells.is_none()).map(|known| known.activity)
 }
 
 /// The activity of a command before its first line: one that does several things decides what to do.
-pub(super) fn first_activity(text: &str) -> Option<Activity> {
-    known_by_text(text).map(|known| if known.tells.is_some() { Activity::Plan } else { known.activity })
+pub(super) fn first_activity(words: &[String]) -> Option<Activity> {
+    known_by_words(words).map(|known| if known.tells.is_some() { Activity::Plan } else { known.activity })
 }
 
 /// The activity of a command that does one thing, or whose children do one thing, as far as its lines do not say otherwise. What only decides
-/// what others do (`make`) does not say what that is.
-pub(super) fn silent_activity(text: &str) -> Option<Activity> {
-    let (_, rule) = rule_of(&process_of(text)?)?;
-    (rule.by != KnownBy::Lines && rule.activity != Activity::Plan).then_some(rule.activity)
+/// what others do (`make`, `yarn build`) does not say what that is.
+pub(super) fn silent_activity(words: &[String]) -> Option<Activity> {
+    let (_, rule) = rule_of(&process_of(words)?)?;
+    let decides = matches!(rule.activity, Activity::Plan | Activity::Scripts);
+    (rule.by != KnownBy::Lines && !decides).then_some(rule.activity)
+}
+
+/// Whether a command installs packages.
+pub(super) fn installs(words: &[String]) -> bool {
+    process_of(words).and_then(|process| rule_of(&process)).is_some_and(|(_, rule)| rule.activity == Activity::Unpack)
 }
 
 /// The rules of all families, in their order, by the first byte of the lines that they may fit: a step may print millions of lines.
@@ -505,7 +601,7 @@ impl ProcessRule {
 
 #[cfg(test)]
 fn of(command: &str) -> Option<Activity> {
-    known_by_text(command).map(|known| known.activity)
+    known_by_words(&words_of(command)).map(|known| known.activity)
 }
 
 #[cfg(test)]

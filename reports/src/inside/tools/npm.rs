@@ -17,6 +17,12 @@ const RULES: &[ProcessRule] = &[
     by_lines(&["node"], "/pnpm =add", Unpack),
     by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "=install", Unpack),
     by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "=add", Unpack),
+    rule(&["bun"], "=run", Scripts),
+    rule(&["bun"], "=build", Compile),
+    by_lines(&["bun"], "=i", Unpack),
+    by_lines(&["bun"], "=ci", Unpack),
+    by_lines(&["bun"], "=update", Unpack),
+    by_lines(&["bun"], "=remove", Unpack),
     rule(&["node", "npm*", "yarn*", "pnpm*"], "node-gyp", Compile),
     rule(&["jest", "mocha", "vitest"], "", Test),
     rule(&["node", "npm*"], "jest", Test),
@@ -54,9 +60,9 @@ const RULES: &[ProcessRule] = &[
     by_lines(&["node"], "/pnpm =prune", Unpack),
     by_lines(&["node"], "/pnpm =deploy", Unpack),
     rule(&["node"], "/pnpm", Scripts),
-    rule(&["npm*", "yarn*", "pnpm*", "bun"], "=run", Scripts),
+    rule(&["npm*", "yarn*", "pnpm*"], "=run", Scripts),
     rule(&["npm*", "yarn*", "pnpm*", "bun"], "=test", Test),
-    by_lines(&["npm*", "yarn*", "pnpm*", "bun"], "", Unpack),
+    by_lines(&["npm*", "yarn*", "pnpm*"], "", Unpack),
     by_lines(&["node"], "/bin/npm", Unpack),
     by_lines(&["node"], "npm-cli.js", Unpack),
 ];
@@ -65,6 +71,8 @@ const RULES: &[ProcessRule] = &[
 const MANAGERS: &[&str] = &["npm", "yarn", "pnpm", "bun", "node", "corepack"];
 /// Commands that install by npm.
 const NPM: &[&str] = &["npm", "npx"];
+/// Commands that install by bun.
+const BUN: &[&str] = &["bun install", "bun i", "bun ci", "bun add", "bun update"];
 /// Commands that install by yarn from 2 on, which may be a file of the project.
 const YARN: &[&str] = &["yarn", "corepack", "node"];
 
@@ -73,10 +81,12 @@ const LINES: &[LineRule] = &[
     begins("npm http fetch ", Download).by(NPM),
     // The third word is the name of the script: `> app@1.0.0 build`.
     begins("> *@* ", Scripts).named(2),
-    ended("added * package", Unpack).by(NPM).last(),
-    ended("changed * package", Unpack).by(NPM).last(),
-    ended("up to date", Unpack).by(NPM).last(),
-    ended("removed * package", Unpack).by(NPM).last(),
+    // From npm 12 on the fifth.
+    begins("npm notice run *@* ", Scripts).by(NPM).named(4),
+    ended("added * package", Unpack).by(NPM).took().last(),
+    ended("changed * package", Unpack).by(NPM).took().last(),
+    ended("up to date", Unpack).by(NPM).took().last(),
+    ended("removed * package", Unpack).by(NPM).took().last(),
     // There is one step more if the project says which engines it needs.
     begins("[1/*] Validating package.json", Plan).by(&["yarn"]),
     begins("[*] Resolving packages", Plan).by(&["yarn"]),
@@ -87,11 +97,15 @@ const LINES: &[LineRule] = &[
     begins("➤ YN0000: ┌ Resolution step", Plan).by(YARN),
     begins("➤ YN0000: ┌ Fetch step", Download).by(YARN),
     begins("➤ YN0000: ┌ Link step", Unpack).by(YARN),
-    begins("➤ YN0000: · Done ", Plan).by(YARN).last(),
-    begins("➤ YN0000: Done ", Plan).by(YARN).last(),
+    begins("➤ YN0000: · Done ", Plan).by(YARN).took().last(),
+    begins("➤ YN0000: Done ", Plan).by(YARN).took().last(),
+    // pnpm 12 asks for each package whether it may be installed.
+    begins("? Verifying lockfile against ", Plan).by(&["pnpm"]),
+    ended("✓ Lockfile passes ", Plan).by(&["pnpm"]),
     // The times of these by `--reporter=ndjson`: packages are fetched and unpacked from the line "Packages" on.
     begins("Progress: resolved 1, reused 0, downloaded 0, ", Plan).by(&["pnpm"]),
     begins("Progress: *, reused 0, downloaded 0, ", Download).by(&["pnpm"]),
+    begins("Progress: *, downloaded 1, added 0", Download).by(&["pnpm"]),
     begins("Packages: +", Download).by(&["pnpm"]),
     // The store has all packages.
     ended("Progress: *, downloaded 0, ", Unpack).by(&["pnpm"]),
@@ -99,37 +113,55 @@ const LINES: &[LineRule] = &[
     begins("Packages: -", Unpack).by(&["pnpm"]),
     begins("Lockfile is up to date", Plan).by(&["pnpm"]).unless("fetch"),
     // yarn ends the line with a full stop, after an install as after a script. pnpm has unpacked packages since its last line.
-    begins("Done in *s.", Plan).by(&["yarn"]).last(),
-    ended("Done in ", Unpack).by(&["pnpm"]).last(),
+    begins("Done in *s.", Plan).by(&["yarn"]).took().last(),
+    ended("Done in ", Unpack).by(&["pnpm"]).took().last(),
     ended("success Saved lockfile", Scripts).by(&["yarn"]),
     begins("* *install$ ", Scripts).by(&["pnpm"]),
     ended("* *install: Done", Scripts).by(&["pnpm"]),
     begins("* prepare$ ", Scripts).by(&["pnpm"]),
     ended("* prepare: Done", Scripts).by(&["pnpm"]),
+    begins("bun install v", Unpack).by(BUN),
+    begins("bun add v", Unpack).by(&["bun add"]),
+    begins("bun remove v", Unpack).by(&["bun remove"]),
+    begins("bun update v", Unpack).by(&["bun update"]),
+    ended("* package* installed [", Unpack).by(BUN).took().last(),
+    ended("Checked * installs across ", Unpack).by(BUN).took().last(),
+    ended("[*] done", Unpack).by(&["bun add", "bun remove"]).took().last(),
+    begins("bun test v", Test).by(&["bun test"]),
+    ended("Ran * test* across ", Test).by(&["bun test"]).took().last(),
+    ended("Bundled * module", Compile).by(&["bun build"]).took().last(),
     begins("vite v* building ", Compile).by(MANAGERS).with("vite"),
-    ended("✓ built in ", Compile).by(MANAGERS).with("vite").last(),
-    ended("⚡ Done in ", Compile).by(MANAGERS).with("esbuild").last(),
+    ended("✓ built in ", Compile).by(MANAGERS).with("vite").took().each(),
+    ended("⚡ Done in ", Compile).by(MANAGERS).with("esbuild").took().each(),
     begins("Creating an optimized production build", Compile).by(MANAGERS).with("next"),
     ended("Compiled successfully", Compile).by(MANAGERS).with("next"),
-    ended("webpack *compiled ", Compile).by(MANAGERS).with("webpack").last(),
+    ended("webpack *compiled ", Compile).by(MANAGERS).with("webpack").took().last(),
     ended("PASS ", Test).by(MANAGERS).with("jest"),
     ended("FAIL ", Test).by(MANAGERS).with("jest"),
     ended("Test Suites: ", Test).by(MANAGERS).with("jest"),
-    ended("Time:        ", Test).by(MANAGERS).with("jest").last(),
-    ended("* passing (", Test).by(MANAGERS).with("mocha").last(),
+    ended("Time:        ", Test).by(MANAGERS).with("jest").took().last(),
+    ended("* passing (", Test).by(MANAGERS).with("mocha").took().last(),
     begins("RUN  v", Test).by(MANAGERS).with("vitest"),
     ended("Test Files  ", Test).by(MANAGERS).with("vitest"),
-    ended("Duration  ", Test).by(MANAGERS).with("vitest").last(),
+    ended("Duration  ", Test).by(MANAGERS).with("vitest").took().last(),
 ];
 
 pub(super) const FAMILY: Family =
     Family { names: &["npm", "npx", "yarn", "pnpm", "node", "bun", "corepack"], rules: RULES, lines: LINES };
 
-/// The line of a package manager with the command of a script, which it runs then: `> tsc -p .`, or with a `$` in yarn and bun.
+/// How the line of a package manager with the command of a script begins, which it runs then: npm 12, npm and pnpm before it, yarn and bun.
+const SCRIPT_LINES: &[&str] = &["npm notice run ", "> ", "$ "];
+
+/// The line of a package manager with the command of a script.
 pub(super) fn script_line(line: &str) -> Option<ToolLine> {
-    let command = line.strip_prefix("> ").or_else(|| line.strip_prefix("$ "))?;
+    let command = SCRIPT_LINES.iter().find_map(|start| line.strip_prefix(start))?;
     let says = Says::Begins(only_activity(command)?);
     Some(ToolLine::of(says, MANAGERS))
+}
+
+/// Whether a shell only waits for the end of pnpm, to end what pnpm has left (pnpm 12).
+pub(super) fn only_waits(process: &Process) -> bool {
+    process.arguments.iter().any(|word| word.starts_with("trap '' INT TERM HUP"))
 }
 
 /// Whether a process runs scripts of packages by a shell: it installs packages, or runs a program of one.

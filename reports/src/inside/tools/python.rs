@@ -1,6 +1,6 @@
 //! pip, uv and the tools that build Python packages.
 
-use super::Activity::{Compile, Configure, Download, Plan, Test, Unpack};
+use super::Activity::{Compile, Configure, Download, Pack, Plan, Test, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 use buildscope_record::Process;
 
@@ -13,6 +13,7 @@ const RULES: &[ProcessRule] = &[
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
     rule(&["uv"], "=venv", Configure),
     rule(&["python*"], "setup.py", Compile),
+    rule(&["python*"], "=hatchling =build", Pack),
     rule(&["python*"], "=compileall", Compile),
     rule(&["python*"], "=py_compile", Compile),
     rule(&["pytest", "py.test", "tox", "nox"], "", Test),
@@ -39,6 +40,8 @@ const PIP: &[&str] = &["pip", "python -m pip", "pipenv", "virtualenv"];
 const POETRY: &[&str] = &["poetry", "python -m poetry"];
 /// Commands that print uv's lines about packages: `uv venv` does not.
 const UV: &[&str] = &["uv pip", "uv sync", "uv add", "uv lock", "uv run", "uv tool", "uv build", "uvx"];
+/// Commands of hatch that make environments.
+const HATCH: &[&str] = &["hatch"];
 /// Commands that run tests by pytest.
 const TESTERS: &[&str] = &[
     "pytest",
@@ -49,13 +52,24 @@ const TESTERS: &[&str] = &[
     "uv run",
     "poetry run",
     "pdm run",
-    "hatch",
+    "hatch test",
+    "hatch run",
     "coverage",
     "python",
 ];
 /// Commands that run tests by unittest.
-const UNITTEST: &[&str] =
-    &["python unittest", "python test", "tox", "nox", "uv run", "poetry run", "pdm run", "hatch", "coverage", "python"];
+const UNITTEST: &[&str] = &[
+    "python unittest",
+    "python test",
+    "tox",
+    "nox",
+    "uv run",
+    "poetry run",
+    "pdm run",
+    "hatch run",
+    "coverage",
+    "python",
+];
 
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[
@@ -76,27 +90,44 @@ const LINES: &[LineRule] = &[
     begins("Installing collected packages: ", Unpack).by(PIP),
     ended("Successfully installed ", Unpack).by(PIP).last(),
     // Also with `-q`.
-    ended("WARNING: Running pip as the 'root' user", Unpack).by(PIP).last(),
+    ended("WARNING: Running pip as the 'root' user", Unpack).by(PIP).after_last(),
     ended("Resolved * package", Plan).by(UV),
     ended("Prepared * package", Download).by(UV),
     ended("Installed * package", Unpack).by(UV).last(),
-    ended("Bytecode compiled * file", Compile).by(UV).last(),
+    ended("Bytecode compiled * file", Compile).by(UV).after_last(),
     begins("Creating virtualenv ", Configure).by(POETRY),
     begins("Resolving dependencies...", Plan).by(POETRY),
     ended("Writing lock file", Plan).by(POETRY).last(),
     begins("Installing dependencies from lock file", Unpack).by(POETRY),
     begins("Package operations: ", Unpack).by(POETRY),
     begins("=*= test session starts =", Test).by(TESTERS),
-    ended("* passed in ", Test).by(TESTERS).last(),
-    ended("* failed in ", Test).by(TESTERS).last(),
-    ended("=* passed", Test).by(TESTERS).last(),
-    ended("=* failed", Test).by(TESTERS).last(),
-    ended("Ran * test", Test).by(UNITTEST).last(),
+    ended("* passed in ", Test).by(TESTERS).took().last(),
+    ended("* failed in ", Test).by(TESTERS).took().last(),
+    ended("=* passed", Test).by(TESTERS).took().last(),
+    ended("=* failed", Test).by(TESTERS).took().last(),
+    ended("Ran * test* in ", Test).by(UNITTEST).took().last(),
     // tox and nox, which name what they run
     begins("*: install_deps> ", Unpack).by(&["tox"]),
     begins("*: commands[", Test).by(&["tox"]),
     begins("nox > python -m pip install ", Unpack).by(&["nox"]),
     begins("nox > pytest", Test).by(&["nox"]),
+    begins("Installing dependencies from Pipfile.lock", Unpack).by(&["pipenv"]),
+    ended("All dependencies are now up-to-date!", Unpack).by(&["pipenv"]).last(),
+    begins("STATUS: Resolving packages from lockfile", Plan).by(&["pdm"]),
+    ended("Virtualenv is created successfully ", Configure).by(&["pdm"]),
+    ended("*Lock successful", Plan).by(&["pdm"]),
+    begins("Synchronizing working set ", Unpack).by(&["pdm"]),
+    ended("*All complete! ", Unpack).by(&["pdm"]).last(),
+    // hatch, which names its environments
+    begins("Creating environment: hatch-build", Configure).by(&["hatch build"]),
+    begins("Creating environment: hatch-test", Configure).by(&["hatch test"]),
+    begins("Creating environment: ", Configure).by(&["hatch env", "hatch run"]),
+    begins("Installing project in development mode", Unpack).by(HATCH),
+    begins("Checking dependencies", Plan).by(HATCH),
+    begins("Syncing dependencies", Unpack).by(HATCH),
+    begins("Inspecting build dependencies", Plan).by(&["hatch build"]),
+    begins("─*─ sdist ─", Pack).by(&["hatch build"]),
+    begins("─*─ wheel ─", Pack).by(&["hatch build"]),
     // Cython
     begins("Compiling *.pyx because it ", Compile),
     begins("[*/*] Cythonizing ", Compile),
