@@ -21,6 +21,14 @@ const RULES: &[ProcessRule] = &[
     rule(&["ctest", "prove", "bats", "phpunit", "rspec"], "", Test),
     // A project's own script is known by its name.
     rule(&["run-tests*", "run_tests*", "runtests*", "test.sh", "tests.sh"], "", Test),
+    rule(&["sh", "bash", "dash"], ">test.sh", Test),
+    rule(&["sh", "bash", "dash"], ">./test.sh", Test),
+    rule(&["sh", "bash", "dash"], ">tests.sh", Test),
+    rule(&["sh", "bash", "dash"], ">./tests.sh", Test),
+    rule(&["sh", "bash", "dash"], ">run-tests", Test),
+    rule(&["sh", "bash", "dash"], ">./run-tests", Test),
+    rule(&["sh", "bash", "dash"], ">run_tests", Test),
+    rule(&["sh", "bash", "dash"], ">./run_tests", Test),
 ];
 
 /// Commands that make a `configure`.
@@ -73,6 +81,9 @@ mod tests {
         assert_eq!(of("cmake -S . -B build"), Some(Configure));
         assert_eq!(of("ctest --test-dir build"), Some(Test));
         assert_eq!(of("/src/run-tests --fast"), Some(Test));
+        assert_eq!(of("sh test.sh --fast"), Some(Test));
+        assert_eq!(of("bash ./run-tests.sh"), Some(Test));
+        assert_eq!(of("sh latest.sh"), None);
         assert_eq!(of("make -j4 check"), Some(Test));
         assert_eq!(of("make tests.o"), Some(Plan));
     }
