@@ -87,6 +87,36 @@ fn the_steps_of_another_builder_have_an_inside() {
     assert!(message.contains("no such option") && message.contains("sh ended with exit status: 7"), "{message}");
 }
 
+/// A script that is called `docker`, which starts in another directory than `observe`.
+#[test(Root)]
+fn commands_have_their_lines_if_the_builder_starts_in_another_directory() {
+    let world = World::empty();
+    let app = world.path("app");
+    std::fs::create_dir(&app).unwrap();
+    undisturbed(|factor| {
+        let [first, second] = [3, 2].map(|number| tenths(number * factor));
+        let docker = app.join("docker");
+        std::fs::write(&docker, format!("#!/bin/sh\n{}", builder(&first, &second))).unwrap();
+        std::fs::set_permissions(&docker, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(
+            app.join("Dockerfile"),
+            format!("FROM busybox\n\nRUN sleep {first} && \\\n  /bin/true\nRUN sleep {second}\n"),
+        )
+        .unwrap();
+        let output = observing(&world, &format!("cd {} && ./docker build . --tag x", app.display())).output().unwrap();
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        in_time(message.contains("processes of 2 of 2 RUN steps were found"), message)?;
+        let explanation = explain(&Record::read(std::fs::File::open(world.path("record.json")).unwrap()).unwrap());
+        for (step, text, line) in [(1, format!("sleep {first}"), 3), (2, format!("sleep {second}"), 5)] {
+            let inside = explanation.steps[step].inside.as_ref().expect("an inside");
+            let row = inside.rows.iter().find(|row| row.text == text);
+            let place = row.and_then(|row| row.source.as_ref());
+            in_time(place.is_some_and(|place| place.line == line), inside)?;
+        }
+        Ok(())
+    });
+}
+
 /// docker's command ends with 1 when it is interrupted, after it has cancelled the build.
 #[test(Root)]
 fn an_interrupted_build_is_recorded() {
