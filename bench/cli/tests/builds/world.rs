@@ -161,3 +161,15 @@ pub(crate) fn member(archive: &Path, name: &str) -> Vec<u8> {
     assert!(run.status.success(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
     run.stdout
 }
+
+/// The stock runtimes that are installed.
+pub(crate) fn runtimes() -> impl Iterator<Item = &'static str> {
+    let installed =
+        |name: &&str| ["/usr/bin", "/usr/sbin"].iter().any(|directory| Path::new(directory).join(name).exists());
+    ["crun", "runc"].into_iter().filter(installed)
+}
+
+/// All executors that are available here.
+pub(crate) fn executors() -> impl Iterator<Item = &'static str> {
+    ["native"].into_iter().chain(runtimes())
+}
