@@ -31,7 +31,7 @@ pub(crate) struct Account {
     /// The last sample: its time, and the cause of the block.
     sample: Option<(u64, Cause)>,
     /// The number of samples.
-    looks: u32,
+    samples: u32,
     /// The number of running children.
     children: u32,
     /// Whether the process had children when the current wait started.
@@ -50,7 +50,7 @@ impl Account {
             runnable: 0,
             waits: ProgramWaits::default(),
             sample: None,
-            looks: 0,
+            samples: 0,
             children: 0,
             company: Company::Alone,
             lane: Lane::new(start),
@@ -75,7 +75,7 @@ impl Account {
 
     /// Takes the kernel's sums of the time up to `time`, from which on context switches are reported: on a processor, and waiting for one. The
     /// rest was blocked, for the cause of the last sample. The kernel's sum of a process that `runs` ends with the last tick of its clock.
-    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool, company: Company) {
+    pub(crate) fn take_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool, company: Company) {
         /// Kernels have 250 ticks a second or more.
         const TICK: u64 = 4_000_000;
         if std::mem::replace(&mut self.switches, Switches::Reported) == Switches::Reported {
@@ -89,10 +89,9 @@ impl Account {
         let on = on + since_tick;
         self.cpu += cpu + since_tick;
         self.runnable += ready;
-        let cause = self.sampled(time);
+        let cause = self.take_cause(time);
         self.waits.add(company, Nanos(length - on - ready), cause);
-        let likely = if company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
-        let likely = cause.unwrap_or(likely);
+        let likely = cause.unwrap_or(company.likely_cause());
         // The order is not known.
         let (ran, began) = (self.since + on, self.since + on + ready);
         self.lane.add(self.since, ran, ProcessState::Running);
@@ -107,7 +106,7 @@ impl Account {
     }
 
     /// Sets the number of threads on a processor: all others wait for something.
-    pub(crate) fn has_running(&mut self, running: u32) {
+    pub(crate) fn set_running(&mut self, running: u32) {
         (self.running, self.ready) = (running, 0);
     }
 
@@ -123,17 +122,16 @@ impl Account {
             self.runnable += length;
             ProcessState::Runnable
         } else {
-            let cause = self.sampled(time);
+            let cause = self.take_cause(time);
             self.waits.add(self.company, Nanos(length), cause);
-            let likely = if self.company == Company::WithChildren { Cause::Child } else { Cause::Unknown };
-            ProcessState::Blocked(cause.unwrap_or(likely))
+            ProcessState::Blocked(cause.unwrap_or(self.company.likely_cause()))
         };
         self.lane.add(self.since, time, state);
         self.since = self.since.max(time);
     }
 
     /// The cause of the last sample, if it was taken since the last event and before `time`.
-    fn sampled(&mut self, time: u64) -> Option<Cause> {
+    fn take_cause(&mut self, time: u64) -> Option<Cause> {
         let sampled = self.sample.take_if(|(at, _)| *at <= time);
         sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause)
     }
@@ -143,7 +141,7 @@ impl Account {
         self.advance(time);
         self.running = self.running.saturating_add_signed(running);
         self.ready = self.ready.saturating_add_signed(ready);
-        self.company = if self.children > 0 { Company::WithChildren } else { Company::Alone };
+        self.company = Company::of(self.children > 0);
     }
 
     /// The process executes a program: one thread remains, on a processor.
@@ -195,8 +193,8 @@ impl Account {
     }
 
     /// Adds a sample that was taken at `time`: the cause of the block, if the process was blocked.
-    pub(crate) fn looked_at(&mut self, time: u64, cause: Option<Cause>) {
-        self.looks = self.looks.saturating_add(1);
+    pub(crate) fn add_sample(&mut self, time: u64, cause: Option<Cause>) {
+        self.samples = self.samples.saturating_add(1);
         if let Some(cause) = cause {
             self.sample = Some((time, cause));
         }
@@ -205,19 +203,19 @@ impl Account {
     /// Whether a sample is worth its cost: the process has been blocked for a while, or often and briefly. A sample costs as much as
     /// several system calls, so the more there were, the longer a wait must be for another one. A process with children most probably waits
     /// for one of them, which events show.
-    pub(crate) fn wants_look(&self, now: u64) -> bool {
+    pub(crate) fn wants_sample(&self, now: u64) -> bool {
         const WHILE: u64 = 1_000_000;
         const LONGEST: u64 = 10_000_000;
         if self.has_sample() {
             return false;
         }
-        if self.waits.want_look(self.looks) {
+        if self.waits.wants_sample(self.samples) {
             return true;
         }
         if self.running > 0 || self.ready > 0 {
             return false;
         }
-        let patience = if self.children > 0 { LONGEST } else { (WHILE << (self.looks / 32).min(4)).min(LONGEST) };
+        let patience = if self.children > 0 { LONGEST } else { (WHILE << (self.samples / 32).min(4)).min(LONGEST) };
         now.saturating_sub(self.since) > patience
     }
 
@@ -288,7 +286,7 @@ mod tests {
         account.change(MS, 1, -1);
         account.ran(4 * MS);
         account.change(5 * MS, -1, 0);
-        account.looked_at(7 * MS, Some(Cause::Network));
+        account.add_sample(7 * MS, Some(Cause::Network));
         account.change(15 * MS, 1, 0);
         account.ran(MS);
         account.change(16 * MS, -1, 1);
@@ -301,7 +299,7 @@ mod tests {
     #[test]
     fn a_sample_counts_only_for_the_wait_in_which_it_was_taken() {
         let mut account = Account::new(0, 0, 0);
-        account.looked_at(12 * MS, Some(Cause::Disk));
+        account.add_sample(12 * MS, Some(Cause::Disk));
         account.change(10 * MS, 1, 0);
         account.change(11 * MS, -1, 0);
         // The sample was taken in this wait. The first wait had ended.
@@ -320,10 +318,10 @@ mod tests {
     fn a_sample_is_not_replaced_before_its_wait_has_ended() {
         let mut account = Account::new(0, 0, 0);
         account.change(5 * MS, 0, 0);
-        account.looked_at(6 * MS, Some(Cause::Sleep));
-        assert!(!account.wants_look(30 * MS), "5 ms are open, but the wait that goes on has its sample");
+        account.add_sample(6 * MS, Some(Cause::Sleep));
+        assert!(!account.wants_sample(30 * MS), "5 ms are open, but the wait that goes on has its sample");
         account.change(20 * MS, 0, 0);
-        assert!(account.wants_look(30 * MS));
+        assert!(account.wants_sample(30 * MS));
     }
 
     /// A shell waits for its child. After the child's end the kernel still has to switch to the shell.
@@ -342,7 +340,7 @@ mod tests {
     #[test]
     fn waking_up_late_is_waiting_for_a_processor() {
         let mut account = Account::new(0, 0, 0);
-        account.looked_at(MS, Some(Cause::Sleep));
+        account.add_sample(MS, Some(Cause::Sleep));
         account.change(10 * MS, 1, 0);
         let time = account.end(10 * MS, Some(3 * MS));
         assert_eq!((time.runnable, blocked(&account).sleep), (Nanos(3 * MS), Nanos(7 * MS)));

@@ -26,6 +26,20 @@ pub(crate) enum Company {
     WithChildren,
 }
 
+impl Company {
+    pub(crate) fn of(has_children: bool) -> Self {
+        if has_children { Self::WithChildren } else { Self::Alone }
+    }
+
+    /// The most probable cause of a wait without a sample.
+    pub(crate) fn likely_cause(self) -> Cause {
+        match self {
+            Self::Alone => Cause::Unknown,
+            Self::WithChildren => Cause::Child,
+        }
+    }
+}
+
 /// The number of samples from which on the waits of a program are a model of the open waits of each of its processes.
 const ENOUGH: u32 = 3;
 
@@ -107,19 +121,19 @@ impl ProgramWaits {
     }
 
     /// Whether another sample is worth its cost after this many samples.
-    pub(crate) fn want_look(&self, looks: u32) -> bool {
+    pub(crate) fn wants_sample(&self, samples: u32) -> bool {
         const LONG: u64 = 2_000_000;
         const FIRST: u64 = 32;
         // A sample costs tens of microseconds.
         const EACH: u64 = 50_000_000;
         let open = self.alone.open.0 + self.with_children.open.0;
-        open > LONG && u64::from(looks) < FIRST + open / EACH
+        open > LONG && u64::from(samples) < FIRST + open / EACH
     }
 
-    /// All waits by cause. A process that has children most probably waits for one of them.
+    /// All waits by cause.
     pub(crate) fn resolved(&self, program: &Self) -> Blocked {
-        let mut blocked = self.alone.resolved(&program.alone, Cause::Unknown);
-        let with_children = self.with_children.resolved(&program.with_children, Cause::Child);
+        let mut blocked = self.alone.resolved(&program.alone, Company::Alone.likely_cause());
+        let with_children = self.with_children.resolved(&program.with_children, Company::WithChildren.likely_cause());
         for cause in Cause::ALL {
             blocked[cause] += with_children[cause];
         }

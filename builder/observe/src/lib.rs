@@ -6,8 +6,9 @@
 //!
 //! [`events`] come from the kernel's [`ring`] buffers (perf_event_open(2)); without permission for those, [`sampled`] makes similar ones
 //! from `/proc`. [`exits`] are the kernel's accounts of threads that ended. [`forest`] turns all of them into processes; [`wait`] finds out
-//! what a process waits for; [`exec_arguments`] are those of the machine's programs, and [`commands`] are whole; [`stacks`] are samples of what processors run, if they
-//! are requested; [`Observer`] is the thread that runs them.
+//! what a process waits for; [`exec_arguments`] are those of the machine's programs, and [`commands`] are whole;
+//! [`stacks`] are samples of what processors run, if they are requested; [`Observer`] is the thread that runs them, and [`report`] has the
+//! result in the form of the record.
 //!
 //! # Start here
 //!
@@ -47,6 +48,7 @@ mod pace;
 mod procfs;
 mod programs;
 mod refusal;
+mod report;
 mod ring;
 mod run;
 mod sampled;
@@ -58,5 +60,6 @@ mod wait;
 
 pub use collect::Collect;
 pub use commands::StartedCommand;
-pub use observer::{Observer, Prepared, StepProcesses};
+pub use observer::{Observer, Prepared};
+pub use report::StepProcesses;
 pub use scheduling::{Scheduling, SetScheduling};

@@ -3,18 +3,18 @@
 use crate::account::Switches;
 use crate::clock::now;
 use crate::collect::Collect;
-use crate::commands::{StartedCommand, StartedCommands};
+use crate::commands::StartedCommands;
 use crate::events::Rings;
 use crate::exec_arguments::{ExecStacks, Listener};
 use crate::exits::Exits;
-use crate::forest::{Forest, Inside, Reports, ThreadState};
+use crate::forest::{Forest, Reports, ThreadState};
 use crate::pace::{Arguments, ReadOutcome, ReadingPace};
 use crate::refusal::Refusal;
+use crate::report::{self, StepProcesses};
 use crate::run::ProgramRun;
 use crate::scheduling::{SetScheduling, ThreadScheduling};
-use crate::{fold, procfs, sampled, wait};
-use buildscope_record::{Nanos, Observed, Processes, StackSamples};
-use std::collections::HashMap;
+use crate::{procfs, sampled, wait};
+use buildscope_record::Nanos;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// The number of processes that are sampled in one round.
-const LOOKS: usize = 24;
+const SAMPLES: usize = 24;
 /// The time between checks that processes still run, in nanoseconds.
 const CHECK: u64 = 500_000_000;
 
@@ -56,17 +56,6 @@ impl Prepared {
     }
 }
 
-/// One step's processes.
-#[derive(Clone, Debug)]
-pub struct StepProcesses {
-    /// The process id of its first process, the one that the observed process started.
-    pub init: u32,
-    /// The observed processes.
-    pub processes: Processes,
-    /// The commands of the programs that the caller named.
-    pub commands: Vec<StartedCommand>,
-}
-
 impl Observer {
     /// Starts to prepare events. Returns `None` if no thread can be started.
     pub fn prepare(collect: Collect, scheduling: SetScheduling) -> Option<Prepared> {
@@ -95,8 +84,8 @@ impl Observer {
     pub fn sampled(root: u32) -> Option<Self> {
         let root = i32::try_from(root).ok()?;
         let source = EventSource::Sampled(sampled::Sampler::new(root, now()));
-        let why = Some("events were not requested".into());
-        let thread = ObserverThread { why, ..ObserverThread::new(source, Forest::new(root)) };
+        let without_events = Some("events were not requested".into());
+        let thread = ObserverThread { without_events, ..ObserverThread::new(source, Forest::new(root)) };
         Self::spawn((|_| false, Arc::default()), move || Some(thread)).ok()
     }
 
@@ -109,7 +98,7 @@ impl Observer {
         let mut rings = Rings::of_machine(Collect::Processes).map_err(refused)?;
         rings.report_switches().map_err(refused)?;
         let source = EventSource::Events(Box::new(rings));
-        let forest = Forest::of_machine(now()).asking(procfs::lives, Reports::All);
+        let forest = Forest::of_machine(now()).with_liveness(procfs::lives, Reports::All);
         let late = Arc::default();
         let (exits, listener) = (Exits::open().ok(), Listener::start(scheduling, Arc::clone(&late)).ok());
         let commands = StartedCommands::of(programs);
@@ -123,13 +112,13 @@ impl Observer {
     ) -> io::Result<Self> {
         let (instant, nanos) = (Instant::now(), now());
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopping = Arc::clone(&stop);
         let (unready, ready) = channel();
         let thread = std::thread::Builder::new().name("observer".into());
         let thread = thread.spawn(move || {
             let prepared = prepare()?;
             drop(unready);
-            Some(prepared.until(&told, ThreadScheduling::new(scheduling, late)))
+            Some(prepared.until(&stopping, ThreadScheduling::new(scheduling, late)))
         })?;
         Ok(Self { stop, thread, ready, instant, nanos })
     }
@@ -157,11 +146,11 @@ enum EventSource {
 struct ObserverThread {
     source: EventSource,
     /// The reason why there are no events.
-    why: Option<String>,
+    without_events: Option<String>,
     /// The reason why the requested stacks are missing.
-    stacks: Option<String>,
+    without_stacks: Option<String>,
     /// The reason why context switches are not reported.
-    switches: Option<String>,
+    without_switches: Option<String>,
     /// The accounts of threads that ended, if the kernel gives them.
     exits: Option<Exits>,
     /// The arguments of programs, as their starts are reported, while a step has processes that live for long.
@@ -183,9 +172,9 @@ impl ObserverThread {
     fn new(source: EventSource, forest: Forest) -> Self {
         Self {
             source,
-            why: None,
-            stacks: None,
-            switches: None,
+            without_events: None,
+            without_stacks: None,
+            without_switches: None,
             exits: None,
             stacks_of_execs: None,
             may_have_stacks_of_execs: false,
@@ -199,7 +188,7 @@ impl ObserverThread {
 
     /// Observes the descendants of `root`: by the events of the machine, otherwise by those of the process, otherwise by samples.
     fn of_steps(root: i32, machine: Result<Rings, Refusal>, exits: Option<Exits>, collect: Collect) -> Self {
-        let (source, why, stacks) = match machine.or_else(|_| Rings::of_process(root, collect)) {
+        let (source, without_events, without_stacks) = match machine.or_else(|_| Rings::of_process(root, collect)) {
             Ok(mut rings) => {
                 let stacks = rings.without_stacks.take();
                 (EventSource::Events(Box::new(rings)), None, stacks.map(|refusal| refusal.to_string()))
@@ -213,11 +202,12 @@ impl ObserverThread {
             EventSource::Events(rings) if rings.is_of_machine() => Reports::All,
             _ => Reports::Ordinary,
         };
-        let forest = Forest::new(root).asking(procfs::lives, reports);
+        let forest = Forest::new(root).with_liveness(procfs::lives, reports);
         let may_have_stacks_of_execs = reports == Reports::All;
-        let mut this = Self { why, stacks, exits, may_have_stacks_of_execs, ..Self::new(source, forest) };
+        let mut this =
+            Self { without_events, without_stacks, exits, may_have_stacks_of_execs, ..Self::new(source, forest) };
         if reports == Reports::All {
-            this.forest = this.forest.with(Switches::Unreported);
+            this.forest = this.forest.with_switches(Switches::Unreported);
             // Without the kernel's sums, context switches are needed from the beginning.
             if this.exits.is_none() || collect == Collect::Stacks {
                 this.report_switches();
@@ -232,7 +222,7 @@ impl ObserverThread {
         let EventSource::Events(rings) = &mut self.source else { return };
         match rings.report_switches() {
             Ok(()) => self.forest.switches_begin(now(), thread_state),
-            Err(refusal) => self.switches = Some(refusal.to_string()),
+            Err(refusal) => self.without_switches = Some(refusal.to_string()),
         }
     }
 
@@ -268,7 +258,7 @@ impl ObserverThread {
         }
         if self.forest.is_paused() {
             match self.brief {
-                0 if self.switches.is_none() => self.report_switches(),
+                0 if self.without_switches.is_none() => self.report_switches(),
                 _ => self.forest.sum_up(now(), thread_state),
             }
         } else if self.brief >= SURELY
@@ -297,12 +287,12 @@ impl ObserverThread {
             match &mut self.source {
                 EventSource::Sampled(sampler) => sampler.wait(stop),
                 EventSource::Events(_) => {
-                    scheduling.yields(self.forest.is_paused());
+                    scheduling.yield_to_others(self.forest.is_paused());
                     scheduling.rest(pace.after(found, self.arguments()), begun.elapsed());
                 }
             }
         }
-        scheduling.yields(false);
+        scheduling.yield_to_others(false);
         if let Some(listener) = &mut self.listener {
             listener.stop();
         }
@@ -316,11 +306,11 @@ impl ObserverThread {
         let begun = self.forest.begun;
         let count = self.read(|rings| rings.read(now()));
         self.follow();
-        if self.switches.is_none() && self.forest.wants_switches(now()) {
+        if self.without_switches.is_none() && self.forest.wants_switches(now()) {
             self.report_switches();
         }
         self.report_stacks_of_execs();
-        let fresh = self.look();
+        let fresh = self.sample();
         let outcome = ReadOutcome::of(self.forest.begun - begun, fresh);
         self.adapt(outcome);
         match &self.source {
@@ -378,7 +368,7 @@ impl ObserverThread {
 
     /// Samples living processes for facts that events do not contain. Returns the number of those that have executed a program since the last
     /// round.
-    fn look(&mut self) -> usize {
+    fn sample(&mut self) -> usize {
         let fresh = self.forest.fresh();
         let count = fresh.len();
         for (pid, executed) in fresh {
@@ -396,14 +386,14 @@ impl ObserverThread {
             }
             self.forest.executed_before(pid, || procfs::scheduled(pid, pid));
         }
-        let mut looks = LOOKS;
+        let mut left = SAMPLES;
         let has_accounts = self.exits.is_some();
         let time = now();
         self.forest.living(|pid, run, programs| {
-            if looks > 0 && (run.wants_look(time) || programs.want_look(run)) {
-                looks -= 1;
+            if left > 0 && (run.wants_sample(time) || programs.wants_sample(run)) {
+                left -= 1;
                 let at = now();
-                run.looked_at(at, wait::cause(pid, run.threads, run.has_children()));
+                run.add_sample(at, wait::cause(pid, run.threads, run.has_children()));
             }
             read_usage(pid, run, time, has_accounts);
         });
@@ -412,17 +402,17 @@ impl ObserverThread {
 
     fn steps(mut self, at: impl Fn(u64) -> Nanos + Copy) -> Vec<StepProcesses> {
         let mut unseen = Vec::new();
-        let observed = match &self.source {
-            EventSource::Events(_) => Observed::Events,
-            EventSource::Sampled(_) => Observed::Sampled,
+        let sampler = match &self.source {
+            EventSource::Events(_) => None,
+            EventSource::Sampled(sampler) => Some(sampler),
         };
-        if let (Some(why), EventSource::Sampled(sampler)) = (&self.why, &self.source) {
+        if let (Some(why), Some(sampler)) = (&self.without_events, sampler) {
             unseen.push(format!("{}: /proc was sampled, because {why}", sampler.unseen()));
         }
-        if let Some(why) = &self.stacks {
+        if let Some(why) = &self.without_stacks {
             unseen.push(format!("stacks: {why}"));
         }
-        if let Some(why) = &self.switches {
+        if let Some(why) = &self.without_switches {
             unseen.push(format!("what processes waited for: {why}"));
         }
         match &self.exits {
@@ -432,34 +422,8 @@ impl ObserverThread {
             }
             Some(_) => {}
         }
-        let step = |mut inside: Inside| {
-            let wall = inside.end.unwrap_or(inside.start) - inside.start;
-            fold::fold_ended(&mut inside.runs, &mut inside.totals, wall);
-            let mut unseen = unseen.clone();
-            let resolution = match &self.source {
-                EventSource::Events(_) => 0,
-                EventSource::Sampled(sampler) => sampler.resolution(inside.start, inside.end.unwrap_or(u64::MAX)),
-            };
-            if inside.hidden > 0 {
-                let why = match inside.lost.of_processes {
-                    0 => {
-                        "after they had executed set-uid programs: only root gets events of those, so /proc was sampled"
-                    }
-                    _ => "after they had executed a program: the kernel dropped events, or it was set-uid",
-                };
-                unseen.push(format!("parts of what {} processes did {why}", inside.hidden));
-            }
-            if inside.lost.of_processes > 0 {
-                let lost = inside.lost.of_processes;
-                let why = format!("processes and their ends: the kernel dropped {lost} events that may be about them");
-                // A view may show only the first sentences.
-                unseen.insert(0, why);
-            }
-            let mut step = processes(&inside, at, observed, unseen);
-            step.processes.resolution = Nanos(resolution);
-            step
-        };
-        let mut steps: Vec<_> = std::mem::take(&mut self.forest.steps).into_iter().map(step).collect();
+        let steps = std::mem::take(&mut self.forest.steps);
+        let mut steps: Vec<_> = steps.into_iter().map(|step| report::step(step, sampler, &unseen, at)).collect();
         if let Some(machine) = steps.first_mut() {
             machine.commands = std::mem::take(&mut self.commands).finish();
         }
@@ -492,68 +456,5 @@ fn read_usage(pid: i32, run: &mut ProgramRun, time: u64, has_accounts: bool) {
     run.usage.peak_memory = procfs::peak_memory(pid).or(run.usage.peak_memory);
     if let Some((cpu, delayed)) = procfs::scheduled(pid, pid) {
         run.scheduled(cpu, delayed);
-    }
-}
-
-fn processes(
-    inside: &Inside,
-    at: impl Fn(u64) -> Nanos + Copy,
-    observed: Observed,
-    unseen: Vec<String>,
-) -> StepProcesses {
-    let indices: HashMap<u32, u32> = inside.runs.keys().enumerate().map(|(index, &id)| (id, index as u32)).collect();
-    let index = |id: u32| indices.get(&id).copied();
-    let mut functions = Functions::default();
-    let list = inside.runs.values().map(|run| {
-        let mut process = run.process(at);
-        (process.parent, process.replaces) = (run.parent.and_then(index), run.replaces.and_then(index));
-        process.stacks = functions.stacks(run);
-        process
-    });
-    let list = list.collect();
-    StepProcesses {
-        init: inside.init as u32,
-        commands: Vec::new(),
-        processes: Processes {
-            list,
-            functions: functions.names,
-            folded: inside.totals.folded(at, index),
-            lost: inside.lost.all,
-            unseen,
-            ..Processes::of(observed, at(inside.start), at(inside.end.unwrap_or(inside.start)))
-        },
-    }
-}
-
-/// The function names of a step, each of them once.
-#[derive(Default)]
-struct Functions {
-    names: Vec<String>,
-    numbers: HashMap<String, u32>,
-}
-
-impl Functions {
-    /// The stacks of a process, the most frequent first.
-    fn stacks(&mut self, run: &ProgramRun) -> Vec<StackSamples> {
-        let mut stacks: Vec<StackSamples> = run
-            .samples
-            .iter()
-            .map(|(frames, &samples)| StackSamples {
-                frames: frames.iter().map(|name| self.number(name)).collect(),
-                samples,
-            })
-            .collect();
-        stacks.sort_by(|a, b| b.samples.cmp(&a.samples).then_with(|| a.frames.cmp(&b.frames)));
-        stacks
-    }
-
-    fn number(&mut self, name: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.names.len() as u32;
-        self.names.push(name.to_owned());
-        self.numbers.insert(name.to_owned(), number);
-        number
     }
 }

@@ -22,7 +22,7 @@ struct ObservedProgram {
 struct KindWaits {
     waits: ProgramWaits,
     /// The number of samples that were taken only because of these waits.
-    looks: u32,
+    samples: u32,
 }
 
 impl ObservedProgram {
@@ -48,14 +48,14 @@ impl Programs {
     }
 
     /// Whether to sample a living process because too little is known about the waits of its program. Counts the sample.
-    pub(crate) fn want_look(&mut self, run: &ProgramRun) -> bool {
+    pub(crate) fn wants_sample(&mut self, run: &ProgramRun) -> bool {
         if run.has_sample() {
             return false;
         }
         let Some(program) = self.0.get_mut(&run.program) else { return false };
         let kind = program.kind_mut(run);
-        let wanted = kind.waits.want_look(kind.looks);
-        kind.looks += u32::from(wanted);
+        let wanted = kind.waits.wants_sample(kind.samples);
+        kind.samples += u32::from(wanted);
         wanted
     }
 

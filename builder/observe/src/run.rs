@@ -47,7 +47,7 @@ pub(crate) struct ProgramRun {
     /// The sum of the accounts of its threads that ended, if the kernel gives them.
     pub(crate) exits: Option<Exit>,
     /// The number of samples of each stack.
-    pub(crate) samples: HashMap<Frames, u32>,
+    pub(crate) stacks: HashMap<Frames, u32>,
     /// The time from which it works on the tasks of a build, if the name of a thread says so.
     pub(crate) tasks: Option<u64>,
     /// The time of the next reading of the usage.
@@ -98,14 +98,14 @@ impl ProgramRun {
             named: 0,
             executed: None,
             exits: None,
-            samples: HashMap::new(),
+            stacks: HashMap::new(),
             tasks: None,
             next_reading: 0,
         }
     }
 
     /// Sets the arguments, as read at `now`, and completes the name from them.
-    pub(crate) fn has_arguments(&mut self, now: u64, arguments: Vec<String>) {
+    pub(crate) fn set_arguments(&mut self, now: u64, arguments: Vec<String>) {
         self.named = now;
         // The kernel keeps 15 bytes of a name; an argument may contain all of it. A program that executes itself through `/proc/self/exe`,
         // as busybox does for each of its commands, is identified by its first argument only.
@@ -122,7 +122,7 @@ impl ProgramRun {
 
     pub(crate) fn end(&mut self, time: u64) {
         if self.end.is_none() {
-            self.takes_sums(time, self.sums(time), false);
+            self.take_sums(time, self.sums(time), false);
             // Of a process with threads, the account of one may be missing.
             if let Some(sum) = self.exits.filter(|_| self.threads == 1) {
                 self.account.ran_at_most(time, self.start, sum.cpu.saturating_sub(self.past.cpu));
@@ -154,19 +154,19 @@ impl ProgramRun {
     /// From `time` on, the process has no reports of context switches. These are the kernel's sums of it up to then: on a processor, and waiting
     /// for one.
     pub(crate) fn pause(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool) {
-        self.takes_sums(time, (cpu, delayed), runs);
+        self.take_sums(time, (cpu, delayed), runs);
         self.account.pause(time);
         self.counted = Some(Past { cpu: cpu.max(self.past.cpu + self.account.cpu()), delayed });
     }
 
     /// Takes the kernel's sums of the process up to `time`, unless its context switches are reported: on a processor, and waiting for one; and
     /// whether it runs.
-    pub(crate) fn takes_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool) {
+    pub(crate) fn take_sums(&mut self, time: u64, (cpu, delayed): (u64, u64), runs: bool) {
         let before = self.counted.take().unwrap_or(self.past);
         let (cpu, delayed) = (cpu.saturating_sub(before.cpu), delayed.saturating_sub(before.delayed));
-        let company = if self.had_children { Company::WithChildren } else { Company::Alone };
+        let company = Company::of(self.had_children);
         let most = time.saturating_sub(self.account.since()).saturating_mul(u64::from(self.threads));
-        self.account.takes_sums(time, (cpu.min(most), delayed), runs, company);
+        self.account.take_sums(time, (cpu.min(most), delayed), runs, company);
     }
 
     /// Adds the kernel's account of an ended thread. `first` says that it is the first thread.
@@ -223,7 +223,7 @@ impl ProgramRun {
 
     /// Takes the kernel's sums, on a processor and waiting for one, soon after the exec of this program. The waits that events of both
     /// programs do not show belong to the time before. Without sums, the program before was taken to have been on a processor.
-    pub(crate) fn begun(&mut self, (cpu, delayed): (u64, u64)) {
+    pub(crate) fn take_sums_after_exec(&mut self, (cpu, delayed): (u64, u64)) {
         self.past.cpu = self.past.cpu.min(cpu);
         self.past.delayed = self.past.delayed.max(delayed.saturating_sub(self.account.runnable()));
     }
@@ -259,21 +259,21 @@ impl ProgramRun {
     }
 
     /// Adds a sample: the cause of the block, if the process was blocked.
-    pub(crate) fn looked_at(&mut self, time: u64, cause: Option<buildscope_record::Cause>) {
-        self.account.looked_at(time, cause);
+    pub(crate) fn add_sample(&mut self, time: u64, cause: Option<buildscope_record::Cause>) {
+        self.account.add_sample(time, cause);
     }
 
     /// Adds a sample of the running functions. Above the limit of stacks, only the outer functions are kept.
-    pub(crate) fn sampled(&mut self, frames: Frames) {
+    pub(crate) fn add_stack(&mut self, frames: Frames) {
         const STACKS: usize = 500;
         const OUTER: usize = 4;
-        let full = self.samples.len() >= STACKS && !self.samples.contains_key(&frames);
+        let full = self.stacks.len() >= STACKS && !self.stacks.contains_key(&frames);
         let frames = if full { frames.iter().take(OUTER).cloned().collect() } else { frames };
-        *self.samples.entry(frames).or_default() += 1;
+        *self.stacks.entry(frames).or_default() += 1;
     }
 
-    pub(crate) fn wants_look(&self, now: u64) -> bool {
-        self.account.wants_look(now)
+    pub(crate) fn wants_sample(&self, now: u64) -> bool {
+        self.account.wants_sample(now)
     }
 
     /// Whether the current wait has a sample.

@@ -51,27 +51,27 @@ impl ThreadScheduling {
         let pause = if self.is_real_time() { pause.max(worked) } else { pause };
         let begun = Instant::now();
         std::thread::park_timeout(pause);
-        self.rested(begun.elapsed().saturating_sub(pause));
+        self.note_pause(begun.elapsed().saturating_sub(pause));
     }
 
     /// Notes that a pause was longer than requested.
-    fn rested(&mut self, longer: Duration) {
+    fn note_pause(&mut self, longer: Duration) {
         if longer <= LATE {
             return;
         }
         if self.now == Scheduling::Idle {
             self.has_idle_time = false;
-            self.yields(false);
+            self.yield_to_others(false);
         } else {
             self.late.store(true, Ordering::Relaxed);
         }
     }
 
     /// Lets every other program run first, or no longer.
-    pub(crate) fn yields(&mut self, to_others: bool) {
-        let wanted = if to_others && self.has_idle_time { Scheduling::Idle } else { Scheduling::Ordinary };
-        if self.now != Scheduling::RealTime && self.now != wanted && (self.set)(wanted) {
-            self.now = wanted;
+    pub(crate) fn yield_to_others(&mut self, wanted: bool) {
+        let next = if wanted && self.has_idle_time { Scheduling::Idle } else { Scheduling::Ordinary };
+        if self.now != Scheduling::RealTime && self.now != next && (self.set)(next) {
+            self.now = next;
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
         let begun = Instant::now();
         scheduling.rest(Duration::ZERO, Duration::from_millis(30));
         assert!(begun.elapsed() >= Duration::from_millis(30), "it rests as long as it worked");
-        scheduling.yields(true);
+        scheduling.yield_to_others(true);
         assert!(scheduling.is_real_time());
         assert!(!ThreadScheduling::new(|_| false, late).is_real_time(), "without the permission");
     }
@@ -109,18 +109,18 @@ mod tests {
     #[test]
     fn a_thread_that_gets_no_idle_time_yields_no_longer() {
         let mut scheduling = ThreadScheduling::new(|_| true, Arc::default());
-        scheduling.yields(true);
+        scheduling.yield_to_others(true);
         assert_eq!(scheduling.now, Scheduling::Idle);
-        scheduling.yields(false);
+        scheduling.yield_to_others(false);
         assert_eq!(scheduling.now, Scheduling::Ordinary);
-        scheduling.yields(true);
+        scheduling.yield_to_others(true);
         // As if other programs had used all processors for an hour.
-        scheduling.rested(Duration::from_secs(3600));
+        scheduling.note_pause(Duration::from_secs(3600));
         assert_eq!(scheduling.now, Scheduling::Ordinary);
-        scheduling.yields(true);
+        scheduling.yield_to_others(true);
         assert_eq!(scheduling.now, Scheduling::Ordinary);
         assert!(!scheduling.is_real_time(), "it was late only because it had yielded");
-        scheduling.rested(Duration::from_secs(3600));
+        scheduling.note_pause(Duration::from_secs(3600));
         assert!(scheduling.is_real_time());
     }
 }

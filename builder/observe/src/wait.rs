@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_of_ones_own_is_looked_into() {
+    fn the_cause_of_a_childs_wait_is_read() {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut child = std::process::Command::new("cat").stdin(reader).spawn().unwrap();
         let pid = child.id() as i32;

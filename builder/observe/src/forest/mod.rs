@@ -147,12 +147,12 @@ impl Forest {
     }
 
     /// Sets the function that tells whether a process is alive, for processes whose end is uncertain.
-    pub(crate) fn asking(self, lives: fn(i32) -> bool, reports: Reports) -> Self {
+    pub(crate) fn with_liveness(self, lives: fn(i32) -> bool, reports: Reports) -> Self {
         Self { lives, reports, ..self }
     }
 
     /// Sets whether context switches are reported from the beginning.
-    pub(crate) fn with(self, switches: Switches) -> Self {
+    pub(crate) fn with_switches(self, switches: Switches) -> Self {
         Self { switches, ..self }
     }
 
@@ -171,7 +171,7 @@ impl Forest {
                 What::In => self.switched(time, pid, tid, Runs::On),
                 What::Sampled { frames } => {
                     if let Some(run) = self.run(pid) {
-                        run.sampled(frames);
+                        run.add_stack(frames);
                     }
                 }
                 What::Out { wanted } => self.switched(time, pid, tid, if wanted { Runs::Ready } else { Runs::Off }),
@@ -481,7 +481,7 @@ impl Forest {
     /// Sets the program that a process has just executed, as read at `now`.
     pub(crate) fn program(&mut self, now: u64, pid: i32, arguments: Vec<String>) {
         if let Some(run) = self.run(pid) {
-            run.has_arguments(now, arguments);
+            run.set_arguments(now, arguments);
         }
     }
 
@@ -493,7 +493,7 @@ impl Forest {
         self.arguments.retain_mut(|exec| {
             let found = steps.iter_mut().rev().find_map(|step| step.executed(exec.pid, exec.executed));
             let Some(run) = found else { return exec.read >= before };
-            run.has_arguments(exec.read, std::mem::take(&mut exec.arguments));
+            run.set_arguments(exec.read, std::mem::take(&mut exec.arguments));
             false
         });
     }
@@ -502,7 +502,7 @@ impl Forest {
     pub(crate) fn executed_before(&mut self, pid: i32, sums: impl FnOnce() -> Option<(u64, u64)>) {
         let run = self.run(pid).filter(|run| run.executed == Some(run.start));
         if let Some((run, sums)) = run.and_then(|run| Some((run, sums()?))) {
-            run.begun(sums);
+            run.take_sums_after_exec(sums);
         }
     }
 

@@ -53,8 +53,8 @@ impl Forest {
                 continue;
             }
             let running = running(&states);
-            run.takes_sums(now, sums(run, &states), running > 0);
-            run.account.has_running(running);
+            run.take_sums(now, sums(run, &states), running > 0);
+            run.account.set_running(running);
             let thread = |state: ThreadState| Thread { pid, state: state.as_of_event(), since: now };
             self.threads.extend(states.into_iter().map(|(tid, state)| (tid, thread(state))));
         }

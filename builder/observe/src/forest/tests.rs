@@ -66,7 +66,7 @@ fn the_waits_of_a_short_process_are_like_those_of_its_program() {
             let seen = Some(Cause::Lock);
             forest.living(|living, run, _| {
                 if living == pid {
-                    run.looked_at((start + 3) * MS, seen)
+                    run.add_sample((start + 3) * MS, seen)
                 }
             });
         }
@@ -99,7 +99,7 @@ fn the_kernels_own_sum_has_the_switches_too() {
 /// program that never waited has used the rest of its time, too.
 #[test]
 fn a_process_without_reported_switches_has_the_kernels_sums() {
-    let mut forest = Forest::new(1).with(Switches::Unreported);
+    let mut forest = Forest::new(1).with_switches(Switches::Unreported);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(1, 11, "sh"), forked(2, 12, 11), executed(2, 12, "ls")]);
     forest.take([forked(3, 13, 11), executed(3, 13, "true")]);
     let exit = |tid, cpu, delayed, waits| Exit { tid, cpu: cpu * MS, delayed: delayed * MS, waits, ..Exit::default() };
@@ -118,7 +118,7 @@ fn a_process_without_reported_switches_has_the_kernels_sums() {
 /// One thread used 6 of 20 ms and waited 4 ms for a processor when reports began, another one of two used 15 ms.
 #[test]
 fn reported_switches_continue_the_kernels_sums() {
-    let mut forest = Forest::new(1).with(Switches::Unreported);
+    let mut forest = Forest::new(1).with_switches(Switches::Unreported);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "gcc")]);
     assert!(!forest.wants_switches(4 * MS) && forest.wants_switches(5 * MS));
     forest.take([Event { time: 0, pid: 11, tid: 12, what: What::Forked { parent: 11 } }]);
@@ -142,7 +142,7 @@ fn reported_switches_continue_the_kernels_sums() {
 fn a_start_that_is_read_late_does_not_hide_a_wait() {
     let state = |_, _| Some(ThreadState { cpu: MS, delayed: 0, runs: false });
     let begun = || {
-        let mut forest = Forest::new(1).with(Switches::Unreported);
+        let mut forest = Forest::new(1).with_switches(Switches::Unreported);
         forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(0, 11, "sh")]);
         forest
     };
@@ -206,7 +206,7 @@ fn sums_replace_reports_of_switches_for_a_while() {
     forest.take([forked(40, 13, 11), executed(40, 13, "true")]);
     forest.exits(43 * MS, [Exit { tid: 13, delayed: MS, ..Exit::default() }]);
     forest.take([event(43, 13, What::Exited)]);
-    forest.living(|pid, run, _| run.looked_at(60 * MS, (pid == 12).then_some(Cause::Network)));
+    forest.living(|pid, run, _| run.add_sample(60 * MS, (pid == 12).then_some(Cause::Network)));
     forest.sum_up(70 * MS, |_, _| panic!("it is too early"));
     // 40 of 70 ms on a processor, 10 waiting for one, and 20 blocked; the download: 5, 0 and 65.
     forest.sum_up(100 * MS, sums((70, 10), (15, 0), false));
@@ -275,7 +275,7 @@ fn work_of_a_runtime_before_its_exec_is_not_the_programs() {
 #[test]
 fn a_process_that_executes_a_set_uid_program_has_not_ended() {
     let until_exec = [forked(0, 10, 1), forked(0, 11, 10), event(0, 11, What::In), executed(1, 11, "su")];
-    let mut root = Forest::new(1).asking(|_| true, Reports::All);
+    let mut root = Forest::new(1).with_liveness(|_| true, Reports::All);
     root.take(until_exec.clone());
     root.take([event(1, 11, What::Exited), event(3, 11, What::Out { wanted: false }), event(50, 11, What::In)]);
     // The real end is long after the exec.
@@ -284,13 +284,13 @@ fn a_process_that_executes_a_set_uid_program_has_not_ended() {
     let run = &root.steps[0].runs[&0];
     assert_eq!((run.end, run.time.cpu, run.time.blocked.total()), (Some(52 * MS), Nanos(5 * MS), Nanos(47 * MS)));
 
-    let mut ordinary = Forest::new(1).asking(|_| true, Reports::Ordinary);
+    let mut ordinary = Forest::new(1).with_liveness(|_| true, Reports::Ordinary);
     ordinary.take(until_exec);
     ordinary.take([event(1, 11, What::Exited)]);
     assert_eq!((ordinary.unfollowed(), ordinary.unfollowed()), (vec![11], vec![]));
     ordinary.end_hidden(20 * MS);
     assert_eq!(ordinary.steps[0].runs[&0].end, None);
-    ordinary = ordinary.asking(|_| false, Reports::Ordinary);
+    ordinary = ordinary.with_liveness(|_| false, Reports::Ordinary);
     ordinary.end_hidden(40 * MS);
     ordinary.finish(60 * MS);
     let run = &ordinary.steps[0].runs[&0];
@@ -361,7 +361,7 @@ fn a_dropped_switch_is_not_time_on_a_processor() {
 /// On a loaded machine, a step's first process waits for a processor before it executes the program. Context switches are not reported yet.
 #[test]
 fn waits_before_an_exec_are_not_time_on_a_processor() {
-    let mut forest = Forest::new(1).with(Switches::Unreported);
+    let mut forest = Forest::new(1).with_switches(Switches::Unreported);
     forest.take([forked(0, 10, 1), forked(0, 11, 10), executed(500, 11, "sh")]);
     // The kernel's sums at 510 ms.
     forest.executed_before(11, || Some((2 * MS, 508 * MS)));
