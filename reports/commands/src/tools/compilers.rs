@@ -9,48 +9,57 @@ fn cache(target: Option<String>, content: Content, sharing: Sharing) -> Option<C
     target.map(|target| Cache::new(target, content, sharing))
 }
 
+/// The options of go that have their value in the next word.
+const GO_OPTIONS: [&str; 12] = [
+    "-C",
+    "-o",
+    "-ldflags",
+    "-tags",
+    "-gcflags",
+    "-asmflags",
+    "-mod",
+    "-run",
+    "-coverprofile",
+    "-timeout",
+    "-p",
+    "-count",
+];
+
+/// The tools that come with Go.
+const GO_TOOLS: [&str; 17] = [
+    "addr2line",
+    "asm",
+    "buildid",
+    "cgo",
+    "compile",
+    "covdata",
+    "cover",
+    "dist",
+    "doc",
+    "fix",
+    "link",
+    "nm",
+    "objdump",
+    "pack",
+    "pprof",
+    "test2json",
+    "trace",
+];
+
 /// Go. Several processes may use both of its caches.
 pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 12] = [
-        "-C",
-        "-o",
-        "-ldflags",
-        "-tags",
-        "-gcflags",
-        "-asmflags",
-        "-mod",
-        "-run",
-        "-coverprofile",
-        "-timeout",
-        "-p",
-        "-count",
-    ];
-    const TOOLS: [&str; 17] = [
-        "addr2line",
-        "asm",
-        "buildid",
-        "cgo",
-        "compile",
-        "covdata",
-        "cover",
-        "dist",
-        "doc",
-        "fix",
-        "link",
-        "nm",
-        "objdump",
-        "pack",
-        "pprof",
-        "test2json",
-        "trace",
-    ];
-    let arguments = Arguments::of(command.arguments(), &VALUED);
+    let arguments = Arguments::of(command.arguments(), &GO_OPTIONS);
     let files = || {
-        let always = [DependencyFile::required("go.mod"), DependencyFile::usual("go.sum")];
-        always
-            .into_iter()
-            .chain([DependencyFile::possible("go.work"), DependencyFile::possible("go.work.sum")])
-            .collect::<Vec<_>>()
+        vec![
+            DependencyFile::required("go.mod"),
+            DependencyFile::usual("go.sum"),
+            DependencyFile::possible("go.work"),
+            DependencyFile::possible("go.work.sum"),
+        ]
+    };
+    let builds = || {
+        let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
+        (Work::Build, Needs::Sources(Some(fetch)))
     };
     let rest = arguments.rest();
     let remote = !rest.is_empty() && rest.iter().all(|word| word.text.contains('@') && !word.text.starts_with('.'));
@@ -58,15 +67,9 @@ pub(super) fn go(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         ("mod", Some("download" | "verify")) => (Work::Install, Needs::Files(files())),
         ("mod", Some("tidy" | "vendor")) | ("work", Some("sync" | "vendor")) => (Work::Install, Needs::Sources(None)),
         ("install" | "run" | "get", _) if remote => (Work::Install, Needs::Nothing),
-        ("build" | "install" | "test" | "vet" | "run" | "list", _) => {
-            let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
-            (Work::Build, Needs::Sources(Some(fetch)))
-        }
-        // A tool of the module; the others come with Go.
-        ("tool", Some(name)) if !TOOLS.contains(&name) => {
-            let fetch = Prefetch { files: files(), command: Some(format!("{} mod download", command.words[0].text)) };
-            (Work::Build, Needs::Sources(Some(fetch)))
-        }
+        ("build" | "install" | "test" | "vet" | "run" | "list", _) => builds(),
+        // A tool of the module.
+        ("tool", Some(name)) if !GO_TOOLS.contains(&name) => builds(),
         ("get", _) => (Work::Install, Needs::Sources(None)),
         // It runs the commands in comments of the sources, and fetches nothing itself.
         ("generate", _) => return Some(Usage::new(Tool::Go, Work::Build, Needs::Sources(None), command)),

@@ -10,6 +10,7 @@ mod others;
 mod python;
 mod simple;
 mod systems;
+mod uv;
 
 use crate::invocation::Invocation;
 use crate::usage::{Surroundings, Usage};
@@ -32,8 +33,8 @@ pub fn recognise(command: &Invocation, around: &Surroundings) -> Option<Usage> {
         "pnpm" => node::pnpm(command, around),
         "bun" => node::bun(command, around),
         "deno" => node::deno(command, around),
-        "uv" => python::uv(command, around),
-        "uvx" => python::uvx(command, around),
+        "uv" => uv::uv(command, around),
+        "uvx" => uv::uvx(command, around),
         "poetry" => python::poetry(command, around),
         "pipenv" => python::pipenv(command, around),
         "pipx" => python::pipx(command, around),

@@ -8,7 +8,7 @@ use crate::usage::{
 };
 use crate::word::Word;
 
-fn shared(target: Option<String>) -> Option<Cache> {
+pub(super) fn shared(target: Option<String>) -> Option<Cache> {
     target.map(|target| Cache::new(target, Content::Downloads, Sharing::Shared))
 }
 
@@ -40,7 +40,7 @@ pub(super) fn module(command: &Invocation, around: &Surroundings) -> Option<Usag
 }
 
 /// The files of `-r` and `-c`, with the files next to them that they may include.
-fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<DependencyFile>> {
+pub(super) fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<DependencyFile>> {
     let mut files: Vec<DependencyFile> = Vec::new();
     let mut add = |file: DependencyFile| {
         if !files.iter().any(|known| known.path == file.path) {
@@ -79,7 +79,8 @@ fn requirements<'a>(named: impl Iterator<Item = &'a str>) -> Option<Vec<Dependen
 }
 
 const REQUIREMENTS: [&str; 5] = ["-r", "--requirement", "-c", "--constraint", "--constraints"];
-const PIP: [&str; 60] = [
+/// The options of pip, and of `uv pip`, that have their value in the next word.
+pub(super) const PIP: [&str; 60] = [
     "-r",
     "-c",
     "-e",
@@ -143,7 +144,7 @@ const PIP: [&str; 60] = [
 ];
 
 /// The needs of `pip install`, from its words.
-fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
+pub(super) fn needs(arguments: &Arguments<'_>, words: &[&Word]) -> Needs {
     // Groups of dependencies are in pyproject.toml (PEP 735).
     let fetched = |place: &str| place.contains("://") && !place.starts_with("file:");
     let local = arguments.has(&["--group", "--build-constraint", "--requirements-from-script"])
@@ -219,186 +220,13 @@ pub(super) fn pipx(command: &Invocation, around: &Surroundings) -> Option<Usage>
 }
 
 /// A directory in the user's cache (XDG Base Directory Specification).
-fn xdg(command: &Invocation, around: &Surroundings, variables: &[&str], name: &str) -> Option<String> {
+pub(super) fn xdg(command: &Invocation, around: &Surroundings, variables: &[&str], name: &str) -> Option<String> {
     if variables.iter().all(|variable| around.variable(command, variable).is_none())
         && let Some(base) = around.variable(command, "XDG_CACHE_HOME").filter(|base| base.starts_with('/'))
     {
         return Some(format!("{}/{name}", base.trim_end_matches('/')));
     }
     around.below_home(command, variables, &format!(".cache/{name}"))
-}
-
-/// uv. Its cache is safe for several processes.
-pub(super) fn uv(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    const VALUED: [&str; 39] = [
-        "--extra",
-        "--group",
-        "--no-group",
-        "--project",
-        "--directory",
-        "--python",
-        "--package",
-        "--with",
-        "--config-file",
-        "--only-group",
-        "-p",
-        "--index",
-        "--default-index",
-        "--index-url",
-        "-i",
-        "--extra-index-url",
-        "--find-links",
-        "-f",
-        "--index-strategy",
-        "--keyring-provider",
-        "--link-mode",
-        "--resolution",
-        "--prerelease",
-        "--exclude-newer",
-        "--config-setting",
-        "--no-build-isolation-package",
-        "--no-build-package",
-        "--no-binary-package",
-        "--no-extra",
-        "--cache-dir",
-        "--color",
-        "--allow-insecure-host",
-        "--python-platform",
-        "--env-file",
-        "--no-install-package",
-        "-o",
-        "--output-file",
-        "--no-emit-package",
-        "--format",
-    ];
-    let files = || {
-        vec![
-            DependencyFile::required("pyproject.toml"),
-            DependencyFile::usual("uv.lock"),
-            DependencyFile::possible(".python-version"),
-            DependencyFile::possible("uv.toml"),
-        ]
-    };
-    // Options may stand before the action: `uv --quiet pip install flask`.
-    let actions = &command.words[command.after_options(1, &VALUED).min(command.words.len())..];
-    let elsewhere = option_value(command, "--directory");
-    let mut usage = match (actions.first()?.text.as_str(), actions.get(1).map(|word| word.text.as_str())) {
-        ("pip", Some(action @ ("install" | "sync"))) => {
-            let arguments = Arguments::of(&actions[2..], &PIP);
-            let words = &arguments.plain[..];
-            let needs = if action == "sync" {
-                let files = words.iter().map(|word| word.text.as_str());
-                requirements(files).map_or(Needs::Sources(None), Needs::Files)
-            } else {
-                needs(&arguments, words)
-            };
-            let hooks = if needs == Needs::Nothing { Hooks::None } else { Hooks::Shown };
-            let mut usage = Usage::new(Tool::Uv, Work::Install, needs, command).hooks(hooks).at(elsewhere.as_deref());
-            usage.offline = arguments.has(&["--no-index", "--offline"]);
-            usage
-        }
-        ("sync", _) => {
-            let arguments = Arguments::of(command.arguments(), &VALUED);
-            let files = files();
-            // Without the project itself; the other packages of its workspace are installed only with `--all-packages`.
-            let alone = arguments.has(&["--no-install-workspace", "--only-deps"])
-                || arguments.has(&["--no-install-project"]) && !arguments.has(&["--all-packages"]);
-            let needs = if alone {
-                Needs::Files(files)
-            } else if arguments.has(&["--all-packages"]) {
-                Needs::Sources(None)
-            } else {
-                let command = format!("{} --no-install-project", text(command));
-                Needs::Sources(Some(Prefetch { files, command: Some(command) }))
-            };
-            let mut usage =
-                Usage::new(Tool::Uv, Work::Install, needs, command).at(arguments.value(&["--project", "--directory"]));
-            usage.offline = arguments.has(&["--offline"]);
-            usage
-        }
-        ("tool", Some("install")) => {
-            let arguments = Arguments::of(&actions[2..], &VALUED);
-            let needs = if are_names(&arguments.plain) { Needs::Nothing } else { Needs::Sources(None) };
-            Usage::new(Tool::Uv, Work::Install, needs, command)
-        }
-        ("python", Some("install")) => Usage::new(Tool::Uv, Work::Install, Needs::Nothing, command),
-        ("venv", _) => return Some(Usage::new(Tool::Uv, Work::Prepare, Needs::Nothing, command)),
-        ("cache", _) => return Some(Usage::new(Tool::Uv, Work::Clean, Needs::Nothing, command)),
-        // A locked export reads two files and downloads nothing. The file that it writes is not in the build context.
-        ("export", _) if command.has("--frozen") => {
-            let arguments = Arguments::of(command.arguments(), &VALUED);
-            let writes = arguments.has(&["-o", "--output-file"]);
-            let needs = if writes { Needs::Sources(None) } else { Needs::Files(files()) };
-            return Some(
-                Usage::new(Tool::Uv, Work::Prepare, needs, command).at(arguments.value(&["--project", "--directory"])),
-            );
-        }
-        ("tool", Some("run")) => return uvx(&without_first(command, command.words.len() - actions.len() + 1), around),
-        ("run", _) => {
-            let options = command.words.len() - actions.len() + 1;
-            let command_at = command.after_options(options, &VALUED).min(command.words.len());
-            let arguments = Arguments::of(&command.words[1..command_at], &VALUED);
-            // It only starts the program.
-            if arguments.has(&["--no-sync", "--no-project", "--isolated", "--script", "-s", "--all-packages"]) {
-                return Some(Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command));
-            }
-            let folder = arguments.value(&["--project", "--directory"]);
-            let fetch = Prefetch { files: files(), command: Some(synchronisation(command, command_at)) };
-            Usage::new(Tool::Uv, Work::Build, Needs::Sources(Some(fetch)), command).at(folder)
-        }
-        ("add" | "build" | "lock" | "export", _) | ("pip", Some("compile")) => {
-            Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command)
-        }
-        _ => return None,
-    };
-    if command.has("--no-cache") || command.has("-n") {
-        usage.cacheless = Some(Cacheless::Option("--no-cache"));
-    } else if command.has("--no-cache-dir") {
-        usage.cacheless = Some(Cacheless::Option("--no-cache-dir"));
-    } else if around.is_on(command, "UV_NO_CACHE") {
-        usage.cacheless = Some(Cacheless::Variable("UV_NO_CACHE"));
-    }
-    let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
-    Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
-}
-
-/// The `uv sync` that installs what this `uv run` does, without the project itself.
-fn synchronisation(command: &Invocation, command_at: usize) -> String {
-    const FLAGS: [&str; 8] = [
-        "--frozen",
-        "--locked",
-        "--dev",
-        "--no-dev",
-        "--only-dev",
-        "--all-extras",
-        "--all-groups",
-        "--no-default-groups",
-    ];
-    const VALUED: [&str; 8] =
-        ["--extra", "--group", "--no-group", "--only-group", "--python", "--package", "--project", "--directory"];
-    let mut text = format!("{} sync", command.words[0].text);
-    let mut words = command.words[1..command_at].iter().map(|word| word.text.as_str());
-    while let Some(word) = words.next() {
-        let valued = VALUED.contains(&word);
-        if valued || FLAGS.contains(&word) || VALUED.iter().any(|name| word.starts_with(&format!("{name}="))) {
-            text += &format!(" {word}");
-        }
-        if valued {
-            text.extend(words.next().map(|value| format!(" {value}")));
-        }
-    }
-    text + " --no-install-project"
-}
-
-/// uvx, or `uv tool run`: downloads a program and runs it. Its environment is in the cache.
-pub(super) fn uvx(command: &Invocation, around: &Surroundings) -> Option<Usage> {
-    command.words.get(1)?;
-    let mut usage = Usage::new(Tool::Uv, Work::Build, Needs::Sources(None), command);
-    if command.has("--no-cache") || command.has("-n") {
-        usage.cacheless = Some(Cacheless::Option("--no-cache"));
-    }
-    let given = option_value(command, "--cache-dir").filter(|folder| folder.starts_with('/'));
-    Some(usage.caching([shared(given.or_else(|| xdg(command, around, &["UV_CACHE_DIR"], "uv")))]))
 }
 
 /// Poetry. Its virtual environments are in the same directory as its caches: only these may be mounted.
@@ -541,15 +369,6 @@ pub(super) fn conda(command: &Invocation, around: &Surroundings) -> Option<Usage
 }
 
 /// A command's words as a text.
-fn text(command: &Invocation) -> String {
+pub(super) fn text(command: &Invocation) -> String {
     command.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ")
-}
-
-fn option_value(command: &Invocation, option: &str) -> Option<String> {
-    let at =
-        command.words.iter().position(|word| word.text == option || word.text.starts_with(&format!("{option}=")))?;
-    match command.words[at].text.split_once('=') {
-        Some((_, value)) => Some(value.to_owned()),
-        None => command.words.get(at + 1).map(|word| word.text.clone()),
-    }
 }
