@@ -5,18 +5,13 @@ use super::{Family, LineRule, ProcessRule, begins, rule};
 
 const RULES: &[ProcessRule] = &[
     rule(&["tar", "bsdtar"], "=--create", Pack),
-    rule(&["tar", "bsdtar"], "=-c", Pack),
-    rule(&["tar", "bsdtar"], ">c", Pack),
-    rule(&["tar", "bsdtar"], ">-c", Pack),
-    rule(&["tar", "bsdtar"], ">zc", Pack),
-    rule(&["tar", "bsdtar"], ">-zc", Pack),
-    rule(&["tar", "bsdtar"], ">Jc", Pack),
-    rule(&["tar", "bsdtar"], ">-Jc", Pack),
+    rule(&["tar", "bsdtar"], "~cfCITX", Pack),
+    // Its first argument may be letters of options without a `-`.
+    rule(&["tar", "bsdtar"], ">~cfCITX", Pack),
     rule(&["tar", "bsdtar", "cpio", "unzip", "gunzip", "zcat", "bunzip2", "unxz", "xzcat", "unzstd", "7z"], "", Unpack),
-    rule(PACKERS, ">-d", Unpack),
-    rule(PACKERS, "=-d", Unpack),
-    rule(PACKERS, "=-dc", Unpack),
+    rule(PACKERS, "~dST", Unpack),
     rule(PACKERS, "=--decompress", Unpack),
+    rule(PACKERS, "=--uncompress", Unpack),
     rule(PACKERS, "", Pack),
 ];
 /// Programs that compress a file, without an option that reverses it.
@@ -38,6 +33,8 @@ mod tests {
         assert_eq!(of("xz -dc"), Some(Unpack));
         assert_eq!(of("xz --decompress a.xz"), Some(Unpack));
         assert_eq!(of("unzip -q a.zip"), Some(Unpack));
+        assert_eq!(of("tar xf c.tar"), Some(Unpack));
+        assert_eq!(of("tar -xfc.tar -C c"), Some(Unpack));
     }
 
     /// Programs that `tar czf` and `dpkg-deb --build` start.
@@ -48,5 +45,6 @@ mod tests {
         assert_eq!(of("tar -C / -c dir"), Some(Pack));
         assert_eq!(of("gzip -9nf a.1"), Some(Pack));
         assert_eq!(of("xz -T0 a"), Some(Pack));
+        assert_eq!(of("gzip d"), Some(Pack));
     }
 }

@@ -45,7 +45,6 @@ const LINES: &[LineRule] = &[
     begins("Compiling ", Compile).unless("fetch"),
     begins("Checking ", Compile).unless("fetch"),
     ended("Finished *target(s)", Compile).unless("fetch").took().last(),
-    ended("Finished `", Compile).unless("fetch").took().last(),
     begins("Running `*rustc --crate-name ", Compile).unless("fetch"),
     begins("Running *deps/", Test).by(TESTERS).follows(),
     begins("Doc-tests ", Test).by(TESTERS).follows(),

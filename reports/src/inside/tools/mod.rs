@@ -95,7 +95,8 @@ pub(super) struct ProcessRule {
     programs: &'static [&'static str],
     /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
     /// the first argument, a word after `>` must be the beginning of the second, and only options may follow the argument of a word after
-    /// `$`.
+    /// `$`. After `~`, a letter must be an option, alone or among others, and what follows one of the letters after it is a value; after `>~`,
+    /// it must be in the second argument, also without a `-`.
     argument: &'static str,
     activity: Activity,
     by: KnownBy,
@@ -572,6 +573,13 @@ fn fits(pattern: &str, line: &str) -> bool {
     })
 }
 
+/// Whether the first of `letters` is among those of an option, without its `-`. What follows one of the others is the value of that.
+fn has_letter(option: &str, letters: &str) -> bool {
+    let (letter, valued) = letters.split_at(1);
+    let given = option.split(|next| valued.contains(next)).next();
+    given.is_some_and(|given| !given.contains('-') && given.contains(letter))
+}
+
 impl ProcessRule {
     fn fits(&self, process: &Process) -> bool {
         let named = |pattern: &&str| match pattern.strip_suffix('*') {
@@ -581,6 +589,13 @@ impl ProcessRule {
         let given = |word: &str| {
             if let Some(whole) = word.strip_prefix('=') {
                 return process.arguments.iter().any(|argument| argument == whole);
+            }
+            if let Some(letters) = word.strip_prefix('~') {
+                let mut options = process.arguments.iter().skip(1).filter_map(|argument| argument.strip_prefix('-'));
+                return options.any(|option| has_letter(option, letters));
+            }
+            if let Some(letters) = word.strip_prefix(">~") {
+                return process.arguments.get(1).is_some_and(|option| has_letter(option, letters));
             }
             if let Some(begin) = word.strip_prefix('>') {
                 return process.arguments.get(1).is_some_and(|argument| argument.starts_with(begin));
