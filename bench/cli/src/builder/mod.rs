@@ -8,7 +8,6 @@ mod build;
 mod engine_trace;
 mod interrupt;
 mod layer_names;
-mod observe;
 mod passing;
 mod profile;
 mod progress;
@@ -19,6 +18,7 @@ mod runner;
 mod scheduling;
 mod scripts;
 mod store;
+mod subscriber;
 mod unverified;
 mod watch;
 

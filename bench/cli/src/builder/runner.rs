@@ -1,6 +1,6 @@
 //! `buildscope runner`: one step of another machine's build.
 
-use super::{interrupt, observe, scheduling};
+use super::{interrupt, scheduling, subscriber};
 use crate::output::write_file;
 use crate::{Failure, Root, write_message, write_out};
 use buildscope_builder::remote::{self, Account, Description, LayerOrigin, Worker};
@@ -158,7 +158,7 @@ impl Machine {
         sandbox::isolate_process().map_err(Failure::internal)?;
         let zygote = Arc::new(Zygote::start_for_one_step().map_err(Failure::internal)?);
         let observer = zygote.pid().and_then(|pid| Observer::start(pid, Collect::Processes, scheduling::set));
-        let _ = observe::listen(true, None)?;
+        let _ = subscriber::listen(true, None)?;
         let collector = Collector::start(began.0);
         // A layer that a power loss damages is fetched again.
         let options = StoreOptions {

@@ -66,9 +66,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let own = StartedCommand { directory: std::env::current_dir().unwrap_or_default(), arguments: command.clone() };
     let scripts = Scripts::of(seen.iter().flat_map(|seen| &seen.commands).chain([&own]));
     let imported = match import::builds_of(&log(&lines), scripts.files()) {
-        // A command that fails early says why, in no builder's form.
+        // A command that fails early says why itself, and prints no build.
         Err(_) if !status.success() => return ended(),
-        // What the command built is there.
+        // The build itself has succeeded.
         Err(error) => {
             write_message(&format!("no build is recorded: the command's output cannot be read: {error}"));
             return Ok(());

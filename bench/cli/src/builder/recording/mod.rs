@@ -9,7 +9,7 @@ mod output;
 pub(crate) use flags::RecordingFlags;
 
 use super::progress::ProgressMode;
-use super::{interrupt, observe, profile, progress, scheduling};
+use super::{interrupt, profile, progress, scheduling, subscriber};
 use crate::builds::KeptBuild;
 use crate::output::{is_stdout, write_whole};
 use crate::{Failure, builds, explain, otlp, write_message};
@@ -99,7 +99,7 @@ impl Recording {
         }
         let records = self.wants_record();
         let (zygote, observer) = observed_zygote(self.processes.filter(|_| records));
-        let listening = observe::listen(records, self.engine_trace.as_deref())?;
+        let listening = subscriber::listen(records, self.engine_trace.as_deref())?;
         let profile = profile::Profile::start(experiment.pprof)?;
         let meter = if records { LoadMeter::start() } else { None };
         let collector = Collector::start(began);
