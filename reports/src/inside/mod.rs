@@ -214,7 +214,7 @@ pub struct ProgramRow {
 /// An activity of known tools, with its cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ActivityRow {
-    /// The kind of row.
+    /// What the tools did.
     pub activity: Activity,
     /// The number of processes with this activity. A compiler and its assembler count as one.
     pub count: u64,
