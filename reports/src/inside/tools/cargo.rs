@@ -41,7 +41,9 @@ const LINES: &[LineRule] = &[
     begins("Updating crates.io index", Download),
     begins("Updating git repository", Download),
     begins("Downloading crates", Download),
-    ended("Downloaded ", Download),
+    // Maven prints `Downloaded from`.
+    ended("Downloaded * v", Download),
+    ended("Downloaded * crate", Download),
     begins("Compiling ", Compile).unless("fetch"),
     begins("Checking ", Compile).unless("fetch"),
     ended("Finished *target(s)", Compile).unless("fetch").took().last(),

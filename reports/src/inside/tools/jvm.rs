@@ -127,5 +127,7 @@ mod tests {
         assert_eq!(says(":app:jar"), Some(Says::Ended(Pack)));
         assert_eq!(says(":processResources NO-SOURCE"), Some(Says::Ended(Plan)));
         assert_eq!(says(":assemble"), None);
+        let download = line("Downloaded from central: https://example.com/a.jar (1 kB)").unwrap();
+        assert!(download.names.contains(&"mvn"), "{:?}", download.names);
     }
 }
