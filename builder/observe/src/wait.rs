@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_childs_wait_is_read() {
+    fn the_wait_of_a_child_has_a_cause() {
         let (reader, writer) = std::io::pipe().unwrap();
         let mut child = std::process::Command::new("cat").stdin(reader).spawn().unwrap();
         let pid = child.id() as i32;
