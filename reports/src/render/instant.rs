@@ -1,23 +1,22 @@
 //! Instants of the Trace Event format.
 //!
-//! Its unit is the microsecond, with fractions, and readers add `ts` and `dur` as doubles. With decimal fractions, the sum of a slice
-//! that touches the next one may be larger than the start of that one by a rounding error, and a reader then closes the two in the wrong
-//! order. So instants are multiples of 1/1024 µs. Doubles hold those, their sums and their differences exactly, for up to 101 days.
+//! Its unit is the microsecond, with fractions. A reader computes the end of a slice from `ts` and `dur`: speedscope adds them as doubles,
+//! Perfetto rounds each to nanoseconds first. If the two ends of slices that touch differ by a rounding error, a reader closes the slices in
+//! the wrong order or drops one. So instants are multiples of 125 ns, an eighth of a microsecond. Doubles hold those, their sums and their
+//! differences exactly, for thousands of years, and each is a whole number of nanoseconds.
 
 use buildscope_record::Nanos;
 use serde_json::Value;
 
-/// The number of parts of a microsecond. A part is shorter than a nanosecond, so that different instants stay different.
-const PARTS: u64 = 1024;
+/// The shortest time that is kept, in nanoseconds: an eighth of a microsecond.
+const GRAIN: u64 = 125;
 
 /// An instant or a length in microseconds.
 pub fn micros(at: Nanos) -> f64 {
-    let (whole, rest) = (at.0 / 1000, at.0 % 1000);
-    // Both summands are multiples of a part.
-    whole as f64 + (rest * PARTS / 1000) as f64 / PARTS as f64
+    (at.0 / GRAIN) as f64 / (1000 / GRAIN) as f64
 }
 
-/// The start and the length of an interval. In double arithmetic, their sum is the instant of its end.
+/// The start and the length of an interval. Their sum is the instant of its end, in doubles and in nanoseconds.
 pub fn slice(start: Nanos, end: Nanos) -> (f64, f64) {
     (micros(start), micros(end.max(start)) - micros(start))
 }
@@ -43,18 +42,23 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_instant_keeps_its_nanoseconds() {
+    fn an_instant_is_a_multiple_of_125_nanoseconds() {
         assert_eq!((micros(Nanos(0)), micros(Nanos(1_500)), micros(Nanos(2_000_000))), (0.0, 1.5, 2000.0));
-        assert!((micros(Nanos(81_201_756)) - 81_201.756).abs() < 0.001);
+        assert_eq!((micros(Nanos(81_201_756)), micros(Nanos(81_201_749))), (81_201.75, 81_201.625));
+    }
+
+    /// As Perfetto reads a time (`CoerceToTs` of its JSON tokenizer): rounded to nanoseconds.
+    fn nanos(micros: f64) -> i64 {
+        (micros * 1000.0).round() as i64
     }
 
     proptest! {
         #[test]
-        fn slices_that_touch_do_so_in_double_arithmetic(start in 0..8_000_000_000_000_000_u64, first in 0..10_000_000_000_u64, second in 0..10_000_000_000_u64) {
+        fn slices_that_touch_do_so_in_doubles_and_in_nanoseconds(start in 0..8_000_000_000_000_000_u64, first in 0..10_000_000_000_u64, second in 0..10_000_000_000_u64) {
             let middle = Nanos(start + first);
             let ((from, length), (next, more)) = (slice(Nanos(start), middle), slice(middle, middle + Nanos(second)));
             prop_assert!(from + length == next && from <= next && length >= 0.0 && more >= 0.0);
-            prop_assert!(micros(Nanos(start + 1)) > micros(Nanos(start)));
+            prop_assert_eq!(nanos(from) + nanos(length), nanos(next));
         }
     }
 }
