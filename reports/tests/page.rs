@@ -368,14 +368,44 @@ fn a_step_opens_with_its_commands_and_processes() {
 fn a_click_makes_a_frame_of_the_flame_graph_as_wide_as_all() {
     let page = page(&example("inside.json"));
     let script = "select(build.steps.findIndex((step) => step.text.startsWith('RUN <<EOF')));
-        const frame = () => [...document.querySelectorAll('.flame g')].find((box) => box.textContent === 'sleep');
+        const drawing = document.querySelector('.flame'), all = drawing.viewBox.baseVal.width;
+        const frame = () => [...drawing.querySelectorAll('g')].find((box) => box.textContent === 'sleep');
         const width = () => Number(frame().querySelector('rect').getAttribute('width'));
+        const click = () => frame().querySelector('rect').dispatchEvent(new MouseEvent('click', { bubbles: true }));
         const before = width();
-        frame().dispatchEvent(new MouseEvent('click'));
+        click();
         const after = width();
-        frame().dispatchEvent(new MouseEvent('click'));
-        document.documentElement.dataset.widths = [before < 400, after, width() === before].join();";
+        click();
+        document.documentElement.dataset.widths = [before < all * 0.9, after === all - 0.5, width() === before].join();";
     let document = run("flame", &page, script);
     assert_eq!(attribute(&document, "data-error"), None);
-    assert_eq!(attribute(&document, "data-widths"), Some("true,439.5,true"));
+    assert_eq!(attribute(&document, "data-widths"), Some("true,true,true"));
+}
+
+/// The drawings of a step by keys alone: the arrows choose a box, a line says which, and Enter makes a frame as wide as all. They are as wide as the
+/// panel, so that their letters have the size that is written, also on a narrow screen.
+#[test(AnyProgram(crate::CHROMIUM))]
+fn keys_choose_processes_and_frames() {
+    let page = page(&example("inside.json"));
+    let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
+        select(build.steps.findIndex((step) => step.text.startsWith('RUN <<EOF')));
+        const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+        const said = () => document.activeElement.nextElementSibling.textContent;
+        for (const part of ['lanes', 'flame']) {
+            const drawing = document.querySelector('.' + part);
+            drawing.focus(); press('ArrowDown'); const first = said();
+            press('ArrowDown'); const second = said();
+            press('ArrowUp'); say(part, [first.startsWith(part === 'lanes' ? '/bin/sh ' : 'sh: '), second !== first, said() === first, drawing.querySelectorAll('g.chosen').length].join());
+            say(part + 'Scale', Math.abs(drawing.getBoundingClientRect().width / drawing.viewBox.baseVal.width - 1) < 0.06);
+        }
+        const widest = () => Number(document.querySelector('.flame g.chosen rect').getAttribute('width'));
+        press('ArrowDown'); press('ArrowRight'); const before = widest(); press('Enter'); const after = widest(); press('Enter');
+        say('enter', [before < after, widest() === before].join());";
+    for width in [420, 1400] {
+        let document = run_in(Some(width), &format!("boxes-{width}"), &page, script);
+        assert_eq!(attribute(&document, "data-error"), None, "{document}");
+        let found = ["data-lanes", "data-flame", "data-lanes-scale", "data-flame-scale", "data-enter"]
+            .map(|name| attribute(&document, name).unwrap_or_default());
+        assert_eq!(found, ["true,true,true,1", "true,true,true,1", "true", "true", "true,true"], "{width}");
+    }
 }

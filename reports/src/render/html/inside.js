@@ -61,14 +61,15 @@ function insideOf(id) {
 function lanesOf(id) {
   const seen = data.processes[id];
   if (!seen || !seen.list.length) return [];
-  const { start, end, of, list } = seen, height = 14, width = 440, span = Math.max(1, end - start);
+  const { start, end, of, list } = seen, height = 14, width = drawingWidth(), span = Math.max(1, end - start);
   const x = (at) => ((Math.min(Math.max(at, start), end) - start) / span) * width;
   const lanes = Math.max(...list.map((process) => process[0])) + 1;
-  const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${lanes * height}`, role: "img", "aria-label": `${list.length} processes over time` });
+  const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${lanes * height}`, role: "application", "aria-label": `${list.length} processes over time. Arrow keys choose one.` });
+  const boxes = [];
   for (const [lane, from, to, program, words, every, states] of list) {
-    const tip = `${words || program}\n${time(to - from)}, from ${time(from - start)}`;
-    const watch = { onpointermove: (event) => showTip(event, tip), onpointerleave: hideTip };
-    const box = make("g", watch);
+    const text = `${words || program}\n${time(to - from)}, from ${time(from - start)}`;
+    const box = make("g", { onpointermove: (event) => showTip(event, text), onpointerleave: hideTip });
+    boxes.push({ item: boxes.length, row: lane, from, to, text, box });
     const runs = states.match(/(.)\1*/g) || ["c"];
     let at = from;
     for (const run of runs) {
@@ -84,7 +85,7 @@ function lanesOf(id) {
     drawing.append(box);
   }
   const rest = of > list.length ? [make("p", { class: "unseen" }, `drawn: the ${list.length} longest of ${of} programs that ran`)] : [];
-  return [make("h4", {}, `Its processes over ${time(span)}`), drawing, ...rest];
+  return [make("h4", {}, `Its processes over ${time(span)}`), drawing, choiceOf(drawing, () => boxes), ...rest];
 }
 
 /** The colours of what a process did, for the bars of the commands and the processes. */
@@ -101,26 +102,73 @@ const FRAMES = { "[on a processor]": "c", "[waiting for a processor]": "r", "[di
 function flameOf(id) {
   const frames = data.flames[id];
   if (!frames || !frames.length) return [];
-  const height = 14, width = 440, whole = Math.max(...frames.map(([, at, length]) => at + length));
+  const height = 14, width = drawingWidth(), whole = Math.max(...frames.map(([, at, length]) => at + length));
   const depth = Math.max(...frames.map((frame) => frame[0])) + 1;
-  const drawing = make("svg", { class: "flame", viewBox: `0 0 ${width} ${depth * height}`, role: "img", "aria-label": `flame graph of ${frames.length} frames` });
+  const drawing = make("svg", { class: "flame", viewBox: `0 0 ${width} ${depth * height}`, role: "application", "aria-label": `Flame graph of ${frames.length} frames. Arrow keys choose one, Enter makes it as wide as all.` });
+  let boxes = [], shown = null;
   const draw = (from, until) => {
+    shown = [from, until];
     const x = (at) => ((Math.min(Math.max(at, from), until) - from) / (until - from)) * width;
-    drawing.replaceChildren(...frames.filter(([, at, length]) => at < until && at + length > from).map(([level, at, length, name]) => {
+    boxes = frames.filter(([, at, length]) => at < until && at + length > from).map((frame) => {
+      const [level, at, length, name] = frame;
       const left = x(at), wide = x(at + length) - left, state = FRAMES[name];
-      const box = make("g", {
-        onpointermove: (event) => showTip(event, `${name}\n${time(length * 1000)}, ${percent(length, whole)}`), onpointerleave: hideTip,
-        onclick: () => (at === from && at + length === until ? draw(0, whole) : draw(at, at + length)),
-      });
+      const text = `${name}\n${time(length * 1000)}, ${percent(length, whole)}`;
+      const box = make("g", { onpointermove: (event) => showTip(event, text), onpointerleave: hideTip });
       box.append(make("rect", { x: left, y: level * height + 0.5, width: Math.max(0.5, wide - 0.5), height: height - 1, style: `fill: var(--${state ? STATES[state][1] : "line"})` }));
       if (wide > 40) {
         const label = make("text", { x: left + 3, y: level * height + height - 4, style: "font-size: 9px; fill: var(--face)" });
         label.append(name.slice(0, Math.floor(wide / 5.5)));
         box.append(label);
       }
-      return box;
-    }));
+      return { item: frame, row: level, from: at, to: at + length, text, box };
+    });
+    drawing.replaceChildren(...boxes.map(({ box }) => box));
   };
   draw(0, whole);
-  return [make("h4", {}, "Where the time of its processes went"), drawing];
+  const zoom = ({ from, to }) => (from === shown[0] && to === shown[1] ? draw(0, whole) : draw(from, to));
+  return [make("h4", {}, "Where the time of its processes went"), drawing, choiceOf(drawing, () => boxes, zoom)];
+}
+
+/** The width of a drawing in the opened panel. Its letters are then as large as they say. */
+function drawingWidth() {
+  const drawer = byId("drawer"), style = getComputedStyle(drawer);
+  return Math.max(200, drawer.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+}
+
+/** Lets clicks and keys choose a box of a drawing: arrows go along its row and to other rows, Enter and a click act on it. Returns the line that says
+ *  which one is chosen. */
+function choiceOf(drawing, boxes, act = () => {}) {
+  const line = make("p", { class: "chosen", "aria-live": "polite" });
+  let item = null;
+  const show = () => {
+    const chosen = boxes().find((box) => box.item === item);
+    for (const { box } of boxes()) box.classList.toggle("chosen", box === chosen?.box);
+    line.textContent = chosen ? chosen.text.replaceAll("\n", ": ") : "";
+    chosen?.box.scrollIntoView({ block: "nearest" });
+  };
+  const use = (box) => { item = box.item; act(box); show(); };
+  const apart = (one, other) => Math.max(0, one.from - other.to, other.from - one.to);
+  const next = (key) => {
+    const here = boxes().find((box) => box.item === item);
+    if (!here) return boxes()[0];
+    const along = boxes().filter((box) => box.row === here.row);
+    const across = (by) => boxes().filter((box) => box.row === here.row + by).sort((a, b) => apart(a, here) - apart(b, here) || a.from - b.from)[0];
+    if (key === "ArrowRight") return along.filter((box) => box.from >= here.to && box !== here).sort((a, b) => a.from - b.from)[0];
+    if (key === "ArrowLeft") return along.filter((box) => box.to <= here.from && box !== here).sort((a, b) => b.from - a.from)[0];
+    return across(key === "ArrowDown" ? 1 : -1);
+  };
+  drawing.setAttribute("tabindex", 0);
+  drawing.addEventListener("click", (event) => {
+    const clicked = boxes().find(({ box }) => box.contains(event.target));
+    if (clicked) use(clicked);
+  });
+  drawing.addEventListener("keydown", (event) => {
+    const here = boxes().find((box) => box.item === item);
+    if (event.key.startsWith("Arrow")) item = (next(event.key) ?? here)?.item ?? null;
+    else if (event.key === "Enter" && here) act(here);
+    else return;
+    event.preventDefault();
+    show();
+  });
+  return line;
 }

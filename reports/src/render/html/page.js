@@ -48,6 +48,9 @@ function select(id) {
   hideTip();
   mark(id);
   const step = build.steps[id], extra = data.extras[id], drawer = byId("drawer");
+  if (drawer.hidden) returnTo = document.activeElement;
+  // Drawings in it ask for its width.
+  drawer.hidden = false;
   const facts = make("dl");
   const fact = (name, value) => { if (value !== undefined && value !== null && value !== "") facts.append(make("dt", {}, name), make("dd", {}, String(value))); };
   fact("stage", step.stage); fact("line", step.source && (step.source.end_line > step.source.line ? `${step.source.line} to ${step.source.end_line}` : step.source.line));
@@ -70,8 +73,6 @@ function select(id) {
   const close = make("button", { type: "button", class: "close", "aria-label": "Close", onclick: closeDrawer }, "×");
   drawer.replaceChildren(close, make("h3", {}, step.text), facts, ...insideOf(id), step.phases.length ? phases : "", ...(extra.log.length ? [make("h4", {}, "Last output"), make("pre", {}, extra.log.join("\n"))] : []));
   history.replaceState(null, "", `#step-${id}`);
-  if (drawer.hidden) returnTo = document.activeElement;
-  drawer.hidden = false;
   close.focus();
 }
 function closeDrawer() { byId("drawer").hidden = true; if (returnTo) returnTo.focus(); }
