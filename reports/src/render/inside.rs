@@ -7,10 +7,13 @@ use crate::wording::percent;
 use crate::{Explanation, StepExplanation};
 use buildscope_record::{Cause, Nanos, Observed};
 use std::fmt::Write as _;
+use unicode_width::UnicodeWidthStr;
 
 /// The number of steps that are shown, and of commands of each.
 const STEPS: usize = 4;
 const COMMANDS: usize = 5;
+/// The number of lines for what a command spent its time on.
+const LINES: usize = 2;
 /// The number of sentences about what could not be observed.
 const UNSEEN: usize = 4;
 /// The longest name of a stage, in columns: the instruction after it needs the rest of the line.
@@ -107,18 +110,39 @@ fn commands(inside: &Inside, processors: u32, style: Style) -> String {
     for (depth, row) in with_parts(top, inside.wall) {
         let text = if row.text.chars().count() > style.width / 3 { program_first(&row.text) } else { &row.text };
         let text = Cell::from(format!("{}{text}", "  ".repeat(depth)));
+        let mut said = lines(&spent(row, processors), (style.width / 2).max(24)).into_iter();
         table.row([
             Cell::from(format!("  {}", row.wall)),
             percent(row.wall, inside.wall).into(),
             if row.kind == RowKind::Command { text.colour(BOLD) } else { text.colour(DIM) },
-            cut(&spent(row, processors), (style.width / 2).max(24)).into(),
+            said.next().unwrap_or_default().into(),
         ]);
+        for more in said {
+            table.row([Cell::default(), Cell::default(), Cell::default(), more.into()]);
+        }
     }
     let mut out = table.render(style.width, style.colours);
     if hidden > 0 && inside.wall > shown {
         let _ = writeln!(out, "      and {hidden} shorter, {}", inside.wall - shown);
     }
     out
+}
+
+/// The parts of a text, which semicolons separate, on as many lines of this width as they need, but at most [`LINES`].
+fn lines(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for part in text.split("; ") {
+        let room = lines.last().map_or(0, |line| width.saturating_sub(line.width() + 2));
+        match lines.last_mut() {
+            Some(line) if part.width() <= room => *line = format!("{line}; {part}"),
+            _ => lines.push(part.to_owned()),
+        }
+    }
+    let rest = lines.split_off(lines.len().min(LINES - 1));
+    if !rest.is_empty() {
+        lines.push(rest.join("; "));
+    }
+    lines.iter().map(|line| cut(line, width)).collect()
 }
 
 /// The longest of these rows that cost enough of a step of this length, at most `most`, in the order of the text.
@@ -132,13 +156,17 @@ fn longest(rows: &[CommandRow], wall: Nanos, most: usize) -> Vec<&CommandRow> {
     rows.into_iter().map(|(_, row)| row).collect()
 }
 
-/// The rows with their depths. As long as there is room, a row that has most of the step's time is followed by its parts.
+/// The rows with their depths. As long as there is room, a row that has most of the step's time is followed by its parts. If a program alone
+/// took that time, its row says everything.
 fn with_parts(top: Vec<&CommandRow>, wall: Nanos) -> Vec<(usize, &CommandRow)> {
     let mut rows: Vec<(usize, &CommandRow)> = top.into_iter().map(|row| (0, row)).collect();
     let mut divided = 0;
     while let Some(at) = (divided..rows.len()).find(|&at| rows[at].1.wall.0 > wall.0 / 2) {
         let (depth, row) = rows[at];
-        let parts = longest(&row.inner, wall, COMMANDS - rows.len());
+        let mut parts = longest(&row.inner, wall, COMMANDS - rows.len());
+        if parts.len() == 1 && parts[0].kind == RowKind::Shell {
+            parts.clear();
+        }
         divided = at + 1;
         rows.splice(divided..divided, parts.into_iter().map(|part| (depth + 1, part)));
     }
@@ -239,6 +267,23 @@ mod tests {
         assert_eq!(shown(&halves), ["a", "b"], "neither has more than half");
         assert_eq!(shown(&[row("a", 10.0, &[row("b", 10.0, &[])])]), ["a", "-b"]);
         assert_eq!(shown(&[row("a", 0.2, &[])]), Vec::<String>::new());
+        let itself = CommandRow { wall: Nanos::from_secs_f64(9.9), ..CommandRow::of(RowKind::Shell, "a itself") };
+        assert_eq!(shown(&[row("a", 10.0, &[itself])]), ["a"]);
+    }
+
+    #[test]
+    fn what_a_command_waited_for_is_on_a_line_of_its_own_where_the_first_is_full() {
+        let text = "unpack 44.2 s, download 12.1 s; 77 % waiting for a processor; 1.9 of 2 processors";
+        assert_eq!(lines(text, 100), [text]);
+        let two = ["unpack 44.2 s, download 12.1 s", "77 % waiting for a processor; 1.9 of 2 processors"];
+        // The first two parts have 30 and 28 columns.
+        assert_eq!(
+            lines(text, 60),
+            ["unpack 44.2 s, download 12.1 s; 77 % waiting for a processor", "1.9 of 2 processors"]
+        );
+        assert_eq!(lines(text, 59), two);
+        assert_eq!(lines(text, 40), [two[0], "77 % waiting for a processor; 1.9 of 2 …"]);
+        assert_eq!(lines("", 40), [""]);
     }
 
     #[test]
