@@ -3,7 +3,7 @@
 //! *Takes* the events of a build, which it passes on to the view. *Gives* the record the lines with their times. *Must never know* what a
 //! line says.
 
-use buildscope_builder::engine::{Event, Progress};
+use buildscope_builder::engine::{Event, Progress, Stream};
 use buildscope_record::{Nanos, OutputLine, Record, Step, StepId, StepMachine};
 use buildscope_reports::inside::TellingLines;
 use parking_lot::Mutex;
@@ -21,8 +21,8 @@ pub(super) struct OutputLines {
 #[derive(Default)]
 struct Printed {
     lines: TellingLines<LineTime>,
-    /// When it printed its last line.
-    last: Duration,
+    /// When the last lines of standard output and of standard error began. A line of the one that comes within a line of the other begins later.
+    last: [Duration; 2],
 }
 
 /// When a line came here, and how long after the start of its process it was printed.
@@ -67,19 +67,49 @@ fn nanos(time: Duration) -> Nanos {
 
 impl Progress for OutputLines {
     fn event(&self, event: Event) {
-        if let Event::Line { step, at, line, .. } = &event {
+        if let Event::Line { step, stream, at, line } = &event {
             let time = LineTime { came: Instant::now(), after: *at };
             let mut steps = self.steps.lock();
             let printed = steps.entry(*step).or_default();
-            if *at < printed.last {
+            let number = usize::from(*stream == Stream::Stderr);
+            if *at < printed.last[number] {
                 // A step that runs again starts from the beginning.
-                printed.lines = TellingLines::default();
+                *printed = Printed::default();
             }
-            printed.last = *at;
+            printed.last[number] = *at;
             for state in String::from_utf8_lossy(line).split('\r') {
                 printed.lines.add(time, state);
             }
         }
         self.view.event(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ignores the events.
+    struct Ignoring;
+
+    impl Progress for Ignoring {
+        fn event(&self, _: Event) {}
+    }
+
+    fn kept(lines: &[(Stream, u64, &str)]) -> Vec<String> {
+        let output = OutputLines::new(Arc::new(Ignoring));
+        for &(stream, at, line) in lines {
+            output.event(Event::Line { step: StepId(0), stream, at: Duration::from_millis(at), line: line.into() });
+        }
+        let printed = output.steps.lock().remove(&StepId(0)).unwrap();
+        printed.lines.into_lines().into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// Maven begins a line of standard output before it prints a warning.
+    #[test]
+    fn a_line_that_ends_after_one_of_another_stream_is_no_new_run() {
+        let (first, second) = ("Unpacking gcc (12) ...", "Setting up gcc (12) ...");
+        assert_eq!(kept(&[(Stream::Stderr, 3, first), (Stream::Stdout, 1, second)]), [first, second]);
+        assert_eq!(kept(&[(Stream::Stdout, 3, first), (Stream::Stdout, 1, second)]), [second], "it runs again");
     }
 }
