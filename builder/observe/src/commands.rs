@@ -50,6 +50,7 @@ impl StartedCommands {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use buildscope_testing::until;
     use std::process::{Command, Stdio};
 
     #[test]
@@ -61,7 +62,8 @@ mod tests {
         let mut child = child.spawn().unwrap();
         let mut commands = StartedCommands::of(&["sh"]);
         assert!(commands.wants("sh") && !commands.wants("bash"));
-        assert!(commands.read(child.id() as i32));
+        // The start of a program is known before the kernel has copied its arguments.
+        until("the arguments are there", || commands.read(child.id() as i32));
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(!commands.read(child.id() as i32));
