@@ -111,7 +111,8 @@ pub(super) const FAMILY: Family = Family {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{below, known_by_words, of, words_of};
+    use super::super::command::{known_by_words, words_of};
+    use super::super::{below, of};
     use super::*;
 
     /// Processes of `make check` in a package of automake 1.16.

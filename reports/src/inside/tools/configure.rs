@@ -22,13 +22,9 @@ const RULES: &[ProcessRule] = &[
     // A project's own script is known by its name.
     rule(&["run-tests*", "run_tests*", "runtests*", "test.sh", "tests.sh"], "", Test),
     rule(&["sh", "bash", "dash"], ">test.sh", Test),
-    rule(&["sh", "bash", "dash"], ">./test.sh", Test),
     rule(&["sh", "bash", "dash"], ">tests.sh", Test),
-    rule(&["sh", "bash", "dash"], ">./tests.sh", Test),
     rule(&["sh", "bash", "dash"], ">run-tests", Test),
-    rule(&["sh", "bash", "dash"], ">./run-tests", Test),
     rule(&["sh", "bash", "dash"], ">run_tests", Test),
-    rule(&["sh", "bash", "dash"], ">./run_tests", Test),
 ];
 
 /// Commands that make a `configure`.

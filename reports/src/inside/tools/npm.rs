@@ -160,7 +160,7 @@ pub(super) fn script_line(line: &str) -> Option<ToolLine> {
 }
 
 /// Whether a shell only waits for the end of pnpm, to end what pnpm has left (pnpm 12).
-pub(super) fn only_waits(process: &Process) -> bool {
+pub(in crate::inside) fn only_waits(process: &Process) -> bool {
     process.arguments.iter().any(|word| word.starts_with("trap '' INT TERM HUP"))
 }
 
