@@ -1,5 +1,7 @@
 //! The whole command lines of programs that the caller names, with their directories. A record has the beginnings of arguments only.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::PathBuf;
 
 /// A program that was started: what it was given, and where.
@@ -7,7 +9,7 @@ use std::path::PathBuf;
 pub struct StartedCommand {
     /// Its directory when it was read, soon after its start.
     pub directory: PathBuf,
-    /// All of its arguments. Bytes that are not UTF-8 are replaced.
+    /// All of its arguments, up to 64 KiB. Bytes that are not UTF-8 are replaced.
     pub arguments: Vec<String>,
 }
 
@@ -21,6 +23,8 @@ pub(crate) struct StartedCommands {
 impl StartedCommands {
     /// A script starts fewer builds.
     const MOST: usize = 1000;
+    /// The most bytes of a command. A step may give any program the name of a builder and megabytes of arguments.
+    const LONGEST: u64 = 64 << 10;
 
     pub(crate) fn of(programs: &'static [&'static str]) -> Self {
         Self { programs, list: Vec::new() }
@@ -33,10 +37,12 @@ impl StartedCommands {
     /// Reads the command of a process from `/proc`. Returns whether it is there: the process may be gone, or the kernel may not have copied its
     /// arguments yet.
     pub(crate) fn read(&mut self, pid: i32) -> bool {
-        let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut bytes = Vec::new();
+        let file = File::open(format!("/proc/{pid}/cmdline"));
+        let read = file.and_then(|file| file.take(Self::LONGEST).read_to_end(&mut bytes));
         let directory = std::fs::read_link(format!("/proc/{pid}/cwd"));
-        let (Some(bytes), Ok(directory)) = (bytes.strip_suffix(b"\0"), directory) else { return false };
-        let words = bytes.split(|&byte| byte == 0);
+        let (Ok(1..), Ok(directory)) = (read, directory) else { return false };
+        let words = bytes.strip_suffix(b"\0").unwrap_or(&bytes).split(|&byte| byte == 0);
         let arguments = words.map(|word| String::from_utf8_lossy(word).into_owned()).collect();
         self.list.push(StartedCommand { directory, arguments });
         true
@@ -69,5 +75,19 @@ mod tests {
         assert!(!commands.read(child.id() as i32));
         let arguments = ["sh", "-c", "read line", &long, ""].map(str::to_owned).to_vec();
         assert_eq!(commands.finish(), [StartedCommand { directory: "/".into(), arguments }]);
+    }
+    #[test]
+    fn a_command_of_many_bytes_is_cut() {
+        let long = "x".repeat(100_000);
+        let mut child = Command::new("sh");
+        let mut child = child.args(["-c", "read line", &long, "last"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut commands = StartedCommands::of(&["sh"]);
+        until("the arguments are there", || commands.read(child.id() as i32));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        let arguments = commands.finish().swap_remove(0).arguments;
+        assert_eq!(arguments[..3], ["sh", "-c", "read line"]);
+        // The words before it have 16 bytes with their ends.
+        assert_eq!((arguments.len(), arguments[3].len()), (4, 65_536 - 16));
     }
 }
