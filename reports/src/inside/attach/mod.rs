@@ -57,6 +57,8 @@ struct Assignment<'m> {
     machine: &'m Processes,
     /// The start of the record.
     zero: Nanos,
+    /// The length of the record.
+    wall: Nanos,
     /// Shells that belong to no step yet.
     shells: Vec<(u32, Given)>,
     replaced: Vec<(u32, &'m [String])>,
@@ -81,6 +83,7 @@ impl<'m> Assignment<'m> {
         let mut this = Self {
             machine,
             zero,
+            wall: record.wall,
             shells: (0..).zip(&machine.list).filter(|(shell, _)| is_free(*shell)).filter_map(given).collect(),
             replaced: replaced_shells(machine).into_iter().filter(|(shell, _)| is_free(*shell)).collect(),
             nameless: nameless_shells(machine).into_iter().filter(|shell| is_free(*shell)).collect(),
@@ -91,7 +94,7 @@ impl<'m> Assignment<'m> {
         for way in ways {
             for (index, step) in record.steps.iter().enumerate().filter(|(_, step)| may_have_run(step)) {
                 if !this.found.contains_key(&index)
-                    && let Some(found) = way(&mut this, record.wall, step, scripts(step))
+                    && let Some(found) = way(&mut this, step, scripts(step))
                 {
                     this.nameless.retain(|&shell| shell != found.0);
                     this.found.insert(index, found);
@@ -119,7 +122,7 @@ impl<'m> Assignment<'m> {
 
     /// Finds a shell that was given the text of the step. Of several ones, the times decide: a step may be that of two builds at the same
     /// time. The times of a log may be wrong.
-    fn by_text(&mut self, wall: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+    fn by_text(&mut self, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
         let scripts = with_shown(scripts, step);
         let named = |accepts: &dyn Fn(u32) -> bool| {
             let of = |script: &ScriptText| {
@@ -131,7 +134,7 @@ impl<'m> Assignment<'m> {
             scripts.iter().find_map(of)
         };
         let within = |shell: u32| step_has(step, self.start(shell));
-        let is_of_build = |shell: u32| build_has(self.machine.list[shell as usize].start, self.zero, wall);
+        let is_of_build = |shell: u32| build_has(self.machine.list[shell as usize].start, self.zero, self.wall);
         if let Some((at, script)) = named(&within).or_else(|| named(&is_of_build)).or_else(|| named(&|_| true)) {
             let (shell, given) = self.shells.remove(at);
             return Some(match given {
@@ -149,7 +152,7 @@ impl<'m> Assignment<'m> {
 
     /// Finds a shell whose text is what the builder shows of the step, with the values of variables. It may be that of many shells, so the
     /// time must be right, too.
-    fn by_shown_text(&mut self, _: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+    fn by_shown_text(&mut self, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
         let is_shown = |(shell, given): &(u32, Given)| {
             let Given::Text { text, is_cut } = given else { return None };
             let text = if *is_cut { format!("{text}…") } else { text.clone() };
@@ -165,7 +168,7 @@ impl<'m> Assignment<'m> {
     }
 
     /// Finds a shell of a container whose text could not be read, because it was too short.
-    fn by_time(&mut self, _: Nanos, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+    fn by_time(&mut self, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
         let script = with_shown(scripts, step).swap_remove(0);
         let fits = |&shell: &u32| {
             let process = &self.machine.list[shell as usize];
