@@ -1,7 +1,8 @@
 //! The arguments of a program in its stack, which the kernel copies at the moment when the program starts.
 //!
 //! A sample of the tracepoint `sched:sched_process_exec` may contain the stack of the program. At that moment, the stack has only what the
-//! kernel has put there: the arguments, the environment and the auxiliary vector. So even the shortest program has its arguments. But there is a random gap of up to 8 KiB below the strings, and the copy ends at a page that nothing has touched. A stack with a few
+//! kernel has put there: the arguments, the environment and the auxiliary vector. So even the shortest program has its arguments. But
+//! there is a random gap of up to 8 KiB below the strings, and the copy ends at a page that nothing has touched. A stack with a few
 //! hundred bytes of arguments and environment nearly always has them; the more strings, the more often they are missing.
 
 use crate::refusal::Refusal;

@@ -216,7 +216,7 @@ impl ObserverThread {
         this
     }
 
-    /// Reports of context switches cost each of them half a microsecond, and opening them costs the kernel up to ten milliseconds. So they begin
+    /// Each report of a context switch costs half a microsecond, and opening them costs the kernel up to ten milliseconds. So they begin
     /// when a process has lived for some milliseconds.
     fn report_switches(&mut self) {
         let EventSource::Events(rings) = &mut self.source else { return };

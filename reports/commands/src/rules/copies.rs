@@ -75,7 +75,7 @@ fn single(step: &Step<'_>, path: &str, listed: &BTreeSet<String>) -> Option<Stri
         return None;
     }
     let to = destination(step)?;
-    // A pattern has no expansion besides the ones that name several files.
+    // Variables are not expanded here, and of patterns only `*` is understood.
     let known = sources.iter().filter(|word| !word.text.contains(['$', '`', '?', '[']));
     let named = known.map(|word| join("", word.text.trim_start_matches('/')));
     let mut files = named.flat_map(|source| listed.iter().filter(move |file| matches(&source, file)));

@@ -88,8 +88,8 @@ impl Gap<'_> {
         vec![GapPart { length: length - own.length, ..before }, own]
     }
 
-    /// After the last line of a tool, a command that prints nothing runs, or the builder keeps what the step changed: docker's classic builder does that within
-    /// the step.
+    /// After the last line of a tool, a command that prints nothing runs, or the builder keeps what the step changed: docker's classic
+    /// builder does that within the step.
     fn until_end(&self, units: &[Unit], begun: GapPart) -> GapPart {
         if self.before.is_some_and(|before| !before.is_last) {
             return begun;

@@ -25,11 +25,11 @@ fn rows(step: &Step) -> Vec<Row> {
 #[test]
 fn lines_of_apt_divide_an_install() {
     let lines = [
-        (5, "Get:1 http://deb.debian.org/debian bookworm InRelease [151 kB]"),
+        (5, "Get:1 http://example.com/debian bookworm InRelease [151 kB]"),
         (30, "Fetched 9000 kB in 2s (4000 kB/s)"),
         (30, "Reading package lists..."),
         (50, "Building dependency tree..."),
-        (50, "Get:1 http://deb.debian.org/debian bookworm/main amd64 gcc amd64 12 [1 kB]"),
+        (50, "Get:1 http://example.com/debian bookworm/main amd64 gcc amd64 12 [1 kB]"),
         (60, "Selecting previously unselected package gcc."),
         (80, "Setting up gcc (12) ..."),
     ];
