@@ -55,6 +55,7 @@ pub(super) fn lower(
     if diagnostics.len() > before {
         return None;
     }
+    let chmod = chmod.filter(|chmod| !chmod.is_empty());
     let copy = Copy {
         add: copy.add,
         from: if sources.is_empty() { CopyFrom::Empty } else { from },
@@ -63,8 +64,9 @@ pub(super) fn lower(
         destination,
         workdir: scope.workdir.clone(),
         chown: chown.filter(|chown| !chown.is_empty()),
-        chmod: chmod.filter(|chmod| !chmod.is_empty()),
-        link: copy.link(),
+        // The layer would hold the parent directories with this mode, which then hides their own, such as that of /etc.
+        link: copy.link() && chmod.is_none(),
+        chmod,
         parents: copy.parents(),
         exclude,
         checksum,

@@ -344,7 +344,7 @@ pub struct Copy {
     pub chown: Option<String>,
     /// The expanded value of `--chmod`, an octal or a symbolic mode.
     pub chmod: Option<String>,
-    /// Whether the layer is independent of the layers below it (`--link`).
+    /// Whether the layer is independent of the layers below it: `--link`, and no `--chmod`.
     pub link: bool,
     /// Whether parent directories of the sources are kept (`--parents`).
     pub parents: bool,

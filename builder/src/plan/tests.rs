@@ -299,7 +299,7 @@ fn keys_depend_on_dependencies_not_on_positions() {
     assert_ne!(last_key("FROM base\nRUN x\n", &none), last_key("FROM scratch\nRUN x\n", &none));
 }
 
-/// The exception is a name in `--chown`, which has to be resolved in the layers below.
+/// The exceptions are a name in `--chown`, which has to be resolved in the layers below, and a mode, which must not change their directories.
 #[test]
 fn the_key_of_a_linked_copy_ignores_the_layers_below() {
     let none = LowerRequest::default();
@@ -307,6 +307,8 @@ fn the_key_of_a_linked_copy_ignores_the_layers_below() {
     assert_eq!(last_key(&link("", "1"), &none), last_key(&link("", "2"), &none));
     assert_eq!(last_key(&link("--chown=1:2", "1"), &none), last_key(&link("--chown=1:2", "2"), &none));
     assert_ne!(last_key(&link("--chown=me", "1"), &none), last_key(&link("--chown=me", "2"), &none));
+    assert_ne!(last_key(&link("--chmod=700", "1"), &none), last_key(&link("--chmod=700", "2"), &none));
+    assert_eq!(last_key(&link("--chmod=", "1"), &none), last_key(&link("--chmod=", "2"), &none));
 }
 
 #[test]

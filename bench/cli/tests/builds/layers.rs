@@ -47,6 +47,22 @@ fn a_copy_holds_what_it_changes() {
     }
 }
 
+/// As with BuildKit, a linked copy with a mode is an ordinary one: directories that exist keep their modes. With an owner it is linked.
+#[test]
+fn a_linked_copy_with_a_mode_leaves_existing_directories_alone() {
+    let world = World::new(
+        "FROM busybox AS made\nRUN mkdir -m 711 /old /older\nCOPY --link --chmod=640 d /old/\nCOPY --link --chmod=700 d/f /older/new/f\n\
+         ADD --link --chmod=u=rwx,go= d /old/added/\n\
+         FROM busybox\nRUN --mount=from=made,target=/m cd /m && stat -c '%a %n' old old/f older older/new old/added > /modes\n\
+         FROM scratch\nCOPY --from=1 /modes /modes\n",
+    );
+    world.write("d/f", "");
+    let out = world.path("out");
+    world.build(&["--output", out.to_str().unwrap()]).record();
+    let expected = "711 old\n640 old/f\n711 older\n700 older/new\n755 old/added\n";
+    assert_eq!(fs::read_to_string(out.join("modes")).unwrap(), expected);
+}
+
 #[test]
 fn an_owner_may_have_empty_halves() {
     let world = World::new(
