@@ -47,6 +47,9 @@ struct Slot {
     content: Stored,
 }
 
+// A layer may have a million entries (docs/design/storage.md).
+const _: () = assert!(size_of::<Slot>() <= 64);
+
 /// Rare properties of entries.
 #[derive(Clone, Debug, Default)]
 struct Rare {
