@@ -1,6 +1,6 @@
 //! Starts what running steps need, in the background: the zygote, the storage driver, and the cache index.
 //!
-//! A build that finds everything in the cache needs neither.
+//! A build that finds everything in the cache needs none of them.
 
 use super::Engine;
 use parking_lot::Mutex;
