@@ -1,6 +1,7 @@
 //! Recognises the format of a file.
 
 use super::format::Format;
+use super::kaniko;
 use super::log::{Log, decode};
 use super::marks::Mark;
 use super::package::{self, Package};
@@ -95,7 +96,7 @@ fn json_format(text: &str) -> Option<Format> {
         Some(Format::Inspect)
     } else if has("schema") {
         Some(Format::Record)
-    } else if alone && !first.is_empty() && first.values().all(serde_json::Value::is_i64) {
+    } else if alone && has(kaniko::TOTAL) && first.values().all(serde_json::Value::is_i64) {
         Some(Format::Kaniko)
     } else {
         None

@@ -6,8 +6,8 @@ use super::names;
 use buildscope_record::{Fidelity, Outcome, Phase, Policy, Tool};
 use std::collections::BTreeMap;
 
-/// The category that contains all others.
-const TOTAL: &str = "Total Build Time";
+/// The category that contains all others. kaniko writes the file after it.
+pub(super) const TOTAL: &str = "Total Build Time";
 
 /// Reads the file. Commands become steps, one after the other as kaniko runs them, in the alphabetical order of the file, which has
 /// no other order. Everything else is work of the build as a whole.

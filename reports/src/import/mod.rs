@@ -60,6 +60,9 @@ use package::Package;
 /// The reason why a file could not be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
+    /// There are no bytes.
+    #[error("it is empty")]
+    NoBytes,
     /// The format is unknown.
     #[error(
         "no known format: buildscope reads its own records, BuildKit's rawjson, plain and terminal progress, .dockerbuild exports, \
@@ -127,6 +130,9 @@ pub fn builds(bytes: &[u8]) -> Result<Builds, ImportError> {
 /// # Errors
 /// Every [`ImportError`] but [`ImportError::NoBuild`].
 pub fn builds_of(bytes: &[u8], files: &[Vec<String>]) -> Result<Builds, ImportError> {
+    if bytes.is_empty() {
+        return Err(ImportError::NoBytes);
+    }
     if let Some(Foreign { what, instead }) = foreign::by_start(bytes) {
         return Err(ImportError::Foreign { what, instead });
     }
