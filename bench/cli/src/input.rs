@@ -41,6 +41,15 @@ pub(crate) fn read_input(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     if path == Path::new("-") { read_standard_input(limit) } else { read_file(path, limit) }
 }
 
+/// The start of an error about a file, or about standard input if the path is `-`.
+pub(crate) fn cannot_read(path: &Path) -> String {
+    if path == Path::new("-") {
+        "cannot read standard input".to_owned()
+    } else {
+        format!("cannot read {}", path.display())
+    }
+}
+
 /// Reads standard input, of at most `limit` bytes.
 ///
 /// # Errors

@@ -129,7 +129,7 @@ pub(super) fn write_exact(file: Option<&Path>, text: &str) -> Result<(), Failure
 /// Writes a file that the user named.
 pub(super) fn write_file(path: &Path, text: impl AsRef<[u8]>) -> Result<(), Failure> {
     let written = write_whole(path, |mut file| file.write_all(text.as_ref()));
-    written.into_diagnostic().wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)
+    written.into_diagnostic().wrap_err_with(|| format!("cannot write {}", path.display())).map_err(Failure::Usage)
 }
 
 /// Creates a file and calls `write` with it. A file that cannot be written whole, on a full disk for example, is removed. A link

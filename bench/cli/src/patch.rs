@@ -1,6 +1,7 @@
 //! The changes that advice suggests, as one patch that `git apply` takes.
 
 use crate::Failure;
+use crate::input::cannot_read;
 use buildscope_commands::Source;
 use buildscope_commands::rules::{Edit, InstructionChange};
 use buildscope_record::{Instruction, redacted};
@@ -28,7 +29,7 @@ pub(super) struct Patch {
 /// The patch for a Dockerfile and the .dockerignore next to it.
 pub(super) fn patch(explanation: &Explanation, dockerfile: &Path) -> Result<Patch, Failure> {
     let text = fs::read_to_string(dockerfile).into_diagnostic();
-    let text = text.wrap_err_with(|| dockerfile.display().to_string()).map_err(|report| {
+    let text = text.wrap_err_with(|| cannot_read(dockerfile)).map_err(|report| {
         let help = "name the Dockerfile of this build with --dockerfile";
         Failure::usage(report.context(format!("no patch without the Dockerfile: {help}")))
     })?;

@@ -38,7 +38,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let beside = arguments.output.with_extension("builds");
     fs::create_dir_all(&beside)
         .into_diagnostic()
-        .wrap_err_with(|| beside.display().to_string())
+        .wrap_err_with(|| format!("cannot create {}", beside.display()))
         .map_err(Failure::Usage)?;
     let mut explained: Vec<(Case, MedianBuild)> = Vec::new();
     for case in &run.cases {

@@ -66,7 +66,10 @@ fn script(shell: Shell, command: Command) -> String {
 pub(super) fn man(arguments: Man, command: Command) -> Result<(), Failure> {
     let directory = &arguments.directory;
     let written = std::fs::create_dir_all(directory).and_then(|()| clap_mangen::generate_to(command, directory));
-    written.into_diagnostic().wrap_err_with(|| directory.display().to_string()).map_err(Failure::Usage)
+    written
+        .into_diagnostic()
+        .wrap_err_with(|| format!("cannot write the man pages to {}", directory.display()))
+        .map_err(Failure::Usage)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub struct History {
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The database could not be opened or created.
-    #[error("{}: {error}", .path.display())]
+    #[error("cannot open the history {}: {error}", .path.display())]
     Database {
         /// The database file.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum HistoryError {
         error: rusqlite::Error,
     },
     /// The folder of the database could not be created.
-    #[error("{}: {error}", .path.display())]
+    #[error("cannot create {}: {error}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,

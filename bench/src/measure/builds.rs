@@ -109,7 +109,7 @@ impl Plan {
         let relative = PathBuf::from("records").join(case.slug()).join(format!("{round}.json"));
         let record = self.folder.join(&relative);
         if let Some(folder) = record.parent() {
-            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+            fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         }
         let mut command = self.command(planned, folders, StepCache::of(case.scenario));
         if runner.is_buildscope() {
@@ -203,8 +203,8 @@ pub(super) fn tag(case: &Case) -> String {
 /// Converts another builder's log to a build record and writes it. A log without steps gives no record.
 fn explained(log: &[u8], record: &Path) -> Result<(), RunError> {
     let Ok(read) = buildscope_reports::import::import(log) else { return Ok(()) };
-    let file = fs::File::create(record).map_err(RunError::io(record))?;
-    read.write(file).map_err(|error| RunError::io(record)(std::io::Error::other(error)))
+    let file = fs::File::create(record).map_err(RunError::io("create", record))?;
+    read.write(file).map_err(|error| RunError::io("write", record)(std::io::Error::other(error)))
 }
 
 /// CPU time of all children reaped so far, in seconds: (user, system). Builds run one at a time, so the difference

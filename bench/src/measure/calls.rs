@@ -67,7 +67,7 @@ pub(super) fn counted(command: &Command, counts: &Path) -> Command {
 
 /// Reads the counts that strace wrote, by class. Classes without calls are 0.
 pub(super) fn read(counts: &Path) -> Result<Calls, RunError> {
-    Ok(classes(&fs::read_to_string(counts).map_err(RunError::io(counts))?))
+    Ok(classes(&fs::read_to_string(counts).map_err(RunError::io("read", counts))?))
 }
 
 /// Reads the lines that consist of a name and a number. Other lines are rulers, headings and the total.

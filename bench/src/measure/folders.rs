@@ -37,7 +37,7 @@ impl CaseFolders {
         let store = scratch.join("stores").join(slug);
         let aside = scratch.join("aside").join(slug);
         for folder in [&store, &aside] {
-            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+            fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         }
         Ok(Self { context, store, aside, entered: Cell::new(None) })
     }

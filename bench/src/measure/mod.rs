@@ -106,8 +106,8 @@ pub async fn measure(
     observer: &mut impl MeasureObserver,
     stop: &CancellationToken,
 ) -> Result<Run, RunError> {
-    fs::create_dir_all(&plan.folder).map_err(RunError::io(&plan.folder))?;
-    fs::create_dir_all(&plan.scratch).map_err(RunError::io(&plan.scratch))?;
+    fs::create_dir_all(&plan.folder).map_err(RunError::io("create", &plan.folder))?;
+    fs::create_dir_all(&plan.scratch).map_err(RunError::io("create", &plan.scratch))?;
     let _scratch = Scratch(&plan.scratch);
     let mut run = Run {
         schema: RUN_SCHEMA,

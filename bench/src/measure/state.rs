@@ -47,7 +47,7 @@ impl PageCache {
             Self::Keep => Ok(()),
             Self::Drop => {
                 rustix::fs::sync();
-                fs::write(DROP, "3").map_err(RunError::io(DROP))
+                fs::write(DROP, "3").map_err(RunError::io("write", DROP))
             }
         }
     }
@@ -89,8 +89,8 @@ impl Plan {
                 tokio::time::sleep(SETTLED).await;
             }
             Scenario::Imported => {
-                fs::remove_dir_all(&folders.store).map_err(RunError::io(&folders.store))?;
-                fs::create_dir(&folders.store).map_err(RunError::io(&folders.store))?;
+                fs::remove_dir_all(&folders.store).map_err(RunError::io("remove", &folders.store))?;
+                fs::create_dir(&folders.store).map_err(RunError::io("create", &folders.store))?;
             }
             Scenario::Base => {
                 let Runner::Buildscope(binary) = runner else { return Ok(true) };
@@ -110,14 +110,14 @@ impl Plan {
     fn change_base(&self, binary: &Path, base: &str, aside: &Path, n: u32) -> Result<Command, RunError> {
         let (context, layout) = (aside.join("context"), changed(aside, base));
         if layout.exists() {
-            fs::remove_dir_all(&layout).map_err(RunError::io(&layout))?;
+            fs::remove_dir_all(&layout).map_err(RunError::io("remove", &layout))?;
         }
         for folder in [Some(context.as_path()), layout.parent()].into_iter().flatten() {
-            fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+            fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         }
         for (name, text) in [("stamp", n.to_string()), ("Dockerfile", format!("FROM {base}\nCOPY stamp /etc/stamp\n"))]
         {
-            fs::write(context.join(name), text).map_err(RunError::io(&context))?;
+            fs::write(context.join(name), text).map_err(RunError::io("write", &context))?;
         }
         let mut command = Command::new(binary);
         command.args(["build", "--progress", "quiet", "--root"]).arg(aside.join("store"));

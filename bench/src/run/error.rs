@@ -10,8 +10,10 @@ pub enum RunError {
     #[error(transparent)]
     Workload(#[from] WorkloadError),
     /// A file or folder of the run cannot be read or written.
-    #[error("{}: {error}", .path.display())]
+    #[error("cannot {action} {}: {error}", .path.display())]
     Io {
+        /// The operation as an infinitive: `read`.
+        action: &'static str,
         /// The path.
         path: PathBuf,
         /// The cause.
@@ -54,8 +56,8 @@ pub enum RunError {
 }
 
 impl RunError {
-    pub(crate) fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        |error| Self::Io { path, error }
+        move |error| Self::Io { action, path, error }
     }
 }

@@ -109,7 +109,7 @@ impl Run {
     /// Reads a run from its folder or its `run.json`.
     pub fn read(path: &Path) -> Result<Self, RunError> {
         let path = if path.is_dir() { path.join("run.json") } else { path.to_owned() };
-        let text = fs::read(&path).map_err(RunError::io(&path))?;
+        let text = fs::read(&path).map_err(RunError::io("read", &path))?;
         let format = |error| RunError::Format { path: path.clone(), error };
         #[derive(Deserialize)]
         struct Version {
@@ -128,8 +128,8 @@ impl Run {
         let (path, new) = (folder.join("run.json"), folder.join(".run.json.new"));
         let text =
             serde_json::to_string_pretty(self).map_err(|error| RunError::Format { path: path.clone(), error })?;
-        fs::write(&new, escaped_json(&redacted(&text)).as_bytes()).map_err(RunError::io(&new))?;
-        fs::rename(&new, &path).map_err(RunError::io(&path))
+        fs::write(&new, escaped_json(&redacted(&text)).as_bytes()).map_err(RunError::io("write", &new))?;
+        fs::rename(&new, &path).map_err(RunError::io("write", &path))
     }
 
     /// The samples with a wrong result: (case, sample).

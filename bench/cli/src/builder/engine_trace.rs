@@ -60,7 +60,7 @@ impl Trace {
         if written.is_err() && fs::symlink_metadata(&self.path).is_ok_and(|file| file.is_file()) {
             let _ = fs::remove_file(&self.path);
         }
-        written.wrap_err_with(|| format!("writing the trace to {}", self.path.display())).map_err(Failure::Usage)
+        written.wrap_err_with(|| format!("cannot write the trace to {}", self.path.display())).map_err(Failure::Usage)
     }
 }
 

@@ -18,7 +18,9 @@ impl Profile {
     pub(super) fn start(folder: Option<&Path>) -> Result<Option<Self>, Failure> {
         let Some(folder) = folder else { return Ok(None) };
         let start = || {
-            fs::create_dir_all(folder).into_diagnostic().wrap_err_with(|| folder.display().to_string())?;
+            fs::create_dir_all(folder)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot create {}", folder.display()))?;
             Profiler::start().into_diagnostic().wrap_err("starting the profiler")
         };
         let profiler = start().map_err(Failure::Usage)?;
@@ -41,6 +43,6 @@ impl Profile {
             }
             fs::write(folder.join("stacks.folded"), folded).into_diagnostic()
         };
-        write().wrap_err_with(|| format!("writing the profile to {}", folder.display())).map_err(Failure::Internal)
+        write().wrap_err_with(|| format!("cannot write the profile to {}", folder.display())).map_err(Failure::Internal)
     }
 }

@@ -1,6 +1,7 @@
 //! `buildscope runner`: one step of another machine's build.
 
 use super::{interrupt, scheduling, subscriber};
+use crate::input::cannot_read;
 use crate::output::write_file;
 use crate::{Failure, Root, write_message, write_out};
 use buildscope_builder::remote::{self, Account, Description, LayerOrigin, Worker};
@@ -81,7 +82,7 @@ pub(super) fn run(arguments: Arguments, began: Instant) -> Result<(), Failure> {
 
 /// Runs a step whose files another program has laid out.
 fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(), Failure> {
-    let text = fs::read(step).into_diagnostic().wrap_err_with(|| step.display().to_string()).map_err(Failure::Usage)?;
+    let text = fs::read(step).into_diagnostic().wrap_err_with(|| cannot_read(step)).map_err(Failure::Usage)?;
     let description = Description::read(&text).map_err(|reason| Failure::usage(miette!("{reason}")))?;
     let directory = step.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // A worker without a home directory keeps no layers.
@@ -93,7 +94,7 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
     if let Some(Layer { diff_id, .. }) = account.layer() {
         let (from, to) = (store.blobs().path(diff_id), directory.join(remote::LAYER));
         let copied = fs::copy(&from, &to).map(drop).into_diagnostic();
-        copied.wrap_err_with(|| format!("writing {}", to.display())).map_err(Failure::Internal)?;
+        copied.wrap_err_with(|| format!("cannot write {}", to.display())).map_err(Failure::Internal)?;
     }
     write_file(&directory.join(remote::ACCOUNT), account.to_bytes())?;
     match account.exit_code() {
@@ -110,7 +111,7 @@ fn described(step: &Path, root: &Root, began: (Instant, SystemTime)) -> Result<(
 
 /// Runs an action as a runner of buildbox: what it needs is in the worker's server, and so is its result afterwards.
 fn action_of_buildbox(action: &Path, arguments: &Arguments, began: (Instant, SystemTime)) -> Result<(), Failure> {
-    let read = fs::read(action).into_diagnostic().wrap_err_with(|| action.display().to_string());
+    let read = fs::read(action).into_diagnostic().wrap_err_with(|| cannot_read(action));
     let action = read.map_err(Failure::Usage)?;
     let machine = Machine::start(&arguments.root.resolve()?, began)?;
     let client = client(arguments)?;

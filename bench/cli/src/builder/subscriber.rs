@@ -34,7 +34,8 @@ pub(super) fn listen(record: bool, engine_trace: Option<&Path>) -> Result<Listen
         return Ok(Listening { engine: None });
     };
     let created = engine_trace::create(path);
-    let (output, trace) = created.map_err(|error| Failure::usage(miette::miette!("{}: {error}", path.display())))?;
+    let (output, trace) =
+        created.map_err(|error| Failure::usage(miette::miette!("cannot write {}: {error}", path.display())))?;
     // Async: the spans of a step follow it across threads instead of being drawn as the stack of one thread.
     let style = tracing_chrome::TraceStyle::Async;
     let (engine, guard) =

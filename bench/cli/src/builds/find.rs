@@ -1,7 +1,7 @@
 //! Finds the record that a command names: `last`, `^1`, the id of a kept build, or a file.
 
 use super::kept::{KeptBuild, KeptBuilds, Subject};
-use crate::input::{LARGEST_LOG, read_input};
+use crate::input::{LARGEST_LOG, cannot_read, read_input};
 use crate::{Failure, Root};
 use buildscope_record::Record;
 use buildscope_reports::{import, record_of};
@@ -46,10 +46,10 @@ pub(crate) fn find(name: &Path, number: Option<usize>, root: &Root) -> Result<Fo
             "`{text}` is neither a file nor the id of a kept build"
         )));
     }
-    let bytes = read_input(name, LARGEST_LOG);
-    let bytes = bytes.into_diagnostic().wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?;
-    let record = import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic();
-    Ok(FoundRecord { record: record.wrap_err_with(|| text.to_string()).map_err(Failure::Usage)?, kept: None })
+    let bytes = read_input(name, LARGEST_LOG).into_diagnostic();
+    let record =
+        bytes.and_then(|bytes| import::builds(&bytes).and_then(|builds| builds.choose(number)).into_diagnostic());
+    Ok(FoundRecord { record: record.wrap_err_with(|| cannot_read(name)).map_err(Failure::Usage)?, kept: None })
 }
 
 /// The record that `name` means; see [`find`].

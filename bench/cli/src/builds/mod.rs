@@ -15,7 +15,7 @@ pub(crate) use find::{FoundRecord, earlier, find, narrowed, read};
 pub(crate) use kept::{KeptBuild, KeptBuilds, Subject};
 pub(crate) use limits::Limits;
 
-use crate::input::{LARGEST_LOG, read_input};
+use crate::input::{LARGEST_LOG, cannot_read, read_input};
 use crate::output::write_result;
 use crate::{Failure, Root, write_message, write_out};
 use buildscope_record::Record;
@@ -112,7 +112,7 @@ pub(crate) fn write_record(file: Option<&Path>, record: &Record) -> Result<(), F
 
 fn keep_files(builds: &KeptBuilds, files: &[PathBuf], limits: &Limits) -> Result<(), Failure> {
     for path in files {
-        let named = || path.display().to_string();
+        let named = || cannot_read(path);
         let bytes = read_input(path, LARGEST_LOG).into_diagnostic().wrap_err_with(named).map_err(Failure::Usage)?;
         let records = import::builds(&bytes)
             .map(import::Builds::into_records)

@@ -13,7 +13,7 @@ use plan::Planner;
 use text_only::Planner;
 
 use super::context_files::ContextFiles;
-use super::input::{LARGEST_DOCKERFILE, read_file, read_file_within, read_standard_input};
+use super::input::{LARGEST_DOCKERFILE, cannot_read, read_file, read_file_within, read_standard_input};
 use super::{Failure, Root, write_message, write_out, write_text};
 use buildscope_dockerfile::lint::{self, Finding, LintContext, Options, Pass, Stop};
 use buildscope_dockerfile::{self as dockerfile, Diagnostics, Dockerfile, Ignore, Kind, Outline, Parsed};
@@ -222,13 +222,13 @@ impl Source {
 
     fn of(path: &Path, bytes: io::Result<Vec<u8>>) -> Result<Self, Failure> {
         let read = bytes.and_then(|bytes| text(&bytes)).into_diagnostic();
-        let text = read.wrap_err_with(|| path.display().to_string()).map_err(Failure::Usage)?;
+        let text = read.wrap_err_with(|| cannot_read(path)).map_err(Failure::Usage)?;
         Ok(Self { name: path.display().to_string(), text, path: Some(path.to_owned()) })
     }
 
     pub(super) fn standard_input() -> Result<Self, Failure> {
         let read = read_standard_input(LARGEST_DOCKERFILE).and_then(|bytes| text(&bytes)).into_diagnostic();
-        let text = read.wrap_err("reading the Dockerfile from standard input").map_err(Failure::Usage)?;
+        let text = read.wrap_err("cannot read the Dockerfile from standard input").map_err(Failure::Usage)?;
         Ok(Self { name: "standard input".into(), text, path: None })
     }
 }

@@ -71,9 +71,9 @@ fn timeout(milliseconds: Option<&str>) -> Option<Duration> {
 }
 
 fn items(path: &str) -> Result<Vec<PemItem<'static>>, Failure> {
-    let text = std::fs::read(path).into_diagnostic().wrap_err_with(|| format!("reading `{path}`"));
+    let text = std::fs::read(path).into_diagnostic().wrap_err_with(|| format!("cannot read `{path}`"));
     let items = parse_pem(&text.map_err(Failure::Usage)?).collect::<Result<Vec<_>, _>>();
-    items.into_diagnostic().wrap_err_with(|| format!("reading `{path}`")).map_err(Failure::Usage)
+    items.into_diagnostic().wrap_err_with(|| format!("cannot read `{path}`")).map_err(Failure::Usage)
 }
 
 fn certificates(path: &str) -> Result<Vec<Certificate<'static>>, Failure> {

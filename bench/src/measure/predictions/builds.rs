@@ -52,11 +52,11 @@ impl Builds {
 
     /// Writes the records to a folder.
     pub(super) fn keep(&self, folder: &Path) -> Result<(), RunError> {
-        fs::create_dir_all(folder).map_err(RunError::io(folder))?;
+        fs::create_dir_all(folder).map_err(RunError::io("create", folder))?;
         let write = |name: &str, record: &Record| {
             let path = folder.join(name);
-            let file = File::create(&path).map_err(RunError::io(&path))?;
-            record.write(file).map_err(|error| RunError::io(&path)(std::io::Error::other(error)))
+            let file = File::create(&path).map_err(RunError::io("create", &path))?;
+            record.write(file).map_err(|error| RunError::io("write", &path)(std::io::Error::other(error)))
         };
         write(FIRST, &self.first)?;
         for (setting, records) in self.of.iter().enumerate() {
@@ -80,8 +80,8 @@ impl Builds {
 }
 
 fn read(path: &Path) -> Result<Record, RunError> {
-    let file = File::open(path).map_err(RunError::io(path))?;
-    Record::read(file).map_err(|error| RunError::io(path)(std::io::Error::other(error)))
+    let file = File::open(path).map_err(RunError::io("read", path))?;
+    Record::read(file).map_err(|error| RunError::io("read", path)(std::io::Error::other(error)))
 }
 
 impl PredictionPlan {

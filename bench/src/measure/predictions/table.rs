@@ -95,7 +95,7 @@ pub fn prediction_table(predictions: &[CheckedPrediction]) -> String {
 /// Fails if the file cannot be written.
 pub fn write_predictions(predictions: &[CheckedPrediction], path: &Path) -> Result<(), RunError> {
     let text = serde_json::to_vec_pretty(predictions).expect("numbers and strings");
-    fs::write(path, text).map_err(RunError::io(path))
+    fs::write(path, text).map_err(RunError::io("write", path))
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use buildscope_bench::measure::{self, MeasureObserver, Peer, PlannedCase, Progre
 use buildscope_bench::run::{Calls, Case, Run, Sample, Subject};
 use buildscope_bench::stats::threshold;
 use buildscope_record::{DriverChoice, Policy};
-use buildscope_workloads::{Corpus, Scenario, Workload};
+use buildscope_workloads::{Corpus, Scenario, Workload, WorkloadError};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use miette::{IntoDiagnostic, miette};
@@ -280,7 +280,7 @@ impl Arguments {
             })
             .collect();
         if cases.is_empty() {
-            return Err(Failure::usage(miette!("none of these workloads has any of these cache states")));
+            return Err(Failure::usage(miette!("no workload has one of these cache states")));
         }
         let stamp = started.strftime("%Y%m%dT%H%M%SZ").to_string();
         Ok(measure::Plan {
@@ -373,7 +373,11 @@ impl Arguments {
                 Corpus::find(near.iter().map(PathBuf::as_path))
             }
         };
-        let corpus = corpus.into_diagnostic().map_err(Failure::Usage)?;
+        let usage = |error: WorkloadError| match names.iter().find(|name| Path::new(name).is_dir()) {
+            Some(directory) => Failure::usage(miette!("{directory} is a directory without a Dockerfile ({error})")),
+            None => Failure::usage(miette!("{error}")),
+        };
+        let corpus = corpus.map_err(usage)?;
         // Without names, all saved builds are checked.
         let all = self.all || self.reuse.is_some() && self.workload.is_empty() && !self.quick;
         let workloads: Result<Vec<_>, _> = if all {
@@ -381,9 +385,12 @@ impl Arguments {
         } else if self.workload.is_empty() {
             corpus.all().map(|all| all.into_iter().filter(|workload| workload.manifest.quick).collect())
         } else {
-            names.into_iter().map(|name| corpus.load(name)).collect()
+            names.iter().map(|name| corpus.load(name)).collect()
         };
-        own.extend(workloads.into_diagnostic().map_err(Failure::Usage)?);
+        own.extend(workloads.map_err(usage)?);
+        if own.is_empty() {
+            return Err(Failure::usage(miette!("the corpus has no workloads to measure")));
+        }
         Ok(own)
     }
 

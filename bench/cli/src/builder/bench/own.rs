@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::check::read_ignore;
+use crate::input::cannot_read;
 use buildscope_dockerfile::Ignore;
 use buildscope_workloads::Workload;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -35,7 +36,7 @@ pub(super) fn workload(directory: &Path, edited: Option<&Path>, store: &Path) ->
     found
         .walk(directory, Path::new(""))
         .into_diagnostic()
-        .wrap_err_with(|| directory.display().to_string())
+        .wrap_err_with(|| cannot_read(directory))
         .map_err(Failure::Usage)?;
     let edited = match edited {
         Some(file) if !directory.join(file).is_file() => {

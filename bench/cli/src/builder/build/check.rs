@@ -4,6 +4,7 @@ use super::call::{self, Call, Subrequest};
 use super::options::Options;
 use crate::Failure;
 use crate::check::{Answer, CheckSubject, FindingsFormat, OwnRules, Request, Source};
+use crate::input::cannot_read;
 use buildscope_builder::engine::DockerfileInput;
 use buildscope_builder::sources::read_text_within;
 use buildscope_dockerfile as dockerfile;
@@ -25,7 +26,7 @@ pub(super) fn subject(options: &Options) -> Result<Option<CheckSubject>, Failure
                 read.and_then(|bytes| dockerfile::decode(&bytes).map(Cow::into_owned).map_err(io::Error::other));
             match decoded {
                 Err(error) if asked => {
-                    return Err(Failure::usage(miette!("{}: {error}", path.display())));
+                    return Err(Failure::usage(miette!("{}: {error}", cannot_read(&path))));
                 }
                 Err(_) => return Ok(None), // the build reports it
                 Ok(text) => Source { name: path.display().to_string(), text, path: Some(path) },

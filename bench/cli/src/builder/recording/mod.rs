@@ -244,7 +244,7 @@ fn write_record(path: &Path, record: &Record) -> Result<(), Failure> {
         return builds::write_record(None, record);
     }
     let written = write_whole(path, |file| record.write(file)).into_diagnostic();
-    written.wrap_err_with(|| format!("writing the record to {}", path.display())).map_err(Failure::Usage)
+    written.wrap_err_with(|| format!("cannot write the record to {}", path.display())).map_err(Failure::Usage)
 }
 
 /// Joins a thread and continues its panic here. The thread has already printed the panic message.
