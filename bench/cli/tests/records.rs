@@ -162,6 +162,45 @@ fn a_log_comes_from_standard_input_and_its_builds_are_chosen() {
 }
 
 #[test]
+fn an_error_says_which_file_cannot_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (empty, missing) = (file("empty", ""), folder.path().join("none.json"));
+    for (arguments, reasons) in [
+        (["explain", missing.to_str().unwrap()], ["cannot read", "none.json"]),
+        (["explain", &empty], ["cannot read", "it is empty"]),
+        (["explain", "-"], ["cannot read standard input", "it is empty"]),
+        (["report", missing.to_str().unwrap()], ["cannot read", "none.json"]),
+    ] {
+        let refused = buildscope(&arguments);
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}: {message}");
+        assert!(reasons.iter().all(|reason| message.contains(reason)), "{arguments:?}: {message}");
+    }
+}
+
+#[test]
+fn other_files_of_a_directory_are_left_out_of_a_fleet_in_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::copy(example("diamond.serial.json"), folder.path().join("record.json")).unwrap();
+    for name in ["a", "b", "c", "d", "e"] {
+        std::fs::write(folder.path().join(name), "text").unwrap();
+    }
+    let output = buildscope(&["fleet", folder.path().to_str().unwrap()]);
+    let (text, warnings) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("1 build took"), "{text}");
+    assert_eq!(warnings.lines().count(), 1, "{warnings}");
+    assert!(warnings.trim_end().ends_with("c and 2 more"), "{warnings}");
+    // A file that was named is one that should be read.
+    let named = buildscope(&["fleet", folder.path().join("a").to_str().unwrap()]);
+    assert!(String::from_utf8_lossy(&named.stderr).contains("no known format"), "{named:?}");
+}
+
+#[test]
 fn an_empty_history_is_listed() {
     assert_eq!(succeeds(&["history", "list"]), "");
 }

@@ -1,11 +1,11 @@
 //! The builds that are added up: where each record is, and in which order they come.
 
 use crate::builds::KeptBuilds;
-use crate::input::{LARGEST_LOG, read_file, read_input};
+use crate::input::{LARGEST_LOG, cannot_read, read_file, read_input};
 use crate::{Failure, write_message};
 use buildscope_record::{Head, Record};
 use buildscope_reports::fleet::{Subjects, recorded_subject};
-use buildscope_reports::import;
+use buildscope_reports::import::{self, ImportError};
 use miette::miette;
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -39,8 +39,8 @@ impl UnreadBuild {
         match &self.source {
             RecordSource::Kept(builds, id) => builds.read(id).map_err(|error| format!("build {id}: {error}")),
             RecordSource::Record(path) => {
-                let bytes = read_file(path, LARGEST_LOG).map_err(|error| format!("{}: {error}", path.display()))?;
-                Record::from_json(&bytes).map_err(|error| format!("{}: {error}", path.display()))
+                let bytes = read_file(path, LARGEST_LOG).map_err(|error| format!("{}: {error}", cannot_read(path)))?;
+                Record::from_json(&bytes).map_err(|error| format!("{}: {error}", cannot_read(path)))
             }
             RecordSource::Imported(record) => Ok((**record).clone()),
         }
@@ -67,28 +67,60 @@ pub(super) fn kept(builds: &KeptBuilds) -> Result<Vec<UnreadBuild>, Failure> {
 pub(super) fn of_files(paths: &[PathBuf]) -> Result<Vec<UnreadBuild>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        collect(path, &mut files).map_err(|error| Failure::usage(miette!("{}: {error}", path.display())))?;
+        collect(path, &mut files).map_err(|error| Failure::usage(miette!("{}: {error}", cannot_read(path))))?;
     }
     // A file that is named twice, or through a link, is one build.
     let mut seen = HashSet::new();
     files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
-    let (mut builds, mut subjects) = (Vec::new(), Subjects::default());
+    let (mut builds, mut subjects, mut others) = (Vec::new(), Subjects::default(), Vec::new());
     for path in files {
         match of_file(&path, &mut subjects) {
             Ok(found) => builds.extend(found),
-            Err(error) => write_message(&format!("warning: {}: {error}: left out", path.display())),
+            // A directory may have anything.
+            Err(unread) if unread.is_other && !paths.contains(&path) => others.push(path),
+            Err(Unread { reason, .. }) => write_message(&format!("warning: {}: {reason}: left out", path.display())),
         }
+    }
+    if !others.is_empty() {
+        let named: Vec<_> = others.iter().take(NAMED).map(|path| path.display().to_string()).collect();
+        let more = match others.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        write_message(&format!("warning: neither records nor logs of builds, so left out: {}{more}", named.join(", ")));
     }
     Ok(sorted(builds))
 }
 
-fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<UnreadBuild>, String> {
+/// The number of files that a warning names.
+const NAMED: usize = 3;
+
+/// A file without builds.
+struct Unread {
+    reason: String,
+    /// Whether it is something else than a record or a log.
+    is_other: bool,
+}
+
+impl From<std::io::Error> for Unread {
+    fn from(error: std::io::Error) -> Self {
+        Self { reason: error.to_string(), is_other: false }
+    }
+}
+
+impl From<ImportError> for Unread {
+    fn from(error: ImportError) -> Self {
+        use ImportError::{Empty, Foreign, NoBytes, Unknown};
+        Self { reason: error.to_string(), is_other: matches!(error, NoBytes | Unknown | Empty { .. } | Foreign { .. }) }
+    }
+}
+
+fn of_file(path: &Path, subjects: &mut Subjects) -> Result<Vec<UnreadBuild>, Unread> {
     let build = |number, name, started, source| UnreadBuild { name, started, order: (path.to_owned(), number), source };
     if let Some((name, head)) = head(path).and_then(|head| Some((recorded_subject(&head.options)?, head))) {
         return Ok(vec![build(0, name, head.started, RecordSource::Record(path.to_owned()))]);
     }
-    let bytes = read_input(path, LARGEST_LOG).map_err(|error| error.to_string())?;
-    let records = import::builds(&bytes).map_err(|error| error.to_string())?.into_records();
+    let records = import::builds(&read_input(path, LARGEST_LOG)?)?.into_records();
     let imported = |(number, record): (usize, Record)| {
         let name = subjects.name(&record, &path.display().to_string());
         build(number, name, record.started.clone(), RecordSource::Imported(Box::new(record)))
