@@ -11,10 +11,13 @@ use std::path::PathBuf;
 pub enum BuildError {
     /// The Dockerfile can't be read.
     #[error("cannot read {}", path.display())]
-    #[diagnostic(help("the Dockerfile is looked for in the context; name another one with -f"))]
+    #[diagnostic()]
     Read {
         /// The file.
         path: PathBuf,
+        /// What to do.
+        #[help]
+        help: Option<String>,
         /// The cause.
         #[source]
         source: std::io::Error,

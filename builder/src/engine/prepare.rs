@@ -12,6 +12,7 @@ use buildscope_record::{Phase, Probe, Quantity, StepId};
 use buildscope_storage::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -206,7 +207,25 @@ fn read_dockerfile(input: &DockerfileInput, location: &ContextLocation) -> Resul
                 Err(error) => Err(BuildError::Request(format!("cannot read {name}: {error}"))),
             }
         }
-        Err(source) => Err(BuildError::Read { path, source }),
+        Err(source) => Err(BuildError::Read { help: help(input, location, &source), path, source }),
+    }
+}
+
+/// Says where a Dockerfile is looked for that was not found.
+fn help(input: &DockerfileInput, location: &ContextLocation, error: &io::Error) -> Option<String> {
+    if error.kind() != io::ErrorKind::NotFound {
+        return None;
+    }
+    match input {
+        DockerfileInput::Within(_) => {
+            Some("the Dockerfile is looked for in the context; name another one with -f".to_owned())
+        }
+        DockerfileInput::File(path) => {
+            let within = location.dir().join(path);
+            let help = || format!("-f is relative to the current directory; the context has {}", within.display());
+            within.is_file().then(help)
+        }
+        DockerfileInput::Text { .. } => None,
     }
 }
 

@@ -48,7 +48,11 @@ impl Provenance {
                 ("version", "v1") => provenance.v1 = true,
                 ("builder-id", id) => id.clone_into(&mut provenance.builder),
                 ("reproducible", value @ ("true" | "false")) => provenance.reproducible = value == "true",
-                (key, value) => return Err(format!("--provenance: unknown option `{key}={value}`")),
+                _ => {
+                    return Err(format!(
+                        "--provenance takes true, false, or mode=min|max, version=v0.2|v1, builder-id=ID and reproducible=true, not `{field}`"
+                    ));
+                }
             }
         }
         Ok(Some(provenance))

@@ -100,7 +100,7 @@ impl Planner {
         policy: Option<&str>,
     ) -> Result<(), Failure> {
         let policies = match policy {
-            Some(name) => vec![name.parse::<Policy>().into_diagnostic().map_err(Failure::Usage)?],
+            Some(name) => vec![name.parse().map_err(|error| Failure::usage(miette!("--granularity: {error}")))?],
             None => Policy::ALL.to_vec(),
         };
         let format = format.parse::<DrawingFormat>().into_diagnostic().map_err(Failure::Usage)?;

@@ -37,6 +37,12 @@ fn wrong_arguments_are_found_before_the_first_step() {
         (&["--cache-to", "type=local"], "dest="),
         (&["--cache-from", "type=nonsense"], "nonsense"),
         (&["--platform", "nonsense/x/y/z"], "platform"),
+        (&["--build-arg", "="], "--build-arg takes NAME=VALUE"),
+        (&["--build-arg", ""], "--build-arg takes NAME=VALUE"),
+        (&["--label", ""], "--label takes NAME=VALUE"),
+        (&["--granularity", "fine"], "--granularity"),
+        (&["--driver", "zfs"], "--driver"),
+        (&["--provenance", "maybe"], "not `maybe`"),
     ] {
         let output = world.command(flags).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -46,6 +52,21 @@ fn wrong_arguments_are_found_before_the_first_step() {
         assert!(solid(&stderr).contains(&solid(named)), "{flags:?}: {stderr}");
         assert!(!stderr.contains("RUN touch"), "{flags:?}: {stderr}");
     }
+}
+
+#[test]
+fn a_dockerfile_named_relative_to_the_context_is_shown_where_it_is() {
+    let world = World::new("FROM busybox\n");
+    world.write("other", "FROM busybox\n");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let help = |file: &str| {
+        let output = world.command(&["-f", file]).current_dir(&elsewhere).output().unwrap();
+        flat(&output.stderr)
+    };
+    let shown = help("other");
+    let there = world.context().join("other");
+    assert!(shown.contains("cannot read other") && shown.contains(there.to_str().unwrap()), "{shown}");
+    assert!(!help("nowhere").contains("help"), "the context does not have it either");
 }
 
 /// `-` is standard output for every flag that writes a result. The result takes the place of what the command prints otherwise.

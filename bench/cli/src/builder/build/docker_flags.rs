@@ -6,7 +6,7 @@ use super::flag_values::size;
 use crate::{Failure, write_message};
 use buildscope_schedule::Policy;
 use clap::Args;
-use miette::{IntoDiagnostic as _, miette};
+use miette::miette;
 
 /// The treatment of a flag of docker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,7 +229,7 @@ impl DockerFlags {
 /// flag, is refused unless it is disabled.
 pub(super) fn granularity(policy: &str) -> Result<Policy, Failure> {
     match policy.split_once('=') {
-        None => policy.parse::<Policy>().into_diagnostic().map_err(Failure::Usage),
+        None => policy.parse().map_err(|error| Failure::usage(miette!("--granularity: {error}"))),
         Some(("disabled", "true" | "1")) => Ok(Policy::Instructions),
         Some(_) => Err(refused(
             "--policy",

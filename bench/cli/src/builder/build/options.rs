@@ -14,13 +14,14 @@ use buildscope_builder::engine::{DockerfileInput, Request};
 use buildscope_builder::images::RegistryOptions;
 use buildscope_builder::plan::{SOURCE_DATE_EPOCH, is_git, is_url};
 use buildscope_dockerfile::Keyword;
-use buildscope_record::{Admission, Delayed, DriverChoice, Phase, redacted};
+use buildscope_record::{Admission, Delayed, DriverChoice, Phase, UnknownName, redacted};
 use buildscope_storage::{StoreOptions, SyncPolicy, spare_memory};
 use miette::{IntoDiagnostic, WrapErr, miette};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ impl Arguments {
             bytes => size("--tmpfs-upper", bytes)?,
         };
         let store = StoreOptions {
-            driver: self.driver.parse::<DriverChoice>().into_diagnostic().map_err(Failure::Usage)?,
+            driver: named::<DriverChoice>("--driver", &self.driver)?,
             sync: sync_policy(&self.sync)?,
             memory: Some(memory).filter(|bytes| *bytes > 0),
         };
@@ -99,20 +100,20 @@ impl Arguments {
         if !self.is_elsewhere() && !self.context.is_dir() {
             return Err(Failure::usage(miette!("the build context {} is not a directory", self.context.display())));
         }
-        let build_args = self.build_args();
+        let build_args = self.build_args()?;
         let mut request = Request {
             dockerfile,
             build_args,
             target: self.target.clone(),
             named_contexts: pairs("--build-context", &self.build_context)?,
-            labels: self.label.iter().map(|label| label_of(label)).collect(),
+            labels: self.label.iter().map(|label| label_of(label)).collect::<Result<_, _>>()?,
             platforms: self.platform.clone(),
             no_cache: self.no_cache,
             no_cache_stages: self.no_cache_filter.clone(),
             named_files: self.recording.named_files(),
             policy: granularity(&self.policy)?,
             jobs: self.jobs,
-            admission: self.admission.parse::<Admission>().into_diagnostic().map_err(Failure::Usage)?,
+            admission: named::<Admission>("--admission", &self.admission)?,
             remote: self.remote.request()?,
             run: self.run_options()?,
             tags: self.tag.clone(),
@@ -137,13 +138,14 @@ impl Arguments {
     }
 
     /// The build arguments. As with buildx, `SOURCE_DATE_EPOCH` of the environment is one unless it is given.
-    fn build_args(&self) -> BTreeMap<String, String> {
-        let mut arguments: BTreeMap<_, _> = self.build_arg.iter().filter_map(|arg| build_arg(arg)).collect();
+    fn build_args(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let arguments = self.build_arg.iter().filter_map(|arg| build_arg(arg).transpose());
+        let mut arguments: BTreeMap<_, _> = arguments.collect::<Result<_, _>>()?;
         let epoch = std::env::var(SOURCE_DATE_EPOCH).ok().filter(|value| !value.is_empty());
         if let Some(epoch) = epoch.filter(|_| !arguments.contains_key(SOURCE_DATE_EPOCH)) {
             arguments.insert(SOURCE_DATE_EPOCH.to_owned(), epoch);
         }
-        arguments
+        Ok(arguments)
     }
 
     /// Fails if a file that the build writes at its end cannot be written.
@@ -231,14 +233,21 @@ impl Arguments {
 fn standard_input() -> Result<Arc<File>, Failure> {
     let mut file = tempfile::tempfile().into_diagnostic().map_err(Failure::Internal)?;
     let copied = std::io::copy(&mut std::io::stdin().lock(), &mut file);
-    copied.into_diagnostic().wrap_err("reading the context from standard input").map_err(Failure::Usage)?;
+    copied.into_diagnostic().wrap_err("cannot read the context from standard input").map_err(Failure::Usage)?;
     Ok(Arc::new(file))
 }
 
+/// Parses the value of a flag that takes one of several names.
+fn named<T: FromStr<Err = UnknownName>>(flag: &str, name: &str) -> Result<T, Failure> {
+    name.parse().map_err(|error| Failure::usage(miette!("{flag}: {error}")))
+}
+
 /// Parses `NAME=VALUE`. As with docker, a name alone is a label without a value.
-fn label_of(text: &str) -> (String, String) {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    (name.to_owned(), value.to_owned())
+fn label_of(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=').unwrap_or((text, "")) {
+        ("", _) => Err(Failure::usage(miette!("--label takes NAME=VALUE, not `{text}`"))),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
+    }
 }
 
 /// Parses `PHASE=SECONDS` or `INSTRUCTION=SECONDS`.
@@ -263,10 +272,11 @@ fn sync_policy(name: &str) -> Result<SyncPolicy, Failure> {
 
 /// Parses `NAME=value`. A bare `NAME` takes its value from the environment and is ignored if it is not set there, as
 /// in docker.
-fn build_arg(arg: &str) -> Option<(String, String)> {
+fn build_arg(arg: &str) -> Result<Option<(String, String)>, Failure> {
     match arg.split_once('=') {
-        Some((name, value)) => Some((name.to_owned(), value.to_owned())),
-        None => Some((arg.to_owned(), std::env::var(arg).ok()?)),
+        None if !arg.is_empty() => Ok(std::env::var(arg).ok().map(|value| (arg.to_owned(), value))),
+        Some((name, value)) if !name.is_empty() => Ok(Some((name.to_owned(), value.to_owned()))),
+        _ => Err(Failure::usage(miette!("--build-arg takes NAME=VALUE or NAME, not `{arg}`"))),
     }
 }
 
