@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// A failure of COPY, ADD or WORKDIR.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// A source without wildcards does not exist.
+    /// A source without wildcards does not exist, or the directory in which a pattern searches.
     #[error("`{source_path}` not found in {origin}{}", hint(suggestion.as_deref()))]
     NotFound {
         /// The source as written.

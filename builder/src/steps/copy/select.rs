@@ -41,7 +41,8 @@ impl Selection {
     /// Finds the files that the sources of `op` mean in `origin`, and hashes those of a context.
     ///
     /// # Errors
-    /// If a source without wildcards does not exist, a pattern is malformed, or a source cannot be read or fetched.
+    /// If a source without wildcards does not exist, nor the directory before the first wildcard of a pattern; if a pattern is malformed, or a
+    /// source cannot be read or fetched.
     pub fn of(op: &plan::Copy, origin: &CopyOrigin<'_>, store: &Store, probe: &Probe) -> Result<Self, CopyError> {
         let mut finder = Finder::new(op, origin, probe)?;
         let checkouts = finder.sources(store)?;
@@ -199,6 +200,10 @@ impl<'a> Finder<'a> {
         let glob = Glob::parse(text).map_err(|_| CopyError::BadPattern(source.to_owned()))?;
         let depth = pattern.components().count();
         let base = self.follow(source, &base)?;
+        // The name of a directory that does not exist is a typing error, or the files were not built.
+        if self.origin.look(&base)?.is_none() {
+            return Err(self.not_found(source, &base));
+        }
         let mut matches = Vec::new();
         self.origin.walk(&base, &mut |path, found| {
             let below = relative(path, &base);

@@ -33,6 +33,24 @@ fn only_links_named_by_a_source_are_followed() {
     assert!(matches!(kit.try_copy(&op(&["outside"], "/o")), Err(CopyError::LeadsOut { .. })));
 }
 
+/// The directory before the first wildcard has to exist. `--parents` filters the whole source, so nothing has to.
+#[test]
+fn a_pattern_needs_its_directory() {
+    let mut kit = Kit::new();
+    kit.write("s/x/one.c", "1");
+    kit.copy(&op(&["s/*.jar", "s/x/*/*.c", "no*/*.c"], "/d/")).copy(&op(&["/*/no*"], "/d/"));
+    assert_eq!(kit.lines(), Vec::<String>::new());
+    let error = kit.try_copy(&op(&["sx/*.c"], "/d/")).unwrap_err();
+    assert!(matches!(&error, CopyError::NotFound { source_path, .. } if source_path == "sx/*.c"), "{error}");
+    assert!(error.to_string().contains("did you mean `s`"), "{error}");
+    for missing in ["s/y/*.c", "s/y/**/one.c", "s/x/y/z?"] {
+        let tried = kit.try_copy(&op(&[missing], "/d/"));
+        assert!(matches!(tried, Err(CopyError::NotFound { .. })), "{missing}: {tried:?}");
+    }
+    let parents = Copy { parents: true, ..op(&["sx/*.c"], "/d/") };
+    assert!(kit.try_copy(&parents).is_ok());
+}
+
 #[test]
 fn patterns_match_names_and_may_match_nothing() {
     let mut kit = Kit::new();
