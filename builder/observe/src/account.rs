@@ -5,7 +5,8 @@
 
 use crate::blocked::{Company, ProgramWaits};
 use crate::timeline::{Lane, ProcessState};
-use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Timeline};
+use crate::wait::Wait;
+use buildscope_record::{Blocked, Cause, Nanos, ProcessTime, Synced, Timeline};
 
 /// Whether the kernel reports context switches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +29,8 @@ pub(crate) struct Account {
     cpu: u64,
     runnable: u64,
     waits: ProgramWaits,
-    /// The last sample: its time, and the cause of the block.
-    sample: Option<(u64, Cause)>,
+    /// The last sample of a block, with its time.
+    sample: Option<(u64, Wait)>,
     /// The number of samples.
     samples: u32,
     /// The number of running children.
@@ -89,9 +90,9 @@ impl Account {
         let on = on + since_tick;
         self.cpu += cpu + since_tick;
         self.runnable += ready;
-        let cause = self.take_cause(time);
-        self.waits.add(company, Nanos(length - on - ready), cause);
-        let likely = cause.unwrap_or(company.likely_cause());
+        let sample = self.take_sample(time);
+        self.waits.add(company, Nanos(length - on - ready), sample);
+        let likely = sample.map_or(company.likely_cause(), |wait| wait.cause);
         // The order is not known.
         let (ran, began) = (self.since + on, self.since + on + ready);
         self.lane.add(self.since, ran, ProcessState::Running);
@@ -122,18 +123,18 @@ impl Account {
             self.runnable += length;
             ProcessState::Runnable
         } else {
-            let cause = self.take_cause(time);
-            self.waits.add(self.company, Nanos(length), cause);
-            ProcessState::Blocked(cause.unwrap_or(self.company.likely_cause()))
+            let sample = self.take_sample(time);
+            self.waits.add(self.company, Nanos(length), sample);
+            ProcessState::Blocked(sample.map_or(self.company.likely_cause(), |wait| wait.cause))
         };
         self.lane.add(self.since, time, state);
         self.since = self.since.max(time);
     }
 
-    /// The cause of the last sample, if it was taken since the last event and before `time`.
-    fn take_cause(&mut self, time: u64) -> Option<Cause> {
+    /// The last sample, if it was taken since the last event and before `time`.
+    fn take_sample(&mut self, time: u64) -> Option<Wait> {
         let sampled = self.sample.take_if(|(at, _)| *at <= time);
-        sampled.filter(|&(at, _)| at >= self.since).map(|(_, cause)| cause)
+        sampled.filter(|&(at, _)| at >= self.since).map(|(_, wait)| wait)
     }
 
     /// Changes the number of threads on a processor, and the number of those that could run.
@@ -192,11 +193,11 @@ impl Account {
         self.runnable
     }
 
-    /// Adds a sample that was taken at `time`: the cause of the block, if the process was blocked.
-    pub(crate) fn add_sample(&mut self, time: u64, cause: Option<Cause>) {
+    /// Adds a sample that was taken at `time`: what the process waited for, if it was blocked.
+    pub(crate) fn add_sample(&mut self, time: u64, wait: Option<Wait>) {
         self.samples = self.samples.saturating_add(1);
-        if let Some(cause) = cause {
-            self.sample = Some((time, cause));
+        if let Some(wait) = wait {
+            self.sample = Some((time, wait));
         }
     }
 
@@ -258,6 +259,11 @@ impl Account {
         self.waits.resolved(program)
     }
 
+    /// The part of the waits for a disk that syncs files.
+    pub(crate) fn synced(&self, program: &ProgramWaits) -> Option<Synced> {
+        self.waits.synced(program)
+    }
+
     /// Whether the process has running children.
     pub(crate) fn has_children(&self) -> bool {
         self.children > 0
@@ -286,7 +292,7 @@ mod tests {
         account.change(MS, 1, -1);
         account.ran(4 * MS);
         account.change(5 * MS, -1, 0);
-        account.add_sample(7 * MS, Some(Cause::Network));
+        account.add_sample(7 * MS, Some(Cause::Network.into()));
         account.change(15 * MS, 1, 0);
         account.ran(MS);
         account.change(16 * MS, -1, 1);
@@ -299,7 +305,7 @@ mod tests {
     #[test]
     fn a_sample_counts_only_for_the_wait_in_which_it_was_taken() {
         let mut account = Account::new(0, 0, 0);
-        account.add_sample(12 * MS, Some(Cause::Disk));
+        account.add_sample(12 * MS, Some(Cause::Disk.into()));
         account.change(10 * MS, 1, 0);
         account.change(11 * MS, -1, 0);
         // The sample was taken in this wait. The first wait had ended.
@@ -309,7 +315,7 @@ mod tests {
         assert_eq!(waits.total(), Nanos(12 * MS));
         let mut expected = ProgramWaits::default();
         expected.add(Company::Alone, Nanos(10 * MS), None);
-        expected.add(Company::Alone, Nanos(2 * MS), Some(Cause::Disk));
+        expected.add(Company::Alone, Nanos(2 * MS), Some(Cause::Disk.into()));
         assert_eq!(*waits, expected);
     }
 
@@ -318,7 +324,7 @@ mod tests {
     fn a_sample_is_not_replaced_before_its_wait_has_ended() {
         let mut account = Account::new(0, 0, 0);
         account.change(5 * MS, 0, 0);
-        account.add_sample(6 * MS, Some(Cause::Sleep));
+        account.add_sample(6 * MS, Some(Cause::Sleep.into()));
         assert!(!account.wants_sample(30 * MS), "5 ms are open, but the wait that goes on has its sample");
         account.change(20 * MS, 0, 0);
         assert!(account.wants_sample(30 * MS));
@@ -340,7 +346,7 @@ mod tests {
     #[test]
     fn waking_up_late_is_waiting_for_a_processor() {
         let mut account = Account::new(0, 0, 0);
-        account.add_sample(MS, Some(Cause::Sleep));
+        account.add_sample(MS, Some(Cause::Sleep.into()));
         account.change(10 * MS, 1, 0);
         let time = account.end(10 * MS, Some(3 * MS));
         assert_eq!((time.runnable, blocked(&account).sleep), (Nanos(3 * MS), Nanos(7 * MS)));

@@ -1,7 +1,8 @@
 //! Blocked time by cause. The cause of a wait is known if a sample was taken during it; the other waits stay open until the end of the
 //! step, and are then divided like the known ones.
 
-use buildscope_record::{Blocked, Cause, Nanos};
+use crate::wait::{DiskCall, Wait};
+use buildscope_record::{Blocked, Cause, Nanos, Synced};
 
 /// Waits by cause, and waits of unknown cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +11,40 @@ pub(crate) struct Waits {
     open: Nanos,
     /// The number of waits with a sample.
     sampled: u32,
+    /// The waits for a disk whose call is known.
+    disk: DiskWaits,
+    /// How many waits without a sample each of them stands for. A sample hits a long wait more probably than a short one.
+    weights: DiskWaits,
+}
+
+/// Waits for a disk, and those of them that sync a file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct DiskWaits {
+    all: Nanos,
+    synced: Synced,
+}
+
+impl DiskWaits {
+    fn add(&mut self, length: Nanos, call: DiskCall) {
+        self.all += length;
+        match call {
+            DiskCall::SyncDatabase => self.synced.database += length,
+            DiskCall::SyncFile => self.synced.files += length,
+            DiskCall::Other => {}
+        }
+    }
+
+    /// The part that syncs files of waits like these.
+    fn of(&self, waits: Nanos) -> Synced {
+        self.synced.part(waits, self.all)
+    }
+}
+
+impl std::ops::AddAssign for DiskWaits {
+    fn add_assign(&mut self, other: Self) {
+        self.all += other.all;
+        self.synced += other.synced;
+    }
 }
 
 /// The waits of a program, with and without running children.
@@ -42,22 +77,29 @@ impl Company {
 
 /// The number of samples from which on the waits of a program are a model of the open waits of each of its processes.
 const ENOUGH: u32 = 3;
+/// A wait of this length has a sample: it is the longest pause between readings. A shorter one is hit in proportion to its length, so the hit
+/// one stands for waits of the rest of this time.
+const SURELY_SAMPLED: Nanos = Nanos(20_000_000);
 
 impl Waits {
     fn total(&self) -> Nanos {
         self.known.total() + self.open
     }
 
-    /// Divides the open waits in proportion to the known ones of the process, or of the whole program. Without known waits, they get the
-    /// cause `otherwise`.
-    fn resolved(mut self, program: &Self, otherwise: Cause) -> Blocked {
-        let model = if self.sampled > 0 {
-            self.known
+    /// The waits whose causes the open ones have: those of the process, or of the whole program.
+    fn model(&self, program: &Self) -> Self {
+        if self.sampled > 0 {
+            *self
         } else if program.sampled >= ENOUGH {
-            program.known
+            *program
         } else {
-            Blocked::default()
-        };
+            Self::default()
+        }
+    }
+
+    /// Divides the open waits in proportion to the known ones. Without known waits, they get the cause `otherwise`.
+    fn resolved(mut self, program: &Self, otherwise: Cause) -> Blocked {
+        let model = self.model(program).known;
         let whole = model.total();
         let mut left = self.open;
         for cause in Cause::ALL {
@@ -68,6 +110,16 @@ impl Waits {
         }
         self.known[otherwise] += left;
         self.known
+    }
+
+    /// The part of the resolved waits for a disk that syncs files. `None` if no call is known.
+    fn synced(&self, program: &Self, disk: Nanos) -> Option<Synced> {
+        let model = self.model(program);
+        let others = if model.weights.all > Nanos::ZERO { model.weights } else { model.disk };
+        let seen = self.disk.all.min(disk);
+        let mut synced = self.disk.of(seen);
+        synced += others.of(disk - seen);
+        (model.disk.all > Nanos::ZERO).then_some(synced)
     }
 
     /// Removes a part of the waits, from all causes in proportion.
@@ -91,22 +143,27 @@ impl std::ops::AddAssign for Waits {
         }
         self.open += other.open;
         self.sampled = self.sampled.saturating_add(other.sampled);
+        self.disk += other.disk;
+        self.weights += other.weights;
     }
 }
 
 impl ProgramWaits {
-    /// Adds a wait, with its cause if that is known.
-    pub(crate) fn add(&mut self, company: Company, length: Nanos, cause: Option<Cause>) {
+    /// Adds a wait, with its sample if there is one.
+    pub(crate) fn add(&mut self, company: Company, length: Nanos, sample: Option<Wait>) {
         let waits = match company {
             Company::Alone => &mut self.alone,
             Company::WithChildren => &mut self.with_children,
         };
-        match cause {
-            Some(cause) => {
-                waits.known[cause] += length;
-                waits.sampled = waits.sampled.saturating_add(1);
-            }
-            None => waits.open += length,
+        let Some(Wait { cause, disk }) = sample else {
+            waits.open += length;
+            return;
+        };
+        waits.known[cause] += length;
+        waits.sampled = waits.sampled.saturating_add(1);
+        if let Some(call) = disk {
+            waits.disk.add(length, call);
+            waits.weights.add(SURELY_SAMPLED.saturating_sub(length), call);
         }
     }
 
@@ -139,6 +196,16 @@ impl ProgramWaits {
         }
         blocked
     }
+
+    /// The waits for a disk that sync files, as a part of the resolved ones. `None` if nothing is known of them.
+    pub(crate) fn synced(&self, program: &Self) -> Option<Synced> {
+        let parts = [(&self.alone, &program.alone), (&self.with_children, &program.with_children)];
+        let parts = parts.map(|(own, program)| own.synced(program, own.resolved(program, Cause::Unknown).disk));
+        parts.into_iter().flatten().reduce(|mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
 }
 
 impl std::ops::AddAssign for ProgramWaits {
@@ -158,7 +225,7 @@ mod tests {
     fn waits(list: &[(Company, u64, Option<Cause>)]) -> ProgramWaits {
         let mut waits = ProgramWaits::default();
         for &(company, length, cause) in list {
-            waits.add(company, Nanos(length * MS.0), cause);
+            waits.add(company, Nanos(length * MS.0), cause.map(Wait::from));
         }
         waits
     }
@@ -187,6 +254,34 @@ mod tests {
         assert_eq!(waits(&[(WithChildren, 5, None)]).resolved(&none).child, Nanos(5 * MS.0));
         let runner = waits(&[(WithChildren, 5, None), (WithChildren, 1, Some(Cause::Network))]);
         assert_eq!(runner.resolved(&none), Blocked { network: Nanos(6 * MS.0), ..Blocked::default() });
+    }
+
+    fn disk(length: u64, call: DiskCall) -> (Nanos, Option<Wait>) {
+        (Nanos(length * MS.0), Some(Wait { cause: Cause::Disk, disk: Some(call) }))
+    }
+
+    /// Readings every 20 ms hit a tenth of the syncs of 2 ms, half of those of 10 ms, and all waits of 40 ms. So 10 s each are 500 hits of both
+    /// kinds of syncs, and 9 s of the first and 5 s of the second have no sample.
+    #[test]
+    fn short_syncs_are_not_fewer_because_samples_hit_long_ones() {
+        let mut waits = ProgramWaits::default();
+        for _ in 0..500 {
+            for (length, sample) in [disk(2, DiskCall::SyncFile), disk(10, DiskCall::SyncDatabase)] {
+                waits.add(Alone, length, sample);
+            }
+        }
+        let (length, sample) = disk(40, DiskCall::Other);
+        (0..50).for_each(|_| waits.add(Alone, length, sample));
+        waits.add(Alone, Nanos(14_000 * MS.0), None);
+        let nothing = ProgramWaits::default();
+        assert_eq!(waits.resolved(&nothing).disk, Nanos(22_000 * MS.0));
+        let synced = Synced { files: Nanos(10_000 * MS.0), database: Nanos(10_000 * MS.0) };
+        assert_eq!(waits.synced(&nothing), Some(synced));
+        let mut like_it = ProgramWaits::default();
+        like_it.add(Alone, Nanos(14 * MS.0), None);
+        let synced = Synced { files: Nanos(9 * MS.0), database: Nanos(5 * MS.0) };
+        assert_eq!(like_it.synced(&waits), Some(synced));
+        assert_eq!(like_it.synced(&nothing), None);
     }
 
     #[test]

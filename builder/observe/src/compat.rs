@@ -43,6 +43,7 @@ pub(crate) fn native(number: i64) -> Option<i64> {
         308 | 413 => libc::SYS_pselect6,
         309 | 414 => libc::SYS_ppoll,
         313 => libc::SYS_splice,
+        314 => libc::SYS_sync_file_range,
         319 => libc::SYS_epoll_pwait,
         337 | 417 => libc::SYS_recvmmsg,
         344 => libc::SYS_syncfs,

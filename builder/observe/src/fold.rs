@@ -93,7 +93,9 @@ impl Totals {
     /// Resolves the causes of their waits, by the known waits of their programs.
     pub(crate) fn resolve(&mut self, programs: &Programs) {
         for ((_, program), total) in &mut self.0 {
-            total.time.blocked = total.waits.resolved(&programs.of(program));
+            let like = programs.of(program);
+            total.time.blocked = total.waits.resolved(&like);
+            total.time.synced = total.waits.synced(&like);
         }
     }
 

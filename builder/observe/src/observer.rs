@@ -393,7 +393,7 @@ impl ObserverThread {
             if left > 0 && (run.wants_sample(time) || programs.wants_sample(run)) {
                 left -= 1;
                 let at = now();
-                run.add_sample(at, wait::cause(pid, run.threads, run.has_children()));
+                run.add_sample(at, wait::of_process(pid, run.threads, run.has_children()));
             }
             read_usage(pid, run, time, has_accounts);
         });

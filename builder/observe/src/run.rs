@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::blocked::{Company, ProgramWaits};
 use crate::event::Frames;
 use crate::exits::Exit;
+use crate::wait::Wait;
 use buildscope_record::{Nanos, Process, ProcessTime};
 use std::collections::{BTreeMap, HashMap};
 
@@ -256,11 +257,12 @@ impl ProgramRun {
     /// Resolves the causes of the waits; `program` has the waits of similar processes.
     pub(crate) fn resolve(&mut self, program: &ProgramWaits) {
         self.time.blocked = self.account.resolved(program);
+        self.time.synced = self.account.synced(program);
     }
 
-    /// Adds a sample: the cause of the block, if the process was blocked.
-    pub(crate) fn add_sample(&mut self, time: u64, cause: Option<buildscope_record::Cause>) {
-        self.account.add_sample(time, cause);
+    /// Adds a sample: what the process waited for, if it was blocked.
+    pub(crate) fn add_sample(&mut self, time: u64, wait: Option<Wait>) {
+        self.account.add_sample(time, wait);
     }
 
     /// Adds a sample of the running functions. Above the limit of stacks, only the outer functions are kept.

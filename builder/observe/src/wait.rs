@@ -9,26 +9,50 @@ const THREADS: usize = 16;
 /// The most descriptors that are read for a call that waits for several.
 const DESCRIPTORS: usize = 32;
 
-/// The cause of a process's wait; `None` if it does not wait, or has ended. `threads` is the number of threads that it has had.
-pub(crate) fn cause(pid: i32, threads: u32, has_children: bool) -> Option<Cause> {
+/// What a process waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    pub(crate) cause: Cause,
+    /// What it waits for a disk to do; `None` if unknown.
+    pub(crate) disk: Option<DiskCall>,
+}
+
+/// A call that waits for a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskCall {
+    /// It returns when a file of dpkg's database is on the disk.
+    SyncDatabase,
+    /// It returns when another file is on the disk.
+    SyncFile,
+    Other,
+}
+
+impl From<Cause> for Wait {
+    fn from(cause: Cause) -> Self {
+        Self { cause, disk: None }
+    }
+}
+
+/// What a process waits for; `None` if it does not wait, or has ended. `threads` is the number of threads that it has had.
+pub(crate) fn of_process(pid: i32, threads: u32, has_children: bool) -> Option<Wait> {
     if threads == 1 {
         return of_thread(pid, pid, has_children);
     }
-    let mut found: Option<Cause> = None;
+    let mut found: Option<Wait> = None;
     for tid in procfs::threads(pid, THREADS) {
-        let cause = of_thread(pid, tid, has_children)?;
+        let wait = of_thread(pid, tid, has_children)?;
         // Idle threads wait for locks. A thread that waits for something outside of the process determines the cause.
         let outside = |cause| matches!(cause, Cause::Disk | Cause::Network | Cause::Child);
         found = match found {
-            Some(one) if !outside(cause) || outside(one) && one <= cause => Some(one),
-            _ => Some(cause),
+            Some(one) if !outside(wait.cause) || outside(one.cause) && one.cause <= wait.cause => Some(one),
+            _ => Some(wait),
         };
     }
     found
 }
 
-/// The cause of a thread's wait; `None` if it runs.
-fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
+/// What a thread waits for; `None` if it runs.
+fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Wait> {
     let call = procfs::text(&format!("/proc/{pid}/task/{tid}/syscall"));
     let call = match call.as_deref().map(str::trim) {
         Some("running") => return None,
@@ -42,13 +66,15 @@ fn of_thread(pid: i32, tid: i32, has_children: bool) -> Option<Cause> {
     // The system call may be unreadable for this process while the name of the kernel's function is visible.
     let Some(call) = call else {
         let name = procfs::text(&format!("/proc/{pid}/task/{tid}/wchan")).unwrap_or_default();
-        return Some(of_channel(&name, state));
+        return Some(of_channel(&name, state).into());
     };
     // A process with children reads their output, or waits for a thread of its own that waits for them.
-    let call = call.native(&ProcessDescriptors { pid });
-    Some(match call.cause(state, &ProcessDescriptors { pid }) {
-        Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child,
-        cause => cause,
+    let files = ProcessDescriptors { pid };
+    let call = call.native(&files);
+    Some(match call.cause(state, &files) {
+        Cause::Lock | Cause::Unknown if has_children && !call.is_file_lock() => Cause::Child.into(),
+        Cause::Disk => Wait { cause: Cause::Disk, disk: call.disk(&files) },
+        cause => cause.into(),
     })
 }
 
@@ -100,6 +126,8 @@ enum DescriptorKind {
 /// Looks up the descriptors of a call.
 trait Descriptors {
     fn file(&self, fd: u64) -> DescriptorKind;
+    /// The path of a descriptor's file; `None` if it may not be read.
+    fn path(&self, fd: u64) -> Option<String>;
     /// The descriptors of a `pollfd` array.
     fn polled(&self, array: u64, count: u64) -> Vec<u64>;
     /// The descriptors that are in an `fd_set`.
@@ -142,6 +170,19 @@ impl Call {
 
     fn is_file_lock(self) -> bool {
         matches!(self.number, libc::SYS_flock | libc::SYS_fcntl)
+    }
+
+    /// What it waits for a disk to do; `None` if the file is unknown.
+    fn disk(self, files: &impl Descriptors) -> Option<DiskCall> {
+        /// The directory of dpkg's database in each root directory.
+        const DATABASE: &str = "/var/lib/dpkg";
+        // dpkg starts to write files by sync_file_range(2) in any case.
+        if !matches!(self.number, libc::SYS_fsync | libc::SYS_fdatasync) {
+            return Some(DiskCall::Other);
+        }
+        let path = files.path(self.arguments[0])?;
+        let is_database = path.ends_with(DATABASE) || path.contains(&format!("{DATABASE}/"));
+        Some(if is_database { DiskCall::SyncDatabase } else { DiskCall::SyncFile })
     }
 
     fn cause(self, state: char, files: &impl Descriptors) -> Cause {
@@ -201,9 +242,12 @@ impl Call {
             libc::SYS_epoll_pwait | libc::SYS_epoll_pwait2 => several(&files.watched(first), files),
             #[cfg(target_arch = "x86_64")]
             libc::SYS_epoll_wait => several(&files.watched(first), files),
-            libc::SYS_io_uring_enter | libc::SYS_fsync | libc::SYS_fdatasync | libc::SYS_sync | libc::SYS_syncfs => {
-                Cause::Disk
-            }
+            libc::SYS_io_uring_enter
+            | libc::SYS_fsync
+            | libc::SYS_fdatasync
+            | libc::SYS_sync_file_range
+            | libc::SYS_sync
+            | libc::SYS_syncfs => Cause::Disk,
             // All calls on names, directories and mapped files.
             _ if state == 'D' => Cause::Disk,
             _ => Cause::Unknown,
@@ -265,10 +309,14 @@ impl ProcessDescriptors {
 }
 
 impl Descriptors for ProcessDescriptors {
+    fn path(&self, fd: u64) -> Option<String> {
+        let target = rustix::fs::readlink(format!("/proc/{}/fd/{fd}", self.pid), Vec::new()).ok()?;
+        Some(target.to_string_lossy().into_owned())
+    }
+
     fn file(&self, fd: u64) -> DescriptorKind {
+        let Some(target) = self.path(fd) else { return DescriptorKind::Other };
         let path = format!("/proc/{}/fd/{fd}", self.pid);
-        let Ok(target) = rustix::fs::readlink(&*path, Vec::new()) else { return DescriptorKind::Other };
-        let target = target.to_string_lossy();
         if target.starts_with("pipe:") || target.contains("[eventfd]") {
             DescriptorKind::Pipe
         } else if target.starts_with("socket:") {
@@ -325,6 +373,11 @@ mod tests {
         fn file(&self, fd: u64) -> DescriptorKind {
             self.0.iter().find(|(one, _)| *one == fd).map_or(DescriptorKind::Other, |(_, file)| *file)
         }
+        fn path(&self, fd: u64) -> Option<String> {
+            let paths =
+                ["/var/lib/dpkg/status-new", "/store/root/var/lib/dpkg/info", "/usr/bin/x.dpkg-new", "/var/lib/dpkg"];
+            paths.get(fd as usize).map(|&path| path.to_owned())
+        }
         fn polled(&self, _: u64, count: u64) -> Vec<u64> {
             self.0.iter().map(|(fd, _)| *fd).take(count as usize).collect()
         }
@@ -357,6 +410,20 @@ mod tests {
         assert_eq!(cause(libc::SYS_epoll_pwait2, 0, 0, 'S'), Cause::Network);
         assert_eq!(cause(libc::SYS_ppoll, 0, 0, 'S'), Cause::Sleep, "poll of nothing is a sleep");
         assert_eq!(cause(-1, 0, 0, 'D'), Cause::Disk, "a page that has to be read");
+    }
+
+    /// `--force-unsafe-io` leaves out only the calls for files of packages.
+    #[test]
+    fn syncs_of_the_database_are_distinguished() {
+        let call = |number, fd| Call { number, arguments: [fd, 0, 0, 0, 0, 0], compat: false }.disk(&Table(&[]));
+        assert_eq!(call(libc::SYS_fsync, 0), Some(DiskCall::SyncDatabase));
+        assert_eq!(call(libc::SYS_fsync, 1), Some(DiskCall::SyncDatabase), "below the root directory of a container");
+        assert_eq!(call(libc::SYS_fsync, 3), Some(DiskCall::SyncDatabase), "the directory itself");
+        assert_eq!(call(libc::SYS_fdatasync, 2), Some(DiskCall::SyncFile));
+        assert_eq!(call(libc::SYS_sync_file_range, 2), Some(DiskCall::Other));
+        assert_eq!(call(libc::SYS_fsync, 9), None, "its path may not be read");
+        assert_eq!(call(libc::SYS_read, 2), Some(DiskCall::Other));
+        assert_eq!(cause(libc::SYS_sync_file_range, 3, 0, 'S'), Cause::Disk);
     }
 
     /// Lines as in proc_pid_syscall(5).
@@ -403,6 +470,6 @@ mod tests {
     }
 
     fn cause_of(pid: i32) -> Option<Cause> {
-        super::cause(pid, 1, false)
+        of_process(pid, 1, false).map(|wait| wait.cause)
     }
 }

@@ -68,8 +68,8 @@ pub use placement::{Candidate, SMALL_LAYER, best_machine};
 pub use policy::{Policy, topological};
 pub use probe::{BuildId, Delay, Delayed, PhaseSpan, Probe, Quantity, WaitSpan};
 pub use processes::{
-    Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Timeline,
-    is_container_runtime,
+    Blocked, Cause, Folded, Observed, Origin, OutputLine, Process, ProcessTime, Processes, StackSamples, Synced,
+    Timeline, is_container_runtime,
 };
 pub use step::*;
 pub use strands::{Partner, StrandStep, Strands};

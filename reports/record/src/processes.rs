@@ -183,6 +183,22 @@ pub struct ProcessTime {
     /// Time in which all its threads waited, by what for.
     #[serde(default, skip_serializing_if = "Blocked::is_empty")]
     pub blocked: Blocked,
+    /// The part of `blocked.disk` in which it waited until a file was written to the disk. `None` if unknown: nothing was seen waiting for a
+    /// disk, or the record is older than this field.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced: Option<Synced>,
+}
+
+/// Waits in fsync(2) and fdatasync(2), by the file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Synced {
+    /// Files of dpkg's own database.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub database: Nanos,
+    /// Other files.
+    #[serde(skip_serializing_if = "Nanos::is_zero")]
+    pub files: Nanos,
 }
 
 /// Time spent waiting, by what for.
@@ -271,6 +287,28 @@ impl Blocked {
     }
 }
 
+impl Synced {
+    /// The same part of both, as `part` of `whole`. Nothing is a part of nothing.
+    pub fn part(self, part: Nanos, whole: Nanos) -> Self {
+        let of = |time: Nanos| {
+            Nanos((u128::from(time.0) * u128::from(part.0)).checked_div(whole.0.into()).unwrap_or(0) as u64)
+        };
+        Self { database: of(self.database), files: of(self.files) }
+    }
+
+    /// What remains without a part.
+    pub fn without(self, part: Self) -> Self {
+        Self { database: self.database.saturating_sub(part.database), files: self.files.saturating_sub(part.files) }
+    }
+}
+
+impl std::ops::AddAssign for Synced {
+    fn add_assign(&mut self, other: Self) {
+        self.database += other.database;
+        self.files += other.files;
+    }
+}
+
 impl std::ops::AddAssign for ProcessTime {
     fn add_assign(&mut self, other: Self) {
         self.cpu += other.cpu;
@@ -279,6 +317,9 @@ impl std::ops::AddAssign for ProcessTime {
         self.runnable += other.runnable;
         for cause in Cause::ALL {
             self.blocked[cause] += other.blocked[cause];
+        }
+        if let Some(synced) = other.synced {
+            *self.synced.get_or_insert_default() += synced;
         }
     }
 }

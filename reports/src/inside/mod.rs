@@ -46,7 +46,7 @@ pub use telling::TellingLines;
 pub use tools::Activity;
 pub(crate) use unseen::{folded as folded_count, total_name, unseen};
 
-use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step};
+use buildscope_record::{Blocked, ByteSize, Nanos, Observed, Step, Synced};
 use saving::Savings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -209,6 +209,9 @@ pub struct ProgramRow {
     pub time: Nanos,
     /// The processor time of the processes.
     pub cpu: Nanos,
+    /// The part of the row's wait for a disk in which they synced files. `None` if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced: Option<Synced>,
 }
 
 /// An activity of known tools, with its cost.

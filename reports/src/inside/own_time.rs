@@ -54,6 +54,7 @@ impl OwnTime {
         for cause in Cause::ALL.into_iter().filter(|&cause| cause != Cause::Child) {
             time.blocked[cause] = part(self.time.blocked[cause], waits);
         }
+        time.synced = self.time.synced.map(|synced| synced.part(waits.0, waits.1));
         Self { running: part(self.running, works), time }
     }
 
@@ -68,6 +69,7 @@ impl OwnTime {
         for cause in Cause::ALL {
             time.blocked[cause] = self.time.blocked[cause].saturating_sub(other.time.blocked[cause]);
         }
+        time.synced = self.time.synced.map(|synced| synced.without(other.time.synced.unwrap_or_default()));
         Self { running: self.running.saturating_sub(other.running), time }
     }
 }

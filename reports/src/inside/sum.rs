@@ -5,7 +5,7 @@ use super::phases::{self, Phase};
 use super::tools::Known;
 use super::tree::{self, ProcessTree};
 use super::{Activity, ActivityRow, CommandRow, ProgramRow, RowKind, Spent, share, tools};
-use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime};
+use buildscope_record::{Blocked, ByteSize, Cause, Folded, Nanos, Process, ProcessTime, Synced};
 use std::collections::{BTreeMap, HashMap};
 
 /// The number of programs that a row names.
@@ -41,6 +41,7 @@ struct Cost {
     time: Nanos,
     network: Nanos,
     cpu: Nanos,
+    synced: Option<Synced>,
 }
 
 impl std::ops::AddAssign for Cost {
@@ -49,6 +50,9 @@ impl std::ops::AddAssign for Cost {
         self.time += other.time;
         self.network += other.network;
         self.cpu += other.cpu;
+        if let Some(synced) = other.synced {
+            *self.synced.get_or_insert_default() += synced;
+        }
     }
 }
 
@@ -140,7 +144,8 @@ impl ProcessSum {
         self.running += running;
         self.count += processes;
         let own = running + time.runnable + time.blocked.total().saturating_sub(time.blocked.child);
-        let cost = Cost { count: runs, time: own, network: time.blocked.network, cpu: time.cpu };
+        let (network, synced) = (time.blocked.network, time.synced);
+        let cost = Cost { count: runs, time: own, network, cpu: time.cpu, synced };
         *self.programs.entry(program.to_owned()).or_default() += cost;
         cost
     }
@@ -161,15 +166,25 @@ impl ProcessSum {
         for (number, (phase, ((time, network), cpu))) in phases.iter().zip(parts).enumerate() {
             let again = phases[..number].iter().any(|before| before.activity == phase.activity);
             let done = self.activities.entry(phase.activity).or_default();
-            done.cost += Cost { count: u64::from(!again && is_unit(phase.activity)), time, network, cpu };
+            let count = u64::from(!again && is_unit(phase.activity));
+            done.cost += Cost { count, time, network, cpu, ..Cost::default() };
             done.spans.extend(whole.clone().unwrap_or_else(|| phases::active(process, phase)));
         }
     }
 
     pub(super) fn row(self, kind: RowKind, text: String, wall: Nanos) -> CommandRow {
-        let programs = self.programs.into_iter();
-        let mut programs: Vec<_> =
-            programs.map(|(program, Cost { count, time, cpu, .. })| ProgramRow { program, count, time, cpu }).collect();
+        // A process that waits for others of its command does what they do.
+        let waits = if self.alive > 1 { wall.saturating_sub(share::union(self.busy)) } else { wall };
+        let spent = spent(wall, self.running, self.time, waits);
+        let disk = (spent.blocked.disk, self.time.blocked.disk);
+        let programs = self.programs.into_iter().map(|(program, Cost { count, time, cpu, synced, .. })| ProgramRow {
+            program,
+            count,
+            time,
+            cpu,
+            synced: synced.map(|synced| synced.part(disk.0, disk.1)),
+        });
+        let mut programs: Vec<_> = programs.collect();
         programs.sort_by(|a, b| b.time.cmp(&a.time).then_with(|| a.program.cmp(&b.program)));
         programs.truncate(PROGRAMS);
         // Where other rows have a share of the same time, the phases have this row's share of it, too.
@@ -179,14 +194,12 @@ impl ProcessSum {
             if all > wall { Nanos(share as u64) } else { time }
         };
         let activities = self.activities.into_iter().map(|(activity, ActivitySum { cost, spans })| {
-            let Cost { count, time, network, cpu } = cost;
+            let Cost { count, time, network, cpu, .. } = cost;
             let wall = own(share::union(spans));
             ActivityRow { activity, count, wall, time: time.saturating_sub(network), network, cpu }
         });
         let mut activities: Vec<_> = activities.collect();
         activities.sort_by_key(|row| (std::cmp::Reverse(row.time + row.network), row.activity));
-        // A process that waits for others of its command does what they do.
-        let waits = if self.alive > 1 { wall.saturating_sub(share::union(self.busy)) } else { wall };
         CommandRow {
             wall,
             cpu: self.time.cpu,
@@ -195,7 +208,7 @@ impl ProcessSum {
             read: ByteSize(self.read),
             written: ByteSize(self.written),
             peak_memory: ByteSize(self.peak_memory),
-            spent: spent(wall, self.running, self.time, waits),
+            spent,
             processes: self.count,
             programs,
             activities,

@@ -1,7 +1,7 @@
 //! Totals of short processes, divided among the commands of a shell that may have started them.
 
 use super::shell::{Name, Unit};
-use buildscope_record::{ByteSize, Cause, Folded, Nanos, ProcessTime};
+use buildscope_record::{ByteSize, Cause, Folded, Nanos, ProcessTime, Synced};
 
 /// Divides a total among the loops that name its program, in proportion to their times. Without such a loop, all of it belongs to the first
 /// command that names the program, or else to the first loop. `None` if there is neither.
@@ -51,6 +51,7 @@ fn part(folded: &Folded, (from, to): (u128, u128), whole: u128) -> Folded {
     for cause in Cause::ALL {
         own.blocked[cause] = nanos(time.blocked[cause]);
     }
+    own.synced = time.synced.map(|synced| Synced { database: nanos(synced.database), files: nanos(synced.files) });
     Folded {
         count: number(folded.count),
         replacing: number(folded.replacing),

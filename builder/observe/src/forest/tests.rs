@@ -63,7 +63,7 @@ fn the_waits_of_a_short_process_are_like_those_of_its_program() {
         forest.take([forked(start, pid, 11), event(start, pid, What::In), executed(start, pid, "reader")]);
         forest.take([event(start + 2, pid, What::Out { wanted: false })]);
         if number < 3 {
-            let seen = Some(Cause::Lock);
+            let seen = Some(Cause::Lock.into());
             forest.living(|living, run, _| {
                 if living == pid {
                     run.add_sample((start + 3) * MS, seen)
@@ -206,7 +206,7 @@ fn sums_replace_reports_of_switches_for_a_while() {
     forest.take([forked(40, 13, 11), executed(40, 13, "true")]);
     forest.exits(43 * MS, [Exit { tid: 13, delayed: MS, ..Exit::default() }]);
     forest.take([event(43, 13, What::Exited)]);
-    forest.living(|pid, run, _| run.add_sample(60 * MS, (pid == 12).then_some(Cause::Network)));
+    forest.living(|pid, run, _| run.add_sample(60 * MS, (pid == 12).then_some(Cause::Network.into())));
     forest.sum_up(70 * MS, |_, _| panic!("it is too early"));
     // 40 of 70 ms on a processor, 10 waiting for one, and 20 blocked; the download: 5, 0 and 65.
     forest.sum_up(100 * MS, sums((70, 10), (15, 0), false));

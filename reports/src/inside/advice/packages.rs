@@ -4,7 +4,7 @@ use super::calls::{Leaf, words};
 use super::{Finding, StepHost};
 use crate::inside::{Activity, CommandRow};
 use buildscope_commands::{Cacheless, Development, Invocation, Tool, Usage, Work, recognise};
-use buildscope_record::Nanos;
+use buildscope_record::{Nanos, Synced};
 
 /// Lists of packages, which a command of its own fetches.
 pub(super) fn lists(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> Option<Finding> {
@@ -24,18 +24,29 @@ pub(super) fn lists(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> O
 /// The syncs of dpkg.
 pub(super) fn unsafe_io(leaf: &Leaf<'_>, host: StepHost<'_>) -> Option<Finding> {
     let row = leaf.row;
-    let dpkg = host.syncs && row.programs.iter().any(|program| program.program.starts_with("dpkg"));
-    let waited = row.spent.blocked.disk;
+    let dpkg = row.programs.iter().filter(|program| program.program.starts_with("dpkg"));
     let has_it = ["unsafe-io", "eatmydata"].iter().any(|word| row.text.contains(word));
-    if !dpkg || has_it {
+    if !host.syncs || has_it || dpkg.clone().next().is_none() {
         return None;
     }
+    let synced = dpkg.filter_map(|program| program.synced).reduce(|mut sum, synced| {
+        sum += synced;
+        sum
+    });
+    let (waited, subject, caveat) = match synced {
+        Some(Synced { files, database }) => {
+            (files, "until files are on the disk", format!("dpkg still syncs its own database, which took {database}"))
+        }
+        None => {
+            let bound = "an upper bound: dpkg syncs its own database in any case, and reads";
+            (row.spent.blocked.disk, "for the disk", bound.to_owned())
+        }
+    };
     let direct = leaf.calls.iter().any(|call| call.program() == "dpkg");
     let option = if direct { "--force-unsafe-io" } else { "-o Dpkg::Options::=--force-unsafe-io" };
     let text =
-        format!("`{}` waits {waited} for the disk: in an image, dpkg need not sync each file (`{option}`)", row.text);
-    let caveat = "an upper bound: dpkg syncs its own database in any case, and reads";
-    let mut finding = Finding::at("unsafe-io", leaf, waited, text, caveat);
+        format!("`{}` waits {waited} {subject}: in an image, dpkg need not sync each file (`{option}`)", row.text);
+    let mut finding = Finding::at("unsafe-io", leaf, waited, text, &caveat);
     if leaf.is_written() {
         finding.change = with_unsafe_io(&row.text);
     }

@@ -1,7 +1,7 @@
 use super::builds::with_jobs;
 use super::*;
 use crate::inside::{Activity, ActivityRow, ProgramRow, Spent};
-use buildscope_record::{Blocked, Observed};
+use buildscope_record::{Blocked, Observed, Synced};
 use std::rc::Rc;
 
 fn row(text: &str, wall: u64, spent: Spent, cpu: u64) -> CommandRow {
@@ -48,6 +48,10 @@ fn waits(blocked: Blocked) -> Spent {
     Spent { processor: Nanos(SECOND), blocked, ..Spent::default() }
 }
 
+fn dpkg(synced: Option<Synced>) -> ProgramRow {
+    ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1), synced }
+}
+
 #[test]
 fn waits_of_package_managers_are_found() {
     let network = Blocked { network: Nanos(7 * SECOND), ..Blocked::default() };
@@ -59,7 +63,7 @@ fn waits_of_package_managers_are_found() {
         SECOND,
     );
     assert_eq!(found(install.clone()), [], "nothing says that it was dpkg that waited");
-    install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
+    install.programs.push(dpkg(None));
     assert_eq!(all_of(vec![install.clone()], &[], false), []);
     assert_eq!(found(install), [("unsafe-io", 3 * SECOND)]);
     assert_eq!(
@@ -68,11 +72,25 @@ fn waits_of_package_managers_are_found() {
     );
 }
 
+/// The option leaves out the syncs of files, and not those of the database. Another program's syncs stay, too.
+#[test]
+fn only_syncs_of_files_are_gained() {
+    let disk = Blocked { disk: Nanos(9 * SECOND), ..Blocked::default() };
+    let mut install = row("apt-get install -y postgresql", 10 * SECOND, waits(disk), SECOND);
+    let synced = |files, database| Some(Synced { files: Nanos(files * SECOND), database: Nanos(database * SECOND) });
+    install.programs = vec![dpkg(synced(3, 2)), ProgramRow { program: "initdb".into(), ..dpkg(synced(4, 0)) }];
+    let finding = one(&install);
+    assert_eq!((finding.rule, finding.gain), ("unsafe-io", Nanos(3 * SECOND)));
+    assert!(finding.caveat.ends_with("which took 2.00 s"), "{}", finding.caveat);
+    install.programs[0] = dpkg(synced(0, 5));
+    assert_eq!(found(install), []);
+}
+
 #[test]
 fn a_change_is_suggested_only_where_it_works() {
     let disk = Blocked { disk: Nanos(3 * SECOND), ..Blocked::default() };
     let mut install = row("apt-get install -y gcc", 4 * SECOND, waits(disk), SECOND);
-    install.programs.push(ProgramRow { program: "dpkg".into(), count: 3, time: Nanos(1), cpu: Nanos(1) });
+    install.programs.push(dpkg(None));
     let change = |text: &str| one(&CommandRow { text: text.into(), ..install.clone() }).change;
     let option = "apt-get -o Dpkg::Options::=--force-unsafe-io";
     let expected = |old: &str, rest: &str| Some((old.to_owned(), format!("{option} {rest}")));
