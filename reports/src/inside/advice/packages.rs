@@ -78,6 +78,9 @@ pub(super) fn wheels(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> 
     if !keeps || usage.work != Work::Install || usage.tool == Tool::Pip && is_local(call) {
         return None;
     }
+    if usage.tool == Tool::Pip && runs_setup(row) {
+        return wheel_first(leaf);
+    }
     row.activities.iter().find(|done| done.activity == Activity::Compile)?;
     let all: Nanos = row.activities.iter().map(|done| done.time + done.network).sum();
     let cached = [Activity::Compile, Activity::Configure, Activity::Download];
@@ -106,6 +109,26 @@ pub(super) fn wheels(leaf: &Leaf<'_>, call: &Invocation, host: StepHost<'_>) -> 
     };
     let finding = Finding::at("compiled-wheels", leaf, Nanos(gain as u64), text, caveat);
     Some(Finding { cache, ..finding })
+}
+
+/// Whether pip runs `setup.py install`: it makes no wheel then.
+fn runs_setup(row: &CommandRow) -> bool {
+    let installs = |row: &CommandRow| row.activities.iter().any(|done| done.activity == Activity::Unpack);
+    row.inner.iter().any(|inner| inner.text.contains("<pip-setuptools-caller>") && installs(inner) || runs_setup(inner))
+}
+
+/// Without the package `wheel`, a cache would only have what is downloaded.
+fn wheel_first(leaf: &Leaf<'_>) -> Option<Finding> {
+    let row = leaf.row;
+    let repeated = [Activity::Compile, Activity::Configure, Activity::Download, Activity::Unpack];
+    let repeated = row.activities.iter().filter(|done| repeated.contains(&done.activity));
+    let gain = repeated.map(|done| done.time + done.network).sum::<Nanos>().min(row.wall);
+    let text = format!(
+        "`{}` keeps no wheels, because the package `wheel` is missing: install it before, and keep pip's wheels in a cache mount",
+        row.text
+    );
+    let caveat = "the first build fills the cache mount; an upper bound, which includes the installation";
+    Some(Finding::at("compiled-wheels", leaf, gain, text, caveat))
 }
 
 /// Whether pip installs only directories, of whose wheels it keeps none.

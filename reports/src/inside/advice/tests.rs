@@ -164,6 +164,26 @@ fn a_cache_of_wheels_saves_all_but_the_installation() {
     assert!(unset[0].text.contains("/root/.cache/pip`, without `PIP_NO_CACHE_DIR`)"), "{}", unset[0].text);
 }
 
+/// pip 23.0 has made no wheel when it has run `setup.py install`, so a cache mount alone saves no compilation.
+#[test]
+fn without_the_package_wheel_a_cache_has_no_wheels() {
+    let time = Nanos(4 * SECOND);
+    let done = |activity| ActivityRow { activity, count: 1, wall: time, time, network: Nanos::ZERO, cpu: time };
+    let mut pip = row("pip install --no-cache-dir simplejson==3.8.2", 12 * SECOND, Spent::default(), 0);
+    pip.activities = [Activity::Compile, Activity::Download, Activity::Plan].map(done).to_vec();
+    let text =
+        "/v/bin/python3 -u -c \\nexec(compile('''\\n# This is <pip-setuptools-caller> -- a caller that pip uses…";
+    let mut setup = CommandRow { wall: time, ..CommandRow::of(RowKind::Process, text) };
+    setup.activities = vec![done(Activity::Compile)];
+    pip.inner = vec![setup.clone()];
+    assert!(one(&pip).text.contains("without `--no-cache-dir`"), "it makes wheels");
+    setup.activities.push(done(Activity::Unpack));
+    pip.inner = vec![setup];
+    let finding = one(&pip);
+    assert!(finding.text.contains("install it before"), "{}", finding.text);
+    assert_eq!((finding.gain, finding.cache), (Nanos(8 * SECOND), None));
+}
+
 #[test]
 fn a_make_of_one_job_is_found() {
     let busy = Spent { processor: Nanos(8 * SECOND), ..Spent::default() };

@@ -12,6 +12,8 @@ const RULES: &[ProcessRule] = &[
     rule(&["python*"], "prepare_metadata_for_build", Configure),
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
     rule(&["uv"], "=venv", Configure),
+    // pip before 23.1 installs a package without a wheel so if the package `wheel` is missing.
+    rule(&["python*"], "pip-setuptools-caller =install", Unpack),
     rule(&["python*"], "setup.py", Compile),
     rule(&["python*"], "=hatchling =build", Pack),
     rule(&["python*"], "=compileall", Compile),
