@@ -33,6 +33,16 @@ const PROT_EXEC: u32 = 4;
 /// The first of the addresses that are marks between the parts of a stack.
 const MARKS: u64 = u64::MAX - 4094;
 
+impl Map {
+    /// What is left of it when other memory is mapped from `start` to `end`: the parts before and after that.
+    fn outside(&self, start: u64, end: u64) -> impl Iterator<Item = Self> {
+        let before = Self { end: self.end.min(start), ..self.clone() };
+        let from = self.start.max(end);
+        let after = Self { start: from, offset: self.offset + (from - self.start), ..self.clone() };
+        [before, after].into_iter().filter(|part| part.start < part.end)
+    }
+}
+
 /// The samples of all processors.
 pub(crate) struct Stacks {
     rings: Vec<Sampler>,
@@ -168,8 +178,9 @@ impl SymbolNames {
         match what {
             What::Mapped { pid, map } => {
                 let maps = Arc::make_mut(self.maps.entry(pid).or_default());
-                // A new mapping replaces older ones at its addresses.
-                maps.retain(|known| known.end <= map.start || map.end <= known.start);
+                // A new mapping replaces older ones at its addresses, and only there: node maps its own file into the middle of the memory
+                // for the code that it generates.
+                *maps = maps.iter().flat_map(|known| known.outside(map.start, map.end)).collect();
                 maps.push(map);
             }
             What::Forked { pid, parent } => {
@@ -313,6 +324,30 @@ mod tests {
         let sampled = names.take(3, What::Sampled { pid: child, tid: child, addresses: vec![0x1000 + offset + 3] });
         let Some(Event { what: event::What::Sampled { frames }, .. }) = sampled else { panic!("a sample") };
         assert_eq!(&*frames[0], "buildscope_observe::symbols::Symbols::read");
+    }
+
+    /// The mappings of node 24 with `--perf-basic-prof`: memory for generated code, and then a part of the program's file within it.
+    #[test]
+    fn a_mapping_replaces_others_only_at_its_addresses() {
+        let map = |start, end, offset, file: &str| Map { start, end, offset, file: file.into(), identity: (0, 0, 0) };
+        let places = |known: &Map, start, end| -> Vec<_> {
+            known.outside(start, end).map(|map| (map.start, map.end, map.offset)).collect()
+        };
+        let whole = map(100, 200, 7, "//anon");
+        assert_eq!(places(&whole, 140, 150), [(100, 140, 7), (150, 200, 57)]);
+        assert_eq!(places(&whole, 100, 150), [(150, 200, 57)]);
+        assert_eq!(places(&whole, 150, 900), [(100, 150, 7)]);
+        assert_eq!(places(&whole, 100, 200), []);
+        assert_eq!(places(&whole, 200, 300), [(100, 200, 7)]);
+        assert_eq!(places(&whole, 0, 100), [(100, 200, 7)]);
+        let mut names = SymbolNames::default();
+        names.take(1, What::Mapped { pid: 7, map: whole });
+        names.take(2, What::Mapped { pid: 7, map: map(140, 150, 0, "/nowhere/node") });
+        let mut name = |address| names.name(7, address, false).to_string();
+        assert_eq!(
+            [99, 120, 145, 160, 200].map(&mut name),
+            ["[unknown]", "[generated code]", "[node]", "[generated code]", "[unknown]"]
+        );
     }
 
     #[test]
