@@ -409,3 +409,67 @@ fn keys_choose_processes_and_frames() {
         assert_eq!(found, ["true,true,true,1", "true,true,true,1", "true", "true", "true,true"], "{width}");
     }
 }
+
+/// The colour `#rrggbb` in CIELAB (CIE 15:2018) for the white point D65 of sRGB (IEC 61966-2-1).
+fn lab(colour: &str) -> [f64; 3] {
+    let [r, g, b] = [1, 3, 5].map(|at| {
+        let part = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if part <= 0.04045 { part / 12.92 } else { ((part + 0.055) / 1.055).powf(2.4) }
+    });
+    let f = |t: f64| if t > 216.0 / 24389.0 { t.cbrt() } else { (24389.0 / 27.0 * t + 16.0) / 116.0 };
+    let x = f((0.4124 * r + 0.3576 * g + 0.1805 * b) / 0.9505);
+    let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
+    let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
+    [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+}
+
+/// What a process did has a colour that is told from the others and from the ground, in the light and the dark theme. A difference of 2.3 is just
+/// noticeable side by side (Mahy and others 1994); bars are a pixel wide and far apart.
+#[test]
+fn states_of_processes_have_different_colours() {
+    let white = lab("#ffffff");
+    assert!((white[0] - 100.0).abs() < 0.01 && white[1].abs() < 0.1 && white[2].abs() < 0.1, "{white:?}");
+    let page = page(&example("inside.json"));
+    let (_, states) = page.split_once("const STATES = {").unwrap();
+    let states = states.split_once("};").unwrap().0.split('[').skip(1).map(|state| state.split('"').nth(3).unwrap());
+    let names: Vec<&str> = states.chain(["card"]).collect();
+    assert_eq!(names.len(), 9, "{names:?}");
+    for theme in [":root {", ":root.dark {"] {
+        let block = page.split_once(theme).unwrap().1.split_once('}').unwrap().0;
+        let colours: Vec<_> =
+            names.iter().map(|name| lab(&block.split_once(&format!("--{name}: ")).unwrap().1[..7])).collect();
+        for (at, one) in colours.iter().enumerate() {
+            for (other, name) in colours[..at].iter().zip(&names) {
+                let apart = one.iter().zip(other).map(|(a, b)| (a - b).powi(2)).sum::<f64>().sqrt();
+                assert!(apart > 25.0, "{} and {name} differ by {apart:.1} in {theme}", names[at]);
+            }
+        }
+    }
+}
+
+/// The time axis above the lanes of a step's processes has round instants where the lanes have them.
+#[test(AnyProgram(crate::CHROMIUM))]
+fn the_lanes_of_processes_have_a_time_axis() {
+    let page = page(&example("inside.json"));
+    let script = "const say = (name, value) => { document.documentElement.dataset[name] = value; };
+        select(build.steps.findIndex((step) => step.text.startsWith('RUN <<EOF')));
+        const drawing = document.querySelector('.lanes'), width = drawing.viewBox.baseVal.width;
+        const { start, end } = data.processes[build.steps.findIndex((step) => step.text.startsWith('RUN <<EOF'))];
+        const units = { ms: 1e6, s: 1e9 };
+        const labels = [...drawing.querySelectorAll('.axis')].map((label) => label.textContent);
+        const said = labels.map((text) => { const [number, unit] = text.split(' '); return unit ? number * units[unit] : 0; });
+        const places = [...drawing.querySelectorAll('line')].map((line) => Number(line.getAttribute('x1')));
+        say('right', places.every((place, at) => Math.abs(place - said[at] / (end - start) * width) < 1));
+        say('marks', `${places.length === said.length && said.length > 2} ${said[0]}`);
+        const boxes = [...drawing.querySelectorAll('.axis')].map((label) => label.getBoundingClientRect());
+        const all = drawing.getBoundingClientRect();
+        say('apart', boxes.every((box, at) => box.right <= all.right + 1 && (!at || box.left > boxes[at - 1].right)));
+        say('free', [...drawing.querySelectorAll('g rect')].every((rect) => rect.getBoundingClientRect().top >= boxes[0].bottom - 2));";
+    for width in [420, 1400] {
+        let document = run_in(Some(width), &format!("axis-{width}"), &page, script);
+        assert_eq!(attribute(&document, "data-error"), None, "{document}");
+        let found = ["data-right", "data-marks", "data-apart", "data-free"]
+            .map(|name| attribute(&document, name).unwrap_or_default());
+        assert_eq!(found, ["true", "true 0", "true", "true"], "{width}");
+    }
+}

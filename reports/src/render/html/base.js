@@ -39,6 +39,16 @@ function percent(part, whole) {
   return share < 9.95 || (share >= 99 && share < 99.95) ? `${share.toFixed(1)} %` : `${share.toFixed(0)} %`;
 }
 
+/** The instants of an axis: round ones, at most so many and at least three from `from` to `to`. */
+function instants(from, to, most) {
+  const wanted = (to - from) / Math.max(2, most);
+  const power = 10 ** Math.floor(Math.log10(Math.max(1, wanted)));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= wanted) || power * 10;
+  const all = [];
+  for (let at = Math.ceil(from / step) * step; at <= to; at += step) all.push(at);
+  return all;
+}
+
 const GROUPS = ["parsing", "scheduling", "execution", "storage", "transfer", "unattributed"];
 const groupOf = (phase) => (phase === null || phase === undefined ? "unattributed" : data.phases[phase][1]);
 const groupOfName = (name) => (data.phases.find((phase) => phase[0] === name) || [name, "unattributed"])[1];

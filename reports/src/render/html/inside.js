@@ -1,7 +1,7 @@
 // Inside a step: its commands, its processes as lanes coloured by what they did, and their flame graph.
 const STATES = {
   c: ["on a processor", "execution"], r: ["waiting for a processor", "ready"], d: ["disk", "storage"], n: ["network", "transfer"],
-  w: ["waiting for a child", "line"], l: ["lock or pipe", "held"], s: ["sleep", "blocked"], u: ["unknown wait", "unattributed"],
+  w: ["waiting for a child", "child"], l: ["lock or pipe", "lock"], s: ["sleep", "sleep"], u: ["unknown wait", "unattributed"],
 };
 
 /** What a command's time went on: pairs of letter and time, largest first. */
@@ -61,10 +61,17 @@ function insideOf(id) {
 function lanesOf(id) {
   const seen = data.processes[id];
   if (!seen || !seen.list.length) return [];
-  const { start, end, of, list } = seen, height = 14, width = drawingWidth(), span = Math.max(1, end - start);
+  const { start, end, of, list } = seen, top = 18, height = 14, width = drawingWidth(), span = Math.max(1, end - start);
   const x = (at) => ((Math.min(Math.max(at, start), end) - start) / span) * width;
   const lanes = Math.max(...list.map((process) => process[0])) + 1;
-  const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${lanes * height}`, role: "application", "aria-label": `${list.length} processes over time. Arrow keys choose one.` });
+  const bottom = top + lanes * height;
+  const drawing = make("svg", { class: "lanes", viewBox: `0 0 ${width} ${bottom}`, role: "application", "aria-label": `${list.length} processes over time. Arrow keys choose one.` });
+  // The axis: time since the start of the step's processes.
+  for (const at of instants(0, span, width / 90)) {
+    const place = x(start + at), before = place + 55 > width;
+    drawing.append(make("line", { x1: place, x2: place, y1: 0, y2: bottom }),
+      make("text", { x: before ? place - 3 : place + 3, y: 11, class: "axis", "text-anchor": before ? "end" : "start" }, at ? time(at) : "0"));
+  }
   const boxes = [];
   for (const [lane, from, to, program, words, every, states] of list) {
     const text = `${words || program}\n${time(to - from)}, from ${time(from - start)}`;
@@ -74,11 +81,11 @@ function lanesOf(id) {
     let at = from;
     for (const run of runs) {
       const until = every ? Math.min(to, at + run.length * every) : to;
-      box.append(make("rect", { x: x(at), y: lane * height + 1, width: Math.max(0.5, x(until) - x(at)), height: height - 2, style: `fill: var(--${STATES[run[0]][1]})` }));
+      box.append(make("rect", { x: x(at), y: top + lane * height + 1, width: Math.max(0.5, x(until) - x(at)), height: height - 2, style: `fill: var(--${STATES[run[0]][1]})` }));
       at = until;
     }
     if (x(to) - x(from) > 40) {
-      const label = make("text", { x: x(from) + 3, y: lane * height + height - 4, style: "font-size: 9px; fill: var(--face)" });
+      const label = make("text", { x: x(from) + 3, y: top + lane * height + height - 4 });
       label.append(program.slice(0, Math.floor((x(to) - x(from)) / 5.5)));
       box.append(label);
     }
@@ -116,7 +123,7 @@ function flameOf(id) {
       const box = make("g", { onpointermove: (event) => showTip(event, text), onpointerleave: hideTip });
       box.append(make("rect", { x: left, y: level * height + 0.5, width: Math.max(0.5, wide - 0.5), height: height - 1, style: `fill: var(--${state ? STATES[state][1] : "line"})` }));
       if (wide > 40) {
-        const label = make("text", { x: left + 3, y: level * height + height - 4, style: "font-size: 9px; fill: var(--face)" });
+        const label = make("text", { x: left + 3, y: level * height + height - 4 });
         label.append(name.slice(0, Math.floor(wide / 5.5)));
         box.append(label);
       }

@@ -91,12 +91,8 @@ function paint(print = matchMedia("print").matches) {
 }
 
 function ticks(g) {
-  const span = timeline.to - timeline.from;
-  const wanted = span / Math.max(2, (timeline.width - timeline.left) / 110);
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, wanted)));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((value) => value >= wanted) || power * 10;
   g.textAlign = "left";
-  for (let at = Math.ceil(timeline.from / step) * step; at <= timeline.to; at += step) {
+  for (const at of instants(timeline.from, timeline.to, (timeline.width - timeline.left) / 110)) {
     const x = xOf(at);
     g.fillStyle = palette.line; g.fillRect(x, timeline.top - 6, 1, timeline.height);
     g.fillStyle = palette.soft;
