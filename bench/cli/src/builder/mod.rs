@@ -8,6 +8,7 @@ mod build;
 mod engine_trace;
 mod interrupt;
 mod layer_names;
+mod observe;
 mod passing;
 mod profile;
 mod progress;
@@ -20,7 +21,6 @@ mod scripts;
 mod store;
 mod subscriber;
 mod unverified;
-mod watch;
 
 use crate::Failure;
 use miette::miette;
@@ -35,7 +35,7 @@ pub(super) enum BuilderCommand {
     Bench(Box<bench::Arguments>),
     Base(base::Arguments),
     Store(store::Arguments),
-    Observe(watch::Arguments),
+    Observe(observe::Arguments),
     Runner(runner::Arguments),
 }
 
@@ -83,7 +83,7 @@ pub(super) fn run(command: BuilderCommand) -> Result<(), Failure> {
         BuilderCommand::Bench(arguments) => bench::run(*arguments),
         BuilderCommand::Base(arguments) => base::run(arguments),
         BuilderCommand::Store(arguments) => store::run(arguments),
-        BuilderCommand::Observe(arguments) => watch::run(arguments),
+        BuilderCommand::Observe(arguments) => observe::run(arguments),
         BuilderCommand::Runner(arguments) => runner::run(arguments, started),
     }
 }

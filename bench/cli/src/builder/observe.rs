@@ -7,7 +7,7 @@ use super::passing::{self, Form, Line, Output};
 use super::rawjson;
 use super::scheduling;
 use super::scripts::Scripts;
-use crate::output::is_stdout;
+use crate::output::{is_stdout, style_of_result};
 use crate::{Failure, builds, destination, write_message, write_text};
 use buildscope_observe::{Observer, StartedCommand};
 use buildscope_record::{Instruction, Nanos, Outcome, Record, Step};
@@ -121,7 +121,7 @@ fn show(records: &[Record], file: Option<&Path>) {
                 }
             }
             None => {
-                let explanation = render::text(&explain(record), render::Style::default());
+                let explanation = render::text(&explain(record), style_of_result(None));
                 write_text(&if records.len() > 1 { format!("{heading}\n{explanation}\n") } else { explanation });
             }
         }

@@ -36,7 +36,7 @@ mod library;
 mod limits;
 mod mounts;
 mod network;
-mod observed;
+mod observe;
 mod platforms;
 mod reach;
 mod reasons;
