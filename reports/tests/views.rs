@@ -1,8 +1,8 @@
 //! The views of the example records: their text as people see it, their timeline as Perfetto's importer takes it,
 //! their JSON as its schema says.
 
-use buildscope_record::Record;
-use buildscope_reports::render::{self, Style};
+use buildscope_record::{Blocked, Cause, Nanos, Record, StepId};
+use buildscope_reports::render::{self, Account, Style};
 use buildscope_reports::{Explanation, explain, json_schema};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -52,6 +52,75 @@ fn a_long_stage_leaves_room_for_the_instruction() {
         let steps: Vec<_> =
             inside.lines().take_while(|line| !line.is_empty()).filter(|line| line.contains("stage-")).collect();
         assert!(!steps.is_empty() && steps.iter().all(|line| line.contains(": RUN ")), "{text}");
+    }
+}
+
+/// Five steps of eight commands, whose times are all different, and sentences about what was not seen.
+fn with_many_commands() -> Explanation {
+    let mut explanation = explain(&example("inside.json"));
+    let mut step = explanation.steps.iter().find(|step| step.inside.is_some()).unwrap().clone();
+    explanation.wall = Nanos(0);
+    explanation.steps.clear();
+    explanation.path.clear();
+    for number in 0..5u64 {
+        let inside = step.inside.as_mut().unwrap();
+        let mut row = inside.rows[0].clone();
+        row.inner.clear();
+        inside.rows = (0..8)
+            .map(|at| {
+                row.text = format!("command-{number}-{at}");
+                row.wall = Nanos((40 + at * 7 % 8 + 8 * number) * 1_000_000_000);
+                // Three waits of a fifth each, which need three lines of half a terminal of 80 columns.
+                row.cpu = row.wall;
+                row.spent.processor = Nanos(row.wall.0 / 5);
+                row.spent.blocked = Blocked::default();
+                for cause in [Cause::Disk, Cause::Lock, Cause::Network] {
+                    row.spent.blocked[cause] = Nanos(row.wall.0 / 5);
+                }
+                row.clone()
+            })
+            .collect();
+        inside.wall = inside.rows.iter().map(|row| row.wall).sum();
+        inside.unseen = (0..3).map(|at| format!("{} {at}", "words that need several lines ".repeat(4))).collect();
+        step.wall = inside.wall;
+        step.id = StepId(u32::try_from(number).unwrap());
+        explanation.wall += step.wall;
+        explanation.steps.push(step.clone());
+    }
+    explanation
+}
+
+/// The section about the commands has fewer lines than the screen. It has the commands that cost most, and counts the others.
+#[test]
+fn the_commands_that_cost_most_fit_the_screen() {
+    let explanation = with_many_commands();
+    let walls = |text: &str| -> Vec<u64> {
+        let rows = explanation.steps.iter().flat_map(|step| &step.inside.as_ref().unwrap().rows);
+        let mut walls: Vec<_> =
+            rows.filter(|row| text.split_whitespace().any(|word| word == row.text)).map(|row| row.wall.0).collect();
+        walls.sort_unstable_by(|a, b| b.cmp(a));
+        walls
+    };
+    let all = walls(&render::account(&explanation, Account::Commands, Style::default()));
+    assert_eq!(all.len(), 40);
+    // At most five commands of each of the four longest steps.
+    let mut candidates: Vec<_> = all[..32].chunks(8).flat_map(|step| step[..5].to_vec()).collect();
+    candidates.sort_unstable_by(|a, b| b.cmp(a));
+    for (width, height) in [(100, 24), (80, 24), (60, 24), (40, 24), (80, 40), (80, 200)] {
+        let text = render::text(&explanation, Style { width, height, ..Style::default() });
+        let section = text.split("\n\n").find(|section| section.starts_with("Inside the steps\n")).unwrap();
+        assert!(section.lines().count() < height, "{width} {height}\n{section}");
+        assert!(section.lines().all(|line| line.chars().count() <= width), "{section}");
+        let shown = walls(section);
+        assert!(!shown.is_empty() && shown == candidates[..shown.len()], "{width} {height}\n{section}");
+        let left_out: u64 = all.iter().sum::<u64>() - shown.iter().sum::<u64>();
+        let said = format!("and {} shorter, {} (`--by commands` has all)", all.len() - shown.len(), Nanos(left_out));
+        let joined = section.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(joined.contains(&said), "{said}\n{section}");
+        // No wait is cut off.
+        for wait in ["20 % disk", "20 % network", "20 % lock or pipe"] {
+            assert_eq!(joined.matches(wait).count(), shown.len(), "{width} {height}\n{section}");
+        }
     }
 }
 

@@ -71,6 +71,7 @@ const EXAMPLES: &str = "Examples:
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
   buildscope explain --by lines
+  buildscope explain --by commands                every command inside the steps, not only those that cost most
   buildscope explain --format html -o build.html
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
   buildscope explain --target api                 a target of the last bake
@@ -96,6 +97,8 @@ enum Division {
     Instructions,
     /// Lines of the Dockerfile
     Lines,
+    /// Commands inside the steps, all of them, with what they waited for
+    Commands,
     /// The classes of Docker Desktop's Builds view
     DockerDesktop,
 }
@@ -108,6 +111,7 @@ impl From<Division> for Account {
             Division::Stages => Self::Stages,
             Division::Instructions => Self::Instructions,
             Division::Lines => Self::Lines,
+            Division::Commands => Self::Commands,
             Division::DockerDesktop => Self::Desktop,
         }
     }

@@ -7,6 +7,8 @@ use super::table::paint;
 pub struct Style {
     /// The number of columns.
     pub width: usize,
+    /// The number of lines of a screen.
+    pub height: usize,
     /// Whether to write colours.
     pub colours: bool,
     /// The number of steps to list, those with the largest share of the wall time. The others are counted.
@@ -15,7 +17,7 @@ pub struct Style {
 
 impl Default for Style {
     fn default() -> Self {
-        Self { width: 100, colours: false, steps: 30 }
+        Self { width: 100, height: 24, colours: false, steps: 30 }
     }
 }
 
