@@ -244,3 +244,87 @@ fn concurrent_builds_of_very_many_vertices_are_read() {
     let read = builds(log.as_bytes()).unwrap();
     assert_eq!(read.records().iter().map(|record| record.steps.len()).sum::<usize>(), 80_000);
 }
+
+/// BuildKit executes a step of two equal builds once, and tells both clients about it, with a start that differs by a millisecond. The vertex
+/// of the second client (`6a`, `49`) never starts. Times are those of a real log (BuildKit HEAD of 2026-08-21).
+#[test]
+fn an_equal_step_of_two_builds_is_a_step_of_both() {
+    let vertex = |digest: &str, name: &str, started: &str, completed: &str| {
+        let time = |text: &str| (!text.is_empty()).then(|| format!("2026-12-01T03:29:{text}Z"));
+        serde_json::json!({ "digest": digest, "name": name, "started": time(started), "completed": time(completed) })
+    };
+    let message = |vertices: &[serde_json::Value]| format!("{}\n", serde_json::json!({ "vertexes": vertices }));
+    let define = "[internal] load build definition from Dockerfile";
+    let (first, last) = ("[2/4] RUN sleep 1 && true", "[3/4] RUN sleep 0.2; true");
+    let output = |at: &str| {
+        format!(
+            "{}\n",
+            serde_json::json!({ "logs": [{ "vertex": "fd", "data": "b25lCg==", "timestamp": format!("2026-12-01T03:29:{at}Z") }] })
+        )
+    };
+    let log = [
+        message(&[vertex("ee", define, "05.150", "05.160")]),
+        message(&[vertex("86", define, "05.154", "05.168")]),
+        message(&[vertex("f7", last, "", ""), vertex("fd", first, "", "")]),
+        message(&[vertex("6a", last, "", ""), vertex("49", first, "", "")]),
+        message(&[vertex("fd", first, "05.285", "")]),
+        message(&[vertex("fd", first, "05.287", "")]),
+        output("05.900"),
+        output("05.900"),
+        message(&[vertex("fd", first, "05.287", "06.434")]),
+        message(&[vertex("fd", first, "05.285", "06.433")]),
+        message(&[vertex("f7", last, "06.437", "")]),
+        message(&[vertex("f7", last, "06.438", "")]),
+        message(&[vertex("f7", last, "06.437", "06.871")]),
+        message(&[vertex("f7", last, "06.438", "06.872")]),
+    ];
+    let records = builds(log.concat().as_bytes()).unwrap().into_records();
+    let mut spans: Vec<Vec<_>> = Vec::new();
+    for record in &records {
+        let zero: jiff::Timestamp = record.started.as_deref().unwrap().parse().unwrap();
+        let at = |time: buildscope_record::Nanos| zero.as_millisecond() % 60_000 + (time.0 / 1_000_000) as i64;
+        let runs = record.steps.iter().filter(|step| step.text.starts_with("RUN"));
+        spans.push(runs.map(|step| (at(step.start.unwrap()), at(step.end.unwrap()), step.log.len())).collect());
+    }
+    spans.sort();
+    assert_eq!(spans, [[(5285, 6433, 1), (6437, 6871, 0)], [(5287, 6434, 1), (6438, 6872, 0)]]);
+}
+
+/// The log of a real build (docker 20.10). COPY has no line, ENV has a container that is not started.
+#[test]
+fn onbuild_instructions_of_the_classic_builder_are_steps() {
+    let log = timed(&[
+        (1.305651, "Sending build context to Docker daemon  3.072kB"),
+        (1.305711, "Step 1/2 : FROM base-on4"),
+        (1.305718, "# Executing 4 build triggers"),
+        (1.305725, " ---> Running in 4dd52f429536"),
+        (1.305730, "one"),
+        (2.585692, "Removing intermediate container 4dd52f429536"),
+        (2.767411, " ---> Running in dc9dbbebca0c"),
+        (5.954011, "Removing intermediate container dc9dbbebca0c"),
+        (6.413663, " ---> Running in 3e1ad805b746"),
+        (8.797351, "two"),
+        (9.146885, "Removing intermediate container 3e1ad805b746"),
+        (9.147947, " ---> c9923b83841b"),
+        (9.148107, "Step 2/2 : RUN sleep 0.22; true"),
+        (9.254083, " ---> Running in c20ffbb84e15"),
+        (18.696408, "Removing intermediate container c20ffbb84e15"),
+        (18.696466, " ---> 14f6e9e9a0f3"),
+        (18.696472, "Successfully built 14f6e9e9a0f3"),
+    ]);
+    let records = builds(log.as_bytes()).unwrap().into_records();
+    let [record] = &records[..] else { panic!("one build") };
+    let step = |step: &buildscope_record::Step| {
+        let tenth = |time: Option<buildscope_record::Nanos>| (time.unwrap().0 + 50_000_000) / 100_000_000;
+        (step.text.clone(), tenth(step.start), tenth(step.end), step.log.join(""))
+    };
+    let expected = [
+        ("FROM base-on4", 0, 0, ""),
+        ("ONBUILD of base-on4", 0, 15, "one"),
+        ("ONBUILD of base-on4", 15, 51, ""),
+        ("ONBUILD of base-on4", 51, 78, "two"),
+        ("RUN sleep 0.22; true", 78, 174, ""),
+    ];
+    let expected = expected.map(|(text, start, end, log)| (text.to_owned(), start, end, log.to_owned()));
+    assert_eq!(record.steps.iter().map(step).collect::<Vec<_>>(), expected);
+}

@@ -33,6 +33,19 @@ pub(crate) struct Update {
     pub(crate) error: String,
 }
 
+/// How well the start of a vertex fits a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum StartFit {
+    /// The vertex ran at that time, since another start.
+    Overlaps,
+    Unknown,
+    /// A step with the same name has not started: BuildKit executes equal steps of two builds once, as those of one of them.
+    Merged,
+    Known,
+    /// The message is about a run that the build knows.
+    Started,
+}
+
 /// A message about a part of a vertex's work: a download, a transfer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Status {
@@ -67,9 +80,18 @@ struct DraftVertex {
     seen: Option<Instant>,
 }
 
+/// Whether a vertex is named after an instruction of a stage.
+fn is_step(name: &str) -> bool {
+    names::vertex(name, &Targets::default()).number.is_some()
+}
+
 impl DraftVertex {
     fn is_running(&self) -> bool {
         self.open > 0
+    }
+
+    fn never_ran(&self) -> bool {
+        self.runs.is_empty() && !self.cached && self.error.is_empty()
     }
 
     /// Ends the runs that started before the vertex was done. If several stages ask for the metadata of one image at the same time, BuildKit
@@ -159,6 +181,37 @@ impl Vertices {
         is_new_run || is_new_end || (update.cached && !vertex.cached) || update.error != vertex.error
     }
 
+    /// Whether a line of output is later than those that the build has of its vertex.
+    pub(crate) fn is_new_output(&self, digest: &str, at: Option<Instant>) -> bool {
+        self.indices.get(digest).is_some_and(|&index| self.vertices[index].seen < at)
+    }
+
+    /// How well a message about a vertex that starts fits the build. Where clients of several equal builds print to one log, each prints the
+    /// same vertex, with a start of its own.
+    pub(crate) fn fits(&self, update: &Update) -> StartFit {
+        let Some(started) = update.started else { return StartFit::Unknown };
+        let Some(vertex) = self.indices.get(&update.digest).map(|&index| &self.vertices[index]) else {
+            return if self.waits_for(&update.name) { StartFit::Merged } else { StartFit::Unknown };
+        };
+        // Messages of two clients come in any order.
+        let is_before = |end: Option<Instant>, start: Instant| end.is_some_and(|end| end <= start);
+        let overlaps = |&(from, until): &(Instant, Option<Instant>)| {
+            !is_before(until, started) && !is_before(update.completed, from)
+        };
+        if vertex.starts.contains_key(&started) {
+            StartFit::Started
+        } else if vertex.runs.iter().any(overlaps) {
+            StartFit::Overlaps
+        } else {
+            StartFit::Known
+        }
+    }
+
+    /// Whether a step with this name has not started.
+    fn waits_for(&self, name: &str) -> bool {
+        is_step(name) && self.vertices.iter().any(|vertex| vertex.name == name && vertex.never_ran())
+    }
+
     pub(crate) fn update(&mut self, update: Update) {
         let ended = update.completed.is_some() && names::is_export(&update.name);
         if ended {
@@ -242,13 +295,17 @@ impl Vertices {
         let mut draft = Draft::new(Tool::Buildkit, FIDELITY);
         draft.dated = true;
         // A vertex that others only refer to has no name and no times.
-        let mut named: Vec<DraftVertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let named: Vec<DraftVertex> = self.vertices.into_iter().filter(|vertex| !vertex.name.is_empty()).collect();
+        let (mut named, merged) = merge(named);
         let mut times: Vec<_> =
             named.iter_mut().map(|vertex| (vertex.name.clone(), std::mem::take(&mut vertex.runs))).collect();
         let ran: Vec<bool> = times.iter().map(|(_, runs)| !runs.is_empty()).collect();
         draft.notes = runs::repair(&mut times);
-        let ids: HashMap<String, DraftId> =
+        let mut ids: HashMap<String, DraftId> =
             named.iter().enumerate().map(|(at, vertex)| (vertex.digest.clone(), DraftId::from_index(at))).collect();
+        ids.extend(
+            merged.into_iter().filter_map(|(digest, with)| Some((digest, *ids.get(&with)?))).collect::<Vec<_>>(),
+        );
         let targets = Targets::of(named.iter().map(|vertex| vertex.name.as_str()));
         let ends = times.iter().flat_map(|(_, runs)| runs).map(|&(start, end)| end.unwrap_or(start));
         let seen = named.iter().filter_map(|vertex| vertex.seen).filter(|_| draft.notes.is_empty());
@@ -276,6 +333,23 @@ impl Vertices {
         gaps::infer(&mut draft);
         (draft, ids)
     }
+}
+
+/// Merges steps that never started with those that BuildKit executed in their place: of equal builds at the same time, it executes each step
+/// once, and tells all clients about the step of one build. Returns the digests that were merged, each with the one that was executed.
+fn merge(mut vertices: Vec<DraftVertex>) -> (Vec<DraftVertex>, Vec<(String, String)>) {
+    let ran = vertices.iter().enumerate().filter(|(_, vertex)| !vertex.never_ran() && is_step(&vertex.name));
+    let ran: HashMap<String, usize> = ran.map(|(at, vertex)| (vertex.name.clone(), at)).collect();
+    let mut merged = Vec::new();
+    for at in 0..vertices.len() {
+        let Some(&with) = ran.get(&vertices[at].name).filter(|_| vertices[at].never_ran()) else { continue };
+        let (digest, inputs) = (vertices[at].digest.clone(), std::mem::take(&mut vertices[at].inputs));
+        vertices[with].inputs.extend(inputs);
+        merged.push((digest, vertices[with].digest.clone()));
+    }
+    let gone: HashSet<&String> = merged.iter().map(|(digest, _)| digest).collect();
+    vertices.retain(|vertex| !gone.contains(&vertex.digest));
+    (vertices, merged)
 }
 
 fn step(vertex: DraftVertex, runs: &[VertexRun], targets: &Targets, ids: &HashMap<String, DraftId>) -> DraftStep {

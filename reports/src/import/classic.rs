@@ -5,7 +5,7 @@ use super::instant::Instant;
 use super::log::{Log, LogLine};
 use super::marks::{
     self,
-    classic::{fails, removed, step},
+    classic::{fails, removed, step, triggers},
 };
 use super::mixed::{self, classic::ClassicState};
 use super::output::LineTime;
@@ -49,6 +49,8 @@ struct OpenStep {
 struct ClassicReader {
     steps: Vec<DraftStep>,
     open: Option<OpenStep>,
+    /// The base image, while its ONBUILD instructions are executed.
+    base: Option<String>,
     stage: String,
     stages: u32,
     /// The number of the first line of the build.
@@ -81,6 +83,11 @@ impl ClassicReader {
                 self.tagged = at;
             }
         }
+        if triggers(words) && self.is_at_base() {
+            self.base = self.open.as_ref().map(|open| open.step.text.clone());
+            return self.close(at);
+        }
+        self.trigger(at, words);
         let Some(current) = &mut self.open else { return };
         current.seen = at.or(current.seen);
         if words.starts_with("---> Running in") {
@@ -110,8 +117,32 @@ impl ClassicReader {
         last.and_then(|step| step.number).is_none_or(|(before, all)| all == of && number > before)
     }
 
+    fn is_at_base(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.step.instruction == Instruction::From && open.running.is_none())
+    }
+
+    /// Begins the step of an ONBUILD instruction of the base image. The log has its container, but not its text. One without a container,
+    /// such as COPY, has no line.
+    fn trigger(&mut self, at: Option<Instant>, words: &str) {
+        let begins = words.starts_with("---> Running in") || words.starts_with("---> Using cache");
+        let Some(base) = self.base.clone().filter(|_| begins) else { return };
+        let image = names::sources(&Instruction::From, &base).into_iter().next().unwrap_or_default();
+        let number = self.steps.last().and_then(|step| step.number);
+        self.close(at);
+        let step = DraftStep {
+            stage: Some(self.stage.clone()),
+            number,
+            instruction: Instruction::Onbuild,
+            text: names::trigger(&image),
+            start: at,
+            ..DraftStep::default()
+        };
+        self.open = Some(OpenStep { step, began: at, running: None, removed: None, seen: at });
+    }
+
     fn step(&mut self, line: &LogLine, number: u32, of: u32, text: &str) {
         self.close(line.at);
+        self.base = None;
         self.first = self.first.or(Some(line.number));
         let instruction = names::instruction(text);
         if instruction == Instruction::From {
@@ -134,7 +165,11 @@ impl ClassicReader {
         if let (Some(began), Some(end)) = (began, at) {
             step.end = Some(end);
             let cached = step.outcome == Some(Outcome::Cached);
-            let whole = if cached { Phase::CacheLookup } else { names::phase(&step.instruction, &step.text) };
+            let whole = match step.instruction {
+                _ if cached => Phase::CacheLookup,
+                Instruction::Onbuild if running.is_some() => Phase::Process,
+                _ => names::phase(&step.instruction, &step.text),
+            };
             let mut span = |phase, start, end| step.spans.push(DraftSpan::new(phase, start, end));
             match (running, removed) {
                 (Some(running), Some(removed)) => {

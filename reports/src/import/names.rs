@@ -146,6 +146,19 @@ pub(crate) fn instruction(text: &str) -> Instruction {
     keyword.map_or(Instruction::Internal, |keyword| keyword.to_ascii_uppercase().into())
 }
 
+/// The text of a step that executes an ONBUILD instruction of a base image, where the log does not have the instruction. No instruction of a
+/// Dockerfile has such a text.
+pub(crate) fn trigger(base: &str) -> String {
+    format!("{TRIGGER}{base}")
+}
+
+/// Whether a step has such a text.
+pub(crate) fn is_trigger(text: &str) -> bool {
+    text.starts_with(TRIGGER)
+}
+
+const TRIGGER: &str = "ONBUILD of ";
+
 /// The phase of a step that is one block.
 pub(crate) fn phase(instruction: &Instruction, text: &str) -> Phase {
     match instruction {

@@ -2,7 +2,7 @@
 //!
 //! The lines of a vertex begin with its number. A number is a vertex only if a line names it: other programs write `#12 text` too.
 
-use super::draft::Draft;
+use super::draft::{Draft, DraftStep};
 use super::duration::duration;
 use super::ending::Destination;
 use super::instant::Instant;
@@ -152,6 +152,10 @@ impl PlainReader<'_> {
                 // Its first steps may have been assigned to another.
                 draft.unfinished &= !is_done;
                 draft.notes.push(mixed::note("names, times and durations"));
+                let ran = |step: &DraftStep| step.stage.is_some() && step.outcome == Some(Outcome::Executed);
+                if draft.is_exported() && !draft.steps.iter().any(ran) {
+                    draft.notes.push(mixed::STEPS_ELSEWHERE.to_owned());
+                }
             }
             self.builds.extend(draft);
         }

@@ -4,7 +4,7 @@ use super::buildkit::{Status, Update, Vertices};
 use super::draft::Draft;
 use super::ending::Destination;
 use super::families::Families;
-use super::instant::parse_time;
+use super::instant::{Instant, parse_time};
 use super::log::{Log, LogLine};
 use super::mixed::{self, MOST_AT_ONCE, are_mixed};
 use super::possible::PossibleFiles;
@@ -157,9 +157,9 @@ impl RawjsonReader<'_> {
             error: vertex.error,
         };
         let updates: Vec<Update> = status.vertexes.into_iter().map(update).collect();
-        let others =
-            status.statuses.iter().map(|status| &*status.vertex).chain(status.logs.iter().map(|log| &*log.vertex));
-        let index = self.owner(&updates, others);
+        let logs: Vec<(&str, Option<Instant>)> =
+            status.logs.iter().map(|log| (&*log.vertex, log.timestamp.as_deref().and_then(parse_time))).collect();
+        let index = self.owner(&updates, &logs, status.statuses.iter().map(|status| &*status.vertex));
         let build = &mut self.open[index];
         for update in updates {
             if build.vertices.is_over(&update) {
@@ -191,7 +191,12 @@ impl RawjsonReader<'_> {
     }
 
     /// The build that an object belongs to.
-    fn owner<'s>(&mut self, updates: &'s [Update], others: impl Iterator<Item = &'s str>) -> usize {
+    fn owner<'s>(
+        &mut self,
+        updates: &'s [Update],
+        logs: &[(&'s str, Option<Instant>)],
+        statuses: impl Iterator<Item = &'s str>,
+    ) -> usize {
         let is_known = |update: &Update| self.open.iter().any(|build| build.vertices.knows(&update.digest));
         let defines = |update: &Update| {
             !is_known(update) && self.open.iter().all(|build| build.vertices.has_definition(&update.name))
@@ -204,14 +209,18 @@ impl RawjsonReader<'_> {
         if self.open.len() == 1 {
             return 0;
         }
+        let others = logs.iter().map(|(vertex, _)| *vertex).chain(statuses);
         let digests: Vec<&str> = updates.iter().map(|update| &*update.digest).chain(others).collect();
         let rank = |(index, build): (usize, &RawjsonBuild<'_>)| {
             let vertices = &build.vertices;
-            let has_news = updates.is_empty() || updates.iter().any(|update| vertices.is_news(update));
+            let has_news = updates.is_empty() && logs.is_empty()
+                || updates.iter().any(|update| vertices.is_news(update))
+                || logs.iter().any(|&(digest, at)| vertices.is_new_output(digest, at));
+            let fit = updates.iter().map(|update| vertices.fits(update)).max();
             let is_related = |digest: &str| self.families.find(digest).is_some_and(|own| build.families.contains(&own));
             let known = digests.iter().filter(|digest| vertices.knows(digest) || is_related(digest)).count();
             let have = updates.iter().filter(|update| build.files.have(&update.name)).count();
-            (has_news, known, have, std::cmp::Reverse(vertices.count()), build.last, index)
+            (has_news, fit, known, have, std::cmp::Reverse(vertices.count()), build.last, index)
         };
         self.open.iter().enumerate().map(rank).max().map_or(0, |(.., index)| index)
     }

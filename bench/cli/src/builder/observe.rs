@@ -77,17 +77,17 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     let mut records = imported.into_records();
     if let Some(machine) = machine {
-        let count = |is: &dyn Fn(&Step) -> bool| {
-            records.iter().flat_map(|record| &record.steps).filter(|step| is(step)).count()
-        };
-        let ran = count(&inside::ran);
-        let cached = count(&|step| step.instruction == Instruction::Run && step.outcome == Outcome::Cached);
         let mut taken = inside::Taken::default();
         let attach = |record: &mut Record| {
             let zero = zero(record, &lines, began);
             inside::attach(record, machine, zero, &mut taken, |step| scripts.find(step))
         };
         let found: usize = records.iter_mut().map(attach).sum();
+        let count = |is: &dyn Fn(&Step) -> bool| {
+            records.iter().flat_map(|record| &record.steps).filter(|step| is(step)).count()
+        };
+        let ran = count(&inside::ran);
+        let cached = count(&|step| step.instruction == Instruction::Run && step.outcome == Outcome::Cached);
         write_message(&said_of_steps(found, ran, cached));
     }
     show(&records, arguments.record.as_deref());

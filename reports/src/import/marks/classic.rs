@@ -13,6 +13,11 @@ pub(crate) fn removed(words: &str) -> Option<&str> {
     forms.iter().find_map(|form| words.strip_prefix(form)).map(str::trim)
 }
 
+/// Whether a line says that the base image's ONBUILD instructions are executed next.
+pub(crate) fn triggers(words: &str) -> bool {
+    words.strip_prefix("# Executing ").is_some_and(|rest| rest.contains(" build trigger"))
+}
+
 /// Whether a line says that the build failed.
 pub(crate) fn fails(words: &str) -> bool {
     words.contains("returned a non-zero code:")

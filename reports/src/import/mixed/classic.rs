@@ -1,6 +1,6 @@
 //! The state of a build of the classic builder: one step after the other, each with its container.
 
-use super::super::marks::classic::{fails, removed, step};
+use super::super::marks::classic::{fails, removed, step, triggers};
 use super::super::names;
 use super::{Announced, Before, BuildState, Fit};
 use buildscope_record::Instruction;
@@ -27,6 +27,8 @@ pub(crate) struct ClassicState {
     /// The text of the step.
     text: String,
     progress: Progress,
+    /// Whether the base image's ONBUILD instructions are executed.
+    has_triggers: bool,
     /// The step's container, and the last image.
     container: String,
     image: String,
@@ -41,6 +43,7 @@ enum Said<'t> {
     Built(&'t str),
     Tagged,
     Failed,
+    Triggers,
     Output,
 }
 
@@ -60,6 +63,8 @@ fn said(text: &str) -> Said<'_> {
         Said::Tagged
     } else if fails(text) {
         Said::Failed
+    } else if triggers(text) {
+        Said::Triggers
     } else {
         Said::Output
     }
@@ -97,6 +102,8 @@ impl BuildState for ClassicState {
             (Said::Tagged, Over) => Fit::Likely,
             (_, Over) => Fit::Unlikely,
             (Said::Runs(_), Announced) if self.has_container() => Fit::Sure,
+            (Said::Triggers, Announced) if !self.has_container() => Fit::Sure,
+            (Said::Runs(_) | Said::Cached, Announced | Ending) if self.has_triggers => Fit::Sure,
             (Said::Cached, Announced) | (Said::Image(_), Ending) => Fit::Sure,
             (Said::Removes(container), Running) if container == self.container => Fit::Sure,
             (Said::Built(image), Done) if image == self.image => Fit::Sure,
@@ -123,6 +130,10 @@ impl BuildState for ClassicState {
                 Progress::Done
             }
             Said::Built(_) | Said::Failed => Progress::Over,
+            Said::Triggers => {
+                self.has_triggers = true;
+                return;
+            }
             Said::Tagged | Said::Output => return,
         };
     }

@@ -21,6 +21,11 @@ pub(super) fn note(told_apart_by: &str) -> String {
     )
 }
 
+/// What the record of such a build says if the log shows none of its steps. BuildKit executes equal steps of several builds once, and docker
+/// 20.10 shows them in the log of one of these builds.
+pub(super) const STEPS_ELSEWHERE: &str = "the log shows no step of this build that ran: an equal build ran at the same time, and its steps may be \
+    those of both";
+
 /// Whether each of these builds wrote at the same time as another, by the numbers of their first and last lines.
 pub(super) fn are_mixed(spans: &[(usize, usize)]) -> Vec<bool> {
     let mut order: Vec<usize> = (0..spans.len()).collect();

@@ -7,8 +7,9 @@ mod begin;
 use super::shown::{fixed, shows};
 use super::text::{one_line, run_text};
 use super::tree;
+use crate::import::names::is_trigger;
 use buildscope_record::{
-    Folded, Instruction, Nanos, Origin, Outcome, Process, Processes, Record, Step, is_container_runtime,
+    Folded, Instruction, Nanos, Origin, Outcome, Process, Processes, Record, Step, Tool, is_container_runtime,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -47,7 +48,11 @@ pub fn attach(
     let count = found.len();
     for (step, (shell, script)) in found {
         taken.0.insert(shell);
-        record.steps[step].processes = Some(below(machine, shell, begin, script));
+        let step = &mut record.steps[step];
+        if is_trigger(&step.text) {
+            (step.instruction, step.text) = (Instruction::Run, format!("RUN {}", one_line(&script.text)));
+        }
+        step.processes = Some(below(machine, shell, begin, script));
     }
     count
 }
@@ -63,6 +68,8 @@ struct Assignment<'m> {
     shells: Vec<(u32, Given)>,
     replaced: Vec<(u32, &'m [String])>,
     nameless: Vec<u32>,
+    /// Shells of other records, if the builder executes equal steps of several builds once.
+    merged: Vec<(u32, Given)>,
     /// Programs that were executed in the place of others.
     next: HashMap<u32, u32>,
     /// The shell and the script of each step, by its index.
@@ -88,9 +95,15 @@ impl<'m> Assignment<'m> {
             replaced: replaced_shells(machine).into_iter().filter(|(shell, _)| is_free(*shell)).collect(),
             nameless: nameless_shells(machine).into_iter().filter(|shell| is_free(*shell)).collect(),
             next: (0..).zip(&machine.list).filter_map(replaced_by).collect(),
+            merged: Vec::new(),
             found: BTreeMap::new(),
         };
-        let ways = [Self::by_text, Self::by_shown_text, Self::by_time];
+        this.merged = (0..)
+            .zip(&machine.list)
+            .filter(|(shell, _)| record.source.tool == Tool::Buildkit && !is_free(*shell))
+            .filter_map(given)
+            .collect();
+        let ways = [Self::by_text, Self::by_shown_text, Self::by_time, Self::of_trigger, Self::of_merged_step];
         for way in ways {
             for (index, step) in record.steps.iter().enumerate().filter(|(_, step)| may_have_run(step)) {
                 if !this.found.contains_key(&index)
@@ -178,6 +191,30 @@ impl<'m> Assignment<'m> {
         let at = self.nameless.iter().position(fits)?;
         Some((self.nameless.remove(at), script))
     }
+
+    /// Finds the shell of an ONBUILD instruction of the base image, whose text the log does not have: the first program of a container.
+    fn of_trigger(&mut self, step: &Step, _: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+        let fits = |(shell, given): &(u32, Given)| {
+            let is_first = is_started_by_runtime(self.machine, &self.machine.list[*shell as usize]);
+            let is_text = matches!(given, Given::Text { text, .. } if !text.is_empty());
+            is_first && is_text && step_spans(step, self.start(*shell), self.end(*shell))
+        };
+        let at = self.shells.iter().position(fits).filter(|_| is_trigger(&step.text))?;
+        let (shell, _) = self.shells.remove(at);
+        Some((shell, ScriptText { text: lines(self.machine, shell)?, origins: Vec::new() }))
+    }
+
+    /// Finds the shell of an equal step of another build at the same time. BuildKit executes such steps once.
+    fn of_merged_step(&mut self, step: &Step, scripts: Vec<ScriptText>) -> Option<(u32, ScriptText)> {
+        let scripts = with_shown(scripts, step);
+        let is = |(shell, given): &(u32, Given)| {
+            let is_of =
+                |script: &&ScriptText| given.is_of(&comparable(&script.text), exec_form(&script.text).as_deref());
+            let script = scripts.iter().find(is_of)?;
+            step_spans(step, self.start(*shell), self.end(*shell)).then(|| (*shell, script.clone()))
+        };
+        self.merged.iter().find_map(is)
+    }
 }
 
 /// The scripts of a step in the Dockerfile, and the text that the builder shows.
@@ -193,7 +230,7 @@ pub fn ran(step: &Step) -> bool {
 
 /// Whether a step may have processes that are not known yet.
 fn may_have_run(step: &Step) -> bool {
-    ran(step) && step.processes.is_none()
+    (ran(step) || is_trigger(&step.text) && step.outcome == Outcome::Executed) && step.processes.is_none()
 }
 
 /// Whether a process that started at that time may belong to a build of this length. The times of a log are those at which its lines were

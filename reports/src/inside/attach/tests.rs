@@ -307,3 +307,52 @@ fn a_program_without_a_shell_is_found_below_buildah() {
     assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 1);
     assert_eq!(record.steps[0].processes.as_ref().unwrap().list[0].pid, 2);
 }
+
+/// Docker's classic builder says that a base image has ONBUILD instructions, and not which. The steps of other builds have shells, too.
+#[test]
+fn an_onbuild_instruction_has_the_text_of_its_shell() {
+    const SECOND: u64 = 1_000_000_000;
+    let mut record = record_of(Tool::DockerClassic, &["ONBUILD of base", "ONBUILD of base", "RUN make"]);
+    for (step, start) in record.steps.iter_mut().zip([1, 3, 4]) {
+        (step.start, step.end) = (Some(Nanos(start * SECOND)), Some(Nanos((start + 1) * SECOND)));
+    }
+    record.steps[..2].iter_mut().for_each(|step| step.instruction = Instruction::Onbuild);
+    let shell = |pid, parent, text: &str, tenths: u64| {
+        process(pid, parent, &["/bin/sh", "-c", text], tenths * SECOND / 10, (tenths + 2) * SECOND / 10)
+    };
+    let list = vec![
+        process(1, None, &["runc", "init"], 0, 9 * SECOND),
+        shell(2, Some(0), "other", 2),
+        shell(3, None, "not of a container", 12),
+        shell(4, Some(0), "npm ci", 14),
+        shell(5, Some(0), "make", 42),
+    ];
+    let machine = Processes { list, ..machine() };
+    assert_eq!(attach(&mut record, &machine, Nanos(0), &mut Taken::default(), |_| Vec::new()), 2);
+    let texts: Vec<_> = record.steps.iter().map(|step| (&*step.text, step.processes.is_some())).collect();
+    assert_eq!(texts, [("RUN npm ci", true), ("ONBUILD of base", false), ("RUN make", true)]);
+    assert_eq!(record.steps[0].instruction, Instruction::Run);
+}
+
+/// Of two equal builds at the same time, BuildKit executes each step once. Other builders execute it for each.
+#[test]
+fn equal_steps_of_builds_at_the_same_time_may_have_the_same_processes() {
+    const SECOND: u64 = 1_000_000_000;
+    let list = vec![
+        process(1, None, &["runc", "init"], 0, 9 * SECOND),
+        process(2, Some(0), &["/bin/sh", "-c", "make"], SECOND, 2 * SECOND),
+    ];
+    let machine = Processes { list, ..machine() };
+    for (tool, start, found) in [(Tool::Buildkit, 1, 1), (Tool::Buildkit, 4, 0), (Tool::Buildah, 1, 0)] {
+        let build = |start: u64| {
+            let mut record = record_of(tool.clone(), &["RUN make"]);
+            (record.steps[0].start, record.steps[0].end) =
+                (Some(Nanos(start * SECOND)), Some(Nanos((start + 1) * SECOND)));
+            Record { wall: Nanos(6 * SECOND), ..record }
+        };
+        let mut taken = Taken::default();
+        assert_eq!(attach(&mut build(1), &machine, Nanos(0), &mut taken, |_| Vec::new()), 1);
+        let found_then = attach(&mut build(start), &machine, Nanos(0), &mut taken, |_| Vec::new());
+        assert_eq!(found_then, found, "{tool:?} {start}");
+    }
+}
