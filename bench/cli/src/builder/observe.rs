@@ -9,8 +9,9 @@ use super::scheduling;
 use super::scripts::Scripts;
 use crate::output::{is_stdout, style_of_result};
 use crate::{Failure, builds, destination, write_message, write_text};
+use buildscope_builder::engine::host;
 use buildscope_observe::{Observer, StartedCommand};
-use buildscope_record::{Instruction, Nanos, Outcome, Record, Step};
+use buildscope_record::{Host, Instruction, Nanos, Outcome, Record, Step};
 use buildscope_reports::{explain, import, inside, render};
 use clap::Args;
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -80,7 +81,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         let mut taken = inside::Taken::default();
         let attach = |record: &mut Record| {
             let zero = zero(record, &lines, began);
-            inside::attach(record, machine, zero, &mut taken, |step| scripts.find(step))
+            let found = inside::attach(record, machine, zero, &mut taken, |step| scripts.find(step));
+            set_host(record, found);
+            found
         };
         let found: usize = records.iter_mut().map(attach).sum();
         let count = |is: &dyn Fn(&Step) -> bool| {
@@ -92,6 +95,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     show(&records, arguments.record.as_deref());
     ended()
+}
+
+/// Steps whose processes were found ran on this machine. What the builder's store is on is unknown.
+fn set_host(record: &mut Record, found: usize) {
+    if found > 0 && record.host == Host::default() {
+        record.host = Host { filesystem: None, ..host(Path::new("/")) };
+    }
 }
 
 /// The number of steps whose processes were found, in words. A cached step has no processes.

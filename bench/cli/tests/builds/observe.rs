@@ -53,6 +53,8 @@ fn the_steps_of_another_builder_have_an_inside() {
         assert!(output.status.success(), "{message}");
         in_time(message.contains("processes of 2 of 2 RUN steps were found"), message)?;
         let explanation = read("record.json");
+        let processors = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(explanation.host.cpus.map(|cpus| cpus as usize), Some(processors), "it ran on this machine");
         for (step, time, least) in [(1, first, 450_000_000), (2, second, 250_000_000)] {
             let inside = explanation.steps[step].inside.as_ref().expect("an inside");
             assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
