@@ -9,8 +9,8 @@
 #     gron --ungron: more than seven times
 #   In processor time when this was written: 0.04 and 0.09 s for 2000 and 8000 elements with gron, 0.32 and 3.2 s with
 #   gron --ungron.
-# Matters: `gron trace.json | grep -v args | gron --ungron`, the documented use, is quick for the trace of a small build, and takes
-#   minutes for one with 100,000 events.
+# Matters: `gron trace.json | grep -v args | gron --ungron`, the documented use, is quick for the trace of a small build, and not for
+#   one with many events.
 set -euo pipefail
 dir=$(mktemp -d); trap 'rm -rf "$dir"' EXIT; cd "$dir"
 apt-get download -q gron=0.7.1-1+b6 >apt.log 2>&1

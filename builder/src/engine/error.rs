@@ -11,7 +11,6 @@ use std::path::PathBuf;
 pub enum BuildError {
     /// The Dockerfile can't be read.
     #[error("cannot read {}", path.display())]
-    #[diagnostic()]
     Read {
         /// The file.
         path: PathBuf,

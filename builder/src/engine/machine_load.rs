@@ -2,6 +2,7 @@
 //! and the time in which any task of the machine waited for a processor (Documentation/accounting/psi.rst).
 
 use buildscope_record::{MachineLoad, Nanos};
+use buildscope_sandbox::time_waited;
 use std::time::Duration;
 
 /// Reads the machine's counters at the start of a build.
@@ -57,7 +58,7 @@ impl Counters {
         let stat = std::fs::read_to_string("/proc/stat").ok()?;
         let pressure = std::fs::read_to_string("/proc/pressure/cpu").ok();
         let (busy, processors) = busy(&stat, rustix::param::clock_ticks_per_second())?;
-        Some(Self { busy, processors, waited: pressure.as_deref().and_then(some_total) })
+        Some(Self { busy, processors, waited: pressure.as_deref().and_then(time_waited) })
     }
 }
 
@@ -76,13 +77,6 @@ fn busy(stat: &str, ticks_per_second: u64) -> Option<(Nanos, u32)> {
     Some((Nanos(u64::try_from(nanos).ok()?), u32::try_from(each.count()).ok()?))
 }
 
-/// `total`, in microseconds, of the line `some`.
-fn some_total(pressure: &str) -> Option<Nanos> {
-    let some = pressure.lines().find_map(|line| line.strip_prefix("some "))?;
-    let total = some.split_whitespace().find_map(|field| field.strip_prefix("total="))?;
-    Some(Nanos(total.parse::<u64>().ok()?.checked_mul(1000)?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,10 +86,6 @@ mod tests {
         let stat = "cpu  100 20 30 9000 500 4 3 2 50 0\ncpu0 50 10 15 4500 250 2 2 1 25 0\ncpu1 50 10 15 4500 250 2 1 1 25 0\nintr 1\n";
         assert_eq!(busy(stat, 100), Some((Nanos(1_590_000_000), 2)));
         assert_eq!(busy("intr 1\n", 100), None);
-        assert_eq!(
-            some_total("some avg10=0.00 avg60=0.00 avg300=0.00 total=123\nfull avg10=0.00 total=7\n"),
-            Some(Nanos(123_000))
-        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub use graph::*;
 pub use history::{CreatedBy, quote};
 pub use lower::{diagnose, lower, stop};
 pub use request::{AssumeImages, ImageResolver, LowerRequest, NamedContext, ResolveError, ResolvedBase, SharedInputs};
+pub(crate) use run::CACHE_MODE;
 
 /// The error of lowering: every independent error of the file, with its position.
 pub type PlanError = buildscope_dockerfile::Diagnostics;

@@ -10,7 +10,7 @@ use buildscope_dockerfile::{self as dockerfile, Command, Diagnostic, Dockerfile,
 use buildscope_record::Origin;
 
 // The default modes of mounts. The first three are those of the Dockerfile reference.
-const CACHE_MODE: u32 = 0o755;
+pub(crate) const CACHE_MODE: u32 = 0o755;
 const SECRET_MODE: u32 = 0o400;
 const SSH_MODE: u32 = 0o600;
 const SCRIPT_MODE: u32 = 0o755;

@@ -9,6 +9,7 @@ mod files;
 mod find;
 
 use super::error::SandboxError;
+use super::pressure::time_waited;
 use super::spec::Limits;
 use buildscope_record::{ByteSize, Nanos, Resources};
 use files::{read, remove, value, write};
@@ -356,12 +357,7 @@ impl StepCgroup {
 
     /// The time for which some task has waited for CPU, memory and I/O so far (linux/Documentation/accounting/psi.rst).
     pub(super) fn pressure(&self) -> [Option<Nanos>; 3] {
-        ["cpu.pressure", "memory.pressure", "io.pressure"].map(|file| {
-            let text = read(self.v2.as_ref()?, file)?;
-            let some = text.lines().find(|line| line.starts_with("some"))?;
-            let total: u64 = some.split("total=").nth(1)?.trim().parse().ok()?;
-            Some(Nanos(total * 1000))
-        })
+        ["cpu.pressure", "memory.pressure", "io.pressure"].map(|file| time_waited(&read(self.v2.as_ref()?, file)?))
     }
 
     /// The bytes of memory that are in use now.

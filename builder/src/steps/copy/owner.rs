@@ -1,15 +1,9 @@
 //! Resolves `--chown` and `USER` to ids with the image's own passwd and group files.
 
+use super::super::accounts::{self, GROUP, PASSWD};
 use super::CopyError;
 use buildscope_dockerfile::{BadId, Id};
 use buildscope_storage::Tree;
-use std::path::Path;
-
-/// The largest passwd or group file that is read, in bytes. A larger one can only be an attack.
-const LIMIT: u64 = 16 << 20;
-
-const PASSWD: &str = "/etc/passwd";
-const GROUP: &str = "/etc/group";
 
 /// The owner of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,11 +30,7 @@ impl Owner {
             |kind, name: &str, file| CopyError::UnknownOwner { kind, name: name.into(), file, text: text.into() };
         let number = |name: &str| match name {
             "" | "root" => Ok(Some(Id::default())),
-            name => match name.parse::<Id>() {
-                Ok(id) => Ok(Some(id)),
-                Err(BadId::NotANumber(_)) => Ok(None),
-                Err(error) => Err(bad(None)(error)),
-            },
+            name => accounts::number(name).map_err(bad(None)),
         };
         let (uid, users_group) = match number(user)? {
             Some(id) => (id, Ok(id)),
@@ -71,9 +61,7 @@ fn column<const N: usize>(
     name: &str,
     columns: [usize; N],
 ) -> Result<Option<[Result<Id, BadId>; N]>, CopyError> {
-    let path = tree.resolve(Path::new(file))?.path;
-    let Some(bytes) = tree.read(&path, LIMIT)? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&bytes);
+    let Some(text) = accounts::read(tree, file)? else { return Ok(None) };
     Ok(text.lines().find_map(|line| {
         let fields: Vec<&str> = line.trim().split(':').collect();
         let found = fields[0] == name && columns.iter().all(|column| fields.len() > *column);

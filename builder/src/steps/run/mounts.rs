@@ -2,7 +2,7 @@
 
 use super::ssh::Agent;
 use super::{RunError, Runner};
-use crate::plan::{self, CopyFrom, MountKind, Run, Sharing};
+use crate::plan::{self, CACHE_MODE, CopyFrom, MountKind, Run, Sharing};
 use crate::sources::Context;
 use crate::steps::copy::{self, CopyError, CopyOrigin, Selection};
 use buildscope_record::{DiffId, Digest, Probe};
@@ -11,9 +11,6 @@ use buildscope_storage::{CacheMount, CacheMountOptions, CacheSharing, LayerPath,
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The mode of a cache directory without `mode=`.
-const CACHE_MODE: u32 = 0o755;
 
 /// The source of a bind mount, or of the seed of a cache mount.
 #[derive(Clone)]

@@ -4,17 +4,11 @@
 //! all groups whose member lists name it. A user with an explicit group is only in that one. A numeric `uid:gid` is
 //! used as it is.
 
+use super::super::accounts::{self, GROUP, PASSWD};
 use super::RunError;
 use buildscope_dockerfile::{BadId, Id};
 use buildscope_sandbox::Credentials;
-use buildscope_storage::{StorageError, Tree};
-use std::path::Path;
-
-/// The largest passwd or group file that is read, in bytes. A larger one can only be an attack.
-const LIMIT: u64 = 16 << 20;
-
-const PASSWD: &str = "/etc/passwd";
-const GROUP: &str = "/etc/group";
+use buildscope_storage::Tree;
 
 /// The user and groups that a step runs as, and its home directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,19 +33,14 @@ struct GroupLine {
 }
 
 pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, RunError> {
-    let mut identity = find(text, &read(tree, PASSWD)?, &read(tree, GROUP)?)?;
+    let read = |file| accounts::read(tree, file).map(Option::unwrap_or_default);
+    let mut identity = find(text, &read(PASSWD)?, &read(GROUP)?)?;
     // The primary group must also be a supplementary one. Otherwise a process could leave the group and so evade the
     // group bits of a file (CVE-2022-2995).
     let Credentials { gid, groups, .. } = &mut identity.credentials;
     groups.retain(|group| group != gid);
     groups.insert(0, *gid);
     Ok(identity)
-}
-
-fn read(tree: &Tree, file: &str) -> Result<String, StorageError> {
-    let path = tree.resolve(Path::new(file))?.path;
-    let bytes = tree.read(&path, LIMIT)?.unwrap_or_default();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
@@ -63,8 +52,9 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
     let wanted = if wanted.is_empty() { "0" } else { wanted };
     let bad = |file: Option<&'static str>| move |error| RunError::BadId { user: text.to_owned(), file, error };
     let id = |id: Result<Id, BadId>, file| id.map(Id::get).map_err(bad(Some(file)));
-    let number = number(wanted).map_err(bad(None))?;
-    let group_number = group_wanted.and_then(|group| self::number(group).transpose()).transpose().map_err(bad(None))?;
+    let number = accounts::number(wanted).map_err(bad(None))?;
+    let group_number =
+        group_wanted.and_then(|group| accounts::number(group).transpose()).transpose().map_err(bad(None))?;
     let groups = || group.lines().filter_map(self::group);
 
     let has_id = |line: &Result<Id, BadId>, number: Option<Id>| number.is_some_and(|id| line.as_ref() == Ok(&id));
@@ -94,15 +84,6 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<Identity, RunError> {
         }
     };
     Ok(Identity { credentials, home })
-}
-
-/// Parses an id. Returns `None` if the text is a name.
-fn number(text: &str) -> Result<Option<Id>, BadId> {
-    match text.parse() {
-        Ok(id) => Ok(Some(id)),
-        Err(BadId::NotANumber(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn user(line: &str) -> Option<User> {
