@@ -33,13 +33,23 @@ fn local_objects(command: &Invocation, around: &Surroundings) -> Option<Cache> {
 /// The directory of the compiler cache that a word of a command or a variable names.
 pub(super) fn compiler_cache(command: &Invocation, around: &Surroundings) -> Option<Cache> {
     let words = command.words.iter().map(|word| word.text.as_str());
-    let values = command.variables.values().chain(around.variables.values()).map(String::as_str);
+    // A build system may run ccache on its own. Then a variable that configures it is the only sign of it.
+    let may_be_inside = !is_compiler_named(command);
+    let configures = |name: &str| ["CCACHE_", "SCCACHE_"].iter().any(|prefix| name.starts_with(prefix));
+    let variables = command.variables.iter().chain(around.variables.iter());
+    let values = variables.filter(|(name, _)| may_be_inside || !configures(name)).map(|(_, value)| value.as_str());
     let named: Vec<&str> = words.chain(values).filter(|text| text.contains("ccache")).collect();
     match named.iter().any(|text| text.contains("sccache")) {
         true => local_objects(command, around),
         false if named.is_empty() => None,
         false => objects(command, around),
     }
+}
+
+/// Whether the command is a compiler, or names the one that it runs (`make CC=gcc`).
+fn is_compiler_named(command: &Invocation) -> bool {
+    matches!(command.program(), "gcc" | "g++" | "cc" | "c++" | "clang" | "clang++")
+        || command.words.iter().any(|word| ["CC=", "CXX="].iter().any(|name| word.text.starts_with(name)))
 }
 
 /// `ccache gcc …`, `sccache gcc …`.
