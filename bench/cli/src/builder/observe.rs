@@ -149,11 +149,15 @@ fn numbered(first: &Path, number: usize) -> PathBuf {
     first.with_file_name(format!("{stem}-{number}{end}"))
 }
 
-/// Formats the output for an importer: each line after its time, except JSON lines, which have their own times.
+/// Formats the output for an importer: each line after its time, except JSON lines of a builder that prints JSON, which have their own times.
 fn log(lines: &[Line]) -> Vec<u8> {
-    let json = lines.iter().find_map(|(_, line)| line.first()).is_some_and(|&first| first == b'{');
-    let line = |(time, line): &Line| {
-        if json { line.clone() } else { [time.to_string().as_bytes(), b" ", line].concat() }
+    // Clients print notices of their own first: `time="..." level=warning msg="..."`.
+    let is_notice = |line: &[u8]| line.starts_with(b"time=\"") || line.trim_ascii().is_empty();
+    let first = lines.iter().map(|(_, line)| &**line).find(|line| !is_notice(line));
+    let json = first.is_some_and(|line| line.starts_with(b"{"));
+    let line = |(time, line): &Line| match line.starts_with(b"{") && json {
+        true => line.clone(),
+        false => [time.to_string().as_bytes(), b" ", line].concat(),
     };
     lines.iter().flat_map(line).collect()
 }
@@ -164,4 +168,29 @@ fn zero(record: &Record, lines: &[Line], began: jiff::Timestamp) -> Nanos {
     let first: Option<jiff::Timestamp> = recorded.or_else(|| lines.first().map(|(time, _)| *time));
     let since = first.map_or(0, |first| first.as_nanosecond() - began.as_nanosecond());
     Nanos(u64::try_from(since).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The times are for the importer. A step may print JSON, too.
+    #[test]
+    fn lines_have_times_unless_the_builder_prints_json() {
+        let log = |lines: &[&str]| {
+            let timed: Vec<Line> =
+                lines.iter().map(|line| (jiff::Timestamp::UNIX_EPOCH, line.as_bytes().to_vec())).collect();
+            String::from_utf8(log(&timed)).unwrap()
+        };
+        let (notice, vertex) = ("time=\"t\" level=warning msg=\"no fsverity\"\n", "{\"vertexes\":[]}\n");
+        assert_eq!(log(&[vertex, vertex]), [vertex, vertex].concat());
+        assert_eq!(
+            log(&[notice, "\n", vertex]),
+            format!("1970-01-01T00:00:00Z {notice}1970-01-01T00:00:00Z \n{vertex}")
+        );
+        assert_eq!(
+            log(&[notice, "#1 x\n", vertex]),
+            [notice, "#1 x\n", vertex].map(|line| format!("1970-01-01T00:00:00Z {line}")).concat()
+        );
+    }
 }
