@@ -44,7 +44,8 @@ impl Gap<'_> {
         }
     }
 
-    /// A command that prints nothing and the start of the next one share the time up to a line of that one.
+    /// A command that prints nothing and the start of the next one share the time up to a line of that one. So does the command of the line
+    /// before if that is not its last one: it may have gone on.
     fn until_line(&self, units: &[Unit], begun: GapPart, mark: &LineMark, unit: usize, says: Says) -> Vec<GapPart> {
         let length = begun.length;
         let ended = match says {
@@ -53,11 +54,7 @@ impl Gap<'_> {
         };
         let is_same = self.before.and_then(|before| before.unit) == Some(unit);
         let is_next = !is_same && self.before.is_none_or(|before| before.is_last);
-        let silent: Vec<usize> = if is_next {
-            (self.next()..unit).filter(|&unit| silent::takes_time(&units[unit])).collect()
-        } else {
-            Vec::new()
-        };
+        let silent = if is_same { Vec::new() } else { self.silent(units, unit) };
         let since_began = mark.began.map(|began| self.to.saturating_sub(began).min(length));
         let is_alone = silent.is_empty() && (is_next || is_same && self.doing.is_none_or(|doing| Some(doing) == ended));
         // The time that is the command's by what the line says.
@@ -75,10 +72,7 @@ impl Gap<'_> {
             (None, _) => silent::first_activity(&units[unit]),
         };
         let before = match &silent[..] {
-            [first, ..] => {
-                let all = silent.iter().map(|&unit| silent::activity(&units[unit])).chain([at_first]);
-                GapPart { span: Some((*first, unit)), activity: silent::common(all), ..begun }
-            }
+            [_, ..] => self.shared(units, &silent, begun, Some((unit, at_first))),
             [] if is_next || is_same && ended.is_some() && self.doing.is_none() => {
                 GapPart { span: only, activity: at_first, ..begun }
             }
@@ -91,12 +85,33 @@ impl Gap<'_> {
     /// After the last line of a tool, a command that prints nothing runs, or the builder keeps what the step changed: docker's classic
     /// builder does that within the step.
     fn until_end(&self, units: &[Unit], begun: GapPart) -> GapPart {
-        if self.before.is_some_and(|before| !before.is_last) {
+        let silent = self.silent(units, units.len());
+        let is_last = self.before.is_none_or(|before| before.is_last);
+        if silent.is_empty() && !is_last {
             return begun;
         }
-        let silent: Vec<usize> = (self.next()..units.len()).filter(|&unit| silent::takes_time(&units[unit])).collect();
-        let span = silent.first().copied().zip(silent.last().copied());
-        GapPart { span, activity: silent::common(silent.iter().map(|&unit| silent::activity(&units[unit]))), ..begun }
+        self.shared(units, &silent, begun, None)
+    }
+
+    /// The commands that print nothing between the one of the first line and another one.
+    fn silent(&self, units: &[Unit], until: usize) -> Vec<usize> {
+        (self.next()..until).filter(|&unit| silent::takes_time(&units[unit])).collect()
+    }
+
+    /// The time that silent commands share, with the command of the first line if that may go on, and with the start of the next one.
+    fn shared(
+        &self,
+        units: &[Unit],
+        silent: &[usize],
+        begun: GapPart,
+        next: Option<(usize, Option<Activity>)>,
+    ) -> GapPart {
+        let goes_on = self.before.filter(|before| !before.is_last).and(begun.span);
+        let own = goes_on.map(|(unit, _)| (unit, begun.activity));
+        let all = silent.iter().map(|&unit| (unit, silent::activity(&units[unit])));
+        let all: Vec<(usize, Option<Activity>)> = own.into_iter().chain(all).chain(next).collect();
+        let span = all.first().zip(all.last()).map(|((first, _), (last, _))| (*first, *last));
+        GapPart { span, activity: silent::common(all.into_iter().map(|(_, activity)| activity)), ..begun }
     }
 
     /// The command after the one of the first line.

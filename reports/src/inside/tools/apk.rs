@@ -4,12 +4,8 @@ use super::Activity::{Download, Plan, Scripts, Unpack};
 use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, rule};
 
 /// One program downloads and installs; its waits for the network are the downloads.
-const RULES: &[ProcessRule] = &[
-    rule(&["*"], "/lib/apk/exec/", Scripts),
-    rule(&["*"], "lib/apk/exec", Scripts),
-    rule(&["apk"], "update", Plan),
-    by_lines(&["apk"], "", Unpack),
-];
+const RULES: &[ProcessRule] =
+    &[rule(&["*"], "lib/apk/exec", Scripts), rule(&["apk"], "update", Plan), by_lines(&["apk"], "", Unpack)];
 
 /// Lines as the tools print them.
 const LINES: &[LineRule] = &[

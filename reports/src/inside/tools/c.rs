@@ -15,9 +15,9 @@ const RULES: &[ProcessRule] = &[
     rule(&["clang", "clang++", "clang-1*", "clang++-1*"], "=-o", Link),
     rule(&["cc1*", "as", "lto1", "lto-wrapper", "clang*", "f951", "nvcc", "javac", "swc"], "", Compile),
     rule(&["ld", "ld.*", "lld", "gold", "mold", "collect2", "ar", "ranlib", "strip", "objcopy"], "", Link),
-    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=compile", Compile),
-    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=link", Link),
-    rule(&["sh", "bash", "dash", "libtool"], "libtool --mode=install", Pack),
+    rule(&["sh", "bash", "dash", "libtool"], "/=libtool =--mode=compile", Compile),
+    rule(&["sh", "bash", "dash", "libtool"], "/=libtool =--mode=link", Link),
+    rule(&["sh", "bash", "dash", "libtool"], "/=libtool =--mode=install", Pack),
     // What these start and is not a compiler is a test.
     rule(&["make", "gmake", "ninja"], "=test", Test),
     rule(&["make", "gmake", "ninja"], "=check", Test),

@@ -12,7 +12,7 @@ pub(super) fn known_by_words(words: &[String]) -> Option<Known> {
 const NESTED: usize = 8;
 
 /// The process of a command with these words: of the commands that it runs, the last one that is known.
-fn process_of(words: &[String]) -> Option<Process> {
+pub(super) fn process_of(words: &[String]) -> Option<Process> {
     let nested: Vec<&[String]> = std::iter::successors(ran(words), |words| ran(words)).take(NESTED).collect();
     let known = nested.into_iter().rev().filter_map(process).find(|process| rule_of(process).is_some());
     known.or_else(|| process(words))
@@ -20,16 +20,19 @@ fn process_of(words: &[String]) -> Option<Process> {
 
 /// The process of a command with these words, whatever it runs.
 fn process(words: &[String]) -> Option<Process> {
-    let program = name_of(words)?;
-    let (program, arguments) = match program {
+    match name_of(words)? {
         // Scripts, whose process is their interpreter.
-        "npm" | "npx" | "yarn" | "pnpm" => {
+        program @ ("npm" | "npx" | "yarn" | "pnpm") => {
             let script = ["node".to_owned(), format!("/bin/{program}")];
-            ("node", script.into_iter().chain(words[1..].iter().cloned()).collect())
+            program_of(&script.into_iter().chain(words[1..].iter().cloned()).collect::<Vec<_>>())
         }
-        program => (program, words.to_vec()),
-    };
-    Some(Process { program: program.to_owned(), arguments, ..Process::default() })
+        _ => program_of(words),
+    }
+}
+
+/// The process of a program with these words, which is not a script.
+pub(super) fn program_of(words: &[String]) -> Option<Process> {
+    Some(Process { program: name_of(words)?.to_owned(), arguments: words.to_vec(), ..Process::default() })
 }
 
 /// The name of the program.

@@ -9,7 +9,7 @@ const RULES: &[ProcessRule] = &[
         "",
         Configure,
     ),
-    rule(&["sh", "bash", "dash"], "/configure", Configure),
+    rule(&["sh", "bash", "dash"], "/=configure", Configure),
     rule(&["meson"], "=test", Test),
     rule(&["cmake"], "=--build", Plan),
     rule(&["cmake"], "=-E", Plan),

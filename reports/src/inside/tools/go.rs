@@ -8,7 +8,7 @@ const RULES: &[ProcessRule] = &[
     rule(&["compile", "asm", "cgo", "link", "vet"], "=-V=full", Plan),
     rule(&["compile", "asm", "cgo"], "", Compile),
     rule(&["link"], "", Link),
-    rule(&["*"], "-test.", Test),
+    rule(&["*"], ">-test.", Test),
     rule(&["vet"], "", Compile),
     by_children(&["go"], "=build", Compile),
     by_children(&["go"], "=install", Compile),

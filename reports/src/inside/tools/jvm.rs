@@ -7,7 +7,6 @@ use super::{Family, LineRule, ProcessRule, begins, by_lines, ended, interrupts, 
 const RULES: &[ProcessRule] = &[
     rule(&["java"], "surefire", Test),
     rule(&["java"], "worker.org.gradle.process.internal.worker", Test),
-    rule(&["java"], "GradleWorkerMain", Test),
     rule(&["javac", "kotlinc", "scalac"], "", Compile),
     rule(&["jlink"], "", Link),
     rule(&["jar"], "", Pack),
@@ -76,7 +75,6 @@ const LINES: &[LineRule] = &[
     ended(":test", Test),
     ended(":*:test", Test),
     ended(":check", Test),
-    ended(":*:check", Test),
     ended(":jar", Pack),
     ended(":*:jar", Pack),
     ended(":war", Pack),
@@ -86,7 +84,6 @@ const LINES: &[LineRule] = &[
     begins("BUILD SUCCESSFUL in ", Plan).took().last(),
     begins("BUILD FAILED in ", Plan).took().last(),
     begins("[info] compiling ", Compile),
-    begins("[info] resolving ", Plan),
 ];
 
 pub(super) const FAMILY: Family =

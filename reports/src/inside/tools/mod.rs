@@ -310,6 +310,12 @@ fn of(text: &str) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
+
+    /// Command lines of processes of real runs, and of tools that could not be run as their documents and public Dockerfiles have them.
+    const PROCESSES: [&str; 2] = [include_str!("processes.tsv"), include_str!("published-processes.tsv")];
+    /// Lines of the output of real runs, and those of published logs of tools that could not be run. Both have other names and numbers.
+    const LINES: [&str; 2] = [include_str!("lines.tsv"), include_str!("published-lines.tsv")];
 
     /// The rows of a table: what is expected, and a command or a line.
     fn rows(table: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -320,18 +326,15 @@ mod tests {
         if activity == Activity::Scripts { "scripts" } else { activity.name() }
     }
 
-    /// Command lines of the processes of real runs, or of published logs where the table says so. A process without a rule does what its parent does.
-    #[test]
-    fn processes_of_real_runs_have_their_known_activity() {
-        for (expected, command) in rows(include_str!("processes.tsv")) {
+    /// A process without a rule does what its parent does.
+    fn processes_are_known(table: &'static str) {
+        for (expected, command) in rows(table) {
             assert_eq!(of(command).map_or("-", name), expected, "{command}");
         }
     }
 
-    /// Lines of the output of real runs with other names and numbers, or of published logs where the table says so.
-    #[test]
-    fn lines_of_real_runs_have_their_known_meaning() {
-        for (expected, text) in rows(include_str!("lines.tsv")) {
+    fn lines_are_known(table: &'static str) {
+        for (expected, text) in rows(table) {
             let said = match line(text).map(|line| line.says) {
                 None => "-".to_owned(),
                 Some(Says::Begins(activity)) => format!("begins {}", name(activity)),
@@ -340,6 +343,65 @@ mod tests {
             };
             assert_eq!(said, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn processes_of_real_runs_have_their_known_activity() {
+        processes_are_known(PROCESSES[0]);
+    }
+
+    #[test]
+    fn processes_of_tools_that_could_not_be_run_have_their_known_activity() {
+        processes_are_known(PROCESSES[1]);
+    }
+
+    #[test]
+    fn lines_of_real_runs_have_their_known_meaning() {
+        lines_are_known(LINES[0]);
+    }
+
+    #[test]
+    fn lines_of_published_logs_of_tools_that_could_not_be_run_have_their_known_meaning() {
+        lines_are_known(LINES[1]);
+    }
+
+    /// Rules by family and place.
+    type Rules = HashSet<(usize, usize)>;
+
+    /// The rules that the rows of the tables follow first: those of processes, and those of lines.
+    fn followed_rules() -> (Rules, Rules) {
+        // A package manager of JavaScript is a script of node or a program.
+        let both = |(_, command)| {
+            let words = command::words_of(command);
+            [command::process_of(&words), command::program_of(&words)].into_iter().flatten()
+        };
+        let processes = PROCESSES.iter().flat_map(|table| rows(table)).flat_map(both).filter_map(|process| {
+            let (family, _) = rule_of(&process)?;
+            Some((family.0, FAMILIES[family.0].rules.iter().position(|rule| rule.fits(&process))?))
+        });
+        let lines = LINES.iter().flat_map(|table| rows(table)).filter_map(|(_, text)| {
+            let (family, _) = rules_of(text.trim_start()).next()?;
+            Some((family.0, FAMILIES[family.0].lines.iter().position(|rule| rule.fits(text.trim_start()))?))
+        });
+        (processes.collect(), lines.collect())
+    }
+
+    /// A rule that no row follows is a guess, or a rule before it decides.
+    #[test]
+    fn each_rule_has_a_row_that_follows_it() {
+        let (processes, lines) = followed_rules();
+        let mut without = Vec::new();
+        for (number, family) in FAMILIES.iter().enumerate() {
+            let unfollowed = |at: &usize, rules: &Rules| !rules.contains(&(number, *at));
+            without.extend((0..family.rules.len()).filter(|at| unfollowed(at, &processes)).map(|at| {
+                let rule = &family.rules[at];
+                format!("process {:?} {:?}", rule.programs, rule.argument)
+            }));
+            let patterns =
+                (0..family.lines.len()).filter(|at| unfollowed(at, &lines)).map(|at| family.lines[at].pattern);
+            without.extend(patterns.map(|pattern| format!("line {pattern:?}")));
+        }
+        assert_eq!(without, Vec::<String>::new());
     }
 
     #[test]

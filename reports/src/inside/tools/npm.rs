@@ -64,7 +64,6 @@ const RULES: &[ProcessRule] = &[
     rule(&["npm*", "yarn*", "pnpm*", "bun"], "=test", Test),
     by_lines(&["npm*", "yarn*", "pnpm*"], "", Unpack),
     by_lines(&["node"], "/bin/npm", Unpack),
-    by_lines(&["node"], "npm-cli.js", Unpack),
 ];
 
 /// Commands that run the scripts of a project.
@@ -133,8 +132,10 @@ const LINES: &[LineRule] = &[
     begins("vite v* building ", Compile).by(MANAGERS).with("vite"),
     ended("✓ built in ", Compile).by(MANAGERS).with("vite").took().each(),
     ended("⚡ Done in ", Compile).by(MANAGERS).with("esbuild").took().each(),
+    // Next 12 has a word before its lines, and later versions a mark.
     begins("Creating an optimized production build", Compile).by(MANAGERS).with("next"),
-    ended("Compiled successfully", Compile).by(MANAGERS).with("next"),
+    begins("info  - Creating an optimized production build", Compile).by(MANAGERS).with("next"),
+    ended("* Compiled successfully", Compile).by(MANAGERS).with("next"),
     ended("webpack *compiled ", Compile).by(MANAGERS).with("webpack").took().last(),
     ended("PASS ", Test).by(MANAGERS).with("jest"),
     ended("FAIL ", Test).by(MANAGERS).with("jest"),

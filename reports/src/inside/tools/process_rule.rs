@@ -7,8 +7,8 @@ use buildscope_record::Process;
 pub(super) struct ProcessRule {
     /// Names; one that ends in `*` stands for all names with this prefix.
     pub(super) programs: &'static [&'static str],
-    /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `^` must be in
-    /// the first argument, a word after `>` must be the beginning of the second, perhaps after `./`, and only options may follow the
+    /// A text that an argument must contain; of several words, each. A word after `=` must be a whole argument, a word after `/=` the name of
+    /// the file that an argument is the path of, a word after `^` must be in the first argument, a word after `>` must be the beginning of the second, perhaps after `./`, and only options may follow the
     /// argument of a word after `$`. After `~`, a letter must be an option, alone or among others, and what follows one of the letters
     /// after it is a value; after `>~`, it must be in the second argument, also without a `-`.
     pub(super) argument: &'static str,
@@ -60,6 +60,9 @@ impl ProcessRule {
             if let Some(whole) = word.strip_prefix('=') {
                 return process.arguments.iter().any(|argument| argument == whole);
             }
+            if let Some(name) = word.strip_prefix("/=") {
+                return process.arguments.iter().any(|argument| is_path_to(argument, name));
+            }
             if let Some(letters) = word.strip_prefix('~') {
                 let mut options = process.arguments.iter().skip(1).filter_map(|argument| argument.strip_prefix('-'));
                 return options.any(|option| has_letter(option, letters));
@@ -85,9 +88,27 @@ impl ProcessRule {
     }
 }
 
+/// Whether an argument is the path of a file with this name. The text of a shell has spaces.
+fn is_path_to(argument: &str, name: &str) -> bool {
+    !argument.contains(char::is_whitespace) && argument.rsplit('/').next() == Some(name)
+}
+
 /// Whether the first of `letters` is among those of an option, without its `-`. What follows one of the others is the value of that.
 fn has_letter(option: &str, letters: &str) -> bool {
     let (letter, valued) = letters.split_at(1);
     let given = option.split(|next| valued.contains(next)).next();
     given.is_some_and(|given| !given.contains('-') && given.contains(letter))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of `sh -c` names programs that other processes run.
+    #[test]
+    fn a_script_is_an_argument_and_not_a_part_of_a_text() {
+        assert!(is_path_to("./configure", "configure") && is_path_to("/src/configure", "configure"));
+        assert!(!is_path_to("./configure && make", "configure") && !is_path_to("cd src && ./configure", "configure"));
+        assert!(!is_path_to("reconfigure", "configure") && !is_path_to("configure/x", "configure"));
+    }
 }

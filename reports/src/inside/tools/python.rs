@@ -8,6 +8,9 @@ const RULES: &[ProcessRule] = &[
     // Its arguments are names of packages, which may be those of other tools.
     by_lines(&["python*"], "=-m =pip", Unpack),
     by_lines(&["python*"], "/bin/pip", Unpack),
+    by_lines(&["python*"], "/=__pip-runner__.py", Unpack),
+    by_lines(&["python*"], "/=get-pip.py", Unpack),
+    by_lines(&["python*"], "=-m =ensurepip", Unpack),
     rule(&["python*"], "get_requires_for_build", Configure),
     rule(&["python*"], "prepare_metadata_for_build", Configure),
     rule(&["python*", "pip*"], "pyproject_hooks/_in_process", Compile),
@@ -25,7 +28,6 @@ const RULES: &[ProcessRule] = &[
     rule(&["python*"], "=venv", Configure),
     rule(&["virtualenv"], "", Configure),
     by_lines(&["pip", "pip3*", "uv"], "", Unpack),
-    by_lines(&["python*"], "pip", Unpack),
     by_lines(&["poetry", "pipenv", "pdm"], "=lock", Plan),
     by_lines(&["poetry", "pipenv", "pdm"], "=install", Unpack),
     by_lines(&["poetry", "pipenv", "pdm"], "=sync", Unpack),

@@ -58,6 +58,35 @@ fn an_install_runs_no_tests() {
     );
 }
 
+/// apt prints nothing at its end, and the script of Python prints nothing.
+#[test]
+fn a_tool_without_a_last_line_shares_the_time_with_silent_commands_after_it() {
+    use Activity::{Plan, Scripts, Unpack};
+    let lines = [(S, "Unpacking xz-utils (5.4.1) ..."), (2 * S, "Setting up xz-utils (5.4.1) ...")];
+    let installs = |rest: &str| rows(&step(&format!("apt-get install -y xz-utils{rest}"), 9 * S, &lines));
+    assert_eq!(
+        installs(" && python3 wait.py"),
+        [
+            ("apt-get install -y xz-utils".into(), 2 * S, vec![(Unpack, S), (Plan, S)]),
+            ("apt-get install -y xz-utils && python3 wait.py".into(), 7 * S, vec![]),
+        ]
+    );
+    assert_eq!(
+        installs(" && rm -rf /var/lib/apt/lists"),
+        [("apt-get install -y xz-utils".into(), 9 * S, vec![(Scripts, 7 * S), (Unpack, S), (Plan, S)])],
+        "removing takes a moment"
+    );
+    let tests = [&lines[..], &[(9 * S, "1 passed in 2.00s")]].concat();
+    assert_eq!(
+        rows(&step("apt-get install -y xz-utils && python3 wait.py && pytest -q", 9 * S, &tests)),
+        [
+            ("apt-get install -y xz-utils".into(), 2 * S, vec![(Unpack, S), (Plan, S)]),
+            ("apt-get install -y xz-utils && python3 wait.py && pytest -q".into(), 5 * S, vec![]),
+            ("pytest -q".into(), 2 * S, vec![(Activity::Test, 2 * S)]),
+        ]
+    );
+}
+
 /// Lines of npm 9 with jest 29: the script before it compiles until jest begins.
 #[test]
 fn what_a_line_began_goes_on_until_the_next_tool_began() {
