@@ -71,7 +71,7 @@ const EXAMPLES: &str = "Examples:
   buildscope build --record build.json . && buildscope explain build.json
   buildscope explain build.json --format json -o explanation.json
   buildscope explain --by lines
-  buildscope explain --by commands                every command inside the steps, not only those that cost most
+  buildscope explain --by commands                all commands inside the steps
   buildscope explain --format html -o build.html
   buildscope explain --format markdown >> $GITHUB_STEP_SUMMARY
   buildscope explain --target api                 a target of the last bake

@@ -223,7 +223,8 @@ fn a_build_without_perf_events_is_sampled_and_says_so() {
             let explanation = explain(&record);
             let inside = explanation.steps.iter().find_map(|step| step.inside.as_ref()).ok_or("no inside")?;
             assert_eq!(inside.rows.iter().map(|row| row.wall).sum::<Nanos>(), inside.wall, "{inside:#?}");
-            let shown = text(&explanation, Style::default());
+            // What was not seen may need several lines.
+            let shown = text(&explanation, Style::default()).split_whitespace().collect::<Vec<_>>().join(" ");
             assert!(shown.contains("perf_event_open failed") && shown.contains(words), "{shown}");
             assert!(shown.contains("times to better than") && shown.contains(remedy), "{shown}");
             let sleep = inside.rows.iter().find(|row| row.text == nap);
@@ -293,7 +294,10 @@ fn a_command_can_be_free_faster_cached_or_moved() {
     let faster = gain(&built.record, &["--faster", "command:sleep 0.8=2"]);
     assert!(near(faster, Nanos(wall.0 / 2)), "{faster} of {wall}");
     let moved = gain(&built.record, &["--move", name]);
-    assert!(moved > Nanos(250_000_000) && moved < wall, "{moved} of {wall}");
+    // A step before it that took as long, under load, leaves room for all of it.
+    let before = record.steps.iter().find(|step| step.text == "RUN sleep 0.3").expect("a step");
+    let before = before.end.unwrap().saturating_sub(before.start.unwrap());
+    assert!(moved > Nanos(250_000_000) && (moved < wall || before >= wall), "{moved} of {wall}, after {before}");
     let drag = gain(&built.record, &["--without", "command:sleep 0.4"]);
     let shown = inside.rows.iter().find(|row| row.text == "sleep 0.4").expect("a row").drag;
     assert!(near(drag, shown), "the drag of a command is {shown}, without it the build is {drag} shorter");

@@ -20,10 +20,10 @@ fn the_number_of_processes_can_be_limited() {
             }
             let record = built.read();
             let step = record.steps.iter().find(|step| step.exit_code.is_some()).unwrap();
-            assert!(step.log.iter().any(|line| line.contains("can't fork")), "{executor}: {:?}", step.log);
             let started = step.log.iter().filter(|line| *line == "started").count();
-            assert!(started <= 4, "{executor}: {:?}", step.log);
-            in_time(started == 4, &step.log)
+            let refused = step.log.iter().any(|line| line.contains("can't fork"));
+            // On a busy machine, the limit may come after the nap.
+            in_time(started == 4 && refused, (executor, &step.log))
         });
     }
     world.write("Dockerfile", "FROM busybox\nRUN for i in 1 2 3 4 5 6 7 8; do sleep 30 & echo started; done\n");
